@@ -4,12 +4,15 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::simd::Elementary;
+
 /// `f32` or `f64`. Walks and training default to `f32`; tests of derivatives run in `f64`.
 ///
 /// The trait is sealed: the engine's kernels are written for these two types.
 pub trait Scalar:
     sealed::Sealed
     + faer::traits::RealField
+    + Elementary
     + Copy
     + Default
     + PartialOrd

@@ -1,0 +1,239 @@
+//! A fused chain of elementwise operations, run block by block so that what lies between stays in the first cache.
+
+use crate::autodiff::ops::{Binary, Block, Unary, binary_slice, offset, unary_slice};
+use crate::autodiff::program::View;
+use crate::autodiff::shape::broadcast_strides;
+use crate::scalar::Scalar;
+
+/// Numbers per block: 4 KiB of f32.
+pub(crate) const BLOCK: usize = 1024;
+
+/// How the elements of an operand answer to those of the result.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// One to one.
+    Full,
+    /// A row that repeats: element `i % period`.
+    Tile { period: usize },
+    /// A column that is stretched: element `i / run`.
+    Repeat { run: usize },
+    /// Anything else.
+    Strided {
+        extents: Vec<usize>,
+        strides: Vec<usize>,
+    },
+}
+
+impl Access {
+    /// How an operand of shape `small` is read as one of shape `big`.
+    pub(crate) fn new(small: &[usize], big: &[usize]) -> Self {
+        let strides = broadcast_strides(small, big);
+        let total: usize = big.iter().product();
+        let count: usize = small.iter().product();
+        if count == total {
+            return Access::Full;
+        }
+        let varies = |axis: usize| strides[axis] != 0 || big[axis] == 1;
+        let first = (0..big.len()).find(|&a| strides[a] != 0);
+        let Some(first) = first else {
+            return Access::Repeat { run: total.max(1) };
+        };
+        if (first..big.len()).all(varies) {
+            return Access::Tile { period: count };
+        }
+        let last = (0..big.len()).rfind(|&a| strides[a] != 0).unwrap_or(first);
+        if (0..=last).all(varies) {
+            return Access::Repeat {
+                run: total / count.max(1),
+            };
+        }
+        Access::Strided {
+            extents: big.to_vec(),
+            strides,
+        }
+    }
+
+    /// Fills `dst` with the operand's elements for the results from `start` on.
+    #[inline(always)]
+    fn load<T: Scalar>(&self, src: &[T], start: usize, dst: &mut [T]) {
+        match self {
+            Access::Full => dst.copy_from_slice(&src[start..start + dst.len()]),
+            Access::Tile { period } => {
+                let mut at = start % period;
+                let mut rest = dst;
+                while !rest.is_empty() {
+                    let n = (period - at).min(rest.len());
+                    let (head, tail) = rest.split_at_mut(n);
+                    head.copy_from_slice(&src[at..at + n]);
+                    (rest, at) = (tail, 0);
+                }
+            }
+            Access::Repeat { run } => {
+                let mut at = start;
+                let mut rest = dst;
+                while !rest.is_empty() {
+                    let n = (run - at % run).min(rest.len());
+                    let (head, tail) = rest.split_at_mut(n);
+                    head.fill(src[at / run]);
+                    (rest, at) = (tail, at + n);
+                }
+            }
+            Access::Strided { extents, strides } => {
+                for (i, d) in dst.iter_mut().enumerate() {
+                    *d = src[offset(start + i, extents, strides)];
+                }
+            }
+        }
+    }
+}
+
+/// What a kernel reads.
+#[derive(Clone, Debug)]
+pub(crate) enum Operand {
+    /// Memory that answers one to one.
+    Direct(View),
+    /// Memory that is spread into a register first.
+    Spread {
+        view: View,
+        access: Access,
+        register: usize,
+    },
+    /// A number of the scalar file.
+    Scalar(usize),
+}
+
+/// An argument of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Arg {
+    Operand(usize),
+    Register(usize),
+}
+
+/// One elementwise operation.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum StepOp {
+    Unary(Unary, Arg),
+    Binary(Binary, Arg, Arg),
+}
+
+/// One operation and where its result goes: a register, or with `None` the kernel's output.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    pub op: StepOp,
+    pub out: Option<usize>,
+}
+
+/// A fused chain. Steps are in order; the last one writes the output.
+#[derive(Clone, Debug)]
+pub(crate) struct Kernel {
+    pub operands: Vec<Operand>,
+    pub steps: Vec<Step>,
+}
+
+impl Kernel {
+    /// Computes `out`. `get` resolves views; `registers` are blocks of scratch.
+    #[inline(always)]
+    pub(crate) fn run<'a, T: Scalar>(
+        &self,
+        get: impl Fn(&View) -> &'a [T],
+        scalars: &[f64],
+        registers: &mut [Vec<T>],
+        out: &mut [T],
+    ) {
+        for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+            let start = block * BLOCK;
+            let len = out.len();
+            for operand in &self.operands {
+                if let Operand::Spread {
+                    view,
+                    access,
+                    register,
+                } = operand
+                {
+                    access.load(get(view), start, &mut registers[*register][..len]);
+                }
+            }
+            for step in &self.steps {
+                match step.out {
+                    None => self.apply(step.op, &get, scalars, registers, start, out),
+                    Some(r) => {
+                        let mut target = std::mem::take(&mut registers[r]);
+                        self.apply(step.op, &get, scalars, registers, start, &mut target[..len]);
+                        registers[r] = target;
+                    }
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn apply<'a, T: Scalar>(
+        &self,
+        op: StepOp,
+        get: &impl Fn(&View) -> &'a [T],
+        scalars: &[f64],
+        registers: &[Vec<T>],
+        start: usize,
+        dst: &mut [T],
+    ) {
+        let len = dst.len();
+        let block = |arg: Arg| match arg {
+            Arg::Register(r) => Block::Slice(&registers[r][..len]),
+            Arg::Operand(o) => match &self.operands[o] {
+                Operand::Direct(view) => Block::Slice(&get(view)[start..start + len]),
+                Operand::Spread { register, .. } => Block::Slice(&registers[*register][..len]),
+                Operand::Scalar(slot) => Block::Splat(T::from_f64(scalars[*slot])),
+            },
+        };
+        match op {
+            StepOp::Unary(op, a) => match block(a) {
+                Block::Slice(a) => unary_slice(op, a, dst),
+                Block::Splat(a) => {
+                    let mut one = [a];
+                    unary_slice(op, &[a], &mut one);
+                    dst.fill(one[0]);
+                }
+            },
+            StepOp::Binary(op, a, b) => binary_slice(op, block(a), block(b), dst),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn access_patterns_read_what_broadcasting_means() {
+        let cases: [(&[usize], &[usize]); 9] = [
+            (&[3], &[4, 3]),
+            (&[4, 1], &[4, 3]),
+            (&[4, 3], &[4, 3]),
+            (&[1, 3], &[4, 3]),
+            (&[2, 1, 3], &[2, 5, 3]),
+            (&[5, 1], &[2, 5, 3]),
+            (&[1], &[7]),
+            (&[1, 1], &[4, 3]),
+            (&[2, 1, 1], &[2, 5, 3]),
+        ];
+        for (small, big) in cases {
+            let src: Vec<f64> = (0..small.iter().product())
+                .map(|i: usize| i as f64)
+                .collect();
+            let total: usize = big.iter().product();
+            let strides = broadcast_strides(small, big);
+            let access = Access::new(small, big);
+            for start in 0..total {
+                let mut dst = vec![-1.0; total - start];
+                access.load(&src, start, &mut dst);
+                for (i, d) in dst.iter().enumerate() {
+                    assert_eq!(
+                        *d,
+                        src[offset(start + i, big, &strides)],
+                        "{small:?} in {big:?}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The graph and its handles: nodes are recorded in order, equal ones only once.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+
+use super::ops::Op;
+use super::shape::{Shape, numel, show};
+use crate::error::{Error, Result};
+
+/// One recorded operation.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub op: Op,
+    pub args: Vec<u32>,
+    pub shape: Shape,
+}
+
+#[derive(Default)]
+struct State {
+    nodes: Vec<Node>,
+    known: HashMap<(Op, Vec<u32>, Shape), u32>,
+    inputs: Vec<Shape>,
+    tensors: Vec<Vec<f64>>,
+    placeholders: usize,
+    error: Option<Error>,
+}
+
+/// A static graph of tensor operations.
+///
+/// Recording never fails on the spot: an operation whose shapes do not fit notes the first such error in the graph,
+/// and [`Graph::grad`] and [`Graph::compile`] return it. So formulas read as formulas.
+#[derive(Default)]
+pub struct Graph {
+    state: RefCell<State>,
+}
+
+/// A handle on one value of a [`Graph`]. Copies are free; arithmetic records nodes.
+#[derive(Clone, Copy)]
+pub struct Var<'g> {
+    pub(crate) graph: &'g Graph,
+    pub(crate) id: u32,
+}
+
+impl std::fmt::Debug for Var<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "%{}: {}", self.id, show(&self.shape()))
+    }
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The next input: inputs are given to [`crate::autodiff::Program::run`] in the order of these calls.
+    pub fn input(&self, shape: &[usize]) -> Var<'_> {
+        let index = {
+            let mut state = self.state.borrow_mut();
+            state.inputs.push(shape.to_vec());
+            state.inputs.len() - 1
+        };
+        self.push(Op::Input(index), &[], shape.to_vec())
+    }
+
+    /// A scalar constant.
+    pub fn constant(&self, value: f64) -> Var<'_> {
+        self.push(Op::constant(value), &[], vec![])
+    }
+
+    /// A tensor filled with one constant.
+    pub fn full(&self, shape: &[usize], value: f64) -> Var<'_> {
+        self.constant(value).broadcast_to(shape)
+    }
+
+    /// A constant tensor, row-major, kept in the compiled program.
+    pub fn tensor(&self, shape: &[usize], values: Vec<f64>) -> Var<'_> {
+        if values.len() != numel(shape) {
+            let got = values.len();
+            return self.fail(Error::shape(
+                "tensor",
+                format!("{} values for shape {}", numel(shape), show(shape)),
+                got,
+            ));
+        }
+        let index = {
+            let mut state = self.state.borrow_mut();
+            state.tensors.push(values);
+            state.tensors.len() - 1
+        };
+        self.push(Op::Tensor(index), &[], shape.to_vec())
+    }
+
+    /// A symbol without a value, for derivatives that are linear in it and in which it cancels.
+    pub(crate) fn placeholder(&self, shape: &[usize]) -> Var<'_> {
+        let index = {
+            let mut state = self.state.borrow_mut();
+            state.placeholders += 1;
+            state.placeholders
+        };
+        self.push(Op::Placeholder(index), &[], shape.to_vec())
+    }
+
+    /// Records a node, or finds the equal one that is there already.
+    pub(crate) fn push(&self, op: Op, args: &[u32], shape: Shape) -> Var<'_> {
+        let mut state = self.state.borrow_mut();
+        let next = state.nodes.len() as u32;
+        let key = (op.clone(), args.to_vec(), shape.clone());
+        let id = *state.known.entry(key).or_insert(next);
+        if id == next {
+            state.nodes.push(Node {
+                op,
+                args: args.to_vec(),
+                shape,
+            });
+        }
+        Var { graph: self, id }
+    }
+
+    /// Notes the first recording error and gives a harmless value to go on with.
+    pub(crate) fn fail(&self, error: Error) -> Var<'_> {
+        self.state.borrow_mut().error.get_or_insert(error);
+        self.constant(f64::NAN)
+    }
+
+    /// The first recording error, if there was one. It stays noted.
+    pub(crate) fn check(&self) -> Result<()> {
+        match &self.state.borrow().error {
+            None => Ok(()),
+            Some(Error::Shape { op, expected, got }) => Err(Error::shape(op, expected, got)),
+            Some(other) => Err(Error::shape("graph", "a valid recording", other)),
+        }
+    }
+
+    pub(crate) fn node(&self, id: u32) -> Node {
+        self.state.borrow().nodes[id as usize].clone()
+    }
+
+    pub(crate) fn nodes(&self) -> Vec<Node> {
+        self.state.borrow().nodes.clone()
+    }
+
+    pub(crate) fn input_shapes(&self) -> Vec<Shape> {
+        self.state.borrow().inputs.clone()
+    }
+
+    pub(crate) fn tensors(&self) -> Vec<Vec<f64>> {
+        self.state.borrow().tensors.clone()
+    }
+
+    /// The value of a node that is one constant throughout.
+    pub(crate) fn as_constant(&self, id: u32) -> Option<f64> {
+        let state = self.state.borrow();
+        let mut id = id;
+        loop {
+            let node = &state.nodes[id as usize];
+            match &node.op {
+                Op::Constant(bits) => return Some(f64::from_bits(*bits)),
+                Op::Broadcast | Op::Reshape => id = node.args[0],
+                _ => return None,
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Graph {
+    /// One node a line: `%7 = Tanh(%6) [592, 50]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (id, node) in self.state.borrow().nodes.iter().enumerate() {
+            let args: Vec<String> = node.args.iter().map(|a| format!("%{a}")).collect();
+            let shape = show(&node.shape);
+            writeln!(f, "%{id} = {}({}) {shape}", node.op, args.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl<'g> Var<'g> {
+    /// Extents, outermost first.
+    pub fn shape(&self) -> Vec<usize> {
+        self.graph.state.borrow().nodes[self.id as usize]
+            .shape
+            .clone()
+    }
+
+    /// The graph this value belongs to.
+    pub fn graph(&self) -> &'g Graph {
+        self.graph
+    }
+
+    pub(crate) fn is_constant(&self, value: f64) -> bool {
+        self.graph.as_constant(self.id) == Some(value)
+    }
+}

@@ -1,0 +1,90 @@
+//! Picking one entry a row by a label, and putting it back.
+//!
+//! Labels are numbers of the engine's type (0, 1, 2...), exact in f32 up to 2^24. They carry no derivative.
+
+use super::Op;
+use crate::autodiff::graph::Var;
+use crate::error::Error;
+use crate::scalar::Scalar;
+
+impl<'g> Var<'g> {
+    /// Of every row of `self` (`[n, k]`) the entry that its label names; `labels` is `[n]`, the result `[n]`.
+    ///
+    /// A label outside `0..k` picks NaN: the labels are data, known only at run time.
+    pub fn pick(self, labels: Var<'g>) -> Var<'g> {
+        let (a, b) = (self.shape(), labels.shape());
+        if a.len() != 2 || b != a[..1] {
+            let got = format!("{a:?} and {b:?}");
+            return self
+                .graph
+                .fail(Error::shape("pick", "[n, k] and labels [n]", got));
+        }
+        self.graph.push(Op::Pick, &[self.id, labels.id], b)
+    }
+
+    /// The transpose of [`Var::pick`]: `[n]` and `labels [n]` to `[n, k]`, zero but where the label points.
+    pub fn unpick(self, labels: Var<'g>, k: usize) -> Var<'g> {
+        let (a, b) = (self.shape(), labels.shape());
+        if a.len() != 1 || a != b {
+            let got = format!("{a:?} and {b:?}");
+            return self
+                .graph
+                .fail(Error::shape("unpick", "[n] and labels [n]", got));
+        }
+        self.graph
+            .push(Op::Unpick, &[self.id, labels.id], vec![a[0], k])
+    }
+}
+
+fn position<T: Scalar>(label: T, k: usize) -> Option<usize> {
+    let label = label.to_f64();
+    (label >= 0.0 && label < k as f64).then_some(label as usize)
+}
+
+/// `dst[i] = src[i, labels[i]]`.
+pub(crate) fn pick<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
+    for ((d, row), &label) in dst.iter_mut().zip(src.chunks_exact(k)).zip(labels) {
+        *d = position(label, k).map_or(T::from_f64(f64::NAN), |j| row[j]);
+    }
+}
+
+/// `dst[i, labels[i]] = src[i]`, the rest zero.
+pub(crate) fn unpick<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
+    dst.fill(T::ZERO);
+    for ((&s, row), &label) in src.iter().zip(dst.chunks_exact_mut(k)).zip(labels) {
+        if let Some(j) = position(label, k) {
+            row[j] = s;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autodiff::tests::{check_derivatives, numbers};
+
+    #[test]
+    fn derivatives() {
+        check_derivatives(&[3, 4], &numbers(12, 6), |g, x| {
+            x.square().pick(g.tensor(&[3], vec![3.0, 0.0, 2.0]))
+        });
+        check_derivatives(&[3], &numbers(3, 6), |g, x| {
+            x.unpick(g.tensor(&[3], vec![1.0, 1.0, 0.0]), 2).tanh()
+        });
+    }
+
+    #[test]
+    fn a_label_out_of_range_picks_nan_and_puts_nothing() {
+        let mut out = [0.0f64; 3];
+        pick(
+            &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0],
+            &[2.0, -1.0, f64::NAN],
+            2,
+            &mut out,
+        );
+        assert!(out.iter().all(|x| x.is_nan()));
+        let mut back = [7.0f64; 4];
+        unpick(&[1.0, 2.0], &[5.0, 1.0], 2, &mut back);
+        assert_eq!(back, [0.0, 0.0, 0.0, 2.0]);
+    }
+}

@@ -1,0 +1,140 @@
+//! Matrix products, with either operand transposed, by faer's sequential kernel.
+
+use faer::linalg::matmul::matmul as faer_matmul;
+use faer::{Accum, MatMut, MatRef, Par};
+
+use super::Op;
+use crate::autodiff::graph::Var;
+use crate::autodiff::shape::show;
+use crate::error::Error;
+use crate::scalar::Scalar;
+
+impl<'g> Var<'g> {
+    /// `self @ other` for matrices `[m, k]` and `[k, n]`. A transposed operand costs nothing.
+    pub fn matmul(self, other: Var<'g>) -> Var<'g> {
+        let ((a, ta), (b, tb)) = (untransposed(self), untransposed(other));
+        let (left, right) = (self.shape(), other.shape());
+        let (&[m, k], &[k2, n]) = (&left[..], &right[..]) else {
+            let error = Error::shape("matmul", "two matrices", format!("{left:?} and {right:?}"));
+            return self.graph.fail(error);
+        };
+        if k != k2 {
+            let error = Error::shape(
+                "matmul",
+                format!("{k} rows on the right of {left:?}"),
+                show(&right),
+            );
+            return self.graph.fail(error);
+        }
+        if self.is_constant(0.0) || other.is_constant(0.0) {
+            return self.graph.full(&[m, n], 0.0);
+        }
+        self.graph
+            .push(Op::MatMul { ta, tb }, &[a.id, b.id], vec![m, n])
+    }
+}
+
+fn untransposed(x: Var<'_>) -> (Var<'_>, bool) {
+    let node = x.graph.node(x.id);
+    match node.op {
+        Op::Transpose => {
+            let inner = Var {
+                graph: x.graph,
+                id: node.args[0],
+            };
+            (inner, true)
+        }
+        _ => (x, false),
+    }
+}
+
+/// With `A = op(a)`, `B = op(b)`: `dA = g B^T`, `dB = A^T g`, transposed back where `op` transposes.
+pub(super) fn vjp<'g>(
+    ta: bool,
+    tb: bool,
+    args: &[Var<'g>],
+    position: usize,
+    g: Var<'g>,
+) -> Var<'g> {
+    let flip = |x: Var<'g>, t: bool| if t { x.t() } else { x };
+    let (a, b) = (flip(args[0], ta), flip(args[1], tb));
+    match (position, ta, tb) {
+        (0, false, _) => g.matmul(b.t()),
+        (0, true, _) => b.matmul(g.t()),
+        (_, _, false) => a.t().matmul(g),
+        (_, _, true) => g.t().matmul(a),
+    }
+}
+
+/// Extents of `op(a) [m, k] @ op(b) [k, n]` and the two transpositions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MatMulShape {
+    pub m: usize,
+    pub k: usize,
+    pub n: usize,
+    pub ta: bool,
+    pub tb: bool,
+}
+
+/// `dst = op(a) op(b)`, everything row-major.
+pub(crate) fn matmul<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T]) {
+    if s.m == 0 || s.n == 0 {
+        return;
+    }
+    if s.k == 0 {
+        dst.fill(T::ZERO);
+        return;
+    }
+    let view = |x, rows, cols, transposed| {
+        if transposed {
+            MatRef::from_row_major_slice(x, cols, rows).transpose()
+        } else {
+            MatRef::from_row_major_slice(x, rows, cols)
+        }
+    };
+    faer_matmul(
+        MatMut::from_row_major_slice_mut(dst, s.m, s.n),
+        Accum::Replace,
+        view(a, s.m, s.k, s.ta),
+        view(b, s.k, s.n, s.tb),
+        T::ONE,
+        Par::Seq,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autodiff::tests::{check_derivatives, numbers};
+
+    #[test]
+    fn derivatives_with_every_transposition() {
+        check_derivatives(&[2, 3], &numbers(6, 3), |g, x| {
+            let w = g.tensor(&[3, 4], numbers(12, 1));
+            x.matmul(w).tanh()
+        });
+        check_derivatives(&[2, 3], &numbers(6, 3), |_, x| x.t().matmul(x));
+        check_derivatives(&[2, 3], &numbers(6, 3), |_, x| x.matmul(x.t()));
+        check_derivatives(&[3, 3], &numbers(9, 3), |_, x| {
+            x.t().matmul(x.t()).matmul(x)
+        });
+    }
+
+    #[test]
+    fn agrees_with_three_loops() {
+        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
+            let (m, k, n) = (3, 5, 4);
+            let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
+            let mut dst = vec![f64::NAN; m * n];
+            matmul(MatMulShape { m, k, n, ta, tb }, &a, &b, &mut dst);
+            for i in 0..m {
+                for j in 0..n {
+                    let at = |l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
+                    let bt = |l: usize| if tb { b[j * k + l] } else { b[l * n + j] };
+                    let want: f64 = (0..k).map(|l| at(l) * bt(l)).sum();
+                    assert!((dst[i * n + j] - want).abs() < 1e-14);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The operations. Each file holds one family: recording, derivative rule, kernel.
+
+mod elementwise;
+mod gather;
+mod layout;
+mod matmul;
+mod reduce;
+
+pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_slice};
+pub(crate) use gather::{pick, unpick};
+pub(crate) use layout::{copy_block, transpose};
+pub(crate) use matmul::{MatMulShape, matmul};
+pub(crate) use reduce::{SumPlan, log_sum_exp, offset, sum_all, sum_to};
+
+use super::differentiate::Contribution;
+use super::graph::{Node, Var};
+
+/// What a node does. Extents that an operation needs are read off the shapes of the node and its arguments.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Op {
+    /// Given at run time.
+    Input(usize),
+    /// A scalar, as the bits of an f64.
+    Constant(u64),
+    /// A constant tensor of the graph.
+    Tensor(usize),
+    /// A symbol without a value.
+    Placeholder(usize),
+    Unary(Unary),
+    Binary(Binary),
+    /// Stretches to the node's shape.
+    Broadcast,
+    /// Sums to the node's shape: the transpose of `Broadcast`.
+    SumTo,
+    /// Along the last axis, which stays with extent 1.
+    LogSumExp,
+    /// `op(a) op(b)`, `op` transposing or not.
+    MatMul {
+        ta: bool,
+        tb: bool,
+    },
+    /// Of a matrix.
+    Transpose,
+    Reshape,
+    /// From `start` along `axis`, as far as the node's shape says.
+    Slice {
+        axis: usize,
+        start: usize,
+    },
+    Concat {
+        axis: usize,
+    },
+    /// `[n, k], [n] -> [n]`: of every row the entry that its label names.
+    Pick,
+    /// `[n], [n] -> [n, k]`: the transpose of `Pick` in its first argument.
+    Unpick,
+}
+
+impl Op {
+    pub(crate) fn constant(value: f64) -> Self {
+        Op::Constant(value.to_bits())
+    }
+}
+
+impl std::fmt::Display for Op {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Op::Constant(bits) => write!(f, "Constant[{}]", f64::from_bits(*bits)),
+            Op::Unary(op) => write!(f, "{op:?}"),
+            Op::Binary(op) => write!(f, "{op:?}"),
+            Op::MatMul { ta, tb } => {
+                let mark = |t: &bool| if *t { "^T" } else { "" };
+                write!(f, "MatMul[a{} b{}]", mark(ta), mark(tb))
+            }
+            other => write!(f, "{other:?}"),
+        }
+    }
+}
+
+/// What `node` hands back to its argument number `position`, given its own cotangent `g`; `None` where the derivative
+/// is zero everywhere.
+pub(crate) fn vjp_rule<'g>(
+    node: &Node,
+    value: Var<'g>,
+    args: &[Var<'g>],
+    position: usize,
+    g: Var<'g>,
+) -> Option<Contribution<'g>> {
+    match &node.op {
+        Op::Input(_) | Op::Constant(_) | Op::Tensor(_) | Op::Placeholder(_) => None,
+        Op::Unary(op) => op.vjp(value, args[0], g).map(Contribution::Whole),
+        Op::Binary(op) => Some(Contribution::Whole(op.vjp(value, args, position, g))),
+        Op::Broadcast => Some(Contribution::Whole(g.sum_to(&args[0].shape()))),
+        Op::SumTo => Some(Contribution::Whole(g.broadcast_to(&args[0].shape()))),
+        Op::LogSumExp => Some(Contribution::Whole(reduce::log_sum_exp_vjp(
+            value, args[0], g,
+        ))),
+        Op::MatMul { ta, tb } => Some(Contribution::Whole(matmul::vjp(
+            *ta, *tb, args, position, g,
+        ))),
+        Op::Transpose => Some(Contribution::Whole(g.t())),
+        Op::Reshape => Some(Contribution::Whole(g.reshape(&args[0].shape()))),
+        Op::Slice { axis, start } => Some(Contribution::Part {
+            axis: *axis,
+            start: *start,
+            value: g,
+        }),
+        Op::Concat { axis } => {
+            let start: usize = args[..position].iter().map(|a| a.shape()[*axis]).sum();
+            let end = start + args[position].shape()[*axis];
+            Some(Contribution::Whole(g.slice(*axis, start..end)))
+        }
+        Op::Pick => {
+            (position == 0).then(|| Contribution::Whole(g.unpick(args[1], args[0].shape()[1])))
+        }
+        Op::Unpick => (position == 0).then(|| Contribution::Whole(g.pick(args[1]))),
+    }
+}

@@ -1,0 +1,291 @@
+//! Broadcasting, its transpose the sum, and the log-sum-exp of rows.
+
+use super::Op;
+use crate::autodiff::graph::Var;
+use crate::autodiff::shape::{broadcast, broadcast_strides, numel, show};
+use crate::error::Error;
+use crate::scalar::Scalar;
+
+impl<'g> Var<'g> {
+    /// Stretches to `shape` (extents aligned at the right; 1 stretches). No copy where the consumer can do without.
+    pub fn broadcast_to(self, shape: &[usize]) -> Var<'g> {
+        let own = self.shape();
+        if own == shape {
+            return self;
+        }
+        if broadcast(&own, shape).as_deref() != Some(shape) {
+            let error = Error::shape(
+                "broadcast_to",
+                format!("a shape that stretches to {shape:?}"),
+                show(&own),
+            );
+            return self.graph.fail(error);
+        }
+        let node = self.graph.node(self.id);
+        let base = match node.op {
+            Op::Broadcast => node.args[0],
+            _ => self.id,
+        };
+        self.graph.push(Op::Broadcast, &[base], shape.to_vec())
+    }
+
+    /// Sums to `shape`, a shape that broadcasts to this one.
+    pub fn sum_to(self, shape: &[usize]) -> Var<'g> {
+        let own = self.shape();
+        if own == shape {
+            return self;
+        }
+        if broadcast(shape, &own).as_deref() != Some(&own) {
+            let error = Error::shape(
+                "sum_to",
+                format!("a shape that stretches to {own:?}"),
+                show(shape),
+            );
+            return self.graph.fail(error);
+        }
+        if let Some(c) = self.graph.as_constant(self.id) {
+            // an empty tensor sums to zero, whatever it is filled with
+            let count = if numel(shape) == 0 {
+                0
+            } else {
+                numel(&own) / numel(shape)
+            };
+            return self.graph.full(shape, c * count as f64);
+        }
+        self.graph.push(Op::SumTo, &[self.id], shape.to_vec())
+    }
+
+    /// Sum of all elements, a scalar; accumulated in f64.
+    pub fn sum(self) -> Var<'g> {
+        self.sum_to(&[])
+    }
+
+    /// Mean of all elements, a scalar; accumulated in f64.
+    pub fn mean(self) -> Var<'g> {
+        self.sum() / numel(&self.shape()) as f64
+    }
+
+    /// Sum along one axis, which goes.
+    pub fn sum_axis(self, axis: usize) -> Var<'g> {
+        let mut shape = self.shape();
+        if axis >= shape.len() {
+            let error = Error::shape("sum_axis", format!("an axis below {}", shape.len()), axis);
+            return self.graph.fail(error);
+        }
+        shape[axis] = 1;
+        let kept = self.sum_to(&shape);
+        shape.remove(axis);
+        kept.reshape(&shape)
+    }
+
+    /// `log sum exp` of the last axis, which stays with extent 1. Shifted by the maximum, so it does not overflow.
+    pub fn logsumexp(self) -> Var<'g> {
+        let mut shape = self.shape();
+        match shape.last_mut() {
+            Some(last) if *last > 0 => *last = 1,
+            _ => {
+                let error = Error::shape("logsumexp", "a last axis of at least 1", show(&shape));
+                return self.graph.fail(error);
+            }
+        }
+        self.graph.push(Op::LogSumExp, &[self.id], shape)
+    }
+
+    /// `x - logsumexp(x)` along the last axis.
+    pub fn log_softmax(self) -> Var<'g> {
+        self - self.logsumexp()
+    }
+
+    /// `exp(log_softmax(x))`: positive, and summing to one along the last axis.
+    pub fn softmax(self) -> Var<'g> {
+        self.log_softmax().exp()
+    }
+}
+
+/// `g softmax(x)`, the softmax as `exp(x - y)` for `y = logsumexp(x)`.
+pub(super) fn log_sum_exp_vjp<'g>(y: Var<'g>, x: Var<'g>, g: Var<'g>) -> Var<'g> {
+    g * (x - y).exp()
+}
+
+/// Sum of everything in f64, in eight interleaved lanes: a fixed order, and room for vector instructions.
+#[inline(always)]
+pub(crate) fn sum_all<T: Scalar>(src: &[T]) -> f64 {
+    let mut lanes = [0.0f64; 8];
+    let chunks = src.chunks_exact(8);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, x) in lanes.iter_mut().zip(chunk) {
+            *lane += x.to_f64();
+        }
+    }
+    let tail: f64 = rest.iter().map(|x| x.to_f64()).sum();
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + e) + (c + g)) + ((b + f) + (d + h)) + tail
+}
+
+/// How a sum to a broadcastable shape is carried out; decided when the graph is compiled.
+#[derive(Clone, Debug)]
+pub(crate) enum SumPlan {
+    /// The leading axes go: rows of `inner` numbers are added up.
+    Rows { inner: usize },
+    /// The trailing axes go: each run of `summed` numbers becomes one, accumulated in f64.
+    Runs { summed: usize },
+    /// Any mixture: extents of the source, strides of the result along them.
+    Strided {
+        extents: Vec<usize>,
+        strides: Vec<usize>,
+    },
+}
+
+impl SumPlan {
+    /// The plan for a source of shape `from` and a result of shape `to`.
+    pub(crate) fn new(from: &[usize], to: &[usize]) -> Self {
+        let strides = broadcast_strides(to, from);
+        let axes = || strides.iter().zip(from).rev();
+        let inner = axes()
+            .take_while(|&(&s, &n)| s != 0 || n == 1)
+            .map(|(_, &n)| n)
+            .product();
+        if numel(to) == inner {
+            return SumPlan::Rows { inner };
+        }
+        let summed: usize = axes()
+            .take_while(|&(&s, _)| s == 0)
+            .map(|(_, &n)| n)
+            .product();
+        if numel(to) * summed == numel(from) {
+            return SumPlan::Runs { summed };
+        }
+        SumPlan::Strided {
+            extents: from.to_vec(),
+            strides,
+        }
+    }
+}
+
+/// Sums `src` to `dst` as planned.
+#[inline(always)]
+pub(crate) fn sum_to<T: Scalar>(plan: &SumPlan, src: &[T], dst: &mut [T]) {
+    dst.fill(T::ZERO);
+    match plan {
+        _ if src.is_empty() || dst.is_empty() => {}
+        SumPlan::Rows { inner } => {
+            for row in src.chunks_exact(*inner) {
+                for (d, s) in dst.iter_mut().zip(row) {
+                    *d += *s;
+                }
+            }
+        }
+        SumPlan::Runs { summed } => {
+            for (d, row) in dst.iter_mut().zip(src.chunks_exact(*summed)) {
+                *d = T::from_f64(sum_all(row));
+            }
+        }
+        SumPlan::Strided { extents, strides } => {
+            for (position, &x) in src.iter().enumerate() {
+                dst[offset(position, extents, strides)] += x;
+            }
+        }
+    }
+}
+
+/// Where the element at row-major `position` of a tensor with these extents lies under other strides.
+#[inline(always)]
+pub(crate) fn offset(position: usize, extents: &[usize], strides: &[usize]) -> usize {
+    let mut rest = position;
+    let mut at = 0;
+    for (&extent, &stride) in extents.iter().zip(strides).rev() {
+        at += rest % extent * stride;
+        rest /= extent;
+    }
+    at
+}
+
+/// `log sum exp` of each row of length `cols`. A row of `-inf` gives `-inf`.
+#[inline(always)]
+pub(crate) fn log_sum_exp<T: Scalar>(src: &[T], cols: usize, dst: &mut [T]) {
+    for (d, row) in dst.iter_mut().zip(src.chunks_exact(cols)) {
+        let mut top = row[0];
+        for &x in &row[1..] {
+            // a NaN in the row must reach the result: it loses every comparison, so it is kept by the sum below
+            if x > top {
+                top = x;
+            }
+        }
+        let shift = if top.is_finite() { top } else { T::ZERO };
+        let mut sum = T::ZERO;
+        for &x in row {
+            sum += (x - shift).exp();
+        }
+        *d = shift + sum.ln();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autodiff::Graph;
+    use crate::autodiff::tests::{check_derivatives, numbers};
+
+    #[test]
+    fn derivatives() {
+        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| {
+            x.square().sum_to(&[3]).exp()
+        });
+        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.exp().sum_axis(1));
+        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.square().mean());
+        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.logsumexp());
+        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.softmax() * x);
+        check_derivatives(&[2, 1], &numbers(2, 2), |_, x| {
+            x.broadcast_to(&[3, 2, 4]).square()
+        });
+    }
+
+    #[test]
+    fn every_plan_agrees_with_the_definition() {
+        let from = [2, 3, 4];
+        let src = numbers(24, 1);
+        for to in [
+            &[][..],
+            &[4],
+            &[3, 4],
+            &[3, 1],
+            &[2, 1, 1],
+            &[2, 3, 1],
+            &[2, 1, 4],
+            &[1, 3, 1],
+        ] {
+            let mut dst = vec![0.0; numel(to)];
+            sum_to(&SumPlan::new(&from, to), &src, &mut dst);
+            let strides = broadcast_strides(to, &from);
+            let mut want = vec![0.0; numel(to)];
+            for (i, x) in src.iter().enumerate() {
+                want[offset(i, &from, &strides)] += x;
+            }
+            for (a, b) in dst.iter().zip(&want) {
+                assert!((a - b).abs() < 1e-13, "{to:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn logsumexp_neither_overflows_nor_hides_a_nan() {
+        let of = |row: &[f64]| {
+            let mut out = [0.0];
+            log_sum_exp(row, row.len(), &mut out);
+            out[0]
+        };
+        assert_eq!(of(&[1e4, 1e4]), 1e4 + 2f64.ln());
+        assert_eq!(of(&[-1e4, -2e4]), -1e4);
+        assert_eq!(of(&[f64::NEG_INFINITY; 2]), f64::NEG_INFINITY);
+        assert_eq!(of(&[f64::INFINITY, 0.0]), f64::INFINITY);
+        assert!(of(&[0.0, f64::NAN]).is_nan() && of(&[f64::NAN, 0.0]).is_nan());
+    }
+
+    #[test]
+    fn an_empty_tensor_sums_to_zero() {
+        let graph = Graph::new();
+        let sum = graph.full(&[0, 3], 1.0).sum_to(&[3]);
+        assert!(sum.is_constant(0.0));
+    }
+}

@@ -1,0 +1,274 @@
+//! A compiled graph: a list of instructions over planned memory. Running it allocates nothing.
+
+use super::compile::kernel::Kernel;
+use super::ops::{
+    Binary, MatMulShape, SumPlan, Unary, copy_block, log_sum_exp, matmul, pick, sum_all, sum_to,
+    transpose, unpick,
+};
+use super::shape::Shape;
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+use crate::simd;
+
+/// Where numbers are: an input, a constant tensor, or a planned buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Input(usize),
+    Tensor(usize),
+    Buffer(usize),
+}
+
+/// A contiguous run of numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct View {
+    pub place: Place,
+    pub offset: usize,
+    pub len: usize,
+}
+
+/// A value after lowering: a run of memory, or a number of the scalar file, which is f64 whatever the engine's type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    View(View),
+    Scalar(usize),
+}
+
+/// One part of a concat, or the one part of a slice.
+#[derive(Clone, Debug)]
+pub(crate) struct CopyPart {
+    pub src: View,
+    pub src_offset: usize,
+    pub src_stride: usize,
+    pub dst_offset: usize,
+    pub dst_stride: usize,
+    pub rows: usize,
+    pub width: usize,
+}
+
+/// What is done.
+#[derive(Clone, Debug)]
+pub(crate) enum Action {
+    Map(Kernel),
+    MatMul {
+        shape: MatMulShape,
+        a: View,
+        b: View,
+    },
+    SumTo {
+        plan: SumPlan,
+        src: View,
+    },
+    LogSumExp {
+        cols: usize,
+        src: View,
+    },
+    Transpose {
+        rows: usize,
+        cols: usize,
+        src: View,
+    },
+    Copy(Vec<CopyPart>),
+    Pick {
+        k: usize,
+        src: View,
+        labels: View,
+    },
+    Unpick {
+        k: usize,
+        src: View,
+        labels: View,
+    },
+}
+
+/// One step of a program: an action that fills a buffer, or a scalar.
+#[derive(Clone, Debug)]
+pub(crate) enum Instruction {
+    Fill {
+        out: usize,
+        len: usize,
+        action: Action,
+    },
+    SumAll {
+        out: usize,
+        src: View,
+    },
+    Load {
+        out: usize,
+        src: View,
+    },
+    Unary {
+        out: usize,
+        op: Unary,
+        a: usize,
+    },
+    Binary {
+        out: usize,
+        op: Binary,
+        a: usize,
+        b: usize,
+    },
+}
+
+/// A compiled graph, shared freely between threads; each thread runs it on a [`Workspace`] of its own.
+#[derive(Clone, Debug)]
+pub struct Program<T> {
+    pub(crate) instructions: Vec<Instruction>,
+    pub(crate) inputs: Vec<Shape>,
+    pub(crate) tensors: Vec<Vec<T>>,
+    pub(crate) buffers: Vec<usize>,
+    pub(crate) scalars: Vec<f64>,
+    pub(crate) registers: usize,
+    pub(crate) outputs: Vec<Value>,
+}
+
+/// The memory of one running program: buffers, scalars, and the blocks of fused kernels.
+#[derive(Clone, Debug)]
+pub struct Workspace<T> {
+    pub(crate) buffers: Vec<Vec<T>>,
+    pub(crate) scalars: Vec<f64>,
+    pub(crate) registers: Vec<Vec<T>>,
+}
+
+impl<T: Scalar> Program<T> {
+    /// Fresh memory for this program.
+    pub fn workspace(&self) -> Workspace<T> {
+        Workspace {
+            buffers: self.buffers.iter().map(|&n| vec![T::ZERO; n]).collect(),
+            scalars: self.scalars.clone(),
+            registers: vec![vec![T::ZERO; super::compile::kernel::BLOCK]; self.registers],
+        }
+    }
+
+    /// Bytes of one workspace.
+    pub fn workspace_bytes(&self) -> usize {
+        let numbers =
+            self.buffers.iter().sum::<usize>() + self.registers * super::compile::kernel::BLOCK;
+        numbers * size_of::<T>() + self.scalars.len() * size_of::<f64>()
+    }
+
+    /// Computes all outputs. `inputs` are row-major, in the order in which the graph recorded them.
+    ///
+    /// # Errors
+    /// If the number or the lengths of the inputs differ from the graph's, or the workspace is another program's.
+    pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
+        if inputs.len() != self.inputs.len() {
+            let expected = format!("{} inputs", self.inputs.len());
+            return Err(Error::shape("Program::run", expected, inputs.len()));
+        }
+        for (index, (input, shape)) in inputs.iter().zip(&self.inputs).enumerate() {
+            if input.len() != shape.iter().product::<usize>() {
+                let expected = format!("input {index} of shape {shape:?}");
+                let got = format!("{} numbers", input.len());
+                return Err(Error::shape("Program::run", expected, got));
+            }
+        }
+        if !self.owns(ws) {
+            let got = "the workspace of another program";
+            return Err(Error::shape(
+                "Program::run",
+                "a workspace of this program",
+                got,
+            ));
+        }
+        for instruction in &self.instructions {
+            self.step(instruction, inputs, ws);
+        }
+        Ok(())
+    }
+
+    /// Output number `index`, a tensor, row-major; of a scalar output an empty slice (see [`Program::scalar`]).
+    pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> &'w [T] {
+        match self.outputs.get(index) {
+            Some(Value::View(view)) => match view.place {
+                Place::Buffer(b) => &ws.buffers[b][view.offset..view.offset + view.len],
+                Place::Input(_) | Place::Tensor(_) => &[],
+            },
+            _ => &[],
+        }
+    }
+
+    /// Output number `index`, a scalar, in f64; NaN if that output is a tensor.
+    pub fn scalar(&self, ws: &Workspace<T>, index: usize) -> f64 {
+        match self.outputs.get(index) {
+            Some(Value::Scalar(slot)) => ws.scalars[*slot],
+            _ => f64::NAN,
+        }
+    }
+
+    fn owns(&self, ws: &Workspace<T>) -> bool {
+        ws.scalars.len() == self.scalars.len()
+            && ws.registers.len() == self.registers
+            && ws
+                .buffers
+                .iter()
+                .map(Vec::len)
+                .eq(self.buffers.iter().copied())
+    }
+
+    fn step(&self, instruction: &Instruction, inputs: &[&[T]], ws: &mut Workspace<T>) {
+        match instruction {
+            Instruction::Fill { out, len, action } => {
+                // the target leaves the workspace while it is filled, so that its operands can be read
+                let mut target = std::mem::take(&mut ws.buffers[*out]);
+                self.fill(action, inputs, ws, &mut target[..*len]);
+                ws.buffers[*out] = target;
+            }
+            Instruction::SumAll { out, src } => {
+                let src = self.view(src, inputs, &ws.buffers);
+                ws.scalars[*out] = simd::dispatch(|| sum_all(src));
+            }
+            Instruction::Load { out, src } => {
+                let src = self.view(src, inputs, &ws.buffers);
+                ws.scalars[*out] = src.first().map_or(f64::NAN, |x| x.to_f64());
+            }
+            Instruction::Unary { out, op, a } => ws.scalars[*out] = op.apply(ws.scalars[*a]),
+            Instruction::Binary { out, op, a, b } => {
+                ws.scalars[*out] = op.apply(ws.scalars[*a], ws.scalars[*b]);
+            }
+        }
+    }
+
+    fn fill(&self, action: &Action, inputs: &[&[T]], ws: &mut Workspace<T>, out: &mut [T]) {
+        let Workspace {
+            buffers,
+            scalars,
+            registers,
+        } = ws;
+        let get = |view: &View| self.view(view, inputs, buffers);
+        match action {
+            Action::Map(kernel) => simd::dispatch(|| kernel.run(get, scalars, registers, out)),
+            Action::MatMul { shape, a, b } => matmul(*shape, get(a), get(b), out),
+            Action::SumTo { plan, src } => {
+                let src = get(src);
+                simd::dispatch(|| sum_to(plan, src, out));
+            }
+            Action::LogSumExp { cols, src } => {
+                let src = get(src);
+                simd::dispatch(|| log_sum_exp(src, *cols, out));
+            }
+            Action::Transpose { rows, cols, src } => transpose(get(src), *rows, *cols, out),
+            Action::Copy(parts) => {
+                for part in parts {
+                    copy_block(
+                        &get(&part.src)[part.src_offset..],
+                        part.src_stride,
+                        &mut out[part.dst_offset..],
+                        part.dst_stride,
+                        (part.rows, part.width),
+                    );
+                }
+            }
+            Action::Pick { k, src, labels } => pick(get(src), get(labels), *k, out),
+            Action::Unpick { k, src, labels } => unpick(get(src), get(labels), *k, out),
+        }
+    }
+
+    fn view<'a>(&'a self, view: &View, inputs: &[&'a [T]], buffers: &'a [Vec<T>]) -> &'a [T] {
+        let all: &'a [T] = match view.place {
+            Place::Input(i) => inputs[i],
+            Place::Tensor(i) => &self.tensors[i],
+            Place::Buffer(i) => &buffers[i],
+        };
+        &all[view.offset..view.offset + view.len]
+    }
+}
