@@ -215,7 +215,7 @@ impl<T: Scalar> Program<T> {
             }
             Instruction::SumAll { out, src } => {
                 let src = self.view(src, inputs, &ws.buffers);
-                ws.scalars[*out] = simd::dispatch(|| sum_all(src));
+                ws.scalars[*out] = simd::dispatch(SumAll(src));
             }
             Instruction::Load { out, src } => {
                 let src = self.view(src, inputs, &ws.buffers);
@@ -236,16 +236,24 @@ impl<T: Scalar> Program<T> {
         } = ws;
         let get = |view: &View| self.view(view, inputs, buffers);
         match action {
-            Action::Map(kernel) => simd::dispatch(|| kernel.run(get, scalars, registers, out)),
+            Action::Map(kernel) => simd::dispatch(Map {
+                kernel,
+                get,
+                scalars,
+                registers,
+                out,
+            }),
             Action::MatMul { shape, a, b } => matmul(*shape, get(a), get(b), out),
-            Action::SumTo { plan, src } => {
-                let src = get(src);
-                simd::dispatch(|| sum_to(plan, src, out));
-            }
-            Action::LogSumExp { cols, src } => {
-                let src = get(src);
-                simd::dispatch(|| log_sum_exp(src, *cols, out));
-            }
+            Action::SumTo { plan, src } => simd::dispatch(SumTo {
+                plan,
+                src: get(src),
+                out,
+            }),
+            Action::LogSumExp { cols, src } => simd::dispatch(LogSumExp {
+                cols: *cols,
+                src: get(src),
+                out,
+            }),
             Action::Transpose { rows, cols, src } => transpose(get(src), *rows, *cols, out),
             Action::Copy(parts) => {
                 for part in parts {
@@ -270,5 +278,60 @@ impl<T: Scalar> Program<T> {
             Place::Buffer(i) => &buffers[i],
         };
         &all[view.offset..view.offset + view.len]
+    }
+}
+
+struct SumAll<'a, T>(&'a [T]);
+
+impl<T: Scalar> simd::Vectorised for SumAll<'_, T> {
+    type Output = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        sum_all(self.0)
+    }
+}
+
+struct Map<'a, T, G> {
+    kernel: &'a Kernel,
+    get: G,
+    scalars: &'a [f64],
+    registers: &'a mut [Vec<T>],
+    out: &'a mut [T],
+}
+
+impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> simd::Vectorised for Map<'a, T, G> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        self.kernel
+            .run(self.get, self.scalars, self.registers, self.out);
+    }
+}
+
+struct SumTo<'a, T> {
+    plan: &'a SumPlan,
+    src: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for SumTo<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        sum_to(self.plan, self.src, self.out);
+    }
+}
+
+struct LogSumExp<'a, T> {
+    cols: usize,
+    src: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for LogSumExp<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        log_sum_exp(self.src, self.cols, self.out);
     }
 }

@@ -9,32 +9,46 @@ mod elementary;
 
 pub use elementary::Elementary;
 
-/// Runs `f` compiled for the best instruction set of this machine.
-#[inline(always)]
-pub(crate) fn dispatch<R>(f: impl FnOnce() -> R) -> R {
-    struct Wrapper<F>(F);
-    impl<R, F: FnOnce() -> R> pulp::NullaryFnOnce for Wrapper<F> {
-        type Output = R;
-        #[inline(always)]
-        fn call(self) -> R {
-            (self.0)()
-        }
-    }
-    pulp::Arch::new().dispatch(Wrapper(f))
+/// Work that is compiled once for each instruction set. Implementations mark `run` as `#[inline(always)]`, and all it
+/// calls: what is not inlined is compiled for the baseline. (So it is a trait and not a closure: closures are inlined
+/// at the compiler's discretion.)
+pub(crate) trait Vectorised {
+    /// What the work gives.
+    type Output;
+    /// Does it.
+    fn run(self) -> Self::Output;
 }
 
-/// `dst[i] = f(src[i])`.
+/// Does `work` with the best instruction set of this machine.
 #[inline(always)]
-pub(crate) fn map<T: Copy>(src: &[T], dst: &mut [T], f: impl Fn(T) -> T) {
-    for (d, &x) in dst.iter_mut().zip(src) {
-        *d = f(x);
+pub(crate) fn dispatch<W: Vectorised>(work: W) -> W::Output {
+    struct Wrapper<W>(W);
+    impl<W: Vectorised> pulp::NullaryFnOnce for Wrapper<W> {
+        type Output = W::Output;
+        #[inline(always)]
+        fn call(self) -> W::Output {
+            self.0.run()
+        }
     }
+    pulp::Arch::new().dispatch(Wrapper(work))
+}
+
+/// `dst[i] = f(src[i])`, with `f` an expression of its operand: a loop in place, that can only be inlined.
+macro_rules! map {
+    ($src:expr, $dst:expr, $x:ident => $f:expr) => {
+        for (d, &$x) in $dst.iter_mut().zip($src.iter()) {
+            *d = $f;
+        }
+    };
 }
 
 /// `dst[i] = f(a[i], b[i])`.
-#[inline(always)]
-pub(crate) fn zip<T: Copy>(a: &[T], b: &[T], dst: &mut [T], f: impl Fn(T, T) -> T) {
-    for ((d, &x), &y) in dst.iter_mut().zip(a).zip(b) {
-        *d = f(x, y);
-    }
+macro_rules! zip {
+    ($a:expr, $b:expr, $dst:expr, ($x:ident, $y:ident) => $f:expr) => {
+        for ((d, &$x), &$y) in $dst.iter_mut().zip($a.iter()).zip($b.iter()) {
+            *d = $f;
+        }
+    };
 }
+
+pub(crate) use {map, zip};

@@ -103,23 +103,23 @@ impl Binary {
 pub(crate) fn unary_slice<T: Scalar>(op: Unary, src: &[T], dst: &mut [T]) {
     let one = T::ONE;
     match op {
-        Unary::Neg => simd::map(src, dst, |x| -x),
-        Unary::Exp => simd::map(src, dst, |x| x.exp()),
-        Unary::Log => simd::map(src, dst, |x| x.ln()),
-        Unary::Log1p => simd::map(src, dst, |x| x.ln_1p()),
-        Unary::Tanh => simd::map(src, dst, |x| x.tanh()),
-        Unary::Sigmoid => simd::map(src, dst, |x| x.sigmoid()),
-        Unary::Softplus => simd::map(src, dst, |x| {
+        Unary::Neg => simd::map!(src, dst, x => -x),
+        Unary::Exp => simd::map!(src, dst, x => x.exp()),
+        Unary::Log => simd::map!(src, dst, x => x.ln()),
+        Unary::Log1p => simd::map!(src, dst, x => x.ln_1p()),
+        Unary::Tanh => simd::map!(src, dst, x => x.tanh()),
+        Unary::Sigmoid => simd::map!(src, dst, x => x.sigmoid()),
+        Unary::Softplus => simd::map!(src, dst, x => {
             // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which never overflows
             let (positive, magnitude) = if x > T::ZERO { (x, x) } else { (T::ZERO, -x) };
             positive + (-magnitude).exp().ln_1p()
         }),
         // written so that NaN stays NaN
-        Unary::Relu => simd::map(src, dst, |x| if x <= T::ZERO { T::ZERO } else { x }),
-        Unary::Step => simd::map(src, dst, |x| if x > T::ZERO { one } else { T::ZERO }),
-        Unary::Square => simd::map(src, dst, |x| x * x),
-        Unary::Sqrt => simd::map(src, dst, |x| x.sqrt()),
-        Unary::NormalCdf => simd::map(src, dst, |x| x.normal_cdf()),
+        Unary::Relu => simd::map!(src, dst, x => if x <= T::ZERO { T::ZERO } else { x }),
+        Unary::Step => simd::map!(src, dst, x => if x > T::ZERO { one } else { T::ZERO }),
+        Unary::Square => simd::map!(src, dst, x => x * x),
+        Unary::Sqrt => simd::map!(src, dst, x => x.sqrt()),
+        Unary::NormalCdf => simd::map!(src, dst, x => x.normal_cdf()),
         Unary::Copy => dst.copy_from_slice(src),
     }
 }
@@ -134,21 +134,21 @@ pub(crate) enum Block<'a, T> {
 /// `dst[i] = f(a[i], b[i])`.
 #[inline(always)]
 pub(crate) fn binary_slice<T: Scalar>(op: Binary, a: Block<'_, T>, b: Block<'_, T>, dst: &mut [T]) {
-    match op {
-        Binary::Add => zip(a, b, dst, |x, y| x + y),
-        Binary::Sub => zip(a, b, dst, |x, y| x - y),
-        Binary::Mul => zip(a, b, dst, |x, y| x * y),
-        Binary::Div => zip(a, b, dst, |x, y| x / y),
+    macro_rules! each {
+        ($x:ident, $y:ident => $f:expr) => {
+            match (a, b) {
+                (Block::Slice(a), Block::Slice(b)) => simd::zip!(a, b, dst, ($x, $y) => $f),
+                (Block::Slice(a), Block::Splat($y)) => simd::map!(a, dst, $x => $f),
+                (Block::Splat($x), Block::Slice(b)) => simd::map!(b, dst, $y => $f),
+                (Block::Splat($x), Block::Splat($y)) => dst.fill($f),
+            }
+        };
     }
-}
-
-#[inline(always)]
-fn zip<T: Scalar>(a: Block<'_, T>, b: Block<'_, T>, dst: &mut [T], f: impl Fn(T, T) -> T) {
-    match (a, b) {
-        (Block::Slice(a), Block::Slice(b)) => simd::zip(a, b, dst, f),
-        (Block::Slice(a), Block::Splat(y)) => simd::map(a, dst, |x| f(x, y)),
-        (Block::Splat(x), Block::Slice(b)) => simd::map(b, dst, |y| f(x, y)),
-        (Block::Splat(x), Block::Splat(y)) => dst.fill(f(x, y)),
+    match op {
+        Binary::Add => each!(x, y => x + y),
+        Binary::Sub => each!(x, y => x - y),
+        Binary::Mul => each!(x, y => x * y),
+        Binary::Div => each!(x, y => x / y),
     }
 }
 

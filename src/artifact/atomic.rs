@@ -1,0 +1,61 @@
+//! Files that are either whole or not there.
+
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use crate::error::{Error, Result};
+
+/// Writes a file through a temporary one in the same directory, which is renamed once everything is on disk. If anything
+/// fails, a file that was there before is untouched, and the temporary one is removed.
+///
+/// # Errors
+/// [`Error::Io`] with the path.
+pub fn write_atomically(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
+    let io = |source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    };
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".fiberwalk-");
+    #[cfg(unix)]
+    {
+        // what the process's umask leaves of it, as for any other new file
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(std::fs::Permissions::from_mode(0o666));
+    }
+    let file = builder.tempfile_in(directory).map_err(io)?;
+    let mut buffered = BufWriter::new(&file);
+    write(&mut buffered).map_err(io)?;
+    buffered.flush().map_err(io)?;
+    drop(buffered);
+    file.as_file().sync_all().map_err(io)?;
+    file.persist(path).map_err(|e| io(e.error))?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        write_atomically(&path, |w| w.write_all(b"old")).unwrap();
+        let outcome = write_atomically(&path, |w| {
+            w.write_all(b"half")?;
+            Err(std::io::Error::other("disk on fire"))
+        });
+        assert!(outcome.unwrap_err().to_string().contains("disk on fire"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(write_atomically(&dir.path().join("no/such"), |_| Ok(())).is_err());
+    }
+}

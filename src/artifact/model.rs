@@ -1,0 +1,270 @@
+//! A fitted model: saved, loaded, and asked for posterior samples.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+
+use super::atomic::write_atomically;
+use super::metadata::{Metadata, TaskSpec};
+use super::tensors::{OwnedTensor, read};
+use crate::deform::{Deformation, Frame, FramedFlow, HeadLikelihood, LastLayer};
+use crate::error::{Error, Result};
+use crate::nn::{LinearHead, Mlp, Network};
+use crate::rng::Streams;
+use crate::scalar::Scalar;
+
+/// The key of the JSON in the archive's metadata.
+const KEY: &str = "fiberwalk";
+
+/// What a method leaves behind.
+pub enum Fitted<T> {
+    /// The MAP estimate alone.
+    Map,
+    /// Points of a walk, `[S, P]`.
+    Walk(Vec<T>),
+    /// A deformation, the standardised training rows `[N, d]` and targets `[N]` of its conditional last layer.
+    Flow {
+        /// The bijection.
+        deformation: Box<Deformation<T>>,
+        /// Rows that the last layer is conditioned on.
+        x: Vec<f64>,
+        /// Their targets.
+        y: Vec<f64>,
+    },
+}
+
+/// A fitted model with everything that a prediction needs.
+pub struct Model<T> {
+    /// What it says about itself.
+    pub metadata: Metadata,
+    /// The MAP estimate, `[P]`.
+    pub map: Vec<T>,
+    /// The posterior.
+    pub fitted: Fitted<T>,
+}
+
+/// The metadata of a model file, checked; the tensors are not looked at.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, [`Error::Artifact`] if it is not a model file.
+pub fn read_metadata(path: &Path) -> Result<Metadata> {
+    let bytes = read_bytes(path)?;
+    let wrong = |what| Error::Artifact {
+        file: path.to_path_buf(),
+        what,
+    };
+    let metadata = parse_metadata(&bytes).map_err(wrong)?;
+    metadata.check().map_err(wrong)?;
+    Ok(metadata)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn parse_metadata(bytes: &[u8]) -> std::result::Result<Metadata, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|e| format!("not a complete safetensors archive ({e})"))?;
+    let json = header
+        .metadata()
+        .as_ref()
+        .and_then(|map| map.get(KEY))
+        .ok_or("a safetensors archive of another program")?;
+    serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))
+}
+
+impl<T: Scalar> Model<T> {
+    /// Writes the model, through a temporary file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if writing fails.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        let wrong = |what: String| Error::Artifact {
+            file: path.to_path_buf(),
+            what,
+        };
+        let tensors = self.tensors();
+        let views = tensors
+            .iter()
+            .map(|t| Ok((t.name, t.view()?)))
+            .collect::<std::result::Result<Vec<_>, String>>()
+            .map_err(wrong)?;
+        let json = serde_json::to_string(&self.metadata).map_err(|e| wrong(e.to_string()))?;
+        let header = HashMap::from([(KEY.to_string(), json)]);
+        let bytes =
+            safetensors::serialize(views, Some(header)).map_err(|e| wrong(e.to_string()))?;
+        write_atomically(path, |w: &mut dyn Write| w.write_all(&bytes))
+    }
+
+    fn tensors(&self) -> Vec<OwnedTensor> {
+        let dim = self.map.len();
+        let mut all = vec![OwnedTensor::new("map", vec![dim], &self.map)];
+        match &self.fitted {
+            Fitted::Map => {}
+            Fitted::Walk(samples) => {
+                let shape = vec![samples.len() / dim.max(1), dim];
+                all.push(OwnedTensor::new("samples", shape, samples));
+            }
+            Fitted::Flow { deformation, x, y } => {
+                if let Some(flow) = deformation.hidden() {
+                    let (mean, scale, basis, complement) = flow.frame().parts();
+                    let (_, mixing, params) = flow.flow_parts();
+                    let (h, k) = (flow.dim(), flow.frame().directions());
+                    all.push(OwnedTensor::new("frame.mean", vec![h], mean));
+                    all.push(OwnedTensor::new("frame.scale", vec![h], scale));
+                    all.push(OwnedTensor::new("frame.basis", vec![k, h], basis));
+                    all.push(OwnedTensor::new("frame.complement", vec![1], &[complement]));
+                    all.push(OwnedTensor::new("flow.params", vec![params.len()], params));
+                    let shape = vec![mixing.len(), k, k];
+                    all.push(OwnedTensor::new("flow.mixing", shape, &mixing.concat()));
+                }
+                let shape = vec![y.len(), x.len() / y.len().max(1)];
+                all.push(OwnedTensor::new("data.x", shape, x));
+                all.push(OwnedTensor::new("data.y", vec![y.len()], y));
+            }
+        }
+        all
+    }
+
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is truncated, foreign, of
+    /// another version or precision, or inconsistent.
+    pub fn load(path: &Path) -> Result<Self> {
+        let bytes = read_bytes(path)?;
+        Self::parse(&bytes).map_err(|what| Error::Artifact {
+            file: path.to_path_buf(),
+            what,
+        })
+    }
+
+    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+        let metadata = parse_metadata(bytes)?;
+        let network = metadata.check()?;
+        if metadata.precision != T::NAME {
+            return Err(format!(
+                "it is in {}, asked for in {}",
+                metadata.precision,
+                T::NAME
+            ));
+        }
+        let archive = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
+        let (_, map) = read::<T>(&archive, "map", 1)?;
+        if map.len() != network.dim() {
+            return Err(format!(
+                "tensor 'map' has {} numbers, the network {}",
+                map.len(),
+                network.dim()
+            ));
+        }
+        let fitted = match metadata.method.as_str() {
+            "map" => Fitted::Map,
+            "walk" => {
+                let (shape, samples) = read::<T>(&archive, "samples", 2)?;
+                if shape[1] != network.dim() || shape[0] == 0 {
+                    return Err(format!(
+                        "tensor 'samples' has shape {shape:?}, expected [*, {}]",
+                        network.dim()
+                    ));
+                }
+                Fitted::Walk(samples)
+            }
+            "flow" => Self::parse_flow(&metadata, &network, &archive)?,
+            other => return Err(format!("method '{other}' is unknown to this version")),
+        };
+        Ok(Self {
+            metadata,
+            map,
+            fitted,
+        })
+    }
+
+    fn parse_flow(
+        metadata: &Metadata,
+        network: &Mlp,
+        archive: &SafeTensors<'_>,
+    ) -> std::result::Result<Fitted<T>, String> {
+        let say = |e: Error| e.to_string();
+        let (shape, x) = read::<f64>(archive, "data.x", 2)?;
+        let (rows, y) = read::<f64>(archive, "data.y", 1)?;
+        if shape != [rows[0], network.input_dim()] {
+            return Err(format!(
+                "tensor 'data.x' has shape {shape:?} for {} targets",
+                rows[0]
+            ));
+        }
+        let likelihood = match metadata.task {
+            TaskSpec::Classification { .. } => HeadLikelihood::Categorical,
+            TaskSpec::Regression { noise_std, .. } => HeadLikelihood::Gaussian { noise_std },
+        };
+        let last =
+            LastLayer::new(network, likelihood, metadata.prior_precision, &x, &y).map_err(say)?;
+        let hidden = if network.hidden_params() == 0 {
+            None
+        } else {
+            let (_, mean) = read::<T>(archive, "frame.mean", 1)?;
+            let (_, scale) = read::<T>(archive, "frame.scale", 1)?;
+            let (_, basis) = read::<T>(archive, "frame.basis", 2)?;
+            let (_, complement) = read::<T>(archive, "frame.complement", 1)?;
+            let (_, params) = read::<T>(archive, "flow.params", 1)?;
+            let (mixing_shape, mixing) = read::<f64>(archive, "flow.mixing", 3)?;
+            if mean.len() != network.hidden_params() || complement.len() != 1 {
+                return Err(format!(
+                    "a frame of {} parameters, the network has {}",
+                    mean.len(),
+                    network.hidden_params()
+                ));
+            }
+            let frame = Frame::from_parts(mean, scale, basis, complement[0]).map_err(say)?;
+            let k = frame.directions();
+            if mixing_shape[1..] != [k, k] {
+                return Err(format!(
+                    "tensor 'flow.mixing' has shape {mixing_shape:?} for {k} directions"
+                ));
+            }
+            // k can be 0, and then there is nothing to mix
+            let matrices: Vec<Vec<f64>> = mixing
+                .chunks_exact((k * k).max(1))
+                .map(<[f64]>::to_vec)
+                .collect();
+            let hidden = metadata.flow_hidden.clone();
+            Some(FramedFlow::new(frame, hidden, matrices, params).map_err(say)?)
+        };
+        Ok(Fitted::Flow {
+            deformation: Box::new(Deformation::new(hidden, last)),
+            x,
+            y,
+        })
+    }
+
+    /// Posterior samples, `[s, P]`: of a flow `count` new draws from the given streams, of a walk its points, evenly
+    /// thinned to at most `count`, of a MAP estimate that one point.
+    ///
+    /// # Errors
+    /// If `count` is 0 or a draw fails.
+    pub fn samples(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        if count == 0 {
+            return Err(Error::config("samples", count, "must be positive"));
+        }
+        match &self.fitted {
+            Fitted::Map => Ok(self.map.clone()),
+            Fitted::Walk(samples) => {
+                let dim = self.map.len();
+                let all = samples.len() / dim;
+                let keep = count.min(all);
+                let rows = (0..keep).map(|i| i * all / keep);
+                Ok(rows
+                    .flat_map(|r| &samples[r * dim..(r + 1) * dim])
+                    .copied()
+                    .collect())
+            }
+            Fitted::Flow { deformation, .. } => deformation.sample(count, streams),
+        }
+    }
+}

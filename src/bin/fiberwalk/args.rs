@@ -1,0 +1,238 @@
+//! The arguments, and what they may be.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+use fiberwalk::data::TaskKind;
+use fiberwalk::{Activation, Error, Result};
+
+/// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
+#[derive(Parser)]
+#[command(name = "fiberwalk", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Fit a posterior to the rows of a CSV file and write a model file
+    Fit(FitArgs),
+    /// Predict the rows of a CSV file with a model file
+    Predict(PredictArgs),
+    /// Score a model file on the rows of a CSV file with known targets
+    Evaluate(EvaluateArgs),
+}
+
+#[derive(Args)]
+pub struct FitArgs {
+    /// Training rows, with a header
+    pub train: PathBuf,
+    /// Model file to write
+    #[arg(long, value_name = "MODEL.fw")]
+    pub out: PathBuf,
+    /// Target column [default: the last one]
+    #[arg(long, value_name = "NAME")]
+    pub target: Option<String>,
+    /// classification or regression [default: targets 0..K-1 mean classification]
+    #[arg(long, value_parser = parse_task)]
+    pub task: Option<TaskKind>,
+    /// Widths of the hidden layers, separated by commas; 'none' for a linear model
+    #[arg(long, default_value = "50", value_parser = parse_hidden)]
+    pub hidden: Hidden,
+    /// tanh, relu, sigmoid, silu, gelu, softplus or identity
+    #[arg(long, default_value = "tanh")]
+    pub activation: Activation,
+    /// Prior precision of every weight and bias: a number, or auto (by evidence)
+    #[arg(long, default_value = "auto", value_name = "auto|X", value_parser = parse_auto::<f64>)]
+    pub prior_precision: Auto<f64>,
+    /// Noise of a regression target in units of its standard deviation: a number, or auto (by evidence)
+    #[arg(long, default_value = "auto", value_name = "auto|X", value_parser = parse_auto::<f64>)]
+    pub noise_std: Auto<f64>,
+    /// map, walk or flow
+    #[arg(long, default_value = "flow", value_parser = parse_method)]
+    pub method: Method,
+    /// How particles move: drift
+    #[arg(long, default_value = "drift", value_parser = parse_kernel)]
+    pub kernel: String,
+    /// Number of particles that walk
+    #[arg(long, default_value_t = 64)]
+    pub particles: usize,
+    /// Steps of each particle: a number, or auto (1,000 for the drift kernel)
+    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>)]
+    pub steps: Auto<usize>,
+    /// Points of the walk to keep
+    #[arg(long, default_value_t = 256)]
+    pub samples: usize,
+    /// Seed of everything that is random
+    #[arg(long, default_value_t = 0)]
+    pub seed: u64,
+    #[command(flatten)]
+    pub threads: Threads,
+    /// Number type of the computation: f32 or f64
+    #[arg(long, default_value = "f32", value_parser = parse_precision)]
+    pub precision: Precision,
+    /// No progress bars and no summary
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Args)]
+pub struct PredictArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// Rows to predict; the target column may be missing
+    pub test: PathBuf,
+    /// Predictions to write
+    #[arg(long, value_name = "PRED.csv")]
+    pub out: PathBuf,
+    #[command(flatten)]
+    pub sampling: Sampling,
+    #[command(flatten)]
+    pub threads: Threads,
+    /// No output on success
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Args)]
+pub struct EvaluateArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// Rows with known targets
+    pub test: PathBuf,
+    /// One JSON object instead of lines for people
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub sampling: Sampling,
+    #[command(flatten)]
+    pub threads: Threads,
+}
+
+#[derive(Args)]
+pub struct Sampling {
+    /// Posterior samples to predict with
+    #[arg(long, default_value_t = 256)]
+    pub samples: usize,
+    /// Seed of the draws [default: the model's]
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+#[derive(Args)]
+pub struct Threads {
+    /// Worker threads [default: one per core]; results do not depend on it
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+impl Threads {
+    /// Runs `work` on as many threads as were asked for.
+    pub fn run(&self, work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+        let count = self.threads.unwrap_or(0);
+        if self.threads == Some(0) {
+            return Err(Error::Config {
+                field: "--threads",
+                value: "0".into(),
+                requirement: "must be positive".into(),
+            });
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
+        match pool {
+            Ok(pool) => pool.install(work),
+            Err(e) => Err(Error::Config {
+                field: "--threads",
+                value: count.to_string(),
+                requirement: format!("the machine refuses: {e}"),
+            }),
+        }
+    }
+}
+
+/// A number, or the word that leaves it to the program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Auto<N> {
+    Auto,
+    Value(N),
+}
+
+/// Hidden widths.
+#[derive(Clone, Debug)]
+pub struct Hidden(pub Vec<usize>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    Map,
+    Walk,
+    Flow,
+}
+
+impl Method {
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Map => "map",
+            Method::Walk => "walk",
+            Method::Flow => "flow",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precision {
+    Single,
+    Double,
+}
+
+fn parse_method(text: &str) -> std::result::Result<Method, String> {
+    [Method::Map, Method::Walk, Method::Flow]
+        .into_iter()
+        .find(|m| m.name() == text)
+        .ok_or_else(|| "there are map, walk and flow".into())
+}
+
+fn parse_kernel(text: &str) -> std::result::Result<String, String> {
+    match text {
+        "drift" => Ok(text.into()),
+        _ => Err("there is drift".into()),
+    }
+}
+
+fn parse_task(text: &str) -> std::result::Result<TaskKind, String> {
+    match text {
+        "classification" => Ok(TaskKind::Classification),
+        "regression" => Ok(TaskKind::Regression),
+        _ => Err("there are classification and regression".into()),
+    }
+}
+
+fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
+    match text {
+        "f32" => Ok(Precision::Single),
+        "f64" => Ok(Precision::Double),
+        _ => Err("there are f32 and f64".into()),
+    }
+}
+
+fn parse_hidden(text: &str) -> std::result::Result<Hidden, String> {
+    if text == "none" {
+        return Ok(Hidden(Vec::new()));
+    }
+    let widths = text
+        .split(',')
+        .map(|w| w.trim().parse().ok().filter(|&w: &usize| w > 0));
+    widths
+        .collect::<Option<Vec<usize>>>()
+        .map(Hidden)
+        .ok_or_else(|| "expected positive widths such as 50 or 50,50, or none".into())
+}
+
+fn parse_auto<N: FromStr>(text: &str) -> std::result::Result<Auto<N>, String> {
+    if text == "auto" {
+        return Ok(Auto::Auto);
+    }
+    text.parse()
+        .map(Auto::Value)
+        .map_err(|_| "expected a number or auto".into())
+}

@@ -1,0 +1,351 @@
+//! A table of features with one target per row, checked once so that nobody has to check it again.
+
+use std::collections::HashSet;
+
+use super::standardize::Standardizer;
+use crate::error::{Error, Result};
+
+/// What the targets of a data set are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Targets are class indices `0..classes`.
+    Classification {
+        /// Number of classes, at least 2. A set need not contain every one of them.
+        classes: usize,
+    },
+    /// Targets are real numbers.
+    Regression,
+}
+
+/// A [`Task`] before the number of classes is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskKind {
+    /// Targets are class indices.
+    Classification,
+    /// Targets are real numbers.
+    Regression,
+}
+
+impl Task {
+    /// The kind of task, without the number of classes.
+    pub fn kind(self) -> TaskKind {
+        match self {
+            Task::Classification { .. } => TaskKind::Classification,
+            Task::Regression => TaskKind::Regression,
+        }
+    }
+}
+
+/// Features `[n, d]` and targets `[n]`, all finite, with at least one row and one column.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    features: Vec<f64>,
+    targets: Vec<f64>,
+    feature_names: Vec<String>,
+    target_name: String,
+    task: Task,
+}
+
+impl Dataset {
+    /// A data set of row-major `features` `[n, d]` and `targets` `[n]`; `d` is the number of names.
+    ///
+    /// # Errors
+    /// No rows, no columns, lengths that do not fit, a name that appears twice, a value that is not finite, fewer than
+    /// 2 classes, or a target that is not a class index `0..classes`.
+    pub fn new(
+        features: Vec<f64>,
+        targets: Vec<f64>,
+        feature_names: Vec<String>,
+        target_name: impl Into<String>,
+        task: Task,
+    ) -> Result<Self> {
+        let set = Self {
+            features,
+            targets,
+            feature_names,
+            target_name: target_name.into(),
+            task,
+        };
+        set.check_shape()?;
+        set.check_names()?;
+        set.check_values()?;
+        Ok(set)
+    }
+
+    fn check_shape(&self) -> Result<()> {
+        let (n, d) = (self.n(), self.d());
+        if n == 0 {
+            return Err(Error::data("no rows"));
+        }
+        if d == 0 {
+            return Err(Error::data("no feature columns"));
+        }
+        if n.checked_mul(d) != Some(self.features.len()) {
+            return Err(Error::shape(
+                "Dataset::new",
+                format!("{n} rows x {d} columns of features"),
+                format!("{} values", self.features.len()),
+            ));
+        }
+        Ok(())
+    }
+
+    // Columns are found by name when a model meets new data: a name that appears twice would be ambiguous there.
+    fn check_names(&self) -> Result<()> {
+        let mut seen = HashSet::from([self.target_name.as_str()]);
+        match self.feature_names.iter().find(|name| !seen.insert(name)) {
+            None => Ok(()),
+            Some(name) => Err(in_column(name, "this column name appears twice")),
+        }
+    }
+
+    fn check_values(&self) -> Result<()> {
+        if let Some(index) = self.features.iter().position(|x| !x.is_finite()) {
+            let (row, column) = (index / self.d(), index % self.d());
+            let what = format!("row {row}: {} is not finite", self.features[index]);
+            return Err(in_column(&self.feature_names[column], what));
+        }
+        if let Some(row) = self.targets.iter().position(|y| !y.is_finite()) {
+            let what = format!("row {row}: {} is not finite", self.targets[row]);
+            return Err(in_column(&self.target_name, what));
+        }
+        let Task::Classification { classes } = self.task else {
+            return Ok(());
+        };
+        if classes < 2 {
+            return Err(Error::config("classes", classes, "at least 2 are needed"));
+        }
+        match self.targets.iter().position(|&y| !is_label(y, classes)) {
+            None => Ok(()),
+            Some(row) => {
+                let label = self.targets[row];
+                let what = format!("row {row}: {label} is not a class in 0..{classes}");
+                Err(in_column(&self.target_name, what))
+            }
+        }
+    }
+
+    /// Features, row-major `[n, d]`.
+    pub fn features(&self) -> &[f64] {
+        &self.features
+    }
+
+    /// Targets `[n]`: real numbers, or class indices held as `f64`.
+    pub fn targets(&self) -> &[f64] {
+        &self.targets
+    }
+
+    /// Number of rows, at least 1.
+    pub fn n(&self) -> usize {
+        self.targets.len()
+    }
+
+    /// Number of feature columns, at least 1.
+    pub fn d(&self) -> usize {
+        self.feature_names.len()
+    }
+
+    /// Names of the feature columns `[d]`, all different.
+    pub fn feature_names(&self) -> &[String] {
+        &self.feature_names
+    }
+
+    /// Name of the target column.
+    pub fn target_name(&self) -> &str {
+        &self.target_name
+    }
+
+    /// What the targets are.
+    pub fn task(&self) -> Task {
+        self.task
+    }
+
+    /// Features of row `i` `[d]`.
+    ///
+    /// # Panics
+    /// When `i >= n`, as slices do.
+    pub fn row(&self, i: usize) -> &[f64] {
+        &self.features[i * self.d()..(i + 1) * self.d()]
+    }
+
+    /// Targets as class indices `[n]`.
+    ///
+    /// # Errors
+    /// The set is for regression.
+    pub fn labels(&self) -> Result<Vec<usize>> {
+        match self.task {
+            // exact: every target was checked to be an integer in 0..classes
+            Task::Classification { .. } => Ok(self.targets.iter().map(|&y| y as usize).collect()),
+            Task::Regression => Err(in_column(&self.target_name, "not a class label")),
+        }
+    }
+
+    /// Rows per class `[classes]`; empty for regression.
+    pub fn class_counts(&self) -> Vec<usize> {
+        let Task::Classification { classes } = self.task else {
+            return Vec::new();
+        };
+        let mut counts = vec![0; classes];
+        for &y in &self.targets {
+            counts[y as usize] += 1;
+        }
+        counts
+    }
+
+    /// The given rows, in the given order; a row may be taken more than once.
+    ///
+    /// # Errors
+    /// No rows, or an index outside `0..n`.
+    pub fn select(&self, rows: &[usize]) -> Result<Dataset> {
+        if rows.is_empty() {
+            return Err(Error::data("no rows selected"));
+        }
+        if let Some(&row) = rows.iter().find(|&&row| row >= self.n()) {
+            return Err(Error::shape(
+                "Dataset::select",
+                format!("rows below {}", self.n()),
+                format!("row {row}"),
+            ));
+        }
+        Ok(Dataset {
+            features: rows.iter().flat_map(|&i| self.row(i)).copied().collect(),
+            targets: rows.iter().map(|&i| self.targets[i]).collect(),
+            feature_names: self.feature_names.clone(),
+            target_name: self.target_name.clone(),
+            task: self.task,
+        })
+    }
+
+    /// Whether a model can learn from this set.
+    ///
+    /// # Errors
+    /// Fewer than 2 rows, a single class among the targets, or a regression target that does not vary (beyond
+    /// rounding, by the rule of [`Standardizer::fit`]).
+    pub fn check_trainable(&self) -> Result<()> {
+        if self.n() < 2 {
+            return Err(Error::data("1 row: training needs at least 2"));
+        }
+        let first = self.targets[0];
+        match self.task {
+            Task::Classification { .. } if self.targets.iter().all(|&y| y == first) => {
+                let what = format!("every row has class {first}: training needs at least 2");
+                Err(in_column(&self.target_name, what))
+            }
+            Task::Regression if Standardizer::fit(&self.targets, 1)?.is_constant(0) => {
+                let what = format!("the target is {first} in every row: there is nothing to learn");
+                Err(in_column(&self.target_name, what))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Whether `y` is an integer in `0..classes`.
+pub(super) fn is_label(y: f64, classes: usize) -> bool {
+    y >= 0.0 && y < classes as f64 && y.fract() == 0.0
+}
+
+fn in_column(name: &str, what: impl Into<String>) -> Error {
+    Error::Data {
+        file: None,
+        line: None,
+        column: Some(name.to_string()),
+        what: what.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|s| s.to_string()).collect()
+    }
+
+    fn make(features: &[f64], targets: &[f64], columns: &[&str], task: Task) -> Result<Dataset> {
+        Dataset::new(
+            features.to_vec(),
+            targets.to_vec(),
+            names(columns),
+            "y",
+            task,
+        )
+    }
+
+    fn message(result: Result<impl std::fmt::Debug>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    const TWO: Task = Task::Classification { classes: 2 };
+
+    #[test]
+    fn accessors_agree_on_the_row_major_layout() {
+        let set = make(&[1., 2., 3., 4., 5., 6.], &[0., 1., 1.], &["a", "b"], TWO).unwrap();
+        assert_eq!((set.n(), set.d()), (3, 2));
+        assert_eq!(set.row(1), [3.0, 4.0]);
+        assert_eq!(set.class_counts(), [1, 2]);
+        assert_eq!(set.labels().unwrap(), [0, 1, 1]);
+        assert_eq!(set.task().kind(), TaskKind::Classification);
+    }
+
+    #[test]
+    fn select_keeps_rows_with_their_targets_in_order() {
+        let set = make(
+            &[1., 2., 3., 4., 5., 6.],
+            &[7., 8., 9.],
+            &["a", "b"],
+            Task::Regression,
+        );
+        let set = set.unwrap();
+        let picked = set.select(&[2, 0, 2]).unwrap();
+        assert_eq!(picked.features(), [5., 6., 1., 2., 5., 6.]);
+        assert_eq!(picked.targets(), [9., 7., 9.]);
+        assert!(message(set.select(&[0, 3])).contains("row 3"));
+        assert!(message(set.select(&[])).contains("no rows"));
+        assert!(set.labels().is_err() && set.class_counts().is_empty());
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_table() {
+        assert!(message(make(&[], &[], &["a"], TWO)).contains("no rows"));
+        assert!(message(make(&[], &[1.0], &[], TWO)).contains("no feature columns"));
+        assert!(message(make(&[1.0], &[0.0, 1.0], &["a"], TWO)).contains("2 rows x 1 columns"));
+        assert!(message(make(&[1., 2.], &[0.], &["a", "a"], TWO)).contains("column 'a'"));
+        assert!(message(make(&[1.], &[0.], &["y"], TWO)).contains("twice"));
+    }
+
+    #[test]
+    fn a_bad_value_is_named_by_row_and_column() {
+        let bad = [1., 2., 3., f64::NAN];
+        let error = message(make(&bad, &[0., 1.], &["a", "b"], TWO));
+        assert_eq!(error, "column 'b': row 1: NaN is not finite");
+        let error = message(make(&[1.], &[f64::INFINITY], &["a"], Task::Regression));
+        assert_eq!(error, "column 'y': row 0: inf is not finite");
+        for label in [2.0, -1.0, 0.5, 1e300] {
+            let error = message(make(&[1., 2.], &[0., label], &["a"], TWO));
+            assert!(error.contains("row 1") && error.contains("0..2"), "{error}");
+        }
+        let one = Task::Classification { classes: 1 };
+        assert!(message(make(&[1.], &[0.], &["a"], one)).contains("classes = 1"));
+    }
+
+    #[test]
+    fn a_test_set_may_hold_one_class_but_a_training_set_may_not() {
+        let single = make(&[1., 2.], &[1., 1.], &["a"], TWO).unwrap();
+        assert!(message(single.check_trainable()).contains("every row has class 1"));
+        let both = make(&[1., 2.], &[1., 0.], &["a"], TWO).unwrap();
+        assert!(both.check_trainable().is_ok());
+        assert!(message(both.select(&[0]).unwrap().check_trainable()).contains("1 row"));
+    }
+
+    #[test]
+    fn a_constant_regression_target_is_not_trainable() {
+        let noise = 0.1 + 0.2; // one rounding away from 0.3
+        for targets in [[0.3, 0.3], [0.3, noise]] {
+            let set = make(&[1., 2.], &targets, &["a"], Task::Regression).unwrap();
+            assert!(message(set.check_trainable()).contains("nothing to learn"));
+        }
+        let set = make(&[1., 2.], &[0.3, 0.4], &["a"], Task::Regression).unwrap();
+        assert!(set.check_trainable().is_ok());
+    }
+}

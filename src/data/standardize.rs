@@ -1,0 +1,279 @@
+//! Shifting and scaling of columns to mean 0 and standard deviation 1, as learnt on the training rows.
+
+use crate::error::{Error, Result};
+
+/// A column whose standard deviation is below this fraction of its largest magnitude counts as constant.
+///
+/// A constant that reached the table through up to 64 rounded operations is off by at most 64 units in the last place,
+/// so its standard deviation is at most `64 * EPSILON * |c|`: scaling that up to 1 would teach a model rounding errors.
+/// Real columns stay far above it: a time in seconds since 1970 may vary by as little as 0.1 ms.
+const ROUNDING_NOISE: f64 = 64.0 * f64::EPSILON;
+
+/// Mean and scale of each column.
+///
+/// A scale of 0 marks a column that never varied in training. New values of such a column carry no information that
+/// the model could have learnt, so whatever they are they become 0, and the inverse gives back the training mean.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Standardizer {
+    mean: Vec<f64>,
+    scale: Vec<f64>,
+}
+
+impl Standardizer {
+    /// The mean and the *population* standard deviation of each column of row-major `values` `[n, columns]`.
+    ///
+    /// A column that varies by no more than rounding noise gets scale 0.
+    ///
+    /// # Errors
+    /// No rows, no columns, a length that is no multiple of `columns`, or a value that is not finite.
+    pub fn fit(values: &[f64], columns: usize) -> Result<Self> {
+        if values.is_empty() || columns == 0 || !values.len().is_multiple_of(columns) {
+            return Err(Error::shape(
+                "Standardizer::fit",
+                format!("rows of {columns} values, at least one of each"),
+                format!("{} values", values.len()),
+            ));
+        }
+        check_finite(values)?;
+        let (mean, scale) = (0..columns)
+            .map(|j| moments(values[j..].iter().step_by(columns).copied()))
+            .unzip();
+        Ok(Self { mean, scale })
+    }
+
+    /// A standardizer of known means and scales `[d]`, as stored by a model.
+    ///
+    /// # Errors
+    /// No columns, different lengths, a number that is not finite, or a negative scale.
+    pub fn from_parts(mean: Vec<f64>, scale: Vec<f64>) -> Result<Self> {
+        if mean.is_empty() || mean.len() != scale.len() {
+            return Err(Error::shape(
+                "Standardizer::from_parts",
+                "as many scales as means, at least one",
+                format!("{} means, {} scales", mean.len(), scale.len()),
+            ));
+        }
+        check_finite(&mean)?;
+        check_finite(&scale)?;
+        if let Some(bad) = scale.iter().find(|s| **s < 0.0) {
+            return Err(Error::config("scale", bad, "may not be negative"));
+        }
+        Ok(Self { mean, scale })
+    }
+
+    /// Training means `[d]`.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// Training standard deviations `[d]`; 0 for a column that never varied.
+    pub fn scale(&self) -> &[f64] {
+        &self.scale
+    }
+
+    /// Number of columns.
+    pub fn columns(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// Whether column `j` never varied in training. Columns that do not exist never did.
+    pub fn is_constant(&self, j: usize) -> bool {
+        self.scale.get(j).is_none_or(|&s| s == 0.0)
+    }
+
+    /// `(x - mean) / scale` of row-major `[n, d]`; 0 throughout a column that never varied.
+    ///
+    /// # Errors
+    /// A length that is no multiple of `d`, or a value that is not finite before or after.
+    pub fn transform(&self, values: &[f64]) -> Result<Vec<f64>> {
+        self.map("Standardizer::transform", values, standardize)
+    }
+
+    /// `mean + z * scale` of row-major `[n, d]`: the inverse of [`Standardizer::transform`].
+    ///
+    /// # Errors
+    /// A length that is no multiple of `d`, or a value that is not finite before or after.
+    pub fn inverse_transform(&self, values: &[f64]) -> Result<Vec<f64>> {
+        let restore = |z: f64, mean: f64, scale: f64| mean + z * scale;
+        self.map("Standardizer::inverse_transform", values, restore)
+    }
+
+    fn map(
+        &self,
+        op: &'static str,
+        values: &[f64],
+        f: impl Fn(f64, f64, f64) -> f64,
+    ) -> Result<Vec<f64>> {
+        if !values.len().is_multiple_of(self.columns()) {
+            return Err(Error::shape(
+                op,
+                format!("rows of {} values", self.columns()),
+                format!("{} values", values.len()),
+            ));
+        }
+        check_finite(values)?;
+        let mut out = Vec::with_capacity(values.len());
+        for row in values.chunks_exact(self.columns()) {
+            let parts = self.mean.iter().zip(&self.scale);
+            out.extend(row.iter().zip(parts).map(|(&x, (&m, &s))| f(x, m, s)));
+        }
+        match out.iter().position(|z| !z.is_finite()) {
+            None => Ok(out),
+            Some(index) => Err(Error::NonFinite { what: op, index }),
+        }
+    }
+}
+
+fn standardize(x: f64, mean: f64, scale: f64) -> f64 {
+    if scale == 0.0 {
+        return 0.0;
+    }
+    let shifted = x - mean;
+    if shifted.is_finite() {
+        shifted / scale
+    } else {
+        // two numbers near the largest double, of opposite sign: their halves have a finite difference
+        (0.5 * x - 0.5 * mean) / scale * 2.0
+    }
+}
+
+/// Mean and population standard deviation, the latter 0 when it is rounding noise. At least one value, all finite.
+fn moments(column: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let largest = column.clone().fold(0.0, |m: f64, x| m.max(x.abs()));
+    // Numbers near 1e300 would overflow when squared: bring the largest to [1/2, 1) by a power of two, which is exact.
+    let exponent = libm::frexp(largest).1;
+    let values = column.map(|x| libm::ldexp(x, -exponent));
+    let n = values.clone().count() as f64;
+    // Differences to the first value lose nothing to a large common offset.
+    let origin = values.clone().next().unwrap_or(0.0);
+    let offset = values.clone().map(|y| y - origin).sum::<f64>() / n;
+    let squares: f64 = values.map(|y| (y - origin - offset).powi(2)).sum();
+    let mean = libm::ldexp(origin + offset, exponent);
+    let deviation = (squares / n).sqrt();
+    if deviation <= ROUNDING_NOISE {
+        // `largest` is below 1 here, so this bound is at most twice the stated one
+        return (mean, 0.0);
+    }
+    (mean, libm::ldexp(deviation, exponent))
+}
+
+fn check_finite(values: &[f64]) -> Result<()> {
+    match values.iter().position(|x| !x.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite {
+            what: "standardizer",
+            index,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_worked_example_with_the_population_deviation() {
+        // column 0: 1, 3 -> mean 2, deviation 1 (the sample deviation would be sqrt 2)
+        let s = Standardizer::fit(&[1., 10., 3., 30.], 2).unwrap();
+        assert_eq!(s.mean(), [2.0, 20.0]);
+        assert_eq!(s.scale(), [1.0, 10.0]);
+        assert_eq!(s.transform(&[4.0, 20.0]).unwrap(), [2.0, 0.0]);
+        assert_eq!(s.inverse_transform(&[2.0, 0.0]).unwrap(), [4.0, 20.0]);
+    }
+
+    #[test]
+    fn a_column_that_never_varied_becomes_zero_whatever_comes_later() {
+        for constant in [0.0, 7.0, 0.1, -1e300, 5e-324] {
+            let s = Standardizer::fit(&[constant; 5], 1).unwrap();
+            assert!(s.is_constant(0));
+            let z = s.transform(&[constant, 9.0, -1e308, 1e308]).unwrap();
+            assert_eq!(z, [0.0; 4]);
+            assert_relative_eq!(s.inverse_transform(&[3.0]).unwrap()[0], constant);
+        }
+    }
+
+    #[test]
+    fn rounding_noise_is_constant_but_small_real_variation_is_not() {
+        let c = 0.3;
+        let noisy: Vec<f64> = (0..9).map(|i| c * (1.0 + (i - 4) as f64 * 4e-16)).collect();
+        assert!(Standardizer::fit(&noisy, 1).unwrap().is_constant(0));
+        let clock = [1.6e9, 1.6e9 + 1e-3, 1.6e9 + 2e-3];
+        assert!(!Standardizer::fit(&clock, 1).unwrap().is_constant(0));
+        let tiny = [1e-200, 2e-200];
+        assert_relative_eq!(Standardizer::fit(&tiny, 1).unwrap().scale()[0], 5e-201);
+    }
+
+    #[test]
+    fn a_large_offset_costs_no_accuracy() {
+        // 0..8 has variance (81 - 1) / 12; the naive E[x^2] - E[x]^2 gives garbage at 1e9
+        let values: Vec<f64> = (0..9).map(|i| 1e9 + i as f64).collect();
+        let s = Standardizer::fit(&values, 1).unwrap();
+        assert_eq!(s.mean(), [1e9 + 4.0]);
+        assert_relative_eq!(s.scale()[0], (80.0 / 12.0f64).sqrt(), max_relative = 1e-15);
+    }
+
+    #[test]
+    fn many_rows_at_a_large_offset_cost_no_accuracy_either() {
+        // exact in doubles, but a running sum of the values themselves would round at every step
+        let base = 2f64.powi(40);
+        let values: Vec<f64> = (0..100_000).map(|i| base + (i % 2) as f64).collect();
+        let s = Standardizer::fit(&values, 1).unwrap();
+        assert_eq!((s.mean()[0], s.scale()[0]), (base + 0.5, 0.5));
+    }
+
+    #[test]
+    fn extreme_magnitudes_do_not_overflow() {
+        let s = Standardizer::fit(&[1.7e308, -1.7e308, 1.7e308, -1.7e308], 1).unwrap();
+        assert_eq!(s.mean(), [0.0]);
+        assert_relative_eq!(s.scale()[0], 1.7e308);
+        let s = Standardizer::fit(&[1.7e308, 1.7e308, 1.7e308, -1.7e308], 1).unwrap();
+        let z = s.transform(&[1.7e308, -1.7e308]).unwrap();
+        // mean 0.85e308, deviation sqrt(3)/2 * 1.7e308
+        assert_relative_eq!(z[0], 1.0 / 3f64.sqrt(), max_relative = 1e-14);
+        assert_relative_eq!(z[1], -3f64.sqrt(), max_relative = 1e-14);
+    }
+
+    #[test]
+    fn refuses_bad_shapes_and_values() {
+        assert!(Standardizer::fit(&[], 1).is_err());
+        assert!(Standardizer::fit(&[1.0], 0).is_err());
+        assert!(Standardizer::fit(&[1., 2., 3.], 2).is_err());
+        assert!(Standardizer::fit(&[1.0, f64::NAN], 1).is_err());
+        let s = Standardizer::fit(&[0., 0., 1e-300, 1.], 2).unwrap();
+        assert!(s.transform(&[1.0]).is_err());
+        assert!(s.transform(&[1.0, f64::NAN]).is_err());
+        assert!(s.transform(&[1e300, 1.0]).is_err(), "overflow is an error");
+        assert!(Standardizer::from_parts(vec![], vec![]).is_err());
+        assert!(Standardizer::from_parts(vec![0.0], vec![]).is_err());
+        assert!(Standardizer::from_parts(vec![0.0], vec![-1.0]).is_err());
+        assert!(Standardizer::from_parts(vec![f64::NAN], vec![1.0]).is_err());
+        assert!(Standardizer::from_parts(vec![0.0], vec![f64::INFINITY]).is_err());
+        let copy = Standardizer::from_parts(s.mean().to_vec(), s.scale().to_vec()).unwrap();
+        assert_eq!(copy, s);
+    }
+
+    proptest! {
+        #[test]
+        fn standardized_columns_have_mean_zero_and_deviation_one(
+            values in prop::collection::vec(-1.0f64..1.0, 6..60),
+            offset in -1e3f64..1e3,
+            exponent in -250i32..250,
+        ) {
+            let unit = 10f64.powi(exponent);
+            let values: Vec<f64> = values.iter().map(|x| (x + offset) * unit).collect();
+            let s = Standardizer::fit(&values, 1).unwrap();
+            let z = s.transform(&values).unwrap();
+            let n = z.len() as f64;
+            let mean = z.iter().sum::<f64>() / n;
+            let variance = z.iter().map(|z| z * z).sum::<f64>() / n;
+            // a mean near 1e3 is stored with an absolute error of 1e-13 of the unit
+            prop_assert!(mean.abs() < 1e-9, "{}", mean);
+            prop_assert!((variance - 1.0).abs() < 1e-9, "{}", variance);
+            for (x, back) in values.iter().zip(s.inverse_transform(&z).unwrap()) {
+                prop_assert!((x - back).abs() <= 1e-12 * x.abs().max(unit));
+            }
+        }
+    }
+}

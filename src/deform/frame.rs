@@ -1,0 +1,228 @@
+//! The frame: which few directions of parameter space the flow acts on, and how wide all the others are.
+//!
+//! `theta = mu + D^{1/2} (B^T g + s (I - B^T B) z)`, `z ~ N(0, I_P)`, `g = flow(B z)`: the `K` orthonormal rows of `B` carry
+//! the flow, everything orthogonal to them is a Gaussian of one scale `s`. Its log-determinant is
+//! `1/2 sum log D_i + (P - K) log s`, that of the flow aside.
+//!
+//! `mu`, `D` and `s` are estimated from the points of a walk. `B` is given: the normal space of the fiber (the leading
+//! Gauss-Newton directions), because that is where a walk's points are structured; the tangent space, in which each
+//! walker drifted in a direction of its own, has no leading direction to learn from a few dozen walkers. A displacement
+//! `D^{1/2} w` changes the outputs by `J D^{1/2} w`, so the directions are scaled by `D^{1/2}` before they are
+//! orthonormalised.
+
+use crate::error::{Error, Result};
+use crate::linalg::orthonormal_rows;
+use crate::linalg::vector::{axpy, dot, first_non_finite};
+use crate::scalar::Scalar;
+
+/// How a frame is estimated.
+#[derive(Clone, Debug)]
+pub struct FrameOptions {
+    /// At most so many directions.
+    pub directions: usize,
+    /// The variance of each parameter is shrunk towards the mean of all as if by so many more walkers.
+    pub shrinkage: f64,
+}
+
+impl Default for FrameOptions {
+    fn default() -> Self {
+        Self {
+            directions: 64,
+            shrinkage: 8.0,
+        }
+    }
+}
+
+/// Mean, scales and directions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frame<T> {
+    /// `mu`, `[P]`.
+    mean: Vec<T>,
+    /// `D^{1/2}`, `[P]`.
+    scale: Vec<T>,
+    /// `B`, `[K, P]` row-major.
+    basis: Vec<T>,
+    /// `s`.
+    complement: T,
+    log_det: f64,
+}
+
+impl<T: Scalar> Frame<T> {
+    /// Estimates a frame from `points` (`[n, P]`) of `walkers` walkers, with the leading rows of `directions` (`[*, P]`).
+    ///
+    /// # Errors
+    /// If there are fewer than two points or they do not vary.
+    pub fn fit(
+        points: &[T],
+        dim: usize,
+        walkers: usize,
+        directions: &[T],
+        options: &FrameOptions,
+    ) -> Result<Self> {
+        let n = points.len() / dim.max(1);
+        if n < 2 || points.len() != n * dim || !directions.len().is_multiple_of(dim) {
+            let got = format!("{} numbers", points.len());
+            return Err(Error::shape(
+                "Frame::fit",
+                format!("at least 2 points of {dim}"),
+                got,
+            ));
+        }
+        let mut mean = vec![0.0f64; dim];
+        for point in points.chunks_exact(dim) {
+            mean.iter_mut()
+                .zip(point)
+                .for_each(|(m, x)| *m += x.to_f64() / n as f64);
+        }
+        let mut variance = vec![0.0f64; dim];
+        for point in points.chunks_exact(dim) {
+            for ((v, x), m) in variance.iter_mut().zip(point).zip(&mean) {
+                *v += (x.to_f64() - m).powi(2) / n as f64;
+            }
+        }
+        let pooled = variance.iter().sum::<f64>() / dim as f64;
+        if !(pooled > 0.0 && pooled.is_finite()) {
+            let requirement = "the points of a walk must differ and be finite";
+            return Err(Error::config("variance of the walk", pooled, requirement));
+        }
+        let (w, c) = (walkers as f64, options.shrinkage);
+        let scale: Vec<T> = variance
+            .iter()
+            .map(|v| T::from_f64(((w * v + c * pooled) / (w + c)).sqrt()))
+            .collect();
+        let count = options.directions.min(directions.len() / dim);
+        let mut basis = directions[..count * dim].to_vec();
+        for row in basis.chunks_exact_mut(dim) {
+            row.iter_mut().zip(&scale).for_each(|(b, s)| *b *= *s);
+        }
+        orthonormal_rows(&mut basis, dim);
+        let mean = mean.into_iter().map(T::from_f64).collect();
+        let mut frame = Self::from_parts(mean, scale, basis, T::ONE)?;
+        // the maximum likelihood estimate of s, over the dimensions that are left
+        let rest = dim - frame.directions();
+        if rest > 0 {
+            let mut squares = 0.0;
+            for point in points.chunks_exact(dim) {
+                let (_, c) = frame.coordinates(point);
+                squares += dot(&c, &c);
+            }
+            let s = (squares / (n * rest) as f64)
+                .sqrt()
+                .max(f64::from(f32::MIN_POSITIVE));
+            frame = Self::from_parts(frame.mean, frame.scale, frame.basis, T::from_f64(s))?;
+        }
+        Ok(frame)
+    }
+
+    /// A frame from its parts, as they come from a file: `mean` and `scale` of length `P`, `basis` `[K, P]`.
+    ///
+    /// # Errors
+    /// If lengths do not fit, a number is not finite, a scale is not positive, or the rows are not orthonormal to 1e-3.
+    pub fn from_parts(mean: Vec<T>, scale: Vec<T>, basis: Vec<T>, complement: T) -> Result<Self> {
+        let dim = mean.len();
+        if scale.len() != dim || dim == 0 || !basis.len().is_multiple_of(dim) {
+            let got = format!("{}, {} and {}", dim, scale.len(), basis.len());
+            return Err(Error::shape(
+                "Frame",
+                "mean and scale [P], basis [K, P]",
+                got,
+            ));
+        }
+        for (what, values) in [
+            ("frame mean", &mean),
+            ("frame scale", &scale),
+            ("frame basis", &basis),
+        ] {
+            if let Some(index) = first_non_finite(values) {
+                return Err(Error::NonFinite { what, index });
+            }
+        }
+        if let Some(at) = scale.iter().position(|&s| s <= T::ZERO) {
+            return Err(Error::config("frame scale", scale[at], "must be positive"));
+        }
+        if !(complement > T::ZERO && Scalar::is_finite(complement)) {
+            return Err(Error::config(
+                "frame complement",
+                complement,
+                "must be positive",
+            ));
+        }
+        let rows: Vec<&[T]> = basis.chunks_exact(dim).collect();
+        for (i, a) in rows.iter().enumerate() {
+            for (j, b) in rows[..=i].iter().enumerate() {
+                let error = dot(a, b) - if i == j { 1.0 } else { 0.0 };
+                if error.abs() > 1e-3 {
+                    let got = format!("rows {i} and {j} that miss by {error:.1e}");
+                    return Err(Error::shape("Frame", "orthonormal directions", got));
+                }
+            }
+        }
+        let rest = (dim - rows.len()) as f64;
+        let log_det =
+            scale.iter().map(|s| s.to_f64().ln()).sum::<f64>() + rest * complement.to_f64().ln();
+        Ok(Self {
+            mean,
+            scale,
+            basis,
+            complement,
+            log_det,
+        })
+    }
+
+    /// `P`.
+    pub fn dim(&self) -> usize {
+        self.mean.len()
+    }
+
+    /// `K`.
+    pub fn directions(&self) -> usize {
+        self.basis.len() / self.mean.len()
+    }
+
+    /// `mu`, `D^{1/2}`, `B` and `s`.
+    pub fn parts(&self) -> (&[T], &[T], &[T], T) {
+        (&self.mean, &self.scale, &self.basis, self.complement)
+    }
+
+    /// `1/2 sum log D_i + (P - K) log s`.
+    pub fn log_det(&self) -> f64 {
+        self.log_det
+    }
+
+    /// `(g, c)` of a point: `g = B w` and `c = (I - B^T B) w`, with `w = D^{-1/2} (theta - mu)`. `c` is not divided by `s`.
+    pub(super) fn coordinates(&self, theta: &[T]) -> (Vec<T>, Vec<T>) {
+        let whiten = |((&x, &m), &s): ((&T, &T), &T)| (x - m) / s;
+        let mut w: Vec<T> = theta
+            .iter()
+            .zip(&self.mean)
+            .zip(&self.scale)
+            .map(whiten)
+            .collect();
+        let g = self.take_out(&mut w);
+        (g, w)
+    }
+
+    /// `mu + D^{1/2} (B^T g + s c)`, `c` in the complement.
+    pub(super) fn place(&self, g: &[T], c: &[T]) -> Vec<T> {
+        let mut w: Vec<T> = c.iter().map(|&c| self.complement * c).collect();
+        for (&g, row) in g.iter().zip(self.basis.chunks_exact(self.dim())) {
+            axpy(g.to_f64(), row, &mut w);
+        }
+        let lift = |((&w, &m), &s): ((&T, &T), &T)| m + s * w;
+        w.iter()
+            .zip(&self.mean)
+            .zip(&self.scale)
+            .map(lift)
+            .collect()
+    }
+
+    /// Splits a vector into its coordinates along the directions, which are returned, and the rest, which is left.
+    pub(super) fn take_out(&self, w: &mut [T]) -> Vec<T> {
+        let rows = || self.basis.chunks_exact(self.dim());
+        let g: Vec<T> = rows().map(|row| T::from_f64(dot(row, w))).collect();
+        for (g, row) in g.iter().zip(rows()) {
+            axpy(-g.to_f64(), row, w);
+        }
+        g
+    }
+}

@@ -1,0 +1,196 @@
+//! Frame and flow together, a density in closed form over a block of parameters:
+//!
+//! `theta = mu + D^{1/2} (B^T flow(B z) + s (I - B^T B) z)`, a bijection of `R^P` with
+//!
+//! `log q(theta) = log N(z; 0, I_P) - log |det flow| - 1/2 sum log D_i - (P - K) log s`.
+
+use rayon::prelude::*;
+
+use super::{AffineCoupling, Bijection, Chain, DiagonalAffine, Frame, OrthogonalMixing};
+use crate::autodiff::{Graph, Program};
+use crate::error::{Error, Result};
+use crate::linalg::vector::{axpy, dot, first_non_finite};
+use crate::scalar::Scalar;
+
+/// Rows that go through the flow at once. Fixed, so that a sample's bits do not depend on how many are drawn with it.
+const BATCH: usize = 64;
+
+/// A chain of coupling layers on `dim` coordinates: for every mixing matrix a pair of couplings, one for each half, and
+/// the rotation; a diagonal affine map at the end. With fewer than two coordinates only the latter.
+///
+/// # Errors
+/// If a matrix is not orthogonal or a width is 0.
+pub fn coupling_flow(dim: usize, hidden: &[usize], mixing: &[Vec<f64>]) -> Result<Chain> {
+    let mut parts: Vec<Box<dyn Bijection>> = Vec::new();
+    if dim >= 2 {
+        for matrix in mixing {
+            parts.push(Box::new(AffineCoupling::new(dim, dim / 2, hidden, false)?));
+            parts.push(Box::new(AffineCoupling::new(dim, dim / 2, hidden, true)?));
+            parts.push(Box::new(OrthogonalMixing::from_matrix(
+                dim,
+                matrix.clone(),
+            )?));
+        }
+    }
+    parts.push(Box::new(DiagonalAffine::new(dim)));
+    Chain::new(dim, parts)
+}
+
+/// A flow on the directions of a frame, and a Gaussian on all others.
+#[derive(Clone, Debug)]
+pub struct FramedFlow<T> {
+    frame: Frame<T>,
+    hidden: Vec<usize>,
+    mixing: Vec<Vec<f64>>,
+    params: Vec<T>,
+    forward: Program<T>,
+    inverse: Program<T>,
+}
+
+impl<T: Scalar> FramedFlow<T> {
+    /// A framed flow from its parts: the flow is [`coupling_flow`] on the frame's directions with these parameters.
+    ///
+    /// # Errors
+    /// If the parts do not fit one another or a parameter is not finite.
+    pub fn new(
+        frame: Frame<T>,
+        hidden: Vec<usize>,
+        mixing: Vec<Vec<f64>>,
+        params: Vec<T>,
+    ) -> Result<Self> {
+        let k = frame.directions();
+        let flow = coupling_flow(k, &hidden, &mixing)?;
+        if params.len() != flow.param_count() {
+            let expected = format!("{} parameters of the flow", flow.param_count());
+            return Err(Error::shape("FramedFlow", expected, params.len()));
+        }
+        if let Some(index) = first_non_finite(&params) {
+            let what = "parameters of the flow";
+            return Err(Error::NonFinite { what, index });
+        }
+        let graph = Graph::new();
+        let (p, x) = (graph.input(&[params.len()]), graph.input(&[BATCH, k]));
+        let (y, up) = flow.forward(p, x);
+        let (z, down) = flow.inverse(p, x);
+        Ok(Self {
+            forward: graph.compile(&[y, up])?,
+            inverse: graph.compile(&[z, down])?,
+            frame,
+            hidden,
+            mixing,
+            params,
+        })
+    }
+
+    /// Number of parameters it is over.
+    pub fn dim(&self) -> usize {
+        self.frame.dim()
+    }
+
+    /// The frame.
+    pub fn frame(&self) -> &Frame<T> {
+        &self.frame
+    }
+
+    /// Hidden widths of the conditioners, mixing matrices, and learned parameters of the flow.
+    pub fn flow_parts(&self) -> (&[usize], &[Vec<f64>], &[T]) {
+        (&self.hidden, &self.mixing, &self.params)
+    }
+
+    /// `theta = T(z)` and `log |det dT/dz|` for rows of `z` (`[n, P]`).
+    ///
+    /// # Errors
+    /// If `z` is not rows of `P` numbers.
+    pub fn forward(&self, z: &[T]) -> Result<(Vec<T>, Vec<f64>)> {
+        let k = self.frame.directions();
+        self.batches(z, |rows| {
+            let mut latent = vec![T::ZERO; BATCH * k];
+            let mut rest = Vec::with_capacity(rows.len());
+            for (i, z) in rows.chunks_exact(self.dim()).enumerate() {
+                let mut c = z.to_vec();
+                let g = self.frame.take_out(&mut c);
+                latent[i * k..(i + 1) * k].copy_from_slice(&g);
+                rest.push(c);
+            }
+            let mut ws = self.forward.workspace();
+            self.forward.run(&[&self.params, &latent], &mut ws)?;
+            let g = self.forward.tensor(&ws, 0);
+            let log_det = self.forward.tensor(&ws, 1);
+            let place = |(i, c): (usize, &Vec<T>)| self.frame.place(&g[i * k..(i + 1) * k], c);
+            let theta = rest.iter().enumerate().flat_map(place).collect();
+            let volume = |l: &T| l.to_f64() + self.frame.log_det();
+            Ok((theta, log_det[..rest.len()].iter().map(volume).collect()))
+        })
+    }
+
+    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`).
+    ///
+    /// # Errors
+    /// If `theta` is not rows of `P` numbers.
+    pub fn inverse(&self, theta: &[T]) -> Result<(Vec<T>, Vec<f64>)> {
+        let k = self.frame.directions();
+        let (_, _, basis, s) = self.frame.parts();
+        self.batches(theta, |rows| {
+            let mut latent = vec![T::ZERO; BATCH * k];
+            let mut rest = Vec::with_capacity(rows.len());
+            for (i, theta) in rows.chunks_exact(self.dim()).enumerate() {
+                let (g, c) = self.frame.coordinates(theta);
+                latent[i * k..(i + 1) * k].copy_from_slice(&g);
+                rest.push(c);
+            }
+            let mut ws = self.inverse.workspace();
+            self.inverse.run(&[&self.params, &latent], &mut ws)?;
+            let g = self.inverse.tensor(&ws, 0);
+            let log_det = self.inverse.tensor(&ws, 1);
+            let lift = |(i, c): (usize, Vec<T>)| {
+                let mut z: Vec<T> = c.iter().map(|&c| c / s).collect();
+                for (&g, row) in g[i * k..(i + 1) * k]
+                    .iter()
+                    .zip(basis.chunks_exact(self.dim()))
+                {
+                    axpy(g.to_f64(), row, &mut z);
+                }
+                z
+            };
+            let count = rest.len();
+            let z = rest.into_iter().enumerate().flat_map(lift).collect();
+            let volume = |l: &T| l.to_f64() - self.frame.log_det();
+            Ok((z, log_det[..count].iter().map(volume).collect()))
+        })
+    }
+
+    /// `log q` of rows (`[n, dim]`), in nats.
+    ///
+    /// # Errors
+    /// If the rows have another length.
+    pub fn log_density(&self, theta: &[T]) -> Result<Vec<f64>> {
+        let (z, log_det) = self.inverse(theta)?;
+        let constant = -0.5 * self.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
+        let rows = z.chunks_exact(self.dim()).zip(&log_det);
+        Ok(rows
+            .map(|(z, log_det)| constant - 0.5 * dot(z, z) + log_det)
+            .collect())
+    }
+
+    /// Runs `work` on batches of rows in parallel and joins the results in order.
+    fn batches(
+        &self,
+        rows: &[T],
+        work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync + Send,
+    ) -> Result<(Vec<T>, Vec<f64>)> {
+        if !rows.len().is_multiple_of(self.dim()) {
+            let expected = format!("rows of {} numbers", self.dim());
+            return Err(Error::shape("FramedFlow", expected, rows.len()));
+        }
+        let parts: Vec<(Vec<T>, Vec<f64>)> = rows
+            .par_chunks(BATCH * self.dim())
+            .map(work)
+            .collect::<Result<_>>()?;
+        let mut all = (Vec::with_capacity(rows.len()), Vec::new());
+        for (numbers, log_dets) in parts {
+            all.0.extend(numbers);
+            all.1.extend(log_dets);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,34 @@
+//! The deformation of parameter space: an explicit bijection from independent standard normals to parameters.
+//!
+//! `theta = T(z)`, `z ~ N(0, I_P)`, with exact inverse and exact log-determinant, so that posterior samples are drawn
+//! directly and every parameter vector has a density under it.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `bijection` | the trait, and the chain that composes |
+//! | `scaling`, `mixing`, `coupling` | diagonal affine, fixed orthogonal, affine coupling layers |
+//! | `frame` | how the few directions that the flow acts on lie in parameter space |
+//! | `framed` | frame and flow together |
+//! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
+//! | `deformation` | all of it: sampling and densities |
+//! | `train` | maximum likelihood on the points of a walk |
+
+mod bijection;
+mod coupling;
+mod deformation;
+mod frame;
+mod framed;
+mod last_layer;
+mod mixing;
+mod scaling;
+mod train;
+
+pub use bijection::{Bijection, Chain};
+pub use coupling::AffineCoupling;
+pub use deformation::Deformation;
+pub use frame::{Frame, FrameOptions};
+pub use framed::{FramedFlow, coupling_flow};
+pub use last_layer::{Conditional, HeadLikelihood, LastLayer};
+pub use mixing::OrthogonalMixing;
+pub use scaling::DiagonalAffine;
+pub use train::{TrainOptions, TrainReport, train};

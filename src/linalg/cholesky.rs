@@ -1,0 +1,112 @@
+//! Cholesky factorisation `A = L L^T`, by faer's sequential routine.
+
+use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::cholesky::llt::factor::{
+    LltError, LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
+};
+use faer::linalg::triangular_solve::{
+    solve_lower_triangular_in_place, solve_upper_triangular_in_place,
+};
+use faer::{Mat, MatMut, Par, Spec};
+
+use crate::error::{Error, Result};
+
+/// The factor of a positive definite matrix.
+#[derive(Clone, Debug)]
+pub struct Cholesky {
+    factor: Mat<f64>,
+}
+
+impl Cholesky {
+    /// Factorises a symmetric matrix, `[n, n]` row-major; only its lower triangle is read.
+    ///
+    /// # Errors
+    /// [`Error::NotPositiveDefinite`] with the pivot that failed; a shape error if the length is not `n * n`.
+    pub fn new(entries: &[f64], n: usize) -> Result<Self> {
+        if entries.len() != n * n {
+            return Err(Error::shape("Cholesky", n * n, entries.len()));
+        }
+        let mut factor = Mat::from_fn(n, n, |i, j| if j <= i { entries[i * n + j] } else { 0.0 });
+        let request = cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
+        let mut memory = MemBuffer::new(request);
+        let outcome = cholesky_in_place(
+            factor.as_mut(),
+            LltRegularization::default(),
+            Par::Seq,
+            MemStack::new(&mut memory),
+            Spec::default(),
+        );
+        if let Err(LltError::NonPositivePivot { index }) = outcome {
+            return Err(Error::NotPositiveDefinite {
+                dim: n,
+                pivot: index,
+            });
+        }
+        // a NaN passes every comparison with a pivot
+        if let Some(pivot) = (0..n).find(|&i| !factor[(i, i)].is_finite()) {
+            return Err(Error::NotPositiveDefinite { dim: n, pivot });
+        }
+        Ok(Self { factor })
+    }
+
+    /// Order of the matrix.
+    pub fn dim(&self) -> usize {
+        self.factor.nrows()
+    }
+
+    /// `log det A`.
+    pub fn log_det(&self) -> f64 {
+        (0..self.dim())
+            .map(|i| 2.0 * self.factor[(i, i)].ln())
+            .sum()
+    }
+
+    /// `x <- A^{-1} x`.
+    pub fn solve(&self, x: &mut [f64]) {
+        let n = self.dim();
+        let rhs = MatMut::from_column_major_slice_mut(&mut *x, n, 1);
+        solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
+        self.solve_transposed(x);
+    }
+
+    /// `x <- L^{-T} x`: of a standard normal vector, a draw with covariance `A^{-1}`.
+    pub fn solve_transposed(&self, x: &mut [f64]) {
+        let rhs = MatMut::from_column_major_slice_mut(x, self.dim(), 1);
+        solve_upper_triangular_in_place(self.factor.transpose(), rhs, Par::Seq);
+    }
+
+    /// `L^T x`, the inverse of [`Cholesky::solve_transposed`].
+    pub fn transposed_product(&self, x: &[f64]) -> Vec<f64> {
+        let column = |j: usize| (j..self.dim()).map(|i| self.factor[(i, j)] * x[i]).sum();
+        (0..self.dim()).map(column).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_factor() {
+        // L = [[2, 0], [1, 3]]
+        let c = Cholesky::new(&[4.0, 2.0, 2.0, 10.0], 2).unwrap();
+        assert!((c.log_det() - 36f64.ln()).abs() < 1e-14);
+        let mut x = [8.0, 22.0];
+        c.solve(&mut x);
+        assert!((x[0] - 1.0).abs() < 1e-14 && (x[1] - 2.0).abs() < 1e-14);
+        assert_eq!(c.transposed_product(&[1.0, 2.0]), vec![4.0, 6.0]);
+        let mut y = [4.0, 6.0];
+        c.solve_transposed(&mut y);
+        assert!((y[0] - 1.0).abs() < 1e-14 && (y[1] - 2.0).abs() < 1e-14);
+    }
+
+    #[test]
+    fn an_indefinite_matrix_names_its_pivot() {
+        let error = Cholesky::new(&[1.0, 2.0, 2.0, 1.0], 2);
+        assert!(matches!(
+            error,
+            Err(Error::NotPositiveDefinite { dim: 2, pivot: 1 })
+        ));
+        assert!(Cholesky::new(&[f64::NAN], 1).is_err());
+    }
+}

@@ -1,0 +1,181 @@
+//! Scores of predictions of real numbers.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::predict::GaussianMixture;
+
+/// Root of the mean squared error of the predictions `mean` `[n]`, in units of the target.
+///
+/// # Errors
+/// No rows, different lengths, or a value that is not finite.
+pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
+    same_length("rmse", mean.len(), y)?;
+    finite("predictions", mean)?;
+    finite("targets", y)?;
+    let squares: f64 = mean.iter().zip(y).map(|(m, y)| (m - y) * (m - y)).sum();
+    Ok((squares / y.len() as f64).sqrt())
+}
+
+/// Fraction of the targets inside their intervals `lower..=upper` `[n]`.
+///
+/// # Errors
+/// No rows, different lengths, a NaN, or an interval with its ends swapped. Infinite ends are fine.
+pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
+    same_length("coverage", lower.len(), y)?;
+    same_length("coverage", upper.len(), y)?;
+    finite("targets", y)?;
+    let ordered = |(low, high): (&f64, &f64)| low <= high;
+    if let Some(row) = lower.iter().zip(upper).position(|ends| !ordered(ends)) {
+        let what = format!("row {row}: {}..={} is no interval", lower[row], upper[row]);
+        return Err(Error::data(what));
+    }
+    let intervals = lower.iter().zip(upper).zip(y);
+    let inside = intervals.filter(|((low, high), y)| *low <= y && y <= high);
+    Ok(inside.count() as f64 / y.len() as f64)
+}
+
+/// Negative log likelihood in nats, the mean over rows: each row is predicted by the equal mixture of Gaussians around
+/// its `samples` means, all of deviation `std`.
+///
+/// `means` is row-major `[n, samples]`. Infinite when a target is so far out (1e154 deviations) that the logarithm
+/// of its density overflows.
+///
+/// # Errors
+/// No rows or samples, shapes that do not fit, a value that is not finite, or a `std` that is not positive.
+pub fn mixture_nll(means: &[f64], samples: usize, std: f64, y: &[f64]) -> Result<f64> {
+    let score = |mixture: GaussianMixture, y| Ok(-mixture.log_density(y));
+    average("mixture_nll", means, samples, std, y, score)
+}
+
+/// Continuous ranked probability score, the mean over rows, of the mixtures of [`mixture_nll`]; in units of the target.
+///
+/// Takes `O(n samples^2)`.
+///
+/// # Errors
+/// Those of [`mixture_nll`].
+pub fn mixture_crps(means: &[f64], samples: usize, std: f64, y: &[f64]) -> Result<f64> {
+    let score = |mixture: GaussianMixture, y| Ok(mixture.crps(y));
+    average("mixture_crps", means, samples, std, y, score)
+}
+
+fn average(
+    op: &'static str,
+    means: &[f64],
+    samples: usize,
+    std: f64,
+    y: &[f64],
+    score: impl Fn(GaussianMixture, f64) -> Result<f64> + Sync,
+) -> Result<f64> {
+    let scores = per_row(op, means, samples, std, y, score)?;
+    Ok(scores.iter().sum::<f64>() / y.len() as f64)
+}
+
+/// `score` of each row's mixture and target, in the order of rows whatever the number of threads.
+pub(super) fn per_row<T: Send>(
+    op: &'static str,
+    means: &[f64],
+    samples: usize,
+    std: f64,
+    y: &[f64],
+    score: impl Fn(GaussianMixture, f64) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let n = y.len();
+    if n == 0 || samples == 0 || n.checked_mul(samples) != Some(means.len()) {
+        return Err(Error::shape(
+            op,
+            format!("{samples} means (at least 1) for {n} targets (at least 1)"),
+            format!("{} means", means.len()),
+        ));
+    }
+    finite("predictions", means)?;
+    finite("targets", y)?;
+    let rows = means.par_chunks_exact(samples).zip(y);
+    rows.map(|(row, &y)| score(GaussianMixture::new(row, std)?, y))
+        .collect()
+}
+
+fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
+    if n == 0 || n != y.len() {
+        let expected = format!("predictions for {} targets, at least 1", y.len());
+        return Err(Error::shape(op, expected, n));
+    }
+    Ok(())
+}
+
+fn finite(what: &'static str, values: &[f64]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite { what, index }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use approx::assert_relative_eq;
+    use proptest::prelude::*;
+    use std::f64::consts::PI;
+
+    #[test]
+    fn rmse_by_hand() {
+        assert_relative_eq!(rmse(&[1.0, 2.0], &[4.0, 6.0]).unwrap(), 12.5f64.sqrt());
+        assert!(rmse(&[], &[]).is_err());
+        assert!(rmse(&[1.0], &[1.0, 2.0]).is_err());
+        assert!(rmse(&[f64::NAN], &[1.0]).is_err());
+        assert!(rmse(&[1.0], &[f64::NAN]).is_err());
+    }
+
+    #[test]
+    fn coverage_includes_the_ends() {
+        let (lower, upper) = ([0.0; 4], [1.0; 4]);
+        let y = [0.0, 1.0, -0.1, 1.1];
+        assert_eq!(coverage(&lower, &upper, &y).unwrap(), 0.5);
+        let wide = [f64::NEG_INFINITY; 4];
+        assert_eq!(coverage(&wide, &upper, &y).unwrap(), 0.75);
+        assert!(coverage(&upper, &lower, &y).is_err(), "ends swapped");
+        assert!(coverage(&[f64::NAN], &[1.0], &[0.0]).is_err());
+        assert!(coverage(&lower, &upper[..3], &y).is_err());
+        assert!(coverage(&[], &[], &[]).is_err());
+    }
+
+    #[test]
+    fn rows_are_scored_by_their_own_means() {
+        // row 0: means 0 and 0; row 1: means 5 and 5. Each target is its row's mean.
+        let means = [0.0, 0.0, 5.0, 5.0];
+        let nll = mixture_nll(&means, 2, 2.0, &[0.0, 5.0]).unwrap();
+        assert_relative_eq!(nll, (2.0 * (2.0 * PI).sqrt()).ln(), epsilon = 1e-14);
+        let crps = mixture_crps(&means, 2, 2.0, &[0.0, 5.0]).unwrap();
+        // a Gaussian at its own mean: std (sqrt 2 - 1) / sqrt pi
+        assert_relative_eq!(crps, 2.0 * (2f64.sqrt() - 1.0) / PI.sqrt(), epsilon = 1e-14);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        for score in [mixture_nll, mixture_crps] {
+            assert!(score(&[], 1, 1.0, &[]).is_err());
+            assert!(score(&[1.0], 0, 1.0, &[1.0]).is_err());
+            assert!(score(&[1.0; 3], 2, 1.0, &[1.0]).is_err());
+            assert!(score(&[1.0], 1, 0.0, &[1.0]).is_err());
+            assert!(score(&[f64::NAN], 1, 1.0, &[1.0]).is_err());
+            assert!(score(&[1.0], 1, 1.0, &[f64::INFINITY]).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn scores_do_not_depend_on_the_order_of_rows_or_samples(
+            rows in prop::collection::vec((prop::collection::vec(-3.0f64..3.0, 4), -3.0f64..3.0), 1..20)
+        ) {
+            let y: Vec<f64> = rows.iter().map(|r| r.1).collect();
+            let means: Vec<f64> = rows.iter().flat_map(|r| r.0.clone()).collect();
+            // reversing everything reverses the rows and the samples within them
+            let back = |v: &[f64]| v.iter().rev().copied().collect::<Vec<f64>>();
+            for score in [mixture_nll, mixture_crps] {
+                let plain = score(&means, 4, 0.5, &y).unwrap();
+                let turned = score(&back(&means), 4, 0.5, &back(&y)).unwrap();
+                prop_assert!((plain - turned).abs() < 1e-11 * (1.0 + plain.abs()));
+            }
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! A density that can be evaluated: what walks, samplers and optimisers need to know.
+
+use crate::error::Result;
+use crate::scalar::Scalar;
+
+/// An unnormalised log density on `R^dim`, with its gradient.
+///
+/// A value that is not finite is not an error: it is how a density says that a point is outside its support or
+/// that the arithmetic overflowed there. Samplers treat it as a divergence.
+///
+/// ```
+/// use fiberwalk::{LogDensity, Result};
+/// struct Normal;
+/// impl LogDensity<f64> for Normal {
+///     type Workspace = ();
+///     fn dim(&self) -> usize { 2 }
+///     fn workspace(&self) {}
+///     fn log_density(&self, theta: &[f64], _: &mut ()) -> Result<f64> {
+///         Ok(-0.5 * (theta[0].powi(2) + theta[1].powi(2)))
+///     }
+///     fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+///         grad.copy_from_slice(&[-theta[0], -theta[1]]);
+///         self.log_density(theta, ws)
+///     }
+/// }
+/// ```
+pub trait LogDensity<T: Scalar>: Sync {
+    /// Memory that an evaluation needs: one for each thread.
+    type Workspace: Send;
+
+    /// Number of coordinates.
+    fn dim(&self) -> usize;
+
+    /// Fresh memory.
+    fn workspace(&self) -> Self::Workspace;
+
+    /// The log density at `theta`, in nats.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length.
+    fn log_density(&self, theta: &[T], ws: &mut Self::Workspace) -> Result<f64>;
+
+    /// The log density at `theta`, and its gradient in `grad`.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    fn log_density_and_grad(
+        &self,
+        theta: &[T],
+        grad: &mut [T],
+        ws: &mut Self::Workspace,
+    ) -> Result<f64>;
+}

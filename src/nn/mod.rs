@@ -1,0 +1,53 @@
+//! Networks: functions of a flat parameter vector and a batch of inputs, recorded in a graph.
+
+mod activation;
+mod layout;
+mod mlp;
+
+pub use activation::Activation;
+pub use layout::{ParamLayout, ParamTensor};
+pub use mlp::Mlp;
+
+use rand::Rng;
+
+use crate::autodiff::Var;
+
+/// A network whose last layer is linear: `f(x; theta) = phi(x; theta_h) W + b`, with `theta = (theta_h, W, b)`, `W` row-major.
+///
+/// Given the hidden parameters `theta_h` it is a linear model on known features, and what remains of the posterior is
+/// convex.
+pub trait LinearHead: Network {
+    /// Number of hidden parameters: where `W` starts in `theta`.
+    fn hidden_params(&self) -> usize;
+
+    /// Number of features `phi`.
+    fn features(&self) -> usize;
+
+    /// Records `phi(x; theta_h)`: `theta_h` is `[hidden_params]`, `x` is `[n, input_dim]`, the result `[n, features]`.
+    fn feature_map<'g>(&self, theta_h: Var<'g>, x: Var<'g>) -> Var<'g>;
+}
+
+/// A parametric function `f(x; theta)` from rows of `input_dim` numbers to rows of `output_dim`.
+///
+/// Outputs are logits or means: what they mean is the likelihood's business.
+pub trait Network: Send + Sync {
+    /// Numbers per input row.
+    fn input_dim(&self) -> usize;
+
+    /// Numbers per output row.
+    fn output_dim(&self) -> usize;
+
+    /// Where each weight and bias lies in `theta`.
+    fn layout(&self) -> &ParamLayout;
+
+    /// Records `f(x; theta)`: `theta` is `[P]`, `x` is `[n, input_dim]`, the result `[n, output_dim]`.
+    fn forward<'g>(&self, theta: Var<'g>, x: Var<'g>) -> Var<'g>;
+
+    /// Random initial parameters, of length [`Network::dim`].
+    fn init(&self, rng: &mut dyn Rng) -> Vec<f64>;
+
+    /// `P`, the number of parameters.
+    fn dim(&self) -> usize {
+        self.layout().len()
+    }
+}

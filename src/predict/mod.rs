@@ -1,0 +1,9 @@
+//! The posterior predictive: what a set of parameter samples says about new inputs, and how sure it is.
+
+mod mixture;
+mod outputs;
+mod predictions;
+
+pub use mixture::{GaussianMixture, normal_cdf};
+pub use outputs::{Outputs, network_outputs};
+pub use predictions::{ClassPredictions, RegressionPredictions, RegressionSummary};

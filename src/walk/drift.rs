@@ -1,0 +1,230 @@
+//! The drift walk of the paper (Reichlin, Vasco & Kragic 2025, stage 1).
+//!
+//! `theta <- theta + eps d - eta grad U(theta)`, with a drift `d` of unit length and uniform direction that a particle
+//! keeps for its whole walk, and a gradient that brings it back to where the loss is low. Points are **viable** while
+//! `U(theta) <= U_max`.
+//!
+//! It is not a Markov-chain method: it has no stationary distribution, and its points are solutions, not draws from the
+//! posterior. How far it goes is a choice, and here is how it is made where the paper's is not known to us:
+//! - `eps = radius / steps`; the radius is a share of the prior's, `sqrt(sum_i 1 / alpha_i)`, one half by default.
+//! - `U_max = U(theta*) + P/2 + 3 sqrt(P/2)`: if the posterior were Gaussian around `theta*`, `2 (U - U*)` would be
+//!   chi-square with `P` degrees of freedom, and this its mean plus three standard deviations.
+//! - `eta` starts at `1.5 / (lambda_max + alpha)`, short of the `2 / lambda` at which a quadratic would diverge, and adapts: a step that raises the energy above both `U_max` and its old
+//!   value is tried again with half of `eta`; a step that succeeds lets it grow by a tenth. If no `eta` helps, the
+//!   particle takes the gradient step alone; if that fails too it stays, and the step is counted as a divergence.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::kernel::{Info, Kernel};
+use crate::error::{Error, Result};
+use crate::linalg::vector::{axpy, fill_normal, first_non_finite, norm, scale};
+use crate::model::LogDensity;
+use crate::scalar::Scalar;
+
+/// Settings of the drift walk.
+#[derive(Clone, Debug)]
+pub struct DriftOptions {
+    /// `eps`: how far the drift carries a particle in one step.
+    pub step_size: f64,
+    /// `eta` at the start, and the largest it gets.
+    pub correction: f64,
+    /// `U_max`, in nats.
+    pub max_energy: f64,
+    /// How often a step is tried with half the correction.
+    pub retries: usize,
+}
+
+impl DriftOptions {
+    /// Steps that a walk takes if nobody says otherwise. More steps of the same total length leave more of them to the
+    /// correction; on the data sets in `examples/data` points stop getting better after about this many.
+    pub const DEFAULT_STEPS: usize = 1_000;
+
+    /// Share of the prior's radius `sqrt(P / alpha)` that the drift alone would carry a particle.
+    pub const RADIUS: f64 = 0.5;
+
+    /// The settings described at the head of this file, for `dim` parameters with the given prior precision, the largest
+    /// eigenvalue of the Gauss-Newton matrix at the start, and the number of steps that the walk will take.
+    pub fn scaled(
+        dim: usize,
+        prior_precision: f64,
+        largest_eigenvalue: f64,
+        steps: usize,
+        max_energy: f64,
+    ) -> Self {
+        let radius = Self::RADIUS * (dim as f64 / prior_precision).sqrt();
+        Self {
+            step_size: radius / steps.max(1) as f64,
+            correction: 1.5 / (largest_eigenvalue + prior_precision),
+            max_energy,
+            retries: 8,
+        }
+    }
+}
+
+/// The drift kernel.
+#[derive(Clone, Debug)]
+pub struct Drift {
+    options: DriftOptions,
+}
+
+/// A particle with its drift.
+#[derive(Clone, Debug)]
+pub struct DriftState<T> {
+    theta: Vec<T>,
+    /// Gradient of `U`.
+    gradient: Vec<T>,
+    energy: f64,
+    direction: Vec<T>,
+    correction: f64,
+    /// Scratch for the point that is tried.
+    proposal: Vec<T>,
+    proposal_gradient: Vec<T>,
+}
+
+/// `U(theta*) + P/2 + 3 sqrt(P/2)`, the energy up to which a Gaussian posterior of `dim` dimensions is spread.
+pub fn viability_threshold(map_energy: f64, dim: usize) -> f64 {
+    let half = 0.5 * dim as f64;
+    map_energy + half + 3.0 * half.sqrt()
+}
+
+impl Drift {
+    /// A kernel with these settings.
+    ///
+    /// # Errors
+    /// If a setting is not finite, or a step is negative.
+    pub fn new(options: DriftOptions) -> Result<Self> {
+        let fields = [
+            ("step_size", options.step_size),
+            ("correction", options.correction),
+        ];
+        for (field, value) in fields {
+            if !(value >= 0.0 && value.is_finite()) {
+                return Err(Error::config(
+                    field,
+                    value,
+                    "must be finite and not negative",
+                ));
+            }
+        }
+        if options.max_energy.is_nan() {
+            return Err(Error::config(
+                "max_energy",
+                options.max_energy,
+                "must be a number",
+            ));
+        }
+        Ok(Self { options })
+    }
+
+    /// Its settings.
+    pub fn options(&self) -> &DriftOptions {
+        &self.options
+    }
+
+    /// Tries `theta + eps d - eta grad U`; true if the energy is held, and the state is then there.
+    fn attempt<T: Scalar, D: LogDensity<T>>(
+        &self,
+        density: &D,
+        state: &mut DriftState<T>,
+        step_size: f64,
+        ws: &mut D::Workspace,
+    ) -> Result<bool> {
+        state.proposal.copy_from_slice(&state.theta);
+        axpy(step_size, &state.direction, &mut state.proposal);
+        axpy(-state.correction, &state.gradient, &mut state.proposal);
+        let energy =
+            -density.log_density_and_grad(&state.proposal, &mut state.proposal_gradient, ws)?;
+        let held = energy <= self.options.max_energy.max(state.energy)
+            && first_non_finite(&state.proposal_gradient).is_none();
+        if held {
+            std::mem::swap(&mut state.theta, &mut state.proposal);
+            std::mem::swap(&mut state.gradient, &mut state.proposal_gradient);
+            for g in &mut state.gradient {
+                *g = -*g;
+            }
+            state.energy = energy;
+        }
+        Ok(held)
+    }
+}
+
+impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
+    type State = DriftState<T>;
+
+    fn init(
+        &self,
+        density: &D,
+        theta: &[T],
+        rng: &mut ChaCha8Rng,
+        ws: &mut D::Workspace,
+    ) -> Result<DriftState<T>> {
+        let dim = density.dim();
+        let mut gradient = vec![T::ZERO; dim];
+        let energy = -density.log_density_and_grad(theta, &mut gradient, ws)?;
+        if !energy.is_finite() {
+            let what = "energy at the start of a walk";
+            return Err(Error::NonFinite { what, index: 0 });
+        }
+        if let Some(index) = first_non_finite(&gradient) {
+            let what = "gradient at the start of a walk";
+            return Err(Error::NonFinite { what, index });
+        }
+        for g in &mut gradient {
+            *g = -*g;
+        }
+        let mut direction = vec![T::ZERO; dim];
+        fill_normal(rng, &mut direction);
+        let length = norm(&direction);
+        scale(1.0 / length.max(f64::MIN_POSITIVE), &mut direction);
+        Ok(DriftState {
+            theta: theta.to_vec(),
+            gradient,
+            energy,
+            direction,
+            correction: self.options.correction,
+            proposal: vec![T::ZERO; dim],
+            proposal_gradient: vec![T::ZERO; dim],
+        })
+    }
+
+    fn step(
+        &self,
+        density: &D,
+        state: &mut DriftState<T>,
+        _: &mut ChaCha8Rng,
+        ws: &mut D::Workspace,
+    ) -> Result<Info> {
+        let mut gradients = 0;
+        let mut moved = false;
+        'tries: for step_size in [self.options.step_size, 0.0] {
+            for _ in 0..=self.options.retries {
+                gradients += 1;
+                if self.attempt(density, state, step_size, ws)? {
+                    moved = true;
+                    break 'tries;
+                }
+                state.correction *= 0.5;
+            }
+            state.correction = self.options.correction;
+        }
+        let displacement = if moved {
+            state.correction = (1.1 * state.correction).min(self.options.correction);
+            // `proposal` holds the point that was left
+            axpy(-1.0, &state.theta, &mut state.proposal);
+            norm(&state.proposal)
+        } else {
+            0.0
+        };
+        Ok(Info {
+            energy: state.energy,
+            displacement,
+            viable: state.energy <= self.options.max_energy,
+            diverged: !moved,
+            gradients,
+        })
+    }
+
+    fn theta<'s>(&self, state: &'s DriftState<T>) -> &'s [T] {
+        &state.theta
+    }
+}
