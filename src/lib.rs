@@ -1,4 +1,50 @@
-//! fiberwalk
+//! Bayesian neural networks on a CPU: walk the fiber of near-equal parameters around a trained network, learn the
+//! deformation that straightens it, and draw posterior samples directly.
+//!
+//! The idea is that of "Walking on the Fiber: A Simple Geometric Approximation for Bayesian Neural Networks" (Reichlin,
+//! Vasco & Kragic 2025, arXiv 2512.01500). Everything it needs is here, from automatic differentiation up, in pure Rust.
+//!
+//! # A guided tour
+//!
+//! | stage | equation | module |
+//! |---|---|---|
+//! | data | columns of a CSV file, standardised | [`data`] |
+//! | network | `f(x; theta)` | [`nn`], on the engine of [`autodiff`] |
+//! | posterior | `U(theta) = -log p(D \| theta) - log p(theta)`, sums and not means | [`model`] |
+//! | MAP estimate | `theta* = argmin U` | [`optim`] |
+//! | tangent space | eigenvectors of `G = J^T Lambda J` by Lanczos | [`curvature`], [`linalg`] |
+//! | scales | `alpha <- gamma / \|theta*\|^2`, by evidence | [`curvature`] |
+//! | walk | `theta <- theta + eps d - eta grad U(theta)` | [`walk`](mod@walk) |
+//! | deformation | `theta = T(z)`, `z ~ N(0, I)`, with exact inverse and density | [`deform`] |
+//! | predictive | `p(y \| x, D) ~ mean_s p(y \| x, theta_s)` | [`predict`] |
+//! | scores | likelihood, calibration, coverage | [`metrics`] |
+//! | model file | safetensors and JSON | `artifact` (feature `safetensors`) |
+//! | all in one call | | `pipeline` (feature `safetensors`) |
+//!
+//! # In a program
+//!
+#![cfg_attr(feature = "safetensors", doc = "```")]
+#![cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
+//! use fiberwalk::Streams;
+//! use fiberwalk::data::banana;
+//! use fiberwalk::pipeline::{FitOptions, fit};
+//!
+//! let train = banana(80, &Streams::new(1))?;
+//! let test = banana(200, &Streams::new(2))?;
+//! let options = FitOptions { hidden: vec![8], steps: Some(50), ..FitOptions::default() };
+//! let fitted = fit::<f32>(&train, &options, &|_, _, _| ())?;
+//! let scores = fitted.model.evaluate(&test, 64, Streams::new(0))?;
+//! println!("{}\n{scores:?}", fitted.summary);
+//! # Ok::<(), fiberwalk::Error>(())
+//! ```
+//!
+//! # What can be relied on
+//!
+//! - **The same seed gives the same bits** for any number of threads: every random number comes from [`Streams`], and
+//!   nothing is summed in an order that depends on scheduling.
+//! - **No global state, no prints, no thread pool**: parallel work runs in the rayon pool that the caller is in.
+//! - **No `unsafe`** in this crate, and no `unwrap` in library code: bad input is an [`Error`] that says what and where.
+
 #[cfg(feature = "safetensors")]
 pub mod artifact;
 pub mod autodiff;
@@ -11,12 +57,14 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod optim;
+#[cfg(feature = "safetensors")]
+pub mod pipeline;
 pub mod predict;
 pub mod rng;
 pub mod scalar;
-#[doc(hidden)]
 pub mod simd;
 pub mod walk;
+
 pub use error::{Error, Result};
 pub use model::{
     Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Posterior, Prior,
@@ -24,3 +72,8 @@ pub use model::{
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use rng::{Phase, Streams};
 pub use scalar::Scalar;
+
+/// The README's programs, run with the tests of the documentation.
+#[cfg(all(doctest, feature = "cli"))]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

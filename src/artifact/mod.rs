@@ -24,4 +24,4 @@ mod tensors;
 
 pub use atomic::write_atomically;
 pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, TaskSpec};
-pub use model::{Fitted, Model, read_metadata};
+pub use model::{Fitted, Model, Predictions, Scores, read_metadata};

@@ -5,13 +5,17 @@ use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensors;
+use serde::Serialize;
 
 use super::atomic::write_atomically;
 use super::metadata::{Metadata, TaskSpec};
 use super::tensors::{OwnedTensor, read};
+use crate::data::Dataset;
 use crate::deform::{Deformation, Frame, FramedFlow, HeadLikelihood, LastLayer};
 use crate::error::{Error, Result};
+use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::nn::{LinearHead, Mlp, Network};
+use crate::predict::{ClassPredictions, Outputs, RegressionPredictions, network_outputs};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -43,6 +47,25 @@ pub struct Model<T> {
     pub map: Vec<T>,
     /// The posterior.
     pub fitted: Fitted<T>,
+}
+
+/// Predictive distributions, a row per input.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Predictions {
+    /// Of a class.
+    Classes(ClassPredictions),
+    /// Of a real target.
+    Real(RegressionPredictions),
+}
+
+/// Scores of predictions.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Scores {
+    /// Of class probabilities.
+    Classification(ClassificationMetrics),
+    /// Of predictive mixtures.
+    Regression(RegressionMetrics),
 }
 
 /// The metadata of a model file, checked; the tensors are not looked at.
@@ -266,5 +289,65 @@ impl<T: Scalar> Model<T> {
             }
             Fitted::Flow { deformation, .. } => deformation.sample(count, streams),
         }
+    }
+
+    /// Network outputs for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior samples as
+    /// in [`Model::samples`].
+    ///
+    /// # Errors
+    /// If the rows do not fit the model, a draw fails, or an output is not finite.
+    pub fn outputs(&self, features: &[f64], count: usize, streams: Streams) -> Result<Outputs> {
+        let samples = self.samples(count, streams)?;
+        let x = self.metadata.standardizer()?.transform(features)?;
+        network_outputs(&self.metadata.build_network()?, &samples, &x)
+    }
+
+    /// The predictive distribution behind outputs, in the target's own units.
+    ///
+    /// # Errors
+    /// If the outputs are not this model's.
+    pub fn predictions(&self, outputs: &Outputs) -> Result<Predictions> {
+        Ok(match self.metadata.task {
+            TaskSpec::Classification { .. } => Predictions::Classes(ClassPredictions::new(outputs)),
+            TaskSpec::Regression {
+                noise_std,
+                target_mean,
+                target_scale,
+            } => Predictions::Real(RegressionPredictions::new(
+                outputs,
+                noise_std,
+                target_mean,
+                target_scale,
+            )?),
+        })
+    }
+
+    /// Scores on rows with known targets, with posterior samples as in [`Model::samples`].
+    ///
+    /// # Errors
+    /// If the data are for another task, do not fit the model, or a draw fails.
+    pub fn evaluate(&self, data: &Dataset, count: usize, streams: Streams) -> Result<Scores> {
+        if data.task() != self.metadata.data_task() {
+            let (expected, got) = (self.metadata.data_task(), data.task());
+            return Err(Error::shape(
+                "evaluate",
+                format!("{expected:?}"),
+                format!("{got:?}"),
+            ));
+        }
+        let outputs = self.outputs(data.features(), count, streams)?;
+        Ok(match self.predictions(&outputs)? {
+            Predictions::Classes(p) => Scores::Classification(ClassificationMetrics::compute(
+                &p.probabilities,
+                p.classes,
+                &data.labels()?,
+            )?),
+            Predictions::Real(p) => Scores::Regression(RegressionMetrics::compute(
+                &p.means,
+                p.samples,
+                p.noise_std,
+                data.targets(),
+            )?),
+        })
     }
 }

@@ -73,6 +73,8 @@ pub struct EvidenceReport<T> {
     pub noise_std: Option<f64>,
     /// Rounds that were taken.
     pub rounds: usize,
+    /// True if the last round changed nothing any more, or nothing was to be tuned.
+    pub settled: bool,
     /// Products with `G` that were taken.
     pub products: usize,
 }
@@ -127,8 +129,8 @@ pub fn tune_by_evidence<T: Scalar>(
         ..options.map.clone()
     };
     let (mut rounds, mut products) = (0, 0);
-    let tuned = options.tune_prior_precision || options.tune_noise_std;
-    while tuned && rounds < options.rounds {
+    let mut settled = !(options.tune_prior_precision || options.tune_noise_std);
+    while !settled && rounds < options.rounds {
         rounds += 1;
         let spectrum = spectrum(&posterior, &map.theta, options, streams)?;
         products += options.probes * options.lanczos_steps.min(posterior.dim());
@@ -159,9 +161,7 @@ pub fn tune_by_evidence<T: Scalar>(
         let changed = |a: f64, b: f64| (a / b).ln().abs() > options.tolerance;
         let moved = changed(alpha, old_alpha)
             || matches!((noise, old_noise), (Some(a), Some(b)) if changed(a, b));
-        if !moved {
-            break;
-        }
+        settled = !moved;
     }
     map.gradients = gradients;
     map.initial_gradient_norm = initial_gradient_norm;
@@ -170,6 +170,7 @@ pub fn tune_by_evidence<T: Scalar>(
         prior_precision: alpha,
         noise_std: noise,
         rounds,
+        settled,
         products,
     })
 }

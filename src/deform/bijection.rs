@@ -117,9 +117,9 @@ pub(super) mod tests {
             sum += a[c][c].abs().ln();
             for r in c + 1..n {
                 let f = a[r][c] / a[c][c];
-                for k in c..n {
-                    let x = a[c][k];
-                    a[r][k] -= f * x;
+                let (above, below) = a.split_at_mut(r);
+                for (x, p) in below[0].iter_mut().zip(&above[c]) {
+                    *x -= f * p;
                 }
             }
         }

@@ -310,8 +310,8 @@ mod tests {
             let options = LanczosOptions { count, tolerance: 1e-12, max_products: 300 };
             let mut rng = Streams::new(seed).rng(Phase::LANCZOS, 0);
             let pairs = leading_eigenpairs(&mut op, &options, &mut rng).unwrap();
-            for i in 0..count {
-                prop_assert!((pairs.values[i] - values[i]).abs() < 1e-10 * values[i]);
+            for (i, (got, want)) in pairs.values.iter().zip(&values).enumerate() {
+                prop_assert!((got - want).abs() < 1e-10 * want);
                 for j in 0..count {
                     let (a, b) = (&pairs.vectors[i * n..(i + 1) * n], &pairs.vectors[j * n..(j + 1) * n]);
                     let want = if i == j { 1.0 } else { 0.0 };

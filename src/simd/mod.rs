@@ -1,6 +1,6 @@
 //! Elementwise loops at the width of the machine's vector registers, chosen at run time, without `unsafe`.
 //!
-//! The functions are plain branch-free Rust, marked `#[inline(always)]`. Inside [`dispatch`] they are compiled once for
+//! The functions are plain branch-free Rust, marked `#[inline(always)]`. Inside `dispatch` they are compiled once for
 //! each instruction set that pulp knows (AVX-512, AVX2 + FMA, baseline), and the compiler turns the loops into vector
 //! code. Every function is made of the same correctly rounded operations on each of them (`mul_add` is one rounding
 //! everywhere), so the bits do not depend on the instruction set either.

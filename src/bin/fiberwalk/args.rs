@@ -4,8 +4,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
+use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
-use fiberwalk::{Activation, Error, Result};
+use fiberwalk::pipeline::Method;
+use fiberwalk::{Activation, Error, Result, Streams};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
 #[derive(Parser)]
@@ -45,13 +47,13 @@ pub struct FitArgs {
     #[arg(long, default_value = "tanh")]
     pub activation: Activation,
     /// Prior precision of every weight and bias: a number, or auto (by evidence)
-    #[arg(long, default_value = "auto", value_name = "auto|X", value_parser = parse_auto::<f64>)]
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub prior_precision: Auto<f64>,
     /// Noise of a regression target in units of its standard deviation: a number, or auto (by evidence)
-    #[arg(long, default_value = "auto", value_name = "auto|X", value_parser = parse_auto::<f64>)]
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub noise_std: Auto<f64>,
     /// map, walk or flow
-    #[arg(long, default_value = "flow", value_parser = parse_method)]
+    #[arg(long, default_value = "flow")]
     pub method: Method,
     /// How particles move: drift
     #[arg(long, default_value = "drift", value_parser = parse_kernel)]
@@ -128,6 +130,13 @@ pub struct Threads {
     pub threads: Option<usize>,
 }
 
+impl Sampling {
+    /// Where draws come from: the seed asked for, or the model's own.
+    pub fn streams(&self, metadata: &Metadata) -> Streams {
+        Streams::new(self.seed.unwrap_or(metadata.seed))
+    }
+}
+
 impl Threads {
     /// Runs `work` on as many threads as were asked for.
     pub fn run(&self, work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
@@ -158,38 +167,23 @@ pub enum Auto<N> {
     Value(N),
 }
 
+impl<N: Copy> Auto<N> {
+    pub fn value(self) -> Option<N> {
+        match self {
+            Auto::Auto => None,
+            Auto::Value(x) => Some(x),
+        }
+    }
+}
+
 /// Hidden widths.
 #[derive(Clone, Debug)]
 pub struct Hidden(pub Vec<usize>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    Map,
-    Walk,
-    Flow,
-}
-
-impl Method {
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Map => "map",
-            Method::Walk => "walk",
-            Method::Flow => "flow",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
     Single,
     Double,
-}
-
-fn parse_method(text: &str) -> std::result::Result<Method, String> {
-    [Method::Map, Method::Walk, Method::Flow]
-        .into_iter()
-        .find(|m| m.name() == text)
-        .ok_or_else(|| "there are map, walk and flow".into())
 }
 
 fn parse_kernel(text: &str) -> std::result::Result<String, String> {

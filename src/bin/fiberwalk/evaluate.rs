@@ -1,72 +1,59 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
-use fiberwalk::Result;
-use fiberwalk::artifact::{TaskSpec, read_metadata};
+use fiberwalk::artifact::{Model, Scores, read_metadata};
 use fiberwalk::data::load_for_schema;
-use fiberwalk::metrics::{ClassificationMetrics, RegressionMetrics};
-use fiberwalk::predict::ClassPredictions;
+use fiberwalk::{Error, Result, Scalar};
 
 use crate::args::EvaluateArgs;
-use crate::predict::{outputs, regression_predictions};
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let metadata = read_metadata(&args.model)?;
+    match read_metadata(&args.model)?.precision.as_str() {
+        "f64" => run_in::<f64>(args),
+        _ => run_in::<f32>(args),
+    }
+}
+
+fn run_in<T: Scalar>(args: &EvaluateArgs) -> Result<()> {
+    let model = Model::<T>::load(&args.model)?;
+    let meta = &model.metadata;
     let data = load_for_schema(
         &args.test,
-        &metadata.feature_names,
-        &metadata.target_name,
-        metadata.data_task(),
+        &meta.feature_names,
+        &meta.target_name,
+        meta.data_task(),
     )?;
-    let outputs = outputs(&args.model, &metadata, data.features(), &args.sampling)?;
-    let figures = match metadata.task {
-        TaskSpec::Classification { classes } => {
-            let predictions = ClassPredictions::new(&outputs);
-            let m = ClassificationMetrics::compute(
-                &predictions.probabilities,
-                classes,
-                &data.labels()?,
-            )?;
-            vec![
-                ("n", m.n as f64),
-                ("nll", m.nll),
-                ("accuracy", m.accuracy),
-                ("ece", m.ece),
-                ("mce", m.mce),
-                ("brier", m.brier),
-            ]
-        }
-        TaskSpec::Regression { .. } => {
-            let p = regression_predictions(&metadata, &outputs)?;
-            let m = RegressionMetrics::compute(&p.means, p.samples, p.noise_std, data.targets())?;
-            vec![
-                ("n", m.n as f64),
-                ("nll", m.nll),
-                ("rmse", m.rmse),
-                ("crps", m.crps),
-                ("coverage_90", m.coverage_90),
-            ]
-        }
-    };
+    let streams = args.sampling.streams(meta);
+    let scores = model.evaluate(&data, args.sampling.samples, streams)?;
     if args.json {
-        let value = |&(name, x): &(&str, f64)| {
-            let number = if name == "n" {
-                serde_json::json!(x as u64)
-            } else {
-                serde_json::json!(x)
-            };
-            (name.to_string(), number)
-        };
-        let object: serde_json::Map<String, serde_json::Value> =
-            figures.iter().map(value).collect();
-        println!("{}", serde_json::Value::Object(object));
-    } else {
-        for (name, x) in figures {
-            if name == "n" {
-                println!("{name:<12} {x}");
-            } else {
-                println!("{name:<12} {x:.4}");
-            }
-        }
+        // only a number that JSON does not have could fail, and serde_json writes those as null
+        let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
+            path: "standard output".into(),
+            source: e.into(),
+        })?;
+        println!("{json}");
+        return Ok(());
+    }
+    let figures = match scores {
+        Scores::Classification(m) => vec![
+            ("n", m.n as f64),
+            ("nll", m.nll),
+            ("accuracy", m.accuracy),
+            ("ece", m.ece),
+            ("mce", m.mce),
+            ("brier", m.brier),
+        ],
+        Scores::Regression(m) => vec![
+            ("n", m.n as f64),
+            ("nll", m.nll),
+            ("rmse", m.rmse),
+            ("crps", m.crps),
+            ("coverage_90", m.coverage_90),
+        ],
+    };
+    for (name, x) in figures {
+        // counts as such, scores to four places
+        let digits = if name == "n" { 0 } else { 4 };
+        println!("{name:<12} {x:.digits$}");
     }
     Ok(())
 }

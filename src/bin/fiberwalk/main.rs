@@ -10,7 +10,6 @@ mod evaluate;
 mod fit;
 mod predict;
 mod progress;
-mod report;
 
 use std::process::ExitCode;
 

@@ -1,66 +1,36 @@
 //! `fiberwalk predict`: a row of predictions for every row of a file.
 
 use std::io::Write;
-use std::path::Path;
 
-use fiberwalk::artifact::{Metadata, Model, TaskSpec, read_metadata, write_atomically};
+use fiberwalk::artifact::{Model, Predictions, read_metadata, write_atomically};
 use fiberwalk::data::load_features;
-use fiberwalk::predict::{ClassPredictions, Outputs, RegressionPredictions, network_outputs};
-use fiberwalk::{Result, Scalar, Streams};
+use fiberwalk::predict::{ClassPredictions, RegressionPredictions};
+use fiberwalk::{Result, Scalar};
 
-use crate::args::{PredictArgs, Sampling};
+use crate::args::PredictArgs;
 
 pub fn run(args: &PredictArgs) -> Result<()> {
-    let metadata = read_metadata(&args.model)?;
-    let features = load_features(&args.test, &metadata.feature_names, &metadata.target_name)?;
-    let outputs = outputs(&args.model, &metadata, &features, &args.sampling)?;
-    let table = match metadata.task {
-        TaskSpec::Classification { .. } => classification(&outputs),
-        TaskSpec::Regression { .. } => regression(&regression_predictions(&metadata, &outputs)?)?,
+    match read_metadata(&args.model)?.precision.as_str() {
+        "f64" => run_in::<f64>(args),
+        _ => run_in::<f32>(args),
+    }
+}
+
+fn run_in<T: Scalar>(args: &PredictArgs) -> Result<()> {
+    let model = Model::<T>::load(&args.model)?;
+    let columns = &model.metadata.feature_names;
+    let features = load_features(&args.test, columns, &model.metadata.target_name)?;
+    let streams = args.sampling.streams(&model.metadata);
+    let outputs = model.outputs(&features, args.sampling.samples, streams)?;
+    let table = match model.predictions(&outputs)? {
+        Predictions::Classes(p) => classification(&p),
+        Predictions::Real(p) => regression(&p)?,
     };
     write_atomically(&args.out, |w| write_csv(w, &table))?;
     if !args.quiet {
-        println!("{}: {} rows", args.out.display(), outputs.rows);
+        println!("{}: {} rows", args.out.display(), table.rows.len());
     }
     Ok(())
-}
-
-/// Network outputs of posterior samples for raw feature rows, in the model's own precision.
-pub fn outputs(
-    path: &Path,
-    metadata: &Metadata,
-    features: &[f64],
-    sampling: &Sampling,
-) -> Result<Outputs> {
-    match metadata.precision.as_str() {
-        "f64" => outputs_in::<f64>(path, features, sampling),
-        _ => outputs_in::<f32>(path, features, sampling),
-    }
-}
-
-fn outputs_in<T: Scalar>(path: &Path, features: &[f64], sampling: &Sampling) -> Result<Outputs> {
-    let model = Model::<T>::load(path)?;
-    let streams = Streams::new(sampling.seed.unwrap_or(model.metadata.seed));
-    let samples = model.samples(sampling.samples, streams)?;
-    let network = model.metadata.build_network()?;
-    let x = model.metadata.standardizer()?.transform(features)?;
-    network_outputs(&network, &samples, &x)
-}
-
-/// Predictive mixtures in the target's own units.
-pub fn regression_predictions(
-    metadata: &Metadata,
-    outputs: &Outputs,
-) -> Result<RegressionPredictions> {
-    let (noise_std, mean, scale) = match metadata.task {
-        TaskSpec::Regression {
-            noise_std,
-            target_mean,
-            target_scale,
-        } => (noise_std, target_mean, target_scale),
-        TaskSpec::Classification { .. } => (1.0, 0.0, 1.0),
-    };
-    RegressionPredictions::new(outputs, noise_std, mean, scale)
 }
 
 struct Table {
@@ -68,8 +38,7 @@ struct Table {
     rows: Vec<Vec<f64>>,
 }
 
-fn classification(outputs: &Outputs) -> Table {
-    let predictions = ClassPredictions::new(outputs);
+fn classification(predictions: &ClassPredictions) -> Table {
     let mut header: Vec<String> = (0..predictions.classes).map(|k| format!("p_{k}")).collect();
     header.extend(["entropy".into(), "mutual_information".into()]);
     let probabilities = predictions.probabilities.chunks_exact(predictions.classes);

@@ -1,0 +1,77 @@
+//! The table of the README: MAP estimate, walk and flow on the data sets of this repository, all with default settings.
+//!
+//! `cargo run --release --example table [SEEDS]` splits each set by 70 to 30 at random (stratified), once per seed, and
+//! prints the mean over splits of every score.
+
+// a program talks to its user; the library does not
+#![allow(clippy::print_stdout)]
+
+use std::path::Path;
+use std::time::Instant;
+
+use fiberwalk::artifact::Scores;
+use fiberwalk::data::{CsvOptions, load_csv, stratified_split};
+use fiberwalk::pipeline::{FitOptions, Method, fit};
+use fiberwalk::{Phase, Result, Streams};
+
+const SETS: [&str; 10] = [
+    "vehicle",
+    "australian",
+    "glass",
+    "ionosphere",
+    "breast_cancer",
+    "yacht",
+    "energy",
+    "concrete",
+    "wine_red",
+    "snelson1d",
+];
+
+fn main() -> Result<()> {
+    let seeds: u64 = std::env::args()
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(1);
+    println!(
+        "| data set | method | NLL | accuracy / RMSE | ECE / coverage of 90 % | seconds to fit |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for set in SETS {
+        for method in Method::ALL {
+            let [mut nll, mut error, mut calibration, mut seconds] = [0.0; 4];
+            for seed in 0..seeds {
+                let (scores, time) = run(set, method, seed)?;
+                let row = match scores {
+                    Scores::Classification(m) => [m.nll, m.accuracy, m.ece],
+                    Scores::Regression(m) => [m.nll, m.rmse, m.coverage_90],
+                };
+                let share = 1.0 / seeds as f64;
+                nll += share * row[0];
+                error += share * row[1];
+                calibration += share * row[2];
+                seconds += share * time;
+            }
+            println!(
+                "| {set} | {method} | {nll:.3} | {error:.3} | {calibration:.3} | {seconds:.1} |"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn run(set: &str, method: Method, seed: u64) -> Result<(Scores, f64)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("examples/data/{set}.csv"));
+    let data = load_csv(&path, &CsvOptions::default())?;
+    let split = stratified_split(&data, 0.3, &mut Streams::new(seed).rng(Phase::SPLIT, 0))?;
+    let (train, test) = (data.select(&split.train)?, data.select(&split.test)?);
+    let options = FitOptions {
+        method,
+        seed,
+        ..FitOptions::default()
+    };
+    let started = Instant::now();
+    let fitted = fit::<f32>(&train, &options, &|_, _, _| ())?;
+    let seconds = started.elapsed().as_secs_f64();
+    let scores = fitted.model.evaluate(&test, 256, Streams::new(seed))?;
+    Ok((scores, seconds))
+}

@@ -1,0 +1,306 @@
+//! The stages, one after the other.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::{FitOptions, Method, Stage, Summary};
+use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
+use crate::curvature::{
+    EvidenceOptions, EvidenceReport, GgnOperator, TangentOptions, TangentSpace, log_evidence,
+    tune_by_evidence,
+};
+use crate::data::{Dataset, Standardizer, Task};
+use crate::deform::{Deformation, HeadLikelihood, LastLayer, TrainOptions, train};
+use crate::error::{Error, Result};
+use crate::model::{Categorical, Gaussian, IsotropicGaussian, Posterior};
+use crate::nn::{LinearHead, Mlp, Network};
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+use crate::walk::{Drift, DriftOptions, Walk, WalkOptions, viability_threshold, walk};
+
+/// A fitted model and what there is to know about the fit.
+pub struct FitResult<T> {
+    /// The model.
+    pub model: Model<T>,
+    /// Diagnostics of every stage.
+    pub summary: Summary,
+}
+
+/// Fits a posterior to a data set. `progress` is called from any thread with a stage, how much of it is done, and how much
+/// there is.
+///
+/// # Errors
+/// If the data cannot train a model, a setting is out of range, or a stage fails.
+pub fn fit<T: Scalar>(
+    data: &Dataset,
+    options: &FitOptions,
+    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+) -> Result<FitResult<T>> {
+    data.check_trainable()?;
+    let outputs = match data.task() {
+        Task::Classification { classes } => classes,
+        Task::Regression => 1,
+    };
+    let mut sizes = vec![data.d()];
+    sizes.extend(&options.hidden);
+    sizes.push(outputs);
+    let problem = Problem {
+        options,
+        network: Mlp::new(&sizes, options.activation)?,
+        prepared: prepare(data)?,
+        streams: Streams::new(options.seed),
+        progress,
+    };
+    problem.walk_options()?;
+    let mut summary = Summary::default();
+    summary.data(data);
+    summary.network(&problem.network);
+    let evidence = problem.fit_map::<T>(&mut summary)?;
+    let fitted = problem.fit_method(&evidence, &mut summary)?;
+    let metadata = problem.metadata(data, &evidence, &summary, T::NAME);
+    Ok(FitResult {
+        model: Model {
+            metadata,
+            map: evidence.map.theta,
+            fitted,
+        },
+        summary,
+    })
+}
+
+/// Standardised data and how to go back.
+struct Prepared {
+    x: Vec<f64>,
+    y: Vec<f64>,
+    features: Standardizer,
+    /// Mean and scale of a regression target.
+    target: Option<(f64, f64)>,
+}
+
+fn prepare(data: &Dataset) -> Result<Prepared> {
+    let features = Standardizer::fit(data.features(), data.d())?;
+    let x = features.transform(data.features())?;
+    Ok(match data.task() {
+        Task::Classification { .. } => Prepared {
+            x,
+            y: data.targets().to_vec(),
+            features,
+            target: None,
+        },
+        Task::Regression => {
+            let target = Standardizer::fit(data.targets(), 1)?;
+            Prepared {
+                x,
+                y: target.transform(data.targets())?,
+                features,
+                target: Some((target.mean()[0], target.scale()[0])),
+            }
+        }
+    })
+}
+
+struct Problem<'a> {
+    options: &'a FitOptions,
+    network: Mlp,
+    prepared: Prepared,
+    streams: Streams,
+    progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+}
+
+impl Problem<'_> {
+    fn posterior<T: Scalar>(
+        &self,
+        prior_precision: f64,
+        noise_std: Option<f64>,
+    ) -> Result<Posterior<T>> {
+        let prior = IsotropicGaussian::new(prior_precision)?;
+        let (x, y) = (&self.prepared.x, &self.prepared.y);
+        match noise_std {
+            None => Posterior::new(&self.network, &Categorical, &prior, x, y),
+            Some(std) => Posterior::new(&self.network, &Gaussian::new(std)?, &prior, x, y),
+        }
+    }
+
+    /// The settings of the walk, checked before anything takes time.
+    fn walk_options(&self) -> Result<WalkOptions> {
+        let options = WalkOptions {
+            particles: self.options.particles,
+            steps: self.options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS),
+            keep: self.options.samples.div_ceil(self.options.particles.max(1)),
+        };
+        options.validate()?;
+        Ok(options)
+    }
+
+    fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+        let regression = self.prepared.target.is_some();
+        if let (false, Some(std)) = (regression, self.options.noise_std) {
+            return Err(Error::config(
+                "noise_std",
+                std,
+                "is for regression; this target has classes",
+            ));
+        }
+        let options = EvidenceOptions {
+            prior_precision: self.options.prior_precision.unwrap_or(1.0),
+            tune_prior_precision: self.options.prior_precision.is_none(),
+            noise_std: regression.then(|| self.options.noise_std.unwrap_or(1.0)),
+            tune_noise_std: regression && self.options.noise_std.is_none(),
+            ..EvidenceOptions::default()
+        };
+        let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
+        let steps = options.map.steps;
+        let report = tune_by_evidence(
+            start.into_iter().map(T::from_f64).collect(),
+            |alpha, noise| self.posterior(alpha, noise),
+            &options,
+            self.streams,
+            |done| (self.progress)(Stage::Map, done, steps.max(done)),
+        )?;
+        let posterior = self.posterior::<T>(report.prior_precision, report.noise_std)?;
+        let evidence = log_evidence(&posterior, &report.map.theta, &options, self.streams)?;
+        summary.scales(&report, &options);
+        summary.map(&report.map, evidence);
+        Ok(report)
+    }
+
+    fn fit_method<T: Scalar>(
+        &self,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        if self.options.method == Method::Map {
+            return Ok(Fitted::Map);
+        }
+        let posterior = self.posterior(evidence.prior_precision, evidence.noise_std)?;
+        let mut op = GgnOperator::new(&posterior, &evidence.map.theta)?;
+        let options = TangentOptions::default();
+        let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
+        summary.tangent(&space);
+        let walked = self.walk(&posterior, evidence, &space, summary)?;
+        match self.options.method {
+            Method::Flow => self.deform(&walked, &space, evidence, summary),
+            _ => Ok(Fitted::Walk(walked.points)),
+        }
+    }
+
+    fn walk<T: Scalar>(
+        &self,
+        posterior: &Posterior<T>,
+        evidence: &EvidenceReport<T>,
+        space: &TangentSpace<T>,
+        summary: &mut Summary,
+    ) -> Result<Walk<T>> {
+        let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
+        let options = self.walk_options()?;
+        let largest = space.values().first().copied().unwrap_or(0.0);
+        let max_energy = viability_threshold(evidence.map.energy, dim);
+        let drift = DriftOptions::scaled(dim, alpha, largest, options.steps, max_energy);
+        let kernel = Drift::new(drift)?;
+        let done = AtomicUsize::new(0);
+        let walked = walk(
+            &kernel,
+            posterior,
+            &evidence.map.theta,
+            &options,
+            self.streams,
+            &|| {
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                (self.progress)(Stage::Walk, done, options.particles);
+            },
+        )?;
+        if walked.is_empty() {
+            return Err(Error::NoConvergence {
+                what: "walk: no viable point was left to keep",
+                iterations: options.steps,
+                residual: f64::NAN,
+                tolerance: max_energy,
+            });
+        }
+        summary.walk(
+            &walked,
+            options.steps,
+            max_energy,
+            (dim as f64 / alpha).sqrt(),
+        );
+        Ok(walked)
+    }
+
+    fn deform<T: Scalar>(
+        &self,
+        walked: &Walk<T>,
+        space: &TangentSpace<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let likelihood = match evidence.noise_std {
+            None => HeadLikelihood::Categorical,
+            Some(noise_std) => HeadLikelihood::Gaussian { noise_std },
+        };
+        let (x, y) = (self.prepared.x.clone(), self.prepared.y.clone());
+        let last = LastLayer::new(&self.network, likelihood, evidence.prior_precision, &x, &y)?;
+        let hidden_dim = self.network.hidden_params();
+        let hidden = if hidden_dim == 0 {
+            summary.no_flow();
+            None
+        } else {
+            let options = TrainOptions::default();
+            let (flow, report) = train(
+                walked,
+                hidden_dim,
+                space.basis(),
+                &options,
+                self.streams,
+                |done| {
+                    (self.progress)(Stage::Flow, done, options.steps);
+                },
+            )?;
+            summary.flow(&report);
+            Some(flow)
+        };
+        summary.carries_data(y.len());
+        Ok(Fitted::Flow {
+            deformation: Box::new(Deformation::new(hidden, last)),
+            x,
+            y,
+        })
+    }
+
+    fn metadata<T>(
+        &self,
+        data: &Dataset,
+        evidence: &EvidenceReport<T>,
+        summary: &Summary,
+        precision: &str,
+    ) -> Metadata {
+        let task = match (data.task(), self.prepared.target) {
+            (Task::Classification { classes }, _) => TaskSpec::Classification { classes },
+            (Task::Regression, target) => {
+                let (target_mean, target_scale) = target.unwrap_or((0.0, 1.0));
+                TaskSpec::Regression {
+                    noise_std: evidence.noise_std.unwrap_or(1.0),
+                    target_mean,
+                    target_scale,
+                }
+            }
+        };
+        Metadata {
+            format_version: FORMAT_VERSION,
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+            precision: precision.into(),
+            task,
+            feature_names: data.feature_names().to_vec(),
+            target_name: data.target_name().into(),
+            feature_mean: self.prepared.features.mean().to_vec(),
+            feature_scale: self.prepared.features.scale().to_vec(),
+            network: NetworkSpec {
+                sizes: self.network.sizes().to_vec(),
+                activation: self.network.activation().name().into(),
+            },
+            prior_precision: evidence.prior_precision,
+            method: self.options.method.name().into(),
+            seed: self.options.seed,
+            flow_hidden: TrainOptions::default().hidden,
+            diagnostics: summary.figures().clone(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! From a data set to a fitted model in one call: what the command line does, for programs.
+//!
+//! standardise -> network -> MAP estimate and scales by evidence -> tangent space -> walk -> deformation -> [`Model`].
+//!
+//! [`Model`]: crate::artifact::Model
+
+mod fit;
+mod options;
+mod summary;
+
+pub use fit::{FitResult, fit};
+pub use options::{FitOptions, Method, Stage};
+pub use summary::Summary;

@@ -1,0 +1,100 @@
+//! What can be chosen about a fit.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+use crate::nn::Activation;
+
+/// How the posterior is represented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The MAP estimate alone: no uncertainty about the parameters.
+    Map,
+    /// Points of walks along the fiber.
+    Walk,
+    /// A deformation learned from the walks' hidden parameters, with the last layer drawn from its conditional.
+    Flow,
+}
+
+impl Method {
+    /// All of them.
+    pub const ALL: [Method; 3] = [Method::Map, Method::Walk, Method::Flow];
+
+    /// The name that the command line and model files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Method::Map => "map",
+            Method::Walk => "walk",
+            Method::Flow => "flow",
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Method {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Method::ALL.into_iter().find(|m| m.name() == name);
+        found.ok_or_else(|| {
+            let names = Method::ALL.map(Method::name).join(", ");
+            Error::config("method", name, &format!("must be one of {names}"))
+        })
+    }
+}
+
+/// Where a fit is, for progress bars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Gradient steps of the MAP estimate; the total grows with every round of tuning.
+    Map,
+    /// Particles that have finished their walk.
+    Walk,
+    /// Training steps of the flow; it may stop early.
+    Flow,
+}
+
+/// Settings of a fit; the defaults are those of the command line.
+#[derive(Clone, Debug)]
+pub struct FitOptions {
+    /// Widths of the hidden layers; none for a linear model.
+    pub hidden: Vec<usize>,
+    /// Their nonlinearity.
+    pub activation: Activation,
+    /// Precision of the prior of every weight and bias; `None`: by evidence.
+    pub prior_precision: Option<f64>,
+    /// Noise of a regression target in units of its standard deviation; `None`: by evidence.
+    pub noise_std: Option<f64>,
+    /// How the posterior is represented.
+    pub method: Method,
+    /// Number of particles that walk.
+    pub particles: usize,
+    /// Steps of each; `None`: the kernel's default.
+    pub steps: Option<usize>,
+    /// Points of the walk to keep, spread over the particles.
+    pub samples: usize,
+    /// Seed of everything that is random.
+    pub seed: u64,
+}
+
+impl Default for FitOptions {
+    fn default() -> Self {
+        Self {
+            hidden: vec![50],
+            activation: Activation::Tanh,
+            prior_precision: None,
+            noise_std: None,
+            method: Method::Flow,
+            particles: 64,
+            steps: None,
+            samples: 256,
+            seed: 0,
+        }
+    }
+}

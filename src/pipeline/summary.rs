@@ -1,0 +1,187 @@
+//! What a fit has to say: lines for the reader, and the same figures for the model file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
+use crate::data::{Dataset, Task};
+use crate::deform::TrainReport;
+use crate::nn::{Mlp, Network};
+use crate::optim::MapReport;
+use crate::scalar::Scalar;
+use crate::walk::Walk;
+
+/// Headed lines and named figures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    lines: Vec<(&'static str, String)>,
+    figures: BTreeMap<String, f64>,
+}
+
+impl Summary {
+    /// Adds a line under a heading.
+    pub fn line(&mut self, heading: &'static str, text: impl Into<String>) {
+        self.lines.push((heading, text.into()));
+    }
+
+    /// Adds a figure. One that is not finite is left out: JSON has no such numbers.
+    pub fn figure(&mut self, name: &str, value: f64) {
+        if value.is_finite() {
+            self.figures.insert(name.into(), value);
+        }
+    }
+
+    /// The figures by name.
+    pub fn figures(&self) -> &BTreeMap<String, f64> {
+        &self.figures
+    }
+}
+
+impl Summary {
+    pub(super) fn data(&mut self, data: &Dataset) {
+        let target = match data.task() {
+            Task::Classification { classes } => format!("{classes} classes"),
+            Task::Regression => "a real target".into(),
+        };
+        let (n, d, name) = (data.n(), data.d(), data.target_name());
+        self.line(
+            "data",
+            format!("{n} rows, {d} features, {target} ('{name}')"),
+        );
+    }
+
+    pub(super) fn network(&mut self, network: &Mlp) {
+        let widths: Vec<String> = network.sizes().iter().map(usize::to_string).collect();
+        let (widths, activation, dim) = (widths.join("-"), network.activation(), network.dim());
+        self.line(
+            "network",
+            format!("{widths} {activation}, {dim} parameters"),
+        );
+    }
+
+    pub(super) fn scales<T>(&mut self, report: &EvidenceReport<T>, options: &EvidenceOptions) {
+        let how = |auto: bool| if auto { "by evidence" } else { "given" };
+        let (alpha, how_alpha) = (report.prior_precision, how(options.tune_prior_precision));
+        let mut text = format!("prior precision {alpha:.4} ({how_alpha})");
+        self.figure("prior_precision", alpha);
+        if let Some(std) = report.noise_std {
+            text += &format!(", noise std {std:.4} ({})", how(options.tune_noise_std));
+            self.figure("noise_std", std);
+        }
+        if options.tune_prior_precision || options.tune_noise_std {
+            text += &format!(", {} rounds", report.rounds);
+            if !report.settled {
+                text += " (not settled)";
+            }
+        }
+        self.line("scales", text);
+    }
+
+    pub(super) fn map<T>(&mut self, map: &MapReport<T>, log_evidence: f64) {
+        self.line(
+            "map",
+            format!(
+                "U = {:.2}, |grad U| = {:.3} (at the start {:.1}), log evidence {log_evidence:.1}, {} gradients",
+                map.energy, map.gradient_norm, map.initial_gradient_norm, map.gradients
+            ),
+        );
+        self.figure("map_energy", map.energy);
+        self.figure("map_gradient_norm", map.gradient_norm);
+        self.figure("map_gradients", map.gradients as f64);
+        self.figure("log_evidence_laplace", log_evidence);
+    }
+
+    pub(super) fn tangent<T: Scalar>(&mut self, space: &TangentSpace<T>) {
+        let largest = space.values().first().copied().unwrap_or(0.0);
+        let more = if space.is_complete() {
+            ""
+        } else {
+            " resolved (there are more)"
+        };
+        self.line(
+            "tangent",
+            format!(
+                "{} normal directions{more}, largest eigenvalue {largest:.3e}, they determine {:.1} parameters",
+                space.normal_dim(),
+                space.effective_dimension()
+            ),
+        );
+        self.figure("normal_directions", space.normal_dim() as f64);
+        self.figure("largest_eigenvalue", largest);
+    }
+
+    pub(super) fn walk<T: Scalar>(
+        &mut self,
+        walk: &Walk<T>,
+        steps: usize,
+        max_energy: f64,
+        prior_radius: f64,
+    ) {
+        let particles = walk.reports.len();
+        let viability = walk.viability(steps);
+        let distance = walk.reports.iter().map(|r| r.distance).sum::<f64>() / particles as f64;
+        let energy = walk.energies.iter().sum::<f64>() / walk.len() as f64;
+        self.line(
+            "walk",
+            format!(
+                "drift, {particles} particles x {steps} steps: {} points kept, {} discarded, viability {:.1} % (U <= {max_energy:.1}), \
+                 mean U {energy:.1}, distance {distance:.2} (radius of the prior {prior_radius:.2}), {} divergences, {} gradients",
+                walk.len(),
+                walk.discarded,
+                100.0 * viability,
+                walk.divergences(),
+                walk.gradients()
+            ),
+        );
+        self.figure("walk_viability", viability);
+        self.figure("walk_threshold", max_energy);
+        self.figure("walk_mean_energy", energy);
+        self.figure("walk_distance", distance);
+        self.figure("walk_divergences", walk.divergences() as f64);
+        self.figure("walk_gradients", walk.gradients() as f64);
+    }
+
+    pub(super) fn flow(&mut self, report: &TrainReport) {
+        let kept = match report.best_step {
+            0 => "no coupling helped held-out walkers, a Gaussian is kept".into(),
+            step => format!("best after {step} of {} steps", report.steps),
+        };
+        self.line(
+            "flow",
+            format!(
+                "{} directions, {} + {} points of training + held-out walkers: {kept}; held-out log-likelihood {:.1} a point \
+                 (Gaussian {:.1}; on training points {:.1})",
+                report.directions,
+                report.points,
+                report.held_out,
+                report.log_likelihood,
+                report.gaussian_log_likelihood,
+                report.train_log_likelihood
+            ),
+        );
+        self.figure("flow_directions", report.directions as f64);
+        self.figure("flow_best_step", report.best_step as f64);
+        self.figure("flow_held_out_log_likelihood", report.log_likelihood);
+    }
+
+    pub(super) fn no_flow(&mut self) {
+        self.line(
+            "flow",
+            "no hidden layer: the posterior is the last layer's conditional",
+        );
+    }
+
+    pub(super) fn carries_data(&mut self, rows: usize) {
+        let text = "training rows: each draw's last layer is conditioned on them";
+        self.line("note", format!("the file carries the {rows} {text}"));
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (heading, text) in &self.lines {
+            writeln!(f, "{heading:<10} {text}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,226 @@
+//! Lanczos and the tangent space on the Gauss-Newton matrix of a real problem, against faer's dense eigenvalues.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{network, normals, standardised};
+use fiberwalk::curvature::{
+    EvidenceOptions, GgnOperator, HessianOperator, TangentOptions, TangentSpace, log_evidence,
+    tune_by_evidence,
+};
+use fiberwalk::linalg::{
+    LanczosOptions, SpectralQuadrature, SymmetricOperator, leading_eigenpairs, symmetric_eigen,
+    vector::dot,
+};
+use fiberwalk::{
+    Activation, Categorical, Gaussian, IsotropicGaussian, Mlp, Network, Phase, Posterior, Streams,
+};
+
+fn dense(op: &mut impl SymmetricOperator<f64>) -> Vec<f64> {
+    let n = op.dim();
+    let mut a = vec![0.0; n * n];
+    for i in 0..n {
+        let mut unit = vec![0.0; n];
+        unit[i] = 1.0;
+        op.apply(&unit, &mut a[i * n..(i + 1) * n]).unwrap();
+    }
+    a
+}
+
+fn vehicle(hidden: usize) -> (Mlp, Vec<f64>, Posterior<f64>) {
+    let (x, y, d, k) = standardised("vehicle.csv");
+    let (net, theta) = network(&[d, hidden, k], Activation::Tanh, 3);
+    let prior = IsotropicGaussian::new(1.0).unwrap();
+    let posterior = Posterior::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    (net, theta, posterior)
+}
+
+#[test]
+fn lanczos_on_a_real_gauss_newton_matrix() {
+    let (net, theta, posterior) = vehicle(10);
+    let mut op = GgnOperator::new(&posterior, &theta).unwrap();
+    let n = net.dim();
+    let a = dense(&mut op);
+    for i in 0..n {
+        for j in 0..i {
+            assert!(
+                (a[i * n + j] - a[j * n + i]).abs() < 1e-9 * a[0].abs().max(1.0),
+                "symmetric"
+            );
+        }
+    }
+    let eigen = symmetric_eigen(&a, n).unwrap();
+    assert!(
+        eigen.values[0] > -1e-9 * eigen.values[n - 1],
+        "positive semidefinite"
+    );
+    let options = LanczosOptions {
+        count: 12,
+        tolerance: 1e-10,
+        max_products: n,
+    };
+    let mut rng = Streams::new(0).rng(Phase::LANCZOS, 0);
+    let pairs = leading_eigenpairs(&mut op, &options, &mut rng).unwrap();
+    for i in 0..12 {
+        let want = eigen.values[n - 1 - i];
+        assert!(
+            (pairs.values[i] - want).abs() < 1e-8 * want,
+            "{} against {want}",
+            pairs.values[i]
+        );
+        for j in 0..=i {
+            let got = dot(
+                &pairs.vectors[i * n..(i + 1) * n],
+                &pairs.vectors[j * n..(j + 1) * n],
+            );
+            assert!((got - if i == j { 1.0 } else { 0.0 }).abs() < 1e-10);
+        }
+    }
+}
+
+#[test]
+fn the_normal_space_is_what_the_dense_spectrum_says() {
+    let (net, theta, posterior) = vehicle(6);
+    let mut op = GgnOperator::new(&posterior, &theta).unwrap();
+    let n = net.dim();
+    let eigen = symmetric_eigen(&dense(&mut op), n).unwrap();
+    let options = TangentOptions {
+        kappa: 20.0,
+        max_normal: n,
+        tolerance: 1e-9,
+        max_products: n,
+    };
+    let space = TangentSpace::new(&mut op, 1.0, &options, Streams::new(1)).unwrap();
+    let above: Vec<f64> = eigen
+        .values
+        .iter()
+        .rev()
+        .copied()
+        .filter(|&l| l > 20.0)
+        .collect();
+    assert!(space.is_complete() && space.normal_dim() == above.len());
+    for (got, want) in space.values().iter().zip(&above) {
+        assert!((got - want).abs() < 1e-8 * want);
+    }
+    // the projection of a vector on the normal space, by the dense eigenvectors
+    let v = normals(n, 5);
+    let mut got = v.clone();
+    space.project_normal(&mut got);
+    let mut want = vec![0.0; n];
+    for row in eigen.vectors.chunks_exact(n).rev().take(above.len()) {
+        let c = dot(row, &v);
+        want.iter_mut().zip(row).for_each(|(w, r)| *w += c * r);
+    }
+    got.iter()
+        .zip(&want)
+        .for_each(|(g, w)| assert!((g - w).abs() < 1e-6, "{g} against {w}"));
+}
+
+#[test]
+fn hessian_is_ggn_plus_prior_for_a_linear_model() {
+    // no hidden layer: outputs are linear in theta, and the Gauss-Newton matrix is the whole of the likelihood's Hessian
+    let (x, y, d, k) = standardised("vehicle.csv");
+    let (net, theta) = network(&[d, k], Activation::Tanh, 4);
+    let prior = IsotropicGaussian::new(2.5).unwrap();
+    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let v = normals(net.dim(), 6);
+    let (mut g, mut h) = (vec![0.0; net.dim()], vec![0.0; net.dim()]);
+    GgnOperator::new(&posterior, &theta)
+        .unwrap()
+        .apply(&v, &mut g)
+        .unwrap();
+    HessianOperator::new(&posterior, &theta)
+        .unwrap()
+        .apply(&v, &mut h)
+        .unwrap();
+    for i in 0..net.dim() {
+        assert!((h[i] - g[i] - 2.5 * v[i]).abs() < 1e-9 * (1.0 + h[i].abs()));
+    }
+}
+
+/// Bayesian linear regression has its evidence in closed form, and Laplace's estimate is exact there.
+#[test]
+fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
+    let (n, d, noise, alpha) = (60, 4, 0.4, 0.8);
+    let x = normals(n * d, 1);
+    let weights = [1.0, -0.5, 0.3, 0.0];
+    let y: Vec<f64> = x
+        .chunks_exact(d)
+        .zip(normals(n, 2))
+        .map(|(row, e)| row.iter().zip(weights).map(|(x, w)| x * w).sum::<f64>() + noise * e)
+        .collect();
+    let net = Mlp::new(&[d, 1], Activation::Identity).unwrap();
+    let build = |alpha: f64, noise: Option<f64>| {
+        let likelihood = Gaussian::new(noise.unwrap_or(1.0))?;
+        Posterior::<f64>::new(&net, &likelihood, &IsotropicGaussian::new(alpha)?, &x, &y)
+    };
+    // y ~ N(0, noise^2 I + Phi Phi^T / alpha), Phi the rows with a constant 1
+    let closed = |alpha: f64, noise: f64| {
+        let mut c = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..n {
+                let inner = 1.0 + dot(&x[i * d..(i + 1) * d], &x[j * d..(j + 1) * d]);
+                c[i * n + j] = inner / alpha + if i == j { noise * noise } else { 0.0 };
+            }
+        }
+        let eigen = symmetric_eigen(&c, n).unwrap();
+        let quadratic: f64 = (0..n)
+            .map(|i| dot(&eigen.vectors[i * n..(i + 1) * n], &y).powi(2) / eigen.values[i])
+            .sum();
+        let log_det: f64 = eigen.values.iter().map(|l| l.ln()).sum();
+        -0.5 * (quadratic + log_det + n as f64 * (2.0 * std::f64::consts::PI).ln())
+    };
+    let fixed = EvidenceOptions {
+        prior_precision: alpha,
+        tune_prior_precision: false,
+        noise_std: Some(noise),
+        ..EvidenceOptions::default()
+    };
+    let streams = Streams::new(3);
+    let report = tune_by_evidence(vec![0.0; 5], build, &fixed, streams, |_| ()).unwrap();
+    // probes of 5 dimensions with 5 steps see the whole spectrum, but each weighs it by its own signs
+    let exact = EvidenceOptions {
+        probes: 4_000,
+        ..fixed.clone()
+    };
+    let got = log_evidence(
+        &build(alpha, Some(noise)).unwrap(),
+        &report.map.theta,
+        &exact,
+        streams,
+    )
+    .unwrap();
+    let want = closed(alpha, noise);
+    let mut op_posterior = build(alpha, Some(noise)).unwrap();
+    let mut op = GgnOperator::new(&op_posterior, &report.map.theta).unwrap();
+    let error = SpectralQuadrature::new(&mut op, 4_000, 5, streams)
+        .unwrap()
+        .trace(|l| (l + alpha).ln())
+        .std_error;
+    assert!(
+        (got - want).abs() < 4.0 * 0.5 * error + 1e-6,
+        "{got} against {want}, error {error}"
+    );
+    assert!(error < 0.02);
+
+    let tuned = EvidenceOptions {
+        tune_prior_precision: true,
+        tune_noise_std: true,
+        probes: 200,
+        rounds: 40,
+        tolerance: 1e-3,
+        ..fixed
+    };
+    let report = tune_by_evidence(vec![0.0; 5], build, &tuned, streams, |_| ()).unwrap();
+    let (alpha, noise) = (report.prior_precision, report.noise_std.unwrap());
+    op_posterior = build(alpha, Some(noise)).unwrap();
+    assert_eq!(op_posterior.rows(), n);
+    let best = closed(alpha, noise);
+    for factor in [0.8, 1.25] {
+        assert!(
+            closed(alpha * factor, noise) < best && closed(alpha, noise * factor) < best,
+            "{alpha} {noise}"
+        );
+    }
+}

@@ -1,0 +1,358 @@
+//! The deformation against closed forms: exact posteriors of linear models, dense Jacobians, a density that is known.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::{labels, network, normals};
+use fiberwalk::deform::{
+    Deformation, FrameOptions, FramedFlow, HeadLikelihood, LastLayer, TrainOptions, train,
+};
+use fiberwalk::linalg::symmetric_eigen;
+use fiberwalk::walk::Walk;
+use fiberwalk::{
+    Activation, Categorical, Gaussian, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network,
+    Posterior, Streams,
+};
+
+const NOISE: f64 = 0.3;
+const ALPHA: f64 = 0.7;
+
+/// The points of a walk of `walkers` walkers with `each` points.
+fn as_walk(points: Vec<f64>, dim: usize, each: usize) -> Walk<f64> {
+    let n = points.len() / dim;
+    Walk {
+        dim,
+        points,
+        particle: (0..n).map(|i| i / each).collect(),
+        energies: vec![0.0; n],
+        reports: Vec::new(),
+        discarded: 0,
+    }
+}
+
+/// A flow over the first `hidden` of `dim` parameters, trained on random points.
+fn some_flow(dim: usize, hidden: usize, seed: u64) -> FramedFlow<f64> {
+    let walk = as_walk(normals(60 * dim, seed), dim, 3);
+    let directions = normals(3 * dim, seed + 1);
+    let options = TrainOptions {
+        steps: 30,
+        patience: 30,
+        ..TrainOptions::default()
+    };
+    train(
+        &walk,
+        hidden,
+        &directions,
+        &options,
+        Streams::new(seed),
+        |_| (),
+    )
+    .unwrap()
+    .0
+}
+
+fn regression(sizes: &[usize], n: usize) -> (Mlp, Vec<f64>, Vec<f64>, Posterior<f64>) {
+    let (net, _) = network(sizes, Activation::Tanh, 1);
+    let (x, y) = (normals(n * sizes[0], 2), normals(n, 3));
+    let prior = IsotropicGaussian::new(ALPHA).unwrap();
+    let posterior = Posterior::new(&net, &Gaussian::new(NOISE).unwrap(), &prior, &x, &y).unwrap();
+    (net, x, y, posterior)
+}
+
+/// For linear regression `log p(D, theta) - log q(theta)` is the evidence, whatever `theta` is.
+#[test]
+fn a_linear_model_has_its_exact_posterior() {
+    let (net, x, y, posterior) = regression(&[3, 1], 25);
+    let last = LastLayer::new(
+        &net,
+        HeadLikelihood::Gaussian { noise_std: NOISE },
+        ALPHA,
+        &x,
+        &y,
+    )
+    .unwrap();
+    let deformation = Deformation::new(None, last);
+    // y ~ N(0, NOISE^2 I + Phi Phi^T / ALPHA)
+    let n = y.len();
+    let mut c = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..n {
+            let inner: f64 = (0..3).map(|k| x[i * 3 + k] * x[j * 3 + k]).sum();
+            c[i * n + j] = (1.0 + inner) / ALPHA + if i == j { NOISE * NOISE } else { 0.0 };
+        }
+    }
+    let eigen = symmetric_eigen(&c, n).unwrap();
+    let mut evidence = -0.5 * n as f64 * (2.0 * std::f64::consts::PI).ln();
+    for (value, vector) in eigen.values.iter().zip(eigen.vectors.chunks_exact(n)) {
+        let projection: f64 = vector.iter().zip(&y).map(|(v, y)| v * y).sum();
+        evidence -= 0.5 * (projection.powi(2) / value + value.ln());
+    }
+    let mut ws = posterior.workspace();
+    for seed in 0..5 {
+        let theta = normals(4, 40 + seed);
+        let log_q = deformation.log_density(&theta).unwrap()[0];
+        let got = posterior.log_density(&theta, &mut ws).unwrap() - log_q;
+        assert!(
+            (got - evidence).abs() < 1e-8 * evidence.abs(),
+            "{got} against {evidence}"
+        );
+    }
+}
+
+/// Draws from the exact posterior: quadratic forms are chi-square, the mean is the mean.
+#[test]
+fn draws_have_the_posteriors_distribution() {
+    let (net, x, y, posterior) = regression(&[3, 1], 25);
+    let last = LastLayer::new(
+        &net,
+        HeadLikelihood::Gaussian { noise_std: NOISE },
+        ALPHA,
+        &x,
+        &y,
+    )
+    .unwrap();
+    let conditional = last.condition(&[], &mut last.workspace()).unwrap();
+    let deformation = Deformation::new(None, last);
+    let (d, count) = (4, 4_000);
+    let draws = deformation.sample(count, Streams::new(9)).unwrap();
+    let mut ws = posterior.workspace();
+    let top = posterior.log_density(&conditional.mode, &mut ws).unwrap();
+    // 2 (U - U_min) of a Gaussian is chi-square with d degrees of freedom: mean d, variance 2 d, third moment included
+    // in the tolerance of the variance (kurtosis: 12 d + 12 d^2 under the mean of squares)
+    let q: Vec<f64> = draws
+        .chunks_exact(d)
+        .map(|t| 2.0 * (top - posterior.log_density(t, &mut ws).unwrap()))
+        .collect();
+    let mean = q.iter().sum::<f64>() / count as f64;
+    let variance = q.iter().map(|q| (q - mean).powi(2)).sum::<f64>() / count as f64;
+    let d_f = d as f64;
+    assert!(
+        (mean - d_f).abs() < 4.0 * (2.0 * d_f / count as f64).sqrt(),
+        "mean {mean}"
+    );
+    let fourth = 12.0 * d_f * d_f + 48.0 * d_f;
+    assert!(
+        (variance - 2.0 * d_f).abs() < 4.0 * (fourth / count as f64).sqrt(),
+        "variance {variance}"
+    );
+    // the average of the draws has the posterior's covariance over count: its quadratic form is chi-square over count
+    let mut average = vec![0.0; d];
+    for t in draws.chunks_exact(d) {
+        average
+            .iter_mut()
+            .zip(t)
+            .for_each(|(a, t)| *a += t / count as f64);
+    }
+    let form = 2.0 * (top - posterior.log_density(&average, &mut ws).unwrap()) * count as f64;
+    assert!(form < d_f + 5.0 * (2.0 * d_f).sqrt(), "{form}");
+}
+
+/// With hidden layers the last layer's conditional is exact: given the hidden block, joint and density differ by a
+/// constant in the last layer.
+#[test]
+fn the_conditional_given_hidden_parameters_is_exact_for_gaussian_noise() {
+    let (net, x, y, posterior) = regression(&[2, 5, 1], 20);
+    let last = LastLayer::new(
+        &net,
+        HeadLikelihood::Gaussian { noise_std: NOISE },
+        ALPHA,
+        &x,
+        &y,
+    )
+    .unwrap();
+    let h = net.hidden_params();
+    let deformation = Deformation::new(Some(some_flow(net.dim(), h, 5)), last);
+    let mut ws = posterior.workspace();
+    let mut theta = normals(net.dim(), 50);
+    let mut differences = Vec::new();
+    for seed in 0..4 {
+        theta[h..].copy_from_slice(&normals(net.dim() - h, 60 + seed));
+        let joint = posterior.log_density(&theta, &mut ws).unwrap();
+        differences.push(joint - deformation.log_density(&theta).unwrap()[0]);
+    }
+    for d in &differences {
+        assert!(
+            (d - differences[0]).abs() < 1e-8 * d.abs(),
+            "{differences:?}"
+        );
+    }
+}
+
+/// For softmax: at the mode the gradient vanishes, and the precision is the Hessian, both as the posterior knows them.
+#[test]
+fn the_softmax_conditional_is_mode_and_hessian() {
+    let (n, sizes) = (40, [3, 6, 4]);
+    let (net, theta) = network(&sizes, Activation::Tanh, 2);
+    let (x, y) = (normals(n * 3, 4), labels(n, 4, 5));
+    let prior = IsotropicGaussian::new(ALPHA).unwrap();
+    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let last = LastLayer::<f64>::new(&net, HeadLikelihood::Categorical, ALPHA, &x, &y).unwrap();
+    let h = net.hidden_params();
+    let c = last.condition(&theta[..h], &mut last.workspace()).unwrap();
+    let at = [&theta[..h], &c.mode].concat();
+    let mut grad = vec![0.0; net.dim()];
+    posterior
+        .log_density_and_grad(&at, &mut grad, &mut posterior.workspace())
+        .unwrap();
+    // half the Newton decrement is at most 1e-9 there, and the precision at least ALPHA: |g| <= sqrt(2e-9 * |H|)
+    assert!(grad[h..].iter().all(|g| g.abs() < 1e-3), "{:?}", &grad[h..]);
+    let mut ws = posterior.hessian_workspace();
+    for seed in 0..3 {
+        let w = normals(net.dim() - h, 70 + seed);
+        let v = [vec![0.0; h], w.clone()].concat();
+        let mut hv = vec![0.0; net.dim()];
+        posterior
+            .hessian_product(&at, &v, &mut hv, &mut ws)
+            .unwrap();
+        let mut back = hv[h..].to_vec();
+        c.precision.solve(&mut back);
+        for (b, w) in back.iter().zip(&w) {
+            assert!((b - w).abs() < 1e-8, "{b} against {w}");
+        }
+    }
+}
+
+#[test]
+fn the_whole_deformation_is_a_bijection_with_the_right_volume() {
+    for categorical in [false, true] {
+        let sizes = [2, 3, if categorical { 3 } else { 1 }];
+        let (net, _) = network(&sizes, Activation::Tanh, 6);
+        let x = normals(30, 7);
+        let (likelihood, y) = if categorical {
+            (HeadLikelihood::Categorical, labels(15, 3, 8))
+        } else {
+            (
+                HeadLikelihood::Gaussian { noise_std: NOISE },
+                normals(15, 8),
+            )
+        };
+        let last = LastLayer::new(&net, likelihood, ALPHA, &x, &y).unwrap();
+        let p = net.dim();
+        let deformation = Deformation::new(Some(some_flow(p, net.hidden_params(), 11)), last);
+        let z = normals(2 * p, 9);
+        let (theta, log_det) = deformation.forward(&z).unwrap();
+        let (back, inverse_log_det) = deformation.inverse(&theta).unwrap();
+        for (a, b) in back.iter().zip(&z) {
+            assert!((a - b).abs() < 1e-9, "{a} against {b}");
+        }
+        for (a, b) in log_det.iter().zip(&inverse_log_det) {
+            assert!((a + b).abs() < 1e-9);
+        }
+        // the dense Jacobian by central differences; its determinant by eigenvalues of J^T J
+        let h = 1e-5;
+        let mut jacobian = vec![0.0; p * p];
+        for c in 0..p {
+            let shifted = |s: f64| {
+                let mut z = z[..p].to_vec();
+                z[c] += s;
+                deformation.forward(&z).unwrap().0
+            };
+            let (plus, minus) = (shifted(h), shifted(-h));
+            for r in 0..p {
+                jacobian[r * p + c] = (plus[r] - minus[r]) / (2.0 * h);
+            }
+        }
+        let mut gram = vec![0.0; p * p];
+        for i in 0..p {
+            for j in 0..p {
+                gram[i * p + j] = (0..p)
+                    .map(|r| jacobian[r * p + i] * jacobian[r * p + j])
+                    .sum();
+            }
+        }
+        let want: f64 = symmetric_eigen(&gram, p)
+            .unwrap()
+            .values
+            .iter()
+            .map(|l| 0.5 * l.ln())
+            .sum();
+        // Newton stops within 1e-9 nats, so a mode moves by up to 1e-5 of its width between two differences
+        let tolerance = if categorical { 1e-3 } else { 1e-6 };
+        assert!(
+            (log_det[0] - want).abs() < tolerance,
+            "{} against {want}",
+            log_det[0]
+        );
+    }
+}
+
+/// A banana, `x ~ N(0, 1)`, `y | x ~ N(x^2, 0.25)`: a Gaussian misses its bend, the coupling layers must learn it.
+#[test]
+fn the_flow_learns_a_density_that_no_gaussian_has() {
+    let (walkers, each) = (400, 5);
+    let points: Vec<f64> = normals(2 * walkers * each, 21)
+        .chunks_exact(2)
+        .flat_map(|e| [e[0], e[0] * e[0] + 0.5 * e[1]])
+        .collect();
+    let entropy = 1.0 + (2.0 * std::f64::consts::PI).ln() + 0.5f64.ln();
+    let options = TrainOptions {
+        frame: FrameOptions {
+            directions: 2,
+            ..FrameOptions::default()
+        },
+        steps: 3_000,
+        learning_rate: 5e-3,
+        weight_decay: 0.0,
+        ..TrainOptions::default()
+    };
+    let walk = as_walk(points, 2, each);
+    let (flow, report) = train(
+        &walk,
+        2,
+        &[1.0, 0.0, 0.0, 1.0],
+        &options,
+        Streams::new(3),
+        |_| (),
+    )
+    .unwrap();
+    // entropy is the best a mean log-likelihood can be; 400 held-out points give it a standard error of 1/sqrt(400)
+    assert!(report.log_likelihood > -entropy - 0.15, "{report:?}");
+    assert!(
+        report.log_likelihood > report.gaussian_log_likelihood + 0.4,
+        "{report:?}"
+    );
+    // on fresh points, where nothing was chosen: the KL divergence, with its standard error
+    let fresh: Vec<f64> = normals(20_000, 22)
+        .chunks_exact(2)
+        .flat_map(|e| [e[0], e[0] * e[0] + 0.5 * e[1]])
+        .collect();
+    let log_q = flow.log_density(&fresh).unwrap();
+    let true_log = |p: &[f64]| {
+        let r = (p[1] - p[0] * p[0]) / 0.5;
+        -0.5 * (p[0] * p[0] + r * r) - (2.0 * std::f64::consts::PI).ln() - 0.5f64.ln()
+    };
+    let kl = fresh
+        .chunks_exact(2)
+        .zip(&log_q)
+        .map(|(p, q)| true_log(p) - q)
+        .sum::<f64>()
+        / log_q.len() as f64;
+    assert!((0.0..0.1).contains(&kl), "KL {kl}");
+}
+
+#[test]
+fn a_deformation_needs_two_walkers() {
+    let walk = as_walk(normals(20, 1), 4, 5);
+    let options = TrainOptions::default();
+    let error = train(&walk, 4, &[], &options, Streams::new(0), |_| ())
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("at least 2 walkers, got 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_draw_depends_on_the_seed_and_its_index_alone() {
+    let (net, x, y, _) = regression(&[3, 5, 1], 25);
+    let noise_std = NOISE;
+    let last =
+        LastLayer::<f64>::new(&net, HeadLikelihood::Gaussian { noise_std }, ALPHA, &x, &y).unwrap();
+    let deformation = Deformation::new(Some(some_flow(net.dim(), net.hidden_params(), 5)), last);
+    let few = deformation.sample(3, Streams::new(4)).unwrap();
+    let many = deformation.sample(70, Streams::new(4)).unwrap();
+    assert_eq!(few, many[..few.len()]);
+    assert_ne!(few, deformation.sample(3, Streams::new(5)).unwrap());
+}

@@ -1,0 +1,162 @@
+//! Imports go downward only, and a file has a size that can be read in one sitting.
+
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules, each allowed to import those before it. `simd` stands before `scalar`, whose functions it provides.
+const ORDER: [&str; 22] = [
+    "error",
+    "simd",
+    "scalar",
+    "rng",
+    "linalg",
+    "autodiff",
+    "nn",
+    "data",
+    "model",
+    "optim",
+    "curvature",
+    "walk",
+    "deform",
+    "baselines",
+    "predict",
+    "diagnose",
+    "metrics",
+    "artifact",
+    "pipeline",
+    "report",
+    "lib",
+    "bin",
+];
+
+/// `linalg` uses random streams, `simd` and errors; `autodiff` does not use it.
+fn rank(module: &str) -> usize {
+    ORDER
+        .iter()
+        .position(|m| *m == module)
+        .unwrap_or_else(|| panic!("module '{module}' has no place in the order"))
+}
+
+fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
+    let mut entries: Vec<_> = fs::read_dir(dir)
+        .unwrap()
+        .map(|e| e.unwrap().path())
+        .collect();
+    entries.sort();
+    for path in entries {
+        if path.is_dir() {
+            sources(&path, out);
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            out.push(path);
+        }
+    }
+}
+
+/// Modules that a source names after `crate::`, braces expanded one level: `use crate::{a::b, c}` names a and c.
+fn imports(text: &str) -> Vec<String> {
+    let code: String = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let mut found = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        let before = code[..at].chars().next_back();
+        if before.is_some_and(|c| c.is_alphanumeric() || c == '_') {
+            continue;
+        }
+        if let Some(group) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut word = String::new();
+            let mut fresh = true;
+            for c in group.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    ',' if depth == 0 => fresh = true,
+                    c if depth == 0 && (c.is_alphanumeric() || c == '_') && fresh => word.push(c),
+                    c if c.is_whitespace() => {}
+                    _ => fresh = false,
+                }
+                if (c == ',' || c == ':') && depth == 0 && !word.is_empty() {
+                    found.push(std::mem::take(&mut word));
+                    fresh = c == ',';
+                }
+            }
+            if !word.is_empty() {
+                found.push(word);
+            }
+        } else {
+            found.push(
+                rest.chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect(),
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn imports_go_downward_only() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut seen = 0;
+    for file in files {
+        let inside = file.strip_prefix(&root).unwrap();
+        let module = inside
+            .iter()
+            .next()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .trim_end_matches(".rs")
+            .to_string();
+        if module == "bin" || module == "lib" {
+            continue;
+        }
+        for import in imports(&fs::read_to_string(&file).unwrap()) {
+            // re-exports at the root, which only tests and documentation may use from inside
+            if import.chars().next().is_some_and(char::is_uppercase) {
+                panic!(
+                    "{} imports the re-export crate::{import}; name its module",
+                    inside.display()
+                );
+            }
+            seen += 1;
+            assert!(
+                rank(&import) <= rank(&module),
+                "{} (module {module}) imports {import}, which stands above it",
+                inside.display()
+            );
+        }
+    }
+    assert!(
+        seen > 100,
+        "only {seen} imports were recognised: the test does not see what it should"
+    );
+}
+
+#[test]
+fn the_recogniser_of_imports_sees_what_there_is() {
+    let text = "use crate::linalg::{a, b};\nuse crate::{walk::Walk, deform, nn::{X, Y}};\n// crate::comment\nlet x = crate::rng::f(); mycrate::no();";
+    assert_eq!(imports(text), ["linalg", "walk", "deform", "nn", "rng"]);
+}
+
+#[test]
+fn files_are_short() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for dir in ["src", "tests", "examples", "benches"] {
+        sources(&root.join(dir), &mut files);
+    }
+    for file in files {
+        let lines = fs::read_to_string(&file).unwrap().lines().count();
+        assert!(lines <= 500, "{} has {lines} lines", file.display());
+    }
+}

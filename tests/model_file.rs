@@ -1,0 +1,182 @@
+//! Model files that are damaged, foreign or malicious: an error that says what is wrong, never a panic.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::data_file;
+use fiberwalk::Streams;
+use fiberwalk::artifact::{Fitted, Model, read_metadata};
+use proptest::prelude::*;
+use safetensors::SafeTensors;
+
+/// A small model of the given method.
+fn model_file(dir: &Path, method: &str) -> PathBuf {
+    let path = dir.join(format!("{method}.fw"));
+    let data = data_file("snelson1d.csv");
+    let status = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+        .args([
+            "fit",
+            data.to_str().unwrap(),
+            "--out",
+            path.to_str().unwrap(),
+            "--method",
+            method,
+        ])
+        .args([
+            "--hidden",
+            "6",
+            "--steps",
+            "20",
+            "--particles",
+            "5",
+            "--samples",
+            "10",
+            "--quiet",
+        ])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    path
+}
+
+fn load(bytes: &[u8]) -> Result<Model<f32>, String> {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    Model::load(file.path()).map_err(|e| e.to_string())
+}
+
+/// The archive with its JSON edited as text.
+fn with_json(bytes: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
+    let archive = SafeTensors::deserialize(bytes).unwrap();
+    let (_, header) = SafeTensors::read_metadata(bytes).unwrap();
+    let json = &header.metadata().as_ref().unwrap()["fiberwalk"];
+    let edited = HashMap::from([("fiberwalk".to_string(), edit(json))]);
+    safetensors::serialize(archive.tensors(), Some(edited)).unwrap()
+}
+
+#[test]
+fn what_is_saved_is_what_is_loaded() {
+    let dir = tempfile::tempdir().unwrap();
+    for method in ["map", "walk", "flow"] {
+        let path = model_file(dir.path(), method);
+        let model = Model::<f32>::load(&path).unwrap();
+        assert_eq!(read_metadata(&path).unwrap(), model.metadata);
+        let copy = dir.path().join("copy.fw");
+        model.save(&copy).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), fs::read(&copy).unwrap());
+        let samples = model.samples(7, Streams::new(1)).unwrap();
+        assert_eq!(
+            samples,
+            Model::<f32>::load(&copy)
+                .unwrap()
+                .samples(7, Streams::new(1))
+                .unwrap()
+        );
+        let count = samples.len() / model.map.len();
+        assert_eq!(count, if method == "map" { 1 } else { 7 });
+        assert!(matches!(
+            (&model.fitted, method),
+            (Fitted::Map, "map") | (Fitted::Walk(_), "walk") | (Fitted::Flow { .. }, "flow")
+        ));
+        assert!(
+            Model::<f64>::load(&path)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("f32")
+        );
+    }
+}
+
+#[test]
+fn edited_metadata_are_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = fs::read(model_file(dir.path(), "flow")).unwrap();
+    let cases = [
+        ("\"format_version\":1", "\"format_version\":2", "version 2"),
+        ("\"sizes\":[1,6,1]", "\"sizes\":[1,7,1]", "19 numbers"),
+        (
+            "\"sizes\":[1,6,1]",
+            "\"sizes\":[1,4000000000,4000000000,1]",
+            "too many",
+        ),
+        ("\"sizes\":[1,6,1]", "\"sizes\":[]", "sizes"),
+        ("\"sizes\":[1,6,1]", "\"sizes\":[1,6,3]", "outputs"),
+        ("\"activation\":\"tanh\"", "\"activation\":\"what\"", "what"),
+        ("\"method\":\"flow\"", "\"method\":\"walk\"", "samples"),
+        ("\"method\":\"flow\"", "\"method\":\"nuts\"", "nuts"),
+        (
+            "\"flow_hidden\":[32]",
+            "\"flow_hidden\":[9999999]",
+            "parameters",
+        ),
+        ("\"flow_hidden\":[32]", "\"flow_hidden\":[0]", "sizes"),
+        (
+            "\"feature_names\":[\"x\"]",
+            "\"feature_names\":[\"x\",\"z\"]",
+            "2 feature names",
+        ),
+        ("\"precision\":\"f32\"", "\"precision\":\"f16\"", "f16"),
+        ("\"noise_std\":", "\"noise_std\":-", "noise_std"),
+        ("{", "[", "parse"),
+    ];
+    for (from, to, word) in cases {
+        let edited = with_json(&bytes, |json| {
+            assert!(json.contains(from), "{from} is not in {json}");
+            json.replacen(from, to, 1)
+        });
+        let error = load(&edited)
+            .err()
+            .unwrap_or_else(|| panic!("{to} was accepted"));
+        assert!(error.contains(word), "{to}: {error}");
+    }
+    let foreign =
+        safetensors::serialize(SafeTensors::deserialize(&bytes).unwrap().tensors(), None).unwrap();
+    assert!(load(&foreign).err().unwrap().contains("another program"));
+    assert!(load(b"PK\x03\x04 some zip file").is_err());
+    assert!(load(b"").is_err());
+}
+
+#[test]
+fn every_truncation_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    for method in ["map", "walk", "flow"] {
+        let bytes = fs::read(model_file(dir.path(), method)).unwrap();
+        for cut in (0..bytes.len()).step_by(bytes.len() / 97 + 1) {
+            assert!(load(&bytes[..cut]).is_err(), "{method} cut at {cut}");
+        }
+        assert!(
+            load(&[&bytes[..], b"x"].concat()).is_err(),
+            "{method} with a byte too many"
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// A flipped byte may still be a valid model (a weight is a weight), but never a panic, in loading or in sampling.
+    #[test]
+    fn a_flipped_byte_never_panics(at in 0.0f64..1.0, bit in 0u8..8, header in any::<bool>()) {
+        use std::sync::OnceLock;
+        static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+        let bytes = BYTES.get_or_init(|| {
+            let dir = tempfile::tempdir().unwrap();
+            fs::read(model_file(dir.path(), "flow")).unwrap()
+        });
+        let mut damaged = bytes.clone();
+        let end = if header { 3_000.min(bytes.len()) } else { bytes.len() };
+        let position = (at * end as f64) as usize;
+        damaged[position] ^= 1 << bit;
+        if let Ok(model) = load(&damaged) {
+            let _ = model.samples(3, Streams::new(0));
+        }
+    }
+}

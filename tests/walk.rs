@@ -1,0 +1,267 @@
+//! The drift walk against closed forms, its books, and its bits.
+
+#![allow(clippy::unwrap_used)]
+
+use fiberwalk::linalg::vector::norm;
+use fiberwalk::walk::{Drift, DriftOptions, WalkOptions, viability_threshold, walk};
+use fiberwalk::{LogDensity, Result, Streams};
+
+/// `U = 1/2 sum h_i x_i^2`, and NaN outside a ball.
+struct Quadratic {
+    h: Vec<f64>,
+    support: f64,
+}
+
+impl LogDensity<f64> for Quadratic {
+    type Workspace = ();
+    fn dim(&self) -> usize {
+        self.h.len()
+    }
+    fn workspace(&self) {}
+    fn log_density(&self, theta: &[f64], (): &mut ()) -> Result<f64> {
+        if norm(theta) > self.support {
+            return Ok(f64::NAN);
+        }
+        Ok(-0.5
+            * self
+                .h
+                .iter()
+                .zip(theta)
+                .map(|(h, x)| h * x * x)
+                .sum::<f64>())
+    }
+    fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+        for i in 0..theta.len() {
+            grad[i] = -self.h[i] * theta[i];
+        }
+        self.log_density(theta, ws)
+    }
+}
+
+fn drift(step_size: f64, correction: f64, max_energy: f64) -> Drift {
+    Drift::new(DriftOptions {
+        step_size,
+        correction,
+        max_energy,
+        retries: 8,
+    })
+    .unwrap()
+}
+
+fn one_walk(
+    kernel: &Drift,
+    density: &Quadratic,
+    options: &WalkOptions,
+) -> fiberwalk::walk::Walk<f64> {
+    walk(
+        kernel,
+        density,
+        &vec![0.0; density.h.len()],
+        options,
+        Streams::new(5),
+        &|| (),
+    )
+    .unwrap()
+}
+
+/// On a quadratic with a flat direction (a fiber) a step is linear: along eigenvalue `h` a particle is after `t` steps at
+/// `eps d (1 - (1 - eta h)^t) / (eta h)`, along the fiber at `eps d t`.
+#[test]
+fn the_path_on_a_quadratic_is_the_closed_form() {
+    let h = vec![4.0, 1.0, 0.25, 0.0, 0.0];
+    let density = Quadratic {
+        h: h.clone(),
+        support: f64::INFINITY,
+    };
+    let (eps, eta, steps) = (0.02, 0.3, 50usize);
+    let options = WalkOptions {
+        particles: 40,
+        steps,
+        keep: 2,
+    };
+    let walked = one_walk(&drift(eps, eta, f64::INFINITY), &density, &options);
+    assert_eq!(walked.len(), 80);
+    assert_eq!(walked.gradients(), 40 * (steps + 1));
+    let reach = |h: f64, t: usize| {
+        let q = 1.0 - eta * h;
+        if h == 0.0 {
+            t as f64
+        } else {
+            (1.0 - q.powi(t as i32)) / (eta * h)
+        }
+    };
+    for particle in 0..40 {
+        // points after steps 38 (a quarter from the end, rounded) and 50
+        let (middle, end) = (walked.point(2 * particle), walked.point(2 * particle + 1));
+        let direction: Vec<f64> = end
+            .iter()
+            .zip(&h)
+            .map(|(x, &h)| x / (eps * reach(h, steps)))
+            .collect();
+        assert!(
+            (norm(&direction) - 1.0).abs() < 1e-12,
+            "the drift is a unit vector"
+        );
+        let kept = (25..=50).find(|&t| {
+            ((reach(4.0, t) * eps * direction[0]) - middle[0]).abs() < 1e-15
+                && (reach(0.0, t) * eps * direction[3] - middle[3]).abs() < 1e-12
+        });
+        assert_eq!(
+            kept,
+            Some(37),
+            "the first of two points kept of the second half"
+        );
+        let energy = 0.5 * h.iter().zip(end).map(|(h, x)| h * x * x).sum::<f64>();
+        assert!((walked.energies[2 * particle + 1] - energy).abs() < 1e-12);
+        assert!((walked.reports[particle].distance - norm(end)).abs() < 1e-12);
+    }
+}
+
+/// Without a gradient the ends are `eps T d`: uniform on a sphere, coordinates with mean 0 and variance 1/P.
+#[test]
+fn drifts_are_uniform_on_the_sphere() {
+    let (p, n) = (6, 3_000);
+    let density = Quadratic {
+        h: vec![0.0; p],
+        support: f64::INFINITY,
+    };
+    let options = WalkOptions {
+        particles: n,
+        steps: 2,
+        keep: 1,
+    };
+    let walked = one_walk(&drift(0.5, 0.0, f64::INFINITY), &density, &options);
+    for i in 0..p {
+        let column = || (0..n).map(|k| walked.point(k)[i]);
+        let mean = column().sum::<f64>() / n as f64;
+        let second = column().map(|x| x * x).sum::<f64>() / n as f64;
+        let fourth = column().map(|x| x.powi(4)).sum::<f64>() / n as f64;
+        let (p, n) = (p as f64, n as f64);
+        assert!(mean.abs() < 4.5 / (p * n).sqrt(), "mean {mean}");
+        // E x^4 = 3 / (P (P + 2)), so x^2 has variance 2 (P - 1) / (P^2 (P + 2))
+        let sd = (2.0 * (p - 1.0) / (p * p * (p + 2.0)) / n).sqrt();
+        assert!((second - 1.0 / p).abs() < 4.5 * sd, "variance {second}");
+        assert!(
+            (fourth - 3.0 / (p * (p + 2.0))).abs() < 0.1 * fourth,
+            "fourth moment {fourth}"
+        );
+    }
+}
+
+#[test]
+fn no_kept_point_is_above_the_threshold_and_retries_are_counted() {
+    // the correction alone would diverge: eta h = 3
+    let density = Quadratic {
+        h: vec![10.0, 0.1, 0.1],
+        support: f64::INFINITY,
+    };
+    let options = WalkOptions {
+        particles: 16,
+        steps: 200,
+        keep: 8,
+    };
+    let walked = one_walk(&drift(0.05, 0.3, 2.0), &density, &options);
+    assert!(!walked.is_empty() && walked.energies.iter().all(|&u| u <= 2.0));
+    assert!(walked.gradients() > 16 * 201, "some steps were tried again");
+    assert_eq!(walked.viability(200), 1.0);
+    assert_eq!(walked.divergences(), 0);
+}
+
+#[test]
+fn a_wall_is_a_divergence_that_is_counted_not_an_error() {
+    let density = Quadratic {
+        h: vec![0.0; 4],
+        support: 1.0,
+    };
+    let options = WalkOptions {
+        particles: 8,
+        steps: 100,
+        keep: 1,
+    };
+    let walked = one_walk(&drift(0.1, 0.0, f64::INFINITY), &density, &options);
+    for report in &walked.reports {
+        // ten steps reach the wall; after that the particle can only stay (a step of length zero succeeds)
+        assert!((report.distance - 1.0).abs() < 0.11, "{report:?}");
+    }
+    assert!(walked.points.iter().all(|x| x.is_finite()));
+    let nowhere = Quadratic {
+        h: vec![0.0; 4],
+        support: -1.0,
+    };
+    let start = vec![0.0; 4];
+    let error = walk(
+        &drift(0.1, 0.0, 1.0),
+        &nowhere,
+        &start,
+        &options,
+        Streams::new(0),
+        &|| (),
+    );
+    assert!(error.is_err(), "a start without a density is misuse");
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let density = Quadratic {
+        h: vec![3.0, 2.0, 1.0, 0.5, 0.1],
+        support: f64::INFINITY,
+    };
+    let options = WalkOptions {
+        particles: 23,
+        steps: 40,
+        keep: 3,
+    };
+    let runs: Vec<Vec<u64>> = [1, 2, 8]
+        .map(|threads| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            let walked = pool.install(|| one_walk(&drift(0.1, 0.2, 9.0), &density, &options));
+            walked
+                .points
+                .iter()
+                .chain(&walked.energies)
+                .map(|x| x.to_bits())
+                .collect()
+        })
+        .into();
+    assert!(runs[0] == runs[1] && runs[0] == runs[2]);
+}
+
+#[test]
+fn settings_are_checked() {
+    let density = Quadratic {
+        h: vec![1.0],
+        support: 1.0,
+    };
+    for (particles, steps, keep) in [(0, 10, 1), (1, 0, 1), (1, 10, 0), (1, 10, 6)] {
+        let options = WalkOptions {
+            particles,
+            steps,
+            keep,
+        };
+        assert!(
+            walk(
+                &drift(0.1, 0.1, 1.0),
+                &density,
+                &[0.0],
+                &options,
+                Streams::new(0),
+                &|| ()
+            )
+            .is_err()
+        );
+    }
+    assert!(
+        Drift::new(DriftOptions {
+            step_size: -1.0,
+            correction: 0.1,
+            max_energy: 1.0,
+            retries: 1
+        })
+        .is_err()
+    );
+    // chi-square with P degrees of freedom: mean P, standard deviation sqrt(2 P)
+    assert!((viability_threshold(10.0, 200) - (10.0 + 100.0 + 3.0 * 10.0)).abs() < 1e-12);
+}
