@@ -2,7 +2,7 @@
 //! line with status 2 for whatever is wrong with the input.
 
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Lanczos and the tangent space on the Gauss-Newton matrix of a real problem, against faer's dense eigenvalues.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

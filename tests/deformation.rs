@@ -1,6 +1,6 @@
 //! The deformation against closed forms: exact posteriors of linear models, dense Jacobians, a density that is known.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Gradients, Hessian-vector and Gauss-Newton products of whole posteriors against slow oracles, in f64.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! Imports go downward only, and a file has a size that can be read in one sitting.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,7 @@
 //! Model files that are damaged, foreign or malicious: an error that says what is wrong, never a panic.
 
 #![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 mod common;
 

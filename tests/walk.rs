@@ -1,6 +1,6 @@
 //! The drift walk against closed forms, its books, and its bits.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use fiberwalk::linalg::vector::norm;
 use fiberwalk::walk::{Drift, DriftOptions, WalkOptions, viability_threshold, walk};
