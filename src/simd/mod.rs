@@ -6,6 +6,8 @@
 //! everywhere), so the bits do not depend on the instruction set either.
 
 mod elementary;
+#[cfg(test)]
+mod tests;
 
 pub use elementary::Elementary;
 

@@ -109,11 +109,7 @@ pub(crate) fn unary_slice<T: Scalar>(op: Unary, src: &[T], dst: &mut [T]) {
         Unary::Log1p => simd::map!(src, dst, x => x.ln_1p()),
         Unary::Tanh => simd::map!(src, dst, x => x.tanh()),
         Unary::Sigmoid => simd::map!(src, dst, x => x.sigmoid()),
-        Unary::Softplus => simd::map!(src, dst, x => {
-            // log(1 + e^x) = max(x, 0) + log(1 + e^-|x|), which never overflows
-            let (positive, magnitude) = if x > T::ZERO { (x, x) } else { (T::ZERO, -x) };
-            positive + (-magnitude).exp().ln_1p()
-        }),
+        Unary::Softplus => simd::map!(src, dst, x => x.softplus()),
         // written so that NaN stays NaN
         Unary::Relu => simd::map!(src, dst, x => if x <= T::ZERO { T::ZERO } else { x }),
         Unary::Step => simd::map!(src, dst, x => if x > T::ZERO { one } else { T::ZERO }),
