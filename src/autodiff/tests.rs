@@ -203,6 +203,13 @@ fn a_chain_is_one_instruction_and_equal_nodes_are_one() {
         (z.id, after),
         "nodes before: {before}"
     );
+    let text = graph.compile::<f32>(&[y.sum()]).unwrap().to_string();
+    let want = "b0[0..700] = map r1 = Add in0[0..700] in1[0..7] spread as Tile { period: 7 }; out = Tanh r1\ns0 = sum b0[0..700]\n";
+    assert_eq!(text, want);
+    assert!(
+        graph.to_string().contains("%3 = Add(%0, %2) [100, 7]"),
+        "{graph}"
+    );
     let chain = ((x + b).square() * 3.0 - x).exp() / (x.square() + 1.0);
     let program = graph.compile::<f32>(&[chain]).unwrap();
     let fills = |p: &super::Program<f32>| {

@@ -199,6 +199,29 @@ impl Kernel {
     }
 }
 
+impl std::fmt::Display for Kernel {
+    /// The chain in one line: `map r0 = Add b0[0..9] s1; out = Tanh r0`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let arg = |arg: &Arg| match arg {
+            Arg::Register(r) => format!("r{r}"),
+            Arg::Operand(o) => match &self.operands[*o] {
+                Operand::Direct(view) => view.to_string(),
+                Operand::Spread { view, access, .. } => format!("{view} spread as {access:?}"),
+                Operand::Scalar(slot) => format!("s{slot}"),
+            },
+        };
+        let step = |step: &Step| {
+            let target = step.out.map_or("out".into(), |r| format!("r{r}"));
+            match &step.op {
+                StepOp::Unary(op, a) => format!("{target} = {op:?} {}", arg(a)),
+                StepOp::Binary(op, a, b) => format!("{target} = {op:?} {} {}", arg(a), arg(b)),
+            }
+        };
+        let steps: Vec<String> = self.steps.iter().map(step).collect();
+        write!(f, "map {}", steps.join("; "))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -201,24 +201,64 @@ pub(crate) fn offset(position: usize, extents: &[usize], strides: &[usize]) -> u
     at
 }
 
-/// `log sum exp` of each row of length `cols`. A row of `-inf` gives `-inf`.
+/// Numbers that are exponentiated together: short rows would leave vector registers empty one by one.
+const GROUP: usize = 1024;
+
+/// `log sum exp` of each row of length `cols`. A row of `-inf` gives `-inf`, a NaN in a row gives NaN.
 #[inline(always)]
 pub(crate) fn log_sum_exp<T: Scalar>(src: &[T], cols: usize, dst: &mut [T]) {
-    for (d, row) in dst.iter_mut().zip(src.chunks_exact(cols)) {
-        let mut top = row[0];
-        for &x in &row[1..] {
-            // a NaN in the row must reach the result: it loses every comparison, so it is kept by the sum below
-            if x > top {
-                top = x;
+    let mut shifted = [T::ZERO; GROUP];
+    let rows = (GROUP / cols).max(1);
+    for (src, dst) in src.chunks(rows * cols).zip(dst.chunks_mut(rows)) {
+        if cols > GROUP {
+            dst[0] = long_row(src);
+            continue;
+        }
+        let shifted = &mut shifted[..src.len()];
+        for ((row, out), d) in src
+            .chunks_exact(cols)
+            .zip(shifted.chunks_exact_mut(cols))
+            .zip(&mut *dst)
+        {
+            *d = shift(row);
+            for (o, &x) in out.iter_mut().zip(row) {
+                *o = x - *d;
             }
         }
-        let shift = if top.is_finite() { top } else { T::ZERO };
-        let mut sum = T::ZERO;
-        for &x in row {
-            sum += (x - shift).exp();
+        for x in shifted.iter_mut() {
+            *x = x.exp();
         }
-        *d = shift + sum.ln();
+        for (row, d) in shifted.chunks_exact(cols).zip(&mut *dst) {
+            let mut sum = T::ZERO;
+            for &e in row {
+                sum += e;
+            }
+            *d += sum.ln();
+        }
     }
+}
+
+/// The largest number of a row, or zero if that is not finite (nothing can be subtracted from it then).
+#[inline(always)]
+fn shift<T: Scalar>(row: &[T]) -> T {
+    let mut top = row[0];
+    // a NaN loses every comparison; it reaches the result through the sum
+    for &x in &row[1..] {
+        if x > top {
+            top = x;
+        }
+    }
+    if top.is_finite() { top } else { T::ZERO }
+}
+
+#[inline(always)]
+fn long_row<T: Scalar>(row: &[T]) -> T {
+    let top = shift(row);
+    let mut sum = T::ZERO;
+    for &x in row {
+        sum += (x - top).exp();
+    }
+    top + sum.ln()
 }
 
 #[cfg(test)]
@@ -280,6 +320,22 @@ mod tests {
         assert_eq!(of(&[f64::NEG_INFINITY; 2]), f64::NEG_INFINITY);
         assert_eq!(of(&[f64::INFINITY, 0.0]), f64::INFINITY);
         assert!(of(&[0.0, f64::NAN]).is_nan() && of(&[f64::NAN, 0.0]).is_nan());
+    }
+
+    #[test]
+    fn logsumexp_of_short_and_long_rows_is_the_definition() {
+        for (rows, cols) in [(1, 1), (700, 3), (5, 1024), (3, 1025), (2, 4000)] {
+            let src = numbers(rows * cols, 7);
+            let mut dst = vec![0.0; rows];
+            log_sum_exp(&src, cols, &mut dst);
+            for (row, got) in src.chunks_exact(cols).zip(dst) {
+                let want = row.iter().map(|x| x.exp()).sum::<f64>().ln();
+                assert!(
+                    (got - want).abs() < 1e-12,
+                    "{rows} x {cols}: {got} against {want}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,314 @@
+//! Lowering: every live node that goes to memory becomes an instruction, an alias or a slot of the scalar file.
+
+use super::fuse::{elementwise, roots};
+use super::kernel::{Arg, Kernel, Operand, Step, StepOp};
+use crate::autodiff::graph::Node;
+use crate::autodiff::ops::{MatMulShape, Op, SumPlan, Unary};
+use crate::autodiff::program::{Action, CopyPart, Instruction, Place, Value, View};
+use crate::autodiff::shape::numel;
+use crate::error::{Error, Result};
+
+/// The state of a compilation.
+pub(super) struct Lowering<'n> {
+    pub(super) nodes: &'n [Node],
+    live: Vec<bool>,
+    /// The elementwise node whose kernel computes this one: itself, if it goes to memory.
+    pub(super) root: Vec<usize>,
+    /// Broadcasts that somebody wants in memory.
+    wanted: Vec<bool>,
+    values: Vec<Option<Value>>,
+    pub(super) instructions: Vec<Instruction>,
+    pub(super) buffers: Vec<usize>,
+    pub(super) scalars: Vec<f64>,
+    pub(super) registers: usize,
+}
+
+impl<'n> Lowering<'n> {
+    pub(super) fn new(nodes: &'n [Node], outputs: &[usize]) -> Result<Self> {
+        let count = nodes.len();
+        let mut live = vec![false; count];
+        for &id in outputs {
+            live[id] = true;
+        }
+        let mut consumers = vec![Vec::new(); count];
+        for id in (0..count).rev() {
+            if live[id] {
+                for &a in &nodes[id].args {
+                    live[a as usize] = true;
+                    consumers[a as usize].push(id);
+                }
+            }
+        }
+        if let Some(id) =
+            (0..count).find(|&id| live[id] && matches!(nodes[id].op, Op::Placeholder(_)))
+        {
+            return Err(Error::shape(
+                "compile",
+                "values only",
+                format!("the symbol %{id} of a derivative"),
+            ));
+        }
+        let root = roots(nodes, &live, &consumers, outputs);
+        let wanted = (0..count)
+            .map(|id| {
+                outputs.contains(&id) || consumers[id].iter().any(|&c| !elementwise(&nodes[c]))
+            })
+            .collect();
+        Ok(Self {
+            nodes,
+            live,
+            root,
+            wanted,
+            values: vec![None; count],
+            instructions: Vec::new(),
+            buffers: Vec::new(),
+            scalars: Vec::new(),
+            registers: 0,
+        })
+    }
+
+    pub(super) fn lower(&mut self, id: usize) {
+        if !self.live[id] || self.root[id] != id {
+            return;
+        }
+        let nodes = self.nodes;
+        let node = &nodes[id];
+        let value = match &node.op {
+            Op::Constant(bits) => {
+                self.scalars.push(f64::from_bits(*bits));
+                Value::Scalar(self.scalars.len() - 1)
+            }
+            Op::Input(i) => self.leaf(Place::Input(*i), &node.shape),
+            Op::Tensor(i) => self.leaf(Place::Tensor(*i), &node.shape),
+            Op::Placeholder(_) => return,
+            Op::Unary(_) | Op::Binary(_) if node.shape.is_empty() => self.scalar_op(node),
+            Op::Unary(_) | Op::Binary(_) => {
+                let kernel = self.kernel(id);
+                self.fill(numel(&node.shape), Action::Map(kernel))
+            }
+            Op::Broadcast if !self.wanted[id] => return,
+            Op::Broadcast => {
+                let mut kernel = Kernel {
+                    operands: Vec::new(),
+                    steps: Vec::new(),
+                };
+                let arg = self.operand(id, &mut kernel);
+                self.copy_kernel(kernel, arg, numel(&node.shape))
+            }
+            Op::Reshape => match self.value(node.args[0]) {
+                Value::View(view) if node.shape.is_empty() => self.load(view),
+                Value::Scalar(slot) if !node.shape.is_empty() => {
+                    let kernel = Kernel {
+                        operands: vec![Operand::Scalar(slot)],
+                        steps: Vec::new(),
+                    };
+                    self.copy_kernel(kernel, Arg::Operand(0), 1)
+                }
+                same => same,
+            },
+            Op::SumTo if node.shape.is_empty() => {
+                let src = self.view(node.args[0]);
+                let out = self.new_scalar();
+                self.instructions.push(Instruction::SumAll { out, src });
+                Value::Scalar(out)
+            }
+            Op::SumTo => {
+                let from = &nodes[node.args[0] as usize].shape;
+                let action = Action::SumTo {
+                    plan: SumPlan::new(from, &node.shape),
+                    src: self.view(node.args[0]),
+                };
+                self.fill(numel(&node.shape), action)
+            }
+            Op::LogSumExp => {
+                let cols = nodes[node.args[0] as usize]
+                    .shape
+                    .last()
+                    .copied()
+                    .unwrap_or(1);
+                let src = self.view(node.args[0]);
+                self.fill(numel(&node.shape), Action::LogSumExp { cols, src })
+            }
+            Op::MatMul { ta, tb } => {
+                let a_shape = &nodes[node.args[0] as usize].shape;
+                let shape = MatMulShape {
+                    m: node.shape[0],
+                    k: if *ta { a_shape[0] } else { a_shape[1] },
+                    n: node.shape[1],
+                    ta: *ta,
+                    tb: *tb,
+                };
+                let (a, b) = (self.view(node.args[0]), self.view(node.args[1]));
+                self.fill(numel(&node.shape), Action::MatMul { shape, a, b })
+            }
+            Op::Transpose => {
+                let src = self.view(node.args[0]);
+                let (rows, cols) = (node.shape[1], node.shape[0]);
+                self.fill(numel(&node.shape), Action::Transpose { rows, cols, src })
+            }
+            Op::Slice { axis, start } => self.slice(node, *axis, *start),
+            Op::Concat { axis } => self.concat(node, *axis),
+            Op::Pick | Op::Unpick => {
+                let (src, labels) = (self.view(node.args[0]), self.view(node.args[1]));
+                let action = if node.op == Op::Pick {
+                    let k = nodes[node.args[0] as usize].shape[1];
+                    Action::Pick { k, src, labels }
+                } else {
+                    let k = node.shape[1];
+                    Action::Unpick { k, src, labels }
+                };
+                self.fill(numel(&node.shape), action)
+            }
+        };
+        self.values[id] = Some(value);
+    }
+
+    /// The value of an output, in a buffer or the scalar file.
+    pub(super) fn output(&mut self, id: usize) -> Value {
+        match self.value(id as u32) {
+            Value::View(view) if !matches!(view.place, Place::Buffer(_)) => {
+                let kernel = Kernel {
+                    operands: vec![Operand::Direct(view)],
+                    steps: Vec::new(),
+                };
+                self.copy_kernel(kernel, Arg::Operand(0), view.len)
+            }
+            value => value,
+        }
+    }
+
+    /// Every argument of a lowered node was lowered before it: ids are a topological order.
+    pub(super) fn value(&self, id: u32) -> Value {
+        self.values[id as usize].unwrap_or(Value::Scalar(usize::MAX))
+    }
+
+    fn view(&mut self, id: u32) -> View {
+        match self.value(id) {
+            Value::View(view) => view,
+            Value::Scalar(slot) => {
+                let kernel = Kernel {
+                    operands: vec![Operand::Scalar(slot)],
+                    steps: Vec::new(),
+                };
+                match self.copy_kernel(kernel, Arg::Operand(0), 1) {
+                    Value::View(view) => view,
+                    Value::Scalar(_) => View {
+                        place: Place::Buffer(usize::MAX),
+                        offset: 0,
+                        len: 0,
+                    },
+                }
+            }
+        }
+    }
+
+    fn leaf(&mut self, place: Place, shape: &[usize]) -> Value {
+        let view = View {
+            place,
+            offset: 0,
+            len: numel(shape),
+        };
+        if shape.is_empty() {
+            self.load(view)
+        } else {
+            Value::View(view)
+        }
+    }
+
+    fn load(&mut self, src: View) -> Value {
+        let out = self.new_scalar();
+        self.instructions.push(Instruction::Load { out, src });
+        Value::Scalar(out)
+    }
+
+    fn new_scalar(&mut self) -> usize {
+        self.scalars.push(0.0);
+        self.scalars.len() - 1
+    }
+
+    fn fill(&mut self, len: usize, action: Action) -> Value {
+        let out = self.buffers.len();
+        self.buffers.push(len);
+        self.instructions
+            .push(Instruction::Fill { out, len, action });
+        Value::View(View {
+            place: Place::Buffer(out),
+            offset: 0,
+            len,
+        })
+    }
+
+    fn copy_kernel(&mut self, mut kernel: Kernel, arg: Arg, len: usize) -> Value {
+        kernel.steps.push(Step {
+            op: StepOp::Unary(Unary::Copy, arg),
+            out: None,
+        });
+        self.fill(len, Action::Map(kernel))
+    }
+
+    fn scalar_op(&mut self, node: &Node) -> Value {
+        let slot = |lowering: &Self, position: usize| match lowering.value(node.args[position]) {
+            Value::Scalar(slot) => slot,
+            Value::View(_) => usize::MAX,
+        };
+        let out = self.new_scalar();
+        let a = slot(self, 0);
+        self.instructions.push(match node.op {
+            Op::Binary(op) => Instruction::Binary {
+                out,
+                op,
+                a,
+                b: slot(self, 1),
+            },
+            Op::Unary(op) => Instruction::Unary { out, op, a },
+            _ => return Value::Scalar(out),
+        });
+        Value::Scalar(out)
+    }
+
+    fn slice(&mut self, node: &Node, axis: usize, start: usize) -> Value {
+        let source = &self.nodes[node.args[0] as usize].shape;
+        let view = self.view(node.args[0]);
+        let inner: usize = source[axis + 1..].iter().product();
+        let outer: usize = source[..axis].iter().product();
+        let width = node.shape[axis] * inner;
+        if outer == 1 {
+            return Value::View(View {
+                place: view.place,
+                offset: view.offset + start * inner,
+                len: width,
+            });
+        }
+        let part = CopyPart {
+            src: view,
+            src_offset: start * inner,
+            src_stride: source[axis] * inner,
+            dst_offset: 0,
+            dst_stride: width,
+            rows: outer,
+            width,
+        };
+        self.fill(numel(&node.shape), Action::Copy(vec![part]))
+    }
+
+    fn concat(&mut self, node: &Node, axis: usize) -> Value {
+        let inner: usize = node.shape[axis + 1..].iter().product();
+        let rows: usize = node.shape[..axis].iter().product();
+        let mut dst_offset = 0;
+        let mut parts = Vec::with_capacity(node.args.len());
+        for &arg in &node.args {
+            let width = self.nodes[arg as usize].shape[axis] * inner;
+            parts.push(CopyPart {
+                src: self.view(arg),
+                src_offset: 0,
+                src_stride: width,
+                dst_offset,
+                dst_stride: node.shape[axis] * inner,
+                rows,
+                width,
+            });
+            dst_offset += width;
+        }
+        self.fill(numel(&node.shape), Action::Copy(parts))
+    }
+}
