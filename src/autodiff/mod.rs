@@ -39,4 +39,5 @@ mod shape;
 mod tests;
 
 pub use graph::{Graph, Var};
+pub use ops::Window;
 pub use program::{Program, Workspace};

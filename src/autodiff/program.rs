@@ -2,8 +2,8 @@
 
 use super::compile::kernel::Kernel;
 use super::ops::{
-    Binary, MatMulShape, SumPlan, Unary, copy_block, log_sum_exp, matmul, pick, sum_all, sum_to,
-    transpose, unpick,
+    Binary, ImageShape, MatMulShape, SumPlan, Unary, Window, WindowOp, copy_block, log_sum_exp,
+    matmul, pick, sum_all, sum_to, transpose, unpick, window_map,
 };
 use super::shape::Shape;
 use crate::error::{Error, Result};
@@ -68,6 +68,13 @@ pub(crate) enum Action {
         src: View,
     },
     Copy(Vec<CopyPart>),
+    Window {
+        op: WindowOp,
+        window: Window,
+        shape: ImageShape,
+        chooser: View,
+        src: View,
+    },
     Pick {
         k: usize,
         src: View,
@@ -256,7 +263,8 @@ impl<T: Scalar> Program<T> {
             }),
             Action::Transpose { rows, cols, src } => transpose(get(src), *rows, *cols, out),
             Action::Copy(parts) => {
-                for part in parts {
+                // an empty part may begin beyond the end of its source
+                for part in parts.iter().filter(|part| part.rows * part.width > 0) {
                     copy_block(
                         &get(&part.src)[part.src_offset..],
                         part.src_stride,
@@ -266,6 +274,13 @@ impl<T: Scalar> Program<T> {
                     );
                 }
             }
+            Action::Window {
+                op,
+                window,
+                shape,
+                chooser,
+                src,
+            } => window_map(*op, *window, *shape, get(chooser), get(src), out),
             Action::Pick { k, src, labels } => pick(get(src), get(labels), *k, out),
             Action::Unpick { k, src, labels } => unpick(get(src), get(labels), *k, out),
         }
@@ -313,6 +328,9 @@ impl std::fmt::Display for Action {
                 let parts: Vec<String> = parts.iter().map(|p| p.src.to_string()).collect();
                 write!(f, "copy {}", parts.join(", "))
             }
+            Action::Window {
+                op, window, src, ..
+            } => write!(f, "{op:?} {src}  {window:?}"),
             Action::Pick { src, labels, .. } => write!(f, "pick {src} by {labels}"),
             Action::Unpick { k, src, labels } => write!(f, "unpick {src} by {labels}  rows of {k}"),
         }

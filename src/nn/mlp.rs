@@ -1,9 +1,12 @@
 //! The multilayer perceptron: `h_{l+1} = phi(h_l W_l + b_l)`, the last layer without `phi`.
 
-use rand::Rng;
-use rand_distr::{Distribution, StandardNormal};
+use std::sync::Arc;
 
-use super::{Activation, LinearHead, Network, ParamLayout};
+use rand::Rng;
+
+use super::{
+    Activation, HeadedSequential, Layer, Linear, LinearHead, Network, ParamLayout, Sequential,
+};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 
@@ -15,16 +18,18 @@ use crate::error::{Error, Result};
 /// assert_eq!(net.dim(), 18 * 50 + 50 + 50 * 4 + 4);
 /// # Ok::<(), fiberwalk::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Mlp {
     sizes: Vec<usize>,
     activation: Activation,
-    layout: ParamLayout,
+    layers: Arc<HeadedSequential>,
 }
 
-/// No network of this crate's making has more parameters: 2^40 numbers do not fit in a machine's memory, and the bound
-/// keeps products of extents from overflowing.
-const MAX_PARAMETERS: usize = 1 << 40;
+impl std::fmt::Debug for Mlp {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Mlp {:?} {}", self.sizes, self.activation)
+    }
+}
 
 impl Mlp {
     /// A perceptron with `sizes[0]` inputs, `sizes.last()` outputs and hidden layers between.
@@ -36,27 +41,20 @@ impl Mlp {
             let requirement = "at least an input and an output size, all positive";
             return Err(Error::config("sizes", format!("{sizes:?}"), requirement));
         }
-        let mut total = 0usize;
-        for pair in sizes.windows(2) {
-            let layer = pair[0]
-                .checked_mul(pair[1])
-                .and_then(|w| w.checked_add(pair[1]));
-            total = layer
-                .and_then(|n| n.checked_add(total))
-                .filter(|&n| n <= MAX_PARAMETERS)
-                .ok_or_else(|| {
-                    Error::config("sizes", format!("{sizes:?}"), "too many parameters")
-                })?;
+        let mut layers: Vec<Box<dyn Layer>> = Vec::new();
+        for (l, &width) in sizes[1..].iter().enumerate() {
+            if l > 0 {
+                layers.push(Box::new(activation));
+            }
+            layers.push(Box::new(Linear::new(width)?));
         }
-        let mut layout = ParamLayout::default();
-        for (l, pair) in sizes.windows(2).enumerate() {
-            layout.push(format!("layer{l}.weight"), pair, pair[0]);
-            layout.push(format!("layer{l}.bias"), &pair[1..], pair[0]);
-        }
+        let headed = Sequential::new(&sizes[..1], layers)?.with_head();
+        let layers =
+            headed.ok_or_else(|| Error::config("sizes", format!("{sizes:?}"), "no last layer"))?;
         Ok(Self {
             sizes: sizes.to_vec(),
             activation,
-            layout,
+            layers: Arc::new(layers),
         })
     }
 
@@ -81,47 +79,30 @@ impl Network for Mlp {
     }
 
     fn layout(&self) -> &ParamLayout {
-        &self.layout
+        self.layers.layout()
     }
 
     fn forward<'g>(&self, theta: Var<'g>, x: Var<'g>) -> Var<'g> {
-        let features = self.feature_map(theta.slice(0, 0..self.hidden_params()), x);
-        let tensors = self.layout.tensors();
-        let head = &tensors[tensors.len() - 2..];
-        features.matmul(head[0].view(theta)) + head[1].view(theta)
+        self.layers.forward(theta, x)
     }
 
     /// LeCun's initialisation: weights `N(0, 1/fan_in)`, biases zero.
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
-        let mut theta = vec![0.0; self.dim()];
-        for tensor in self.layout.tensors().iter().filter(|t| t.shape.len() == 2) {
-            let std = 1.0 / (tensor.fan_in as f64).sqrt();
-            for x in &mut theta[tensor.range.clone()] {
-                let draw: f64 = StandardNormal.sample(rng);
-                *x = std * draw;
-            }
-        }
-        theta
+        self.layers.init(rng)
     }
 }
 
 impl LinearHead for Mlp {
     fn hidden_params(&self) -> usize {
-        let tensors = self.layout.tensors();
-        tensors[tensors.len() - 2].range.start
+        self.layers.hidden_params()
     }
 
     fn features(&self) -> usize {
-        self.sizes[self.sizes.len() - 2]
+        self.layers.features()
     }
 
     fn feature_map<'g>(&self, theta_h: Var<'g>, x: Var<'g>) -> Var<'g> {
-        let tensors = self.layout.tensors();
-        let hidden = tensors[..tensors.len() - 2].chunks_exact(2);
-        hidden.fold(x, |h, layer| {
-            let (weight, bias) = (layer[0].view(theta_h), layer[1].view(theta_h));
-            self.activation.apply(h.matmul(weight) + bias)
-        })
+        self.layers.feature_map(theta_h, x)
     }
 }
 

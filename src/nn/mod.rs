@@ -1,12 +1,20 @@
 //! Networks: functions of a flat parameter vector and a batch of inputs, recorded in a graph.
 
 mod activation;
+mod layer;
+mod layers;
 mod layout;
 mod mlp;
+mod sequential;
+#[cfg(test)]
+mod tests;
 
 pub use activation::Activation;
+pub use layer::{Init, Layer, ParamSpec};
+pub use layers::{AvgPool2d, Conv2d, Flatten, GroupNorm, LayerNorm, Linear, MaxPool2d, Residual};
 pub use layout::{ParamLayout, ParamTensor};
 pub use mlp::Mlp;
+pub use sequential::{HeadedSequential, Sequential};
 
 use rand::Rng;
 

@@ -3,7 +3,7 @@
 use super::fuse::{elementwise, roots};
 use super::kernel::{Arg, Kernel, Operand, Step, StepOp};
 use crate::autodiff::graph::Node;
-use crate::autodiff::ops::{MatMulShape, Op, SumPlan, Unary};
+use crate::autodiff::ops::{ImageShape, MatMulShape, Op, SumPlan, Unary, WindowOp};
 use crate::autodiff::program::{Action, CopyPart, Instruction, Place, Value, View};
 use crate::autodiff::shape::numel;
 use crate::error::{Error, Result};
@@ -148,6 +148,28 @@ impl<'n> Lowering<'n> {
             }
             Op::Slice { axis, start } => self.slice(node, *axis, *start),
             Op::Concat { axis } => self.concat(node, *axis),
+            Op::Window(op, window) => {
+                let chooser = self.view(node.args[0]);
+                let last = node.args[node.args.len() - 1];
+                let src = self.view(last);
+                let image = match op {
+                    WindowOp::Patches | WindowOp::Mean | WindowOp::Choose => {
+                        &nodes[last as usize].shape
+                    }
+                    WindowOp::Unpatch | WindowOp::Unmean | WindowOp::Unchoose => &node.shape,
+                };
+                let action = Action::Window {
+                    op: *op,
+                    window: *window,
+                    shape: ImageShape {
+                        image: [image[0], image[1], image[2]],
+                        channels: image[3],
+                    },
+                    chooser,
+                    src,
+                };
+                self.fill(numel(&node.shape), action)
+            }
             Op::Pick | Op::Unpick => {
                 let (src, labels) = (self.view(node.args[0]), self.view(node.args[1]));
                 let action = if node.op == Op::Pick {

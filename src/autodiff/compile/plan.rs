@@ -97,6 +97,7 @@ fn views(instruction: &mut Instruction) -> impl Iterator<Item = &mut View> {
             | Action::LogSumExp { src, .. }
             | Action::Transpose { src, .. } => vec![src],
             Action::Copy(parts) => parts.iter_mut().map(|part| &mut part.src).collect(),
+            Action::Window { chooser, src, .. } => vec![chooser, src],
             Action::Pick { src, labels, .. } | Action::Unpick { src, labels, .. } => {
                 vec![src, labels]
             }

@@ -5,12 +5,16 @@ mod gather;
 mod layout;
 mod matmul;
 mod reduce;
+mod window;
 
 pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_slice};
 pub(crate) use gather::{pick, unpick};
 pub(crate) use layout::{copy_block, transpose};
 pub(crate) use matmul::{MatMulShape, matmul};
 pub(crate) use reduce::{SumPlan, log_sum_exp, offset, sum_all, sum_to};
+
+pub use window::Window;
+pub(crate) use window::{ImageShape, WindowOp, window_map};
 
 use super::differentiate::Contribution;
 use super::graph::{Node, Var};
@@ -54,6 +58,8 @@ pub(crate) enum Op {
     Pick,
     /// `[n], [n] -> [n, k]`: the transpose of `Pick` in its first argument.
     Unpick,
+    /// A linear map between images and windows.
+    Window(WindowOp, Window),
 }
 
 impl Op {
@@ -112,6 +118,9 @@ pub(crate) fn vjp_rule<'g>(
         }
         Op::Pick => {
             (position == 0).then(|| Contribution::Whole(g.unpick(args[1], args[0].shape()[1])))
+        }
+        Op::Window(op, window) => {
+            window::vjp(*op, *window, args, position, g).map(Contribution::Whole)
         }
         Op::Unpick => (position == 0).then(|| Contribution::Whole(g.pick(args[1]))),
     }

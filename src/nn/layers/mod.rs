@@ -1,0 +1,29 @@
+//! The layers of this crate, one family a file.
+
+mod conv;
+mod linear;
+mod norm;
+mod pool;
+mod residual;
+mod shape;
+
+pub use conv::Conv2d;
+pub use linear::Linear;
+pub use norm::{GroupNorm, LayerNorm};
+pub use pool::{AvgPool2d, MaxPool2d};
+pub use residual::Residual;
+pub use shape::Flatten;
+
+use crate::error::{Error, Result};
+
+/// Height, width and channels of an image shape.
+fn image(input: &[usize], op: &'static str) -> Result<[usize; 3]> {
+    match *input {
+        [h, w, c] => Ok([h, w, c]),
+        _ => Err(Error::shape(
+            op,
+            "examples of shape [height, width, channels]",
+            format!("{input:?}"),
+        )),
+    }
+}

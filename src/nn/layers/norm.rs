@@ -1,0 +1,94 @@
+//! Normalisation over parts of one example: `y = gain (x - mean) / sqrt(variance + eps) + bias`, gain and bias learned.
+//!
+//! Both see one example at a time, so that a posterior over the parameters stays a function of each row (batch
+//! normalisation would tie rows together).
+
+use super::image;
+use crate::autodiff::Var;
+use crate::error::{Error, Result};
+use crate::nn::{Init, Layer, ParamSpec};
+
+/// Keeps the division from zero, as in the usual implementations.
+const EPSILON: f64 = 1e-5;
+
+/// Over all numbers of an example (Ba et al. 2016); gain and bias per number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LayerNorm;
+
+/// Over groups of channels of an image (Wu & He 2018); gain and bias per channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GroupNorm {
+    groups: usize,
+}
+
+impl GroupNorm {
+    /// So many equal groups of channels.
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn new(groups: usize) -> Result<Self> {
+        if groups == 0 {
+            return Err(Error::config("groups", groups, "must be positive"));
+        }
+        Ok(Self { groups })
+    }
+}
+
+/// `(x - mean) / sqrt(variance + eps)`, both over what broadcasting from `kept` sums away.
+fn standardise<'g>(x: Var<'g>, kept: &[usize]) -> Var<'g> {
+    let shape = x.shape();
+    let total: usize = shape.iter().product();
+    let parts: usize = kept.iter().product();
+    let count = total as f64 / parts.max(1) as f64;
+    let centred = x - x.sum_to(kept) / count;
+    let variance = centred.square().sum_to(kept) / count;
+    centred / (variance + EPSILON).sqrt()
+}
+
+fn gain_and_bias(shape: &[usize]) -> Vec<ParamSpec> {
+    let spec = |name, value| ParamSpec {
+        name,
+        shape: shape.to_vec(),
+        fan_in: 1,
+        init: Init::Constant(value),
+    };
+    vec![spec("gain", 1.0), spec("bias", 0.0)]
+}
+
+impl Layer for LayerNorm {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(input.to_vec())
+    }
+
+    fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
+        gain_and_bias(input)
+    }
+
+    fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
+        let mut kept = vec![1; x.shape().len()];
+        kept[0] = x.shape()[0];
+        standardise(x, &kept) * params[0] + params[1]
+    }
+}
+
+impl Layer for GroupNorm {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        let [_, _, c] = image(input, "GroupNorm")?;
+        if !c.is_multiple_of(self.groups) {
+            let expected = format!("channels in {} equal groups", self.groups);
+            return Err(Error::shape("GroupNorm", expected, c));
+        }
+        Ok(input.to_vec())
+    }
+
+    fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
+        gain_and_bias(&input[input.len() - 1..])
+    }
+
+    fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
+        let shape = x.shape();
+        let (n, pixels, g) = (shape[0], shape[1] * shape[2], self.groups);
+        let grouped = x.reshape(&[n, pixels, g, shape[3] / g]);
+        standardise(grouped, &[n, 1, g, 1]).reshape(&shape) * params[0] + params[1]
+    }
+}

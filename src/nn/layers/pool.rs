@@ -1,0 +1,54 @@
+//! Pooling: means and maxima of windows, channel by channel.
+
+use super::image;
+use crate::autodiff::{Var, Window};
+use crate::error::{Error, Result};
+use crate::nn::{Layer, ParamSpec};
+
+/// Means of windows; padding counts as zeros.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AvgPool2d(pub Window);
+
+/// Maxima of windows; padding is not looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MaxPool2d(pub Window);
+
+fn pooled(window: Window, input: &[usize], op: &'static str) -> Result<Vec<usize>> {
+    let [h, w, c] = image(input, op)?;
+    match window.count(h, w) {
+        Some([rows, cols]) => Ok(vec![rows, cols, c]),
+        None => Err(Error::shape(
+            op,
+            format!("images that hold {window:?}"),
+            format!("{input:?}"),
+        )),
+    }
+}
+
+impl Layer for AvgPool2d {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        pooled(self.0, input, "AvgPool2d")
+    }
+
+    fn params(&self, _: &[usize]) -> Vec<ParamSpec> {
+        Vec::new()
+    }
+
+    fn forward<'g>(&self, _: &[Var<'g>], x: Var<'g>) -> Var<'g> {
+        x.avg_pool(self.0)
+    }
+}
+
+impl Layer for MaxPool2d {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        pooled(self.0, input, "MaxPool2d")
+    }
+
+    fn params(&self, _: &[usize]) -> Vec<ParamSpec> {
+        Vec::new()
+    }
+
+    fn forward<'g>(&self, _: &[Var<'g>], x: Var<'g>) -> Var<'g> {
+        x.max_pool(self.0)
+    }
+}

@@ -1,0 +1,24 @@
+//! From images to vectors.
+
+use crate::autodiff::Var;
+use crate::error::Result;
+use crate::nn::{Layer, ParamSpec};
+
+/// Lays the numbers of each example in a row: `[h, w, c]` becomes `[h w c]`, channels innermost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flatten;
+
+impl Layer for Flatten {
+    fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
+        Ok(vec![input.iter().product()])
+    }
+
+    fn params(&self, _: &[usize]) -> Vec<ParamSpec> {
+        Vec::new()
+    }
+
+    fn forward<'g>(&self, _: &[Var<'g>], x: Var<'g>) -> Var<'g> {
+        let shape = x.shape();
+        x.reshape(&[shape[0], shape[1..].iter().product()])
+    }
+}

@@ -1,0 +1,266 @@
+//! Layers against loops, their derivatives, and networks of them.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::autodiff::{Graph, Window};
+use crate::rng::{Phase, Streams};
+
+fn numbers(count: usize, seed: u64) -> Vec<f64> {
+    (0..count)
+        .map(|i| ((i as f64 + 1.0) * 12.9898 + seed as f64 * 78.233).sin())
+        .collect()
+}
+
+/// Runs one layer on examples, with its parameters in a row.
+fn run(
+    layer: &dyn Layer,
+    input: &[usize],
+    n: usize,
+    theta: &[f64],
+    x: &[f64],
+) -> (Vec<usize>, Vec<f64>) {
+    let graph = Graph::new();
+    let params = layer.params(input);
+    let flat = graph.input(&[theta.len()]);
+    let mut start = 0;
+    let params: Vec<_> = params
+        .iter()
+        .map(|p| {
+            let end = start + p.shape.iter().product::<usize>();
+            let view = flat.slice(0, start..end).reshape(&p.shape);
+            start = end;
+            view
+        })
+        .collect();
+    let y = layer.forward(&params, graph.input(&[&[n], input].concat()));
+    let program = graph.compile::<f64>(&[y]).unwrap();
+    let mut ws = program.workspace();
+    program.run(&[theta, x], &mut ws).unwrap();
+    (y.shape(), program.tensor(&ws, 0).to_vec())
+}
+
+fn count(layer: &dyn Layer, input: &[usize]) -> usize {
+    layer
+        .params(input)
+        .iter()
+        .map(|p| p.shape.iter().product::<usize>())
+        .sum()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Convolution with groups against six loops (and one over groups).
+    #[test]
+    fn grouped_convolution_against_loops(
+        groups in 1usize..4, per_in in 1usize..3, per_out in 1usize..3, stride in 1usize..3, padding in 0usize..2, n in 0usize..3,
+    ) {
+        let (h, w, c, o) = (4, 5, groups * per_in, groups * per_out);
+        let window = Window { size: [2, 3], stride: [stride, 1], padding: [padding, padding] };
+        let conv = Conv2d::new(o, window).unwrap().with_groups(groups).unwrap();
+        let input = [h, w, c];
+        let theta = numbers(count(&conv, &input), 1);
+        let x = numbers(n * h * w * c, 2);
+        let (shape, got) = run(&conv, &input, n, &theta, &x);
+        let out = conv.output_shape(&input).unwrap();
+        prop_assert_eq!(&shape[1..], &out[..]);
+        let bias = &theta[theta.len() - o..];
+        let mut at = 0;
+        for s in 0..n {
+            for r in 0..out[0] {
+                for q in 0..out[1] {
+                    for (k, b) in bias.iter().enumerate() {
+                        let g = k / per_out;
+                        let mut want = *b;
+                        for i in 0..2 {
+                            for j in 0..3 {
+                                for l in 0..per_in {
+                                    let (y, z) = (r * stride + i, q + j);
+                                    if y < padding || z < padding || y - padding >= h || z - padding >= w {
+                                        continue;
+                                    }
+                                    let pixel = (s * h + y - padding) * w + z - padding;
+                                    let row = (i * 3 + j) * per_in + l;
+                                    let weight = theta[(g * 6 * per_in + row) * per_out + k % per_out];
+                                    want += x[pixel * c + g * per_in + l] * weight;
+                                }
+                            }
+                        }
+                        prop_assert!((got[at] - want).abs() < 1e-12, "{} against {want}", got[at]);
+                        at += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    /// After normalisation every group has mean 0 and variance 1 (but for epsilon).
+    #[test]
+    fn normalised_groups_have_unit_moments(groups in 1usize..4, per in 2usize..4, seed in 0u64..50) {
+        let (n, h, w, c) = (2, 3, 2, groups * per);
+        let x = numbers(n * h * w * c, seed);
+        let identity: Vec<f64> = (0..2 * c).map(|i| if i < c { 1.0 } else { 0.0 }).collect();
+        let norm = GroupNorm::new(groups).unwrap();
+        let (_, y) = run(&norm, &[h, w, c], n, &identity, &x);
+        for s in 0..n {
+            for g in 0..groups {
+                let member = |i: usize| i / (h * w * c) == s && i % c / per == g;
+                let group: Vec<f64> = (0..y.len()).filter(|&i| member(i)).map(|i| y[i]).collect();
+                let mean = group.iter().sum::<f64>() / group.len() as f64;
+                let variance = group.iter().map(|v| v * v).sum::<f64>() / group.len() as f64;
+                // numbers of order one: epsilon 1e-5 takes that much from the variance, relative to one of about a half
+                prop_assert!(mean.abs() < 1e-12 && (variance - 1.0).abs() < 2e-4, "{mean} {variance}");
+            }
+        }
+        let gain: Vec<f64> = (0..2 * c).map(|i| if i < c { 1.0 } else { 0.0 }).collect();
+        let (_, z) = run(&LayerNorm, &[c], n, &gain, &x[..n * c]);
+        for row in z.chunks_exact(c) {
+            prop_assert!(row.iter().sum::<f64>().abs() < 1e-12);
+        }
+    }
+}
+
+fn lenet_like() -> Sequential {
+    let layers: Vec<Box<dyn Layer>> = vec![
+        Box::new(Conv2d::new(2, Window::square(3, 1, 1)).unwrap()),
+        Box::new(Activation::Tanh),
+        Box::new(AvgPool2d(Window::square(2, 2, 0))),
+        Box::new(GroupNorm::new(2).unwrap()),
+        Box::new(Residual::new(vec![
+            Box::new(
+                Conv2d::new(2, Window::square(3, 1, 1))
+                    .unwrap()
+                    .with_groups(2)
+                    .unwrap(),
+            ),
+            Box::new(Activation::Silu),
+        ])),
+        Box::new(MaxPool2d(Window::square(2, 1, 0))),
+        Box::new(Flatten),
+        Box::new(LayerNorm),
+        Box::new(
+            Linear::new(3)
+                .unwrap()
+                .with_init(Init::Xavier { fan_out: 3 }),
+        ),
+    ];
+    Sequential::new(&[4, 6, 1], layers).unwrap()
+}
+
+#[test]
+fn derivatives_of_a_network_with_every_layer() {
+    let net = lenet_like();
+    let theta = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
+    let x = numbers(2 * 24, 3);
+    let graph = Graph::new();
+    let (p, v) = (graph.input(&[net.dim()]), graph.input(&[net.dim()]));
+    let y = net.forward(p, graph.tensor(&[2, 24], x));
+    assert_eq!(y.shape(), [2, 3]);
+    let energy = y.square().sum();
+    let gradient = graph.grad(energy, &[p]).unwrap()[0];
+    let hvp = graph.hvp(energy, p, v).unwrap();
+    let program = graph.compile::<f64>(&[gradient, hvp]).unwrap();
+    let mut ws = program.workspace();
+    let dir = numbers(net.dim(), 5);
+    let h = 1e-6;
+    let mut at = |s: f64| {
+        let moved: Vec<f64> = theta.iter().zip(&dir).map(|(t, d)| t + s * d).collect();
+        program.run(&[&moved, &dir], &mut ws).unwrap();
+        (
+            program.tensor(&ws, 0).to_vec(),
+            program.tensor(&ws, 1).to_vec(),
+        )
+    };
+    let (plus, minus, here) = (at(h).0, at(-h).0, at(0.0).1);
+    for ((p, m), got) in plus.iter().zip(&minus).zip(&here) {
+        let want = (p - m) / (2.0 * h);
+        assert!(
+            (got - want).abs() < 1e-5 * (1.0 + want.abs()),
+            "{got} against {want}"
+        );
+    }
+}
+
+#[test]
+fn the_head_sees_the_features() {
+    let net = lenet_like();
+    let theta = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
+    let dim = net.dim();
+    let net = net.with_head().unwrap();
+    let h = net.hidden_params();
+    assert_eq!(dim - h, (net.features() + 1) * 3);
+    let graph = Graph::new();
+    let p = graph.input(&[dim]);
+    let x = graph.tensor(&[1, 24], numbers(24, 3));
+    let (y, phi) = (net.forward(p, x), net.feature_map(p.slice(0, 0..h), x));
+    let program = graph.compile::<f64>(&[y, phi]).unwrap();
+    let mut ws = program.workspace();
+    program.run(&[&theta], &mut ws).unwrap();
+    let (y, phi) = (program.tensor(&ws, 0), program.tensor(&ws, 1));
+    for (k, got) in y.iter().enumerate() {
+        let want: f64 = phi
+            .iter()
+            .enumerate()
+            .map(|(i, f)| f * theta[h + i * 3 + k])
+            .sum::<f64>()
+            + theta[dim - 3 + k];
+        assert!((got - want).abs() < 1e-12);
+    }
+}
+
+#[test]
+fn layers_that_do_not_fit_are_refused() {
+    let linear = || -> Box<dyn Layer> { Box::new(Linear::new(2).unwrap()) };
+    assert!(
+        Sequential::new(&[4, 4, 1], vec![linear()]).is_err(),
+        "an image is not a vector"
+    );
+    assert!(
+        Sequential::new(&[4, 4, 1], vec![Box::new(Activation::Tanh)]).is_err(),
+        "no vector at the end"
+    );
+    assert!(Sequential::new(&[4], vec![Box::new(MaxPool2d(Window::square(2, 2, 0)))]).is_err());
+    assert!(Sequential::new(&[0], vec![linear()]).is_err());
+    let wide = Conv2d::new(2, Window::square(5, 1, 0)).unwrap();
+    assert!(
+        Sequential::new(
+            &[4, 4, 1],
+            vec![Box::new(wide), Box::new(Flatten), linear()]
+        )
+        .is_err()
+    );
+    assert!(
+        Conv2d::new(3, Window::square(1, 1, 0))
+            .unwrap()
+            .with_groups(2)
+            .is_err()
+    );
+    let odd = Residual::new(vec![linear()]);
+    assert!(Sequential::new(&[4], vec![Box::new(odd)]).is_err());
+    let tail = Sequential::new(&[4], vec![linear(), Box::new(Activation::Tanh)]).unwrap();
+    assert!(tail.with_head().is_none());
+}
+
+#[test]
+fn initialisers_have_their_variances() {
+    let mut rng = Streams::new(2).rng(Phase::INIT, 0);
+    let n = 40_000;
+    for (init, want) in [
+        (Init::LeCun, 0.02),
+        (Init::He, 0.04),
+        (Init::Xavier { fan_out: 150 }, 0.01),
+    ] {
+        let mut out = vec![0.0; n];
+        init.fill(50, &mut rng, &mut out);
+        let variance = out.iter().map(|x| x * x).sum::<f64>() / n as f64;
+        // the mean of n squares of a normal has relative standard deviation sqrt(2 / n) = 0.007
+        assert!(
+            (variance / want - 1.0).abs() < 0.035,
+            "{init:?}: {variance}"
+        );
+    }
+    let mut out = [0.0; 3];
+    Init::Constant(0.5).fill(50, &mut rng, &mut out);
+    assert_eq!(out, [0.5; 3]);
+}
