@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::data_file;
-use fiberwalk::Streams;
 use fiberwalk::artifact::{Fitted, Model, read_metadata};
+use fiberwalk::{Gaussian, IsotropicGaussian, LinearHead, LogDensity, Posterior, Streams};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
@@ -93,6 +93,77 @@ fn what_is_saved_is_what_is_loaded() {
                 .contains("f32")
         );
     }
+}
+
+#[test]
+fn a_walks_samples_are_spread_over_its_points() {
+    let dir = tempfile::tempdir().unwrap();
+    let model = Model::<f32>::load(&model_file(dir.path(), "walk")).unwrap();
+    let p = model.map.len();
+    let Fitted::Walk(points) = &model.fitted else {
+        panic!("a walk")
+    };
+    let samples = model.samples(4, Streams::new(0)).unwrap();
+    // 10 points of 5 walkers: rows 0, 2, 5 and 7
+    for (sample, row) in samples.chunks_exact(p).zip([0, 2, 5, 7]) {
+        assert_eq!(sample, &points[row * p..(row + 1) * p]);
+    }
+    assert!(model.samples(usize::MAX, Streams::new(0)).is_err());
+}
+
+/// The last layer of a flow is conditioned with the model's own prior precision and noise: given the hidden block, the joint
+/// density under these and the flow's density differ by a constant.
+#[test]
+fn a_flow_uses_the_scales_of_its_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.fw");
+    let status = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+        .args([
+            "fit",
+            data_file("snelson1d.csv").to_str().unwrap(),
+            "--out",
+            path.to_str().unwrap(),
+            "--precision",
+            "f64",
+        ])
+        .args([
+            "--hidden",
+            "6",
+            "--steps",
+            "20",
+            "--particles",
+            "5",
+            "--samples",
+            "10",
+            "--quiet",
+        ])
+        .args(["--prior-precision", "0.7", "--noise-std", "0.4"])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let model = Model::<f64>::load(&path).unwrap();
+    let Fitted::Flow { deformation, x, y } = &model.fitted else {
+        panic!("a flow")
+    };
+    let net = model.metadata.build_network().unwrap();
+    let (likelihood, prior) = (
+        Gaussian::new(0.4).unwrap(),
+        IsotropicGaussian::new(0.7).unwrap(),
+    );
+    let posterior = Posterior::<f64>::new(&net, &likelihood, &prior, x, y).unwrap();
+    let mut ws = posterior.workspace();
+    let mut theta = model.map.clone();
+    let h = net.hidden_params();
+    let mut difference = |shift: f64| {
+        theta[h..]
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, t)| *t += shift * (i as f64 + 0.5).sin());
+        posterior.log_density(&theta, &mut ws).unwrap()
+            - deformation.log_density(&theta).unwrap()[0]
+    };
+    let (a, b) = (difference(0.0), difference(0.3));
+    assert!((a - b).abs() < 1e-7 * a.abs(), "{a} and {b}");
 }
 
 #[test]

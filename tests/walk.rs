@@ -3,8 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use fiberwalk::linalg::vector::norm;
-use fiberwalk::walk::{Drift, DriftOptions, WalkOptions, viability_threshold, walk};
+use fiberwalk::walk::{Drift, DriftOptions, Info, Kernel, WalkOptions, viability_threshold, walk};
 use fiberwalk::{LogDensity, Result, Streams};
+use rand_chacha::ChaCha8Rng;
 
 /// `U = 1/2 sum h_i x_i^2`, and NaN outside a ball.
 struct Quadratic {
@@ -163,7 +164,7 @@ fn no_kept_point_is_above_the_threshold_and_retries_are_counted() {
     let walked = one_walk(&drift(0.05, 0.3, 2.0), &density, &options);
     assert!(!walked.is_empty() && walked.energies.iter().all(|&u| u <= 2.0));
     assert!(walked.gradients() > 16 * 201, "some steps were tried again");
-    assert_eq!(walked.viability(200), 1.0);
+    assert_eq!(walked.viability(), 1.0);
     assert_eq!(walked.divergences(), 0);
 }
 
@@ -180,8 +181,12 @@ fn a_wall_is_a_divergence_that_is_counted_not_an_error() {
     };
     let walked = one_walk(&drift(0.1, 0.0, f64::INFINITY), &density, &options);
     for report in &walked.reports {
-        // ten steps reach the wall; after that the particle can only stay (a step of length zero succeeds)
+        // ten steps reach the wall; after that the particle can only stay
         assert!((report.distance - 1.0).abs() < 0.11, "{report:?}");
+        assert!(
+            report.divergences >= 89,
+            "steps that lost their drift are counted: {report:?}"
+        );
     }
     assert!(walked.points.iter().all(|x| x.is_finite()));
     let nowhere = Quadratic {
@@ -264,4 +269,107 @@ fn settings_are_checked() {
     );
     // chi-square with P degrees of freedom: mean P, standard deviation sqrt(2 P)
     assert!((viability_threshold(10.0, 200) - (10.0 + 100.0 + 3.0 * 10.0)).abs() < 1e-12);
+}
+
+/// The walk's reach along flat directions is what its settings say, however many steps it takes and however strong the
+/// correction is: with `eps = R / steps` it would collapse on the start as steps grow.
+#[test]
+fn the_radius_does_not_depend_on_the_number_of_steps() {
+    let (p, alpha, largest) = (400, 2.0, 30.0);
+    // one stiff direction, all others feel the prior alone
+    let mut h = vec![alpha; p];
+    h[0] = largest + alpha;
+    let density = Quadratic {
+        h,
+        support: f64::INFINITY,
+    };
+    let radius = 0.5 * (p as f64 / alpha).sqrt();
+    for steps in [1, 10, 100, 3_000] {
+        let settings = DriftOptions::scaled(p, alpha, largest, steps, f64::INFINITY);
+        let options = WalkOptions {
+            particles: 3,
+            steps,
+            keep: 1,
+        };
+        for report in one_walk(&Drift::new(settings).unwrap(), &density, &options).reports {
+            // the stiff direction, one of 400, falls short by up to its share
+            let ratio = report.distance / radius;
+            assert!((0.97..1.001).contains(&ratio), "{steps} steps: {ratio}");
+        }
+    }
+}
+
+/// A kernel that vouches for every other point only.
+struct Alternating;
+
+struct Counter {
+    theta: Vec<f64>,
+    steps: usize,
+}
+
+impl Kernel<f64, Quadratic> for Alternating {
+    type State = Counter;
+    fn init(
+        &self,
+        _: &Quadratic,
+        theta: &[f64],
+        _: &mut ChaCha8Rng,
+        (): &mut (),
+    ) -> Result<Counter> {
+        Ok(Counter {
+            theta: theta.to_vec(),
+            steps: 0,
+        })
+    }
+    fn step(
+        &self,
+        _: &Quadratic,
+        state: &mut Counter,
+        _: &mut ChaCha8Rng,
+        (): &mut (),
+    ) -> Result<Info> {
+        state.steps += 1;
+        state.theta[0] = state.steps as f64;
+        let viable = state.steps.is_multiple_of(2);
+        Ok(Info {
+            energy: 0.0,
+            displacement: 1.0,
+            viable,
+            diverged: !viable,
+            gradients: 2,
+        })
+    }
+    fn theta<'s>(&self, state: &'s Counter) -> &'s [f64] {
+        &state.theta
+    }
+}
+
+#[test]
+fn points_that_are_not_viable_are_counted_and_not_kept() {
+    let density = Quadratic {
+        h: vec![1.0],
+        support: 9.0,
+    };
+    let options = WalkOptions {
+        particles: 3,
+        steps: 8,
+        keep: 4,
+    };
+    let walked = walk(
+        &Alternating,
+        &density,
+        &[0.0],
+        &options,
+        Streams::new(0),
+        &|| (),
+    )
+    .unwrap();
+    // due after steps 5, 6, 7 and 8
+    assert_eq!(walked.points, [6.0, 8.0, 6.0, 8.0, 6.0, 8.0]);
+    assert_eq!(walked.particle, [0, 0, 1, 1, 2, 2]);
+    assert_eq!(
+        (walked.discarded, walked.divergences(), walked.gradients()),
+        (6, 12, 3 * 17)
+    );
+    assert_eq!((walked.viability(), walked.divergence_rate()), (0.5, 0.5));
 }

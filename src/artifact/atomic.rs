@@ -6,10 +6,11 @@ use std::path::Path;
 use crate::error::{Error, Result};
 
 /// Writes a file through a temporary one in the same directory, which is renamed once everything is on disk. If anything
-/// fails, a file that was there before is untouched, and the temporary one is removed.
+/// fails, a file that was there before is untouched, and the temporary one is removed. Symbolic links are followed, and a
+/// file that is replaced keeps its permissions.
 ///
 /// # Errors
-/// [`Error::Io`] with the path.
+/// [`Error::Io`] with the path; also if something is there that is not a regular file.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -18,6 +19,13 @@ pub fn write_atomically(
         path: path.to_path_buf(),
         source,
     };
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let before = std::fs::metadata(path).ok();
+    if before.as_ref().is_some_and(|m| !m.is_file()) {
+        return Err(io(std::io::Error::other(
+            "it is there and not a regular file",
+        )));
+    }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -35,6 +43,11 @@ pub fn write_atomically(
     write(&mut buffered).map_err(io)?;
     buffered.flush().map_err(io)?;
     drop(buffered);
+    if let Some(before) = before {
+        file.as_file()
+            .set_permissions(before.permissions())
+            .map_err(io)?;
+    }
     file.as_file().sync_all().map_err(io)?;
     file.persist(path).map_err(|e| io(e.error))?;
     Ok(())
@@ -57,5 +70,27 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(write_atomically(&dir.path().join("no/such"), |_| Ok(())).is_err());
+        assert!(
+            write_atomically(dir.path(), |_| Ok(())).is_err(),
+            "a directory"
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_and_permissions_kept() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let (real, link) = (dir.path().join("real"), dir.path().join("link"));
+        std::fs::write(&real, b"old").unwrap();
+        std::fs::set_permissions(&real, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        write_atomically(&link, |w| w.write_all(b"new")).unwrap();
+        assert_eq!(std::fs::read(&real).unwrap(), b"new");
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(
+            std::fs::metadata(&real).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

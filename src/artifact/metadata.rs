@@ -125,6 +125,9 @@ impl Metadata {
         };
         positive("prior_precision", self.prior_precision)?;
         let outputs = match self.task {
+            TaskSpec::Classification { classes } if classes < 2 => {
+                return Err(format!("{classes} classes"));
+            }
             TaskSpec::Classification { classes } => classes,
             TaskSpec::Regression {
                 noise_std,

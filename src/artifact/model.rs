@@ -22,6 +22,9 @@ use crate::scalar::Scalar;
 /// The key of the JSON in the archive's metadata.
 const KEY: &str = "fiberwalk";
 
+/// Largest number of numbers that samples may have.
+const MAX_NUMBERS: usize = 1 << 30;
+
 /// What a method leaves behind.
 pub enum Fitted<T> {
     /// The MAP estimate alone.
@@ -274,6 +277,16 @@ impl<T: Scalar> Model<T> {
     pub fn samples(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
         if count == 0 {
             return Err(Error::config("samples", count, "must be positive"));
+        }
+        if count
+            .checked_mul(self.map.len())
+            .is_none_or(|n| n > MAX_NUMBERS)
+        {
+            let requirement = format!(
+                "times {} parameters must be at most 2^30 numbers",
+                self.map.len()
+            );
+            return Err(Error::config("samples", count, &requirement));
         }
         match &self.fitted {
             Fitted::Map => Ok(self.map.clone()),

@@ -42,6 +42,9 @@ impl Graph {
     /// If the shapes of `u` and `y` differ, or recording failed earlier.
     pub fn vjp<'g>(&'g self, y: Var<'g>, u: Var<'g>, wrt: &[Var<'g>]) -> Result<Vec<Var<'g>>> {
         self.check()?;
+        let here = self.constant(0.0);
+        here.same_graph(&[y, u], "vjp")?;
+        here.same_graph(wrt, "vjp")?;
         if u.shape() != y.shape() {
             return Err(Error::shape("vjp", show(&y.shape()), show(&u.shape())));
         }

@@ -188,6 +188,19 @@ impl<'g> Var<'g> {
         self.graph
     }
 
+    /// Handles of two graphs cannot be combined: their numbers mean different nodes.
+    pub(crate) fn same_graph(&self, others: &[Var<'g>], op: &'static str) -> Result<()> {
+        if others.iter().all(|v| std::ptr::eq(v.graph, self.graph)) {
+            Ok(())
+        } else {
+            Err(Error::shape(
+                op,
+                "values of one graph",
+                "values of two graphs",
+            ))
+        }
+    }
+
     pub(crate) fn is_constant(&self, value: f64) -> bool {
         self.graph.as_constant(self.id) == Some(value)
     }

@@ -177,6 +177,8 @@ impl<T: Scalar> Program<T> {
                 got,
             ));
         }
+        // the constants are this program's, whoever used the memory before
+        ws.scalars.copy_from_slice(&self.scalars);
         for instruction in &self.instructions {
             self.step(instruction, inputs, ws);
         }

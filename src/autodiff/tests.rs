@@ -248,3 +248,29 @@ fn empty_and_size_one_extents() {
     assert_eq!(program.tensor(&ws, 2), &[2.0; 6]);
     assert_eq!(program.tensor(&ws, 3), &[0.0; 9]);
 }
+
+#[test]
+fn constants_belong_to_the_program_and_not_to_the_memory() {
+    let graph = Graph::new();
+    let x = graph.input(&[2]);
+    let compile = |c: f64| graph.compile::<f64>(&[x.sum() * c]).unwrap();
+    let (a, b) = (compile(2.0), compile(3.0));
+    let mut ws = b.workspace();
+    a.run(&[&[1.0, 4.0]], &mut ws).unwrap();
+    assert_eq!(a.scalar(&ws, 0), 10.0);
+}
+
+#[test]
+fn values_of_two_graphs_do_not_mix() {
+    let (g, h) = (Graph::new(), Graph::new());
+    let (x, y) = (g.input(&[2, 2]), h.input(&[2, 2]));
+    assert!(h.vjp(y, x, &[y]).is_err() && h.grad(y.sum(), &[x]).is_err());
+    for mixed in [x + y, x.matmul(y), g.concat(0, &[x, y])] {
+        assert!(
+            g.compile::<f64>(&[mixed])
+                .unwrap_err()
+                .to_string()
+                .contains("two graphs")
+        );
+    }
+}

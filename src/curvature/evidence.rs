@@ -75,12 +75,15 @@ pub struct EvidenceReport<T> {
     pub rounds: usize,
     /// True if the last round changed nothing any more, or nothing was to be tuned.
     pub settled: bool,
+    /// True if a tuned scale ended at one of its bounds: `1e-4..=1e4` for the precision, `1e-2..=1e2` for the noise.
+    pub bounded: bool,
     /// Products with `G` that were taken.
     pub products: usize,
 }
 
 /// Bounds outside which a scale is an accident of the fixed point, not a statement about standardised data.
-const SCALES: (f64, f64) = (1e-4, 1e4);
+const PRECISIONS: (f64, f64) = (1e-4, 1e4);
+const NOISES: (f64, f64) = (1e-2, 1e2);
 
 /// Laplace's estimate of `log p(D)` at the MAP estimate `theta`, for an isotropic prior, in nats.
 ///
@@ -141,7 +144,7 @@ pub fn tune_by_evidence<T: Scalar>(
         let (old_alpha, old_noise) = (alpha, noise);
         if options.tune_prior_precision {
             alpha = (gamma / dot(&map.theta, &map.theta).max(f64::MIN_POSITIVE))
-                .clamp(SCALES.0, SCALES.1);
+                .clamp(PRECISIONS.0, PRECISIONS.1);
         }
         if let (true, Some(std)) = (options.tune_noise_std, noise) {
             let n = posterior.rows() as f64;
@@ -150,7 +153,7 @@ pub fn tune_by_evidence<T: Scalar>(
             let squares = 2.0 * std * std * (nll - constant).max(0.0);
             // a network that can fit every row must not explain all noise away
             let freedom = (n - gamma).max(0.1 * n);
-            noise = Some((squares / freedom).sqrt().clamp(SCALES.0.sqrt(), SCALES.1));
+            noise = Some((squares / freedom).sqrt().clamp(NOISES.0, NOISES.1));
         }
         posterior = build(alpha, noise)?;
         let before = gradients;
@@ -171,6 +174,8 @@ pub fn tune_by_evidence<T: Scalar>(
         noise_std: noise,
         rounds,
         settled,
+        bounded: (options.tune_prior_precision && [PRECISIONS.0, PRECISIONS.1].contains(&alpha))
+            || (options.tune_noise_std && noise.is_some_and(|s| [NOISES.0, NOISES.1].contains(&s))),
         products,
     })
 }

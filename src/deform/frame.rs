@@ -128,6 +128,14 @@ impl<T: Scalar> Frame<T> {
                 got,
             ));
         }
+        if basis.len() / dim > dim {
+            let got = format!("{} directions", basis.len() / dim);
+            return Err(Error::shape(
+                "Frame",
+                format!("at most {dim} directions"),
+                got,
+            ));
+        }
         for (what, values) in [
             ("frame mean", &mean),
             ("frame scale", &scale),

@@ -55,6 +55,9 @@ pub struct Conditional {
     pub precision: Cholesky,
 }
 
+/// Largest dimension: the Hessian is dense, and this many rows of it are half a gigabyte.
+const MAX_DIM: usize = 8_192;
+
 /// Newton's method stops when half its decrement, an estimate of the distance to the minimum in nats, is below this.
 const TOLERANCE: f64 = 1e-9;
 const MAX_NEWTON: usize = 100;
@@ -79,6 +82,16 @@ impl<T: Scalar> LastLayer<T> {
                 format!("{rows} rows of {d}"),
                 got,
             ));
+        }
+        if rows == 0 {
+            return Err(Error::shape("LastLayer", "at least one row", 0));
+        }
+        let size = (network.features() + 1).saturating_mul(network.output_dim());
+        if size > MAX_DIM {
+            let requirement = format!(
+                "parameters are at most {MAX_DIM} for a conditional last layer; take another method"
+            );
+            return Err(Error::config("last layer", size, &requirement));
         }
         let positive = |field, value: f64| {
             if value > 0.0 && value.is_finite() {

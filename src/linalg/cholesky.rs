@@ -62,6 +62,9 @@ impl Cholesky {
     }
 
     /// `x <- A^{-1} x`.
+    ///
+    /// # Panics
+    /// If `x` is not of length [`Cholesky::dim`].
     pub fn solve(&self, x: &mut [f64]) {
         let n = self.dim();
         let rhs = MatMut::from_column_major_slice_mut(&mut *x, n, 1);
@@ -70,12 +73,18 @@ impl Cholesky {
     }
 
     /// `x <- L^{-T} x`: of a standard normal vector, a draw with covariance `A^{-1}`.
+    ///
+    /// # Panics
+    /// If `x` is not of length [`Cholesky::dim`].
     pub fn solve_transposed(&self, x: &mut [f64]) {
         let rhs = MatMut::from_column_major_slice_mut(x, self.dim(), 1);
         solve_upper_triangular_in_place(self.factor.transpose(), rhs, Par::Seq);
     }
 
     /// `L^T x`, the inverse of [`Cholesky::solve_transposed`].
+    ///
+    /// # Panics
+    /// If `x` is shorter than [`Cholesky::dim`].
     pub fn transposed_product(&self, x: &[f64]) -> Vec<f64> {
         let column = |j: usize| (j..self.dim()).map(|i| self.factor[(i, j)] * x[i]).sum();
         (0..self.dim()).map(column).collect()

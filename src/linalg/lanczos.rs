@@ -168,9 +168,10 @@ impl<T: Scalar> Lanczos<T> {
         symmetric_eigen(&t, m)
     }
 
-    /// The first `count` Ritz vectors, `[count, dim]` row-major.
+    /// The first `count` Ritz vectors (all, if there are fewer), `[count, dim]` row-major.
     pub fn vectors(&self, ritz: &Ritz, count: usize) -> Vec<T> {
-        let m = self.len();
+        let m = self.len().max(1);
+        let count = count.min(self.len());
         let mut out = vec![T::ZERO; count * self.dim];
         for (row, s) in out
             .chunks_exact_mut(self.dim)

@@ -51,6 +51,9 @@ impl<T: Scalar> Posterior<T> {
                 format!("{} numbers", x.len()),
             ));
         }
+        if n == 0 {
+            return Err(Error::shape("Posterior::new", "at least one row", 0));
+        }
         // numbers beyond the engine's range become infinite in the cast
         if let Some(index) = x.iter().position(|&v| !Scalar::is_finite(T::from_f64(v))) {
             let what = "features";

@@ -18,9 +18,8 @@ pub struct Sequential {
     features: usize,
 }
 
-/// No network of this crate's making has more parameters: so many numbers do not fit in a machine's memory, and the bound
-/// keeps products of extents from overflowing.
-const MAX_PARAMETERS: usize = 1 << 40;
+/// A network on a CPU does not have more parameters: a gigabyte of them in f32, and training holds five copies.
+const MAX_PARAMETERS: usize = 1 << 28;
 
 impl Sequential {
     /// A network for examples of shape `input`, `[features]` or `[height, width, channels]`.

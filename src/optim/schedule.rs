@@ -20,3 +20,16 @@ impl Schedule {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Schedule;
+
+    #[test]
+    fn a_cosine_falls_from_one_to_zero_through_a_half() {
+        let at = |step| Schedule::Cosine.factor(step, 8);
+        assert_eq!((at(0), Schedule::Constant.factor(5, 8)), (1.0, 1.0));
+        assert!((at(4) - 0.5).abs() < 1e-15 && at(8) < 1e-15);
+        assert!((at(2) - 0.5 * (1.0 + 0.5f64.sqrt())).abs() < 1e-15);
+    }
+}

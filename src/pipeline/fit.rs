@@ -25,6 +25,9 @@ pub struct FitResult<T> {
     pub summary: Summary,
 }
 
+/// Largest number of numbers that the points of a walk may have.
+const MAX_NUMBERS: usize = 1 << 30;
+
 /// Fits a posterior to a data set. `progress` is called from any thread with a stage, how much of it is done, and how much
 /// there is.
 ///
@@ -50,7 +53,7 @@ pub fn fit<T: Scalar>(
         streams: Streams::new(options.seed),
         progress,
     };
-    problem.walk_options()?;
+    problem.check_options()?;
     let mut summary = Summary::default();
     summary.data(data);
     summary.network(&problem.network);
@@ -120,26 +123,80 @@ impl Problem<'_> {
         }
     }
 
-    /// The settings of the walk, checked before anything takes time.
-    fn walk_options(&self) -> Result<WalkOptions> {
-        let options = WalkOptions {
-            particles: self.options.particles,
-            steps: self.options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS),
-            keep: self.options.samples.div_ceil(self.options.particles.max(1)),
+    /// What a user could have got wrong is found out before anything takes time.
+    fn check_options(&self) -> Result<()> {
+        let in_range = |field, value: Option<f64>, low: f64, high: f64| match value {
+            Some(x) if !(low..=high).contains(&x) => {
+                let requirement = format!("must be positive, from {low:e} to {high:e}");
+                Err(Error::config(field, x, &requirement))
+            }
+            _ => Ok(()),
         };
-        options.validate()?;
-        Ok(options)
-    }
-
-    fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
-        let regression = self.prepared.target.is_some();
-        if let (false, Some(std)) = (regression, self.options.noise_std) {
+        let options = self.options;
+        in_range("prior_precision", options.prior_precision, 1e-12, 1e12)?;
+        in_range("noise_std", options.noise_std, 1e-6, 1e6)?;
+        if let (None, Some(std)) = (self.prepared.target, options.noise_std) {
             return Err(Error::config(
                 "noise_std",
                 std,
                 "is for regression; this target has classes",
             ));
         }
+        if options.method == Method::Map {
+            return Ok(());
+        }
+        if options.samples == 0 {
+            return Err(Error::config("samples", 0, "must be positive"));
+        }
+        let walk = self.walk_options()?;
+        let points = walk.particles.saturating_mul(walk.keep);
+        if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
+            let value = format!("{points} points of {} parameters", self.network.dim());
+            return Err(Error::config(
+                "samples",
+                value,
+                "must be at most 2^30 numbers",
+            ));
+        }
+        if options.method == Method::Flow {
+            if self.network.hidden_params() > 0 && walk.particles < 5 {
+                let requirement = "must be at least 5 for a flow, which holds out every fifth";
+                return Err(Error::config("particles", walk.particles, requirement));
+            }
+            // a last layer that is too large is refused here and not at the end
+            self.last_layer::<f32>(1.0, self.prepared.target.map(|_| 1.0))?;
+        }
+        Ok(())
+    }
+
+    /// The settings of the walk. A short one keeps fewer points than were asked for.
+    fn walk_options(&self) -> Result<WalkOptions> {
+        let steps = self.options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
+        let per_particle = self.options.samples.div_ceil(self.options.particles.max(1));
+        let options = WalkOptions {
+            particles: self.options.particles,
+            steps,
+            keep: per_particle.min(steps.div_ceil(2)),
+        };
+        options.validate()?;
+        Ok(options)
+    }
+
+    fn last_layer<T: Scalar>(
+        &self,
+        prior_precision: f64,
+        noise_std: Option<f64>,
+    ) -> Result<LastLayer<T>> {
+        let likelihood = match noise_std {
+            None => HeadLikelihood::Categorical,
+            Some(noise_std) => HeadLikelihood::Gaussian { noise_std },
+        };
+        let (x, y) = (&self.prepared.x, &self.prepared.y);
+        LastLayer::new(&self.network, likelihood, prior_precision, x, y)
+    }
+
+    fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+        let regression = self.prepared.target.is_some();
         let options = EvidenceOptions {
             prior_precision: self.options.prior_precision.unwrap_or(1.0),
             tune_prior_precision: self.options.prior_precision.is_none(),
@@ -216,12 +273,7 @@ impl Problem<'_> {
                 tolerance: max_energy,
             });
         }
-        summary.walk(
-            &walked,
-            options.steps,
-            max_energy,
-            (dim as f64 / alpha).sqrt(),
-        );
+        summary.walk(&walked, max_energy, (dim as f64 / alpha).sqrt());
         Ok(walked)
     }
 
@@ -232,12 +284,8 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
     ) -> Result<Fitted<T>> {
-        let likelihood = match evidence.noise_std {
-            None => HeadLikelihood::Categorical,
-            Some(noise_std) => HeadLikelihood::Gaussian { noise_std },
-        };
+        let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
         let (x, y) = (self.prepared.x.clone(), self.prepared.y.clone());
-        let last = LastLayer::new(&self.network, likelihood, evidence.prior_precision, &x, &y)?;
         let hidden_dim = self.network.hidden_params();
         let hidden = if hidden_dim == 0 {
             summary.no_flow();

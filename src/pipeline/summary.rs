@@ -73,6 +73,9 @@ impl Summary {
             if !report.settled {
                 text += " (not settled)";
             }
+            if report.bounded {
+                text += " (at a bound)";
+            }
         }
         self.line("scales", text);
     }
@@ -110,15 +113,9 @@ impl Summary {
         self.figure("largest_eigenvalue", largest);
     }
 
-    pub(super) fn walk<T: Scalar>(
-        &mut self,
-        walk: &Walk<T>,
-        steps: usize,
-        max_energy: f64,
-        prior_radius: f64,
-    ) {
+    pub(super) fn walk<T: Scalar>(&mut self, walk: &Walk<T>, max_energy: f64, prior_radius: f64) {
         let particles = walk.reports.len();
-        let viability = walk.viability(steps);
+        let (steps, viability) = (walk.steps, walk.viability());
         let distance = walk.reports.iter().map(|r| r.distance).sum::<f64>() / particles as f64;
         let energy = walk.energies.iter().sum::<f64>() / walk.len() as f64;
         self.line(
@@ -133,6 +130,13 @@ impl Summary {
                 walk.gradients()
             ),
         );
+        if walk.divergence_rate() > 0.5 {
+            let share = 100.0 * walk.divergence_rate();
+            let text = format!(
+                "{share:.0} % of the steps could not be taken with their drift: the walk explored little"
+            );
+            self.line("warning", text);
+        }
         self.figure("walk_viability", viability);
         self.figure("walk_threshold", max_energy);
         self.figure("walk_mean_energy", energy);

@@ -10,6 +10,9 @@ use crate::scalar::Scalar;
 /// Rows that are pushed through the network at once: bounds the memory of a thread, not of the result.
 const CHUNK: usize = 1024;
 
+/// Largest number of numbers that outputs may have.
+const MAX_NUMBERS: usize = 1 << 30;
+
 /// Outputs `[rows, samples, outputs]`, row-major.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs {
@@ -60,6 +63,11 @@ pub fn network_outputs<T: Scalar>(
     let rows = x.len() / d;
     let count = samples.len() / dim;
     let chunk = rows.clamp(1, CHUNK);
+    if rows.saturating_mul(count).saturating_mul(width) > MAX_NUMBERS {
+        let value = format!("{rows} rows x {count} samples x {width} outputs");
+        let requirement = "must be at most 2^30 numbers: fewer samples, or fewer rows at a time";
+        return Err(Error::config("predictions", value, requirement));
+    }
     let graph = Graph::new();
     let theta = graph.input(&[dim]);
     let inputs = graph.input(&[chunk, d]);
@@ -67,6 +75,14 @@ pub fn network_outputs<T: Scalar>(
     // the last chunk is filled up with zeros, whose outputs are not read
     let padded = rows.div_ceil(chunk) * chunk * d;
     let mut features: Vec<T> = x.iter().map(|&v| T::from_f64(v)).collect();
+    if let Some(at) = features.iter().position(|&v| !Scalar::is_finite(v)) {
+        let (row, column) = (at / d, at % d);
+        return Err(Error::data(format!(
+            "row {row}, feature {column} (both from 0): {:e} is outside the range of {}",
+            x[at],
+            T::NAME
+        )));
+    }
     features.resize(padded, T::ZERO);
 
     let per_sample: Vec<Vec<T>> = samples
@@ -93,9 +109,10 @@ pub fn network_outputs<T: Scalar>(
         }
     }
     if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-        let what = "network outputs (index = row)";
-        let index = index / (count * width).max(1);
-        return Err(Error::NonFinite { what, index });
+        let row = index / (count * width).max(1);
+        return Err(Error::data(format!(
+            "row {row} (from 0): the network's output is not finite; its features are far outside those of training"
+        )));
     }
     Ok(Outputs {
         rows,

@@ -138,6 +138,13 @@ impl RegressionPredictions {
     /// # Errors
     /// If the noise is not positive.
     pub fn summaries(&self) -> Result<Vec<RegressionSummary>> {
+        if self.samples == 0 {
+            return Err(Error::shape(
+                "RegressionPredictions",
+                "at least one sample",
+                0,
+            ));
+        }
         self.means
             .par_chunks_exact(self.samples)
             .map(|means| {

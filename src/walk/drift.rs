@@ -6,12 +6,14 @@
 //!
 //! It is not a Markov-chain method: it has no stationary distribution, and its points are solutions, not draws from the
 //! posterior. How far it goes is a choice, and here is how it is made where the paper's is not known to us:
-//! - `eps = radius / steps`; the radius is a share of the prior's, `sqrt(sum_i 1 / alpha_i)`, one half by default.
+//! - The radius `R` that a particle reaches along a flat direction is half of the prior's, `sqrt(P / alpha)`. There the only
+//!   force is the prior's, so after `T` steps it is at `eps (1 - (1 - eta alpha)^T) / (eta alpha)`, and `eps` is chosen to make
+//!   that `R`: the distance does not depend on the number of steps, as it would with `eps = R / T`.
 //! - `U_max = U(theta*) + P/2 + 3 sqrt(P/2)`: if the posterior were Gaussian around `theta*`, `2 (U - U*)` would be
 //!   chi-square with `P` degrees of freedom, and this its mean plus three standard deviations.
 //! - `eta` starts at `1.5 / (lambda_max + alpha)`, short of the `2 / lambda` at which a quadratic would diverge, and adapts: a step that raises the energy above both `U_max` and its old
 //!   value is tried again with half of `eta`; a step that succeeds lets it grow by a tenth. If no `eta` helps, the
-//!   particle takes the gradient step alone; if that fails too it stays, and the step is counted as a divergence.
+//!   step is counted as a divergence: the particle takes the gradient step alone, or stays if that fails too.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -35,11 +37,10 @@ pub struct DriftOptions {
 }
 
 impl DriftOptions {
-    /// Steps that a walk takes if nobody says otherwise. More steps of the same total length leave more of them to the
-    /// correction; on the data sets in `examples/data` points stop getting better after about this many.
+    /// Steps that a walk takes if nobody says otherwise. More steps to the same radius leave more of them to the correction.
     pub const DEFAULT_STEPS: usize = 1_000;
 
-    /// Share of the prior's radius `sqrt(P / alpha)` that the drift alone would carry a particle.
+    /// Share of the prior's radius `sqrt(P / alpha)` that a particle reaches along flat directions.
     pub const RADIUS: f64 = 0.5;
 
     /// The settings described at the head of this file, for `dim` parameters with the given prior precision, the largest
@@ -52,9 +53,18 @@ impl DriftOptions {
         max_energy: f64,
     ) -> Self {
         let radius = Self::RADIUS * (dim as f64 / prior_precision).sqrt();
+        let correction = 1.5 / (largest_eigenvalue + prior_precision);
+        let shrink = 1.0 - correction * prior_precision;
+        let reach = (1.0 - shrink.powf(steps as f64)) / (1.0 - shrink);
         Self {
-            step_size: radius / steps.max(1) as f64,
-            correction: 1.5 / (largest_eigenvalue + prior_precision),
+            // a walk of no steps reaches nothing, and a quadratic without curvature adds up its steps
+            step_size: radius
+                / if reach > 0.0 {
+                    reach
+                } else {
+                    steps.max(1) as f64
+                },
+            correction,
             max_energy,
             retries: 8,
         }
@@ -195,12 +205,13 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
         ws: &mut D::Workspace,
     ) -> Result<Info> {
         let mut gradients = 0;
-        let mut moved = false;
+        let (mut moved, mut drifted) = (false, false);
         'tries: for step_size in [self.options.step_size, 0.0] {
             for _ in 0..=self.options.retries {
                 gradients += 1;
                 if self.attempt(density, state, step_size, ws)? {
                     moved = true;
+                    drifted = step_size == self.options.step_size;
                     break 'tries;
                 }
                 state.correction *= 0.5;
@@ -219,7 +230,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
             energy: state.energy,
             displacement,
             viable: state.energy <= self.options.max_energy,
-            diverged: !moved,
+            diverged: !drifted,
             gradients,
         })
     }

@@ -58,7 +58,9 @@ impl WalkOptions {
     /// True if the point after step `step` (from 1) is kept.
     fn keeps(&self, step: usize) -> bool {
         let half = self.steps.div_ceil(2);
-        (1..=self.keep).any(|i| self.steps - half + i * half / self.keep == step)
+        // wide, because a number of steps may be any
+        let offset = |i: usize| (i as u128 * half as u128 / self.keep as u128) as usize;
+        (1..=self.keep).any(|i| self.steps - half + offset(i) == step)
     }
 }
 
@@ -71,7 +73,7 @@ pub struct ParticleReport {
     pub distance: f64,
     /// Steps that ended at a viable point.
     pub viable: usize,
-    /// Steps in which it could not move.
+    /// Steps that diverged.
     pub divergences: usize,
     /// Gradients computed.
     pub gradients: usize,
@@ -82,6 +84,8 @@ pub struct ParticleReport {
 pub struct Walk<T> {
     /// Number of parameters.
     pub dim: usize,
+    /// Steps that each particle took.
+    pub steps: usize,
     /// The viable points that were kept, `[len, dim]` row-major, particle by particle.
     pub points: Vec<T>,
     /// The particle of each point.
@@ -111,9 +115,18 @@ impl<T: Scalar> Walk<T> {
     }
 
     /// Share of all steps that ended at a viable point.
-    pub fn viability(&self, steps: usize) -> f64 {
+    pub fn viability(&self) -> f64 {
         let viable: usize = self.reports.iter().map(|r| r.viable).sum();
-        viable as f64 / (steps * self.reports.len()) as f64
+        viable as f64 / self.total_steps()
+    }
+
+    /// Share of all steps that diverged: could not be taken as they were meant.
+    pub fn divergence_rate(&self) -> f64 {
+        self.divergences() as f64 / self.total_steps()
+    }
+
+    fn total_steps(&self) -> f64 {
+        self.steps as f64 * self.reports.len() as f64
     }
 
     /// Gradients that the whole walk computed.
@@ -121,7 +134,7 @@ impl<T: Scalar> Walk<T> {
         self.reports.iter().map(|r| r.gradients).sum()
     }
 
-    /// Steps in which a particle could not move.
+    /// Steps that diverged.
     pub fn divergences(&self) -> usize {
         self.reports.iter().map(|r| r.divergences).sum()
     }
@@ -199,6 +212,7 @@ where
         .collect::<Result<_>>()?;
     let mut walk = Walk {
         dim: start.len(),
+        steps: options.steps,
         points: Vec::new(),
         particle: Vec::new(),
         energies: Vec::new(),

@@ -49,7 +49,8 @@ pub struct Info {
     pub displacement: f64,
     /// The point is one that the kernel vouches for.
     pub viable: bool,
-    /// The arithmetic left its domain or the energy could not be held; the particle stayed where it was.
+    /// The step could not be taken as it was meant: the arithmetic left its domain, or the energy could not be held. The
+    /// particle stayed, or took what the kernel falls back on.
     pub diverged: bool,
     /// Gradients computed.
     pub gradients: usize,

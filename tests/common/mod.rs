@@ -2,6 +2,8 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod program;
+
 use std::path::{Path, PathBuf};
 
 use fiberwalk::data::{CsvOptions, Standardizer, Task, load_csv};

@@ -23,8 +23,9 @@ impl Graph {
     ///
     /// # Errors
     /// The first error of recording: an operation whose shapes do not fit.
-    pub fn compile<T: Scalar>(&self, outputs: &[Var<'_>]) -> Result<Program<T>> {
+    pub fn compile<'g, T: Scalar>(&'g self, outputs: &[Var<'g>]) -> Result<Program<T>> {
         self.check()?;
+        self.constant(0.0).same_graph(outputs, "compile")?;
         let nodes = self.nodes();
         let ids: Vec<usize> = outputs.iter().map(|v| v.id as usize).collect();
         let mut lowering = Lowering::new(&nodes, &ids)?;

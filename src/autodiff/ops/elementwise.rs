@@ -157,6 +157,9 @@ impl<'g> Var<'g> {
     }
 
     pub(crate) fn binary(self, op: Binary, other: Var<'g>, name: &'static str) -> Var<'g> {
+        if let Err(error) = self.same_graph(&[other], name) {
+            return self.graph.fail(error);
+        }
         let (a, b) = (self.shape(), other.shape());
         let Some(shape) = broadcast(&a, &b) else {
             let error = Error::shape(

@@ -12,6 +12,9 @@ impl<'g> Var<'g> {
     ///
     /// A label outside `0..k` picks NaN: the labels are data, known only at run time.
     pub fn pick(self, labels: Var<'g>) -> Var<'g> {
+        if let Err(error) = self.same_graph(&[labels], "pick") {
+            return self.graph.fail(error);
+        }
         let (a, b) = (self.shape(), labels.shape());
         if a.len() != 2 || b != a[..1] {
             let got = format!("{a:?} and {b:?}");
@@ -24,6 +27,9 @@ impl<'g> Var<'g> {
 
     /// The transpose of [`Var::pick`]: `[n]` and `labels [n]` to `[n, k]`, zero but where the label points.
     pub fn unpick(self, labels: Var<'g>, k: usize) -> Var<'g> {
+        if let Err(error) = self.same_graph(&[labels], "unpick") {
+            return self.graph.fail(error);
+        }
         let (a, b) = (self.shape(), labels.shape());
         if a.len() != 1 || a != b {
             let got = format!("{a:?} and {b:?}");

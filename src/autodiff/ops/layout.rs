@@ -85,6 +85,9 @@ impl Graph {
         let Some(first) = parts.first() else {
             return self.fail(Error::shape("concat", "at least one part", "none"));
         };
+        if let Err(error) = self.constant(0.0).same_graph(parts, "concat") {
+            return self.fail(error);
+        }
         let mut shape = first.shape();
         if axis >= shape.len() {
             return self.fail(Error::shape(

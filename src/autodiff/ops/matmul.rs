@@ -12,6 +12,9 @@ use crate::scalar::Scalar;
 impl<'g> Var<'g> {
     /// `self @ other` for matrices `[m, k]` and `[k, n]`. A transposed operand costs nothing.
     pub fn matmul(self, other: Var<'g>) -> Var<'g> {
+        if let Err(error) = self.same_graph(&[other], "matmul") {
+            return self.graph.fail(error);
+        }
         let ((a, ta), (b, tb)) = (untransposed(self), untransposed(other));
         let (left, right) = (self.shape(), other.shape());
         let (&[m, k], &[k2, n]) = (&left[..], &right[..]) else {

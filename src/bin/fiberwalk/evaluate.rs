@@ -5,6 +5,7 @@ use fiberwalk::data::load_for_schema;
 use fiberwalk::{Error, Result, Scalar};
 
 use crate::args::EvaluateArgs;
+use crate::{in_file, say};
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
     match read_metadata(&args.model)?.precision.as_str() {
@@ -23,15 +24,16 @@ fn run_in<T: Scalar>(args: &EvaluateArgs) -> Result<()> {
         meta.data_task(),
     )?;
     let streams = args.sampling.streams(meta);
-    let scores = model.evaluate(&data, args.sampling.samples, streams)?;
+    let scores = model
+        .evaluate(&data, args.sampling.samples, streams)
+        .map_err(|e| in_file(e, &args.test))?;
     if args.json {
         // only a number that JSON does not have could fail, and serde_json writes those as null
         let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
             path: "standard output".into(),
             source: e.into(),
         })?;
-        println!("{json}");
-        return Ok(());
+        return say(&(json + "\n"));
     }
     let figures = match scores {
         Scores::Classification(m) => vec![
@@ -50,10 +52,10 @@ fn run_in<T: Scalar>(args: &EvaluateArgs) -> Result<()> {
             ("coverage_90", m.coverage_90),
         ],
     };
-    for (name, x) in figures {
+    let line = |(name, x): (&str, f64)| {
         // counts as such, scores to four places
         let digits = if name == "n" { 0 } else { 4 };
-        println!("{name:<12} {x:.digits$}");
-    }
-    Ok(())
+        format!("{name:<12} {x:.digits$}\n")
+    };
+    say(&figures.into_iter().map(line).collect::<String>())
 }

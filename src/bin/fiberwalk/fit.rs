@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use fiberwalk::data::{CsvOptions, load_csv};
 use fiberwalk::pipeline::{FitOptions, FitResult, fit};
-use fiberwalk::{Error, Result, Scalar};
+use fiberwalk::{Result, Scalar};
 
 use crate::args::{FitArgs, Precision};
 use crate::progress::Bars;
+use crate::{check_destination, in_file, say};
 
 pub fn run(args: &FitArgs) -> Result<()> {
     match args.precision {
@@ -18,12 +19,15 @@ pub fn run(args: &FitArgs) -> Result<()> {
 
 fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     let started = Instant::now();
-    check_destination(args)?;
+    // a fit can take long: a place that cannot be written to is better found out before
+    check_destination(&args.out, &[&args.train])?;
     let csv = CsvOptions {
         target: args.target.clone(),
         task: args.task,
     };
     let data = load_csv(&args.train, &csv)?;
+    data.check_trainable()
+        .map_err(|e| in_file(e, &args.train))?;
     let options = FitOptions {
         hidden: args.hidden.0.clone(),
         activation: args.activation,
@@ -40,7 +44,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         bars.show(stage, done, total)
     });
     bars.clear();
-    let FitResult { model, mut summary } = outcome.map_err(|e| in_file(e, args))?;
+    let FitResult { model, mut summary } = outcome?;
     model.save(&args.out)?;
     if !args.quiet {
         let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
@@ -52,44 +56,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
             started.elapsed().as_secs_f64()
         );
         summary.line("model", text);
-        print!("{summary}");
+        say(&summary.to_string())?;
     }
     Ok(())
-}
-
-/// A fit can take long: a place that cannot be written to is better found out before.
-fn check_destination(args: &FitArgs) -> Result<()> {
-    let parent = args.out.parent().filter(|p| !p.as_os_str().is_empty());
-    let missing = parent.is_some_and(|p| !p.is_dir());
-    if missing || args.out.is_dir() {
-        let kind = if missing {
-            "there is no such directory"
-        } else {
-            "it is a directory"
-        };
-        return Err(Error::Config {
-            field: "--out",
-            value: args.out.display().to_string(),
-            requirement: kind.into(),
-        });
-    }
-    Ok(())
-}
-
-/// What is wrong with the data is wrong with the file they came from.
-fn in_file(error: Error, args: &FitArgs) -> Error {
-    match error {
-        Error::Data {
-            file: None,
-            line,
-            column,
-            what,
-        } => Error::Data {
-            file: Some(args.train.clone()),
-            line,
-            column,
-            what,
-        },
-        other => other,
-    }
 }

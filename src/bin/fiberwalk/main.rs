@@ -2,20 +2,19 @@
 //!
 //! Exit status 0; 2 for bad usage or bad input, with one line on standard error that says what and where; 1 otherwise.
 
-// a program talks to its user; the library does not
-#![allow(clippy::print_stdout, clippy::print_stderr)]
-
 mod args;
 mod evaluate;
 mod fit;
 mod predict;
 mod progress;
 
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 use clap::error::ErrorKind;
-use fiberwalk::Error;
+use fiberwalk::{Error, Result};
 
 use args::{Cli, Command};
 
@@ -23,11 +22,16 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            print!("{e}");
+            // a reader that has gone away does not make a question for help wrong
+            let _ = write!(std::io::stdout(), "{e}");
             return ExitCode::SUCCESS;
         }
+        Err(e) if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            complain("error: a command is missing: fit, predict or evaluate (see --help)");
+            return ExitCode::from(2);
+        }
         Err(e) => {
-            eprintln!("{}", one_line(&e.to_string()));
+            complain(&one_line(&e.to_string()));
             return ExitCode::from(2);
         }
     };
@@ -39,15 +43,91 @@ fn main() -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            eprintln!("error: {e}");
+            complain(&format!("error: {e}"));
             ExitCode::from(status(&e))
         }
+    }
+}
+
+/// Writes to standard output; that it may be closed or full is an error like others, not a panic.
+pub fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.flush())
+        .map_err(|source| Error::Io {
+            path: STANDARD_OUTPUT.into(),
+            source,
+        })
+}
+
+const STANDARD_OUTPUT: &str = "standard output";
+
+/// One line on standard error. Names of files and columns come from outside: control characters are shown, not obeyed.
+fn complain(message: &str) {
+    let shown: String = message
+        .chars()
+        .flat_map(|c| {
+            if c.is_control() {
+                c.escape_default().collect()
+            } else {
+                vec![c]
+            }
+        })
+        .collect();
+    // there is nobody left to tell if this fails
+    let _ = writeln!(std::io::stderr(), "{shown}");
+}
+
+/// An output must not replace what it is made from.
+pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
+    let refuse = |requirement: &str| {
+        Err(Error::Config {
+            field: "--out",
+            value: out.display().to_string(),
+            requirement: requirement.into(),
+        })
+    };
+    let parent = out.parent().filter(|p| !p.as_os_str().is_empty());
+    if parent.is_some_and(|p| !p.is_dir()) {
+        return refuse("there is no such directory");
+    }
+    let Ok(real) = out.canonicalize() else {
+        return Ok(());
+    };
+    if !real.is_file() {
+        return refuse("it is there and not a regular file");
+    }
+    if inputs
+        .iter()
+        .any(|p| p.canonicalize().is_ok_and(|p| p == real))
+    {
+        return refuse("it is one of the inputs");
+    }
+    Ok(())
+}
+
+/// What is wrong with the data is wrong with the file they came from.
+pub fn in_file(error: Error, file: &Path) -> Error {
+    match error {
+        Error::Data {
+            file: None,
+            line,
+            column,
+            what,
+        } => Error::Data {
+            file: Some(file.to_path_buf()),
+            line,
+            column,
+            what,
+        },
+        other => other,
     }
 }
 
 /// 2 for what the user can mend in the call or the files, 1 for what the mathematics or the machine refused.
 fn status(error: &Error) -> u8 {
     match error {
+        Error::Io { path, .. } if path == Path::new(STANDARD_OUTPUT) => 1,
         Error::Data { .. }
         | Error::Config { .. }
         | Error::Shape { .. }

@@ -8,8 +8,10 @@ use fiberwalk::predict::{ClassPredictions, RegressionPredictions};
 use fiberwalk::{Result, Scalar};
 
 use crate::args::PredictArgs;
+use crate::{check_destination, in_file, say};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
+    check_destination(&args.out, &[&args.model, &args.test])?;
     match read_metadata(&args.model)?.precision.as_str() {
         "f64" => run_in::<f64>(args),
         _ => run_in::<f32>(args),
@@ -21,14 +23,20 @@ fn run_in<T: Scalar>(args: &PredictArgs) -> Result<()> {
     let columns = &model.metadata.feature_names;
     let features = load_features(&args.test, columns, &model.metadata.target_name)?;
     let streams = args.sampling.streams(&model.metadata);
-    let outputs = model.outputs(&features, args.sampling.samples, streams)?;
+    let outputs = model
+        .outputs(&features, args.sampling.samples, streams)
+        .map_err(|e| in_file(e, &args.test))?;
     let table = match model.predictions(&outputs)? {
         Predictions::Classes(p) => classification(&p),
         Predictions::Real(p) => regression(&p)?,
     };
     write_atomically(&args.out, |w| write_csv(w, &table))?;
     if !args.quiet {
-        println!("{}: {} rows", args.out.display(), table.rows.len());
+        say(&format!(
+            "{}: {} rows\n",
+            args.out.display(),
+            table.rows.len()
+        ))?;
     }
     Ok(())
 }

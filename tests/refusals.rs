@@ -1,0 +1,199 @@
+//! Whatever is wrong with the input ends with status 2 and one clear line, and leaves nothing half-written behind.
+
+#![cfg(feature = "cli")]
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod common;
+
+use std::fs;
+
+use common::program::{ok, refused, split, text};
+
+#[test]
+fn bad_training_files_are_refused_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("m.fw");
+    let path = dir.path().join("train.csv");
+    let case = |content: &str, extra: &[&str], words: &[&str]| {
+        fs::write(&path, content).unwrap();
+        refused(
+            &[&["fit", text(&path), "--out", text(&out)], extra].concat(),
+            words,
+        );
+        assert!(!out.exists(), "no half-written output");
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            1,
+            "no temporary file"
+        );
+    };
+    case(
+        "a,b,y\n1,2,0\n3,x,1\n",
+        &[],
+        &["train.csv", "line 3", "'b'", "'x'"],
+    );
+    case(
+        "a,b,y\n1,2,0\n3,nan,1\n",
+        &[],
+        &["train.csv", "line 3", "'b'", "nan"],
+    );
+    case("a,b,y\n1,2,0\n3,,1\n", &[], &["line 3", "'b'", "missing"]);
+    case("a,b,y\n1,2,0\n3,1\n", &[], &["line 3"]);
+    case(
+        "a,b,y\n1,2,0\n3,4,0\n",
+        &["--task", "classification"],
+        &["train.csv"],
+    );
+    case("a,b,y\n1,2,5\n3,4,5\n", &[], &["train.csv"]);
+    case("a,b,y\n1,2,0\n3,4,1\n", &["--target", "z"], &["'z'"]);
+    case("a,b,y\n", &[], &["train.csv"]);
+    case("", &[], &["train.csv"]);
+    case(
+        "a,b,y\n1,2,0.5\n3,4,1\n",
+        &["--task", "classification"],
+        &["line 2", "'y'"],
+    );
+    let good = "a,b,y\n1,2,0\n3,4,1\n2,2,0\n5,4,1\n";
+    case(
+        good,
+        &["--method", "nuts"],
+        &["nuts", "map", "walk", "flow"],
+    );
+    case(good, &["--kernel", "tangent"], &["tangent", "drift"]);
+    case(good, &["--hidden", "5,0"], &["--hidden"]);
+    case(good, &["--activation", "swish"], &["swish", "tanh", "silu"]);
+    case(good, &["--prior-precision", "-1"], &["-1", "positive"]);
+    case(good, &["--prior-precision", "many"], &["many"]);
+    case(good, &["--noise-std", "0.1"], &["noise_std", "regression"]);
+    case(good, &["--particles", "0"], &["particles", "positive"]);
+    case(
+        good,
+        &["--steps", "0", "--method", "walk"],
+        &["steps", "positive"],
+    );
+    case(
+        good,
+        &["--particles", "4"],
+        &["particles = 4", "at least 5"],
+    );
+    case(good, &["--samples", "0"], &["samples", "positive"]);
+    case(
+        good,
+        &["--prior-precision", "1e-300"],
+        &["prior_precision", "1e-12"],
+    );
+    case(good, &["--prior-precision", "nan"], &["prior_precision"]);
+    case(good, &["--hidden", "1000000000"], &["too many"]);
+    case(good, &["--hidden", "5000"], &["last layer", "8192"]);
+    case(good, &["--target", "a\nb"], &["a\\nb"]);
+    case(good, &["--threads", "0"], &["--threads"]);
+    case(
+        good,
+        &["--hidden", "99999999999,99999999999"],
+        &["too many"],
+    );
+    let nowhere = dir.path().join("no/m.fw");
+    refused(
+        &["fit", text(&path), "--out", text(&nowhere)],
+        &["no such directory"],
+    );
+    refused(
+        &["fit", "no-such-file.csv", "--out", text(&out)],
+        &["no-such-file.csv"],
+    );
+    refused(&["fit", text(&path)], &["--out"]);
+    refused(
+        &["fit", text(&path), "--out", text(&path)],
+        &["one of the inputs"],
+    );
+    refused(
+        &["fit", text(&path), "--out", "/dev/null"],
+        &["not a regular file"],
+    );
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        "a,b,y\n1,2,0\n3,4,1\n2,2,0\n5,4,1\n"
+    );
+    refused(&["walk"], &["walk"]);
+    refused(&[], &["fit, predict or evaluate"]);
+    // a short walk keeps what it has, and needs no other option
+    let steps = ["--method", "walk", "--steps", "2", "--particles", "2"];
+    ok(&[&["fit", text(&path), "--out", text(&out)], &steps[..]].concat());
+}
+
+#[test]
+fn bad_prediction_files_are_refused_in_one_line() {
+    let (dir, train, test) = split("glass.csv");
+    let model = dir.path().join("m.fw");
+    ok(&[
+        "fit",
+        text(&train),
+        "--out",
+        text(&model),
+        "--method",
+        "map",
+        "--hidden",
+        "5",
+    ]);
+    let (bad, out) = (dir.path().join("bad.csv"), dir.path().join("p.csv"));
+    let good = fs::read_to_string(&test).unwrap();
+    let case = |content: String, words: &[&str]| {
+        fs::write(&bad, content).unwrap();
+        refused(
+            &["predict", text(&model), text(&bad), "--out", text(&out)],
+            words,
+        );
+        assert!(!out.exists());
+    };
+    let edit = |f: &dyn Fn(&str) -> String| good.lines().map(f).collect::<Vec<_>>().join("\n");
+    case(
+        edit(&|l| l.split_once(',').unwrap().1.into()),
+        &["bad.csv", "'ri'"],
+    );
+    case(edit(&|l| format!("{l},{l}")), &["bad.csv"]);
+    case(edit(&|l| format!("{l},extra")), &["'extra'"]);
+    case(good.replacen("1.5", "abc", 1), &["line", "'ri'", "abc"]);
+    case(
+        good.replacen("\n1.", &format!("\n1{}.", "0".repeat(60)), 1),
+        &["bad.csv", "row 0", "range"],
+    );
+    case(good.replace("ri,", "ri2,"), &["ri"]);
+    fs::write(
+        &bad,
+        good.lines()
+            .take(5)
+            .map(|l| l.rsplit_once(',').unwrap().0.to_string() + ",6")
+            .collect::<Vec<_>>()
+            .join("\n")
+            .replacen(",6", ",class", 1),
+    )
+    .unwrap();
+    refused(
+        &["evaluate", text(&model), text(&bad)],
+        &["bad.csv", "line 2", "'class'"],
+    );
+    refused(
+        &[
+            "predict",
+            text(&model),
+            text(&test),
+            "--out",
+            text(&out),
+            "--samples",
+            "0",
+        ],
+        &["samples"],
+    );
+    refused(
+        &["predict", text(&model), text(&test), "--out", text(&model)],
+        &["one of the inputs"],
+    );
+    let many = ["--samples", "99999999999999"];
+    let predict = ["predict", text(&model), text(&test), "--out", text(&out)];
+    refused(&[&predict[..], &many[..]].concat(), &["samples", "2^30"]);
+    refused(
+        &["predict", text(&model), "nothing.csv", "--out", text(&out)],
+        &["nothing.csv"],
+    );
+    refused(&["evaluate", "nothing.fw", text(&test)], &["nothing.fw"]);
+}
