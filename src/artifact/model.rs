@@ -15,7 +15,9 @@ use crate::deform::{Deformation, Frame, FramedFlow, HeadLikelihood, LastLayer};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::nn::{LinearHead, Mlp, Network};
-use crate::predict::{ClassPredictions, Outputs, RegressionPredictions, network_outputs};
+use crate::predict::{
+    ClassPredictions, Outputs, RegressionPredictions, RegressionSummary, network_outputs,
+};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -58,7 +60,7 @@ pub enum Predictions {
     /// Of a class.
     Classes(ClassPredictions),
     /// Of a real target.
-    Real(RegressionPredictions),
+    Real(Vec<RegressionSummary>),
 }
 
 /// Scores of predictions.
@@ -304,35 +306,27 @@ impl<T: Scalar> Model<T> {
         }
     }
 
-    /// Network outputs for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior samples as
-    /// in [`Model::samples`].
+    /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior
+    /// samples as in [`Model::samples`].
     ///
     /// # Errors
     /// If the rows do not fit the model, a draw fails, or an output is not finite.
-    pub fn outputs(&self, features: &[f64], count: usize, streams: Streams) -> Result<Outputs> {
-        let samples = self.samples(count, streams)?;
-        let x = self.metadata.standardizer()?.transform(features)?;
-        network_outputs(&self.metadata.build_network()?, &samples, &x)
-    }
-
-    /// The predictive distribution behind outputs, in the target's own units.
-    ///
-    /// # Errors
-    /// If the outputs are not this model's.
-    pub fn predictions(&self, outputs: &Outputs) -> Result<Predictions> {
-        Ok(match self.metadata.task {
-            TaskSpec::Classification { .. } => Predictions::Classes(ClassPredictions::new(outputs)),
-            TaskSpec::Regression {
-                noise_std,
-                target_mean,
-                target_scale,
-            } => Predictions::Real(RegressionPredictions::new(
-                outputs,
-                noise_std,
-                target_mean,
-                target_scale,
-            )?),
-        })
+    pub fn predict(&self, features: &[f64], count: usize, streams: Streams) -> Result<Predictions> {
+        match self.metadata.task {
+            TaskSpec::Classification { classes } => {
+                let mut all = ClassPredictions::empty(classes);
+                self.outputs(features, count, streams, |block| all.extend(block))?;
+                Ok(Predictions::Classes(all))
+            }
+            TaskSpec::Regression { .. } => {
+                let mut all = Vec::new();
+                self.outputs(features, count, streams, |block| {
+                    all.extend(self.mixtures(block)?.summaries()?);
+                    Ok(())
+                })?;
+                Ok(Predictions::Real(all))
+            }
+        }
     }
 
     /// Scores on rows with known targets, with posterior samples as in [`Model::samples`].
@@ -348,19 +342,59 @@ impl<T: Scalar> Model<T> {
                 format!("{got:?}"),
             ));
         }
-        let outputs = self.outputs(data.features(), count, streams)?;
-        Ok(match self.predictions(&outputs)? {
-            Predictions::Classes(p) => Scores::Classification(ClassificationMetrics::compute(
-                &p.probabilities,
-                p.classes,
-                &data.labels()?,
-            )?),
-            Predictions::Real(p) => Scores::Regression(RegressionMetrics::compute(
-                &p.means,
-                p.samples,
-                p.noise_std,
-                data.targets(),
-            )?),
-        })
+        match self.metadata.task {
+            TaskSpec::Classification { classes } => {
+                let mut all = ClassPredictions::empty(classes);
+                self.outputs(data.features(), count, streams, |block| all.extend(block))?;
+                let labels = data.labels()?;
+                let scores = ClassificationMetrics::compute(&all.probabilities, classes, &labels)?;
+                Ok(Scores::Classification(scores))
+            }
+            TaskSpec::Regression { .. } => {
+                let (mut parts, mut done) = (Vec::new(), 0);
+                self.outputs(data.features(), count, streams, |block| {
+                    let p = self.mixtures(block)?;
+                    let y = &data.targets()[done..done + block.rows];
+                    parts.push(RegressionMetrics::compute(
+                        &p.means,
+                        p.samples,
+                        p.noise_std,
+                        y,
+                    )?);
+                    done += block.rows;
+                    Ok(())
+                })?;
+                let none = || Error::shape("evaluate", "at least one row", 0);
+                RegressionMetrics::pooled(&parts)
+                    .map(Scores::Regression)
+                    .ok_or_else(none)
+            }
+        }
+    }
+
+    fn outputs(
+        &self,
+        features: &[f64],
+        count: usize,
+        streams: Streams,
+        use_block: impl FnMut(&Outputs) -> Result<()>,
+    ) -> Result<()> {
+        let samples = self.samples(count, streams)?;
+        let x = self.metadata.standardizer()?.transform(features)?;
+        network_outputs(&self.metadata.build_network()?, &samples, &x, use_block)
+    }
+
+    /// The predictive mixtures of a regression, in the target's own units.
+    fn mixtures(&self, outputs: &Outputs) -> Result<RegressionPredictions> {
+        match self.metadata.task {
+            TaskSpec::Regression {
+                noise_std,
+                target_mean,
+                target_scale,
+            } => RegressionPredictions::new(outputs, noise_std, target_mean, target_scale),
+            TaskSpec::Classification { .. } => {
+                Err(Error::shape("mixtures", "a regression", "a classification"))
+            }
+        }
     }
 }

@@ -58,6 +58,21 @@ pub struct RegressionMetrics {
 }
 
 impl RegressionMetrics {
+    /// The scores of all rows together from those of parts; `None` of no rows.
+    pub fn pooled(parts: &[Self]) -> Option<Self> {
+        let n: usize = parts.iter().map(|p| p.n).sum();
+        let mean = |score: fn(&Self) -> f64| {
+            parts.iter().map(|p| p.n as f64 * score(p)).sum::<f64>() / n as f64
+        };
+        (n > 0).then(|| Self {
+            n,
+            nll: mean(|p| p.nll),
+            rmse: mean(|p| p.rmse.powi(2)).sqrt(),
+            crps: mean(|p| p.crps),
+            coverage_90: mean(|p| p.coverage_90),
+        })
+    }
+
     /// Scores of the predictions of [`mixture_nll`]: `means` row-major `[n, samples]`, deviation `std`, targets `y`.
     ///
     /// # Errors

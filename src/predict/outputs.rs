@@ -7,11 +7,8 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Rows that are pushed through the network at once: bounds the memory of a thread, not of the result.
-const CHUNK: usize = 1024;
-
-/// Largest number of numbers that outputs may have.
-const MAX_NUMBERS: usize = 1 << 30;
+/// Rows that are computed at once: this, times samples and outputs, is the memory that a prediction takes.
+const BLOCK: usize = 1024;
 
 /// Outputs `[rows, samples, outputs]`, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,23 +31,23 @@ impl Outputs {
     }
 }
 
-/// `f(x; theta)` for every row of `x` (`[n, input_dim]`) and every sample (`samples` is `[s, P]`), samples in parallel.
+/// `f(x; theta)` for every row of `x` (`[n, input_dim]`) and every sample (`samples` is `[s, P]`), handed to `use_block` in
+/// blocks of at most 1,024 rows, in order. Samples are computed in parallel; memory does not grow with the number of rows.
 ///
 /// # Errors
-/// If there is no sample, or a length does not fit the network.
+/// If there is no sample, a length does not fit the network, an output is not finite (the row is named), or `use_block`
+/// fails.
 pub fn network_outputs<T: Scalar>(
     network: &dyn Network,
     samples: &[T],
     x: &[f64],
-) -> Result<Outputs> {
+    mut use_block: impl FnMut(&Outputs) -> Result<()>,
+) -> Result<()> {
     let (dim, d, width) = (network.dim(), network.input_dim(), network.output_dim());
     if samples.is_empty() || !samples.len().is_multiple_of(dim) {
         let expected = format!("samples of {dim} parameters, at least one");
-        return Err(Error::shape(
-            "network_outputs",
-            expected,
-            format!("{} numbers", samples.len()),
-        ));
+        let got = format!("{} numbers", samples.len());
+        return Err(Error::shape("network_outputs", expected, got));
     }
     if !x.len().is_multiple_of(d) {
         let got = format!("{} numbers", x.len());
@@ -61,63 +58,96 @@ pub fn network_outputs<T: Scalar>(
         ));
     }
     let rows = x.len() / d;
-    let count = samples.len() / dim;
-    let chunk = rows.clamp(1, CHUNK);
-    if rows.saturating_mul(count).saturating_mul(width) > MAX_NUMBERS {
-        let value = format!("{rows} rows x {count} samples x {width} outputs");
-        let requirement = "must be at most 2^30 numbers: fewer samples, or fewer rows at a time";
-        return Err(Error::config("predictions", value, requirement));
-    }
+    let block = rows.clamp(1, BLOCK);
     let graph = Graph::new();
     let theta = graph.input(&[dim]);
-    let inputs = graph.input(&[chunk, d]);
+    let inputs = graph.input(&[block, d]);
     let program = graph.compile::<T>(&[network.forward(theta, inputs)])?;
-    // the last chunk is filled up with zeros, whose outputs are not read
-    let padded = rows.div_ceil(chunk) * chunk * d;
-    let mut features: Vec<T> = x.iter().map(|&v| T::from_f64(v)).collect();
-    if let Some(at) = features.iter().position(|&v| !Scalar::is_finite(v)) {
-        let (row, column) = (at / d, at % d);
-        return Err(Error::data(format!(
-            "row {row}, feature {column} (both from 0): {:e} is outside the range of {}",
-            x[at],
-            T::NAME
-        )));
-    }
-    features.resize(padded, T::ZERO);
-
-    let per_sample: Vec<Vec<T>> = samples
-        .par_chunks_exact(dim)
-        .map_init(
-            || program.workspace(),
-            |ws, theta| {
-                let mut all = Vec::with_capacity(rows * width);
-                for block in features.chunks_exact(chunk * d) {
-                    program.run(&[theta, block], ws)?;
-                    let left = rows * width - all.len();
-                    let outputs = program.tensor(ws, 0);
-                    all.extend_from_slice(&outputs[..left.min(outputs.len())]);
-                }
-                Ok(all)
-            },
-        )
-        .collect::<Result<_>>()?;
-    let mut values = Vec::with_capacity(rows * count * width);
-    for row in 0..rows {
-        for sample in &per_sample {
-            let one = &sample[row * width..(row + 1) * width];
-            values.extend(one.iter().map(|v| v.to_f64()));
+    for first in (0..rows).step_by(block) {
+        let here = block.min(rows - first);
+        // the last block is filled up with zeros, whose outputs are not read
+        let mut features = vec![T::ZERO; block * d];
+        for (at, (f, &v)) in features
+            .iter_mut()
+            .zip(&x[first * d..(first + here) * d])
+            .enumerate()
+        {
+            *f = T::from_f64(v);
+            if !Scalar::is_finite(*f) {
+                let (row, column, name) = (first + at / d, at % d, T::NAME);
+                return Err(Error::data(format!(
+                    "row {row}, feature {column} (both from 0): {v:e} is outside the range of {name}"
+                )));
+            }
         }
+        let per_sample: Vec<Vec<T>> = samples
+            .par_chunks_exact(dim)
+            .map_init(
+                || program.workspace(),
+                |ws, theta| {
+                    program.run(&[theta, &features], ws)?;
+                    Ok(program.tensor(ws, 0)[..here * width].to_vec())
+                },
+            )
+            .collect::<Result<_>>()?;
+        let mut values = Vec::with_capacity(here * per_sample.len() * width);
+        for row in 0..here {
+            for sample in &per_sample {
+                let one = &sample[row * width..(row + 1) * width];
+                values.extend(one.iter().map(|v| v.to_f64()));
+            }
+        }
+        let stride = per_sample.len() * width;
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(Error::data(format!(
+                "row {} (from 0): the network's output is not finite; its features are far outside those of training",
+                first + at / stride.max(1)
+            )));
+        }
+        use_block(&Outputs {
+            rows: here,
+            samples: per_sample.len(),
+            width,
+            values,
+        })?;
     }
-    if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-        let row = index / (count * width).max(1);
-        return Err(Error::data(format!(
-            "row {row} (from 0): the network's output is not finite; its features are far outside those of training"
-        )));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::{Activation, Mlp};
+
+    #[test]
+    fn blocks_are_in_order_and_do_not_change_a_number() {
+        let net = Mlp::new(&[2, 3, 2], Activation::Tanh).unwrap();
+        let samples: Vec<f64> = (0..2 * net.dim()).map(|i| (i as f64).sin()).collect();
+        let x: Vec<f64> = (0..2 * 2_500).map(|i| (i as f64 * 0.3).cos()).collect();
+        let mut blocks = Vec::new();
+        let mut all = Vec::new();
+        network_outputs(&net, &samples, &x, |block| {
+            blocks.push(block.rows);
+            all.extend_from_slice(&block.values);
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(blocks, [1024, 1024, 452]);
+        // one row at a time, another way through the matrix products
+        for row in [0, 1_023, 1_024, 2_499] {
+            network_outputs(&net, &samples, &x[2 * row..2 * row + 2], |block| {
+                for (got, want) in block.row(0).iter().zip(&all[4 * row..]) {
+                    assert!((got - want).abs() < 1e-14);
+                }
+                Ok(())
+            })
+            .unwrap();
+        }
+        let mut far = x.clone();
+        far[2 * 2_000 + 1] = f64::INFINITY;
+        let error = network_outputs(&net, &samples, &far, |_| Ok(()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("row 2000, feature 1"), "{error}");
     }
-    Ok(Outputs {
-        rows,
-        samples: count,
-        width,
-        values,
-    })
 }

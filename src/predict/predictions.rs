@@ -26,15 +26,25 @@ pub struct ClassPredictions {
 }
 
 impl ClassPredictions {
-    /// From logits `[n, samples, classes]`.
-    pub fn new(logits: &Outputs) -> Self {
-        let k = logits.width;
-        let mut all = Self {
-            classes: k,
-            probabilities: Vec::with_capacity(logits.rows * k),
-            entropy: Vec::with_capacity(logits.rows),
-            mutual_information: Vec::with_capacity(logits.rows),
-        };
+    /// Of no rows yet.
+    pub fn empty(classes: usize) -> Self {
+        Self {
+            classes,
+            probabilities: Vec::new(),
+            entropy: Vec::new(),
+            mutual_information: Vec::new(),
+        }
+    }
+
+    /// Adds rows, from logits `[n, samples, classes]`.
+    ///
+    /// # Errors
+    /// If the logits are of another number of classes.
+    pub fn extend(&mut self, logits: &Outputs) -> Result<()> {
+        let k = self.classes;
+        if logits.width != k {
+            return Err(Error::shape("ClassPredictions", k, logits.width));
+        }
         let mut p = vec![0.0; k];
         for row in 0..logits.rows {
             let mut mean = vec![0.0; k];
@@ -51,13 +61,13 @@ impl ClassPredictions {
                 *m /= count;
             }
             let total = entropy(&mean);
-            all.entropy.push(total);
+            self.entropy.push(total);
             // not negative but for rounding, by Jensen's inequality
-            all.mutual_information
+            self.mutual_information
                 .push((total - expected_entropy / count).max(0.0));
-            all.probabilities.extend_from_slice(&mean);
+            self.probabilities.extend_from_slice(&mean);
         }
-        all
+        Ok(())
     }
 }
 
@@ -179,7 +189,8 @@ mod tests {
     fn two_samples_that_disagree_are_all_epistemic() {
         let sure = 800.0;
         let logits = outputs(2, 2, 2, &[sure, 0.0, 0.0, sure, 0.0, 0.0, 0.0, 0.0]);
-        let predictions = ClassPredictions::new(&logits);
+        let mut predictions = ClassPredictions::empty(2);
+        predictions.extend(&logits).unwrap();
         assert_eq!(predictions.probabilities, [0.5; 4]);
         let ln2 = 2f64.ln();
         assert!((predictions.entropy[0] - ln2).abs() < 1e-15);

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use fiberwalk::artifact::{Model, Predictions, read_metadata, write_atomically};
 use fiberwalk::data::load_features;
-use fiberwalk::predict::{ClassPredictions, RegressionPredictions};
+use fiberwalk::predict::{ClassPredictions, RegressionSummary};
 use fiberwalk::{Result, Scalar};
 
 use crate::args::PredictArgs;
@@ -23,12 +23,12 @@ fn run_in<T: Scalar>(args: &PredictArgs) -> Result<()> {
     let columns = &model.metadata.feature_names;
     let features = load_features(&args.test, columns, &model.metadata.target_name)?;
     let streams = args.sampling.streams(&model.metadata);
-    let outputs = model
-        .outputs(&features, args.sampling.samples, streams)
+    let predictions = model
+        .predict(&features, args.sampling.samples, streams)
         .map_err(|e| in_file(e, &args.test))?;
-    let table = match model.predictions(&outputs)? {
+    let table = match predictions {
         Predictions::Classes(p) => classification(&p),
-        Predictions::Real(p) => regression(&p)?,
+        Predictions::Real(p) => regression(&p),
     };
     write_atomically(&args.out, |w| write_csv(w, &table))?;
     if !args.quiet {
@@ -61,16 +61,15 @@ fn classification(predictions: &ClassPredictions) -> Table {
     Table { header, rows }
 }
 
-fn regression(predictions: &RegressionPredictions) -> Result<Table> {
-    let header = ["mean", "std", "epistemic_std", "q05", "q95"]
-        .map(String::from)
-        .to_vec();
-    let rows = predictions.summaries()?;
-    let rows = rows
-        .iter()
-        .map(|s| vec![s.mean, s.std, s.epistemic_std, s.q05, s.q95])
-        .collect();
-    Ok(Table { header, rows })
+fn regression(rows: &[RegressionSummary]) -> Table {
+    let header = ["mean", "std", "epistemic_std", "q05", "q95"];
+    Table {
+        header: header.map(String::from).to_vec(),
+        rows: rows
+            .iter()
+            .map(|s| vec![s.mean, s.std, s.epistemic_std, s.q05, s.q95])
+            .collect(),
+    }
 }
 
 fn write_csv(w: &mut dyn Write, table: &Table) -> std::io::Result<()> {
