@@ -4,6 +4,8 @@ use rand::Rng;
 
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};
+use crate::linalg::vector::dot;
+use crate::scalar::Scalar;
 
 /// A bijection of `R^dim`, on batches, recorded in a graph: so it can be trained through anything that is recorded there.
 pub trait Bijection: Send + Sync {
@@ -63,6 +65,15 @@ impl Chain {
 pub(super) fn no_change<'g>(graph: &'g Graph, batch: Var<'g>) -> Var<'g> {
     let rows = batch.shape().first().copied().unwrap_or(0);
     graph.full(&[rows], 0.0)
+}
+
+/// `log N(z; 0, I) + log |det|` for rows of `z` (`[n, dim]`): the density of a bijection's image, given its inverse and that
+/// one's log-determinants.
+pub(super) fn pulled_back_normal<T: Scalar>(z: &[T], log_det: &[f64], dim: usize) -> Vec<f64> {
+    let constant = -0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
+    let rows = z.chunks_exact(dim).zip(log_det);
+    rows.map(|(z, log_det)| constant - 0.5 * dot(z, z) + log_det)
+        .collect()
 }
 
 impl Bijection for Chain {

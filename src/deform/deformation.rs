@@ -8,10 +8,11 @@
 
 use rayon::prelude::*;
 
+use super::bijection::pulled_back_normal;
 use super::{Conditional, FramedFlow, LastLayer};
 use crate::autodiff::Workspace;
 use crate::error::{Error, Result};
-use crate::linalg::vector::{dot, fill_normal, first_non_finite};
+use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -80,11 +81,7 @@ impl<T: Scalar> Deformation<T> {
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.
     pub fn log_density(&self, theta: &[T]) -> Result<Vec<f64>> {
         let (z, log_det) = self.inverse(theta)?;
-        let constant = -0.5 * self.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
-        let rows = z.chunks_exact(self.dim()).zip(&log_det);
-        Ok(rows
-            .map(|(z, log_det)| constant - 0.5 * dot(z, z) + log_det)
-            .collect())
+        Ok(pulled_back_normal(&z, &log_det, self.dim()))
     }
 
     /// `count` independent draws of `theta`, `[count, P]`. Draw `i` depends on the seed and `i` alone.
@@ -92,7 +89,10 @@ impl<T: Scalar> Deformation<T> {
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.
     pub fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        let mut z = vec![T::ZERO; count * self.dim()];
+        let numbers = count.checked_mul(self.dim()).ok_or_else(|| {
+            Error::config("samples", count, "times the parameters must be a number")
+        })?;
+        let mut z = vec![T::ZERO; numbers];
         for (i, row) in z.chunks_exact_mut(self.dim()).enumerate() {
             fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), row);
         }

@@ -6,10 +6,11 @@
 
 use rayon::prelude::*;
 
+use super::bijection::pulled_back_normal;
 use super::{AffineCoupling, Bijection, Chain, DiagonalAffine, Frame, OrthogonalMixing};
 use crate::autodiff::{Graph, Program};
 use crate::error::{Error, Result};
-use crate::linalg::vector::{axpy, dot, first_non_finite};
+use crate::linalg::vector::{axpy, first_non_finite};
 use crate::scalar::Scalar;
 
 /// Rows that go through the flow at once. Fixed, so that a sample's bits do not depend on how many are drawn with it.
@@ -165,11 +166,7 @@ impl<T: Scalar> FramedFlow<T> {
     /// If the rows have another length.
     pub fn log_density(&self, theta: &[T]) -> Result<Vec<f64>> {
         let (z, log_det) = self.inverse(theta)?;
-        let constant = -0.5 * self.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
-        let rows = z.chunks_exact(self.dim()).zip(&log_det);
-        Ok(rows
-            .map(|(z, log_det)| constant - 0.5 * dot(z, z) + log_det)
-            .collect())
+        Ok(pulled_back_normal(&z, &log_det, self.dim()))
     }
 
     /// Runs `work` on batches of rows in parallel and joins the results in order.

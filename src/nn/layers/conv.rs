@@ -3,7 +3,7 @@
 //!
 //! With groups, channels fall into equal parts that do not see one another.
 
-use super::image;
+use super::{image, weight_and_bias};
 use crate::autodiff::{Var, Window};
 use crate::error::{Error, Result};
 use crate::nn::{Init, Layer, ParamSpec};
@@ -72,19 +72,8 @@ impl Layer for Conv2d {
     fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
         let channels = input.last().copied().unwrap_or(0) / self.groups;
         let fan_in = self.window.size[0] * self.window.size[1] * channels;
-        let weight = ParamSpec {
-            name: "weight",
-            shape: vec![self.groups, fan_in, self.outputs / self.groups],
-            fan_in,
-            init: self.init,
-        };
-        let bias = ParamSpec {
-            name: "bias",
-            shape: vec![self.outputs],
-            fan_in,
-            init: Init::Constant(0.0),
-        };
-        vec![weight, bias]
+        let shape = [self.groups, fan_in, self.outputs / self.groups];
+        weight_and_bias(&shape, fan_in, self.outputs, self.init)
     }
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {

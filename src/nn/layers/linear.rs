@@ -1,5 +1,6 @@
 //! `y = x W + b` on vectors.
 
+use super::weight_and_bias;
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, Init, Layer, ParamSpec};
@@ -46,19 +47,7 @@ impl Layer for Linear {
 
     fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
         let fan_in = input.iter().product();
-        let weight = ParamSpec {
-            name: "weight",
-            shape: vec![fan_in, self.outputs],
-            fan_in,
-            init: self.init,
-        };
-        let bias = ParamSpec {
-            name: "bias",
-            shape: vec![self.outputs],
-            fan_in,
-            init: Init::Constant(0.0),
-        };
-        vec![weight, bias]
+        weight_and_bias(&[fan_in, self.outputs], fan_in, self.outputs, self.init)
     }
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
