@@ -53,6 +53,12 @@ fn some_flow(dim: usize, hidden: usize, seed: u64) -> FramedFlow<f64> {
     .0
 }
 
+/// The conditional last layer of [`regression`].
+fn gaussian_head(net: &Mlp, x: &[f64], y: &[f64]) -> LastLayer<f64> {
+    let likelihood = HeadLikelihood::Gaussian { noise_std: NOISE };
+    LastLayer::new(net, likelihood, ALPHA, x, y).unwrap()
+}
+
 fn regression(sizes: &[usize], n: usize) -> (Mlp, Vec<f64>, Vec<f64>, Posterior<f64>) {
     let (net, _) = network(sizes, Activation::Tanh, 1);
     let (x, y) = (normals(n * sizes[0], 2), normals(n, 3));
@@ -65,14 +71,7 @@ fn regression(sizes: &[usize], n: usize) -> (Mlp, Vec<f64>, Vec<f64>, Posterior<
 #[test]
 fn a_linear_model_has_its_exact_posterior() {
     let (net, x, y, posterior) = regression(&[3, 1], 25);
-    let last = LastLayer::new(
-        &net,
-        HeadLikelihood::Gaussian { noise_std: NOISE },
-        ALPHA,
-        &x,
-        &y,
-    )
-    .unwrap();
+    let last = gaussian_head(&net, &x, &y);
     let deformation = Deformation::new(None, last);
     // y ~ N(0, NOISE^2 I + Phi Phi^T / ALPHA)
     let n = y.len();
@@ -105,14 +104,7 @@ fn a_linear_model_has_its_exact_posterior() {
 #[test]
 fn draws_have_the_posteriors_distribution() {
     let (net, x, y, posterior) = regression(&[3, 1], 25);
-    let last = LastLayer::new(
-        &net,
-        HeadLikelihood::Gaussian { noise_std: NOISE },
-        ALPHA,
-        &x,
-        &y,
-    )
-    .unwrap();
+    let last = gaussian_head(&net, &x, &y);
     let conditional = last.condition(&[], &mut last.workspace()).unwrap();
     let deformation = Deformation::new(None, last);
     let (d, count) = (4, 4_000);
@@ -154,14 +146,7 @@ fn draws_have_the_posteriors_distribution() {
 #[test]
 fn the_conditional_given_hidden_parameters_is_exact_for_gaussian_noise() {
     let (net, x, y, posterior) = regression(&[2, 5, 1], 20);
-    let last = LastLayer::new(
-        &net,
-        HeadLikelihood::Gaussian { noise_std: NOISE },
-        ALPHA,
-        &x,
-        &y,
-    )
-    .unwrap();
+    let last = gaussian_head(&net, &x, &y);
     let h = net.hidden_params();
     let deformation = Deformation::new(Some(some_flow(net.dim(), h, 5)), last);
     let mut ws = posterior.workspace();
@@ -348,9 +333,7 @@ fn a_deformation_needs_two_walkers() {
 #[test]
 fn a_draw_depends_on_the_seed_and_its_index_alone() {
     let (net, x, y, _) = regression(&[3, 5, 1], 25);
-    let noise_std = NOISE;
-    let last =
-        LastLayer::<f64>::new(&net, HeadLikelihood::Gaussian { noise_std }, ALPHA, &x, &y).unwrap();
+    let last = gaussian_head(&net, &x, &y);
     let deformation = Deformation::new(Some(some_flow(net.dim(), net.hidden_params(), 5)), last);
     let few = deformation.sample(3, Streams::new(4)).unwrap();
     let many = deformation.sample(70, Streams::new(4)).unwrap();
@@ -401,14 +384,7 @@ fn what_is_kept_is_what_holds_for_unseen_walkers() {
 #[test]
 fn draws_are_distinct_and_unrelated() {
     let (net, x, y, _) = regression(&[3, 5, 1], 25);
-    let last = LastLayer::new(
-        &net,
-        HeadLikelihood::Gaussian { noise_std: NOISE },
-        ALPHA,
-        &x,
-        &y,
-    )
-    .unwrap();
+    let last = gaussian_head(&net, &x, &y);
     let deformation = Deformation::new(Some(some_flow(net.dim(), net.hidden_params(), 5)), last);
     let (p, count) = (net.dim(), 400);
     let draws = deformation.sample(count, Streams::new(4)).unwrap();

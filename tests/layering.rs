@@ -31,7 +31,6 @@ const ORDER: [&str; 22] = [
     "bin",
 ];
 
-/// `linalg` uses random streams, `simd` and errors; `autodiff` does not use it.
 fn rank(module: &str) -> usize {
     ORDER
         .iter()

@@ -18,28 +18,17 @@ use safetensors::SafeTensors;
 
 /// A small model of the given method.
 fn model_file(dir: &Path, method: &str) -> PathBuf {
-    let path = dir.join(format!("{method}.fw"));
+    model_file_with(dir, &["--method", method])
+}
+
+/// A small model with these options of `fit`.
+fn model_file_with(dir: &Path, options: &[&str]) -> PathBuf {
+    let path = dir.join(options.join("_") + ".fw");
     let data = data_file("snelson1d.csv");
+    let small = "--hidden 6 --steps 20 --particles 5 --samples 10 --quiet";
     let status = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
-        .args([
-            "fit",
-            data.to_str().unwrap(),
-            "--out",
-            path.to_str().unwrap(),
-            "--method",
-            method,
-        ])
-        .args([
-            "--hidden",
-            "6",
-            "--steps",
-            "20",
-            "--particles",
-            "5",
-            "--samples",
-            "10",
-            "--quiet",
-        ])
+        .args([Path::new("fit"), &data, Path::new("--out"), &path])
+        .args(small.split(' ').chain(options.iter().copied()))
         .status()
         .unwrap();
     assert!(status.success());
@@ -116,31 +105,8 @@ fn a_walks_samples_are_spread_over_its_points() {
 #[test]
 fn a_flow_uses_the_scales_of_its_model() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("m.fw");
-    let status = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
-        .args([
-            "fit",
-            data_file("snelson1d.csv").to_str().unwrap(),
-            "--out",
-            path.to_str().unwrap(),
-            "--precision",
-            "f64",
-        ])
-        .args([
-            "--hidden",
-            "6",
-            "--steps",
-            "20",
-            "--particles",
-            "5",
-            "--samples",
-            "10",
-            "--quiet",
-        ])
-        .args(["--prior-precision", "0.7", "--noise-std", "0.4"])
-        .status()
-        .unwrap();
-    assert!(status.success());
+    let scales = "--precision f64 --prior-precision 0.7 --noise-std 0.4";
+    let path = model_file_with(dir.path(), &scales.split(' ').collect::<Vec<_>>());
     let model = Model::<f64>::load(&path).unwrap();
     let Fitted::Flow { deformation, x, y } = &model.fitted else {
         panic!("a flow")
