@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::simd::Elementary;
+use crate::simd::{Elementary, Lanes};
 
 /// `f32` or `f64`. Walks and training default to `f32`; tests of derivatives run in `f64`.
 ///
@@ -13,6 +13,7 @@ pub trait Scalar:
     sealed::Sealed
     + faer::traits::RealField
     + Elementary
+    + Lanes
     + Copy
     + Default
     + PartialOrd

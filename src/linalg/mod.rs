@@ -5,6 +5,7 @@ mod dense;
 mod lanczos;
 mod operator;
 mod orthogonal;
+pub(crate) mod product;
 mod quadrature;
 pub mod vector;
 

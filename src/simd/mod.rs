@@ -6,10 +6,12 @@
 //! everywhere), so the bits do not depend on the instruction set either.
 
 mod elementary;
+mod lanes;
 #[cfg(test)]
 mod tests;
 
 pub use elementary::Elementary;
+pub use lanes::Lanes;
 
 /// Work that is compiled once for each instruction set. Implementations mark `run` as `#[inline(always)]`, and all it
 /// calls: what is not inlined is compiled for the baseline. (So it is a trait and not a closure: closures are inlined

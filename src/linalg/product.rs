@@ -1,0 +1,351 @@
+//! Matrix products on register tiles, for matrices whose *long* axis is contiguous.
+//!
+//! The engine keeps activations feature-major, `[features, rows of data]`, so every product of a network is one of two forms:
+//! - **outer**: `C[i, j] = sum_p A[i, p] B[p, j]`, vectors along `j`: a tile of `MR x NV` accumulator vectors stays in registers
+//!   while one number of `A` after the other is multiplied into `NV` vectors of `B`;
+//! - **inner**: `C[i, j] += sum_p A[i, p] B[j, p]`, vectors along `p`: a tile of `MR x NR` accumulator vectors, whose lanes are added
+//!   up at the end.
+//!
+//! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles 24 of the 32 registers of AVX-512 accumulate, ten loads feed 24
+//! multiply-adds, and the multiply-add units are the limit. That holds while what a tile streams fits the first cache; for
+//! large matrices whose rows are not long the engine takes faer's packed kernel instead.
+//!
+//! The sum over `p` may come in pieces ([`Piece`]): a convolution is then the same product, its pieces the pixels under
+//! the window, without patches ever being written out.
+
+use pulp::{Simd, WithSimd};
+
+use crate::scalar::Scalar;
+
+/// A run of the sum over `p`: where it starts in `A` and `B`, and its length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Piece {
+    pub a: usize,
+    pub b: usize,
+    pub len: usize,
+}
+
+/// `C[i, j] = sum over pieces and p of A[i, p] B[p, j]` for `i < m`, `j < n`.
+pub(crate) struct Outer<'a, T> {
+    pub m: usize,
+    pub n: usize,
+    pub pieces: &'a [Piece],
+    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`.
+    pub a: &'a [T],
+    pub a_row: usize,
+    pub a_col: usize,
+    /// Row `p` of a piece is `b[piece.b + p * b_row ..][.. n]`.
+    pub b: &'a [T],
+    pub b_row: usize,
+    /// Row `i` is `c[i * c_row ..][.. n]`.
+    pub c: &'a mut [T],
+    pub c_row: usize,
+}
+
+/// `C[i, j] += sum over pieces and p of A[i, p] B[j, p]` for `i < m`, `j < n`.
+pub(crate) struct Inner<'a, T> {
+    pub m: usize,
+    pub n: usize,
+    pub pieces: &'a [Piece],
+    /// Row `i` of a piece is `a[piece.a + i * a_row ..][.. piece.len]`.
+    pub a: &'a [T],
+    pub a_row: usize,
+    /// Row `j` of a piece is `b[piece.b + j * b_row ..][.. piece.len]`.
+    pub b: &'a [T],
+    pub b_row: usize,
+    /// `C[i, j]` is `c[i * c_row + j * c_col]`.
+    pub c: &'a mut [T],
+    pub c_row: usize,
+    pub c_col: usize,
+}
+
+/// Does `work` at the machine's vector width.
+pub(crate) fn run<W: WithSimd>(work: W) -> W::Output {
+    pulp::Arch::new().dispatch(work)
+}
+
+/// Enough registers for 24 accumulators beside the operands.
+#[inline(always)]
+fn wide<S: Simd>() -> bool {
+    S::REGISTER_COUNT >= 32
+}
+
+/// Walks from 0 to `$count` in steps of the given sizes, each as often as it fits, with the body as a macro of size and place.
+macro_rules! in_tiles {
+    ($count:expr, $at:ident, [$($size:literal),*], $body:ident) => {{
+        let mut $at = 0;
+        $(while $at + $size <= $count {
+            $body!($size, $at);
+            $at += $size;
+        })*
+    }};
+}
+
+impl<T: Scalar> WithSimd for Outer<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let lanes = size_of::<T::Of<S>>() / size_of::<T>();
+        let mut j = 0;
+        macro_rules! columns {
+            ($nv:literal) => {
+                while j + $nv * lanes <= self.n {
+                    self.column::<S, $nv>(simd, j);
+                    j += $nv * lanes;
+                }
+            };
+        }
+        if wide::<S>() {
+            columns!(4);
+        }
+        columns!(2);
+        columns!(1);
+        if j < self.n && self.n >= lanes {
+            // the last vector overlaps the one before: the same numbers are computed again
+            self.column::<S, 1>(simd, self.n - lanes);
+        } else if j < self.n {
+            self.narrow(simd);
+        }
+    }
+}
+
+impl<T: Scalar> Outer<'_, T> {
+    /// All rows of the columns from `j`, as many as `NV` vectors hold.
+    #[inline(always)]
+    fn column<S: Simd, const NV: usize>(&mut self, simd: S, j: usize) {
+        let m = self.m;
+        macro_rules! tile {
+            ($mr:literal, $i:ident) => {
+                self.tile::<S, $mr, NV>(simd, $i, j)
+            };
+        }
+        in_tiles!(m, i, [6, 4, 2, 1], tile);
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NV: usize>(&mut self, simd: S, i: usize, j: usize) {
+        let width = NV * (size_of::<T::Of<S>>() / size_of::<T>());
+        let zero = T::splat(simd, T::ZERO);
+        let mut acc = [[zero; NV]; MR];
+        for piece in self.pieces {
+            let a = &self.a[piece.a + i * self.a_row..];
+            let b = &self.b[piece.b + j..];
+            for p in 0..piece.len {
+                let (row, _) = T::split(simd, &b[p * self.b_row..p * self.b_row + width]);
+                let mut loaded = [zero; NV];
+                loaded.copy_from_slice(&row[..NV]);
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    let x = T::splat(simd, a[r * self.a_row + p * self.a_col]);
+                    for (acc, &b) in acc.iter_mut().zip(&loaded) {
+                        *acc = T::mul_add(simd, x, b, *acc);
+                    }
+                }
+            }
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            let at = (i + r) * self.c_row + j;
+            let (row, _) = T::split_mut(simd, &mut self.c[at..at + width]);
+            row[..NV].copy_from_slice(acc);
+        }
+    }
+
+    /// Fewer columns than a vector has lanes.
+    #[inline(always)]
+    fn narrow<S: Simd>(&mut self, simd: S) {
+        for i in 0..self.m {
+            let mut acc = T::splat(simd, T::ZERO);
+            for piece in self.pieces {
+                for p in 0..piece.len {
+                    let x = self.a[piece.a + i * self.a_row + p * self.a_col];
+                    let at = piece.b + p * self.b_row;
+                    let b = T::load_part(simd, &self.b[at..at + self.n]);
+                    acc = T::mul_add(simd, T::splat(simd, x), b, acc);
+                }
+            }
+            let at = i * self.c_row;
+            T::store_part(simd, &mut self.c[at..at + self.n], acc);
+        }
+    }
+}
+
+impl<T: Scalar> WithSimd for Inner<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let m = self.m;
+        macro_rules! rows {
+            ($mr:literal, $i:ident) => {
+                self.row::<S, $mr>(simd, $i)
+            };
+        }
+        if wide::<S>() {
+            in_tiles!(m, i, [4, 2, 1], rows);
+        } else {
+            in_tiles!(m, i, [2, 1], rows);
+        }
+    }
+}
+
+impl<T: Scalar> Inner<'_, T> {
+    #[inline(always)]
+    fn row<S: Simd, const MR: usize>(&mut self, simd: S, i: usize) {
+        let n = self.n;
+        macro_rules! tile {
+            ($nr:literal, $j:ident) => {
+                self.tile::<S, MR, $nr>(simd, i, $j)
+            };
+        }
+        if wide::<S>() {
+            in_tiles!(n, j, [6, 4, 2, 1], tile);
+        } else {
+            in_tiles!(n, j, [4, 2, 1], tile);
+        }
+    }
+
+    #[inline(always)]
+    fn tile<S: Simd, const MR: usize, const NR: usize>(&mut self, simd: S, i: usize, j: usize) {
+        let zero = T::splat(simd, T::ZERO);
+        let mut acc = [[zero; NR]; MR];
+        for piece in self.pieces {
+            let lanes = size_of::<T::Of<S>>() / size_of::<T>();
+            let whole = piece.len / lanes;
+            let mut a: [&[T::Of<S>]; MR] = [&[]; MR];
+            let mut b: [&[T::Of<S>]; NR] = [&[]; NR];
+            let mut a_rest: [&[T]; MR] = [&[]; MR];
+            let mut b_rest: [&[T]; NR] = [&[]; NR];
+            for r in 0..MR {
+                let at = piece.a + (i + r) * self.a_row;
+                let (vectors, rest) = T::split(simd, &self.a[at..at + piece.len]);
+                (a[r], a_rest[r]) = (&vectors[..whole], rest);
+            }
+            for q in 0..NR {
+                let at = piece.b + (j + q) * self.b_row;
+                let (vectors, rest) = T::split(simd, &self.b[at..at + piece.len]);
+                (b[q], b_rest[q]) = (&vectors[..whole], rest);
+            }
+            for p in 0..whole {
+                let mut loaded = [zero; NR];
+                for (l, b) in loaded.iter_mut().zip(&b) {
+                    *l = b[p];
+                }
+                for (acc, a) in acc.iter_mut().zip(&a) {
+                    let x = a[p];
+                    for (acc, &b) in acc.iter_mut().zip(&loaded) {
+                        *acc = T::mul_add(simd, x, b, *acc);
+                    }
+                }
+            }
+            if piece.len > whole * lanes {
+                for (acc, a) in acc.iter_mut().zip(&a_rest) {
+                    let x = T::load_part(simd, a);
+                    for (acc, b) in acc.iter_mut().zip(&b_rest) {
+                        *acc = T::mul_add(simd, x, T::load_part(simd, b), *acc);
+                    }
+                }
+            }
+        }
+        for (r, acc) in acc.iter().enumerate() {
+            for (q, &acc) in acc.iter().enumerate() {
+                self.c[(i + r) * self.c_row + (j + q) * self.c_col] += T::sum_lanes(simd, acc);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Whole numbers, so that sums are exact in any order.
+    fn numbers(n: usize, salt: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| ((i * 7 + salt * 3) % 11) as f64 - 5.0)
+            .collect()
+    }
+
+    /// Both forms against three loops, on pieces that lie anywhere, in both types.
+    fn check<T: Scalar>(m: usize, n: usize, pieces: &[Piece], pad: usize) {
+        let cast = |v: Vec<f64>| -> Vec<T> { v.into_iter().map(T::from_f64).collect() };
+        let reach = |f: &dyn Fn(&Piece) -> usize| pieces.iter().map(f).max().unwrap_or(0);
+        let deep = reach(&|p| p.len);
+        // A[i, p] at a + i + p m' (a transposed operand), B row-major with padded rows
+        let (a_col, b_row, c_row) = (m + pad, n + pad, n + 2 * pad);
+        let a = cast(numbers(reach(&|p| p.a) + m + deep * a_col, 1));
+        let b = cast(numbers(reach(&|p| p.b) + n + deep * b_row, 2));
+        let mut c = vec![T::from_f64(9.0); m * c_row];
+        run(Outer {
+            m,
+            n,
+            pieces,
+            a: &a,
+            a_row: 1,
+            a_col,
+            b: &b,
+            b_row,
+            c: &mut c,
+            c_row,
+        });
+        for i in 0..m {
+            for j in 0..c_row {
+                let term = |q: &Piece| {
+                    (0..q.len)
+                        .map(|p| a[q.a + i + p * a_col] * b[q.b + p * b_row + j])
+                        .sum::<T>()
+                };
+                let want = if j < n {
+                    pieces.iter().map(term).sum()
+                } else {
+                    T::from_f64(9.0)
+                };
+                assert!(
+                    c[i * c_row + j] == want,
+                    "outer {m} {n} {pieces:?} at {i} {j}"
+                );
+            }
+        }
+        let row = deep + pad;
+        let a = cast(numbers(reach(&|p| p.a) + m * row, 3));
+        let b = cast(numbers(reach(&|p| p.b) + n * row, 4));
+        // a transposed result with something in it already
+        let mut c = vec![T::from_f64(2.0); m * n];
+        run(Inner {
+            m,
+            n,
+            pieces,
+            a: &a,
+            a_row: row,
+            b: &b,
+            b_row: row,
+            c: &mut c,
+            c_row: 1,
+            c_col: m,
+        });
+        for i in 0..m {
+            for j in 0..n {
+                let term = |q: &Piece| {
+                    (0..q.len)
+                        .map(|p| a[q.a + i * row + p] * b[q.b + j * row + p])
+                        .sum::<T>()
+                };
+                let want = T::from_f64(2.0) + pieces.iter().map(term).sum::<T>();
+                assert!(c[i + j * m] == want, "inner {m} {n} {pieces:?} at {i} {j}");
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+        #[test]
+        fn both_forms_are_the_three_loops(
+            m in 0usize..15, n in 0usize..150, pad in 0usize..3,
+            pieces in prop::collection::vec((0usize..4, 0usize..4, 0usize..70), 0..3),
+        ) {
+            let pieces: Vec<Piece> = pieces.into_iter().map(|(a, b, len)| Piece { a, b, len }).collect();
+            check::<f32>(m, n, &pieces, pad);
+            check::<f64>(m, n, &pieces, pad);
+        }
+    }
+}
