@@ -7,8 +7,8 @@
 
 use std::collections::BTreeMap;
 
-use super::graph::{Graph, Var};
-use super::ops::vjp_rule;
+use super::graph::{Graph, Node, Var};
+use super::ops::{Op, vjp_rule};
 use super::shape::show;
 use crate::error::{Error, Result};
 
@@ -38,6 +38,8 @@ impl Graph {
 
     /// `J^T u` for `J = dy/dx`, for each `x` of `wrt`; `u` has the shape of `y`.
     ///
+    /// A view (reshape, transpose, batch order) and what it shows are one variable.
+    ///
     /// # Errors
     /// If the shapes of `u` and `y` differ, or recording failed earlier.
     pub fn vjp<'g>(&'g self, y: Var<'g>, u: Var<'g>, wrt: &[Var<'g>]) -> Result<Vec<Var<'g>>> {
@@ -50,8 +52,9 @@ impl Graph {
         }
         let nodes = self.nodes();
         let mut active = vec![false; nodes.len()];
-        for x in wrt {
-            active[x.id as usize] = true;
+        let viewed: Vec<u32> = wrt.iter().map(|x| viewed(&nodes, x.id)).collect();
+        for &id in &viewed {
+            active[id as usize] = true;
         }
         for id in 0..=y.id as usize {
             active[id] |= nodes[id].args.iter().any(|&a| active[a as usize]);
@@ -87,10 +90,10 @@ impl Graph {
         self.check()?;
         Ok(wrt
             .iter()
-            .map(|x| {
-                done.get(&x.id)
-                    .copied()
-                    .unwrap_or_else(|| self.full(&x.shape(), 0.0))
+            .zip(viewed)
+            .map(|(x, base)| match done.get(&base) {
+                Some(&cotangent) => seen_as(&nodes, x.id, cotangent),
+                None => self.full(&x.shape(), 0.0),
             })
             .collect())
     }
@@ -112,6 +115,29 @@ impl Graph {
     pub fn hvp<'g>(&'g self, y: Var<'g>, x: Var<'g>, v: Var<'g>) -> Result<Var<'g>> {
         let gradient = self.grad(y, &[x])?;
         Ok(self.vjp(gradient[0], v, &[x])?[0])
+    }
+}
+
+/// What a view shows: an operation on a view may have been recorded on this instead, so a derivative by the one is taken by
+/// the other. Views keep every number, so nothing is lost.
+fn viewed(nodes: &[Node], id: u32) -> u32 {
+    let node = &nodes[id as usize];
+    match node.op {
+        Op::Reshape | Op::Transpose | Op::BatchFirst | Op::BatchLast => viewed(nodes, node.args[0]),
+        _ => id,
+    }
+}
+
+/// A cotangent of what `id` views, seen as `id` sees it.
+fn seen_as<'g>(nodes: &[Node], id: u32, cotangent: Var<'g>) -> Var<'g> {
+    let node = &nodes[id as usize];
+    let inner = || seen_as(nodes, node.args[0], cotangent);
+    match node.op {
+        Op::Reshape => inner().reshape(&node.shape),
+        Op::Transpose => inner().t(),
+        Op::BatchFirst => inner().batch_first(),
+        Op::BatchLast => inner().batch_last(),
+        _ => cotangent,
     }
 }
 

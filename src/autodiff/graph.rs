@@ -156,7 +156,9 @@ impl Graph {
             let node = &state.nodes[id as usize];
             match &node.op {
                 Op::Constant(bits) => return Some(f64::from_bits(*bits)),
-                Op::Broadcast | Op::Reshape => id = node.args[0],
+                Op::Broadcast | Op::Reshape | Op::BatchFirst | Op::BatchLast => {
+                    id = node.args[0];
+                }
                 _ => return None,
             }
         }

@@ -3,7 +3,8 @@
 use super::compile::kernel::Kernel;
 use super::ops::{
     Binary, ImageShape, MatMulShape, SumPlan, Unary, Window, WindowOp, copy_block, log_sum_exp,
-    matmul, pick, sum_all, sum_to, transpose, unpick, window_map,
+    log_sum_exp_columns, matmul, pick, pick_columns, sum_all, sum_to, transpose, unpick,
+    unpick_columns, window_map,
 };
 use super::shape::Shape;
 use crate::error::{Error, Result};
@@ -58,8 +59,10 @@ pub(crate) enum Action {
         plan: SumPlan,
         src: View,
     },
+    /// Over the middle axis of `[outer, k, inner]`.
     LogSumExp {
-        cols: usize,
+        k: usize,
+        inner: usize,
         src: View,
     },
     Transpose {
@@ -76,11 +79,13 @@ pub(crate) enum Action {
         src: View,
     },
     Pick {
+        axis: usize,
         k: usize,
         src: View,
         labels: View,
     },
     Unpick {
+        axis: usize,
         k: usize,
         src: View,
         labels: View,
@@ -258,8 +263,9 @@ impl<T: Scalar> Program<T> {
                 src: get(src),
                 out,
             }),
-            Action::LogSumExp { cols, src } => simd::dispatch(LogSumExp {
-                cols: *cols,
+            Action::LogSumExp { k, inner, src } => simd::dispatch(LogSumExp {
+                k: *k,
+                inner: *inner,
                 src: get(src),
                 out,
             }),
@@ -283,8 +289,24 @@ impl<T: Scalar> Program<T> {
                 chooser,
                 src,
             } => window_map(*op, *window, *shape, get(chooser), get(src), out),
-            Action::Pick { k, src, labels } => pick(get(src), get(labels), *k, out),
-            Action::Unpick { k, src, labels } => unpick(get(src), get(labels), *k, out),
+            Action::Pick {
+                axis,
+                k,
+                src,
+                labels,
+            } => match axis {
+                0 => pick_columns(get(src), get(labels), *k, out),
+                _ => pick(get(src), get(labels), *k, out),
+            },
+            Action::Unpick {
+                axis,
+                k,
+                src,
+                labels,
+            } => match axis {
+                0 => unpick_columns(get(src), get(labels), *k, out),
+                _ => unpick(get(src), get(labels), *k, out),
+            },
         }
     }
 
@@ -324,7 +346,7 @@ impl std::fmt::Display for Action {
                 )
             }
             Action::SumTo { plan, src } => write!(f, "sum {src}  {plan:?}"),
-            Action::LogSumExp { cols, src } => write!(f, "logsumexp {src}  rows of {cols}"),
+            Action::LogSumExp { k, inner, src } => write!(f, "logsumexp {src}  {k} x {inner}"),
             Action::Transpose { rows, cols, src } => write!(f, "transpose {src}  {rows} x {cols}"),
             Action::Copy(parts) => {
                 let parts: Vec<String> = parts.iter().map(|p| p.src.to_string()).collect();
@@ -334,7 +356,7 @@ impl std::fmt::Display for Action {
                 op, window, src, ..
             } => write!(f, "{op:?} {src}  {window:?}"),
             Action::Pick { src, labels, .. } => write!(f, "pick {src} by {labels}"),
-            Action::Unpick { k, src, labels } => write!(f, "unpick {src} by {labels}  rows of {k}"),
+            Action::Unpick { src, labels, .. } => write!(f, "unpick {src} by {labels}"),
         }
     }
 }
@@ -399,7 +421,8 @@ impl<T: Scalar> simd::Vectorised for SumTo<'_, T> {
 }
 
 struct LogSumExp<'a, T> {
-    cols: usize,
+    k: usize,
+    inner: usize,
     src: &'a [T],
     out: &'a mut [T],
 }
@@ -408,6 +431,9 @@ impl<T: Scalar> simd::Vectorised for LogSumExp<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        log_sum_exp(self.src, self.cols, self.out);
+        match self.inner {
+            1 => log_sum_exp(self.src, self.k, self.out),
+            inner => log_sum_exp_columns(self.src, self.k, inner, self.out),
+        }
     }
 }

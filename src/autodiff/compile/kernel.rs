@@ -15,8 +15,8 @@ pub(crate) enum Access {
     Full,
     /// A row that repeats: element `i % period`.
     Tile { period: usize },
-    /// A column that is stretched: element `i / run`.
-    Repeat { run: usize },
+    /// A column that is stretched, and repeats: element `i / run % count`.
+    Repeat { run: usize, count: usize },
     /// Anything else.
     Strided {
         extents: Vec<usize>,
@@ -36,15 +36,19 @@ impl Access {
         let varies = |axis: usize| strides[axis] != 0 || big[axis] == 1;
         let first = (0..big.len()).find(|&a| strides[a] != 0);
         let Some(first) = first else {
-            return Access::Repeat { run: total.max(1) };
+            return Access::Repeat {
+                run: total.max(1),
+                count: 1,
+            };
         };
         if (first..big.len()).all(varies) {
             return Access::Tile { period: count };
         }
         let last = (0..big.len()).rfind(|&a| strides[a] != 0).unwrap_or(first);
-        if (0..=last).all(varies) {
+        if (first..=last).all(varies) {
             return Access::Repeat {
-                run: total / count.max(1),
+                run: big[last + 1..].iter().product::<usize>().max(1),
+                count: count.max(1),
             };
         }
         Access::Strided {
@@ -68,13 +72,13 @@ impl Access {
                     (rest, at) = (tail, 0);
                 }
             }
-            Access::Repeat { run } => {
+            Access::Repeat { run, count } => {
                 let mut at = start;
                 let mut rest = dst;
                 while !rest.is_empty() {
                     let n = (run - at % run).min(rest.len());
                     let (head, tail) = rest.split_at_mut(n);
-                    head.fill(src[at / run]);
+                    head.fill(src[at / run % count]);
                     (rest, at) = (tail, at + n);
                 }
             }
@@ -228,7 +232,9 @@ mod tests {
 
     #[test]
     fn access_patterns_read_what_broadcasting_means() {
-        let cases: [(&[usize], &[usize]); 9] = [
+        let cases: [(&[usize], &[usize]); 11] = [
+            (&[1, 3, 1], &[2, 3, 4]),
+            (&[3, 1, 1], &[2, 3, 2, 2]),
             (&[3], &[4, 3]),
             (&[4, 1], &[4, 3]),
             (&[4, 3], &[4, 3]),

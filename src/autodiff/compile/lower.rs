@@ -120,14 +120,11 @@ impl<'n> Lowering<'n> {
                 };
                 self.fill(numel(&node.shape), action)
             }
-            Op::LogSumExp => {
-                let cols = nodes[node.args[0] as usize]
-                    .shape
-                    .last()
-                    .copied()
-                    .unwrap_or(1);
+            Op::LogSumExp { axis } => {
+                let shape = &nodes[node.args[0] as usize].shape;
+                let (k, inner) = (shape[*axis], numel(&shape[axis + 1..]));
                 let src = self.view(node.args[0]);
-                self.fill(numel(&node.shape), Action::LogSumExp { cols, src })
+                self.fill(numel(&node.shape), Action::LogSumExp { k, inner, src })
             }
             Op::MatMul { ta, tb } => {
                 let a_shape = &nodes[node.args[0] as usize].shape;
@@ -144,6 +141,19 @@ impl<'n> Lowering<'n> {
             Op::Transpose => {
                 let src = self.view(node.args[0]);
                 let (rows, cols) = (node.shape[1], node.shape[0]);
+                self.fill(numel(&node.shape), Action::Transpose { rows, cols, src })
+            }
+            Op::BatchFirst | Op::BatchLast => {
+                let examples = match node.op {
+                    Op::BatchFirst => node.shape[0],
+                    _ => nodes[node.args[0] as usize].shape[0],
+                };
+                let src = self.view(node.args[0]);
+                let rest = numel(&node.shape).checked_div(examples).unwrap_or(0);
+                let (rows, cols) = match node.op {
+                    Op::BatchFirst => (rest, examples),
+                    _ => (examples, rest),
+                };
                 self.fill(numel(&node.shape), Action::Transpose { rows, cols, src })
             }
             Op::Slice { axis, start } => self.slice(node, *axis, *start),
@@ -170,14 +180,25 @@ impl<'n> Lowering<'n> {
                 };
                 self.fill(numel(&node.shape), action)
             }
-            Op::Pick | Op::Unpick => {
+            Op::Pick { axis } => {
+                let (axis, k) = (*axis, nodes[node.args[0] as usize].shape[*axis]);
                 let (src, labels) = (self.view(node.args[0]), self.view(node.args[1]));
-                let action = if node.op == Op::Pick {
-                    let k = nodes[node.args[0] as usize].shape[1];
-                    Action::Pick { k, src, labels }
-                } else {
-                    let k = node.shape[1];
-                    Action::Unpick { k, src, labels }
+                let action = Action::Pick {
+                    axis,
+                    k,
+                    src,
+                    labels,
+                };
+                self.fill(numel(&node.shape), action)
+            }
+            Op::Unpick { axis } => {
+                let (axis, k) = (*axis, node.shape[*axis]);
+                let (src, labels) = (self.view(node.args[0]), self.view(node.args[1]));
+                let action = Action::Unpick {
+                    axis,
+                    k,
+                    src,
+                    labels,
                 };
                 self.fill(numel(&node.shape), action)
             }

@@ -37,6 +37,8 @@ pub(crate) enum Binary {
     Sub,
     Mul,
     Div,
+    /// NaN if either is.
+    Max,
 }
 
 impl Unary {
@@ -82,6 +84,9 @@ impl Binary {
             (Binary::Add, _) | (Binary::Sub, 0) => g,
             (Binary::Sub, _) => -g,
             (Binary::Mul, p) => g * args[1 - p],
+            // of equal numbers the second counts
+            (Binary::Max, 0) => g * (args[0] - args[1]).unary(Unary::Step),
+            (Binary::Max, _) => g * (1.0 - (args[0] - args[1]).unary(Unary::Step)),
             (Binary::Div, 0) => g / args[1],
             (Binary::Div, _) => -(g * (y / args[1])),
         }
@@ -94,8 +99,17 @@ impl Binary {
             Binary::Sub => a - b,
             Binary::Mul => a * b,
             Binary::Div => a / b,
+            Binary::Max => larger(a, b),
         }
     }
+}
+
+/// The larger number; NaN if either is.
+#[inline(always)]
+fn larger<T: PartialOrd + Copy>(a: T, b: T) -> T {
+    #[expect(clippy::eq_op, reason = "a NaN differs from itself")]
+    let first = a > b || a != a;
+    if first { a } else { b }
 }
 
 /// `dst[i] = f(src[i])`.
@@ -145,11 +159,15 @@ pub(crate) fn binary_slice<T: Scalar>(op: Binary, a: Block<'_, T>, b: Block<'_, 
         Binary::Sub => each!(x, y => x - y),
         Binary::Mul => each!(x, y => x * y),
         Binary::Div => each!(x, y => x / y),
+        Binary::Max => each!(x, y => larger(x, y)),
     }
 }
 
 impl<'g> Var<'g> {
     pub(crate) fn unary(self, op: Unary) -> Var<'g> {
+        if let Some(memory) = self.stored() {
+            return memory.unary(op).batch_first();
+        }
         match self.graph.as_constant(self.id) {
             Some(c) => self.graph.full(&self.shape(), op.apply(c)),
             None => self.graph.push(Op::Unary(op), &[self.id], self.shape()),
@@ -182,6 +200,10 @@ impl<'g> Var<'g> {
                 return graph.full(&shape, 0.0);
             }
             _ => {}
+        }
+        if self.leads(&shape) || other.leads(&shape) {
+            let (a, b) = (self.to_memory(shape.len()), other.to_memory(shape.len()));
+            return a.binary(op, b, name).batch_first();
         }
         let args = [self.broadcast_to(&shape).id, other.broadcast_to(&shape).id];
         graph.push(Op::Binary(op), &args, shape)
@@ -218,6 +240,10 @@ impl<'g> Var<'g> {
     /// `x sigmoid(x)`, also called swish.
     pub fn silu(self) -> Var<'g> {
         self * self.sigmoid()
+    }
+    /// The larger of two numbers, NaN if either is; of equal ones the second has the derivative.
+    pub fn max(self, other: Var<'g>) -> Var<'g> {
+        self.binary(Binary::Max, other, "max")
     }
     /// `x Phi(x)` with the exact normal distribution function.
     pub fn gelu(self) -> Var<'g> {

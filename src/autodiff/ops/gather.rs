@@ -22,7 +22,10 @@ impl<'g> Var<'g> {
                 .graph
                 .fail(Error::shape("pick", "[n, k] and labels [n]", got));
         }
-        self.graph.push(Op::Pick, &[self.id, labels.id], b)
+        match self.stored() {
+            Some(memory) => pick_along(0, memory, labels),
+            None => pick_along(1, self, labels),
+        }
     }
 
     /// The transpose of [`Var::pick`]: `[n]` and `labels [n]` to `[n, k]`, zero but where the label points.
@@ -37,9 +40,21 @@ impl<'g> Var<'g> {
                 .graph
                 .fail(Error::shape("unpick", "[n] and labels [n]", got));
         }
-        self.graph
-            .push(Op::Unpick, &[self.id, labels.id], vec![a[0], k])
+        unpick_along(1, self, labels, k)
     }
+}
+
+/// Of every example the entry that its label names, entries along `axis` of a matrix.
+pub(super) fn pick_along<'g>(axis: usize, x: Var<'g>, labels: Var<'g>) -> Var<'g> {
+    let shape = labels.shape();
+    x.graph.push(Op::Pick { axis }, &[x.id, labels.id], shape)
+}
+
+/// The transpose of [`pick_along`], to a matrix of `k` entries along `axis`.
+pub(super) fn unpick_along<'g>(axis: usize, x: Var<'g>, labels: Var<'g>, k: usize) -> Var<'g> {
+    let n = x.shape()[0];
+    let shape = if axis == 0 { vec![k, n] } else { vec![n, k] };
+    x.graph.push(Op::Unpick { axis }, &[x.id, labels.id], shape)
 }
 
 fn position<T: Scalar>(label: T, k: usize) -> Option<usize> {
@@ -51,6 +66,24 @@ fn position<T: Scalar>(label: T, k: usize) -> Option<usize> {
 pub(crate) fn pick<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
     for ((d, row), &label) in dst.iter_mut().zip(src.chunks_exact(k)).zip(labels) {
         *d = position(label, k).map_or(T::from_f64(f64::NAN), |j| row[j]);
+    }
+}
+
+/// `dst[i] = src[labels[i], i]`, entries along the first axis.
+pub(crate) fn pick_columns<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
+    let n = dst.len();
+    for (i, (d, &label)) in dst.iter_mut().zip(labels).enumerate() {
+        *d = position(label, k).map_or(T::from_f64(f64::NAN), |j| src[j * n + i]);
+    }
+}
+
+/// `dst[labels[i], i] = src[i]`, the rest zero.
+pub(crate) fn unpick_columns<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
+    dst.fill(T::ZERO);
+    for (i, (&s, &label)) in src.iter().zip(labels).enumerate() {
+        if let Some(j) = position(label, k) {
+            dst[j * src.len() + i] = s;
+        }
     }
 }
 

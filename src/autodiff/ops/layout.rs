@@ -22,6 +22,13 @@ impl<'g> Var<'g> {
         if let Some(c) = self.graph.as_constant(self.id) {
             return self.graph.full(shape, c);
         }
+        if let Some(memory) = self.stored()
+            && let Some((&n, rest)) = shape.split_first()
+            && n == own[0]
+        {
+            let inner = [rest, &[n]].concat();
+            return memory.reshape(&inner).batch_first();
+        }
         let node = self.graph.node(self.id);
         let base = match node.op {
             Op::Reshape => Var {
@@ -48,7 +55,7 @@ impl<'g> Var<'g> {
         }
         let node = self.graph.node(self.id);
         match node.op {
-            Op::Transpose => Var {
+            Op::Transpose | Op::BatchFirst => Var {
                 graph: self.graph,
                 id: node.args[0],
             },
@@ -70,6 +77,10 @@ impl<'g> Var<'g> {
         shape[axis] = range.len();
         if let Some(c) = self.graph.as_constant(self.id) {
             return self.graph.full(&shape, c);
+        }
+        if let Some(memory) = self.stored() {
+            let inner = axis.checked_sub(1).unwrap_or(shape.len() - 1);
+            return memory.slice(inner, range).batch_first();
         }
         let op = Op::Slice {
             axis,
@@ -121,6 +132,14 @@ impl Graph {
         match ids[..] {
             [] => self.full(&shape, 0.0),
             [id] => Var { graph: self, id },
+            _ if ids.iter().any(|&id| self.node(id).op == Op::BatchFirst) => {
+                let inner = axis.checked_sub(1).unwrap_or(shape.len() - 1);
+                let memory: Vec<Var<'g>> = ids
+                    .iter()
+                    .map(|&id| Var { graph: self, id }.batch_last())
+                    .collect();
+                self.concat(inner, &memory).batch_first()
+            }
             _ => self.push(Op::Concat { axis }, &ids, shape),
         }
     }

@@ -32,6 +32,10 @@ impl<'g> Var<'g> {
         if self.is_constant(0.0) || other.is_constant(0.0) {
             return self.graph.full(&[m, n], 0.0);
         }
+        // rows that are stored as columns give rows that are stored as columns: (a^T b)^T = b^T a
+        if let Some(memory) = self.stored() {
+            return other.t().matmul(memory).batch_first();
+        }
         self.graph
             .push(Op::MatMul { ta, tb }, &[a.id, b.id], vec![m, n])
     }
@@ -40,7 +44,7 @@ impl<'g> Var<'g> {
 fn untransposed(x: Var<'_>) -> (Var<'_>, bool) {
     let node = x.graph.node(x.id);
     match node.op {
-        Op::Transpose => {
+        Op::Transpose | Op::BatchFirst => {
             let inner = Var {
                 graph: x.graph,
                 id: node.args[0],

@@ -1,5 +1,6 @@
 //! The operations. Each file holds one family: recording, derivative rule, kernel.
 
+mod batch;
 mod elementwise;
 mod gather;
 mod layout;
@@ -8,10 +9,10 @@ mod reduce;
 mod window;
 
 pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_slice};
-pub(crate) use gather::{pick, unpick};
+pub(crate) use gather::{pick, pick_columns, unpick, unpick_columns};
 pub(crate) use layout::{copy_block, transpose};
 pub(crate) use matmul::{MatMulShape, matmul};
-pub(crate) use reduce::{SumPlan, log_sum_exp, offset, sum_all, sum_to};
+pub(crate) use reduce::{SumPlan, log_sum_exp, log_sum_exp_columns, offset, sum_all, sum_to};
 
 pub use window::Window;
 pub(crate) use window::{ImageShape, WindowOp, window_map};
@@ -36,8 +37,10 @@ pub(crate) enum Op {
     Broadcast,
     /// Sums to the node's shape: the transpose of `Broadcast`.
     SumTo,
-    /// Along the last axis, which stays with extent 1.
-    LogSumExp,
+    /// Along one axis, which stays with extent 1.
+    LogSumExp {
+        axis: usize,
+    },
     /// `op(a) op(b)`, `op` transposing or not.
     MatMul {
         ta: bool,
@@ -45,6 +48,10 @@ pub(crate) enum Op {
     },
     /// Of a matrix.
     Transpose,
+    /// `[a..., n] -> [n, a...]`: a view that operations pass through (`batch`).
+    BatchFirst,
+    /// Its inverse.
+    BatchLast,
     Reshape,
     /// From `start` along `axis`, as far as the node's shape says.
     Slice {
@@ -54,10 +61,14 @@ pub(crate) enum Op {
     Concat {
         axis: usize,
     },
-    /// `[n, k], [n] -> [n]`: of every row the entry that its label names.
-    Pick,
-    /// `[n], [n] -> [n, k]`: the transpose of `Pick` in its first argument.
-    Unpick,
+    /// `[n, k], [n] -> [n]`: of every row the entry that its label names; along axis 0 of `[k, n], [n] -> [n]`.
+    Pick {
+        axis: usize,
+    },
+    /// `[n], [n] -> [n, k]` or `[k, n]`: the transpose of `Pick` in its first argument.
+    Unpick {
+        axis: usize,
+    },
     /// A linear map between images and windows.
     Window(WindowOp, Window),
 }
@@ -98,13 +109,15 @@ pub(crate) fn vjp_rule<'g>(
         Op::Binary(op) => Some(Contribution::Whole(op.vjp(value, args, position, g))),
         Op::Broadcast => Some(Contribution::Whole(g.sum_to(&args[0].shape()))),
         Op::SumTo => Some(Contribution::Whole(g.broadcast_to(&args[0].shape()))),
-        Op::LogSumExp => Some(Contribution::Whole(reduce::log_sum_exp_vjp(
+        Op::LogSumExp { .. } => Some(Contribution::Whole(reduce::log_sum_exp_vjp(
             value, args[0], g,
         ))),
         Op::MatMul { ta, tb } => Some(Contribution::Whole(matmul::vjp(
             *ta, *tb, args, position, g,
         ))),
         Op::Transpose => Some(Contribution::Whole(g.t())),
+        Op::BatchFirst => Some(Contribution::Whole(g.batch_last())),
+        Op::BatchLast => Some(Contribution::Whole(g.batch_first())),
         Op::Reshape => Some(Contribution::Whole(g.reshape(&args[0].shape()))),
         Op::Slice { axis, start } => Some(Contribution::Part {
             axis: *axis,
@@ -116,12 +129,19 @@ pub(crate) fn vjp_rule<'g>(
             let end = start + args[position].shape()[*axis];
             Some(Contribution::Whole(g.slice(*axis, start..end)))
         }
-        Op::Pick => {
-            (position == 0).then(|| Contribution::Whole(g.unpick(args[1], args[0].shape()[1])))
-        }
+        Op::Pick { axis } => (position == 0).then(|| {
+            Contribution::Whole(gather::unpick_along(
+                *axis,
+                g,
+                args[1],
+                args[0].shape()[*axis],
+            ))
+        }),
         Op::Window(op, window) => {
             window::vjp(*op, *window, args, position, g).map(Contribution::Whole)
         }
-        Op::Unpick => (position == 0).then(|| Contribution::Whole(g.pick(args[1]))),
+        Op::Unpick { axis } => {
+            (position == 0).then(|| Contribution::Whole(gather::pick_along(*axis, g, args[1])))
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Broadcasting, its transpose the sum, and the log-sum-exp of rows.
 
 use super::Op;
+use super::batch::{front_to_last, with_rank};
 use crate::autodiff::graph::Var;
 use crate::autodiff::shape::{broadcast, broadcast_strides, numel, show};
 use crate::error::Error;
@@ -20,6 +21,10 @@ impl<'g> Var<'g> {
                 show(&own),
             );
             return self.graph.fail(error);
+        }
+        if self.leads(shape) {
+            let memory = self.to_memory(shape.len());
+            return memory.broadcast_to(&front_to_last(shape)).batch_first();
         }
         let node = self.graph.node(self.id);
         let base = match node.op {
@@ -52,6 +57,13 @@ impl<'g> Var<'g> {
             };
             return self.graph.full(shape, c * count as f64);
         }
+        if let Some(memory) = self.stored() {
+            let kept = with_rank(shape, own.len());
+            return memory
+                .sum_to(&front_to_last(&kept))
+                .batch_first()
+                .reshape(shape);
+        }
         self.graph.push(Op::SumTo, &[self.id], shape.to_vec())
     }
 
@@ -80,15 +92,22 @@ impl<'g> Var<'g> {
 
     /// `log sum exp` of the last axis, which stays with extent 1. Shifted by the maximum, so it does not overflow.
     pub fn logsumexp(self) -> Var<'g> {
-        let mut shape = self.shape();
-        match shape.last_mut() {
-            Some(last) if *last > 0 => *last = 1,
-            _ => {
+        let shape = self.shape();
+        match (shape.last(), self.stored()) {
+            (None | Some(0), _) => {
                 let error = Error::shape("logsumexp", "a last axis of at least 1", show(&shape));
-                return self.graph.fail(error);
+                self.graph.fail(error)
             }
+            (_, None) => self.logsumexp_along(shape.len() - 1),
+            (_, Some(memory)) => memory.logsumexp_along(shape.len() - 2).batch_first(),
         }
-        self.graph.push(Op::LogSumExp, &[self.id], shape)
+    }
+
+    /// Along `axis`, which exists and is not empty.
+    fn logsumexp_along(self, axis: usize) -> Var<'g> {
+        let mut shape = self.shape();
+        shape[axis] = 1;
+        self.graph.push(Op::LogSumExp { axis }, &[self.id], shape)
     }
 
     /// `x - logsumexp(x)` along the last axis.
@@ -123,13 +142,36 @@ pub(crate) fn sum_all<T: Scalar>(src: &[T]) -> f64 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + tail
 }
 
+/// Sum of a run in the engine's type, in 64 interleaved lanes that are added pairwise: the error is that of `len / 64` additions.
+#[inline(always)]
+fn sum_run<T: Scalar>(src: &[T]) -> T {
+    let mut lanes = [T::ZERO; 64];
+    let chunks = src.chunks_exact(64);
+    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
+        *lane = x;
+    }
+    for chunk in chunks {
+        for (lane, &x) in lanes.iter_mut().zip(chunk) {
+            *lane += x;
+        }
+    }
+    let mut width = 32;
+    while width > 0 {
+        for i in 0..width {
+            lanes[i] += lanes[i + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
 /// How a sum to a broadcastable shape is carried out; decided when the graph is compiled.
 #[derive(Clone, Debug)]
 pub(crate) enum SumPlan {
     /// The leading axes go: rows of `inner` numbers are added up.
     Rows { inner: usize },
-    /// The trailing axes go: each run of `summed` numbers becomes one, accumulated in f64.
-    Runs { summed: usize },
+    /// Runs of `summed` numbers become one; of every `kept` runs each adds to its own number.
+    Runs { kept: usize, summed: usize },
     /// Any mixture: extents of the source, strides of the result along them.
     Strided {
         extents: Vec<usize>,
@@ -150,11 +192,17 @@ impl SumPlan {
             return SumPlan::Rows { inner };
         }
         let summed: usize = axes()
-            .take_while(|&(&s, _)| s == 0)
+            .take_while(|&(&s, n)| s == 0 || *n == 1)
             .map(|(_, &n)| n)
             .product();
-        if numel(to) * summed == numel(from) {
-            return SumPlan::Runs { summed };
+        let trailing = axes().take_while(|&(&s, n)| s == 0 || *n == 1).count();
+        let kept: usize = axes()
+            .skip(trailing)
+            .take_while(|&(&s, &n)| s != 0 || n == 1)
+            .map(|(_, &n)| n)
+            .product();
+        if numel(to) == kept {
+            return SumPlan::Runs { kept, summed };
         }
         SumPlan::Strided {
             extents: from.to_vec(),
@@ -176,9 +224,11 @@ pub(crate) fn sum_to<T: Scalar>(plan: &SumPlan, src: &[T], dst: &mut [T]) {
                 }
             }
         }
-        SumPlan::Runs { summed } => {
-            for (d, row) in dst.iter_mut().zip(src.chunks_exact(*summed)) {
-                *d = T::from_f64(sum_all(row));
+        SumPlan::Runs { kept, summed } => {
+            for group in src.chunks_exact(kept * summed) {
+                for (d, run) in dst.iter_mut().zip(group.chunks_exact(*summed)) {
+                    *d += sum_run(run);
+                }
             }
         }
         SumPlan::Strided { extents, strides } => {
@@ -234,6 +284,40 @@ pub(crate) fn log_sum_exp<T: Scalar>(src: &[T], cols: usize, dst: &mut [T]) {
                 sum += e;
             }
             *d += sum.ln();
+        }
+    }
+}
+
+/// `log sum exp` over the middle axis of `[outer, k, inner]`, vectors along `inner`.
+#[inline(always)]
+pub(crate) fn log_sum_exp_columns<T: Scalar>(src: &[T], k: usize, inner: usize, dst: &mut [T]) {
+    let mut top = [T::ZERO; GROUP];
+    let mut sum = [T::ZERO; GROUP];
+    for (src, dst) in src.chunks_exact(k * inner).zip(dst.chunks_exact_mut(inner)) {
+        for (at, dst) in dst.chunks_mut(GROUP).enumerate() {
+            let rows = || {
+                src.chunks_exact(inner)
+                    .map(|row| &row[at * GROUP..][..dst.len()])
+            };
+            let (top, sum) = (&mut top[..dst.len()], &mut sum[..dst.len()]);
+            for (r, row) in rows().enumerate() {
+                for (t, &x) in top.iter_mut().zip(row) {
+                    // a NaN loses every comparison; it reaches the result through the sum
+                    *t = if r == 0 || x > *t { x } else { *t };
+                }
+            }
+            for t in top.iter_mut() {
+                *t = if t.is_finite() { *t } else { T::ZERO };
+            }
+            sum.fill(T::ZERO);
+            for row in rows() {
+                for ((s, &t), &x) in sum.iter_mut().zip(&*top).zip(row) {
+                    *s += (x - t).exp();
+                }
+            }
+            for ((d, &s), &t) in dst.iter_mut().zip(&*sum).zip(&*top) {
+                *d = t + s.ln();
+            }
         }
     }
 }
