@@ -1,5 +1,7 @@
 //! A compiled graph: a list of instructions over planned memory. Running it allocates nothing.
 
+use std::time::{Duration, Instant};
+
 use super::compile::kernel::Kernel;
 use super::ops::{
     Binary, ImageShape, MatMulShape, SumPlan, Unary, Window, WindowOp, copy_block, log_sum_exp,
@@ -9,7 +11,7 @@ use super::ops::{
 use super::shape::Shape;
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
-use crate::simd;
+use crate::simd::{self, Aligned};
 
 /// Where numbers are: an input, a constant tensor, or a planned buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,18 +138,25 @@ pub struct Program<T> {
 /// The memory of one running program: buffers, scalars, and the blocks of fused kernels.
 #[derive(Clone, Debug)]
 pub struct Workspace<T> {
-    pub(crate) buffers: Vec<Vec<T>>,
+    pub(crate) buffers: Vec<Aligned<T>>,
     pub(crate) scalars: Vec<f64>,
-    pub(crate) registers: Vec<Vec<T>>,
+    pub(crate) registers: Vec<Aligned<T>>,
 }
 
 impl<T: Scalar> Program<T> {
     /// Fresh memory for this program.
     pub fn workspace(&self) -> Workspace<T> {
         Workspace {
-            buffers: self.buffers.iter().map(|&n| vec![T::ZERO; n]).collect(),
+            buffers: self
+                .buffers
+                .iter()
+                .map(|&n| Aligned::filled(T::ZERO, n))
+                .collect(),
             scalars: self.scalars.clone(),
-            registers: vec![vec![T::ZERO; super::compile::kernel::BLOCK]; self.registers],
+            registers: vec![
+                Aligned::filled(T::ZERO, super::compile::kernel::BLOCK);
+                self.registers
+            ],
         }
     }
 
@@ -190,11 +199,35 @@ impl<T: Scalar> Program<T> {
         Ok(())
     }
 
+    /// Where the time goes: every instruction as [`Program`]'s `Display` shows it, with the shortest time that it took in
+    /// `repeats` runs.
+    ///
+    /// # Errors
+    /// As [`Program::run`].
+    pub fn profile(
+        &self,
+        inputs: &[&[T]],
+        ws: &mut Workspace<T>,
+        repeats: usize,
+    ) -> Result<Vec<(String, Duration)>> {
+        self.run(inputs, ws)?;
+        let mut best = vec![Duration::MAX; self.instructions.len()];
+        for _ in 0..repeats {
+            for (instruction, best) in self.instructions.iter().zip(&mut best) {
+                let started = Instant::now();
+                self.step(instruction, inputs, ws);
+                *best = started.elapsed().min(*best);
+            }
+        }
+        let lines = self.instructions.iter().map(ToString::to_string);
+        Ok(lines.zip(best).collect())
+    }
+
     /// Output number `index`, a tensor, row-major; of a scalar output an empty slice (see [`Program::scalar`]).
     pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> &'w [T] {
         match self.outputs.get(index) {
             Some(Value::View(view)) => match view.place {
-                Place::Buffer(b) => &ws.buffers[b][view.offset..view.offset + view.len],
+                Place::Buffer(b) => &ws.buffers[b].as_slice()[view.offset..view.offset + view.len],
                 Place::Input(_) | Place::Tensor(_) => &[],
             },
             _ => &[],
@@ -215,7 +248,7 @@ impl<T: Scalar> Program<T> {
             && ws
                 .buffers
                 .iter()
-                .map(Vec::len)
+                .map(Aligned::len)
                 .eq(self.buffers.iter().copied())
     }
 
@@ -224,7 +257,7 @@ impl<T: Scalar> Program<T> {
             Instruction::Fill { out, len, action } => {
                 // the target leaves the workspace while it is filled, so that its operands can be read
                 let mut target = std::mem::take(&mut ws.buffers[*out]);
-                self.fill(action, inputs, ws, &mut target[..*len]);
+                self.fill(action, inputs, ws, &mut target.as_mut_slice()[..*len]);
                 ws.buffers[*out] = target;
             }
             Instruction::SumAll { out, src } => {
@@ -295,7 +328,12 @@ impl<T: Scalar> Program<T> {
                 src,
                 labels,
             } => match axis {
-                0 => pick_columns(get(src), get(labels), *k, out),
+                0 => simd::dispatch(PickColumns {
+                    src: get(src),
+                    labels: get(labels),
+                    back: false,
+                    out,
+                }),
                 _ => pick(get(src), get(labels), *k, out),
             },
             Action::Unpick {
@@ -304,17 +342,22 @@ impl<T: Scalar> Program<T> {
                 src,
                 labels,
             } => match axis {
-                0 => unpick_columns(get(src), get(labels), *k, out),
+                0 => simd::dispatch(PickColumns {
+                    src: get(src),
+                    labels: get(labels),
+                    back: true,
+                    out,
+                }),
                 _ => unpick(get(src), get(labels), *k, out),
             },
         }
     }
 
-    fn view<'a>(&'a self, view: &View, inputs: &[&'a [T]], buffers: &'a [Vec<T>]) -> &'a [T] {
+    fn view<'a>(&'a self, view: &View, inputs: &[&'a [T]], buffers: &'a [Aligned<T>]) -> &'a [T] {
         let all: &'a [T] = match view.place {
             Place::Input(i) => inputs[i],
             Place::Tensor(i) => &self.tensors[i],
-            Place::Buffer(i) => &buffers[i],
+            Place::Buffer(i) => buffers[i].as_slice(),
         };
         &all[view.offset..view.offset + view.len]
     }
@@ -361,19 +404,23 @@ impl std::fmt::Display for Action {
     }
 }
 
+impl std::fmt::Display for Instruction {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Instruction::Fill { out, len, action } => write!(f, "b{out}[0..{len}] = {action}"),
+            Instruction::SumAll { out, src } => write!(f, "s{out} = sum {src}"),
+            Instruction::Load { out, src } => write!(f, "s{out} = {src}"),
+            Instruction::Unary { out, op, a } => write!(f, "s{out} = {op:?} s{a}"),
+            Instruction::Binary { out, op, a, b } => write!(f, "s{out} = {op:?} s{a} s{b}"),
+        }
+    }
+}
+
 impl<T> std::fmt::Display for Program<T> {
     /// One instruction a line: `b0[0..29600] = in1[0..10656] @ in0[0..900]  (592 x 18 x 50)`; scalars are `s0`, `s1`, ...
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for instruction in &self.instructions {
-            match instruction {
-                Instruction::Fill { out, len, action } => {
-                    writeln!(f, "b{out}[0..{len}] = {action}")?
-                }
-                Instruction::SumAll { out, src } => writeln!(f, "s{out} = sum {src}")?,
-                Instruction::Load { out, src } => writeln!(f, "s{out} = {src}")?,
-                Instruction::Unary { out, op, a } => writeln!(f, "s{out} = {op:?} s{a}")?,
-                Instruction::Binary { out, op, a, b } => writeln!(f, "s{out} = {op:?} s{a} s{b}")?,
-            }
+            writeln!(f, "{instruction}")?;
         }
         Ok(())
     }
@@ -393,7 +440,7 @@ struct Map<'a, T, G> {
     kernel: &'a Kernel,
     get: G,
     scalars: &'a [f64],
-    registers: &'a mut [Vec<T>],
+    registers: &'a mut [Aligned<T>],
     out: &'a mut [T],
 }
 
@@ -403,6 +450,25 @@ impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> simd::Vectorised for Map<'a, T, G> 
     fn run(self) {
         self.kernel
             .run(self.get, self.scalars, self.registers, self.out);
+    }
+}
+
+struct PickColumns<'a, T> {
+    src: &'a [T],
+    labels: &'a [T],
+    back: bool,
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for PickColumns<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        if self.back {
+            unpick_columns(self.src, self.labels, self.out);
+        } else {
+            pick_columns(self.src, self.labels, self.out);
+        }
     }
 }
 

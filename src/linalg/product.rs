@@ -81,6 +81,42 @@ macro_rules! in_tiles {
     }};
 }
 
+/// `sums[i mod m] += sum over p of row i`, rows of `len` numbers one after the other, `m` sums.
+pub(crate) struct RowSums<'a, T> {
+    pub src: &'a [T],
+    pub len: usize,
+    pub sums: &'a mut [T],
+}
+
+impl<T: Scalar> WithSimd for RowSums<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let (zero, one) = (T::splat(simd, T::ZERO), T::splat(simd, T::ONE));
+        let m = self.sums.len();
+        for (i, row) in self.src.chunks_exact(self.len).enumerate() {
+            let (vectors, rest) = T::split(simd, row);
+            // four chains of additions, or each would wait for the one before
+            let mut acc = [zero; 4];
+            let mut quads = vectors.chunks_exact(4);
+            for quad in &mut quads {
+                for (acc, &x) in acc.iter_mut().zip(quad) {
+                    *acc = T::mul_add(simd, x, one, *acc);
+                }
+            }
+            for (acc, &x) in acc.iter_mut().zip(quads.remainder()) {
+                *acc = T::mul_add(simd, x, one, *acc);
+            }
+            acc[3] = T::mul_add(simd, T::load_part(simd, rest), one, acc[3]);
+            acc[0] = T::mul_add(simd, acc[1], one, acc[0]);
+            acc[2] = T::mul_add(simd, acc[3], one, acc[2]);
+            acc[0] = T::mul_add(simd, acc[2], one, acc[0]);
+            self.sums[i % m] += T::sum_lanes(simd, acc[0]);
+        }
+    }
+}
+
 impl<T: Scalar> WithSimd for Outer<'_, T> {
     type Output = ();
 
@@ -204,6 +240,39 @@ impl<T: Scalar> Inner<'_, T> {
         }
     }
 
+    /// The loop that counts. Accumulators come and go by value, so that they live in registers.
+    #[inline(always)]
+    fn whole_vectors<S: Simd, const MR: usize, const NR: usize>(
+        simd: S,
+        count: usize,
+        a: [&[T::Of<S>]; MR],
+        b: [&[T::Of<S>]; NR],
+        mut acc: [[T::Of<S>; NR]; MR],
+    ) -> [[T::Of<S>; NR]; MR] {
+        // plain loops: a closure here may be compiled for the baseline, and then nothing is
+        let (mut left, mut right) = ([a[0]; MR], [b[0]; NR]);
+        for r in 0..MR {
+            left[r] = &a[r][..count];
+        }
+        for q in 0..NR {
+            right[q] = &b[q][..count];
+        }
+        let (a, b) = (left, right);
+        for p in 0..count {
+            let mut loaded = [a[0][p]; NR];
+            for q in 0..NR {
+                loaded[q] = b[q][p];
+            }
+            for r in 0..MR {
+                let x = a[r][p];
+                for q in 0..NR {
+                    acc[r][q] = T::mul_add(simd, x, loaded[q], acc[r][q]);
+                }
+            }
+        }
+        acc
+    }
+
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NR: usize>(&mut self, simd: S, i: usize, j: usize) {
         let zero = T::splat(simd, T::ZERO);
@@ -225,18 +294,7 @@ impl<T: Scalar> Inner<'_, T> {
                 let (vectors, rest) = T::split(simd, &self.b[at..at + piece.len]);
                 (b[q], b_rest[q]) = (&vectors[..whole], rest);
             }
-            for p in 0..whole {
-                let mut loaded = [zero; NR];
-                for (l, b) in loaded.iter_mut().zip(&b) {
-                    *l = b[p];
-                }
-                for (acc, a) in acc.iter_mut().zip(&a) {
-                    let x = a[p];
-                    for (acc, &b) in acc.iter_mut().zip(&loaded) {
-                        *acc = T::mul_add(simd, x, b, *acc);
-                    }
-                }
-            }
+            acc = Self::whole_vectors(simd, whole, a, b, acc);
             if piece.len > whole * lanes {
                 for (acc, a) in acc.iter_mut().zip(&a_rest) {
                     let x = T::load_part(simd, a);

@@ -3,6 +3,8 @@
 //! `U(theta) = -log p(D | theta) - log p(theta)`; as a [`LogDensity`] it is `-U`, the log of the joint density, whose
 //! integral over `theta` is the evidence. The data are part of it, cast once to the engine's number type.
 
+use std::time::Duration;
+
 use super::{Likelihood, LogDensity, Prior};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
@@ -63,7 +65,8 @@ impl<T: Scalar> Posterior<T> {
 
         let graph = Graph::new();
         let theta = graph.input(&[network.dim()]);
-        let inputs = graph.input(&[n, d]);
+        // feature-major: rows of data are contiguous, whatever the width of a layer
+        let inputs = graph.input(&[d, n]).batch_first();
         let targets = graph.input(&[n]);
         let v = graph.input(&[network.dim()]);
         let outputs = network.forward(theta, inputs);
@@ -78,7 +81,9 @@ impl<T: Scalar> Posterior<T> {
         Ok(Self {
             dim: network.dim(),
             rows: n,
-            x: x.iter().map(|&v| T::from_f64(v)).collect(),
+            x: (0..d)
+                .flat_map(|j| (0..n).map(move |i| T::from_f64(x[i * d + j])))
+                .collect(),
             y: y.iter().map(|&v| T::from_f64(v)).collect(),
             prior_precision: prior.precision(network.layout()),
             value: graph.compile(&[energy, nll])?,
@@ -105,6 +110,17 @@ impl<T: Scalar> Posterior<T> {
     pub fn neg_log_likelihood(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
         self.run(&self.value, theta, None, &mut ws.value)?;
         Ok(self.value.scalar(&ws.value, 1))
+    }
+
+    /// Where the time of one gradient goes: see [`Program::profile`].
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length.
+    pub fn profile(&self, theta: &[T], repeats: usize) -> Result<Vec<(String, Duration)>> {
+        let mut ws = self.gradient.workspace();
+        self.run(&self.gradient, theta, None, &mut ws)?;
+        let inputs = [theta, &self.x, &self.y, theta];
+        self.gradient.profile(&inputs, &mut ws, repeats)
     }
 
     /// Memory for [`Posterior::ggn_product`].

@@ -4,7 +4,9 @@
 //! the Taylor series of `p(r) = e^r - 1`, whose remainder there is below a tenth of an ulp (degree 7 in f32:
 //! `r^8/8! = 5e-9`; degree 14 in f64: `r^15/15! = 1e-19`):
 //! - `e^x = 2^n (1 + p(r))`
-//! - `tanh x = t / (t + 2)` with `t = e^{2|x|} - 1 = 2^n p(r) + (2^n - 1)`, accurate down to the smallest `x`
+//! - in f64, `tanh x = t / (t + 2)` with `t = e^{2|x|} - 1 = 2^n p(r) + (2^n - 1)`, accurate down to the smallest `x`
+//! - in f32, where networks spend their time, `tanh x = x P(x^2) / Q(x^2)` with polynomials of degree 4, `P(0) = Q(0) = 1`, fitted
+//!   for the smallest relative error on `|x| <= 9.02` (reweighted least squares in extended precision: 2.2e-8): 13 operations instead of 24
 //! - `sigmoid x = 1 / (1 + e^{-x})`, from `e^{-|x|}` so that it does not overflow
 //!
 //! **Logarithms.** `x = 2^n (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, `s = f / (2 + f)`, and
@@ -16,7 +18,8 @@
 //! polynomial `h` interpolates at the Chebyshev nodes (degree 12, `k = 3`, relative error 2e-9 in f32; degree 26, `k = 4`, 1.4e-18 in
 //! f64; computed with 60 digits). `t^2` is formed with its rounding error, which the exponential would otherwise magnify.
 //!
-//! Largest errors, asserted by the tests over all exponents, in units in the last place (ulp): `exp` 1.5, `tanh` and `sigmoid` 3, `ln`
+//! Largest errors, asserted by the tests over all exponents, in units in the last place (ulp): `exp` 1.5, `sigmoid` 3, `tanh` 3 in f64
+//! and 6 in f32, `ln`
 //! 1.5, `ln_1p` 2.5, `softplus` 3, `normal_cdf` 6.
 
 /// Functions of one number, for `f32` and `f64`.
@@ -43,7 +46,7 @@ macro_rules! elementary {
     (
         $t:ident, bits $bits:ident, mantissa $mantissa:literal, bias $bias:literal,
         magic $magic:expr, log2e $log2e:expr, ln2_hi $hi:expr, ln2_lo $lo:expr,
-        clamp $low:literal .. $high:literal, tanh_one $one_at:literal,
+        clamp $low:literal .. $high:literal,
         taylor [$first:expr $(, $rest:expr)*], atanh [$log_first:expr $(, $log_rest:expr)*],
         normal $k:literal [$cdf_first:expr $(, $cdf_rest:expr)*]
     ) => {
@@ -95,12 +98,7 @@ macro_rules! elementary {
 
             #[inline(always)]
             fn tanh(self) -> Self {
-                let x = self.abs();
-                let x = if x > $one_at { $one_at } else { x };
-                let (n, p) = reduce(x + x);
-                let scale = power_of_two(n);
-                let t = scale.mul_add(p, scale - 1.0);
-                (t / (t + 2.0)).copysign(self)
+                hyperbolic_tangent(self)
             }
 
             #[inline(always)]
@@ -166,6 +164,29 @@ macro_rules! elementary {
 
 mod single {
     use super::Elementary;
+
+    #[inline(always)]
+    fn hyperbolic_tangent(x: f32) -> f32 {
+        // beyond, the function rounds to one; NaN fails the comparison and goes through
+        let t = x.abs();
+        let t = if t > 9.02 { 9.02 } else { t };
+        let s = t * t;
+        let mut top: f32 = 1.338_429_6e-8;
+        let mut bottom: f32 = 7.790_251_4e-7;
+        for (a, b) in [
+            (2.063_582_7e-5, 3.288_517_8e-4),
+            (3.497_458e-3, 2.588_436_2e-2),
+            (1.338_268_7e-1, 4.671_600_9e-1),
+            (1.0, 1.0),
+        ] {
+            top = top.mul_add(s, a);
+            bottom = bottom.mul_add(s, b);
+        }
+        let y = t * top / bottom;
+        let y = if y > 1.0 { 1.0 } else { y };
+        y.copysign(x)
+    }
+
     const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23
     const SCALE_UP: f32 = 8_388_608.0; // 2^23
     const SQRT_HALF: f32 = std::f32::consts::FRAC_1_SQRT_2;
@@ -174,7 +195,7 @@ mod single {
         magic MAGIC, log2e std::f32::consts::LOG2_E,
         // log 2 in two parts; the first has few enough bits that n times it is exact
         ln2_hi 0.693_359_4_f32, ln2_lo -2.121_944_4e-4_f32,
-        clamp -104.0 .. 89.0, tanh_one 9.5,
+        clamp -104.0 .. 89.0,
         taylor [1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5],
         atanh [1.0 / 9.0, 1.0 / 7.0, 1.0 / 5.0, 1.0 / 3.0],
         normal 3.0 [
@@ -187,6 +208,17 @@ mod single {
 
 mod double {
     use super::Elementary;
+
+    #[inline(always)]
+    fn hyperbolic_tangent(x: f64) -> f64 {
+        let t = x.abs();
+        let t = if t > 20.0 { 20.0 } else { t };
+        let (n, p) = reduce(t + t);
+        let scale = power_of_two(n);
+        let e = scale.mul_add(p, scale - 1.0);
+        (e / (e + 2.0)).copysign(x)
+    }
+
     const MAGIC: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
     const SCALE_UP: f64 = 4_503_599_627_370_496.0; // 2^52
     const SQRT_HALF: f64 = std::f64::consts::FRAC_1_SQRT_2;
@@ -194,7 +226,7 @@ mod double {
         f64, bits i64, mantissa 52, bias 1023,
         magic MAGIC, log2e std::f64::consts::LOG2_E,
         ln2_hi 0.693_145_751_953_125_f64, ln2_lo 1.428_606_820_309_417_3e-6_f64,
-        clamp -746.0 .. 710.0, tanh_one 20.0,
+        clamp -746.0 .. 710.0,
         taylor [
             1.0 / 87_178_291_200.0, 1.0 / 6_227_020_800.0, 1.0 / 479_001_600.0, 1.0 / 39_916_800.0,
             1.0 / 3_628_800.0, 1.0 / 362_880.0, 1.0 / 40_320.0, 1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0,

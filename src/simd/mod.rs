@@ -5,11 +5,13 @@
 //! code. Every function is made of the same correctly rounded operations on each of them (`mul_add` is one rounding
 //! everywhere), so the bits do not depend on the instruction set either.
 
+mod aligned;
 mod elementary;
 mod lanes;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use aligned::Aligned;
 pub use elementary::Elementary;
 pub use lanes::Lanes;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::kernel::{Access, Arg, Kernel, Operand, Step, StepOp};
 use super::lower::Lowering;
 use crate::autodiff::graph::Node;
-use crate::autodiff::ops::Op;
+use crate::autodiff::ops::{Binary, Op};
 use crate::autodiff::program::Value;
 
 /// Computed inside kernels; values of shape `[]` are computed in the scalar file instead.
@@ -38,13 +38,10 @@ pub(super) fn roots(
     root
 }
 
-impl Lowering<'_> {
+impl<'n> Lowering<'n> {
     /// The kernel of `root`: every node that is computed inside it, in order, with registers handed on after last use.
     pub(super) fn kernel(&mut self, root: usize) -> Kernel {
-        let mut kernel = Kernel {
-            operands: Vec::new(),
-            steps: Vec::new(),
-        };
+        let mut kernel = Kernel::new(Vec::new());
         // the members, in topological order
         let mut members = vec![root];
         let mut next = 0;
@@ -58,9 +55,11 @@ impl Lowering<'_> {
             next += 1;
         }
         members.sort_unstable();
+        let absorbed: Vec<usize> = members.iter().filter_map(|&m| self.absorbed(m)).collect();
+        members.retain(|m| !absorbed.contains(m));
         let last_use: HashMap<usize, usize> = members
             .iter()
-            .flat_map(|&m| self.nodes[m].args.iter().map(move |&a| (a as usize, m)))
+            .flat_map(|&m| self.inputs(m).iter().map(move |&a| (a as usize, m)))
             .fold(HashMap::new(), |mut map, (a, m)| {
                 let entry = map.entry(a).or_insert(m);
                 *entry = (*entry).max(m);
@@ -68,7 +67,7 @@ impl Lowering<'_> {
             });
         let mut known: HashMap<usize, Arg> = HashMap::new();
         for &m in &members {
-            for &a in &self.nodes[m].args {
+            for &a in self.inputs(m) {
                 let a = a as usize;
                 if !members.contains(&a) && !known.contains_key(&a) {
                     let arg = self.operand(a, &mut kernel);
@@ -83,7 +82,7 @@ impl Lowering<'_> {
             .count();
         let mut free: Vec<usize> = Vec::new();
         for &m in &members {
-            let node = &self.nodes[m];
+            let inputs = self.inputs(m);
             // a register may not be read and written by one step, so the target is chosen before arguments are freed
             let out = (m != root).then(|| {
                 free.pop().unwrap_or_else(|| {
@@ -91,14 +90,18 @@ impl Lowering<'_> {
                     used - 1
                 })
             });
-            let arg = |position: usize| known[&(node.args[position] as usize)];
-            let op = match node.op {
+            let arg = |position: usize| known[&(inputs[position] as usize)];
+            let op = match self.nodes[m].op {
+                Op::Unary(op) if self.absorbed(m).is_some() => {
+                    StepOp::UnaryOfSum(op, arg(0), arg(1))
+                }
                 Op::Binary(op) => StepOp::Binary(op, arg(0), arg(1)),
                 Op::Unary(op) => StepOp::Unary(op, arg(0)),
                 _ => continue,
             };
             kernel.steps.push(Step { op, out });
-            let mut args: Vec<usize> = node.args.iter().map(|&a| a as usize).collect();
+            let mut args: Vec<usize> = inputs.iter().map(|&a| a as usize).collect();
+            args.sort_unstable();
             args.dedup();
             for a in args {
                 if let (Some(Arg::Register(r)), true) = (known.get(&a), last_use[&a] == m) {
@@ -110,7 +113,24 @@ impl Lowering<'_> {
             }
         }
         self.registers = self.registers.max(used);
+        kernel.find_row();
         kernel
+    }
+
+    /// The sum that a function of one number takes into its own step: used there alone, and in the same kernel.
+    fn absorbed(&self, m: usize) -> Option<usize> {
+        let node = &self.nodes[m];
+        let a = *node.args.first()? as usize;
+        let alone =
+            self.uses[a] == 1 && a != m && self.root[a] == self.root[m] && self.root[a] != a;
+        let sum = matches!(node.op, Op::Unary(_)) && self.nodes[a].op == Op::Binary(Binary::Add);
+        (sum && alone && elementwise(&self.nodes[a])).then_some(a)
+    }
+
+    /// What the step of `m` reads.
+    fn inputs(&self, m: usize) -> &'n [u32] {
+        let nodes = self.nodes;
+        &nodes[self.absorbed(m).unwrap_or(m)].args
     }
 
     /// Adds what node `id` provides to a kernel's operands.

@@ -1,9 +1,10 @@
 //! A fused chain of elementwise operations, run block by block so that what lies between stays in the first cache.
 
-use crate::autodiff::ops::{Binary, Block, Unary, binary_slice, offset, unary_slice};
+use crate::autodiff::ops::{Binary, Block, Unary, binary_slice, offset, unary_of_sum, unary_slice};
 use crate::autodiff::program::View;
 use crate::autodiff::shape::broadcast_strides;
 use crate::scalar::Scalar;
+use crate::simd::Aligned;
 
 /// Numbers per block: 4 KiB of f32.
 pub(crate) const BLOCK: usize = 1024;
@@ -117,6 +118,8 @@ pub(crate) enum Arg {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum StepOp {
     Unary(Unary, Arg),
+    /// `f(a + b)`.
+    UnaryOfSum(Unary, Arg, Arg),
     Binary(Binary, Arg, Arg),
 }
 
@@ -132,21 +135,72 @@ pub(crate) struct Step {
 pub(crate) struct Kernel {
     pub operands: Vec<Operand>,
     pub steps: Vec<Step>,
+    /// If not zero, no block crosses a multiple of this length, and there every spread operand is one number or a contiguous run.
+    pub row: usize,
 }
 
+/// Rows shorter than this are not worth a block each.
+const SHORT: usize = 256;
+
 impl Kernel {
+    /// A kernel without steps.
+    pub(crate) fn new(operands: Vec<Operand>) -> Self {
+        Self {
+            operands,
+            steps: Vec::new(),
+            row: 0,
+        }
+    }
+
+    /// Decides, once all operands are known, whether blocks follow the rows that operands are spread along.
+    pub(crate) fn find_row(&mut self) {
+        let mut rows = self.operands.iter().filter_map(|operand| match operand {
+            Operand::Spread { access, .. } => Some(match access {
+                Access::Repeat { run, .. } => *run,
+                Access::Tile { period } => *period,
+                Access::Full | Access::Strided { .. } => 0,
+            }),
+            Operand::Direct(_) | Operand::Scalar(_) => None,
+        });
+        let Some(first) = rows.next() else { return };
+        if first >= SHORT && rows.all(|row| row == first) {
+            self.row = first;
+        }
+    }
+
     /// Computes `out`. `get` resolves views; `registers` are blocks of scratch.
     #[inline(always)]
     pub(crate) fn run<'a, T: Scalar>(
         &self,
         get: impl Fn(&View) -> &'a [T],
         scalars: &[f64],
-        registers: &mut [Vec<T>],
+        registers: &mut [Aligned<T>],
         out: &mut [T],
     ) {
-        for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-            let start = block * BLOCK;
-            let len = out.len();
+        let row = if self.row > 0 {
+            self.row
+        } else {
+            out.len().max(1)
+        };
+        for (r, out) in out.chunks_mut(row).enumerate() {
+            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
+                let start = r * row + block * BLOCK;
+                self.block(&get, scalars, registers, start, out);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn block<'a, T: Scalar>(
+        &self,
+        get: &impl Fn(&View) -> &'a [T],
+        scalars: &[f64],
+        registers: &mut [Aligned<T>],
+        start: usize,
+        out: &mut [T],
+    ) {
+        let len = out.len();
+        if self.row == 0 {
             for operand in &self.operands {
                 if let Operand::Spread {
                     view,
@@ -154,17 +208,28 @@ impl Kernel {
                     register,
                 } = operand
                 {
-                    access.load(get(view), start, &mut registers[*register][..len]);
+                    access.load(
+                        get(view),
+                        start,
+                        &mut registers[*register].as_mut_slice()[..len],
+                    );
                 }
             }
-            for step in &self.steps {
-                match step.out {
-                    None => self.apply(step.op, &get, scalars, registers, start, out),
-                    Some(r) => {
-                        let mut target = std::mem::take(&mut registers[r]);
-                        self.apply(step.op, &get, scalars, registers, start, &mut target[..len]);
-                        registers[r] = target;
-                    }
+        }
+        for step in &self.steps {
+            match step.out {
+                None => self.apply(step.op, get, scalars, registers, start, out),
+                Some(r) => {
+                    let mut target = std::mem::take(&mut registers[r]);
+                    self.apply(
+                        step.op,
+                        get,
+                        scalars,
+                        registers,
+                        start,
+                        &mut target.as_mut_slice()[..len],
+                    );
+                    registers[r] = target;
                 }
             }
         }
@@ -176,16 +241,22 @@ impl Kernel {
         op: StepOp,
         get: &impl Fn(&View) -> &'a [T],
         scalars: &[f64],
-        registers: &[Vec<T>],
+        registers: &[Aligned<T>],
         start: usize,
         dst: &mut [T],
     ) {
         let len = dst.len();
         let block = |arg: Arg| match arg {
-            Arg::Register(r) => Block::Slice(&registers[r][..len]),
+            Arg::Register(r) => Block::Slice(&registers[r].as_slice()[..len]),
             Arg::Operand(o) => match &self.operands[o] {
                 Operand::Direct(view) => Block::Slice(&get(view)[start..start + len]),
-                Operand::Spread { register, .. } => Block::Slice(&registers[*register][..len]),
+                Operand::Spread { register, .. } if self.row == 0 => {
+                    Block::Slice(&registers[*register].as_slice()[..len])
+                }
+                Operand::Spread { view, access, .. } => match access {
+                    Access::Repeat { run, count } => Block::Splat(get(view)[start / run % count]),
+                    _ => Block::Slice(&get(view)[start % self.row..][..len]),
+                },
                 Operand::Scalar(slot) => Block::Splat(T::from_f64(scalars[*slot])),
             },
         };
@@ -195,6 +266,14 @@ impl Kernel {
                 Block::Splat(a) => {
                     let mut one = [a];
                     unary_slice(op, &[a], &mut one);
+                    dst.fill(one[0]);
+                }
+            },
+            StepOp::UnaryOfSum(op, a, b) => match (block(a), block(b)) {
+                (Block::Slice(a), b) | (b, Block::Slice(a)) => unary_of_sum(op, a, b, dst),
+                (Block::Splat(a), Block::Splat(b)) => {
+                    let mut one = [a];
+                    unary_slice(op, &[a + b], &mut one);
                     dst.fill(one[0]);
                 }
             },
@@ -218,6 +297,9 @@ impl std::fmt::Display for Kernel {
             let target = step.out.map_or("out".into(), |r| format!("r{r}"));
             match &step.op {
                 StepOp::Unary(op, a) => format!("{target} = {op:?} {}", arg(a)),
+                StepOp::UnaryOfSum(op, a, b) => {
+                    format!("{target} = {op:?} ({} + {})", arg(a), arg(b))
+                }
                 StepOp::Binary(op, a, b) => format!("{target} = {op:?} {} {}", arg(a), arg(b)),
             }
         };

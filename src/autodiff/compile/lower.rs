@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 pub(super) struct Lowering<'n> {
     pub(super) nodes: &'n [Node],
     live: Vec<bool>,
+    /// How often each value is an argument.
+    pub(super) uses: Vec<usize>,
     /// The elementwise node whose kernel computes this one: itself, if it goes to memory.
     pub(super) root: Vec<usize>,
     /// Broadcasts that somebody wants in memory.
@@ -56,6 +58,7 @@ impl<'n> Lowering<'n> {
             .collect();
         Ok(Self {
             nodes,
+            uses: consumers.iter().map(Vec::len).collect(),
             live,
             root,
             wanted,
@@ -88,20 +91,15 @@ impl<'n> Lowering<'n> {
             }
             Op::Broadcast if !self.wanted[id] => return,
             Op::Broadcast => {
-                let mut kernel = Kernel {
-                    operands: Vec::new(),
-                    steps: Vec::new(),
-                };
+                let mut kernel = Kernel::new(Vec::new());
                 let arg = self.operand(id, &mut kernel);
+                kernel.find_row();
                 self.copy_kernel(kernel, arg, numel(&node.shape))
             }
             Op::Reshape => match self.value(node.args[0]) {
                 Value::View(view) if node.shape.is_empty() => self.load(view),
                 Value::Scalar(slot) if !node.shape.is_empty() => {
-                    let kernel = Kernel {
-                        operands: vec![Operand::Scalar(slot)],
-                        steps: Vec::new(),
-                    };
+                    let kernel = Kernel::new(vec![Operand::Scalar(slot)]);
                     self.copy_kernel(kernel, Arg::Operand(0), 1)
                 }
                 same => same,
@@ -210,10 +208,7 @@ impl<'n> Lowering<'n> {
     pub(super) fn output(&mut self, id: usize) -> Value {
         match self.value(id as u32) {
             Value::View(view) if !matches!(view.place, Place::Buffer(_)) => {
-                let kernel = Kernel {
-                    operands: vec![Operand::Direct(view)],
-                    steps: Vec::new(),
-                };
+                let kernel = Kernel::new(vec![Operand::Direct(view)]);
                 self.copy_kernel(kernel, Arg::Operand(0), view.len)
             }
             value => value,
@@ -229,10 +224,7 @@ impl<'n> Lowering<'n> {
         match self.value(id) {
             Value::View(view) => view,
             Value::Scalar(slot) => {
-                let kernel = Kernel {
-                    operands: vec![Operand::Scalar(slot)],
-                    steps: Vec::new(),
-                };
+                let kernel = Kernel::new(vec![Operand::Scalar(slot)]);
                 match self.copy_kernel(kernel, Arg::Operand(0), 1) {
                     Value::View(view) => view,
                     Value::Scalar(_) => View {

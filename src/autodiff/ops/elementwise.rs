@@ -39,6 +39,8 @@ pub(crate) enum Binary {
     Div,
     /// NaN if either is.
     Max,
+    /// `a (1 - b^2)`: the derivative of `Tanh`, as one pass over memory.
+    TanhBack,
 }
 
 impl Unary {
@@ -49,7 +51,7 @@ impl Unary {
             Unary::Exp => g * y,
             Unary::Log => g / x,
             Unary::Log1p => g / (x + 1.0),
-            Unary::Tanh => g * (1.0 - y.square()),
+            Unary::Tanh => g.binary(Binary::TanhBack, y, "tanh"),
             Unary::Sigmoid => g * (y * (1.0 - y)),
             Unary::Softplus => g * x.sigmoid(),
             Unary::Relu => g * x.unary(Unary::Step),
@@ -87,6 +89,8 @@ impl Binary {
             // of equal numbers the second counts
             (Binary::Max, 0) => g * (args[0] - args[1]).unary(Unary::Step),
             (Binary::Max, _) => g * (1.0 - (args[0] - args[1]).unary(Unary::Step)),
+            (Binary::TanhBack, 0) => g.binary(Binary::TanhBack, args[1], "tanh"),
+            (Binary::TanhBack, _) => g * (args[0] * args[1]) * -2.0,
             (Binary::Div, 0) => g / args[1],
             (Binary::Div, _) => -(g * (y / args[1])),
         }
@@ -100,6 +104,7 @@ impl Binary {
             Binary::Mul => a * b,
             Binary::Div => a / b,
             Binary::Max => larger(a, b),
+            Binary::TanhBack => a * (1.0 - b * b),
         }
     }
 }
@@ -112,25 +117,53 @@ fn larger<T: PartialOrd + Copy>(a: T, b: T) -> T {
     if first { a } else { b }
 }
 
+/// Runs a loop with the function of `$op` as a macro `$f`, so that each function has a loop of its own.
+macro_rules! with_function {
+    ($op:expr, $f:ident => $loop:expr) => {{
+        macro_rules! function {
+            ($x:ident => $y:expr) => {{
+                macro_rules! $f {
+                    ($argument:expr) => {{
+                        let $x = $argument;
+                        $y
+                    }};
+                }
+                $loop
+            }};
+        }
+        match $op {
+            Unary::Neg => function!(x => -x),
+            Unary::Exp => function!(x => x.exp()),
+            Unary::Log => function!(x => x.ln()),
+            Unary::Log1p => function!(x => x.ln_1p()),
+            Unary::Tanh => function!(x => x.tanh()),
+            Unary::Sigmoid => function!(x => x.sigmoid()),
+            Unary::Softplus => function!(x => x.softplus()),
+            // written so that NaN stays NaN
+            Unary::Relu => function!(x => if x <= T::ZERO { T::ZERO } else { x }),
+            Unary::Step => function!(x => if x > T::ZERO { T::ONE } else { T::ZERO }),
+            Unary::Square => function!(x => x * x),
+            Unary::Sqrt => function!(x => x.sqrt()),
+            Unary::NormalCdf => function!(x => x.normal_cdf()),
+            Unary::Copy => function!(x => x),
+        }
+    }};
+}
+
 /// `dst[i] = f(src[i])`.
 #[inline(always)]
 pub(crate) fn unary_slice<T: Scalar>(op: Unary, src: &[T], dst: &mut [T]) {
-    let one = T::ONE;
-    match op {
-        Unary::Neg => simd::map!(src, dst, x => -x),
-        Unary::Exp => simd::map!(src, dst, x => x.exp()),
-        Unary::Log => simd::map!(src, dst, x => x.ln()),
-        Unary::Log1p => simd::map!(src, dst, x => x.ln_1p()),
-        Unary::Tanh => simd::map!(src, dst, x => x.tanh()),
-        Unary::Sigmoid => simd::map!(src, dst, x => x.sigmoid()),
-        Unary::Softplus => simd::map!(src, dst, x => x.softplus()),
-        // written so that NaN stays NaN
-        Unary::Relu => simd::map!(src, dst, x => if x <= T::ZERO { T::ZERO } else { x }),
-        Unary::Step => simd::map!(src, dst, x => if x > T::ZERO { one } else { T::ZERO }),
-        Unary::Square => simd::map!(src, dst, x => x * x),
-        Unary::Sqrt => simd::map!(src, dst, x => x.sqrt()),
-        Unary::NormalCdf => simd::map!(src, dst, x => x.normal_cdf()),
-        Unary::Copy => dst.copy_from_slice(src),
+    with_function!(op, f => simd::map!(src, dst, x => f!(x)));
+}
+
+/// `dst[i] = f(a[i] + b[i])`: the sum before the function costs no pass of its own.
+#[inline(always)]
+pub(crate) fn unary_of_sum<T: Scalar>(op: Unary, a: &[T], b: Block<'_, T>, dst: &mut [T]) {
+    match b {
+        Block::Slice(b) => {
+            with_function!(op, f => simd::zip!(a, b, dst, (x, y) => f!(x + y)));
+        }
+        Block::Splat(y) => with_function!(op, f => simd::map!(a, dst, x => f!(x + y))),
     }
 }
 
@@ -154,12 +187,14 @@ pub(crate) fn binary_slice<T: Scalar>(op: Binary, a: Block<'_, T>, b: Block<'_, 
             }
         };
     }
+    let one = T::ONE;
     match op {
         Binary::Add => each!(x, y => x + y),
         Binary::Sub => each!(x, y => x - y),
         Binary::Mul => each!(x, y => x * y),
         Binary::Div => each!(x, y => x / y),
         Binary::Max => each!(x, y => larger(x, y)),
+        Binary::TanhBack => each!(x, y => x * (one - y * y)),
     }
 }
 
@@ -194,9 +229,11 @@ impl<'g> Var<'g> {
             (_, Some(0.0), Binary::Add | Binary::Sub) => return self.broadcast_to(&shape),
             (Some(0.0), _, Binary::Sub) => return -other.broadcast_to(&shape),
             (Some(1.0), _, Binary::Mul) => return other.broadcast_to(&shape),
-            (_, Some(1.0), Binary::Mul | Binary::Div) => return self.broadcast_to(&shape),
+            (_, Some(0.0), Binary::TanhBack) | (_, Some(1.0), Binary::Mul | Binary::Div) => {
+                return self.broadcast_to(&shape);
+            }
             // a zero cotangent stays zero whatever it meets: derivatives are sums over paths that exist
-            (Some(0.0), _, Binary::Mul) | (_, Some(0.0), Binary::Mul) => {
+            (Some(0.0), _, Binary::Mul | Binary::TanhBack) | (_, Some(0.0), Binary::Mul) => {
                 return graph.full(&shape, 0.0);
             }
             _ => {}

@@ -70,19 +70,38 @@ pub(crate) fn pick<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) 
 }
 
 /// `dst[i] = src[labels[i], i]`, entries along the first axis.
-pub(crate) fn pick_columns<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
+#[inline(always)]
+pub(crate) fn pick_columns<T: Scalar>(src: &[T], labels: &[T], dst: &mut [T]) {
+    const WIDTH: usize = 64;
     let n = dst.len();
-    for (i, (d, &label)) in dst.iter_mut().zip(labels).enumerate() {
-        *d = position(label, k).map_or(T::from_f64(f64::NAN), |j| src[j * n + i]);
+    let nan = T::from_f64(f64::NAN);
+    for (at, (dst, labels)) in dst.chunks_mut(WIDTH).zip(labels.chunks(WIDTH)).enumerate() {
+        let (mut sum, mut hits) = ([T::ZERO; WIDTH], [T::ZERO; WIDTH]);
+        // every class in turn, without a branch: classes are few, and vectors are full
+        for (j, row) in src.chunks_exact(n).enumerate() {
+            let class = T::from_f64(j as f64);
+            let row = &row[at * WIDTH..][..dst.len()];
+            for (((s, h), &x), &label) in sum.iter_mut().zip(&mut hits).zip(row).zip(labels) {
+                let hit = label == class;
+                *s += if hit { x } else { T::ZERO };
+                *h += if hit { T::ONE } else { T::ZERO };
+            }
+        }
+        for ((d, &s), &h) in dst.iter_mut().zip(&sum).zip(&hits) {
+            *d = if h > T::ZERO { s } else { nan };
+        }
     }
 }
 
 /// `dst[labels[i], i] = src[i]`, the rest zero.
-pub(crate) fn unpick_columns<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]) {
-    dst.fill(T::ZERO);
-    for (i, (&s, &label)) in src.iter().zip(labels).enumerate() {
-        if let Some(j) = position(label, k) {
-            dst[j * src.len() + i] = s;
+#[inline(always)]
+pub(crate) fn unpick_columns<T: Scalar>(src: &[T], labels: &[T], dst: &mut [T]) {
+    if !src.is_empty() {
+        for (j, row) in dst.chunks_exact_mut(src.len()).enumerate() {
+            let class = T::from_f64(j as f64);
+            for ((d, &x), &label) in row.iter_mut().zip(src).zip(labels) {
+                *d = if label == class { x } else { T::ZERO };
+            }
         }
     }
 }
@@ -124,6 +143,10 @@ mod tests {
         assert!(out.iter().all(|x| x.is_nan()));
         let mut back = [7.0f64; 4];
         unpick(&[1.0, 2.0], &[5.0, 1.0], 2, &mut back);
+        assert_eq!(back, [0.0, 0.0, 0.0, 2.0]);
+        pick_columns(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0], &mut out[..2]);
+        assert!(out[0] == 3.0 && out[1].is_nan());
+        unpick_columns(&[1.0, 2.0], &[5.0, 1.0], &mut back);
         assert_eq!(back, [0.0, 0.0, 0.0, 2.0]);
     }
 }

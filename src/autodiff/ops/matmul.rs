@@ -1,4 +1,5 @@
-//! Matrix products, with either operand transposed, by faer's sequential kernel.
+//! Matrix products, with either operand transposed: by this crate's register tiles where a long axis is contiguous, else by faer's
+//! sequential kernel.
 
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -7,6 +8,7 @@ use super::Op;
 use crate::autodiff::graph::Var;
 use crate::autodiff::shape::show;
 use crate::error::Error;
+use crate::linalg::product::{self, Inner, Outer, Piece};
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
@@ -92,6 +94,74 @@ pub(crate) fn matmul<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T])
         dst.fill(T::ZERO);
         return;
     }
+    match Form::of(s) {
+        Form::Outer => outer(s, a, b, dst),
+        Form::Inner => inner(s, a, b, dst),
+        Form::Packed => packed(s, a, b, dst),
+    }
+}
+
+/// Which kernel computes a product. The bounds are where they cross on a machine with AVX-512 (`cargo bench --bench gradient`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Outer,
+    Inner,
+    Packed,
+}
+
+impl Form {
+    fn of(s: MatMulShape) -> Self {
+        // adding up the lanes costs about as much as 128 terms of the sum
+        let long = s.k >= 768 || (s.k >= 64 && s.m.min(s.n) < 32);
+        match (s.ta, s.tb) {
+            (_, false) if s.n >= 16 && s.k <= 1024 => Form::Outer,
+            (false, true) if long => Form::Inner,
+            _ => Form::Packed,
+        }
+    }
+}
+
+fn outer<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T]) {
+    let (a_row, a_col) = if s.ta { (1, s.m) } else { (s.k, 1) };
+    product::run(Outer {
+        m: s.m,
+        n: s.n,
+        pieces: &[Piece {
+            a: 0,
+            b: 0,
+            len: s.k,
+        }],
+        a,
+        a_row,
+        a_col,
+        b,
+        b_row: s.n,
+        c: dst,
+        c_row: s.n,
+    });
+}
+
+fn inner<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T]) {
+    dst.fill(T::ZERO);
+    product::run(Inner {
+        m: s.m,
+        n: s.n,
+        pieces: &[Piece {
+            a: 0,
+            b: 0,
+            len: s.k,
+        }],
+        a,
+        a_row: s.k,
+        b,
+        b_row: s.k,
+        c: dst,
+        c_row: s.n,
+        c_col: 1,
+    });
+}
+
+fn packed<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T]) {
     let view = |x, rows, cols, transposed| {
         if transposed {
             MatRef::from_row_major_slice(x, cols, rows).transpose()
@@ -129,8 +199,9 @@ mod tests {
 
     #[test]
     fn agrees_with_three_loops() {
-        for (ta, tb) in [(false, false), (true, false), (false, true), (true, true)] {
-            let (m, k, n) = (3, 5, 4);
+        let cases = [(3, 5, 4), (5, 70, 3), (7, 3, 40), (33, 800, 2)];
+        for ((m, k, n), which) in cases.into_iter().flat_map(|c| (0..4).map(move |w| (c, w))) {
+            let (ta, tb) = (which % 2 == 1, which > 1);
             let (a, b) = (numbers(m * k, 1), numbers(k * n, 2));
             let mut dst = vec![f64::NAN; m * n];
             matmul(MatMulShape { m, k, n, ta, tb }, &a, &b, &mut dst);
@@ -139,7 +210,7 @@ mod tests {
                     let at = |l: usize| if ta { a[l * m + i] } else { a[i * k + l] };
                     let bt = |l: usize| if tb { b[j * k + l] } else { b[l * n + j] };
                     let want: f64 = (0..k).map(|l| at(l) * bt(l)).sum();
-                    assert!((dst[i * n + j] - want).abs() < 1e-14);
+                    assert!((dst[i * n + j] - want).abs() < 1e-15 * k as f64 * 4.0);
                 }
             }
         }

@@ -8,7 +8,7 @@ mod matmul;
 mod reduce;
 mod window;
 
-pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_slice};
+pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_of_sum, unary_slice};
 pub(crate) use gather::{pick, pick_columns, unpick, unpick_columns};
 pub(crate) use layout::{copy_block, transpose};
 pub(crate) use matmul::{MatMulShape, matmul};

@@ -5,6 +5,7 @@ use super::batch::{front_to_last, with_rank};
 use crate::autodiff::graph::Var;
 use crate::autodiff::shape::{broadcast, broadcast_strides, numel, show};
 use crate::error::Error;
+use crate::linalg::product::{self, RowSums};
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
@@ -142,36 +143,13 @@ pub(crate) fn sum_all<T: Scalar>(src: &[T]) -> f64 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + tail
 }
 
-/// Sum of a run in the engine's type, in 64 interleaved lanes that are added pairwise: the error is that of `len / 64` additions.
-#[inline(always)]
-fn sum_run<T: Scalar>(src: &[T]) -> T {
-    let mut lanes = [T::ZERO; 64];
-    let chunks = src.chunks_exact(64);
-    for (lane, &x) in lanes.iter_mut().zip(chunks.remainder()) {
-        *lane = x;
-    }
-    for chunk in chunks {
-        for (lane, &x) in lanes.iter_mut().zip(chunk) {
-            *lane += x;
-        }
-    }
-    let mut width = 32;
-    while width > 0 {
-        for i in 0..width {
-            lanes[i] += lanes[i + width];
-        }
-        width /= 2;
-    }
-    lanes[0]
-}
-
 /// How a sum to a broadcastable shape is carried out; decided when the graph is compiled.
 #[derive(Clone, Debug)]
 pub(crate) enum SumPlan {
     /// The leading axes go: rows of `inner` numbers are added up.
     Rows { inner: usize },
-    /// Runs of `summed` numbers become one; of every `kept` runs each adds to its own number.
-    Runs { kept: usize, summed: usize },
+    /// Runs of `summed` numbers become one; runs add in turn to each number of the result.
+    Runs { summed: usize },
     /// Any mixture: extents of the source, strides of the result along them.
     Strided {
         extents: Vec<usize>,
@@ -202,7 +180,7 @@ impl SumPlan {
             .map(|(_, &n)| n)
             .product();
         if numel(to) == kept {
-            return SumPlan::Runs { kept, summed };
+            return SumPlan::Runs { summed };
         }
         SumPlan::Strided {
             extents: from.to_vec(),
@@ -224,13 +202,11 @@ pub(crate) fn sum_to<T: Scalar>(plan: &SumPlan, src: &[T], dst: &mut [T]) {
                 }
             }
         }
-        SumPlan::Runs { kept, summed } => {
-            for group in src.chunks_exact(kept * summed) {
-                for (d, run) in dst.iter_mut().zip(group.chunks_exact(*summed)) {
-                    *d += sum_run(run);
-                }
-            }
-        }
+        SumPlan::Runs { summed } => product::run(RowSums {
+            src,
+            len: *summed,
+            sums: dst,
+        }),
         SumPlan::Strided { extents, strides } => {
             for (position, &x) in src.iter().enumerate() {
                 dst[offset(position, extents, strides)] += x;
