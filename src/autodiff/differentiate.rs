@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::graph::{Graph, Node, Var};
-use super::ops::{Op, vjp_rule};
+use super::ops::{Op, Unary, vjp_rule};
 use super::shape::show;
 use crate::error::{Error, Result};
 
@@ -38,7 +38,7 @@ impl Graph {
 
     /// `J^T u` for `J = dy/dx`, for each `x` of `wrt`; `u` has the shape of `y`.
     ///
-    /// A view (reshape, transpose, batch order) and what it shows are one variable.
+    /// A view (reshape, transpose, batch order, sign) and what it shows are one variable.
     ///
     /// # Errors
     /// If the shapes of `u` and `y` differ, or recording failed earlier.
@@ -119,11 +119,14 @@ impl Graph {
 }
 
 /// What a view shows: an operation on a view may have been recorded on this instead, so a derivative by the one is taken by
-/// the other. Views keep every number, so nothing is lost.
+/// the other. Views keep every number, so nothing is lost. (A negation
+/// counts, because that of a negation is not recorded.)
 fn viewed(nodes: &[Node], id: u32) -> u32 {
     let node = &nodes[id as usize];
     match node.op {
-        Op::Reshape | Op::Transpose | Op::BatchFirst | Op::BatchLast => viewed(nodes, node.args[0]),
+        Op::Reshape | Op::Transpose | Op::BatchFirst | Op::BatchLast | Op::Unary(Unary::Neg) => {
+            viewed(nodes, node.args[0])
+        }
         _ => id,
     }
 }
@@ -137,6 +140,7 @@ fn seen_as<'g>(nodes: &[Node], id: u32, cotangent: Var<'g>) -> Var<'g> {
         Op::Transpose => inner().t(),
         Op::BatchFirst => inner().batch_first(),
         Op::BatchLast => inner().batch_last(),
+        Op::Unary(Unary::Neg) => -inner(),
         _ => cotangent,
     }
 }

@@ -4,9 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::compile::kernel::Kernel;
 use super::ops::{
-    Binary, ImageShape, MatMulShape, SumPlan, Unary, Window, WindowOp, copy_block, log_sum_exp,
-    log_sum_exp_columns, matmul, pick, pick_columns, sum_all, sum_to, transpose, unpick,
-    unpick_columns, window_map,
+    Binary, ConvPlan, ImageShape, LogSumExp, MatMulShape, Pad, PickColumns, SumAll, SumPlan, SumTo,
+    Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
 };
 use super::shape::Shape;
 use crate::error::{Error, Result};
@@ -73,6 +72,16 @@ pub(crate) enum Action {
         src: View,
     },
     Copy(Vec<CopyPart>),
+    Pad {
+        pad: Pad,
+        src: View,
+    },
+    /// The plan, the padded image, the other argument.
+    Conv {
+        plan: Box<ConvPlan>,
+        image: View,
+        other: View,
+    },
     Window {
         op: WindowOp,
         window: Window,
@@ -321,7 +330,16 @@ impl<T: Scalar> Program<T> {
                 shape,
                 chooser,
                 src,
-            } => window_map(*op, *window, *shape, get(chooser), get(src), out),
+            } => simd::dispatch(WindowMap {
+                op: *op,
+                window: *window,
+                shape: *shape,
+                chooser: get(chooser),
+                src: get(src),
+                dst: out,
+            }),
+            Action::Pad { pad, src } => pad.run(get(src), out),
+            Action::Conv { plan, image, other } => plan.run(get(image), get(other), out),
             Action::Pick {
                 axis,
                 k,
@@ -363,79 +381,6 @@ impl<T: Scalar> Program<T> {
     }
 }
 
-impl std::fmt::Display for View {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (offset, end) = (self.offset, self.offset + self.len);
-        match self.place {
-            Place::Input(i) => write!(f, "in{i}[{offset}..{end}]"),
-            Place::Tensor(i) => write!(f, "const{i}[{offset}..{end}]"),
-            Place::Buffer(i) => write!(f, "b{i}[{offset}..{end}]"),
-        }
-    }
-}
-
-impl std::fmt::Display for Action {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Action::Map(kernel) => write!(f, "{kernel}"),
-            Action::MatMul { shape, a, b } => {
-                let mark = |t: bool| if t { "^T" } else { "" };
-                let (m, k, n) = (shape.m, shape.k, shape.n);
-                write!(
-                    f,
-                    "{a}{} @ {b}{}  ({m} x {k} x {n})",
-                    mark(shape.ta),
-                    mark(shape.tb)
-                )
-            }
-            Action::SumTo { plan, src } => write!(f, "sum {src}  {plan:?}"),
-            Action::LogSumExp { k, inner, src } => write!(f, "logsumexp {src}  {k} x {inner}"),
-            Action::Transpose { rows, cols, src } => write!(f, "transpose {src}  {rows} x {cols}"),
-            Action::Copy(parts) => {
-                let parts: Vec<String> = parts.iter().map(|p| p.src.to_string()).collect();
-                write!(f, "copy {}", parts.join(", "))
-            }
-            Action::Window {
-                op, window, src, ..
-            } => write!(f, "{op:?} {src}  {window:?}"),
-            Action::Pick { src, labels, .. } => write!(f, "pick {src} by {labels}"),
-            Action::Unpick { src, labels, .. } => write!(f, "unpick {src} by {labels}"),
-        }
-    }
-}
-
-impl std::fmt::Display for Instruction {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Instruction::Fill { out, len, action } => write!(f, "b{out}[0..{len}] = {action}"),
-            Instruction::SumAll { out, src } => write!(f, "s{out} = sum {src}"),
-            Instruction::Load { out, src } => write!(f, "s{out} = {src}"),
-            Instruction::Unary { out, op, a } => write!(f, "s{out} = {op:?} s{a}"),
-            Instruction::Binary { out, op, a, b } => write!(f, "s{out} = {op:?} s{a} s{b}"),
-        }
-    }
-}
-
-impl<T> std::fmt::Display for Program<T> {
-    /// One instruction a line: `b0[0..29600] = in1[0..10656] @ in0[0..900]  (592 x 18 x 50)`; scalars are `s0`, `s1`, ...
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for instruction in &self.instructions {
-            writeln!(f, "{instruction}")?;
-        }
-        Ok(())
-    }
-}
-
-struct SumAll<'a, T>(&'a [T]);
-
-impl<T: Scalar> simd::Vectorised for SumAll<'_, T> {
-    type Output = f64;
-    #[inline(always)]
-    fn run(self) -> f64 {
-        sum_all(self.0)
-    }
-}
-
 struct Map<'a, T, G> {
     kernel: &'a Kernel,
     get: G,
@@ -450,56 +395,5 @@ impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> simd::Vectorised for Map<'a, T, G> 
     fn run(self) {
         self.kernel
             .run(self.get, self.scalars, self.registers, self.out);
-    }
-}
-
-struct PickColumns<'a, T> {
-    src: &'a [T],
-    labels: &'a [T],
-    back: bool,
-    out: &'a mut [T],
-}
-
-impl<T: Scalar> simd::Vectorised for PickColumns<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        if self.back {
-            unpick_columns(self.src, self.labels, self.out);
-        } else {
-            pick_columns(self.src, self.labels, self.out);
-        }
-    }
-}
-
-struct SumTo<'a, T> {
-    plan: &'a SumPlan,
-    src: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Scalar> simd::Vectorised for SumTo<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        sum_to(self.plan, self.src, self.out);
-    }
-}
-
-struct LogSumExp<'a, T> {
-    k: usize,
-    inner: usize,
-    src: &'a [T],
-    out: &'a mut [T],
-}
-
-impl<T: Scalar> simd::Vectorised for LogSumExp<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run(self) {
-        match self.inner {
-            1 => log_sum_exp(self.src, self.k, self.out),
-            inner => log_sum_exp_columns(self.src, self.k, inner, self.out),
-        }
     }
 }

@@ -75,7 +75,11 @@ fn extend<'g>(graph: &'g Graph, values: &mut Vec<Var<'g>>, choice: (u8, u8, u8))
     let pick = |i: u8| values[i as usize % values.len()];
     let (a, b) = (pick(choice.1), pick(choice.2));
     let (sa, sb) = (a.shape(), b.shape());
-    let new = match choice.0 % 18 {
+    let new = match choice.0 % 22 {
+        18 if sa.len() >= 2 => a.batch_first(),
+        19 if sa.len() >= 2 => a.batch_last(),
+        20 if super::shape::broadcast(&sa, &sb).is_some() => a.max(b),
+        21 if sa.len() == 2 && sa[1] > 0 => a.max_axis(1),
         0 => a.tanh(),
         1 => a.square() * 0.5,
         2 => a.sigmoid(),
@@ -204,7 +208,7 @@ fn a_chain_is_one_instruction_and_equal_nodes_are_one() {
         "nodes before: {before}"
     );
     let text = graph.compile::<f32>(&[y.sum()]).unwrap().to_string();
-    let want = "b0[0..700] = map r1 = Add in0[0..700] in1[0..7] spread as Tile { period: 7 }; out = Tanh r1\ns0 = sum b0[0..700]\n";
+    let want = "b0[0..700] = map out = Tanh (in0[0..700] + in1[0..7] spread as Tile { period: 7 })\ns0 = sum b0[0..700]\n";
     assert_eq!(text, want);
     assert!(
         graph.to_string().contains("%3 = Add(%0, %2) [100, 7]"),

@@ -30,7 +30,7 @@ pub(crate) struct Outer<'a, T> {
     pub m: usize,
     pub n: usize,
     pub pieces: &'a [Piece],
-    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`.
+    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`; `a_col` wraps, so that `usize::MAX` goes backwards.
     pub a: &'a [T],
     pub a_row: usize,
     pub a_col: usize,
@@ -47,9 +47,9 @@ pub(crate) struct Inner<'a, T> {
     pub m: usize,
     pub n: usize,
     pub pieces: &'a [Piece],
-    /// Row `i` of a piece is `a[piece.a + i * a_row ..][.. piece.len]`.
+    /// Row `i` of a piece is `a[piece.a + a_rows(i) ..][.. piece.len]`.
     pub a: &'a [T],
-    pub a_row: usize,
+    pub a_rows: Rows<'a>,
     /// Row `j` of a piece is `b[piece.b + j * b_row ..][.. piece.len]`.
     pub b: &'a [T],
     pub b_row: usize,
@@ -57,6 +57,25 @@ pub(crate) struct Inner<'a, T> {
     pub c: &'a mut [T],
     pub c_row: usize,
     pub c_col: usize,
+}
+
+/// Where the rows of a matrix begin.
+#[derive(Clone, Copy)]
+pub(crate) enum Rows<'a> {
+    /// At equal distances.
+    Every(usize),
+    /// Anywhere.
+    At(&'a [usize]),
+}
+
+impl Rows<'_> {
+    #[inline(always)]
+    fn at(self, i: usize) -> usize {
+        match self {
+            Rows::Every(distance) => i * distance,
+            Rows::At(places) => places[i],
+        }
+    }
 }
 
 /// Does `work` at the machine's vector width.
@@ -165,14 +184,14 @@ impl<T: Scalar> Outer<'_, T> {
         let zero = T::splat(simd, T::ZERO);
         let mut acc = [[zero; NV]; MR];
         for piece in self.pieces {
-            let a = &self.a[piece.a + i * self.a_row..];
             let b = &self.b[piece.b + j..];
             for p in 0..piece.len {
                 let (row, _) = T::split(simd, &b[p * self.b_row..p * self.b_row + width]);
                 let mut loaded = [zero; NV];
                 loaded.copy_from_slice(&row[..NV]);
                 for (r, acc) in acc.iter_mut().enumerate() {
-                    let x = T::splat(simd, a[r * self.a_row + p * self.a_col]);
+                    let row = piece.a + (i + r) * self.a_row;
+                    let x = T::splat(simd, self.a[row.wrapping_add(p.wrapping_mul(self.a_col))]);
                     for (acc, &b) in acc.iter_mut().zip(&loaded) {
                         *acc = T::mul_add(simd, x, b, *acc);
                     }
@@ -193,7 +212,8 @@ impl<T: Scalar> Outer<'_, T> {
             let mut acc = T::splat(simd, T::ZERO);
             for piece in self.pieces {
                 for p in 0..piece.len {
-                    let x = self.a[piece.a + i * self.a_row + p * self.a_col];
+                    let row = piece.a + i * self.a_row;
+                    let x = self.a[row.wrapping_add(p.wrapping_mul(self.a_col))];
                     let at = piece.b + p * self.b_row;
                     let b = T::load_part(simd, &self.b[at..at + self.n]);
                     acc = T::mul_add(simd, T::splat(simd, x), b, acc);
@@ -285,7 +305,7 @@ impl<T: Scalar> Inner<'_, T> {
             let mut a_rest: [&[T]; MR] = [&[]; MR];
             let mut b_rest: [&[T]; NR] = [&[]; NR];
             for r in 0..MR {
-                let at = piece.a + (i + r) * self.a_row;
+                let at = piece.a + self.a_rows.at(i + r);
                 let (vectors, rest) = T::split(simd, &self.a[at..at + piece.len]);
                 (a[r], a_rest[r]) = (&vectors[..whole], rest);
             }
@@ -374,7 +394,7 @@ mod tests {
             n,
             pieces,
             a: &a,
-            a_row: row,
+            a_rows: Rows::Every(row),
             b: &b,
             b_row: row,
             c: &mut c,

@@ -62,7 +62,7 @@ impl Init {
 
 /// A layer: a map of batches with parameters of its own.
 ///
-/// Shapes are those of one example, without the batch: `[features]`, or `[height, width, channels]` for images.
+/// Shapes are those of one example, without the batch: `[features]`, or `[channels, height, width]` for images.
 ///
 /// ```
 /// use fiberwalk::autodiff::Var;

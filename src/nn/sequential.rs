@@ -22,7 +22,7 @@ pub struct Sequential {
 const MAX_PARAMETERS: usize = 1 << 28;
 
 impl Sequential {
-    /// A network for examples of shape `input`, `[features]` or `[height, width, channels]`.
+    /// A network for examples of shape `input`, `[features]` or `[channels, height, width]`.
     ///
     /// # Errors
     /// If a layer cannot take what the one before gives, the result is not a vector, or there are too many parameters.

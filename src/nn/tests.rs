@@ -59,7 +59,7 @@ proptest! {
         let (h, w, c, o) = (4, 5, groups * per_in, groups * per_out);
         let window = Window { size: [2, 3], stride: [stride, 1], padding: [padding, padding] };
         let conv = Conv2d::new(o, window).unwrap().with_groups(groups).unwrap();
-        let input = [h, w, c];
+        let input = [c, h, w];
         let theta = numbers(count(&conv, &input), 1);
         let x = numbers(n * h * w * c, 2);
         let (shape, got) = run(&conv, &input, n, &theta, &x);
@@ -68,9 +68,9 @@ proptest! {
         let bias = &theta[theta.len() - o..];
         let mut at = 0;
         for s in 0..n {
-            for r in 0..out[0] {
-                for q in 0..out[1] {
-                    for (k, b) in bias.iter().enumerate() {
+            for (k, b) in bias.iter().enumerate() {
+                for r in 0..out[1] {
+                    for q in 0..out[2] {
                         let g = k / per_out;
                         let mut want = *b;
                         for i in 0..2 {
@@ -80,10 +80,9 @@ proptest! {
                                     if y < padding || z < padding || y - padding >= h || z - padding >= w {
                                         continue;
                                     }
-                                    let pixel = (s * h + y - padding) * w + z - padding;
-                                    let row = (i * 3 + j) * per_in + l;
-                                    let weight = theta[(g * 6 * per_in + row) * per_out + k % per_out];
-                                    want += x[pixel * c + g * per_in + l] * weight;
+                                    let plane = s * c + g * per_in + l;
+                                    let pixel = (plane * h + y - padding) * w + z - padding;
+                                    want += x[pixel] * theta[((k * per_in + l) * 2 + i) * 3 + j];
                                 }
                             }
                         }
@@ -102,10 +101,10 @@ proptest! {
         let x = numbers(n * h * w * c, seed);
         let identity: Vec<f64> = (0..2 * c).map(|i| if i < c { 1.0 } else { 0.0 }).collect();
         let norm = GroupNorm::new(groups).unwrap();
-        let (_, y) = run(&norm, &[h, w, c], n, &identity, &x);
+        let (_, y) = run(&norm, &[c, h, w], n, &identity, &x);
         for s in 0..n {
             for g in 0..groups {
-                let member = |i: usize| i / (h * w * c) == s && i % c / per == g;
+                let member = |i: usize| i / (h * w * per) == s * groups + g;
                 let group: Vec<f64> = (0..y.len()).filter(|&i| member(i)).map(|i| y[i]).collect();
                 let mean = group.iter().sum::<f64>() / group.len() as f64;
                 let variance = group.iter().map(|v| v * v).sum::<f64>() / group.len() as f64;
@@ -145,7 +144,7 @@ fn lenet_like() -> Sequential {
                 .with_init(Init::Xavier { fan_out: 3 }),
         ),
     ];
-    Sequential::new(&[4, 6, 1], layers).unwrap()
+    Sequential::new(&[1, 4, 6], layers).unwrap()
 }
 
 #[test]
@@ -213,11 +212,11 @@ fn the_head_sees_the_features() {
 fn layers_that_do_not_fit_are_refused() {
     let linear = || -> Box<dyn Layer> { Box::new(Linear::new(2).unwrap()) };
     assert!(
-        Sequential::new(&[4, 4, 1], vec![linear()]).is_err(),
+        Sequential::new(&[1, 4, 4], vec![linear()]).is_err(),
         "an image is not a vector"
     );
     assert!(
-        Sequential::new(&[4, 4, 1], vec![Box::new(Activation::Tanh)]).is_err(),
+        Sequential::new(&[1, 4, 4], vec![Box::new(Activation::Tanh)]).is_err(),
         "no vector at the end"
     );
     assert!(Sequential::new(&[4], vec![Box::new(MaxPool2d(Window::square(2, 2, 0)))]).is_err());
@@ -225,7 +224,7 @@ fn layers_that_do_not_fit_are_refused() {
     let wide = Conv2d::new(2, Window::square(5, 1, 0)).unwrap();
     assert!(
         Sequential::new(
-            &[4, 4, 1],
+            &[1, 4, 4],
             vec![Box::new(wide), Box::new(Flatten), linear()]
         )
         .is_err()

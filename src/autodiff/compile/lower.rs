@@ -3,7 +3,9 @@
 use super::fuse::{elementwise, roots};
 use super::kernel::{Arg, Kernel, Operand, Step, StepOp};
 use crate::autodiff::graph::Node;
-use crate::autodiff::ops::{ImageShape, MatMulShape, Op, SumPlan, Unary, WindowOp};
+use crate::autodiff::ops::{
+    ConvOp, ConvPlan, ImageShape, MatMulShape, Op, Pad, SumPlan, Unary, Window, WindowOp,
+};
 use crate::autodiff::program::{Action, CopyPart, Instruction, Place, Value, View};
 use crate::autodiff::shape::numel;
 use crate::error::{Error, Result};
@@ -23,6 +25,8 @@ pub(super) struct Lowering<'n> {
     pub(super) buffers: Vec<usize>,
     pub(super) scalars: Vec<f64>,
     pub(super) registers: usize,
+    /// Padded images that are there already.
+    padded: Vec<(Pad, View, View)>,
 }
 
 impl<'n> Lowering<'n> {
@@ -67,6 +71,7 @@ impl<'n> Lowering<'n> {
             buffers: Vec::new(),
             scalars: Vec::new(),
             registers: 0,
+            padded: Vec::new(),
         })
     }
 
@@ -161,23 +166,22 @@ impl<'n> Lowering<'n> {
                 let last = node.args[node.args.len() - 1];
                 let src = self.view(last);
                 let image = match op {
-                    WindowOp::Patches | WindowOp::Mean | WindowOp::Choose => {
-                        &nodes[last as usize].shape
-                    }
-                    WindowOp::Unpatch | WindowOp::Unmean | WindowOp::Unchoose => &node.shape,
+                    WindowOp::Mean | WindowOp::Choose => &nodes[last as usize].shape,
+                    WindowOp::Unmean | WindowOp::Unchoose => &node.shape,
                 };
                 let action = Action::Window {
                     op: *op,
                     window: *window,
                     shape: ImageShape {
                         image: [image[0], image[1], image[2]],
-                        channels: image[3],
+                        n: image[3],
                     },
                     chooser,
                     src,
                 };
                 self.fill(numel(&node.shape), action)
             }
+            Op::Conv { op, window, groups } => self.conv(node, *op, *window, *groups),
             Op::Pick { axis } => {
                 let (axis, k) = (*axis, nodes[node.args[0] as usize].shape[*axis]);
                 let (src, labels) = (self.view(node.args[0]), self.view(node.args[1]));
@@ -299,6 +303,40 @@ impl<'n> Lowering<'n> {
             _ => return Value::Scalar(out),
         });
         Value::Scalar(out)
+    }
+
+    /// The image-like argument is padded first, if it has to be.
+    fn conv(&mut self, node: &Node, op: ConvOp, window: Window, groups: usize) -> Value {
+        let nodes = self.nodes;
+        let shape = |position: usize| &nodes[node.args[position] as usize].shape;
+        let (image, other) = match op {
+            ConvOp::Input => (1, 0),
+            ConvOp::Forward | ConvOp::Weight => (0, 1),
+        };
+        let (x, y) = match op {
+            ConvOp::Forward => (shape(0), &node.shape),
+            ConvOp::Input => (&node.shape, shape(1)),
+            ConvOp::Weight => (shape(0), shape(1)),
+        };
+        let (plan, pad) = ConvPlan::new(op, window, groups, x, y);
+        let (src, other) = (self.view(node.args[image]), self.view(node.args[other]));
+        let known = self
+            .padded
+            .iter()
+            .find(|(p, from, _)| *p == pad && *from == src);
+        let image = match known {
+            Some(&(_, _, view)) => view,
+            None if pad.from == pad.to => src,
+            None => match self.fill(pad.len(), Action::Pad { pad, src }) {
+                Value::View(view) => {
+                    self.padded.push((pad, src, view));
+                    view
+                }
+                Value::Scalar(_) => src,
+            },
+        };
+        let plan = Box::new(plan);
+        self.fill(numel(&node.shape), Action::Conv { plan, image, other })
     }
 
     fn slice(&mut self, node: &Node, axis: usize, start: usize) -> Value {

@@ -7,6 +7,7 @@
 //! 4. **Scalars**: values of shape `[]` live in a file of f64, so energies keep double precision in f32 programs.
 //! 5. **Memory** (`plan`): a buffer is handed on once its last reader is done.
 
+mod display;
 mod fuse;
 pub(crate) mod kernel;
 mod lower;

@@ -98,6 +98,8 @@ fn views(instruction: &mut Instruction) -> impl Iterator<Item = &mut View> {
             | Action::Transpose { src, .. } => vec![src],
             Action::Copy(parts) => parts.iter_mut().map(|part| &mut part.src).collect(),
             Action::Window { chooser, src, .. } => vec![chooser, src],
+            Action::Pad { src, .. } => vec![src],
+            Action::Conv { image, other, .. } => vec![image, other],
             Action::Pick { src, labels, .. } | Action::Unpick { src, labels, .. } => {
                 vec![src, labels]
             }

@@ -8,7 +8,7 @@ use super::Op;
 use crate::autodiff::graph::Var;
 use crate::autodiff::shape::show;
 use crate::error::Error;
-use crate::linalg::product::{self, Inner, Outer, Piece};
+use crate::linalg::product::{self, Inner, Outer, Piece, Rows};
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
@@ -152,7 +152,7 @@ fn inner<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T]) {
             len: s.k,
         }],
         a,
-        a_row: s.k,
+        a_rows: Rows::Every(s.k),
         b,
         b_row: s.k,
         c: dst,

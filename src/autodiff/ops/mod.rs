@@ -1,21 +1,29 @@
 //! The operations. Each file holds one family: recording, derivative rule, kernel.
 
 mod batch;
+mod conv;
 mod elementwise;
 mod gather;
 mod layout;
 mod matmul;
+mod pad;
 mod reduce;
+mod vectorised;
 mod window;
 
 pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_of_sum, unary_slice};
-pub(crate) use gather::{pick, pick_columns, unpick, unpick_columns};
+pub(crate) use gather::{pick, unpick};
+use gather::{pick_columns, unpick_columns};
 pub(crate) use layout::{copy_block, transpose};
 pub(crate) use matmul::{MatMulShape, matmul};
-pub(crate) use reduce::{SumPlan, log_sum_exp, log_sum_exp_columns, offset, sum_all, sum_to};
+pub(crate) use reduce::{SumPlan, offset};
+use reduce::{log_sum_exp, log_sum_exp_columns, sum_all, sum_to};
+pub(crate) use vectorised::{LogSumExp, PickColumns, SumAll, SumTo};
 
+pub(crate) use conv::{ConvOp, ConvPlan};
+pub(crate) use pad::Pad;
 pub use window::Window;
-pub(crate) use window::{ImageShape, WindowOp, window_map};
+pub(crate) use window::{ImageShape, WindowMap, WindowOp};
 
 use super::differentiate::Contribution;
 use super::graph::{Node, Var};
@@ -71,6 +79,12 @@ pub(crate) enum Op {
     },
     /// A linear map between images and windows.
     Window(WindowOp, Window),
+    /// A convolution, or its derivative by one argument.
+    Conv {
+        op: ConvOp,
+        window: Window,
+        groups: usize,
+    },
 }
 
 impl Op {
@@ -137,6 +151,9 @@ pub(crate) fn vjp_rule<'g>(
                 args[0].shape()[*axis],
             ))
         }),
+        Op::Conv { op, window, groups } => Some(Contribution::Whole(conv::vjp(
+            *op, *window, *groups, args, position, g,
+        ))),
         Op::Window(op, window) => {
             window::vjp(*op, *window, args, position, g).map(Contribution::Whole)
         }

@@ -1,17 +1,19 @@
-//! Sliding windows over images: what convolutions and pooling are made of.
+//! Pooling: sliding windows over images.
 //!
-//! Images are `[n, height, width, channels]`, channels innermost, so that a convolution's matrix product gives its result in
-//! place. Three pairs of linear maps, each the other's transpose, so that they are closed under differentiation:
-//! - patches `[n oh ow, kh kw c]` of an image, and their sum back into an image; a convolution is patches times weights;
+//! Images are `[n, channels, height, width]`; in memory the batch is innermost, `[channels, height, width, n]`, so that a pixel is a run of
+//! `n` numbers. Two pairs of linear maps, each the other's transpose, so that they are closed under differentiation:
 //! - means of windows, and their spreading back;
 //! - of each window the element where *another* image has its maximum, and its scattering back. Max pooling is this map
 //!   with both images the same; the choice itself has no derivative.
 
+use std::ops::Range;
+
 use super::Op;
 use crate::autodiff::graph::Var;
-use crate::autodiff::shape::show;
+use crate::autodiff::shape::{numel, show};
 use crate::error::Error;
 use crate::scalar::Scalar;
+use crate::simd;
 
 /// Extents, steps and zero padding of a window, each `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,45 +49,28 @@ impl Window {
         Some([along(0, height)?, along(1, width)?])
     }
 
-    /// Calls `f(window, place, pixel)` for every place of every window that lies on the image: the number of the window
-    /// (over images, rows and columns), the place within it, and the number of the pixel.
-    #[inline(always)]
-    fn each(&self, image: [usize; 3], mut f: impl FnMut(usize, usize, usize)) {
-        let [n, h, w] = image;
-        let Some([rows, cols]) = self.count(h, w) else {
-            return;
-        };
-        let mut window = 0;
-        for sample in 0..n {
-            for r in 0..rows {
-                for c in 0..cols {
-                    for i in 0..self.size[0] {
-                        // a padded row or column wraps to a huge number, which is not below the extent either
-                        let y = (r * self.stride[0] + i).wrapping_sub(self.padding[0]);
-                        if y >= h {
-                            continue;
-                        }
-                        for j in 0..self.size[1] {
-                            let x = (c * self.stride[1] + j).wrapping_sub(self.padding[1]);
-                            if x < w {
-                                f(window, i * self.size[1] + j, (sample * h + y) * w + x);
-                            }
-                        }
-                    }
-                    window += 1;
-                }
-            }
-        }
+    /// Number of a window (over planes, rows and columns) and of a pixel on the image under it, for every such pair.
+    fn pairs(self, image: [usize; 3]) -> impl Iterator<Item = (usize, usize)> {
+        let [planes, h, w] = image;
+        let [rows, cols] = self.count(h, w).unwrap_or([0, 0]);
+        (0..planes * rows * cols).flat_map(move |window| {
+            let (plane, r, c) = (window / (rows * cols), window / cols % rows, window % cols);
+            let (ys, xs) = (self.span(r, 0, h), self.span(c, 1, w));
+            ys.flat_map(move |y| xs.clone().map(move |x| (window, (plane * h + y) * w + x)))
+        })
+    }
+
+    /// Rows or columns of an image that lie under window number `at` along an axis.
+    fn span(&self, at: usize, axis: usize, extent: usize) -> Range<usize> {
+        let start = at * self.stride[axis];
+        let end = (start + self.size[axis]).saturating_sub(self.padding[axis]);
+        start.saturating_sub(self.padding[axis])..end.min(extent)
     }
 }
 
 /// What is done with windows. All maps are linear in their last argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum WindowOp {
-    /// Image to patches.
-    Patches,
-    /// Patches to image.
-    Unpatch,
     /// Image to means.
     Mean,
     /// Means to image.
@@ -100,8 +85,6 @@ impl WindowOp {
     /// The transpose.
     pub(super) fn transposed(self) -> Self {
         match self {
-            WindowOp::Patches => WindowOp::Unpatch,
-            WindowOp::Unpatch => WindowOp::Patches,
             WindowOp::Mean => WindowOp::Unmean,
             WindowOp::Unmean => WindowOp::Mean,
             WindowOp::Choose => WindowOp::Unchoose,
@@ -111,51 +94,54 @@ impl WindowOp {
 }
 
 impl<'g> Var<'g> {
-    fn image(
-        self,
-        window: Window,
-        name: &'static str,
-    ) -> Result<([usize; 4], [usize; 2]), Var<'g>> {
-        let shape = self.shape();
-        let fail = |expected: String| self.graph.fail(Error::shape(name, expected, show(&shape)));
-        let &[n, h, w, c] = &shape[..] else {
-            return Err(fail("images [n, height, width, channels]".into()));
-        };
-        match window.count(h, w) {
-            Some(count) => Ok(([n, h, w, c], count)),
-            None => Err(fail(format!("images that hold {window:?}"))),
-        }
-    }
-
-    /// Patches of images `[n, h, w, c]`: `[n oh ow, kh kw c]`, zero outside.
-    pub fn patches(self, window: Window) -> Var<'g> {
-        match self.image(window, "patches") {
-            Err(failed) => failed,
-            Ok(([n, _, _, c], [oh, ow])) => {
-                let shape = vec![n * oh * ow, window.size[0] * window.size[1] * c];
-                self.window(WindowOp::Patches, window, &[self], shape)
-            }
-        }
-    }
-
-    /// Means of windows of images `[n, h, w, c]`: `[n, oh, ow, c]`. Padding counts as zeros.
+    /// Means of windows of images `[n, c, h, w]`: `[n, c, rows, columns]`. Padding counts as zeros.
     pub fn avg_pool(self, window: Window) -> Var<'g> {
-        match self.image(window, "avg_pool") {
-            Err(failed) => failed,
-            Ok(([n, _, _, c], [oh, ow])) => {
-                self.window(WindowOp::Mean, window, &[self], vec![n, oh, ow, c])
-            }
-        }
+        self.pool("avg_pool", window, |x, shape| {
+            x.window(WindowOp::Mean, window, &[x], shape)
+        })
     }
 
-    /// Maxima of windows of images `[n, h, w, c]`: `[n, oh, ow, c]`. Padding is not looked at; of equal elements the first
+    /// Maxima of windows of images `[n, c, h, w]`: `[n, c, rows, columns]`. Padding is not looked at; of equal elements the first
     /// counts; a NaN is passed on.
     pub fn max_pool(self, window: Window) -> Var<'g> {
-        match self.image(window, "max_pool") {
-            Err(failed) => failed,
-            Ok(([n, _, _, c], [oh, ow])) => {
-                self.window(WindowOp::Choose, window, &[self, self], vec![n, oh, ow, c])
-            }
+        self.pool("max_pool", window, |x, shape| {
+            x.window(WindowOp::Choose, window, &[x, x], shape)
+        })
+    }
+
+    /// Largest element along one axis, which goes; of equal ones the first has the derivative; NaN if one is.
+    pub fn max_axis(self, axis: usize) -> Var<'g> {
+        let mut shape = self.shape();
+        if axis >= shape.len() || shape[axis] == 0 {
+            let expected = format!("an axis of {shape:?} that is not empty");
+            return self.graph.fail(Error::shape("max_axis", expected, axis));
+        }
+        let extent = shape.remove(axis);
+        let (outer, inner) = (numel(&shape[..axis]), numel(&shape[axis..]));
+        let window = Window {
+            size: [extent, 1],
+            stride: [1, 1],
+            padding: [0, 0],
+        };
+        let x = self.reshape(&[outer, extent, 1, inner]);
+        x.window(WindowOp::Choose, window, &[x, x], vec![outer, 1, 1, inner])
+            .reshape(&shape)
+    }
+
+    fn pool(
+        self,
+        name: &'static str,
+        window: Window,
+        record: impl Fn(Var<'g>, Vec<usize>) -> Var<'g>,
+    ) -> Var<'g> {
+        let shape = self.shape();
+        let fail = |expected: String| self.graph.fail(Error::shape(name, expected, show(&shape)));
+        let &[n, c, h, w] = &shape[..] else {
+            return fail("images [n, channels, height, width]".into());
+        };
+        match window.count(h, w) {
+            Some([rows, cols]) => record(self.batch_last(), vec![c, rows, cols, n]).batch_first(),
+            None => fail(format!("images that hold {window:?}")),
         }
     }
 
@@ -183,64 +169,72 @@ pub(super) fn vjp<'g>(
     })
 }
 
-/// Extents of the image side of a map: `[n, h, w]` and channels.
+/// Extents of the image side of a map: `[planes, height, width]`, and numbers a pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ImageShape {
     pub image: [usize; 3],
-    pub channels: usize,
+    pub n: usize,
 }
 
-/// Runs a map. `chooser` is read by `Choose` and `Unchoose` only.
-pub(crate) fn window_map<T: Scalar>(
-    op: WindowOp,
-    window: Window,
-    shape: ImageShape,
-    chooser: &[T],
-    src: &[T],
-    dst: &mut [T],
-) {
-    let ImageShape { image, channels: c } = shape;
-    let places = window.size[0] * window.size[1];
-    let share = T::from_f64(1.0 / places as f64);
-    let add = |to: &mut [T], from: &[T], factor: T| {
-        for (d, &s) in to.iter_mut().zip(from) {
-            *d += factor * s;
+/// A map that runs at the machine's vector width. `chooser` is read by `Choose` and `Unchoose` only.
+pub(crate) struct WindowMap<'a, T> {
+    pub op: WindowOp,
+    pub window: Window,
+    pub shape: ImageShape,
+    pub chooser: &'a [T],
+    pub src: &'a [T],
+    pub dst: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for WindowMap<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self {
+            op,
+            window,
+            shape,
+            chooser,
+            src,
+            dst,
+        } = self;
+        let ImageShape { image, n } = shape;
+        dst.fill(T::ZERO);
+        let share = T::from_f64(1.0 / (window.size[0] * window.size[1]) as f64);
+        match op {
+            WindowOp::Mean => {
+                for (w, pixel) in window.pairs(image) {
+                    add(
+                        &mut dst[w * n..(w + 1) * n],
+                        &src[pixel * n..(pixel + 1) * n],
+                        share,
+                    );
+                }
+            }
+            WindowOp::Unmean => {
+                for (w, pixel) in window.pairs(image) {
+                    add(
+                        &mut dst[pixel * n..(pixel + 1) * n],
+                        &src[w * n..(w + 1) * n],
+                        share,
+                    );
+                }
+            }
+            WindowOp::Choose => choices(window, shape, chooser, |w, from| dst[w] = src[from]),
+            WindowOp::Unchoose => choices(window, shape, chooser, |w, from| dst[from] += src[w]),
         }
-    };
-    dst.fill(T::ZERO);
-    match op {
-        WindowOp::Patches => window.each(image, |patch, place, pixel| {
-            let at = (patch * places + place) * c;
-            dst[at..at + c].copy_from_slice(&src[pixel * c..(pixel + 1) * c]);
-        }),
-        WindowOp::Unpatch => window.each(image, |patch, place, pixel| {
-            let at = (patch * places + place) * c;
-            add(
-                &mut dst[pixel * c..(pixel + 1) * c],
-                &src[at..at + c],
-                T::ONE,
-            );
-        }),
-        WindowOp::Mean => window.each(image, |w, _, pixel| {
-            add(
-                &mut dst[w * c..(w + 1) * c],
-                &src[pixel * c..(pixel + 1) * c],
-                share,
-            );
-        }),
-        WindowOp::Unmean => window.each(image, |w, _, pixel| {
-            add(
-                &mut dst[pixel * c..(pixel + 1) * c],
-                &src[w * c..(w + 1) * c],
-                share,
-            );
-        }),
-        WindowOp::Choose => choices(window, shape, chooser, |w, from| dst[w] = src[from]),
-        WindowOp::Unchoose => choices(window, shape, chooser, |w, from| dst[from] += src[w]),
     }
 }
 
-/// Calls `f(element of the result, element of the image)` with the place of the maximum of every window and channel.
+#[inline(always)]
+fn add<T: Scalar>(to: &mut [T], from: &[T], factor: T) {
+    for (d, &s) in to.iter_mut().zip(from) {
+        *d += factor * s;
+    }
+}
+
+/// Calls `f(element of the result, element of the image)` with the place of the maximum of every window and example.
 fn choices<T: Scalar>(
     window: Window,
     shape: ImageShape,
@@ -248,28 +242,20 @@ fn choices<T: Scalar>(
     mut f: impl FnMut(usize, usize),
 ) {
     let ImageShape {
-        image: [n, h, w],
-        channels,
+        image: [planes, h, w],
+        n,
     } = shape;
     let Some([rows, cols]) = window.count(h, w) else {
         return;
     };
-    for index in 0..n * rows * cols {
-        let (sample, r, c) = (index / (rows * cols), index / cols % rows, index % cols);
-        let span = |at: usize, axis: usize, extent: usize| {
-            let start = at * window.stride[axis];
-            let padding = window.padding[axis];
-            start.saturating_sub(padding)
-                ..(start + window.size[axis])
-                    .saturating_sub(padding)
-                    .min(extent)
-        };
-        let (ys, xs) = (span(r, 0, h), span(c, 1, w));
-        for channel in 0..channels {
+    for index in 0..planes * rows * cols {
+        let (plane, r, c) = (index / (rows * cols), index / cols % rows, index % cols);
+        let (ys, xs) = (window.span(r, 0, h), window.span(c, 1, w));
+        for example in 0..n {
             let mut best: Option<usize> = None;
             for y in ys.clone() {
                 for x in xs.clone() {
-                    let at = ((sample * h + y) * w + x) * channels + channel;
+                    let at = ((plane * h + y) * w + x) * n + example;
                     // a NaN wins, and stays
                     let beats = best.is_none_or(|b| {
                         chooser[at] > chooser[b] || (is_nan(chooser[at]) && !is_nan(chooser[b]))
@@ -280,7 +266,7 @@ fn choices<T: Scalar>(
                 }
             }
             if let Some(at) = best {
-                f(index * channels + channel, at);
+                f(index * n + example, at);
             }
         }
     }
@@ -321,91 +307,76 @@ mod tests {
         program.tensor(&ws, 0).to_vec()
     }
 
-    /// The number at a place that may lie outside, in the padding.
-    fn at(
-        x: &[f64],
-        [h, w, c]: [usize; 3],
-        n: usize,
-        y: isize,
-        z: isize,
-        channel: usize,
-    ) -> Option<f64> {
-        let inside = y >= 0 && z >= 0 && (y as usize) < h && (z as usize) < w;
-        inside.then(|| x[((n * h + y as usize) * w + z as usize) * c + channel])
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(120))]
 
-        /// Convolution and both poolings against loops over samples, rows, columns, channels and places.
+        /// Both poolings against loops over examples, channels, rows, columns and places.
         #[test]
-        fn windows_against_naive_loops(
-            window in window(), n in 0usize..3, h in 3usize..6, w in 3usize..6, c in 1usize..4, out in 1usize..3,
+        fn pooling_against_naive_loops(
+            window in window(), n in 0usize..3, h in 3usize..6, w in 3usize..6, c in 1usize..4,
         ) {
             let x = numbers(n * h * w * c, 1);
-            let places = window.size[0] * window.size[1];
-            let weights = numbers(places * c * out, 2);
             let graph = Graph::new();
-            let image = graph.input(&[n, h, w, c]);
-            let kernel = graph.tensor(&[places * c, out], weights.clone());
-            let convolved = run(&graph, image.patches(window).matmul(kernel), &x);
+            let image = graph.input(&[n, c, h, w]);
             let means = run(&graph, image.avg_pool(window), &x);
             let maxima = run(&graph, image.max_pool(window), &x);
             let [rows, cols] = window.count(h, w).unwrap();
-            for s in 0..n {
-                for r in 0..rows {
-                    for q in 0..cols {
-                        let index = (s * rows + r) * cols + q;
-                        let value = |i: usize, j: usize, channel: usize| {
-                            let y = (r * window.stride[0] + i) as isize - window.padding[0] as isize;
-                            let z = (q * window.stride[1] + j) as isize - window.padding[1] as isize;
-                            at(&x, [h, w, c], s, y, z, channel)
-                        };
-                        for o in 0..out {
-                            let mut want = 0.0;
-                            for i in 0..window.size[0] {
-                                for j in 0..window.size[1] {
-                                    for channel in 0..c {
-                                        let row = (i * window.size[1] + j) * c + channel;
-                                        want += value(i, j, channel).unwrap_or(0.0) * weights[row * out + o];
-                                    }
-                                }
-                            }
-                            prop_assert!((convolved[index * out + o] - want).abs() < 1e-12);
-                        }
-                        for channel in 0..c {
-                            let places_of = || (0..window.size[0]).flat_map(|i| (0..window.size[1]).map(move |j| (i, j)));
-                            let inside: Vec<f64> = places_of().filter_map(|(i, j)| value(i, j, channel)).collect();
-                            let mean = inside.iter().sum::<f64>() / places as f64;
-                            prop_assert!((means[index * c + channel] - mean).abs() < 1e-13);
-                            let top = inside.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                            let top = if inside.is_empty() { 0.0 } else { top };
-                            prop_assert_eq!(maxima[index * c + channel], top);
+            for plane in 0..n * c {
+                for (r, q) in (0..rows).flat_map(|r| (0..cols).map(move |q| (r, q))) {
+                    let mut inside = Vec::new();
+                    for (i, j) in (0..window.size[0]).flat_map(|i| (0..window.size[1]).map(move |j| (i, j))) {
+                        let (y, z) = (r * window.stride[0] + i, q * window.stride[1] + j);
+                        let (y, z) = (y.wrapping_sub(window.padding[0]), z.wrapping_sub(window.padding[1]));
+                        if y < h && z < w {
+                            inside.push(x[(plane * h + y) * w + z]);
                         }
                     }
+                    let at = (plane * rows + r) * cols + q;
+                    let mean = inside.iter().sum::<f64>() / (window.size[0] * window.size[1]) as f64;
+                    prop_assert!((means[at] - mean).abs() < 1e-13);
+                    let top = inside.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                    let top = if inside.is_empty() { 0.0 } else { top };
+                    prop_assert_eq!(maxima[at], top);
                 }
             }
         }
 
         #[test]
         fn derivatives(window in window(), n in 1usize..3, c in 1usize..3) {
-            let shape = [n, 4, 3, c];
+            let shape = [n, c, 4, 3];
             let x = numbers(n * 12 * c, 3);
             prop_assume!(window.count(4, 3).is_some());
-            check_derivatives(&shape, &x, |_, x| x.patches(window).tanh());
             check_derivatives(&shape, &x, |_, x| x.avg_pool(window).square());
             check_derivatives(&shape, &x, |_, x| x.max_pool(window).exp());
+        }
+
+        #[test]
+        fn largest_along_an_axis(a in 0usize..4, b in 1usize..4, c in 0usize..4) {
+            let x = numbers(a * b * c, 4);
+            let graph = Graph::new();
+            let y = graph.input(&[a, b, c]).max_axis(1);
+            prop_assert_eq!(y.shape(), vec![a, c]);
+            let got = run(&graph, y, &x);
+            for i in 0..a {
+                for k in 0..c {
+                    let want = (0..b).map(|j| x[(i * b + j) * c + k]).fold(f64::MIN, f64::max);
+                    prop_assert_eq!(got[i * c + k], want);
+                }
+            }
+            if a * c > 0 {
+                check_derivatives(&[a, b, c], &x, |_, x| x.max_axis(1).square() * x.sum_axis(1));
+            }
         }
     }
 
     #[test]
     fn impossible_windows_are_refused_by_name() {
         let graph = Graph::new();
-        let x = graph.input(&[1, 2, 2, 1]);
+        let x = graph.input(&[1, 1, 2, 2]);
         let y = x.max_pool(Window::square(3, 1, 0));
         let error = graph.compile::<f32>(&[y]).unwrap_err().to_string();
         assert!(
-            error.contains("max_pool") && error.contains("[1, 2, 2, 1]"),
+            error.contains("max_pool") && error.contains("[1, 1, 2, 2]"),
             "{error}"
         );
         assert_eq!(Window::square(2, 0, 0).count(4, 4), None);
@@ -416,7 +387,7 @@ mod tests {
     #[test]
     fn a_nan_passes_through_max_pooling() {
         let graph = Graph::new();
-        let x = graph.input(&[1, 1, 4, 1]);
+        let x = graph.input(&[1, 1, 1, 4]);
         let window = Window {
             size: [1, 2],
             stride: [1, 2],

@@ -1,5 +1,5 @@
-//! Two-dimensional convolution (cross-correlation, as everywhere in this field) as a matrix product on patches:
-//! `y[n, r, q, o] = b[o] + sum_{i, j, c} x[n, r s + i - p, q s + j - p, c] W[(i, j, c), o]`.
+//! Two-dimensional convolution (cross-correlation, as everywhere in this field):
+//! `y[n, o, r, q] = b[o] + sum_{c, i, j} W[o, c, i, j] x[n, c, r s + i - p, q s + j - p]`.
 //!
 //! With groups, channels fall into equal parts that do not see one another.
 
@@ -8,7 +8,7 @@ use crate::autodiff::{Var, Window};
 use crate::error::{Error, Result};
 use crate::nn::{Init, Layer, ParamSpec};
 
-/// A convolution: weight `[groups, kh kw in/groups, out/groups]`, bias `[out]`.
+/// A convolution: weight `[out, in / groups, kh, kw]`, bias `[out]`, as in PyTorch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Conv2d {
     outputs: usize,
@@ -54,13 +54,13 @@ impl Conv2d {
 
 impl Layer for Conv2d {
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        let [h, w, c] = image(input, "Conv2d")?;
+        let [c, h, w] = image(input, "Conv2d")?;
         if c == 0 || !c.is_multiple_of(self.groups) {
             let expected = format!("channels in {} equal groups", self.groups);
             return Err(Error::shape("Conv2d", expected, c));
         }
         match self.window.count(h, w) {
-            Some([rows, cols]) => Ok(vec![rows, cols, self.outputs]),
+            Some([rows, cols]) => Ok(vec![self.outputs, rows, cols]),
             None => Err(Error::shape(
                 "Conv2d",
                 format!("images that hold {:?}", self.window),
@@ -70,25 +70,14 @@ impl Layer for Conv2d {
     }
 
     fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
-        let channels = input.last().copied().unwrap_or(0) / self.groups;
-        let fan_in = self.window.size[0] * self.window.size[1] * channels;
-        let shape = [self.groups, fan_in, self.outputs / self.groups];
+        let channels = input.first().copied().unwrap_or(0) / self.groups;
+        let [kh, kw] = self.window.size;
+        let (fan_in, shape) = (channels * kh * kw, [self.outputs, channels, kh, kw]);
         weight_and_bias(&shape, fan_in, self.outputs, self.init)
     }
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
-        let (shape, weight) = (x.shape(), params[0]);
-        let channels = shape[3] / self.groups;
-        let extents = weight.shape();
-        let parts: Vec<Var<'g>> = (0..self.groups)
-            .map(|g| {
-                let part = x.slice(3, g * channels..(g + 1) * channels);
-                let w = weight.slice(0, g..g + 1).reshape(&extents[1..]);
-                part.patches(self.window).matmul(w)
-            })
-            .collect();
-        let y = x.graph().concat(1, &parts) + params[1];
-        let [rows, cols] = self.window.count(shape[1], shape[2]).unwrap_or([0, 0]);
-        y.reshape(&[shape[0], rows, cols, self.outputs])
+        let bias = params[1].reshape(&[self.outputs, 1, 1]);
+        x.conv2d(params[0], self.window, self.groups) + bias
     }
 }

@@ -31,13 +31,13 @@ fn weight_and_bias(shape: &[usize], fan_in: usize, outputs: usize, init: Init) -
     ]
 }
 
-/// Height, width and channels of an image shape.
+/// Channels, height and width of an image shape.
 fn image(input: &[usize], op: &'static str) -> Result<[usize; 3]> {
     match *input {
-        [h, w, c] => Ok([h, w, c]),
+        [c, h, w] => Ok([c, h, w]),
         _ => Err(Error::shape(
             op,
-            "examples of shape [height, width, channels]",
+            "examples of shape [channels, height, width]",
             format!("{input:?}"),
         )),
     }

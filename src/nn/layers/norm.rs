@@ -73,7 +73,7 @@ impl Layer for LayerNorm {
 
 impl Layer for GroupNorm {
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        let [_, _, c] = image(input, "GroupNorm")?;
+        let [c, _, _] = image(input, "GroupNorm")?;
         if !c.is_multiple_of(self.groups) {
             let expected = format!("channels in {} equal groups", self.groups);
             return Err(Error::shape("GroupNorm", expected, c));
@@ -82,13 +82,13 @@ impl Layer for GroupNorm {
     }
 
     fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
-        gain_and_bias(&input[input.len() - 1..])
+        gain_and_bias(&[input[0], 1, 1])
     }
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
         let shape = x.shape();
-        let (n, pixels, g) = (shape[0], shape[1] * shape[2], self.groups);
-        let grouped = x.reshape(&[n, pixels, g, shape[3] / g]);
-        standardise(grouped, &[n, 1, g, 1]).reshape(&shape) * params[0] + params[1]
+        let (n, g) = (shape[0], self.groups);
+        let grouped = x.reshape(&[n, g, shape[1] / g * shape[2] * shape[3]]);
+        standardise(grouped, &[n, g, 1]).reshape(&shape) * params[0] + params[1]
     }
 }

@@ -14,9 +14,9 @@ pub struct AvgPool2d(pub Window);
 pub struct MaxPool2d(pub Window);
 
 fn pooled(window: Window, input: &[usize], op: &'static str) -> Result<Vec<usize>> {
-    let [h, w, c] = image(input, op)?;
+    let [c, h, w] = image(input, op)?;
     match window.count(h, w) {
-        Some([rows, cols]) => Ok(vec![rows, cols, c]),
+        Some([rows, cols]) => Ok(vec![c, rows, cols]),
         None => Err(Error::shape(
             op,
             format!("images that hold {window:?}"),

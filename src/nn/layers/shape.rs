@@ -4,7 +4,7 @@ use crate::autodiff::Var;
 use crate::error::Result;
 use crate::nn::{Layer, ParamSpec};
 
-/// Lays the numbers of each example in a row: `[h, w, c]` becomes `[h w c]`, channels innermost.
+/// Lays the numbers of each example in a row: `[c, h, w]` becomes `[c h w]`, channel by channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flatten;
 

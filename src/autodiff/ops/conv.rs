@@ -1,0 +1,422 @@
+//! Two-dimensional convolution (cross-correlation, as everywhere in this field), and its derivatives as operations of their own.
+//!
+//! In memory images are `[c, h, w, n]`, the batch innermost, weights `[out, in / groups, kh, kw]`. With padded input `X`
+//! - forward: `Y[o, r, q, :] = sum_{c, i, j} W[o, c, i, j] X[c, r s + i, q s + j, :]`
+//! - input: `dX[c, y, x, :] = sum_{o, i, j} W[o, c, i, j] D[o, y + kh - 1 - i, x + kw - 1 - j, :]`, where `D` is `dY` with zeros put
+//!   around it and (for strides) between its pixels
+//! - weight: `dW[o, c, i, j] = sum_{r, q} <dY[o, r, q, :], X[c, r s + i, q s + j, :]>`
+//!
+//! All three are linear in both arguments, and each is the derivative of the other two, so they are closed under differentiation.
+//! A row of pixels and its batch are one contiguous run, so each is a matrix product on register tiles (`linalg::product`) that
+//! reads the image where it lies: no patches are written out.
+
+use super::Op;
+use super::pad::Pad;
+use super::window::Window;
+use crate::autodiff::graph::Var;
+use crate::autodiff::shape::show;
+use crate::error::Error;
+use crate::linalg::product::{self, Inner, Outer, Piece, Rows};
+use crate::scalar::Scalar;
+
+/// Which of the three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ConvOp {
+    /// `(X, W) -> Y`
+    Forward,
+    /// `(W, dY) -> dX`
+    Input,
+    /// `(X, dY) -> dW`
+    Weight,
+}
+
+impl<'g> Var<'g> {
+    /// Convolution of images `[n, c, h, w]` with a weight `[out, c / groups, kh, kw]`: `[n, out, rows, columns]`, `rows` and `columns` as
+    /// [`Window::count`] says.
+    ///
+    /// With groups, channels fall into equal parts that do not see one another.
+    pub fn conv2d(self, weight: Var<'g>, window: Window, groups: usize) -> Var<'g> {
+        if let Err(error) = self.same_graph(&[weight], "conv2d") {
+            return self.graph.fail(error);
+        }
+        let (x, w) = (self.shape(), weight.shape());
+        let fits = || {
+            let (&[n, c, height, width], &[out, per_group, kh, kw]) = (&x[..], &w[..]) else {
+                return None;
+            };
+            let [rows, columns] = window.count(height, width)?;
+            let whole = groups > 0 && out % groups == 0 && c == per_group * groups;
+            (whole && window.size == [kh, kw]).then_some([out, rows, columns, n])
+        };
+        let Some(shape) = fits() else {
+            let expected = format!(
+                "images [n, c, h, w] that hold {window:?} and a weight [out, c / {groups}, kh, kw]"
+            );
+            let got = format!("{} and {}", show(&x), show(&w));
+            return self.graph.fail(Error::shape("conv2d", expected, got));
+        };
+        let memory = self.batch_last();
+        push(ConvOp::Forward, [memory, weight], window, groups, &shape).batch_first()
+    }
+}
+
+fn push<'g>(
+    op: ConvOp,
+    args: [Var<'g>; 2],
+    window: Window,
+    groups: usize,
+    shape: &[usize],
+) -> Var<'g> {
+    let graph = args[0].graph;
+    if args.iter().any(|a| a.is_constant(0.0)) {
+        return graph.full(shape, 0.0);
+    }
+    let op = Op::Conv { op, window, groups };
+    graph.push(op, &[args[0].id, args[1].id], shape.to_vec())
+}
+
+/// `g` in the place of the result, the other two operations give the derivative by either argument.
+pub(super) fn vjp<'g>(
+    op: ConvOp,
+    window: Window,
+    groups: usize,
+    args: &[Var<'g>],
+    position: usize,
+    g: Var<'g>,
+) -> Var<'g> {
+    let (a, b) = (args[0], args[1]);
+    let (op, pair) = match (op, position) {
+        (ConvOp::Forward, 0) => (ConvOp::Input, [b, g]),
+        (ConvOp::Forward, _) => (ConvOp::Weight, [a, g]),
+        (ConvOp::Input, 0) => (ConvOp::Weight, [g, b]),
+        (ConvOp::Input, _) => (ConvOp::Forward, [g, a]),
+        (ConvOp::Weight, 0) => (ConvOp::Input, [g, b]),
+        (ConvOp::Weight, _) => (ConvOp::Forward, [a, g]),
+    };
+    push(op, pair, window, groups, &args[position].shape())
+}
+
+/// One of the three on given extents, with what can be known before it runs.
+#[derive(Clone, Debug)]
+pub(crate) struct ConvPlan {
+    op: ConvOp,
+    groups: usize,
+    /// Channels of the image and of the result, of one group.
+    channels: [usize; 2],
+    /// Extents of the image that is read: padded.
+    image: [usize; 2],
+    /// Extents of what is written or, for the weight, of the cotangent.
+    result: [usize; 2],
+    size: [usize; 2],
+    stride: [usize; 2],
+    n: usize,
+    pieces: Vec<Piece>,
+    /// Of `Weight`: where the image begins that meets each tap.
+    taps: Vec<usize>,
+}
+
+/// Rows of pixels that a weight gradient adds up before it adds its lanes: enough to make that cheap, few enough for the cache.
+const BAND: usize = 4;
+
+impl ConvPlan {
+    /// The plan for images `[c, h, w, n]` and results `[out, rows, columns, n]`, and how the image-like argument is to be padded.
+    pub(crate) fn new(
+        op: ConvOp,
+        window: Window,
+        groups: usize,
+        x: &[usize],
+        y: &[usize],
+    ) -> (Self, Pad) {
+        let ([c, h, w, n], [out, rows, columns]) = ([x[0], x[1], x[2], x[3]], [y[0], y[1], y[2]]);
+        let ([kh, kw], stride, padding) = (window.size, window.stride, window.padding);
+        let channels = [c / groups, out / groups];
+        let pad = match op {
+            ConvOp::Forward | ConvOp::Weight => Pad {
+                planes: c,
+                from: [h, w],
+                to: [h + 2 * padding[0], w + 2 * padding[1]],
+                offset: padding,
+                spread: [1, 1],
+                n,
+            },
+            ConvOp::Input => Pad {
+                planes: out,
+                from: [rows, columns],
+                to: [h + kh - 1, w + kw - 1],
+                offset: [kh - 1 - padding[0], kw - 1 - padding[1]],
+                spread: stride,
+                n,
+            },
+        };
+        let [height, width] = pad.to;
+        let (mut pieces, mut taps) = (Vec::new(), Vec::new());
+        match op {
+            ConvOp::Forward => {
+                for (ch, i) in pairs(channels[0], kh) {
+                    let (a, b) = ((ch * kh + i) * kw, (ch * height + i) * width * n);
+                    pieces.push(Piece { a, b, len: kw });
+                }
+            }
+            ConvOp::Input => {
+                for (o, i) in pairs(channels[1], kh) {
+                    // the weight is read backwards
+                    let a = (o * channels[0] * kh + i) * kw + kw - 1;
+                    let b = (o * height + kh - 1 - i) * width * n;
+                    pieces.push(Piece { a, b, len: kw });
+                }
+            }
+            ConvOp::Weight => {
+                for ((ch, i), j) in
+                    pairs(channels[0], kh).flat_map(|p| (0..kw).map(move |j| (p, j)))
+                {
+                    taps.push(((ch * height + i) * width + j) * n);
+                }
+                // along a row, image and cotangent are contiguous together, unless there is a stride
+                let (runs, len) = if stride[1] == 1 {
+                    (1, columns * n)
+                } else {
+                    (columns, n)
+                };
+                for (r, q) in pairs(rows, runs) {
+                    let a = (r * stride[0] * width + q * stride[1]) * n;
+                    pieces.push(Piece {
+                        a,
+                        b: (r * columns + q) * n,
+                        len,
+                    });
+                }
+            }
+        }
+        let result = if op == ConvOp::Input {
+            [h, w]
+        } else {
+            [rows, columns]
+        };
+        let plan = Self {
+            op,
+            groups,
+            channels,
+            image: pad.to,
+            result,
+            size: window.size,
+            stride,
+            n,
+            pieces,
+            taps,
+        };
+        (plan, pad)
+    }
+
+    /// `image` is the padded argument, `other` the weight, or for `Weight` the cotangent.
+    pub(crate) fn run<T: Scalar>(&self, image: &[T], other: &[T], dst: &mut [T]) {
+        dst.fill(T::ZERO);
+        if self.n == 0 || dst.is_empty() || image.is_empty() {
+            return;
+        }
+        for group in 0..self.groups {
+            match self.op {
+                ConvOp::Forward => self.forward(group, image, other, dst),
+                ConvOp::Input => self.input(group, image, other, dst),
+                ConvOp::Weight => self.weight(group, image, other, dst),
+            }
+        }
+    }
+
+    fn forward<T: Scalar>(&self, group: usize, image: &[T], weight: &[T], dst: &mut [T]) {
+        let ([c, out], [rows, columns]) = (self.channels, self.result);
+        let ([height, width], n) = (self.image, self.n);
+        let taps = c * self.size[0] * self.size[1];
+        let (runs, len) = if self.stride[1] == 1 {
+            (1, columns * n)
+        } else {
+            (columns, n)
+        };
+        for (r, q) in pairs(rows, runs) {
+            let from = ((group * c * height + r * self.stride[0]) * width + q * self.stride[1]) * n;
+            let to = ((group * out * rows + r) * columns + q) * n;
+            product::run(Outer {
+                m: out,
+                n: len,
+                pieces: &self.pieces,
+                a: &weight[group * out * taps..],
+                a_row: taps,
+                a_col: 1,
+                b: &image[from..],
+                b_row: n,
+                c: &mut dst[to..],
+                c_row: rows * columns * n,
+            });
+        }
+    }
+
+    fn input<T: Scalar>(&self, group: usize, image: &[T], weight: &[T], dst: &mut [T]) {
+        let ([c, out], [h, w]) = (self.channels, self.result);
+        let ([height, width], n) = (self.image, self.n);
+        let taps = self.size[0] * self.size[1];
+        for y in 0..h {
+            product::run(Outer {
+                m: c,
+                n: w * n,
+                pieces: &self.pieces,
+                a: &weight[group * out * c * taps..],
+                a_row: taps,
+                // minus one
+                a_col: usize::MAX,
+                b: &image[(group * out * height + y) * width * n..],
+                b_row: n,
+                c: &mut dst[(group * c * h + y) * w * n..],
+                c_row: h * w * n,
+            });
+        }
+    }
+
+    fn weight<T: Scalar>(&self, group: usize, image: &[T], cotangent: &[T], dst: &mut [T]) {
+        let ([c, out], [rows, columns]) = (self.channels, self.result);
+        let ([height, width], n) = (self.image, self.n);
+        let taps = self.taps.len();
+        let runs = self.pieces.len() / rows;
+        for band in self.pieces.chunks(BAND * runs) {
+            product::run(Inner {
+                m: taps,
+                n: out,
+                pieces: band,
+                a: &image[group * c * height * width * n..],
+                a_rows: Rows::At(&self.taps),
+                b: &cotangent[group * out * rows * columns * n..],
+                b_row: rows * columns * n,
+                c: &mut dst[group * out * taps..],
+                c_row: 1,
+                c_col: taps,
+            });
+        }
+    }
+}
+
+fn pairs(a: usize, b: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..a).flat_map(move |i| (0..b).map(move |j| (i, j)))
+}
+
+impl std::fmt::Display for ConvPlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ([c, out], [kh, kw], [h, w]) = (self.channels, self.size, self.image);
+        write!(
+            f,
+            "{:?} {h} x {w}, {c} to {out} channels, {kh} x {kw}, {} groups, {} examples",
+            self.op, self.groups, self.n
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autodiff::Graph;
+    use crate::autodiff::tests::{check_derivatives, numbers};
+    use proptest::prelude::*;
+
+    /// Six loops, and one over groups.
+    fn naive(
+        x: &[f64],
+        w: &[f64],
+        [n, c, h, width]: [usize; 4],
+        out: usize,
+        window: Window,
+        groups: usize,
+    ) -> Vec<f64> {
+        let [rows, columns] = window.count(h, width).unwrap();
+        let ([kh, kw], (per_in, per_out)) = (window.size, (c / groups, out / groups));
+        let mut y = vec![0.0; n * out * rows * columns];
+        for (s, o) in pairs(n, out) {
+            for (r, q) in pairs(rows, columns) {
+                for ch in 0..per_in {
+                    for (i, j) in pairs(kh, kw) {
+                        let (a, b) = (r * window.stride[0] + i, q * window.stride[1] + j);
+                        let (Some(a), Some(b)) = (
+                            a.checked_sub(window.padding[0]),
+                            b.checked_sub(window.padding[1]),
+                        ) else {
+                            continue;
+                        };
+                        if a < h && b < width {
+                            let from = o / per_out * per_in + ch;
+                            y[((s * out + o) * rows + r) * columns + q] += x
+                                [((s * c + from) * h + a) * width + b]
+                                * w[((o * per_in + ch) * kh + i) * kw + j];
+                        }
+                    }
+                }
+            }
+        }
+        y
+    }
+
+    fn window() -> impl Strategy<Value = Window> {
+        let size = (
+            1usize..4,
+            1usize..4,
+            1usize..4,
+            1usize..4,
+            0usize..3,
+            0usize..3,
+        );
+        size.prop_map(|(a, b, c, d, e, f)| Window {
+            size: [a, b],
+            stride: [c, d],
+            padding: [e.min(a - 1), f.min(b - 1)],
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(150))]
+
+        #[test]
+        fn forward_is_six_loops(
+            window in window(), n in 0usize..20, (h, w) in (3usize..7, 3usize..6), groups in 1usize..3,
+            per_in in 1usize..4, per_out in 1usize..9,
+        ) {
+            let (c, out) = (groups * per_in, groups * per_out);
+            let [kh, kw] = window.size;
+            let (x, weight) = (numbers(n * c * h * w, 1), numbers(out * per_in * kh * kw, 2));
+            let graph = Graph::new();
+            let y = graph.input(&[n, c, h, w]).conv2d(graph.input(&[out, per_in, kh, kw]), window, groups);
+            let program = graph.compile::<f64>(&[y]).unwrap();
+            let mut ws = program.workspace();
+            program.run(&[&x, &weight], &mut ws).unwrap();
+            let want = naive(&x, &weight, [n, c, h, w], out, window, groups);
+            prop_assert_eq!(program.tensor(&ws, 0).len(), want.len());
+            for (a, b) in program.tensor(&ws, 0).iter().zip(&want) {
+                prop_assert!((a - b).abs() < 1e-12, "{a} against {b}");
+            }
+        }
+
+        /// By both arguments, to second order: so each of the three is differentiated by both of its own.
+        #[test]
+        fn derivatives(window in window(), n in 1usize..4, groups in 1usize..3, per_in in 1usize..3, per_out in 1usize..3) {
+            let (c, out) = (groups * per_in, groups * per_out);
+            let [kh, kw] = window.size;
+            let (image, kernel) = ([n, c, 4, 3], [out, per_in, kh, kw]);
+            prop_assume!(window.count(4, 3).is_some());
+            let (x, weight) = (numbers(n * c * 12, 3), numbers(out * per_in * kh * kw, 4));
+            check_derivatives(&image, &x, |g, x| x.conv2d(g.tensor(&kernel, weight.clone()), window, groups).tanh());
+            check_derivatives(&kernel, &weight, |g, w| g.tensor(&image, x.clone()).conv2d(w, window, groups).tanh());
+            // both at once, as in a network
+            let both = [x.clone(), weight.clone()].concat();
+            check_derivatives(&[both.len()], &both, |_, all| {
+                let (x, w) = (all.slice(0, 0..x.len()).reshape(&image), all.slice(0, x.len()..both.len()).reshape(&kernel));
+                x.conv2d(w, window, groups).square()
+            });
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused_by_name() {
+        let graph = Graph::new();
+        let (x, w) = (graph.input(&[1, 3, 4, 4]), graph.input(&[2, 3, 3, 3]));
+        x.conv2d(w, Window::square(2, 1, 0), 1);
+        let error = graph.compile::<f32>(&[]).unwrap_err().to_string();
+        assert!(
+            error.contains("conv2d") && error.contains("[2, 3, 3, 3]"),
+            "{error}"
+        );
+    }
+}
