@@ -2,7 +2,11 @@
 //!
 //! `U(theta) = -log p(D | theta) - log p(theta)`; as a [`LogDensity`] it is `-U`, the log of the joint density, whose
 //! integral over `theta` is the evidence. The data are part of it, cast once to the engine's number type.
+//!
+//! `theta` holds the network's parameters and behind them those that the likelihood owns, if it has some. The likelihood is
+//! a sum over rows and the priors of both kinds of parameters are added once.
 
+use super::likelihood::target_shape;
 use super::{Likelihood, LogDensity, Prior};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
@@ -31,10 +35,11 @@ pub struct PosteriorWorkspace<T> {
 }
 
 impl<T: Scalar> Posterior<T> {
-    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`).
+    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]` for a likelihood
+    /// of `m` targets a row).
     ///
     /// # Errors
-    /// If lengths do not fit, an input is not finite, or the likelihood refuses the targets.
+    /// If lengths do not fit, a number is not finite, the likelihood refuses the targets or the prior the parameters.
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,
@@ -42,7 +47,17 @@ impl<T: Scalar> Posterior<T> {
         x: &[f64],
         y: &[f64],
     ) -> Result<Self> {
-        let (n, d) = (y.len(), network.input_dim());
+        let (outputs, d) = (network.output_dim(), network.input_dim());
+        likelihood.check(outputs, y)?;
+        prior.check(network.layout())?;
+        let own = likelihood.params(outputs);
+        own.check()?;
+        let m = likelihood.target_dim(outputs);
+        if m == 0 || !y.len().is_multiple_of(m) {
+            let expected = format!("rows of {m} targets");
+            return Err(Error::shape("Posterior::new", expected, y.len()));
+        }
+        let n = y.len() / m;
         if x.len() != n * d {
             let expected = format!("{n} rows of {d} features");
             return Err(Error::shape(
@@ -54,33 +69,46 @@ impl<T: Scalar> Posterior<T> {
         if n == 0 {
             return Err(Error::shape("Posterior::new", "at least one row", 0));
         }
+        let y = likelihood.encode(y);
         // numbers beyond the engine's range become infinite in the cast
-        if let Some(index) = x.iter().position(|&v| !Scalar::is_finite(T::from_f64(v))) {
-            let what = "features";
-            return Err(Error::NonFinite { what, index });
+        for (what, numbers) in [("features", x), ("targets", &y)] {
+            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
+            if let Some(index) = numbers.iter().position(beyond) {
+                return Err(Error::NonFinite { what, index });
+            }
         }
-        likelihood.check(network.output_dim(), y)?;
 
         let graph = Graph::new();
-        let theta = graph.input(&[network.dim()]);
+        let (split, dim) = (network.dim(), network.dim() + own.len());
+        let theta = graph.input(&[dim]);
         let inputs = graph.input(&[n, d]);
-        let targets = graph.input(&[n]);
-        let v = graph.input(&[network.dim()]);
-        let outputs = network.forward(theta, inputs);
-        let nll = likelihood.neg_log_likelihood(outputs, targets);
-        let energy = nll + prior.neg_log_density(theta, network.layout());
+        let targets = graph.input(&target_shape(n, y.len() / n));
+        let v = graph.input(&[dim]);
+        let (weights, params) = (theta.slice(0, 0..split), theta.slice(0, split..dim));
+        let (v_weights, v_params) = (v.slice(0, 0..split), v.slice(0, split..dim));
+        let outputs = network.forward(weights, inputs);
+        let nll = likelihood.neg_log_likelihood(outputs, targets, params);
+        let prior_terms =
+            prior.neg_log_density(weights, network.layout()) + own.neg_log_prior(params);
+        let energy = nll + prior_terms;
         let gradient = graph.grad(energy, &[theta])?[0];
-        // G v = J^T Lambda J v, with Lambda w = d <d nll / d outputs, w> / d outputs
-        let tangent = graph.jvp(outputs, theta, v)?;
-        let curved = graph.hvp(nll, outputs, tangent)?;
-        let ggn = graph.vjp(outputs, curved, &[theta])?[0];
+        // G v = J^T Lambda J v, and beside it the block of the likelihood's parameters
+        let tangent = graph.jvp(outputs, weights, v_weights)?;
+        let curved = likelihood.output_hessian_product(outputs, targets, params, tangent)?;
+        let mut ggn = graph.vjp(outputs, curved, &[weights])?[0];
+        if !own.is_empty() {
+            let block = likelihood.params_hessian_product(outputs, targets, params, v_params)?;
+            ggn = graph.concat(0, &[ggn, block]);
+        }
         let hessian = graph.hvp(energy, theta, v)?;
+        let mut prior_precision = prior.precision(network.layout());
+        prior_precision.extend(own.prior_precision());
         Ok(Self {
-            dim: network.dim(),
+            dim,
             rows: n,
             x: x.iter().map(|&v| T::from_f64(v)).collect(),
             y: y.iter().map(|&v| T::from_f64(v)).collect(),
-            prior_precision: prior.precision(network.layout()),
+            prior_precision,
             value: graph.compile(&[energy, nll])?,
             gradient: graph.compile(&[energy, gradient])?,
             ggn: graph.compile(&[ggn])?,
@@ -93,7 +121,7 @@ impl<T: Scalar> Posterior<T> {
         self.rows
     }
 
-    /// Curvature of the prior, parameter by parameter.
+    /// Curvature of the prior, parameter by parameter, those of the likelihood included.
     pub fn prior_precision(&self) -> &[f64] {
         &self.prior_precision
     }
@@ -112,8 +140,8 @@ impl<T: Scalar> Posterior<T> {
         self.ggn.workspace()
     }
 
-    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`; the prior
-    /// is not in it.
+    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`, and its block for
+    /// parameters of its own ([`Likelihood::params_hessian_product`]); the prior is not in it.
     ///
     /// # Errors
     /// If a length is wrong.
