@@ -344,6 +344,7 @@ fn learned_noise_is_the_noise_of_the_data() {
 fn the_curvature_of_reshaped_outputs_is_not_lost() {
     let layers: Vec<Box<dyn fiberwalk::nn::Layer>> = vec![
         Box::new(Conv2d::new(1, Window::square(2, 1, 0)).unwrap()),
+        Box::new(Activation::Softplus),
         Box::new(Flatten),
     ];
     let net = Sequential::new(&[2, 2, 1], layers).unwrap();
@@ -359,7 +360,7 @@ fn the_curvature_of_reshaped_outputs_is_not_lost() {
         let posterior = Posterior::<f64>::new(&net, &*likelihood, &prior, &x, &y).unwrap();
         let mut theta = vec![0.0; net.dim()];
         theta.extend(likelihood.params(1).init());
-        // the last weight is the bias, which every output moves with: sum of Lambda over three rows
+        // outputs are log(1 + e^0); the last parameter is the bias, which moves every one of the three with slope 1/2
         let mut v = vec![0.0; posterior.dim()];
         v[net.dim() - 1] = 1.0;
         let mut out = vec![0.0; posterior.dim()];
@@ -368,9 +369,9 @@ fn the_curvature_of_reshaped_outputs_is_not_lost() {
             .unwrap();
         let mut lambda = [0.0];
         likelihood
-            .output_hessian(&[0.0], &[0.0], &theta[net.dim()..], &mut lambda)
+            .output_hessian(&[2f64.ln()], &[0.0], &theta[net.dim()..], &mut lambda)
             .unwrap();
-        assert!(lambda[0] > 0.2 && (out[net.dim() - 1] - 3.0 * lambda[0]).abs() < 1e-12);
+        assert!(lambda[0] > 0.2 && (out[net.dim() - 1] - 0.75 * lambda[0]).abs() < 1e-12);
     }
 }
 

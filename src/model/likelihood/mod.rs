@@ -4,17 +4,18 @@
 //! so that the blocks of rows of a data set add up to the whole. `s` are parameters that the likelihood owns (a noise
 //! level that is learned); most have none.
 //!
-//! Two blocks of curvature go with it: `Lambda` with respect to the outputs, row by row `[k, k]`, and that of `s`. Both are
-//! the Hessian where it is positive semidefinite for every target, and the Fisher information where it is not.
+//! Two blocks of curvature go with it: `Lambda` with respect to the outputs, row by row `[k, k]`, and that of `s`. Each is
+//! the Hessian where that does not depend on the targets, and so is the Fisher information too; where it does, and is
+//! indefinite for some, it is the Fisher information.
 //!
-//! | file | likelihood | outputs | targets a row | Hessian or Fisher |
+//! | file | likelihood | outputs | targets a row | curvature |
 //! |---|---|---|---|---|
-//! | `categorical` | classes by softmax | `k` logits | 1 label | both are the same |
-//! | `bernoulli` | two classes by one logit | 1 | 0 or 1 | the same |
-//! | `poisson` | counts | 1 log rate | 1 count | the same |
-//! | `gaussian` | real targets, fixed noise | `k` means | `k` | the same |
-//! | `learned_noise` | real targets, the noise a parameter | `k` means | `k` | the same; Fisher for the noise |
-//! | `heteroscedastic` | real targets, noise by the network | `k` means, `k` scales | `k` | Fisher |
+//! | `categorical` | classes by softmax | `k` logits | 1 label | Hessian |
+//! | `bernoulli` | two classes by one logit | 1 | 0 or 1 | Hessian |
+//! | `poisson` | counts | 1 log rate | 1 count | Hessian |
+//! | `gaussian` | real targets, fixed noise | `k` means | `k` | Hessian |
+//! | `learned_noise` | real targets, the noise a parameter | `k` means | `k` | Hessian; Fisher for the noise |
+//! | `heteroscedastic` | real targets, noise by the network | `m` means, `m` scales | `m` | Fisher |
 
 mod bernoulli;
 mod categorical;
@@ -128,8 +129,8 @@ pub trait Likelihood: Send + Sync {
     }
 
     /// Records `F u`, the block of the Gauss-Newton matrix that belongs to the likelihood's own parameters, summed over the
-    /// rows; `u` and the result are `[q]`. By default the exact Hessian, which the matrix is positive semidefinite with only
-    /// if the negative log-likelihood is convex in the parameters. Between parameters and outputs the matrix has zeros.
+    /// rows; `u` and the result are `[q]`. By default the exact Hessian: give another, such as the Fisher information, where
+    /// that can be indefinite. Between parameters and outputs the matrix has zeros.
     ///
     /// # Errors
     /// If shapes do not fit.
