@@ -67,7 +67,9 @@ pub mod walk;
 
 pub use error::{Error, Result};
 pub use model::{
-    Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Posterior, Prior,
+    Bernoulli, Categorical, FanInGaussian, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
+    HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam, LikelihoodParams,
+    LogDensity, PerLayerGaussian, Poisson, Posterior, Prior,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use rng::{Phase, Streams};

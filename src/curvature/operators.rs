@@ -3,24 +3,23 @@
 //! - Gauss-Newton: `G = J^T Lambda J`, of the likelihood alone; positive semidefinite. One JVP, one small product, one VJP.
 //! - Hessian of `U`, prior included: `H v = grad <grad U, v>`.
 
-use crate::autodiff::Workspace;
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
-use crate::model::{LogDensity, Posterior};
+use crate::model::{LogDensity, Posterior, ProductWorkspace};
 use crate::scalar::Scalar;
 
 /// `v -> G v` at a point.
 pub struct GgnOperator<'a, T> {
     posterior: &'a Posterior<T>,
     theta: Vec<T>,
-    ws: Workspace<T>,
+    ws: ProductWorkspace<T>,
 }
 
 /// `v -> H v` at a point.
 pub struct HessianOperator<'a, T> {
     posterior: &'a Posterior<T>,
     theta: Vec<T>,
-    ws: Workspace<T>,
+    ws: ProductWorkspace<T>,
 }
 
 impl<'a, T: Scalar> GgnOperator<'a, T> {

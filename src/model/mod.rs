@@ -3,12 +3,30 @@
 //! Likelihoods are **sums** over the data, never means, and densities keep their constants, so that `-U(theta)` is
 //! `log p(D, theta)` and evidences can be compared.
 
+mod chunk;
 mod density;
 mod likelihood;
 mod posterior;
 mod prior;
 
 pub use density::LogDensity;
-pub use likelihood::{Categorical, Gaussian, Likelihood};
-pub use posterior::{Posterior, PosteriorWorkspace};
-pub use prior::{IsotropicGaussian, Prior};
+pub use likelihood::{
+    Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
+    HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,
+};
+pub use posterior::{Posterior, PosteriorWorkspace, ProductWorkspace};
+pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
+
+use crate::error::{Error, Result};
+
+/// `log(2 pi) / 2`, the constant of a normal density.
+const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
+
+/// The value, if it is positive and finite.
+fn positive(field: &'static str, value: f64) -> Result<f64> {
+    if value > 0.0 && value.is_finite() {
+        Ok(value)
+    } else {
+        Err(Error::config(field, value, "must be positive and finite"))
+    }
+}

@@ -2,41 +2,51 @@
 //!
 //! `U(theta) = -log p(D | theta) - log p(theta)`; as a [`LogDensity`] it is `-U`, the log of the joint density, whose
 //! integral over `theta` is the evidence. The data are part of it, cast once to the engine's number type.
+//!
+//! `theta` holds the network's parameters and behind them those that the likelihood owns, if it has some. The likelihood is
+//! a sum over rows and the priors of both kinds of parameters are added once.
 
 use std::time::Duration;
 
+use super::chunk::{Chunk, Parts, Programs, cut};
 use super::{Likelihood, LogDensity, Prior};
-use crate::autodiff::{Graph, Program, Workspace};
+use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
+use crate::simd::Aligned;
 
 /// `p(theta | D)` up to the evidence, with gradient, Gauss-Newton and Hessian products.
+///
+/// Rows are worked through in blocks, one after the other on the caller's thread: the memory of an evaluation does not grow
+/// with the number of rows.
 #[derive(Clone, Debug)]
 pub struct Posterior<T> {
     dim: usize,
     rows: usize,
-    x: Vec<T>,
-    y: Vec<T>,
+    chunks: Vec<Chunk<T>>,
+    /// The first block's, which have the prior in them, and those of further sizes.
+    programs: Vec<Programs<T>>,
     prior_precision: Vec<f64>,
-    value: Program<T>,
-    gradient: Program<T>,
-    ggn: Program<T>,
-    hessian: Program<T>,
 }
 
 /// Memory for evaluating a [`Posterior`].
 #[derive(Clone, Debug)]
 pub struct PosteriorWorkspace<T> {
-    value: Workspace<T>,
-    gradient: Workspace<T>,
+    value: ProductWorkspace<T>,
+    gradient: ProductWorkspace<T>,
 }
 
+/// Memory for a Gauss-Newton or Hessian product of a [`Posterior`].
+#[derive(Clone, Debug)]
+pub struct ProductWorkspace<T>(Vec<Workspace<T>>);
+
 impl<T: Scalar> Posterior<T> {
-    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`).
+    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]` for a likelihood
+    /// of `m` targets a row).
     ///
     /// # Errors
-    /// If lengths do not fit, an input is not finite, or the likelihood refuses the targets.
+    /// If lengths do not fit, a number is not finite, the likelihood refuses the targets or the prior the parameters.
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,
@@ -44,7 +54,17 @@ impl<T: Scalar> Posterior<T> {
         x: &[f64],
         y: &[f64],
     ) -> Result<Self> {
-        let (n, d) = (y.len(), network.input_dim());
+        let (outputs, d) = (network.output_dim(), network.input_dim());
+        likelihood.check(outputs, y)?;
+        prior.check(network.layout())?;
+        let own = likelihood.params(outputs);
+        own.check()?;
+        let m = likelihood.target_dim(outputs);
+        if m == 0 || !y.len().is_multiple_of(m) {
+            let expected = format!("rows of {m} targets");
+            return Err(Error::shape("Posterior::new", expected, y.len()));
+        }
+        let n = y.len() / m;
         if x.len() != n * d {
             let expected = format!("{n} rows of {d} features");
             return Err(Error::shape(
@@ -56,41 +76,54 @@ impl<T: Scalar> Posterior<T> {
         if n == 0 {
             return Err(Error::shape("Posterior::new", "at least one row", 0));
         }
+        let y = likelihood.encode(y);
         // numbers beyond the engine's range become infinite in the cast
-        if let Some(index) = x.iter().position(|&v| !Scalar::is_finite(T::from_f64(v))) {
-            let what = "features";
-            return Err(Error::NonFinite { what, index });
+        for (what, numbers) in [("features", x), ("targets", &y)] {
+            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
+            if let Some(index) = numbers.iter().position(beyond) {
+                return Err(Error::NonFinite { what, index });
+            }
         }
-        likelihood.check(network.output_dim(), y)?;
 
-        let graph = Graph::new();
-        let theta = graph.input(&[network.dim()]);
-        // feature-major: rows of data are contiguous, whatever the width of a layer
-        let inputs = graph.input(&[d, n]).batch_first();
-        let targets = graph.input(&[n]);
-        let v = graph.input(&[network.dim()]);
-        let outputs = network.forward(theta, inputs);
-        let nll = likelihood.neg_log_likelihood(outputs, targets);
-        let energy = nll + prior.neg_log_density(theta, network.layout());
-        let gradient = graph.grad(energy, &[theta])?[0];
-        // G v = J^T Lambda J v, with Lambda w = d <d nll / d outputs, w> / d outputs
-        let tangent = graph.jvp(outputs, theta, v)?;
-        let curved = graph.hvp(nll, outputs, tangent)?;
-        let ggn = graph.vjp(outputs, curved, &[theta])?[0];
-        let hessian = graph.hvp(energy, theta, v)?;
-        Ok(Self {
-            dim: network.dim(),
+        let parts = Parts {
+            network,
+            likelihood,
+            prior,
+            own: &own,
+            encoded: y.len() / n,
+        };
+        let mut prior_precision = prior.precision(network.layout());
+        prior_precision.extend(own.prior_precision());
+        let mut posterior = Self {
+            dim: parts.dim(),
             rows: n,
-            x: (0..d)
-                .flat_map(|j| (0..n).map(move |i| T::from_f64(x[i * d + j])))
-                .collect(),
-            y: y.iter().map(|&v| T::from_f64(v)).collect(),
-            prior_precision: prior.precision(network.layout()),
-            value: graph.compile(&[energy, nll])?,
-            gradient: graph.compile(&[energy, gradient])?,
-            ggn: graph.compile(&[ggn])?,
-            hessian: graph.compile(&[hessian])?,
-        })
+            chunks: Vec::new(),
+            programs: Vec::new(),
+            prior_precision,
+        };
+        // block sizes that have programs; the first block's hold the prior
+        let mut known: Vec<usize> = Vec::new();
+        let mut start = 0;
+        for rows in cut(n, parts.block_rows::<T>()?) {
+            let programs = match known.iter().skip(1).position(|&size| size == rows) {
+                Some(index) => index + 1,
+                None => {
+                    posterior
+                        .programs
+                        .push(parts.programs(rows, known.is_empty())?);
+                    known.push(rows);
+                    known.len() - 1
+                }
+            };
+            let end = start + rows;
+            posterior.chunks.push(Chunk {
+                x: feature_major(&x[start * d..end * d], rows),
+                y: feature_major(&y[start * parts.encoded..end * parts.encoded], rows),
+                programs,
+            });
+            start = end;
+        }
+        Ok(posterior)
     }
 
     /// Number of data rows.
@@ -98,7 +131,7 @@ impl<T: Scalar> Posterior<T> {
         self.rows
     }
 
-    /// Curvature of the prior, parameter by parameter.
+    /// Curvature of the prior, parameter by parameter, those of the likelihood included.
     pub fn prior_precision(&self) -> &[f64] {
         &self.prior_precision
     }
@@ -108,28 +141,37 @@ impl<T: Scalar> Posterior<T> {
     /// # Errors
     /// If `theta` has the wrong length.
     pub fn neg_log_likelihood(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
-        self.run(&self.value, theta, None, &mut ws.value)?;
-        Ok(self.value.scalar(&ws.value, 1))
+        let mut sum = 0.0;
+        let of = |p: &Programs<T>, ws: &Workspace<T>| sum += p.value.scalar(ws, 1);
+        self.each(|p| &p.value, theta, None, &mut ws.value, of)?;
+        Ok(sum)
     }
 
-    /// Where the time of one gradient goes: see [`Program::profile`].
+    /// Where the time of one gradient goes, for the first block of rows: see [`Program::profile`].
     ///
     /// # Errors
     /// If `theta` has the wrong length.
     pub fn profile(&self, theta: &[T], repeats: usize) -> Result<Vec<(String, Duration)>> {
-        let mut ws = self.gradient.workspace();
-        self.run(&self.gradient, theta, None, &mut ws)?;
-        let inputs = [theta, &self.x, &self.y, theta];
-        self.gradient.profile(&inputs, &mut ws, repeats)
+        let Some((chunk, programs)) = self.chunks.first().zip(self.programs.first()) else {
+            return Ok(Vec::new());
+        };
+        let mut ws = programs.gradient.workspace();
+        let inputs = [theta, chunk.x.as_slice(), chunk.y.as_slice(), theta];
+        programs.gradient.profile(&inputs, &mut ws, repeats)
+    }
+
+    /// The compiled gradient of the first block of rows, to be read: its `Display` lists the instructions.
+    pub fn gradient_program(&self) -> Option<&Program<T>> {
+        self.programs.first().map(|p| &p.gradient)
     }
 
     /// Memory for [`Posterior::ggn_product`].
-    pub fn ggn_workspace(&self) -> Workspace<T> {
-        self.ggn.workspace()
+    pub fn ggn_workspace(&self) -> ProductWorkspace<T> {
+        self.memory(|p| &p.ggn)
     }
 
-    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`; the prior
-    /// is not in it.
+    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`, and its block for
+    /// parameters of its own ([`Likelihood::params_hessian_product`]); the prior is not in it.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -138,15 +180,14 @@ impl<T: Scalar> Posterior<T> {
         theta: &[T],
         v: &[T],
         out: &mut [T],
-        ws: &mut Workspace<T>,
+        ws: &mut ProductWorkspace<T>,
     ) -> Result<()> {
-        self.run(&self.ggn, theta, Some(v), ws)?;
-        copy(self.ggn.tensor(ws, 0), out)
+        self.sum(|p| &p.ggn, 0, theta, v, out, ws)
     }
 
     /// Memory for [`Posterior::hessian_product`].
-    pub fn hessian_workspace(&self) -> Workspace<T> {
-        self.hessian.workspace()
+    pub fn hessian_workspace(&self) -> ProductWorkspace<T> {
+        self.memory(|p| &p.hessian)
     }
 
     /// `out = H v` with the Hessian of the whole energy `U` at `theta`, prior included.
@@ -158,28 +199,92 @@ impl<T: Scalar> Posterior<T> {
         theta: &[T],
         v: &[T],
         out: &mut [T],
-        ws: &mut Workspace<T>,
+        ws: &mut ProductWorkspace<T>,
     ) -> Result<()> {
-        self.run(&self.hessian, theta, Some(v), ws)?;
-        copy(self.hessian.tensor(ws, 0), out)
+        self.sum(|p| &p.hessian, 0, theta, v, out, ws)
     }
 
-    fn run(
+    fn memory(&self, which: fn(&Programs<T>) -> &Program<T>) -> ProductWorkspace<T> {
+        ProductWorkspace(self.programs.iter().map(|p| which(p).workspace()).collect())
+    }
+
+    /// Sums output number `index` of a program over the blocks.
+    fn sum(
         &self,
-        program: &Program<T>,
+        which: fn(&Programs<T>) -> &Program<T>,
+        index: usize,
+        theta: &[T],
+        v: &[T],
+        out: &mut [T],
+        ws: &mut ProductWorkspace<T>,
+    ) -> Result<()> {
+        self.check_length(out.len())?;
+        let mut first = true;
+        self.each(which, theta, Some(v), ws, |p, ws| {
+            add(&mut first, which(p).tensor(ws, index), out);
+        })
+    }
+
+    /// Runs one of the programs on every block of rows, in order.
+    fn each(
+        &self,
+        which: fn(&Programs<T>) -> &Program<T>,
         theta: &[T],
         v: Option<&[T]>,
-        ws: &mut Workspace<T>,
+        ws: &mut ProductWorkspace<T>,
+        mut done: impl FnMut(&Programs<T>, &Workspace<T>),
     ) -> Result<()> {
-        if theta.len() != self.dim {
-            return Err(Error::shape(
-                "Posterior",
-                format!("{} parameters", self.dim),
-                theta.len(),
-            ));
+        self.check_length(theta.len())?;
+        for chunk in &self.chunks {
+            let programs = &self.programs[chunk.programs];
+            let Some(ws) = ws.0.get_mut(chunk.programs) else {
+                let got = "the workspace of another one";
+                return Err(Error::shape(
+                    "Posterior",
+                    "a workspace of this posterior",
+                    got,
+                ));
+            };
+            // programs that do not use the direction still have the input; any vector of the right length will do
+            let inputs = [
+                theta,
+                chunk.x.as_slice(),
+                chunk.y.as_slice(),
+                v.unwrap_or(theta),
+            ];
+            which(programs).run(&inputs, ws)?;
+            done(programs, ws);
         }
-        // programs that do not use the direction still have the input; any vector of the right length will do
-        program.run(&[theta, &self.x, &self.y, v.unwrap_or(theta)], ws)
+        Ok(())
+    }
+
+    fn check_length(&self, got: usize) -> Result<()> {
+        if got == self.dim {
+            return Ok(());
+        }
+        let expected = format!("a vector of {} parameters", self.dim);
+        Err(Error::shape("Posterior", expected, got))
+    }
+}
+
+/// Row-major rows as columns.
+fn feature_major<T: Scalar>(rows: &[f64], n: usize) -> Aligned<T> {
+    let d = rows.len() / n.max(1);
+    let mut columns = Aligned::filled(T::ZERO, rows.len());
+    for (at, x) in columns.as_mut_slice().iter_mut().enumerate() {
+        *x = T::from_f64(rows[at % n * d + at / n]);
+    }
+    columns
+}
+
+/// The first block's numbers are taken, those of others added.
+fn add<T: Scalar>(first: &mut bool, from: &[T], to: &mut [T]) {
+    if std::mem::take(first) {
+        to.copy_from_slice(from);
+    } else {
+        for (t, &f) in to.iter_mut().zip(from) {
+            *t += f;
+        }
     }
 }
 
@@ -192,14 +297,16 @@ impl<T: Scalar> LogDensity<T> for Posterior<T> {
 
     fn workspace(&self) -> PosteriorWorkspace<T> {
         PosteriorWorkspace {
-            value: self.value.workspace(),
-            gradient: self.gradient.workspace(),
+            value: self.memory(|p| &p.value),
+            gradient: self.memory(|p| &p.gradient),
         }
     }
 
     fn log_density(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
-        self.run(&self.value, theta, None, &mut ws.value)?;
-        Ok(-self.value.scalar(&ws.value, 0))
+        let mut energy = 0.0;
+        let of = |p: &Programs<T>, ws: &Workspace<T>| energy += p.value.scalar(ws, 0);
+        self.each(|p| &p.value, theta, None, &mut ws.value, of)?;
+        Ok(-energy)
     }
 
     fn log_density_and_grad(
@@ -208,23 +315,18 @@ impl<T: Scalar> LogDensity<T> for Posterior<T> {
         grad: &mut [T],
         ws: &mut PosteriorWorkspace<T>,
     ) -> Result<f64> {
-        self.run(&self.gradient, theta, None, &mut ws.gradient)?;
-        copy(self.gradient.tensor(&ws.gradient, 1), grad)?;
-        for g in grad {
-            *g = -*g;
-        }
-        Ok(-self.gradient.scalar(&ws.gradient, 0))
+        self.check_length(grad.len())?;
+        let (mut value, mut first) = (0.0, true);
+        self.each(
+            |p| &p.gradient,
+            theta,
+            None,
+            &mut ws.gradient,
+            |p, ws| {
+                value += p.gradient.scalar(ws, 0);
+                add(&mut first, p.gradient.tensor(ws, 1), grad);
+            },
+        )?;
+        Ok(value)
     }
-}
-
-fn copy<T: Scalar>(from: &[T], to: &mut [T]) -> Result<()> {
-    if from.len() != to.len() {
-        return Err(Error::shape(
-            "Posterior",
-            format!("a vector of length {}", from.len()),
-            to.len(),
-        ));
-    }
-    to.copy_from_slice(from);
-    Ok(())
 }

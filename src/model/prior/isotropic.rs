@@ -1,19 +1,12 @@
-//! Priors over all parameters.
+//! `theta ~ N(0, 1 / alpha)`.
 
 use std::f64::consts::PI;
 
+use super::Prior;
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::model::positive;
 use crate::nn::ParamLayout;
-
-/// A prior density over the parameters of a network.
-pub trait Prior: Send + Sync {
-    /// Records `-log p(theta)`, a scalar in nats, constants included; `theta` is `[P]`.
-    fn neg_log_density<'g>(&self, theta: Var<'g>, layout: &ParamLayout) -> Var<'g>;
-
-    /// Curvature of `-log p` at the mode, parameter by parameter: for a Gaussian its precision. Length `P`.
-    fn precision(&self, layout: &ParamLayout) -> Vec<f64>;
-}
 
 /// `theta ~ N(0, 1 / prior_precision)`, every weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -27,16 +20,8 @@ impl IsotropicGaussian {
     /// # Errors
     /// If it is not positive and finite.
     pub fn new(prior_precision: f64) -> Result<Self> {
-        if prior_precision > 0.0 && prior_precision.is_finite() {
-            Ok(Self { prior_precision })
-        } else {
-            let requirement = "must be positive and finite";
-            Err(Error::config(
-                "prior_precision",
-                prior_precision,
-                requirement,
-            ))
-        }
+        let prior_precision = positive("prior_precision", prior_precision)?;
+        Ok(Self { prior_precision })
     }
 
     /// The precision `alpha`.

@@ -1,0 +1,190 @@
+//! One block of rows, compiled: the programs of a posterior for so many rows, with or without the terms that are added once.
+//!
+//! A likelihood is a sum over rows, so a posterior over many rows is run block by block: memory does not grow with their
+//! number, and what passes between the layers stays in the caches.
+
+use super::likelihood::{LikelihoodParams, target_shape};
+use super::{Likelihood, Prior};
+use crate::autodiff::{Graph, Program, Var};
+use crate::error::Result;
+use crate::nn::Network;
+use crate::scalar::Scalar;
+use crate::simd::Aligned;
+
+/// What a posterior is made of.
+pub(super) struct Parts<'a> {
+    pub network: &'a dyn Network,
+    pub likelihood: &'a dyn Likelihood,
+    pub prior: &'a dyn Prior,
+    /// Parameters of the likelihood.
+    pub own: &'a LikelihoodParams,
+    /// Numbers of an encoded target.
+    pub encoded: usize,
+}
+
+/// The programs for blocks of one size. Inputs: `theta`, features `[d, rows]`, encoded targets, a direction.
+#[derive(Clone, Debug)]
+pub(super) struct Programs<T> {
+    /// `U` and the negative log-likelihood.
+    pub value: Program<T>,
+    /// `-U` and its gradient.
+    pub gradient: Program<T>,
+    pub ggn: Program<T>,
+    pub hessian: Program<T>,
+}
+
+/// The rows of one block, feature-major.
+#[derive(Clone, Debug)]
+pub(super) struct Chunk<T> {
+    pub x: Aligned<T>,
+    pub y: Aligned<T>,
+    /// Which programs run it.
+    pub programs: usize,
+}
+
+/// The recorded quantities that programs are made of.
+struct Recorded<'g> {
+    graph: &'g Graph,
+    theta: Var<'g>,
+    weights: Var<'g>,
+    params: Var<'g>,
+    targets: Var<'g>,
+    direction: Var<'g>,
+    outputs: Var<'g>,
+    nll: Var<'g>,
+    energy: Var<'g>,
+}
+
+impl<'a> Parts<'a> {
+    /// All parameters: the network's and behind them the likelihood's.
+    pub(super) fn dim(&self) -> usize {
+        self.network.dim() + self.own.len()
+    }
+
+    fn record<'g>(&self, graph: &'g Graph, rows: usize, with_prior: bool) -> Recorded<'g> {
+        let (split, dim) = (self.network.dim(), self.dim());
+        let theta = graph.input(&[dim]);
+        // feature-major: rows of data are contiguous, whatever the width of a layer
+        let inputs = graph.input(&[self.network.input_dim(), rows]).batch_first();
+        let mut shape = target_shape(rows, self.encoded);
+        shape.rotate_left(1);
+        let targets = graph.input(&shape).batch_first();
+        let direction = graph.input(&[dim]);
+        let (weights, params) = (theta.slice(0, 0..split), theta.slice(0, split..dim));
+        let outputs = self.network.forward(weights, inputs);
+        let nll = self.likelihood.neg_log_likelihood(outputs, targets, params);
+        let energy = if with_prior {
+            let prior = self.prior.neg_log_density(weights, self.network.layout());
+            nll + (prior + self.own.neg_log_prior(params))
+        } else {
+            nll
+        };
+        Recorded {
+            graph,
+            theta,
+            weights,
+            params,
+            targets,
+            direction,
+            outputs,
+            nll,
+            energy,
+        }
+    }
+
+    /// Programs for blocks of `rows` rows.
+    pub(super) fn programs<T: Scalar>(&self, rows: usize, with_prior: bool) -> Result<Programs<T>> {
+        let graph = Graph::new();
+        let r = self.record(&graph, rows, with_prior);
+        Ok(Programs {
+            value: graph.compile(&[r.energy, r.nll])?,
+            gradient: r.gradient()?,
+            ggn: graph.compile(&[self.ggn(&r)?])?,
+            hessian: graph.compile(&[graph.hvp(r.energy, r.theta, r.direction)?])?,
+        })
+    }
+
+    /// `G v = J^T Lambda J v`, and beside it the block of the likelihood's parameters.
+    fn ggn<'g>(&self, r: &Recorded<'g>) -> Result<Var<'g>> {
+        let (split, dim) = (self.network.dim(), self.dim());
+        let (v, v_own) = (
+            r.direction.slice(0, 0..split),
+            r.direction.slice(0, split..dim),
+        );
+        let tangent = r.graph.jvp(r.outputs, r.weights, v)?;
+        let curved = self
+            .likelihood
+            .output_hessian_product(r.outputs, r.targets, r.params, tangent)?;
+        let product = r.graph.vjp(r.outputs, curved, &[r.weights])?[0];
+        if self.own.is_empty() {
+            return Ok(product);
+        }
+        let block = self
+            .likelihood
+            .params_hessian_product(r.outputs, r.targets, r.params, v_own)?;
+        Ok(r.graph.concat(0, &[product, block]))
+    }
+
+    /// Rows of a block: as many as keep the memory of a gradient in a second-level cache, but enough to fill vector registers.
+    pub(super) fn block_rows<T: Scalar>(&self) -> Result<usize> {
+        const CACHE: usize = 1 << 20;
+        const LEAST: usize = 64;
+        let bytes = |rows: usize| -> Result<usize> {
+            let graph = Graph::new();
+            let gradient: Program<T> = self.record(&graph, rows, false).gradient()?;
+            Ok(gradient.workspace_bytes())
+        };
+        // memory is linear in the rows; what does not depend on them cancels
+        let per_row = bytes(2 * LEAST)?.saturating_sub(bytes(LEAST)?) / LEAST;
+        Ok((CACHE / per_row.max(1)).max(LEAST) / ALIGN * ALIGN)
+    }
+}
+
+/// Blocks hold a multiple of this many rows, but for the last: whole vectors.
+const ALIGN: usize = 16;
+
+/// Cuts `n` rows into blocks of nearly equal size, at most `most` rows each.
+pub(super) fn cut(n: usize, most: usize) -> Vec<usize> {
+    let count = n.div_ceil(most);
+    let rows = n.div_ceil(count).next_multiple_of(ALIGN);
+    (0..n)
+        .step_by(rows)
+        .map(|start| rows.min(n - start))
+        .collect()
+}
+
+impl Recorded<'_> {
+    fn gradient<T: Scalar>(&self) -> Result<Program<T>> {
+        // the sign goes in at the start, where it costs a few numbers and not a pass over all parameters
+        let sign = self.graph.constant(-1.0);
+        let gradient = self.graph.vjp(self.energy, sign, &[self.theta])?[0];
+        self.graph.compile(&[-self.energy, gradient])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cut;
+
+    #[test]
+    fn blocks_cover_all_rows_and_only_the_last_is_ragged() {
+        for (n, most) in [
+            (1, 64),
+            (64, 64),
+            (65, 64),
+            (592, 1024),
+            (3709, 1856),
+            (1000, 336),
+            (60_000, 64),
+        ] {
+            let blocks = cut(n, most);
+            assert_eq!(blocks.iter().sum::<usize>(), n);
+            let (last, rest) = blocks.split_last().unwrap();
+            assert!(
+                rest.iter()
+                    .all(|b| b % 16 == 0 && *b == rest[0] && b >= last)
+                    && blocks[0] <= most.max(n.min(16))
+            );
+        }
+    }
+}

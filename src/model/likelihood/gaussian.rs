@@ -1,0 +1,123 @@
+//! Gaussian noise of known standard deviation:
+//! `-log p(y | o) = sum_j (y_j - o_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`, `Lambda = diag(1 / noise_std_j^2)`.
+
+use super::{Likelihood, check_finite, check_row, fill_diagonal};
+use crate::autodiff::Var;
+use crate::error::{Error, Result};
+use crate::model::{HALF_LOG_2PI, positive};
+
+/// Real targets, as many as outputs, with independent Gaussian noise of one fixed standard deviation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Gaussian {
+    noise_std: f64,
+}
+
+impl Gaussian {
+    /// Noise of the given standard deviation, in units of the target.
+    ///
+    /// # Errors
+    /// If it is not positive and finite.
+    pub fn new(noise_std: f64) -> Result<Self> {
+        let noise_std = positive("noise_std", noise_std)?;
+        Ok(Self { noise_std })
+    }
+
+    /// Standard deviation of the noise.
+    pub fn noise_std(&self) -> f64 {
+        self.noise_std
+    }
+}
+
+impl Likelihood for Gaussian {
+    fn target_dim(&self, outputs: usize) -> usize {
+        outputs
+    }
+
+    fn neg_log_likelihood<'g>(&self, outputs: Var<'g>, targets: Var<'g>, _: Var<'g>) -> Var<'g> {
+        let n = targets.shape().iter().product::<usize>() as f64;
+        let residual = outputs - targets.reshape(&outputs.shape());
+        let constant = n * (self.noise_std.ln() + HALF_LOG_2PI);
+        residual.square().sum() * (0.5 / self.noise_std.powi(2)) + constant
+    }
+
+    fn output_hessian(
+        &self,
+        outputs: &[f64],
+        target: &[f64],
+        params: &[f64],
+        hessian: &mut [f64],
+    ) -> Result<()> {
+        check_row(self, outputs, target, params, hessian)?;
+        let precision = self.noise_std.powi(-2);
+        fill_diagonal(hessian, outputs.iter().map(|_| precision));
+        Ok(())
+    }
+
+    fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
+        check_finite(outputs, targets)
+    }
+}
+
+/// Real targets, as many as outputs, with independent Gaussian noise of a fixed standard deviation for each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GaussianPerOutput {
+    noise_std: Vec<f64>,
+}
+
+impl GaussianPerOutput {
+    /// Noise of the given standard deviations, one for each output, in units of its target.
+    ///
+    /// # Errors
+    /// If there are none, or one is not positive and finite.
+    pub fn new(noise_std: &[f64]) -> Result<Self> {
+        if noise_std.is_empty() {
+            return Err(Error::config("noise_std", "[]", "one for each output"));
+        }
+        for &s in noise_std {
+            positive("noise_std", s)?;
+        }
+        Ok(Self {
+            noise_std: noise_std.to_vec(),
+        })
+    }
+
+    /// Standard deviations of the noise.
+    pub fn noise_std(&self) -> &[f64] {
+        &self.noise_std
+    }
+}
+
+impl Likelihood for GaussianPerOutput {
+    fn target_dim(&self, outputs: usize) -> usize {
+        outputs
+    }
+
+    fn neg_log_likelihood<'g>(&self, outputs: Var<'g>, targets: Var<'g>, _: Var<'g>) -> Var<'g> {
+        let n = targets.shape()[0] as f64;
+        let inverse = self.noise_std.iter().map(|s| 1.0 / s).collect();
+        let inverse = outputs.graph().tensor(&[self.noise_std.len()], inverse);
+        let scaled = (outputs - targets.reshape(&outputs.shape())) * inverse;
+        let constant: f64 = self.noise_std.iter().map(|s| s.ln() + HALF_LOG_2PI).sum();
+        scaled.square().sum() * 0.5 + n * constant
+    }
+
+    fn output_hessian(
+        &self,
+        outputs: &[f64],
+        target: &[f64],
+        params: &[f64],
+        hessian: &mut [f64],
+    ) -> Result<()> {
+        check_row(self, outputs, target, params, hessian)?;
+        fill_diagonal(hessian, self.noise_std.iter().map(|s| s.powi(-2)));
+        Ok(())
+    }
+
+    fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
+        if outputs != self.noise_std.len() {
+            let expected = format!("{} network outputs", self.noise_std.len());
+            return Err(Error::shape("GaussianPerOutput", expected, outputs));
+        }
+        check_finite(outputs, targets)
+    }
+}

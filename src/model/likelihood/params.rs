@@ -1,0 +1,164 @@
+//! Parameters that a likelihood owns, with their prior and where they start.
+//!
+//! Each is a real number without bounds (the logarithm of a noise level, not the level) under a normal prior,
+//! `s ~ N(prior_mean, 1 / prior_precision)`. Any other prior is a normal one of another coordinate.
+
+use crate::autodiff::Var;
+use crate::error::{Error, Result};
+use crate::model::HALF_LOG_2PI;
+
+/// Some parameters of a likelihood that share a name, a start and a prior.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LikelihoodParam {
+    /// Such as `log_noise_std`.
+    pub name: String,
+    /// How many numbers.
+    pub len: usize,
+    /// Where a fit starts them.
+    pub init: f64,
+    /// Mean of their normal prior.
+    pub prior_mean: f64,
+    /// Precision of their normal prior, in inverse squared units of the parameter; positive.
+    pub prior_precision: f64,
+}
+
+/// All parameters of a likelihood, in the order in which they follow the network's in `theta`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LikelihoodParams {
+    parts: Vec<LikelihoodParam>,
+}
+
+impl LikelihoodParams {
+    /// Adds parameters behind those that are there.
+    pub fn push(&mut self, param: LikelihoodParam) {
+        self.parts.push(param);
+    }
+
+    /// The parts, in order.
+    pub fn parts(&self) -> &[LikelihoodParam] {
+        &self.parts
+    }
+
+    /// `q`, the number of parameters.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|p| p.len).sum()
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Where a fit starts, `[q]`: what follows the network's initial parameters.
+    pub fn init(&self) -> Vec<f64> {
+        self.each(|p| p.init)
+    }
+
+    /// Precision of the prior, parameter by parameter, `[q]`.
+    pub fn prior_precision(&self) -> Vec<f64> {
+        self.each(|p| p.prior_precision)
+    }
+
+    /// Records `-log p(s)`, a scalar in nats, constants included; `params` is `[q]`.
+    pub fn neg_log_prior<'g>(&self, params: Var<'g>) -> Var<'g> {
+        let graph = params.graph();
+        let (mut total, mut start) = (graph.constant(0.0), 0);
+        for p in &self.parts {
+            let own = params.slice(0, start..start + p.len);
+            start += p.len;
+            let constant = p.len as f64 * (HALF_LOG_2PI - 0.5 * p.prior_precision.ln());
+            let squares = (own - p.prior_mean).square().sum();
+            total = total + (squares * (0.5 * p.prior_precision) + constant);
+        }
+        total
+    }
+
+    /// Checks every start and prior.
+    ///
+    /// # Errors
+    /// If a start or mean is not finite, or a precision not positive and finite.
+    pub fn check(&self) -> Result<()> {
+        for p in &self.parts {
+            for (field, value) in [("init", p.init), ("prior_mean", p.prior_mean)] {
+                if !value.is_finite() {
+                    let got = format!("{value} of {}", p.name);
+                    return Err(Error::config(field, got, "must be finite"));
+                }
+            }
+            if !(p.prior_precision > 0.0 && p.prior_precision.is_finite()) {
+                let got = format!("{} of {}", p.prior_precision, p.name);
+                let requirement = "must be positive and finite";
+                return Err(Error::config("prior_precision", got, requirement));
+            }
+        }
+        Ok(())
+    }
+
+    fn each(&self, value: impl Fn(&LikelihoodParam) -> f64) -> Vec<f64> {
+        let repeat = |p| std::iter::repeat_n(value(p), p.len);
+        self.parts.iter().flat_map(repeat).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::autodiff::Graph;
+
+    fn two() -> LikelihoodParams {
+        let mut params = LikelihoodParams::default();
+        for (name, len, init, prior_mean, prior_precision) in
+            [("a", 2, 0.5, -1.0, 4.0), ("b", 1, 0.0, 2.0, 0.25)]
+        {
+            params.push(LikelihoodParam {
+                name: name.into(),
+                len,
+                init,
+                prior_mean,
+                prior_precision,
+            });
+        }
+        params
+    }
+
+    #[test]
+    fn the_prior_is_a_product_of_normal_densities() {
+        let params = two();
+        assert_eq!(params.init(), [0.5, 0.5, 0.0]);
+        assert_eq!(params.prior_precision(), [4.0, 4.0, 0.25]);
+        let graph = Graph::new();
+        let s = graph.input(&[3]);
+        let value = params.neg_log_prior(s);
+        let gradient = graph.grad(value, &[s]).unwrap()[0];
+        let program = graph.compile::<f64>(&[value, gradient]).unwrap();
+        let mut ws = program.workspace();
+        let at = [0.3, -0.2, 1.1];
+        program.run(&[&at], &mut ws).unwrap();
+        let normal = |x: f64, mean: f64, std: f64| {
+            0.5 * ((x - mean) / std).powi(2) + (std * (2.0 * std::f64::consts::PI).sqrt()).ln()
+        };
+        let want = normal(0.3, -1.0, 0.5) + normal(-0.2, -1.0, 0.5) + normal(1.1, 2.0, 2.0);
+        assert!((program.scalar(&ws, 0) - want).abs() < 1e-14);
+        for (got, want) in program.tensor(&ws, 1).iter().zip([5.2, 3.2, -0.225]) {
+            assert!((got - want).abs() < 1e-14);
+        }
+    }
+
+    #[test]
+    fn impossible_priors_are_refused_by_name() {
+        type Change = fn(&mut LikelihoodParam);
+        let changes: [Change; 4] = [
+            |p| p.init = f64::NAN,
+            |p| p.prior_mean = f64::INFINITY,
+            |p| p.prior_precision = 0.0,
+            |p| p.prior_precision = f64::INFINITY,
+        ];
+        assert!(two().check().is_ok());
+        for change in changes {
+            let mut params = two();
+            change(&mut params.parts[1]);
+            let message = params.check().unwrap_err().to_string();
+            assert!(message.contains("of b"), "{message}");
+        }
+    }
+}

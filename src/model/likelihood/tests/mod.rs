@@ -1,0 +1,183 @@
+//! Every likelihood against its meaning, written down once more by hand.
+
+mod edges;
+mod properties;
+
+use super::*;
+use crate::autodiff::{Program, Workspace};
+use crate::scalar::Scalar;
+
+/// What a likelihood says of one row of targets, written down once more by hand.
+enum Law {
+    /// Independent normal targets: mean and standard deviation.
+    Normal(Vec<(f64, f64)>),
+    /// One target `0, 1, 2...`: its probabilities.
+    Discrete(Vec<f64>),
+}
+
+struct Case {
+    name: &'static str,
+    likelihood: Box<dyn Likelihood>,
+    outputs: usize,
+    /// From outputs and own parameters.
+    law: fn(&[f64], &[f64]) -> Law,
+}
+
+const NOISES: [f64; 3] = [0.4, 1.3, 0.8];
+const FLOOR: f64 = 0.05;
+
+fn softmax(o: &[f64]) -> Vec<f64> {
+    let total: f64 = o.iter().map(|o| o.exp()).sum();
+    o.iter().map(|o| o.exp() / total).collect()
+}
+
+/// `r^y e^-r / y!`, by multiplying up.
+fn poisson(rate: f64) -> Vec<f64> {
+    let mut p = (-rate).exp();
+    let next = |y: usize| {
+        let now = p;
+        p *= rate / (y + 1) as f64;
+        now
+    };
+    (0..220).map(next).collect()
+}
+
+fn heteroscedastic(o: &[f64]) -> Law {
+    let (means, heads) = o.split_at(o.len() / 2);
+    let pair = |(&m, &h): (&f64, &f64)| (m, (1.0 + h.exp()).ln() + FLOOR);
+    Law::Normal(means.iter().zip(heads).map(pair).collect())
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, likelihood, outputs, law| Case {
+        name,
+        likelihood,
+        outputs,
+        law,
+    };
+    let categorical: fn(&[f64], &[f64]) -> Law = |o, _| Law::Discrete(softmax(o));
+    let fixed: fn(&[f64], &[f64]) -> Law =
+        |o, _| Law::Normal(o.iter().map(|&o| (o, NOISES[0])).collect());
+    let per_output: fn(&[f64], &[f64]) -> Law =
+        |o, _| Law::Normal(o.iter().copied().zip(NOISES).collect());
+    let shared: fn(&[f64], &[f64]) -> Law =
+        |o, s| Law::Normal(o.iter().map(|&o| (o, s[0].exp())).collect());
+    let each: fn(&[f64], &[f64]) -> Law =
+        |o, s| Law::Normal(o.iter().zip(s).map(|(&o, s)| (o, s.exp())).collect());
+    let gaussian = || Box::new(Gaussian::new(NOISES[0]).unwrap());
+    let gaussians = |k| Box::new(GaussianPerOutput::new(&NOISES[..k]).unwrap());
+    let learned = || Box::new(GaussianLearnedNoise::shared());
+    let learned_each = || Box::new(GaussianLearnedNoise::per_output());
+    let hetero = || Box::new(HeteroscedasticGaussian::new(FLOOR).unwrap());
+    vec![
+        case("categorical", Box::new(Categorical), 1, categorical),
+        case("categorical", Box::new(Categorical), 2, categorical),
+        case("categorical", Box::new(Categorical), 5, categorical),
+        case("bernoulli", Box::new(Bernoulli), 1, |o, _| {
+            let p = 1.0 / (1.0 + (-o[0]).exp());
+            Law::Discrete(vec![1.0 - p, p])
+        }),
+        case("poisson", Box::new(Poisson), 1, |o, _| {
+            Law::Discrete(poisson(o[0].exp()))
+        }),
+        case("gaussian", gaussian(), 1, fixed),
+        case("gaussian", gaussian(), 3, fixed),
+        case("per output", gaussians(1), 1, per_output),
+        case("per output", gaussians(3), 3, per_output),
+        case("learned", learned(), 1, shared),
+        case("learned", learned(), 3, shared),
+        case("learned each", learned_each(), 1, each),
+        case("learned each", learned_each(), 3, each),
+        case("heteroscedastic", hetero(), 2, |o, _| heteroscedastic(o)),
+        case("heteroscedastic", hetero(), 4, |o, _| heteroscedastic(o)),
+    ]
+}
+
+/// One row, compiled: the negative log-likelihood as a function of `z = (outputs, params)`, its gradient and Hessian, and the
+/// two blocks of the Gauss-Newton matrix.
+struct Row<'a, T> {
+    likelihood: &'a dyn Likelihood,
+    k: usize,
+    dim: usize,
+    program: Program<T>,
+    ws: Workspace<T>,
+}
+
+impl<'a, T: Scalar> Row<'a, T> {
+    fn new(case: &'a Case) -> Self {
+        let (likelihood, k) = (&*case.likelihood, case.outputs);
+        let dim = k + likelihood.params(k).len();
+        let m = likelihood.target_dim(k);
+        let graph = Graph::new();
+        let z = graph.input(&[dim]);
+        let y = graph.input(&target_shape(1, likelihood.encode(&vec![0.0; m]).len()));
+        let v = graph.input(&[dim]);
+        let of = |z: Var<'_>| (z.slice(0, 0..k).reshape(&[1, k]).id, z.slice(0, k..dim).id);
+        let var = |id| Var { graph: &graph, id };
+        let ((o, s), (w, u)) = (of(z), of(v));
+        let (o, s, w, u) = (var(o), var(s), var(w), var(u));
+        let nll = likelihood.neg_log_likelihood(o, y, s);
+        let gradient = graph.grad(nll, &[z]).unwrap()[0];
+        let hessian = graph.hvp(nll, z, v).unwrap();
+        let lambda = likelihood.output_hessian_product(o, y, s, w).unwrap();
+        let block = likelihood.params_hessian_product(o, y, s, u).unwrap();
+        let gauss_newton = graph.concat(0, &[lambda.reshape(&[k]), block]);
+        let program = graph
+            .compile(&[nll, gradient, hessian, gauss_newton])
+            .unwrap();
+        let ws = program.workspace();
+        Self {
+            likelihood,
+            k,
+            dim,
+            program,
+            ws,
+        }
+    }
+
+    fn run(&mut self, z: &[f64], y: &[f64], v: &[f64]) {
+        let cast = |x: &[f64]| x.iter().map(|&x| T::from_f64(x)).collect::<Vec<T>>();
+        let y = self.likelihood.encode(y);
+        let inputs = [&cast(z)[..], &cast(&y), &cast(v)];
+        self.program.run(&inputs, &mut self.ws).unwrap();
+    }
+
+    fn value(&mut self, z: &[f64], y: &[f64]) -> f64 {
+        self.run(z, y, z);
+        self.program.scalar(&self.ws, 0)
+    }
+
+    fn tensor(&self, output: usize) -> Vec<f64> {
+        let numbers = self.program.tensor(&self.ws, output);
+        numbers.iter().map(|x| x.to_f64()).collect()
+    }
+
+    /// The Hessian (output 2) or the Gauss-Newton matrix (output 3) in `z`.
+    fn matrix(&mut self, output: usize, z: &[f64], y: &[f64]) -> Vec<f64> {
+        let mut all = Vec::new();
+        for i in 0..self.dim {
+            let mut unit = vec![0.0; self.dim];
+            unit[i] = 1.0;
+            self.run(z, y, &unit);
+            all.extend(self.tensor(output));
+        }
+        all
+    }
+
+    fn law(&self, case: &Case, z: &[f64]) -> Law {
+        (case.law)(&z[..self.k], &z[self.k..])
+    }
+}
+
+/// All combinations of one weighted node for each coordinate: `(weight, point)`.
+fn product(axes: &[Vec<(f64, f64)>]) -> Vec<(f64, Vec<f64>)> {
+    axes.iter().fold(vec![(1.0, vec![])], |all, axis| {
+        let extend = |(w, point): &(f64, Vec<f64>)| {
+            let (w, point) = (*w, point.clone());
+            axis.iter()
+                .map(move |&(v, x)| (w * v, [&point[..], &[x]].concat()))
+                .collect::<Vec<_>>()
+        };
+        all.iter().flat_map(extend).collect()
+    })
+}

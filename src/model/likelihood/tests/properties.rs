@@ -1,0 +1,160 @@
+//! Densities that integrate to one with the moments they should have, and derivatives against differences, closed forms and
+//! expectations.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::linalg::symmetric_eigen;
+
+/// Outputs and parameters, of which a case takes as many as it needs.
+fn numbers(bound: f64) -> impl Strategy<Value = Vec<f64>> {
+    prop::collection::vec(-bound..bound, 6)
+}
+
+/// Some target row under the law: each coordinate `t` standard deviations from its mean, or the first few labels and counts.
+fn some_target(law: &Law, t: f64) -> Vec<f64> {
+    match law {
+        Law::Normal(parts) => parts.iter().map(|(m, s)| m + t * s).collect(),
+        Law::Discrete(p) => vec![(t.abs() * 2.0).floor().min(p.len() as f64 - 1.0)],
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    /// Total probability is one, and the moments are those of the law.
+    #[test]
+    fn densities_are_normalised_and_mean_what_they_say(z in numbers(1.5)) {
+        for case in &cases() {
+            let mut row = Row::<f64>::new(case);
+            let z = &z[..row.dim];
+            let name = case.name;
+            let mut density = |y: &[f64]| (-row.value(z, y)).exp();
+            match (case.law)(&z[..case.outputs], &z[case.outputs..]) {
+                Law::Discrete(p) => {
+                    let got: Vec<f64> = (0..p.len()).map(|y| density(&[y as f64])).collect();
+                    prop_assert!((got.iter().sum::<f64>() - 1.0).abs() < 1e-12, "{name}");
+                    for (y, (got, want)) in got.iter().zip(&p).enumerate() {
+                        prop_assert!((got - want).abs() < 1e-13, "{name} at {y}: {got} against {want}");
+                    }
+                }
+                Law::Normal(parts) => {
+                    // the trapezoid rule at half a standard deviation is exact to e^-79 for a normal density
+                    let axis = |&(mean, std): &(f64, f64)| (-16..=16).map(|i| (0.5 * std, mean + 0.5 * std * f64::from(i))).collect();
+                    let m = parts.len();
+                    let mut sums = vec![0.0; 1 + 2 * m];
+                    for (w, y) in product(&parts.iter().map(axis).collect::<Vec<_>>()) {
+                        let p = w * density(&y);
+                        sums[0] += p;
+                        for (j, (mean, std)) in parts.iter().enumerate() {
+                            let t = (y[j] - mean) / std;
+                            sums[1 + j] += p * t;
+                            sums[1 + m + j] += p * t * t;
+                        }
+                    }
+                    prop_assert!((sums[0] - 1.0).abs() < 1e-12, "{name}: {}", sums[0]);
+                    for j in 0..m {
+                        prop_assert!(sums[1 + j].abs() < 1e-12 && (sums[1 + m + j] - 1.0).abs() < 1e-12, "{name}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn gradients_and_hessians_against_differences((z, t) in (numbers(2.5), -2.0..2.0)) {
+        for case in &cases() {
+            let mut row = Row::<f64>::new(case);
+            let z = &z[..row.dim];
+            let y = some_target(&row.law(case, z), t);
+            let hessian = row.matrix(2, z, &y);
+            row.run(z, &y, z);
+            let gradient = row.tensor(1);
+            let h = 1e-5;
+            for i in 0..row.dim {
+                let mut at = |step: f64| {
+                    let mut moved = z.to_vec();
+                    moved[i] += step;
+                    (row.value(&moved, &y), row.tensor(1))
+                };
+                let (plus, minus) = (at(h), at(-h));
+                let slope = (plus.0 - minus.0) / (2.0 * h);
+                // h^2 f'''/6 and cancellation, eps f / h
+                let close = |a: f64, b: f64, scale: f64| (a - b).abs() < 1e-6 * (1.0 + a.abs() + scale);
+                prop_assert!(close(gradient[i], slope, plus.0.abs()), "{}: {} against {slope}", case.name, gradient[i]);
+                for j in 0..row.dim {
+                    let bend = (plus.1[j] - minus.1[j]) / (2.0 * h);
+                    let got = hessian[i * row.dim + j];
+                    prop_assert!(close(got, bend, gradient[j].abs()), "{}: {got} against {bend}", case.name);
+                }
+            }
+        }
+    }
+
+    /// `Lambda` in closed form is what the graph multiplies with, and has no negative eigenvalue.
+    #[test]
+    fn closed_form_and_product_of_lambda_agree((z, t) in (numbers(30.0), -2.0..2.0)) {
+        for case in &cases() {
+            let (k, likelihood) = (case.outputs, &*case.likelihood);
+            let q = likelihood.params(k).len();
+            // log noise levels of +-3
+            let params: Vec<f64> = z[k..k + q].iter().map(|s| 0.1 * s).collect();
+            let y = match (case.law)(&z[..k], &params) {
+                // probabilities of rates up to e^30 are not wanted, any count will do
+                Law::Discrete(_) => vec![0.0],
+                law => some_target(&law, t),
+            };
+            let (mut got, mut want) = (vec![f64::NAN; k * k], vec![0.0; k * k]);
+            likelihood.output_hessian(&z[..k], &y, &params, &mut got).unwrap();
+            output_hessian_by_products(likelihood, &z[..k], &y, &params, &mut want).unwrap();
+            let scale = want.iter().fold(0.0f64, |a, x| a.max(x.abs()));
+            for (g, w) in got.iter().zip(&want) {
+                // logits of 30 are rounded to 4e-15, and the probabilities in the graph with them
+                prop_assert!((g - w).abs() < 1e-13 * scale + 1e-14, "{}: {g} against {w}", case.name);
+            }
+            let lowest = symmetric_eigen(&got, k).unwrap().values[0];
+            prop_assert!(lowest >= -1e-14 * scale, "{}: eigenvalue {lowest}", case.name);
+        }
+    }
+
+    /// The two blocks are the expectation, under the model's own law of the targets, of the Hessian in outputs and parameters
+    /// together; and its blocks between outputs and parameters are zero.
+    #[test]
+    fn the_blocks_are_the_expected_hessian(z in numbers(1.5)) {
+        for case in &cases() {
+            let mut row = Row::<f64>::new(case);
+            let z = &z[..row.dim];
+            let nodes = match row.law(case, z) {
+                Law::Discrete(p) => p.iter().enumerate().map(|(y, &p)| (p, vec![y as f64])).collect(),
+                Law::Normal(parts) => {
+                    // Gauss-Hermite with three nodes: exact for the Hessian, a polynomial of degree two in the targets
+                    let axis = |&(mean, std): &(f64, f64)| {
+                        let far = 3f64.sqrt() * std;
+                        vec![(1.0 / 6.0, mean - far), (2.0 / 3.0, mean), (1.0 / 6.0, mean + far)]
+                    };
+                    product(&parts.iter().map(axis).collect::<Vec<_>>())
+                }
+            };
+            let mut want = vec![0.0; row.dim * row.dim];
+            for (weight, y) in &nodes {
+                let hessian = row.matrix(2, z, y);
+                want.iter_mut().zip(hessian).for_each(|(w, h)| *w += weight * h);
+            }
+            let got = row.matrix(3, z, &nodes[0].1);
+            let scale = want.iter().fold(1.0f64, |a, x| a.max(x.abs()));
+            // the product takes a vector of both kinds and gives both, so it is compared as a whole
+            for (g, w) in got.iter().zip(&want) {
+                prop_assert!((g - w).abs() < 1e-11 * scale, "{}: {g} against {w}", case.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_hessian_of_heteroscedastic_noise_is_indefinite() {
+    // why Lambda is an expectation there
+    let all = cases();
+    let case = all.iter().find(|c| c.name == "heteroscedastic").unwrap();
+    let hessian = Row::<f64>::new(case).matrix(2, &[0.5, 0.2], &[0.5]);
+    assert!(symmetric_eigen(&hessian, 2).unwrap().values[0] < -0.1);
+}
