@@ -5,24 +5,24 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{labels, network, normals};
+use common::{labels, lenet5, normals};
+use fiberwalk::autodiff::Graph;
 use fiberwalk::walk::{Drift, DriftOptions, Kernel};
 use fiberwalk::{
-    Activation, Categorical, IsotropicGaussian, LogDensity, Network, Phase, Posterior, Scalar,
+    Activation, Categorical, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior, Scalar,
     Streams,
 };
 
-fn posterior<T: Scalar>(sizes: &[usize], n: usize) -> (Posterior<T>, Vec<T>) {
-    let (net, theta) = network(sizes, Activation::Tanh, 1);
-    let (x, y) = (normals(n * sizes[0], 2), labels(n, net.output_dim(), 3));
-    let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::new(&net, &Categorical, &prior, &x, &y).unwrap();
-    (posterior, theta.into_iter().map(T::from_f64).collect())
-}
-
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.
-fn check<T: Scalar>(sizes: &[usize], n: usize) {
-    let (posterior, theta) = posterior::<T>(sizes, n);
+fn check<T: Scalar>(net: &dyn Network, n: usize) {
+    let theta: Vec<T> = net
+        .init(&mut Streams::new(1).rng(Phase::INIT, 0))
+        .into_iter()
+        .map(T::from_f64)
+        .collect();
+    let (x, y) = (normals(n * net.input_dim(), 2), labels(n, net.output_dim(), 3));
+    let prior = IsotropicGaussian::new(1.0).unwrap();
+    let posterior = Posterior::<T>::new(net, &Categorical, &prior, &x, &y).unwrap();
     let mut out = vec![T::ZERO; theta.len()];
     let mut ws = posterior.workspace();
     let mut ggn = posterior.ggn_workspace();
@@ -54,15 +54,41 @@ fn check<T: Scalar>(sizes: &[usize], n: usize) {
     // the first round may set up what lasts: memory of the matrix products, detection of the instruction set
     round();
     let info = measure(|| (0..10).for_each(|_| round()));
-    assert_eq!(info.count_total, 0, "{sizes:?}, {} bytes", info.bytes_total);
+    let name = format!("{} parameters", theta.len());
+    assert_eq!(info.count_total, 0, "{name}, {} bytes", info.bytes_total);
+    jvp_allocates_nothing(net, &theta, n.min(20));
+}
+
+/// A Jacobian-vector product alone, as a program of its own.
+fn jvp_allocates_nothing<T: Scalar>(net: &dyn Network, theta: &[T], n: usize) {
+    let graph = Graph::new();
+    let (p, v) = (graph.input(&[net.dim()]), graph.input(&[net.dim()]));
+    let x = graph.input(&[n, net.input_dim()]);
+    let tangent = graph.jvp(net.forward(p, x), p, v).unwrap();
+    let program = graph.compile::<T>(&[tangent]).unwrap();
+    let mut ws = program.workspace();
+    let x: Vec<T> = normals(n * net.input_dim(), 4).into_iter().map(T::from_f64).collect();
+    let mut run = || program.run(&[theta, theta, &x], &mut ws).unwrap();
+    run();
+    let info = measure(|| (0..10).for_each(|_| run()));
+    assert_eq!(info.count_total, 0, "JVP, {} bytes", info.bytes_total);
+    assert!(program.tensor(&ws, 0).iter().any(|&t| t != T::ZERO));
 }
 
 #[test]
-fn gradients_and_products_allocate_nothing() {
-    check::<f32>(&[18, 50, 4], 592);
-    check::<f64>(&[18, 50, 4], 100);
-    check::<f32>(&[2, 16, 16, 2], 500);
-    check::<f32>(&[64, 128, 128, 10], 200);
+fn gradients_and_products_of_perceptrons_allocate_nothing() {
+    let mlp = |sizes: &[usize]| Mlp::new(sizes, Activation::Tanh).unwrap();
+    check::<f32>(&mlp(&[18, 50, 4]), 592);
+    check::<f64>(&mlp(&[18, 50, 4]), 100);
+    // several blocks of rows
+    check::<f32>(&mlp(&[2, 16, 16, 2]), 6000);
+    check::<f32>(&mlp(&[64, 128, 128, 10]), 200);
+}
+
+#[test]
+fn gradients_and_products_of_lenet_allocate_nothing() {
+    check::<f32>(&lenet5(), 100);
+    check::<f64>(&lenet5(), 20);
 }
 
 #[test]

@@ -36,7 +36,7 @@ mod ops;
 mod program;
 mod shape;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use graph::{Graph, Var};
 pub use ops::Window;

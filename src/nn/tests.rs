@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::autodiff::tests::check_derivatives;
 use crate::autodiff::{Graph, Window};
 use crate::rng::{Phase, Streams};
 
@@ -116,6 +117,108 @@ proptest! {
         let (_, z) = run(&LayerNorm, &[c], n, &gain, &x[..n * c]);
         for row in z.chunks_exact(c) {
             prop_assert!(row.iter().sum::<f64>().abs() < 1e-12);
+        }
+    }
+}
+
+/// Any layer for images, with extents that may be 1.
+fn image_layer() -> impl Strategy<Value = (Box<dyn Layer>, [usize; 3])> {
+    let extents = (1usize..3, 1usize..3, 1usize..5, 1usize..5);
+    let window = (
+        1usize..4,
+        1usize..4,
+        1usize..3,
+        1usize..3,
+        0usize..2,
+        0usize..2,
+    );
+    (0usize..8, extents, window).prop_filter_map(
+        "a window that fits",
+        |(which, (groups, per, h, w), k)| {
+            let window = Window {
+                size: [k.0, k.1],
+                stride: [k.2, k.3],
+                padding: [k.4.min(k.0 - 1), k.5.min(k.1 - 1)],
+            };
+            let c = groups * per;
+            let conv = Conv2d::new(groups * 2, window)
+                .unwrap()
+                .with_groups(groups)
+                .unwrap();
+            let same = Conv2d::new(c, Window::square(3, 1, 1)).unwrap();
+            let layer: Box<dyn Layer> = match which {
+                0 | 1 => Box::new(conv),
+                2 => Box::new(AvgPool2d(window)),
+                3 => Box::new(MaxPool2d(window)),
+                4 => Box::new(LayerNorm),
+                5 => Box::new(GroupNorm::new(groups).unwrap()),
+                6 => Box::new(Flatten),
+                _ => Box::new(Residual::new(vec![
+                    Box::new(same),
+                    Box::new(Activation::Gelu),
+                ])),
+            };
+            let input = [c, h, w];
+            layer.output_shape(&input).is_ok().then_some((layer, input))
+        },
+    )
+}
+
+/// First and second derivatives and adjointness, by inputs and parameters together.
+fn check_layer(layer: &dyn Layer, input: &[usize], n: usize) {
+    let specs = layer.params(input);
+    let shape = [&[n], input].concat();
+    let start: usize = shape.iter().product();
+    let all = numbers(start + count(layer, input), 3);
+    check_derivatives(&[all.len()], &all, |_, all| {
+        let x = all.slice(0, 0..start).reshape(&shape);
+        let mut at = start;
+        let params: Vec<_> = specs
+            .iter()
+            .map(|p| {
+                let end = at + p.shape.iter().product::<usize>();
+                let view = all.slice(0, at..end).reshape(&p.shape);
+                at = end;
+                view
+            })
+            .collect();
+        layer.forward(&params, x)
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn derivatives_of_image_layers((layer, input) in image_layer(), n in 1usize..4) {
+        check_layer(&*layer, &input, n);
+    }
+
+    #[test]
+    fn derivatives_of_vector_layers(which in 0usize..8, d in 1usize..5, n in 1usize..4, out in 1usize..4) {
+        match which {
+            0 => check_layer(&Linear::new(out).unwrap(), &[d], n),
+            // away from its kink: numbers of the test are never within 1e-5 of zero
+            i => check_layer(&Activation::ALL[i - 1], &[d], n),
+        }
+    }
+
+    /// An empty batch goes through every layer, forward and back, and gives zero gradients.
+    #[test]
+    fn an_empty_batch_is_a_batch((layer, input) in image_layer()) {
+        let graph = Graph::new();
+        let specs = layer.params(&input);
+        let params: Vec<_> = specs.iter().map(|p| graph.tensor(&p.shape, numbers(p.shape.iter().product(), 1))).collect();
+        let y = layer.forward(&params, graph.input(&[&[0], &input[..]].concat()));
+        let energy = y.square().sum();
+        let mut outputs = graph.grad(energy, &params).unwrap();
+        outputs.push(energy);
+        let program = graph.compile::<f64>(&outputs).unwrap();
+        let mut ws = program.workspace();
+        program.run(&[&[]], &mut ws).unwrap();
+        prop_assert_eq!(program.scalar(&ws, params.len()), 0.0);
+        for i in 0..params.len() {
+            prop_assert!(program.tensor(&ws, i).iter().all(|&g| g == 0.0));
         }
     }
 }

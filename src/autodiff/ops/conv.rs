@@ -2,13 +2,15 @@
 //!
 //! In memory images are `[c, h, w, n]`, the batch innermost, weights `[out, in / groups, kh, kw]`. With padded input `X`
 //! - forward: `Y[o, r, q, :] = sum_{c, i, j} W[o, c, i, j] X[c, r s + i, q s + j, :]`
-//! - input: `dX[c, y, x, :] = sum_{o, i, j} W[o, c, i, j] D[o, y + kh - 1 - i, x + kw - 1 - j, :]`, where `D` is `dY` with zeros put
-//!   around it and (for strides) between its pixels
+//! - input: `dX[c, y, x, :] = sum_{o, i, j} W[o, c, i, j] D[o, (y + p - i) / s, x + kw - 1 - j, :]` over the rows that exist, where `D` is
+//!   `dY` with zeros put before, behind and (for strides) between its columns
 //! - weight: `dW[o, c, i, j] = sum_{r, q} <dY[o, r, q, :], X[c, r s + i, q s + j, :]>`
 //!
 //! All three are linear in both arguments, and each is the derivative of the other two, so they are closed under differentiation.
 //! A row of pixels and its batch are one contiguous run, so each is a matrix product on register tiles (`linalg::product`) that
 //! reads the image where it lies: no patches are written out.
+
+use std::ops::Range;
 
 use super::Op;
 use super::pad::Pad;
@@ -111,6 +113,8 @@ pub(crate) struct ConvPlan {
     stride: [usize; 2],
     n: usize,
     pieces: Vec<Piece>,
+    /// Of `Input`: the pieces of each row.
+    spans: Vec<Range<usize>>,
     /// Of `Weight`: where the image begins that meets each tap.
     taps: Vec<usize>,
 }
@@ -142,14 +146,15 @@ impl ConvPlan {
             ConvOp::Input => Pad {
                 planes: out,
                 from: [rows, columns],
-                to: [h + kh - 1, w + kw - 1],
-                offset: [kh - 1 - padding[0], kw - 1 - padding[1]],
-                spread: stride,
+                // rows are looked up one by one, columns are contiguous and need their zeros
+                to: [rows, w + kw - 1],
+                offset: [0, kw - 1 - padding[1]],
+                spread: [1, stride[1]],
                 n,
             },
         };
         let [height, width] = pad.to;
-        let (mut pieces, mut taps) = (Vec::new(), Vec::new());
+        let (mut pieces, mut spans, mut taps) = (Vec::new(), Vec::new(), Vec::new());
         match op {
             ConvOp::Forward => {
                 for (ch, i) in pairs(channels[0], kh) {
@@ -158,11 +163,21 @@ impl ConvPlan {
                 }
             }
             ConvOp::Input => {
-                for (o, i) in pairs(channels[1], kh) {
-                    // the weight is read backwards
-                    let a = (o * channels[0] * kh + i) * kw + kw - 1;
-                    let b = (o * height + kh - 1 - i) * width * n;
-                    pieces.push(Piece { a, b, len: kw });
+                for y in 0..h {
+                    let start = pieces.len();
+                    for (o, i) in pairs(channels[1], kh) {
+                        // the row of the result that row i of the weight brought to y, if there is one
+                        let Some(r) = (y + padding[0]).checked_sub(i) else {
+                            continue;
+                        };
+                        if r % stride[0] == 0 && r / stride[0] < rows {
+                            // the weight is read backwards
+                            let a = (o * channels[0] * kh + i) * kw + kw - 1;
+                            let b = (o * height + r / stride[0]) * width * n;
+                            pieces.push(Piece { a, b, len: kw });
+                        }
+                    }
+                    spans.push(start..pieces.len());
                 }
             }
             ConvOp::Weight => {
@@ -202,6 +217,7 @@ impl ConvPlan {
             stride,
             n,
             pieces,
+            spans,
             taps,
         };
         (plan, pad)
@@ -253,16 +269,16 @@ impl ConvPlan {
         let ([c, out], [h, w]) = (self.channels, self.result);
         let ([height, width], n) = (self.image, self.n);
         let taps = self.size[0] * self.size[1];
-        for y in 0..h {
+        for (y, span) in self.spans.iter().enumerate() {
             product::run(Outer {
                 m: c,
                 n: w * n,
-                pieces: &self.pieces,
+                pieces: &self.pieces[span.clone()],
                 a: &weight[group * out * c * taps..],
                 a_row: taps,
                 // minus one
                 a_col: usize::MAX,
-                b: &image[(group * out * height + y) * width * n..],
+                b: &image[group * out * height * width * n..],
                 b_row: n,
                 c: &mut dst[(group * c * h + y) * w * n..],
                 c_row: h * w * n,

@@ -238,12 +238,34 @@ impl<'g> Var<'g> {
             }
             _ => {}
         }
+        if op == Binary::Mul
+            && let Some(folded) = self.folded(other).or_else(|| other.folded(self))
+        {
+            return folded.broadcast_to(&shape);
+        }
         if self.leads(&shape) || other.leads(&shape) {
             let (a, b) = (self.to_memory(shape.len()), other.to_memory(shape.len()));
             return a.binary(op, b, name).batch_first();
         }
         let args = [self.broadcast_to(&shape).id, other.broadcast_to(&shape).id];
         graph.push(Op::Binary(op), &args, shape)
+    }
+
+    /// `c1 (c2 x)` as `(c1 c2) x`, if this is a constant and `other` such a product.
+    fn folded(self, other: Var<'g>) -> Option<Var<'g>> {
+        let outer = self.graph.as_constant(self.id)?;
+        let node = self.graph.node(other.id);
+        if node.op != Op::Binary(Binary::Mul) {
+            return None;
+        }
+        (0..2).find_map(|position| {
+            let inner = self.graph.as_constant(node.args[position])?;
+            let x = Var {
+                graph: self.graph,
+                id: node.args[1 - position],
+            };
+            Some(x * (outer * inner))
+        })
     }
 
     /// `e^x`.
