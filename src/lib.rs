@@ -67,7 +67,7 @@ pub mod walk;
 
 pub use error::{Error, Result};
 pub use model::{
-    Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Posterior, Prior,
+    Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Minibatch, Posterior, Prior,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use rng::{Phase, Streams};

@@ -5,10 +5,13 @@
 
 mod density;
 mod likelihood;
+mod minibatch;
 mod posterior;
 mod prior;
+mod shards;
 
 pub use density::LogDensity;
 pub use likelihood::{Categorical, Gaussian, Likelihood};
+pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use posterior::{Posterior, PosteriorWorkspace};
 pub use prior::{IsotropicGaussian, Prior};
