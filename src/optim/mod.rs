@@ -1,9 +1,17 @@
 //! Optimisation: the maximum a posteriori estimate from which walks start.
 
 mod adam;
+mod adamw;
+mod clip;
 mod map;
+mod optimizer;
 mod schedule;
+mod sgd;
 
 pub use adam::{Adam, AdamOptions};
-pub use map::{MapOptions, MapReport, fit_map};
-pub use schedule::Schedule;
+pub use adamw::{AdamW, AdamWOptions};
+pub use clip::clip_by_norm;
+pub use map::{MapOptions, MapReport, fit_map, fit_map_with};
+pub use optimizer::{Optimizer, OptimizerOptions};
+pub use schedule::{Decay, Schedule};
+pub use sgd::{Sgd, SgdOptions};
