@@ -46,6 +46,18 @@ impl Problem {
         }
     }
 
+    /// Enough parameters to be folded in several parts.
+    fn wide(n: usize) -> Self {
+        let (net, theta) = network(&[40, 300, 120, 3], Activation::Tanh, 1);
+        Self {
+            network: Box::new(net),
+            likelihood: Box::new(Categorical),
+            x: normals(n * 40, 2),
+            y: labels(n, 3, 3),
+            theta,
+        }
+    }
+
     fn images(n: usize) -> Self {
         let window = |size, step| Window {
             size: [size; 2],
@@ -167,6 +179,7 @@ fn as_a_density_it_is_the_posterior() {
         Problem::classes(53),
         Problem::regression(53),
         Problem::images(53),
+        Problem::wide(53),
     ] {
         let (density, posterior) = (
             problem.minibatch::<f64>(2),
@@ -247,12 +260,9 @@ fn priors_without_a_computation_of_their_own_work() {
 
 /// Bits of a gradient on so many threads, after other batches have used the memory.
 fn bits(threads: usize) -> Vec<u32> {
-    // enough parameters to be folded in several parts
-    let (net, theta) = network(&[40, 300, 120, 3], Activation::Tanh, 1);
-    let (x, y) = (normals(700 * 40, 2), labels(700, 3, 3));
-    let prior = IsotropicGaussian::new(1.0).unwrap();
-    let density = Minibatch::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
-    let theta: Vec<f32> = theta.iter().map(|&t| t as f32).collect();
+    let problem = Problem::wide(700);
+    let density = problem.minibatch::<f32>(32);
+    let theta: Vec<f32> = problem.theta.iter().map(|&t| t as f32).collect();
     let batch: Vec<usize> = (0..699).map(|i| i * 37 % 700).collect();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
