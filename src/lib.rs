@@ -11,7 +11,7 @@
 //! | data | columns of a CSV file, standardised | [`data`] |
 //! | network | `f(x; theta)` | [`nn`], on the engine of [`autodiff`] |
 //! | posterior | `U(theta) = -log p(D \| theta) - log p(theta)`, sums and not means | [`model`] |
-//! | MAP estimate | `theta* = argmin U` | [`optim`] |
+//! | MAP estimate | `theta* = argmin U`, on all data or on minibatches | [`optim`] |
 //! | tangent space | eigenvectors of `G = J^T Lambda J` by Lanczos | [`curvature`], [`linalg`] |
 //! | scales | `alpha <- gamma / \|theta*\|^2`, by evidence | [`curvature`] |
 //! | walk | `theta <- theta + eps d - eta grad U(theta)` | [`walk`](mod@walk) |
@@ -69,9 +69,12 @@ pub use error::{Error, Result};
 pub use model::{
     Bernoulli, Categorical, FanInGaussian, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
     HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam, LikelihoodParams,
-    LogDensity, PerLayerGaussian, Poisson, Posterior, Prior,
+    LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior, Prior,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
+pub use optim::{
+    MapOptions, MinibatchOptions, Optimizer, OptimizerOptions, fit_map, fit_minibatch,
+};
 pub use rng::{Phase, Streams};
 pub use scalar::Scalar;
 

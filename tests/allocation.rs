@@ -20,7 +20,10 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
         .into_iter()
         .map(T::from_f64)
         .collect();
-    let (x, y) = (normals(n * net.input_dim(), 2), labels(n, net.output_dim(), 3));
+    let (x, y) = (
+        normals(n * net.input_dim(), 2),
+        labels(n, net.output_dim(), 3),
+    );
     let prior = IsotropicGaussian::new(1.0).unwrap();
     let posterior = Posterior::<T>::new(net, &Categorical, &prior, &x, &y).unwrap();
     let mut out = vec![T::ZERO; theta.len()];
@@ -67,7 +70,10 @@ fn jvp_allocates_nothing<T: Scalar>(net: &dyn Network, theta: &[T], n: usize) {
     let tangent = graph.jvp(net.forward(p, x), p, v).unwrap();
     let program = graph.compile::<T>(&[tangent]).unwrap();
     let mut ws = program.workspace();
-    let x: Vec<T> = normals(n * net.input_dim(), 4).into_iter().map(T::from_f64).collect();
+    let x: Vec<T> = normals(n * net.input_dim(), 4)
+        .into_iter()
+        .map(T::from_f64)
+        .collect();
     let mut run = || program.run(&[theta, theta, &x], &mut ws).unwrap();
     run();
     let info = measure(|| (0..10).for_each(|_| run()));

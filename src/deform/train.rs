@@ -13,7 +13,7 @@ use super::{Bijection, Frame, FrameOptions, FramedFlow, coupling_flow};
 use crate::autodiff::{Graph, Program};
 use crate::error::{Error, Result};
 use crate::linalg::random_orthogonal;
-use crate::optim::{Adam, AdamOptions};
+use crate::optim::{Adam, AdamOptions, Optimizer};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
@@ -249,8 +249,7 @@ impl<T: Scalar> Task<T> {
             let what = "gradient of the flow";
             return Err(Error::NonFinite { what, index });
         }
-        adam.step(rate, gradient, &mut self.params);
-        Ok(())
+        adam.step(rate, gradient, &mut self.params)
     }
 
     fn held_out_loss(&mut self) -> Result<f64> {

@@ -6,7 +6,7 @@
 use super::likelihood::{LikelihoodParams, target_shape};
 use super::{Likelihood, Prior};
 use crate::autodiff::{Graph, Program, Var};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
@@ -55,6 +55,64 @@ struct Recorded<'g> {
     energy: Var<'g>,
 }
 
+/// Data that were checked, ready for the engine.
+pub(super) struct Checked {
+    /// Number of rows.
+    pub rows: usize,
+    /// Encoded targets, row by row.
+    pub targets: Vec<f64>,
+    /// Numbers of an encoded target.
+    pub encoded: usize,
+    /// Parameters of the likelihood.
+    pub own: LikelihoodParams,
+}
+
+impl Checked {
+    /// Checks features `x` (`[n, input_dim]`) and targets `y` (`[n, m]`), both row-major, and encodes the targets.
+    ///
+    /// # Errors
+    /// If lengths do not fit, there are no rows, a number is not finite in `T`, the likelihood refuses the targets or the
+    /// prior the parameters.
+    pub(super) fn new<T: Scalar>(
+        what: &'static str,
+        (network, likelihood, prior): (&dyn Network, &dyn Likelihood, &dyn Prior),
+        x: &[f64],
+        y: &[f64],
+    ) -> Result<Self> {
+        let (outputs, d) = (network.output_dim(), network.input_dim());
+        likelihood.check(outputs, y)?;
+        prior.check(network.layout())?;
+        let own = likelihood.params(outputs);
+        own.check()?;
+        let m = likelihood.target_dim(outputs);
+        if m == 0 || !y.len().is_multiple_of(m) {
+            return Err(Error::shape(what, format!("rows of {m} targets"), y.len()));
+        }
+        let rows = y.len() / m;
+        if x.len() != rows.saturating_mul(d) {
+            let expected = format!("{rows} rows of {d} features");
+            return Err(Error::shape(what, expected, format!("{} numbers", x.len())));
+        }
+        if rows == 0 {
+            return Err(Error::shape(what, "at least one row", 0));
+        }
+        let targets = likelihood.encode(y);
+        // numbers beyond the engine's range become infinite in the cast
+        for (what, numbers) in [("features", x), ("targets", &targets)] {
+            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
+            if let Some(index) = numbers.iter().position(beyond) {
+                return Err(Error::NonFinite { what, index });
+            }
+        }
+        Ok(Self {
+            rows,
+            encoded: targets.len() / rows,
+            targets,
+            own,
+        })
+    }
+}
+
 impl<'a> Parts<'a> {
     /// All parameters: the network's and behind them the likelihood's.
     pub(super) fn dim(&self) -> usize {
@@ -74,8 +132,7 @@ impl<'a> Parts<'a> {
         let outputs = self.network.forward(weights, inputs);
         let nll = self.likelihood.neg_log_likelihood(outputs, targets, params);
         let energy = if with_prior {
-            let prior = self.prior.neg_log_density(weights, self.network.layout());
-            nll + (prior + self.own.neg_log_prior(params))
+            nll + self.neg_log_prior(theta)
         } else {
             nll
         };
@@ -102,6 +159,31 @@ impl<'a> Parts<'a> {
             ggn: graph.compile(&[self.ggn(&r)?])?,
             hessian: graph.compile(&[graph.hvp(r.energy, r.theta, r.direction)?])?,
         })
+    }
+
+    /// The negative log-likelihood of `rows` rows: alone, and with its gradient.
+    pub(super) fn likelihood<T: Scalar>(&self, rows: usize) -> Result<(Program<T>, Program<T>)> {
+        let graph = Graph::new();
+        let r = self.record(&graph, rows, false);
+        let gradient = graph.grad(r.nll, &[r.theta])?[0];
+        Ok((graph.compile(&[r.nll])?, graph.compile(&[r.nll, gradient])?))
+    }
+
+    /// `-log p(theta)` and its gradient; `theta` is the only input.
+    pub(super) fn prior<T: Scalar>(&self) -> Result<Program<T>> {
+        let graph = Graph::new();
+        let theta = graph.input(&[self.dim()]);
+        let energy = self.neg_log_prior(theta);
+        let gradient = graph.grad(energy, &[theta])?[0];
+        graph.compile(&[energy, gradient])
+    }
+
+    fn neg_log_prior<'g>(&self, theta: Var<'g>) -> Var<'g> {
+        let (split, dim) = (self.network.dim(), self.dim());
+        let of_weights = self
+            .prior
+            .neg_log_density(theta.slice(0, 0..split), self.network.layout());
+        of_weights + self.own.neg_log_prior(theta.slice(0, split..dim))
     }
 
     /// `G v = J^T Lambda J v`, and beside it the block of the likelihood's parameters.

@@ -6,14 +6,17 @@
 mod chunk;
 mod density;
 mod likelihood;
+mod minibatch;
 mod posterior;
 mod prior;
+mod shards;
 
 pub use density::LogDensity;
 pub use likelihood::{
     Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
     HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,
 };
+pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use posterior::{Posterior, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 

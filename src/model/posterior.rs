@@ -8,7 +8,7 @@
 
 use std::time::Duration;
 
-use super::chunk::{Chunk, Parts, Programs, cut};
+use super::chunk::{Checked, Chunk, Parts, Programs, cut};
 use super::{Likelihood, LogDensity, Prior};
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
@@ -54,43 +54,20 @@ impl<T: Scalar> Posterior<T> {
         x: &[f64],
         y: &[f64],
     ) -> Result<Self> {
-        let (outputs, d) = (network.output_dim(), network.input_dim());
-        likelihood.check(outputs, y)?;
-        prior.check(network.layout())?;
-        let own = likelihood.params(outputs);
-        own.check()?;
-        let m = likelihood.target_dim(outputs);
-        if m == 0 || !y.len().is_multiple_of(m) {
-            let expected = format!("rows of {m} targets");
-            return Err(Error::shape("Posterior::new", expected, y.len()));
-        }
-        let n = y.len() / m;
-        if x.len() != n * d {
-            let expected = format!("{n} rows of {d} features");
-            return Err(Error::shape(
-                "Posterior::new",
-                expected,
-                format!("{} numbers", x.len()),
-            ));
-        }
-        if n == 0 {
-            return Err(Error::shape("Posterior::new", "at least one row", 0));
-        }
-        let y = likelihood.encode(y);
-        // numbers beyond the engine's range become infinite in the cast
-        for (what, numbers) in [("features", x), ("targets", &y)] {
-            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
-            if let Some(index) = numbers.iter().position(beyond) {
-                return Err(Error::NonFinite { what, index });
-            }
-        }
-
+        let parts = (network, likelihood, prior);
+        let Checked {
+            rows: n,
+            targets: y,
+            encoded,
+            own,
+        } = Checked::new::<T>("Posterior::new", parts, x, y)?;
+        let d = network.input_dim();
         let parts = Parts {
             network,
             likelihood,
             prior,
             own: &own,
-            encoded: y.len() / n,
+            encoded,
         };
         let mut prior_precision = prior.precision(network.layout());
         prior_precision.extend(own.prior_precision());
@@ -118,7 +95,7 @@ impl<T: Scalar> Posterior<T> {
             let end = start + rows;
             posterior.chunks.push(Chunk {
                 x: feature_major(&x[start * d..end * d], rows),
-                y: feature_major(&y[start * parts.encoded..end * parts.encoded], rows),
+                y: feature_major(&y[start * encoded..end * encoded], rows),
                 programs,
             });
             start = end;

@@ -121,8 +121,36 @@ proptest! {
     }
 }
 
-/// Any layer for images, with extents that may be 1.
-fn image_layer() -> impl Strategy<Value = (Box<dyn Layer>, [usize; 3])> {
+/// A layer for images, and what it is given.
+#[derive(Clone, Debug)]
+struct Case {
+    which: usize,
+    groups: usize,
+    input: [usize; 3],
+    window: Window,
+}
+
+impl Case {
+    fn layer(&self) -> Box<dyn Layer> {
+        let conv = Conv2d::new(self.groups * 2, self.window).unwrap();
+        let same = Conv2d::new(self.input[0], Window::square(3, 1, 1)).unwrap();
+        match self.which {
+            0 | 1 => Box::new(conv.with_groups(self.groups).unwrap()),
+            2 => Box::new(AvgPool2d(self.window)),
+            3 => Box::new(MaxPool2d(self.window)),
+            4 => Box::new(LayerNorm),
+            5 => Box::new(GroupNorm::new(self.groups).unwrap()),
+            6 => Box::new(Flatten),
+            _ => Box::new(Residual::new(vec![
+                Box::new(same),
+                Box::new(Activation::Gelu),
+            ])),
+        }
+    }
+}
+
+/// Any of them, with extents that may be 1.
+fn image_layer() -> impl Strategy<Value = Case> {
     let extents = (1usize..3, 1usize..3, 1usize..5, 1usize..5);
     let window = (
         1usize..4,
@@ -132,36 +160,19 @@ fn image_layer() -> impl Strategy<Value = (Box<dyn Layer>, [usize; 3])> {
         0usize..2,
         0usize..2,
     );
-    (0usize..8, extents, window).prop_filter_map(
-        "a window that fits",
-        |(which, (groups, per, h, w), k)| {
-            let window = Window {
-                size: [k.0, k.1],
-                stride: [k.2, k.3],
-                padding: [k.4.min(k.0 - 1), k.5.min(k.1 - 1)],
-            };
-            let c = groups * per;
-            let conv = Conv2d::new(groups * 2, window)
-                .unwrap()
-                .with_groups(groups)
-                .unwrap();
-            let same = Conv2d::new(c, Window::square(3, 1, 1)).unwrap();
-            let layer: Box<dyn Layer> = match which {
-                0 | 1 => Box::new(conv),
-                2 => Box::new(AvgPool2d(window)),
-                3 => Box::new(MaxPool2d(window)),
-                4 => Box::new(LayerNorm),
-                5 => Box::new(GroupNorm::new(groups).unwrap()),
-                6 => Box::new(Flatten),
-                _ => Box::new(Residual::new(vec![
-                    Box::new(same),
-                    Box::new(Activation::Gelu),
-                ])),
-            };
-            let input = [c, h, w];
-            layer.output_shape(&input).is_ok().then_some((layer, input))
+    let cases = (0usize..8, extents, window).prop_map(|(which, (groups, per, h, w), k)| Case {
+        which,
+        groups,
+        input: [groups * per, h, w],
+        window: Window {
+            size: [k.0, k.1],
+            stride: [k.2, k.3],
+            padding: [k.4.min(k.0 - 1), k.5.min(k.1 - 1)],
         },
-    )
+    });
+    cases.prop_filter("a window that fits", |case| {
+        case.layer().output_shape(&case.input).is_ok()
+    })
 }
 
 /// First and second derivatives and adjointness, by inputs and parameters together.
@@ -190,8 +201,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
-    fn derivatives_of_image_layers((layer, input) in image_layer(), n in 1usize..4) {
-        check_layer(&*layer, &input, n);
+    fn derivatives_of_image_layers(case in image_layer(), n in 1usize..4) {
+        check_layer(&*case.layer(), &case.input, n);
     }
 
     #[test]
@@ -205,7 +216,8 @@ proptest! {
 
     /// An empty batch goes through every layer, forward and back, and gives zero gradients.
     #[test]
-    fn an_empty_batch_is_a_batch((layer, input) in image_layer()) {
+    fn an_empty_batch_is_a_batch(case in image_layer()) {
+        let (layer, input) = (case.layer(), case.input);
         let graph = Graph::new();
         let specs = layer.params(&input);
         let params: Vec<_> = specs.iter().map(|p| graph.tensor(&p.shape, numbers(p.shape.iter().product(), 1))).collect();

@@ -1,9 +1,22 @@
-//! Optimisation: the maximum a posteriori estimate from which walks start.
+//! Optimisation: the maximum a posteriori estimate from which walks start, by gradients of all data or of minibatches.
 
 mod adam;
+mod adamw;
+mod clip;
 mod map;
+mod minibatch;
+mod optimizer;
 mod schedule;
+mod sgd;
 
 pub use adam::{Adam, AdamOptions};
-pub use map::{MapOptions, MapReport, fit_map};
-pub use schedule::Schedule;
+pub use adamw::{AdamW, AdamWOptions};
+pub use clip::clip_by_norm;
+pub use map::{MapOptions, MapReport, fit_map, fit_map_with};
+pub use minibatch::{
+    EpochReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_minibatch,
+    fit_minibatch_with,
+};
+pub use optimizer::{Optimizer, OptimizerOptions};
+pub use schedule::{Decay, Schedule};
+pub use sgd::{Sgd, SgdOptions};
