@@ -7,8 +7,11 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Rows that are computed at once: this, times samples and outputs, is the memory that a prediction takes.
+/// Most rows that are computed at once: this, times samples and outputs, is the memory that a prediction's results take.
 const BLOCK: usize = 1024;
+
+/// Most numbers in the widest layer of such a block: images take much more room than the rows of a table.
+const BLOCK_NUMBERS: usize = 1 << 20;
 
 /// Outputs `[rows, samples, outputs]`, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +35,8 @@ impl Outputs {
 }
 
 /// `f(x; theta)` for every row of `x` (`[n, input_dim]`) and every sample (`samples` is `[s, P]`), handed to `use_block` in
-/// blocks of at most 1,024 rows, in order. Samples are computed in parallel; memory does not grow with the number of rows.
+/// blocks of at most 1,024 rows, fewer where a row needs much room ([`Network::widest`]), in order. Samples are computed in
+/// parallel; memory does not grow with the number of rows.
 ///
 /// # Errors
 /// If there is no sample, a length does not fit the network, an output is not finite (the row is named), or `use_block`
@@ -58,7 +62,7 @@ pub fn network_outputs<T: Scalar>(
         ));
     }
     let rows = x.len() / d;
-    let block = rows.clamp(1, BLOCK);
+    let block = rows.clamp(1, (BLOCK_NUMBERS / network.widest().max(1)).clamp(1, BLOCK));
     let graph = Graph::new();
     let theta = graph.input(&[dim]);
     let inputs = graph.input(&[block, d]);

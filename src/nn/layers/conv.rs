@@ -3,9 +3,10 @@
 //!
 //! With groups, channels fall into equal parts that do not see one another.
 
-use super::{image, weight_and_bias};
+use super::{image, weight_and_bias, windows};
 use crate::autodiff::{Var, Window};
 use crate::error::{Error, Result};
+use crate::nn::layer::numbers;
 use crate::nn::{Init, Layer, ParamSpec};
 
 /// A convolution: weight `[groups, kh kw in/groups, out/groups]`, bias `[out]`.
@@ -59,14 +60,8 @@ impl Layer for Conv2d {
             let expected = format!("channels in {} equal groups", self.groups);
             return Err(Error::shape("Conv2d", expected, c));
         }
-        match self.window.count(h, w) {
-            Some([rows, cols]) => Ok(vec![rows, cols, self.outputs]),
-            None => Err(Error::shape(
-                "Conv2d",
-                format!("images that hold {:?}", self.window),
-                format!("{input:?}"),
-            )),
-        }
+        let [rows, cols] = windows(self.window, [h, w], "Conv2d")?;
+        Ok(vec![rows, cols, self.outputs])
     }
 
     fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
@@ -90,5 +85,17 @@ impl Layer for Conv2d {
         let y = x.graph().concat(1, &parts) + params[1];
         let [rows, cols] = self.window.count(shape[1], shape[2]).unwrap_or([0, 0]);
         y.reshape(&[shape[0], rows, cols, self.outputs])
+    }
+
+    /// The patches: every pixel once for each window that it is in.
+    fn widest(&self, input: &[usize]) -> usize {
+        match *input {
+            [h, w, c] => {
+                let [rows, cols] = self.window.count(h, w).unwrap_or([0, 0]);
+                let patches = numbers(&[&[rows, cols, c], &self.window.size[..]].concat());
+                patches.max(numbers(&[rows, cols, self.outputs]))
+            }
+            _ => numbers(input),
+        }
     }
 }
