@@ -12,7 +12,7 @@ use std::process::Command;
 
 use common::data_file;
 use fiberwalk::artifact::{Fitted, Model, read_metadata};
-use fiberwalk::{Gaussian, IsotropicGaussian, LinearHead, LogDensity, Posterior, Streams};
+use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, Posterior, Streams};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 

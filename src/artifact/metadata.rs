@@ -148,6 +148,13 @@ impl Metadata {
         if self.precision != "f32" && self.precision != "f64" {
             return Err(format!("precision '{}' is not f32 or f64", self.precision));
         }
+        let features = self.feature_names.len();
+        let pixels = |shape: [usize; 3]| shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
+        if let Some(shape) = self.image
+            && pixels(shape) != Some(features)
+        {
+            return Err(format!("{features} features are not images of {shape:?}"));
+        }
         let network = self.build_network().map_err(|e| e.to_string())?;
         self.standardizer().map_err(|e| e.to_string())?;
         let positive = |name: &str, value: f64| {
@@ -176,19 +183,12 @@ impl Metadata {
                 1
             }
         };
-        let features = self.feature_names.len();
         if network.input_dim() != features || self.feature_mean.len() != features {
             return Err(format!(
                 "{features} feature names, {} means and a network with {} inputs",
                 self.feature_mean.len(),
                 network.input_dim()
             ));
-        }
-        let pixels = |shape: [usize; 3]| shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
-        if let Some(shape) = self.image
-            && pixels(shape) != Some(features)
-        {
-            return Err(format!("{features} features are not images of {shape:?}"));
         }
         if network.output_dim() != outputs {
             return Err(format!(
@@ -197,5 +197,39 @@ impl Metadata {
             ));
         }
         Ok(network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it was written before there were images.
+    const OLD: &str = r#"{"format_version":1,"crate_version":"0.1.0","precision":"f32",
+        "task":{"kind":"regression","noise_std":0.5,"target_mean":1.0,"target_scale":2.0},
+        "feature_names":["x"],"target_name":"y","feature_mean":[0.0],"feature_scale":[1.0],
+        "network":{"sizes":[1,6,1],"activation":"tanh"},"prior_precision":1.5,"method":"map","seed":0,
+        "flow_hidden":[32],"diagnostics":{"map_energy":3.0}}"#;
+
+    #[test]
+    fn files_from_before_images_are_read_and_written_alike() {
+        let meta: Metadata = serde_json::from_str(OLD).unwrap();
+        assert_eq!(meta.image, None);
+        let (sizes, activation) = (vec![1, 6, 1], "tanh".to_string());
+        assert_eq!(meta.network, NetworkSpec::Mlp { sizes, activation });
+        assert_eq!(meta.check().unwrap().dim(), 19);
+        let old: serde_json::Value = serde_json::from_str(OLD).unwrap();
+        assert_eq!(serde_json::to_value(&meta).unwrap(), old);
+    }
+
+    #[test]
+    fn an_image_shape_must_fit_the_features() {
+        let mut meta: Metadata = serde_json::from_str(OLD).unwrap();
+        meta.image = Some([1, 1, 1]);
+        assert!(meta.check().is_ok());
+        for shape in [[2, 1, 1], [0, 1, 1], [usize::MAX, 2, 1]] {
+            meta.image = Some(shape);
+            assert!(meta.check().err().unwrap().contains("images of"));
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Data sets: reading, splitting, standardizing, and small synthetic problems with known answers.
+//! Data sets: reading tables and images, splitting, standardizing, and small synthetic problems with known answers.
 
 #[cfg(feature = "csv")]
 mod csv;

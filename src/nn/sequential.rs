@@ -25,7 +25,7 @@ const MAX_PARAMETERS: usize = 1 << 28;
 
 /// Nor does one example take more numbers in one of its layers: parameters are not needed for that, so a small file could
 /// ask for much memory.
-const MAX_WIDEST: usize = 1 << 24;
+pub(super) const MAX_WIDEST: usize = 1 << 24;
 
 impl Sequential {
     /// A network for examples of shape `input`, `[features]` or `[height, width, channels]`.
@@ -44,7 +44,14 @@ impl Sequential {
         let mut shape = input.to_vec();
         let mut layout = ParamLayout::default();
         let (mut inits, mut counted) = (Vec::new(), Vec::new());
-        let (mut features, mut widest) = (0, numbers(input));
+        let room = |widest: usize, place: &str| {
+            if widest <= MAX_WIDEST {
+                return Ok(widest);
+            }
+            let value = format!("{widest} numbers per example in {place}");
+            Err(Error::config("sizes", value, "too many"))
+        };
+        let (mut features, mut widest) = (0, room(numbers(input), "the input")?);
         for (l, layer) in layers.into_iter().enumerate() {
             let next = layer.output_shape(&shape)?;
             let specs = layer.params(&shape);
@@ -58,11 +65,7 @@ impl Sequential {
                 layout.push(format!("layer{l}.{}", spec.name), &spec.shape, spec.fan_in);
                 inits.push(spec.init);
             }
-            widest = widest.max(layer.widest(&shape));
-            if widest > MAX_WIDEST {
-                let value = format!("{widest} numbers per example in layer {l}");
-                return Err(Error::config("sizes", value, "too many"));
-            }
+            widest = widest.max(room(layer.widest(&shape), &format!("layer {l}"))?);
             features = numbers(&shape);
             counted.push((layer, specs.len()));
             shape = next;

@@ -147,6 +147,28 @@ mod tests {
             })
             .unwrap();
         }
+        // rows that need much room come in smaller blocks
+        let wide = Mlp::new(&[4_096, 1], Activation::Tanh).unwrap();
+        let theta: Vec<f64> = (0..wide.dim()).map(|i| (i as f64).cos()).collect();
+        let rows: Vec<f64> = (0..600 * 4_096).map(|i| (i as f64 * 0.7).sin()).collect();
+        let mut blocks = Vec::new();
+        network_outputs(&wide, &theta, &rows, |block| {
+            let first = 256 * blocks.len();
+            blocks.push(block.rows);
+            for row in [0, block.rows - 1] {
+                let x = &rows[(first + row) * 4_096..];
+                let want = x
+                    .iter()
+                    .zip(&theta)
+                    .map(|(x, w)| x * w)
+                    .take(4_096)
+                    .sum::<f64>();
+                assert!((block.row(row)[0] - want - theta[4_096]).abs() < 1e-9);
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(blocks, [256, 256, 88]);
         let mut far = x.clone();
         far[2 * 2_000 + 1] = f64::INFINITY;
         let error = network_outputs(&net, &samples, &far, |_| Ok(()))

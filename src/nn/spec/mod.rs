@@ -22,6 +22,8 @@ mod tests;
 use std::fmt;
 use std::str::FromStr;
 
+use super::layer::numbers;
+use super::sequential::MAX_WIDEST;
 use super::{
     Activation, AvgPool2d, Conv2d, Flatten, GroupNorm, HeadedSequential, Layer, LayerNorm, Linear,
     MaxPool2d, Residual, Sequential,
@@ -128,6 +130,10 @@ impl SequentialSpec {
     /// If a layer cannot take what the one before gives: the layer is named with its place and the shape that it meets.
     /// If the network would have too many parameters, or too many numbers per image.
     pub fn build(&self, image: [usize; 3], outputs: usize) -> Result<HeadedSequential> {
+        if numbers(&image) > MAX_WIDEST {
+            let requirement = format!("at most {MAX_WIDEST} numbers in all");
+            return Err(Error::config("image", extents(&image), &requirement));
+        }
         let mut shape = image.to_vec();
         let mut layers: Vec<Box<dyn Layer>> = Vec::new();
         for (i, spec) in self.layers.iter().enumerate() {

@@ -163,6 +163,9 @@ fn networks_that_cannot_be_are_refused_with_their_layer() {
     assert!(build("conv:4x3g2", [8, 8, 1]).contains("2 equal groups"));
     assert!(build("groupnorm:2", [8, 8, 3]).contains("2 equal groups"));
     assert!(build("tanh", [8, 0, 1]).contains("positive"));
+    // sides that no sum of theirs must overflow with
+    let huge = build("conv:2x3p1", [usize::MAX, 2, 1]);
+    assert!(huge.contains("image = 18446744073709551615x2x1"), "{huge}");
     assert!(build("linear:1000000,linear:1000000", [8, 8, 1]).contains("too many parameters"));
     // few parameters, much room: inside a block too, and beyond what a word can count
     let wide = "conv:1000000x1,conv:1x1";
