@@ -242,7 +242,9 @@ fn pairs_that_do_not_fit_are_refused() {
     let classify = Some(TaskKind::Classification);
     let halves: Vec<u8> = [0.0f32, 0.5].map(f32::to_be_bytes).concat();
     let nan: Vec<u8> = [0.0f32, 1.0, f32::NAN, 2.0].map(f32::to_be_bytes).concat();
-    let cases: [(&[u8], &[u8], bool, &[&str]); 13] = [
+    /// Images, labels, whether the images are to blame, and words of the message.
+    type Case<'a> = (&'a [u8], &'a [u8], bool, &'a [&'a str]);
+    let cases: [Case; 13] = [
         (&labels, &images, true, &["byte 3", "rank 1", "rank 3"]),
         (&images, &images, false, &["byte 3", "rank 3", "rank 1"]),
         (&idx(8, &[1; 5], &[1]), &labels, true, &["rank 5"]),

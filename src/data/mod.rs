@@ -5,7 +5,8 @@ mod csv;
 mod dataset;
 #[cfg(feature = "idx")]
 mod idx;
-#[cfg(all(test, feature = "idx"))]
+#[cfg(test)]
+#[cfg(feature = "idx")]
 mod idx_tests;
 #[cfg(feature = "idx")]
 mod images;
