@@ -37,6 +37,27 @@ pub fn load_images(path: &Path, rows: Option<usize>) -> Result<Images> {
     Ok(read_images(path, rows)?.0)
 }
 
+/// Reads images for a model that was trained on images of the given shape, at most `rows` of them.
+///
+/// # Errors
+/// Those of [`load_images`]; images of another shape.
+pub fn load_images_for_schema(
+    path: &Path,
+    shape: [usize; 3],
+    rows: Option<usize>,
+) -> Result<Images> {
+    check_shape(path, load_images(path, rows)?, shape)
+}
+
+fn check_shape(path: &Path, images: Images, shape: [usize; 3]) -> Result<Images> {
+    if images.shape == shape {
+        return Ok(images);
+    }
+    let (got, expected) = (extents(&images.shape), extents(&shape));
+    let what = format!("images of {got}, the model was trained on {expected}");
+    Err(in_file(path, what))
+}
+
 /// Reads a data set of images. Pixels are the features `p0`, `p1`...; the target is `label`.
 ///
 /// Labels that are whole numbers by their type are classes `0..K`, each of which occurs in the file, be it after the rows that
@@ -66,8 +87,8 @@ pub fn load_idx(images: &Path, labels: &Path, options: &IdxOptions) -> Result<Da
 /// Reads a data set for a model that was trained on images of the given shape.
 ///
 /// # Errors
-/// Those of [`load_images`], for either file; images of another shape; as many labels as images are not there; for
-/// classification, a label outside `0..classes`.
+/// Those of [`load_images_for_schema`], for either file; as many labels as images are not there; for classification, a label
+/// outside `0..classes`.
 pub fn load_idx_for_schema(
     images: &Path,
     labels: &Path,
@@ -76,11 +97,7 @@ pub fn load_idx_for_schema(
     rows: Option<usize>,
 ) -> Result<Dataset> {
     let (read, count) = read_images(images, rows)?;
-    if read.shape != shape {
-        let (got, expected) = (extents(&read.shape), extents(&shape));
-        let what = format!("images of {got}, the model was trained on {expected}");
-        return Err(in_file(images, what));
-    }
+    let read = check_shape(images, read, shape)?;
     let (targets, _) = read_labels(labels, images, count)?;
     if let Task::Classification { classes } = task
         && let Some(row) = targets.iter().position(|&y| !is_label(y, classes))

@@ -24,7 +24,9 @@ pub use dataset::{Dataset, Task, TaskKind};
 #[cfg(feature = "idx")]
 pub use idx::{IdxArray, IdxType, looks_like_idx, read_idx};
 #[cfg(feature = "idx")]
-pub use images::{IdxOptions, Images, load_idx, load_idx_for_schema, load_images};
+pub use images::{
+    IdxOptions, Images, load_idx, load_idx_for_schema, load_images, load_images_for_schema,
+};
 #[cfg(feature = "csv")]
 pub use load::{CsvOptions, load_csv, load_features, load_for_schema};
 pub use split::{Split, k_folds, random_split, stratified_split};

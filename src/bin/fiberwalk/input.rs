@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::{
     CsvOptions, Dataset, IdxOptions, load_csv, load_features, load_for_schema, load_idx,
-    load_idx_for_schema, load_images, looks_like_idx,
+    load_idx_for_schema, load_images_for_schema, looks_like_idx,
 };
 use fiberwalk::{Error, Result};
 
@@ -114,11 +114,7 @@ impl Input {
             Input::Csv(file) => load_features(file, &model.feature_names, &model.target_name)?,
             Input::Idx { images, .. } => {
                 let shape = image(model, images)?;
-                let read = load_images(images, rows)?;
-                if read.shape != shape {
-                    return Err(other_shape(images, read.shape, shape));
-                }
-                read.pixels
+                load_images_for_schema(images, shape, rows)?.pixels
             }
         };
         if let Some(rows) = rows {
@@ -165,11 +161,6 @@ fn image(model: &Metadata, images: &Path) -> Result<[usize; 3]> {
         let what = "images, but the model was trained on the columns of a table";
         data_error(images, what.into())
     })
-}
-
-fn other_shape(images: &Path, [h, w, c]: [usize; 3], [a, b, d]: [usize; 3]) -> Error {
-    let what = format!("images of {h}x{w}x{c}, the model was trained on {a}x{b}x{d}");
-    data_error(images, what)
 }
 
 fn first_rows(mut data: Dataset, rows: Option<usize>) -> Result<Dataset> {
