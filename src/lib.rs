@@ -8,7 +8,7 @@
 //!
 //! | stage | equation | module |
 //! |---|---|---|
-//! | data | columns of a CSV file, standardised | [`data`] |
+//! | data | columns of a CSV file or pixels of images, standardised | [`data`] |
 //! | network | `f(x; theta)` | [`nn`], on the engine of [`autodiff`] |
 //! | posterior | `U(theta) = -log p(D \| theta) - log p(theta)`, sums and not means | [`model`] |
 //! | MAP estimate | `theta* = argmin U`, on all data or on minibatches | [`optim`] |

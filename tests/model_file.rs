@@ -12,7 +12,7 @@ use std::process::Command;
 
 use common::data_file;
 use fiberwalk::artifact::{Fitted, Model, read_metadata};
-use fiberwalk::{Gaussian, IsotropicGaussian, LinearHead, LogDensity, Posterior, Streams};
+use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, Posterior, Streams};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
@@ -116,7 +116,7 @@ fn a_flow_uses_the_scales_of_its_model() {
         Gaussian::new(0.4).unwrap(),
         IsotropicGaussian::new(0.7).unwrap(),
     );
-    let posterior = Posterior::<f64>::new(&net, &likelihood, &prior, x, y).unwrap();
+    let posterior = Posterior::<f64>::new(net.as_ref(), &likelihood, &prior, x, y).unwrap();
     let mut ws = posterior.workspace();
     let mut theta = model.map.clone();
     let h = net.hidden_params();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Standardizer, Task};
-use crate::error::Result;
-use crate::nn::{Activation, Mlp, Network};
+use crate::error::{Error, Result};
+use crate::nn::{Activation, LinearHead, Mlp, SequentialSpec};
 
 /// Version of the format that this crate writes and reads.
 pub const FORMAT_VERSION: u32 = 1;
@@ -30,6 +30,9 @@ pub struct Metadata {
     pub feature_mean: Vec<f64>,
     /// Population standard deviation of each feature; 0 for one that was constant.
     pub feature_scale: Vec<f64>,
+    /// Height, width and channels, if the features are the pixels of images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<[usize; 3]>,
     /// The network.
     pub network: NetworkSpec,
     /// Precision of the prior of every weight and bias.
@@ -68,11 +71,45 @@ pub enum TaskSpec {
 
 /// The architecture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct NetworkSpec {
-    /// Widths, from inputs to outputs.
-    pub sizes: Vec<usize>,
-    /// Name of the nonlinearity.
-    pub activation: String,
+#[serde(untagged)]
+pub enum NetworkSpec {
+    /// A multilayer perceptron.
+    Mlp {
+        /// Widths, from inputs to outputs.
+        sizes: Vec<usize>,
+        /// Name of the nonlinearity.
+        activation: String,
+    },
+    /// A chain of layers on images.
+    Layers {
+        /// All but the last, linear one, as [`SequentialSpec`] reads them.
+        layers: String,
+        /// Outputs of the last one.
+        outputs: usize,
+    },
+}
+
+impl NetworkSpec {
+    /// The network, for features that are the pixels of images of the given shape, if they are.
+    ///
+    /// # Errors
+    /// If it is impossible, or a chain of layers has no images.
+    pub fn build(&self, image: Option<[usize; 3]>) -> Result<Box<dyn LinearHead>> {
+        match self {
+            NetworkSpec::Mlp { sizes, activation } => Ok(Box::new(Mlp::new(
+                sizes,
+                activation.parse::<Activation>()?,
+            )?)),
+            NetworkSpec::Layers { layers, outputs } => {
+                let image = image.ok_or_else(|| {
+                    let what = "needs images: say how features are their pixels";
+                    Error::config("layers", layers, what)
+                })?;
+                let spec: SequentialSpec = layers.parse()?;
+                Ok(Box::new(spec.build(image, *outputs)?))
+            }
+        }
+    }
 }
 
 impl Metadata {
@@ -87,12 +124,9 @@ impl Metadata {
     /// The network.
     ///
     /// # Errors
-    /// If the sizes or the activation are impossible.
-    pub fn build_network(&self) -> Result<Mlp> {
-        Mlp::new(
-            &self.network.sizes,
-            self.network.activation.parse::<Activation>()?,
-        )
+    /// If its description is impossible.
+    pub fn build_network(&self) -> Result<Box<dyn LinearHead>> {
+        self.network.build(self.image)
     }
 
     /// The standardisation of features.
@@ -104,7 +138,7 @@ impl Metadata {
     }
 
     /// Everything that can be wrong with the metadata alone, as a sentence.
-    pub(super) fn check(&self) -> std::result::Result<Mlp, String> {
+    pub(super) fn check(&self) -> std::result::Result<Box<dyn LinearHead>, String> {
         if self.format_version != FORMAT_VERSION {
             return Err(format!(
                 "its format is version {}, this program reads version {FORMAT_VERSION}",
@@ -113,6 +147,13 @@ impl Metadata {
         }
         if self.precision != "f32" && self.precision != "f64" {
             return Err(format!("precision '{}' is not f32 or f64", self.precision));
+        }
+        let features = self.feature_names.len();
+        let pixels = |shape: [usize; 3]| shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
+        if let Some(shape) = self.image
+            && pixels(shape) != Some(features)
+        {
+            return Err(format!("{features} features are not images of {shape:?}"));
         }
         let network = self.build_network().map_err(|e| e.to_string())?;
         self.standardizer().map_err(|e| e.to_string())?;
@@ -142,7 +183,6 @@ impl Metadata {
                 1
             }
         };
-        let features = self.feature_names.len();
         if network.input_dim() != features || self.feature_mean.len() != features {
             return Err(format!(
                 "{features} feature names, {} means and a network with {} inputs",
@@ -157,5 +197,39 @@ impl Metadata {
             ));
         }
         Ok(network)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As it was written before there were images.
+    const OLD: &str = r#"{"format_version":1,"crate_version":"0.1.0","precision":"f32",
+        "task":{"kind":"regression","noise_std":0.5,"target_mean":1.0,"target_scale":2.0},
+        "feature_names":["x"],"target_name":"y","feature_mean":[0.0],"feature_scale":[1.0],
+        "network":{"sizes":[1,6,1],"activation":"tanh"},"prior_precision":1.5,"method":"map","seed":0,
+        "flow_hidden":[32],"diagnostics":{"map_energy":3.0}}"#;
+
+    #[test]
+    fn files_from_before_images_are_read_and_written_alike() {
+        let meta: Metadata = serde_json::from_str(OLD).unwrap();
+        assert_eq!(meta.image, None);
+        let (sizes, activation) = (vec![1, 6, 1], "tanh".to_string());
+        assert_eq!(meta.network, NetworkSpec::Mlp { sizes, activation });
+        assert_eq!(meta.check().unwrap().dim(), 19);
+        let old: serde_json::Value = serde_json::from_str(OLD).unwrap();
+        assert_eq!(serde_json::to_value(&meta).unwrap(), old);
+    }
+
+    #[test]
+    fn an_image_shape_must_fit_the_features() {
+        let mut meta: Metadata = serde_json::from_str(OLD).unwrap();
+        meta.image = Some([1, 1, 1]);
+        assert!(meta.check().is_ok());
+        for shape in [[2, 1, 1], [0, 1, 1], [usize::MAX, 2, 1]] {
+            meta.image = Some(shape);
+            assert!(meta.check().err().unwrap().contains("images of"));
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::data::Dataset;
 use crate::deform::{Deformation, Frame, FramedFlow, HeadLikelihood, LastLayer};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
-use crate::nn::{LinearHead, Mlp, Network};
+use crate::nn::LinearHead;
 use crate::predict::{
     ClassPredictions, Outputs, RegressionPredictions, RegressionSummary, network_outputs,
 };
@@ -203,7 +203,7 @@ impl<T: Scalar> Model<T> {
                 }
                 Fitted::Walk(samples)
             }
-            "flow" => Self::parse_flow(&metadata, &network, &archive)?,
+            "flow" => Self::parse_flow(&metadata, network.as_ref(), &archive)?,
             other => return Err(format!("method '{other}' is unknown to this version")),
         };
         Ok(Self {
@@ -215,7 +215,7 @@ impl<T: Scalar> Model<T> {
 
     fn parse_flow(
         metadata: &Metadata,
-        network: &Mlp,
+        network: &dyn LinearHead,
         archive: &SafeTensors<'_>,
     ) -> std::result::Result<Fitted<T>, String> {
         let say = |e: Error| e.to_string();
@@ -381,7 +381,8 @@ impl<T: Scalar> Model<T> {
     ) -> Result<()> {
         let samples = self.samples(count, streams)?;
         let x = self.metadata.standardizer()?.transform(features)?;
-        network_outputs(&self.metadata.build_network()?, &samples, &x, use_block)
+        let network = self.metadata.build_network()?;
+        network_outputs(network.as_ref(), &samples, &x, use_block)
     }
 
     /// The predictive mixtures of a regression, in the target's own units.

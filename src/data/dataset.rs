@@ -36,7 +36,8 @@ impl Task {
     }
 }
 
-/// Features `[n, d]` and targets `[n]`, all finite, with at least one row and one column.
+/// Features `[n, d]` and targets `[n]`, all finite, with at least one row and one column. The features may be the pixels of
+/// images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     features: Vec<f64>,
@@ -44,6 +45,7 @@ pub struct Dataset {
     feature_names: Vec<String>,
     target_name: String,
     task: Task,
+    image: Option<[usize; 3]>,
 }
 
 impl Dataset {
@@ -65,6 +67,7 @@ impl Dataset {
             feature_names,
             target_name: target_name.into(),
             task,
+            image: None,
         };
         set.check_shape()?;
         set.check_names()?;
@@ -160,6 +163,50 @@ impl Dataset {
         self.task
     }
 
+    /// The same set, its features taken for the pixels of images `[channels, height, width]`, row-major.
+    ///
+    /// # Errors
+    /// If such images have another number of pixels than there are features.
+    pub fn with_image(self, shape: [usize; 3]) -> Result<Self> {
+        let pixels = shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
+        if pixels != Some(self.d()) {
+            let [c, h, w] = shape;
+            let got = format!("{} feature columns", self.d());
+            return Err(Error::shape(
+                "image",
+                format!("as many features as {c}x{h}x{w} images have numbers"),
+                got,
+            ));
+        }
+        Ok(Self {
+            image: Some(shape),
+            ..self
+        })
+    }
+
+    /// Channels, height and width, if the features are the pixels of images.
+    pub fn image(&self) -> Option<[usize; 3]> {
+        self.image
+    }
+
+    /// Keeps the first `rows`; all of them if there are not so many.
+    ///
+    /// # Errors
+    /// If no row is to be kept.
+    pub fn truncate(&mut self, rows: usize) -> Result<()> {
+        if rows == 0 {
+            return Err(Error::config("rows", rows, "must be positive"));
+        }
+        self.features.truncate(rows.saturating_mul(self.d()));
+        self.targets.truncate(rows);
+        Ok(())
+    }
+
+    /// The features `[n, d]` and targets `[n]` alone, without a copy.
+    pub fn into_values(self) -> (Vec<f64>, Vec<f64>) {
+        (self.features, self.targets)
+    }
+
     /// Features of row `i` `[d]`.
     ///
     /// # Panics
@@ -213,6 +260,7 @@ impl Dataset {
             feature_names: self.feature_names.clone(),
             target_name: self.target_name.clone(),
             task: self.task,
+            image: self.image,
         })
     }
 
@@ -303,6 +351,27 @@ mod tests {
         assert!(message(set.select(&[0, 3])).contains("row 3"));
         assert!(message(set.select(&[])).contains("no rows"));
         assert!(set.labels().is_err() && set.class_counts().is_empty());
+    }
+
+    #[test]
+    fn an_image_set_keeps_its_shape() {
+        let table = || make(&[1.; 12], &[0., 1., 1.], &["a", "b", "c", "d"], TWO).unwrap();
+        assert_eq!(table().image(), None);
+        let mut set = table().with_image([2, 1, 2]).unwrap();
+        assert_eq!(set.image(), Some([2, 1, 2]));
+        assert_eq!(set.select(&[1]).unwrap().image(), Some([2, 1, 2]));
+        set.truncate(2).unwrap();
+        assert_eq!(
+            (set.n(), set.targets(), set.features().len()),
+            (2, &[0., 1.][..], 8)
+        );
+        set.truncate(99).unwrap();
+        assert_eq!((set.n(), set.image()), (2, Some([2, 1, 2])));
+        assert!(message(set.truncate(0)).contains("rows = 0"));
+        assert_eq!(set.into_values(), (vec![1.; 8], vec![0., 1.]));
+        for shape in [[2, 2, 2], [0, 2, 2], [usize::MAX, 2, 2]] {
+            assert!(message(table().with_image(shape)).contains("4 feature columns"));
+        }
     }
 
     #[test]

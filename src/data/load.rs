@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::csv::{Table, at, read_columns, read_table};
 use super::dataset::{Dataset, Task, TaskKind, is_label};
+use super::labels::{Labels, infer_task};
 use crate::error::Result;
 
 /// How to read a CSV file as a data set.
@@ -147,60 +148,13 @@ fn without_column(values: &[f64], width: usize, j: usize) -> Vec<f64> {
     out
 }
 
-fn infer_task(targets: &[f64]) -> Task {
-    match label_range(targets) {
-        Labels::Complete(classes) if classes >= 2 && 2 * (classes - 1) <= targets.len() => {
-            Task::Classification { classes }
-        }
-        _ => Task::Regression,
-    }
-}
-
 fn classification(path: &Path, table: &Table, target: usize, targets: &[f64]) -> Result<Task> {
-    let name = table.names[target].as_str();
-    let what = match label_range(targets) {
-        Labels::Complete(1) => "every label is 0: classification needs at least 2".to_string(),
-        Labels::Complete(classes) => return Ok(Task::Classification { classes }),
-        Labels::Invalid(row) => {
-            let what = format!(
-                "{} is not a class label: labels are the whole numbers from 0",
-                targets[row]
-            );
-            return Err(at(path, Some(table.lines[row]), Some(name), what));
-        }
-        Labels::Gap { absent, largest } => format!(
-            "label {absent} never occurs, but {largest} does: labels run from 0 without a gap"
-        ),
-    };
-    Err(at(path, None, Some(name), what))
-}
-
-enum Labels {
-    /// The values are exactly `0..K`.
-    Complete(usize),
-    /// The first row whose value is negative or not whole.
-    Invalid(usize),
-    /// The smallest label that does not occur below the largest that does.
-    Gap { absent: usize, largest: f64 },
-}
-
-/// What the values are as class labels. Memory is bounded by the number of rows, whatever the labels.
-fn label_range(targets: &[f64]) -> Labels {
-    if let Some(row) = targets.iter().position(|&y| y < 0.0 || y.fract() != 0.0) {
-        return Labels::Invalid(row);
-    }
-    // n rows hold at most n labels: 0..n is the widest range without a gap
-    let mut present = vec![false; targets.len()];
-    for &y in targets.iter().filter(|&&y| is_label(y, targets.len())) {
-        present[y as usize] = true;
-    }
-    let absent = present.iter().position(|&p| !p).unwrap_or(present.len());
-    let largest = targets.iter().copied().fold(0.0, f64::max);
-    if largest > absent as f64 {
-        Labels::Gap { absent, largest }
-    } else {
-        Labels::Complete(absent)
-    }
+    let classes = Labels::of(targets).classes(targets);
+    let classes = classes.map_err(|(row, what)| {
+        let line = row.map(|row| table.lines[row]);
+        at(path, line, Some(&table.names[target]), what)
+    })?;
+    Ok(Task::Classification { classes })
 }
 
 #[cfg(test)]

@@ -1,8 +1,17 @@
-//! Data sets: reading, splitting, standardizing, and small synthetic problems with known answers.
+//! Data sets: reading tables and images, splitting, standardizing, and small synthetic problems with known answers.
 
 #[cfg(feature = "csv")]
 mod csv;
 mod dataset;
+#[cfg(feature = "idx")]
+mod idx;
+#[cfg(test)]
+#[cfg(feature = "idx")]
+mod idx_tests;
+#[cfg(feature = "idx")]
+mod images;
+#[cfg(any(feature = "csv", feature = "idx"))]
+mod labels;
 #[cfg(feature = "csv")]
 mod load;
 mod split;
@@ -12,6 +21,12 @@ mod synthetic;
 #[cfg(feature = "csv")]
 pub use csv::{Table, read_table};
 pub use dataset::{Dataset, Task, TaskKind};
+#[cfg(feature = "idx")]
+pub use idx::{IdxArray, IdxType, looks_like_idx, read_idx};
+#[cfg(feature = "idx")]
+pub use images::{
+    IdxOptions, Images, load_idx, load_idx_for_schema, load_images, load_images_for_schema,
+};
 #[cfg(feature = "csv")]
 pub use load::{CsvOptions, load_csv, load_features, load_for_schema};
 pub use split::{Split, k_folds, random_split, stratified_split};

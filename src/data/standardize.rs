@@ -27,18 +27,25 @@ impl Standardizer {
     /// # Errors
     /// No rows, no columns, a length that is no multiple of `columns`, or a value that is not finite.
     pub fn fit(values: &[f64], columns: usize) -> Result<Self> {
-        if values.is_empty() || columns == 0 || !values.len().is_multiple_of(columns) {
-            return Err(Error::shape(
-                "Standardizer::fit",
-                format!("rows of {columns} values, at least one of each"),
-                format!("{} values", values.len()),
-            ));
-        }
-        check_finite(values)?;
+        check_rows("Standardizer::fit", values, columns)?;
         let (mean, scale) = (0..columns)
             .map(|j| moments(values[j..].iter().step_by(columns).copied()))
             .unzip();
         Ok(Self { mean, scale })
+    }
+
+    /// One mean and one population standard deviation of all values, for each of the columns: for the pixels of images, which
+    /// are one quantity at many places.
+    ///
+    /// # Errors
+    /// Those of [`Standardizer::fit`].
+    pub fn fit_shared(values: &[f64], columns: usize) -> Result<Self> {
+        check_rows("Standardizer::fit_shared", values, columns)?;
+        let (mean, scale) = moments(values.iter().copied());
+        Ok(Self {
+            mean: vec![mean; columns],
+            scale: vec![scale; columns],
+        })
     }
 
     /// A standardizer of known means and scales `[d]`, as stored by a model.
@@ -86,6 +93,14 @@ impl Standardizer {
     /// # Errors
     /// A length that is no multiple of `d`, or a value that is not finite before or after.
     pub fn transform(&self, values: &[f64]) -> Result<Vec<f64>> {
+        self.transform_owned(values.to_vec())
+    }
+
+    /// [`Standardizer::transform`] in place, for data that are large.
+    ///
+    /// # Errors
+    /// Those of [`Standardizer::transform`].
+    pub fn transform_owned(&self, values: Vec<f64>) -> Result<Vec<f64>> {
         self.map("Standardizer::transform", values, standardize)
     }
 
@@ -95,13 +110,13 @@ impl Standardizer {
     /// A length that is no multiple of `d`, or a value that is not finite before or after.
     pub fn inverse_transform(&self, values: &[f64]) -> Result<Vec<f64>> {
         let restore = |z: f64, mean: f64, scale: f64| mean + z * scale;
-        self.map("Standardizer::inverse_transform", values, restore)
+        self.map("Standardizer::inverse_transform", values.to_vec(), restore)
     }
 
     fn map(
         &self,
         op: &'static str,
-        values: &[f64],
+        mut values: Vec<f64>,
         f: impl Fn(f64, f64, f64) -> f64,
     ) -> Result<Vec<f64>> {
         if !values.len().is_multiple_of(self.columns()) {
@@ -111,17 +126,29 @@ impl Standardizer {
                 format!("{} values", values.len()),
             ));
         }
-        check_finite(values)?;
-        let mut out = Vec::with_capacity(values.len());
-        for row in values.chunks_exact(self.columns()) {
-            let parts = self.mean.iter().zip(&self.scale);
-            out.extend(row.iter().zip(parts).map(|(&x, (&m, &s))| f(x, m, s)));
+        check_finite(&values)?;
+        for row in values.chunks_exact_mut(self.columns()) {
+            for (x, (&m, &s)) in row.iter_mut().zip(self.mean.iter().zip(&self.scale)) {
+                *x = f(*x, m, s);
+            }
         }
-        match out.iter().position(|z| !z.is_finite()) {
-            None => Ok(out),
+        match values.iter().position(|z| !z.is_finite()) {
+            None => Ok(values),
             Some(index) => Err(Error::NonFinite { what: op, index }),
         }
     }
+}
+
+/// At least one row and column of finite values.
+fn check_rows(op: &'static str, values: &[f64], columns: usize) -> Result<()> {
+    if values.is_empty() || columns == 0 || !values.len().is_multiple_of(columns) {
+        return Err(Error::shape(
+            op,
+            format!("rows of {columns} values, at least one of each"),
+            format!("{} values", values.len()),
+        ));
+    }
+    check_finite(values)
 }
 
 fn standardize(x: f64, mean: f64, scale: f64) -> f64 {
@@ -203,6 +230,24 @@ mod tests {
         assert!(!Standardizer::fit(&clock, 1).unwrap().is_constant(0));
         let tiny = [1e-200, 2e-200];
         assert_relative_eq!(Standardizer::fit(&tiny, 1).unwrap().scale()[0], 5e-201);
+    }
+
+    #[test]
+    fn one_scale_for_all_pixels_of_images() {
+        // 0, 0, 0, 4, 0, 8: mean 2, squares 4 * 4 + 4 + 36 = 56; a column of its own would be constant, or -1 and 1
+        let pixels = [0., 0., 0., 4., 0., 8.];
+        let s = Standardizer::fit_shared(&pixels, 3).unwrap();
+        assert_eq!(s.mean(), [2.0; 3]);
+        for scale in s.scale() {
+            assert_relative_eq!(*scale, (56.0 / 6.0f64).sqrt(), max_relative = 1e-15);
+        }
+        let z = s.transform(&pixels).unwrap();
+        assert_eq!((z[0], z[1], z[2]), (z[0], z[0], z[0]), "relations stay");
+        assert_relative_eq!(z[3], -z[0], max_relative = 1e-15);
+        let blank = Standardizer::fit_shared(&[7.0; 6], 3).unwrap();
+        assert_eq!(blank.transform(&[7., 8., 9.]).unwrap(), [0.0; 3]);
+        assert!(Standardizer::fit_shared(&[1., 2.], 3).is_err());
+        assert!(Standardizer::fit_shared(&[1., f64::NAN], 2).is_err());
     }
 
     #[test]

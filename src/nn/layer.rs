@@ -60,6 +60,11 @@ impl Init {
     }
 }
 
+/// Numbers in a tensor; as many as can be counted if there are more.
+pub(super) fn numbers(shape: &[usize]) -> usize {
+    shape.iter().fold(1, |n, &extent| n.saturating_mul(extent))
+}
+
 /// A layer: a map of batches with parameters of its own.
 ///
 /// Shapes are those of one example, without the batch: `[features]`, or `[channels, height, width]` for images.
@@ -99,6 +104,13 @@ pub trait Layer: Send + Sync {
 
     /// Records the layer: `params` in the order of [`Layer::params`], `x` is `[n, input...]`.
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g>;
+
+    /// The most numbers that one example of shape `input` takes up in one piece: its input, its output, or what lies
+    /// between. It decides how many examples are computed at once. By default the larger of the first two.
+    fn widest(&self, input: &[usize]) -> usize {
+        let output = self.output_shape(input).map_or(0, |shape| numbers(&shape));
+        numbers(input).max(output)
+    }
 
     /// True for `x W + b` and nothing else, with `W` and `b` as its parameters: then it can be a network's linear head.
     fn is_linear(&self) -> bool {

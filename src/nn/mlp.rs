@@ -90,6 +90,10 @@ impl Network for Mlp {
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
         self.layers.init(rng)
     }
+
+    fn widest(&self) -> usize {
+        self.layers.widest()
+    }
 }
 
 impl LinearHead for Mlp {

@@ -6,6 +6,7 @@ mod layers;
 mod layout;
 mod mlp;
 mod sequential;
+mod spec;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ pub use layers::{AvgPool2d, Conv2d, Flatten, GroupNorm, LayerNorm, Linear, MaxPo
 pub use layout::{ParamLayout, ParamTensor};
 pub use mlp::Mlp;
 pub use sequential::{HeadedSequential, Sequential};
+pub use spec::{LayerSpec, SequentialSpec};
 
 use rand::Rng;
 
@@ -53,6 +55,11 @@ pub trait Network: Send + Sync {
 
     /// Random initial parameters, of length [`Network::dim`].
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64>;
+
+    /// The most numbers that one row takes up at once, parameters not counted: decides how many rows are computed at once.
+    fn widest(&self) -> usize {
+        self.input_dim().max(self.output_dim())
+    }
 
     /// `P`, the number of parameters.
     fn dim(&self) -> usize {

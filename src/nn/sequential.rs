@@ -2,6 +2,7 @@
 
 use rand::Rng;
 
+use super::layer::numbers;
 use super::{Init, Layer, LinearHead, Network, ParamLayout};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
@@ -16,16 +17,22 @@ pub struct Sequential {
     inits: Vec<Init>,
     /// Inputs of the last layer.
     features: usize,
+    widest: usize,
 }
 
 /// A network on a CPU does not have more parameters: a gigabyte of them in f32, and training holds five copies.
 const MAX_PARAMETERS: usize = 1 << 28;
 
+/// Nor does one example take more numbers in one of its layers: parameters are not needed for that, so a small file could
+/// ask for much memory.
+pub(super) const MAX_WIDEST: usize = 1 << 24;
+
 impl Sequential {
     /// A network for examples of shape `input`, `[features]` or `[channels, height, width]`.
     ///
     /// # Errors
-    /// If a layer cannot take what the one before gives, the result is not a vector, or there are too many parameters.
+    /// If a layer cannot take what the one before gives, the result is not a vector, or there are too many parameters (2^28),
+    /// or too many numbers per example (2^24).
     pub fn new(input: &[usize], layers: Vec<Box<dyn Layer>>) -> Result<Self> {
         if input.is_empty() || input.contains(&0) {
             return Err(Error::config(
@@ -37,7 +44,14 @@ impl Sequential {
         let mut shape = input.to_vec();
         let mut layout = ParamLayout::default();
         let (mut inits, mut counted) = (Vec::new(), Vec::new());
-        let mut features = 0;
+        let room = |widest: usize, place: &str| {
+            if widest <= MAX_WIDEST {
+                return Ok(widest);
+            }
+            let value = format!("{widest} numbers per example in {place}");
+            Err(Error::config("sizes", value, "too many"))
+        };
+        let (mut features, mut widest) = (0, room(numbers(input), "the input")?);
         for (l, layer) in layers.into_iter().enumerate() {
             let next = layer.output_shape(&shape)?;
             let specs = layer.params(&shape);
@@ -51,7 +65,8 @@ impl Sequential {
                 layout.push(format!("layer{l}.{}", spec.name), &spec.shape, spec.fan_in);
                 inits.push(spec.init);
             }
-            features = shape.iter().product();
+            widest = widest.max(room(layer.widest(&shape), &format!("layer {l}"))?);
+            features = numbers(&shape);
             counted.push((layer, specs.len()));
             shape = next;
         }
@@ -63,6 +78,7 @@ impl Sequential {
                 layout,
                 inits,
                 features,
+                widest,
             }),
             _ => Err(Error::shape(
                 "Sequential",
@@ -114,6 +130,10 @@ impl Network for Sequential {
         self.run(self.layers.len(), theta, x)
     }
 
+    fn widest(&self) -> usize {
+        self.widest
+    }
+
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
         let mut theta = vec![0.0; self.dim()];
         for (tensor, init) in self.layout.tensors().iter().zip(&self.inits) {
@@ -147,6 +167,10 @@ impl Network for HeadedSequential {
 
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
         self.inner.init(rng)
+    }
+
+    fn widest(&self) -> usize {
+        self.inner.widest()
     }
 }
 

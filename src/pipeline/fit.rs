@@ -2,17 +2,18 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::prepare::{Prepared, describe, prepare};
 use super::{FitOptions, Method, Stage, Summary};
 use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
 use crate::curvature::{
     EvidenceOptions, EvidenceReport, GgnOperator, TangentOptions, TangentSpace, log_evidence,
     tune_by_evidence,
 };
-use crate::data::{Dataset, Standardizer, Task};
+use crate::data::{Dataset, Task};
 use crate::deform::{Deformation, HeadLikelihood, LastLayer, TrainOptions, train};
 use crate::error::{Error, Result};
 use crate::model::{Categorical, Gaussian, IsotropicGaussian, Posterior};
-use crate::nn::{LinearHead, Mlp, Network};
+use crate::nn::LinearHead;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::{Drift, DriftOptions, Walk, WalkOptions, viability_threshold, walk};
@@ -38,28 +39,36 @@ pub fn fit<T: Scalar>(
     options: &FitOptions,
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<FitResult<T>> {
+    fit_owned(data.clone(), options, progress)
+}
+
+/// As [`fit`], for a data set that is not needed any more: it is standardised in place, which saves the memory of a copy.
+///
+/// # Errors
+/// Those of [`fit`].
+pub fn fit_owned<T: Scalar>(
+    data: Dataset,
+    options: &FitOptions,
+    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+) -> Result<FitResult<T>> {
     data.check_trainable()?;
-    let outputs = match data.task() {
-        Task::Classification { classes } => classes,
-        Task::Regression => 1,
-    };
-    let mut sizes = vec![data.d()];
-    sizes.extend(&options.hidden);
-    sizes.push(outputs);
-    let problem = Problem {
+    let spec = describe(&data, options);
+    let network = spec.build(data.image())?;
+    let mut summary = Summary::default();
+    summary.data(&data);
+    summary.network(&spec, network.dim());
+    let about = About::of(&data);
+    let mut problem = Problem {
         options,
-        network: Mlp::new(&sizes, options.activation)?,
+        network,
         prepared: prepare(data)?,
         streams: Streams::new(options.seed),
         progress,
     };
     problem.check_options()?;
-    let mut summary = Summary::default();
-    summary.data(data);
-    summary.network(&problem.network);
     let evidence = problem.fit_map::<T>(&mut summary)?;
     let fitted = problem.fit_method(&evidence, &mut summary)?;
-    let metadata = problem.metadata(data, &evidence, &summary, T::NAME);
+    let metadata = problem.metadata(about, spec, &evidence, &summary, T::NAME);
     Ok(FitResult {
         model: Model {
             metadata,
@@ -70,40 +79,28 @@ pub fn fit<T: Scalar>(
     })
 }
 
-/// Standardised data and how to go back.
-struct Prepared {
-    x: Vec<f64>,
-    y: Vec<f64>,
-    features: Standardizer,
-    /// Mean and scale of a regression target.
-    target: Option<(f64, f64)>,
+/// What a model remembers of the data set besides its numbers.
+struct About {
+    task: Task,
+    feature_names: Vec<String>,
+    target_name: String,
+    image: Option<[usize; 3]>,
 }
 
-fn prepare(data: &Dataset) -> Result<Prepared> {
-    let features = Standardizer::fit(data.features(), data.d())?;
-    let x = features.transform(data.features())?;
-    Ok(match data.task() {
-        Task::Classification { .. } => Prepared {
-            x,
-            y: data.targets().to_vec(),
-            features,
-            target: None,
-        },
-        Task::Regression => {
-            let target = Standardizer::fit(data.targets(), 1)?;
-            Prepared {
-                x,
-                y: target.transform(data.targets())?,
-                features,
-                target: Some((target.mean()[0], target.scale()[0])),
-            }
+impl About {
+    fn of(data: &Dataset) -> Self {
+        Self {
+            task: data.task(),
+            feature_names: data.feature_names().to_vec(),
+            target_name: data.target_name().into(),
+            image: data.image(),
         }
-    })
+    }
 }
 
 struct Problem<'a> {
     options: &'a FitOptions,
-    network: Mlp,
+    network: Box<dyn LinearHead>,
     prepared: Prepared,
     streams: Streams,
     progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
@@ -116,10 +113,10 @@ impl Problem<'_> {
         noise_std: Option<f64>,
     ) -> Result<Posterior<T>> {
         let prior = IsotropicGaussian::new(prior_precision)?;
-        let (x, y) = (&self.prepared.x, &self.prepared.y);
+        let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
         match noise_std {
-            None => Posterior::new(&self.network, &Categorical, &prior, x, y),
-            Some(std) => Posterior::new(&self.network, &Gaussian::new(std)?, &prior, x, y),
+            None => Posterior::new(network, &Categorical, &prior, x, y),
+            Some(std) => Posterior::new(network, &Gaussian::new(std)?, &prior, x, y),
         }
     }
 
@@ -192,7 +189,7 @@ impl Problem<'_> {
             Some(noise_std) => HeadLikelihood::Gaussian { noise_std },
         };
         let (x, y) = (&self.prepared.x, &self.prepared.y);
-        LastLayer::new(&self.network, likelihood, prior_precision, x, y)
+        LastLayer::new(self.network.as_ref(), likelihood, prior_precision, x, y)
     }
 
     fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
@@ -221,7 +218,7 @@ impl Problem<'_> {
     }
 
     fn fit_method<T: Scalar>(
-        &self,
+        &mut self,
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
     ) -> Result<Fitted<T>> {
@@ -235,7 +232,12 @@ impl Problem<'_> {
         summary.tangent(&space);
         let walked = self.walk(&posterior, evidence, &space, summary)?;
         match self.options.method {
-            Method::Flow => self.deform(&walked, &space, evidence, summary),
+            Method::Flow => Ok(Fitted::Flow {
+                deformation: Box::new(self.deform(&walked, &space, evidence, summary)?),
+                // nothing that comes after needs them
+                x: std::mem::take(&mut self.prepared.x),
+                y: std::mem::take(&mut self.prepared.y),
+            }),
             _ => Ok(Fitted::Walk(walked.points)),
         }
     }
@@ -283,9 +285,8 @@ impl Problem<'_> {
         space: &TangentSpace<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
-    ) -> Result<Fitted<T>> {
+    ) -> Result<Deformation<T>> {
         let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
-        let (x, y) = (self.prepared.x.clone(), self.prepared.y.clone());
         let hidden_dim = self.network.hidden_params();
         let hidden = if hidden_dim == 0 {
             summary.no_flow();
@@ -305,22 +306,19 @@ impl Problem<'_> {
             summary.flow(&report);
             Some(flow)
         };
-        summary.carries_data(y.len());
-        Ok(Fitted::Flow {
-            deformation: Box::new(Deformation::new(hidden, last)),
-            x,
-            y,
-        })
+        summary.carries_data(self.prepared.y.len());
+        Ok(Deformation::new(hidden, last))
     }
 
     fn metadata<T>(
         &self,
-        data: &Dataset,
+        about: About,
+        network: NetworkSpec,
         evidence: &EvidenceReport<T>,
         summary: &Summary,
         precision: &str,
     ) -> Metadata {
-        let task = match (data.task(), self.prepared.target) {
+        let task = match (about.task, self.prepared.target) {
             (Task::Classification { classes }, _) => TaskSpec::Classification { classes },
             (Task::Regression, target) => {
                 let (target_mean, target_scale) = target.unwrap_or((0.0, 1.0));
@@ -336,14 +334,12 @@ impl Problem<'_> {
             crate_version: env!("CARGO_PKG_VERSION").into(),
             precision: precision.into(),
             task,
-            feature_names: data.feature_names().to_vec(),
-            target_name: data.target_name().into(),
+            feature_names: about.feature_names,
+            target_name: about.target_name,
             feature_mean: self.prepared.features.mean().to_vec(),
             feature_scale: self.prepared.features.scale().to_vec(),
-            network: NetworkSpec {
-                sizes: self.network.sizes().to_vec(),
-                activation: self.network.activation().name().into(),
-            },
+            image: about.image,
+            network,
             prior_precision: evidence.prior_precision,
             method: self.options.method.name().into(),
             seed: self.options.seed,

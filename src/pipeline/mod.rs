@@ -6,8 +6,9 @@
 
 mod fit;
 mod options;
+mod prepare;
 mod summary;
 
-pub use fit::{FitResult, fit};
+pub use fit::{FitResult, fit, fit_owned};
 pub use options::{FitOptions, Method, Stage};
 pub use summary::Summary;

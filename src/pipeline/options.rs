@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, Result};
-use crate::nn::Activation;
+use crate::nn::{Activation, SequentialSpec};
 
 /// How the posterior is represented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub enum Stage {
 /// Settings of a fit; the defaults are those of the command line.
 #[derive(Clone, Debug)]
 pub struct FitOptions {
+    /// Layers before the last, linear one, for a set of images: they take the place of `hidden` and `activation`.
+    pub layers: Option<SequentialSpec>,
     /// Widths of the hidden layers; none for a linear model.
     pub hidden: Vec<usize>,
     /// Their nonlinearity.
@@ -86,6 +88,7 @@ pub struct FitOptions {
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
+            layers: None,
             hidden: vec![50],
             activation: Activation::Tanh,
             prior_precision: None,

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use crate::artifact::NetworkSpec;
 use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
 use crate::data::{Dataset, Task};
 use crate::deform::TrainReport;
-use crate::nn::{Mlp, Network};
 use crate::optim::MapReport;
 use crate::scalar::Scalar;
 use crate::walk::Walk;
@@ -44,19 +44,22 @@ impl Summary {
             Task::Regression => "a real target".into(),
         };
         let (n, d, name) = (data.n(), data.d(), data.target_name());
-        self.line(
-            "data",
-            format!("{n} rows, {d} features, {target} ('{name}')"),
-        );
+        let rows = match data.image() {
+            Some([c, h, w]) => format!("{n} images of {c}x{h}x{w}"),
+            None => format!("{n} rows, {d} features"),
+        };
+        self.line("data", format!("{rows}, {target} ('{name}')"));
     }
 
-    pub(super) fn network(&mut self, network: &Mlp) {
-        let widths: Vec<String> = network.sizes().iter().map(usize::to_string).collect();
-        let (widths, activation, dim) = (widths.join("-"), network.activation(), network.dim());
-        self.line(
-            "network",
-            format!("{widths} {activation}, {dim} parameters"),
-        );
+    pub(super) fn network(&mut self, network: &NetworkSpec, dim: usize) {
+        let text = match network {
+            NetworkSpec::Mlp { sizes, activation } => {
+                let widths: Vec<String> = sizes.iter().map(usize::to_string).collect();
+                format!("{} {activation}", widths.join("-"))
+            }
+            NetworkSpec::Layers { layers, outputs } => format!("{layers},linear:{outputs}"),
+        };
+        self.line("network", format!("{text}, {dim} parameters"));
     }
 
     pub(super) fn scales<T>(&mut self, report: &EvidenceReport<T>, options: &EvidenceOptions) {

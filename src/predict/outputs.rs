@@ -7,8 +7,11 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Rows that are computed at once: this, times samples and outputs, is the memory that a prediction takes.
+/// Most rows that are computed at once: this, times samples and outputs, is the memory that a prediction's results take.
 const BLOCK: usize = 1024;
+
+/// Most numbers in the widest layer of such a block: images take much more room than the rows of a table.
+const BLOCK_NUMBERS: usize = 1 << 20;
 
 /// Outputs `[rows, samples, outputs]`, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +35,8 @@ impl Outputs {
 }
 
 /// `f(x; theta)` for every row of `x` (`[n, input_dim]`) and every sample (`samples` is `[s, P]`), handed to `use_block` in
-/// blocks of at most 1,024 rows, in order. Samples are computed in parallel; memory does not grow with the number of rows.
+/// blocks of at most 1,024 rows, fewer where a row needs much room ([`Network::widest`]), in order. Samples are computed in
+/// parallel; memory does not grow with the number of rows.
 ///
 /// # Errors
 /// If there is no sample, a length does not fit the network, an output is not finite (the row is named), or `use_block`
@@ -58,7 +62,7 @@ pub fn network_outputs<T: Scalar>(
         ));
     }
     let rows = x.len() / d;
-    let block = rows.clamp(1, BLOCK);
+    let block = rows.clamp(1, (BLOCK_NUMBERS / network.widest().max(1)).clamp(1, BLOCK));
     let graph = Graph::new();
     let theta = graph.input(&[dim]);
     let inputs = graph.input(&[block, d]);
@@ -143,6 +147,28 @@ mod tests {
             })
             .unwrap();
         }
+        // rows that need much room come in smaller blocks
+        let wide = Mlp::new(&[4_096, 1], Activation::Tanh).unwrap();
+        let theta: Vec<f64> = (0..wide.dim()).map(|i| (i as f64).cos()).collect();
+        let rows: Vec<f64> = (0..600 * 4_096).map(|i| (i as f64 * 0.7).sin()).collect();
+        let mut blocks = Vec::new();
+        network_outputs(&wide, &theta, &rows, |block| {
+            let first = 256 * blocks.len();
+            blocks.push(block.rows);
+            for row in [0, block.rows - 1] {
+                let x = &rows[(first + row) * 4_096..];
+                let want = x
+                    .iter()
+                    .zip(&theta)
+                    .map(|(x, w)| x * w)
+                    .take(4_096)
+                    .sum::<f64>();
+                assert!((block.row(row)[0] - want - theta[4_096]).abs() < 1e-9);
+            }
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(blocks, [256, 256, 88]);
         let mut far = x.clone();
         far[2 * 2_000 + 1] = f64::INFINITY;
         let error = network_outputs(&net, &samples, &far, |_| Ok(()))

@@ -7,6 +7,7 @@ pub mod program;
 use std::path::{Path, PathBuf};
 
 use fiberwalk::data::{CsvOptions, Standardizer, Task, load_csv};
+use fiberwalk::nn::{HeadedSequential, SequentialSpec};
 use fiberwalk::{Activation, Mlp, Network, Phase, Streams};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -54,4 +55,71 @@ pub fn network(sizes: &[usize], activation: Activation, seed: u64) -> (Mlp, Vec<
         *t += 0.1 * n;
     }
     (net, theta)
+}
+
+/// A small set of images as IDX files: two classes, a bar that lies and a bar that stands, at random places in noise.
+pub struct Bars {
+    /// Pixels `[n, 8, 8]`.
+    pub pixels: Vec<u8>,
+    /// Classes `[n]`.
+    pub labels: Vec<u8>,
+}
+
+impl Bars {
+    pub const SIDE: usize = 8;
+
+    pub fn new(count: usize, seed: u64) -> Self {
+        let mut rng = Streams::new(seed).rng(Phase::USER, 97);
+        let mut draw = |below: u32| (rng.next_u32() % below) as usize;
+        let (mut pixels, mut labels) = (Vec::new(), Vec::new());
+        for i in 0..count {
+            let (place, stands) = (draw(8), i % 2 == 1);
+            for row in 0..Self::SIDE {
+                for column in 0..Self::SIDE {
+                    let bar = place == if stands { column } else { row };
+                    pixels.push((draw(60) + if bar { 180 } else { 0 }) as u8);
+                }
+            }
+            labels.push(u8::from(stands));
+        }
+        Self { pixels, labels }
+    }
+
+    /// The images as a file.
+    pub fn images(&self) -> Vec<u8> {
+        let extents = [self.labels.len(), Self::SIDE, Self::SIDE];
+        idx(&extents, &self.pixels)
+    }
+
+    /// The labels as a file.
+    pub fn label_file(&self) -> Vec<u8> {
+        idx(&[self.labels.len()], &self.labels)
+    }
+
+    /// The same as a table.
+    pub fn csv(&self) -> String {
+        let names: Vec<String> = (0..64).map(|j| format!("p{j}")).collect();
+        let mut text = names.join(",") + ",label\n";
+        for (image, label) in self.pixels.chunks_exact(64).zip(&self.labels) {
+            let cells: Vec<String> = image.iter().chain([label]).map(u8::to_string).collect();
+            text += &(cells.join(",") + "\n");
+        }
+        text
+    }
+}
+
+/// An IDX file of bytes.
+pub fn idx(extents: &[usize], elements: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, 8, extents.len() as u8];
+    extents
+        .iter()
+        .for_each(|&n| bytes.extend((n as u32).to_be_bytes()));
+    bytes.extend(elements);
+    bytes
+}
+
+/// LeNet-5 for images of 28 x 28, ten classes.
+pub fn lenet5() -> HeadedSequential {
+    let spec: SequentialSpec = "lenet5".parse().unwrap();
+    spec.build([1, 28, 28], 10).unwrap()
 }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
+use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::Method;
 use fiberwalk::{Activation, Error, Result, Streams};
 
@@ -19,18 +20,21 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 pub enum Command {
-    /// Fit a posterior to the rows of a CSV file and write a model file
+    /// Fit a posterior to the rows of a CSV file, or to images, and write a model file
     Fit(FitArgs),
-    /// Predict the rows of a CSV file with a model file
+    /// Predict the rows of a CSV file, or images, with a model file
     Predict(PredictArgs),
-    /// Score a model file on the rows of a CSV file with known targets
+    /// Score a model file on rows or images with known targets
     Evaluate(EvaluateArgs),
 }
 
 #[derive(Args)]
 pub struct FitArgs {
-    /// Training rows, with a header
+    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz; the images alone if they are
+    /// named as in MNIST and their labels lie beside them)
     pub train: PathBuf,
+    #[command(flatten)]
+    pub rows: Rows,
     /// Model file to write
     #[arg(long, value_name = "MODEL.fw")]
     pub out: PathBuf,
@@ -40,6 +44,13 @@ pub struct FitArgs {
     /// classification or regression [default: targets 0..K-1 mean classification]
     #[arg(long, value_parser = parse_task)]
     pub task: Option<TaskKind>,
+    /// Layers of a network for images, in place of hidden layers: lenet5, precursor, or such as
+    /// conv:6x5p2,tanh,avgpool:2,linear:84,tanh (see docs/networks.md)
+    #[arg(long, value_name = "SPEC", conflicts_with_all = ["hidden", "activation"])]
+    pub conv: Option<SequentialSpec>,
+    /// Read the columns of a CSV file as the pixels of images: height, width and channels (1 if left out)
+    #[arg(long, value_name = "HxW|CxHxW", value_parser = parse_image)]
+    pub image: Option<ImageShape>,
     /// Widths of the hidden layers, separated by commas; 'none' for a linear model
     #[arg(long, default_value = "50", value_parser = parse_hidden)]
     pub hidden: Hidden,
@@ -84,8 +95,10 @@ pub struct FitArgs {
 pub struct PredictArgs {
     /// Model file
     pub model: PathBuf,
-    /// Rows to predict; the target column may be missing
+    /// Rows to predict, as for fit; the target column, or the file of labels, may be missing
     pub test: PathBuf,
+    #[command(flatten)]
+    pub rows: Rows,
     /// Predictions to write
     #[arg(long, value_name = "PRED.csv")]
     pub out: PathBuf,
@@ -102,8 +115,10 @@ pub struct PredictArgs {
 pub struct EvaluateArgs {
     /// Model file
     pub model: PathBuf,
-    /// Rows with known targets
+    /// Rows with known targets, as for fit
     pub test: PathBuf,
+    #[command(flatten)]
+    pub rows: Rows,
     /// One JSON object instead of lines for people
     #[arg(long)]
     pub json: bool,
@@ -111,6 +126,13 @@ pub struct EvaluateArgs {
     pub sampling: Sampling,
     #[command(flatten)]
     pub threads: Threads,
+}
+
+#[derive(Args)]
+pub struct Rows {
+    /// Take only the first N rows or images
+    #[arg(long, value_name = "N")]
+    pub rows: Option<usize>,
 }
 
 #[derive(Args)]
@@ -176,6 +198,17 @@ impl<N: Copy> Auto<N> {
     }
 }
 
+/// Channels, height and width.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageShape(pub [usize; 3]);
+
+impl std::fmt::Display for ImageShape {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let [c, h, w] = self.0;
+        write!(f, "{c}x{h}x{w}")
+    }
+}
+
 /// Hidden widths.
 #[derive(Clone, Debug)]
 pub struct Hidden(pub Vec<usize>);
@@ -220,6 +253,17 @@ fn parse_hidden(text: &str) -> std::result::Result<Hidden, String> {
         .collect::<Option<Vec<usize>>>()
         .map(Hidden)
         .ok_or_else(|| "expected positive widths such as 50 or 50,50, or none".into())
+}
+
+fn parse_image(text: &str) -> std::result::Result<ImageShape, String> {
+    let extents = text
+        .split('x')
+        .map(|x| x.parse().ok().filter(|&x: &usize| x > 0));
+    match extents.collect::<Option<Vec<usize>>>().as_deref() {
+        Some(&[h, w]) => Ok(ImageShape([1, h, w])),
+        Some(&[c, h, w]) => Ok(ImageShape([c, h, w])),
+        _ => Err("expected height and width such as 28x28, or channels, height and width such as 3x32x32".into()),
+    }
 }
 
 fn parse_auto<N: FromStr>(text: &str) -> std::result::Result<Auto<N>, String> {

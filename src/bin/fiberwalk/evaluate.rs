@@ -1,10 +1,10 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
 use fiberwalk::artifact::{Model, Scores, read_metadata};
-use fiberwalk::data::load_for_schema;
 use fiberwalk::{Error, Result, Scalar};
 
 use crate::args::EvaluateArgs;
+use crate::input::Input;
 use crate::{in_file, say};
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
@@ -17,16 +17,12 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
 fn run_in<T: Scalar>(args: &EvaluateArgs) -> Result<()> {
     let model = Model::<T>::load(&args.model)?;
     let meta = &model.metadata;
-    let data = load_for_schema(
-        &args.test,
-        &meta.feature_names,
-        &meta.target_name,
-        meta.data_task(),
-    )?;
+    let input = Input::find(&args.test)?;
+    let data = input.scored(meta, args.rows.rows)?;
     let streams = args.sampling.streams(meta);
     let scores = model
         .evaluate(&data, args.sampling.samples, streams)
-        .map_err(|e| in_file(e, &args.test))?;
+        .map_err(|e| in_file(e, input.rows()))?;
     if args.json {
         // only a number that JSON does not have could fail, and serde_json writes those as null
         let json = serde_json::to_string(&scores).map_err(|e| Error::Io {

@@ -1,14 +1,14 @@
-//! `fiberwalk fit`: a CSV file in, a model file out, a summary on standard output.
+//! `fiberwalk fit`: a table or images in, a model file out, a summary on standard output.
 
 use std::time::Instant;
 
-use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{FitOptions, FitResult, fit};
+use fiberwalk::pipeline::{FitOptions, FitResult, fit_owned};
 use fiberwalk::{Result, Scalar};
 
 use crate::args::{FitArgs, Precision};
+use crate::input::Input;
 use crate::progress::Bars;
-use crate::{check_destination, in_file, say};
+use crate::{check_destination, say};
 
 pub fn run(args: &FitArgs) -> Result<()> {
     match args.precision {
@@ -20,15 +20,11 @@ pub fn run(args: &FitArgs) -> Result<()> {
 fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     let started = Instant::now();
     // a fit can take long: a place that cannot be written to is better found out before
-    check_destination(&args.out, &[&args.train])?;
-    let csv = CsvOptions {
-        target: args.target.clone(),
-        task: args.task,
-    };
-    let data = load_csv(&args.train, &csv)?;
-    data.check_trainable()
-        .map_err(|e| in_file(e, &args.train))?;
+    let input = Input::find(&args.train)?;
+    check_destination(&args.out, &input.files())?;
+    let data = input.training(args)?;
     let options = FitOptions {
+        layers: args.conv.clone(),
         hidden: args.hidden.0.clone(),
         activation: args.activation,
         prior_precision: args.prior_precision.value(),
@@ -40,7 +36,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         seed: args.seed,
     };
     let bars = Bars::new(args.quiet);
-    let outcome = fit::<T>(&data, &options, &|stage, done, total| {
+    let outcome = fit_owned::<T>(data, &options, &|stage, done, total| {
         bars.show(stage, done, total)
     });
     bars.clear();

@@ -1,10 +1,11 @@
-//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file, predict, evaluate.
+//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file or to images, predict, evaluate.
 //!
 //! Exit status 0; 2 for bad usage or bad input, with one line on standard error that says what and where; 1 otherwise.
 
 mod args;
 mod evaluate;
 mod fit;
+mod input;
 mod predict;
 mod progress;
 

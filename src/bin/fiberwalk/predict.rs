@@ -3,29 +3,31 @@
 use std::io::Write;
 
 use fiberwalk::artifact::{Model, Predictions, read_metadata, write_atomically};
-use fiberwalk::data::load_features;
 use fiberwalk::predict::{ClassPredictions, RegressionSummary};
 use fiberwalk::{Result, Scalar};
 
 use crate::args::PredictArgs;
+use crate::input::Input;
 use crate::{check_destination, in_file, say};
 
 pub fn run(args: &PredictArgs) -> Result<()> {
-    check_destination(&args.out, &[&args.model, &args.test])?;
+    let input = Input::find(&args.test)?;
+    let mut files = input.files();
+    files.push(&args.model);
+    check_destination(&args.out, &files)?;
     match read_metadata(&args.model)?.precision.as_str() {
-        "f64" => run_in::<f64>(args),
-        _ => run_in::<f32>(args),
+        "f64" => run_in::<f64>(args, &input),
+        _ => run_in::<f32>(args, &input),
     }
 }
 
-fn run_in<T: Scalar>(args: &PredictArgs) -> Result<()> {
+fn run_in<T: Scalar>(args: &PredictArgs, input: &Input) -> Result<()> {
     let model = Model::<T>::load(&args.model)?;
-    let columns = &model.metadata.feature_names;
-    let features = load_features(&args.test, columns, &model.metadata.target_name)?;
+    let features = input.features(&model.metadata, args.rows.rows)?;
     let streams = args.sampling.streams(&model.metadata);
     let predictions = model
         .predict(&features, args.sampling.samples, streams)
-        .map_err(|e| in_file(e, &args.test))?;
+        .map_err(|e| in_file(e, input.rows()))?;
     let table = match predictions {
         Predictions::Classes(p) => classification(&p),
         Predictions::Real(p) => regression(&p),

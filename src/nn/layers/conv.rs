@@ -3,9 +3,10 @@
 //!
 //! With groups, channels fall into equal parts that do not see one another.
 
-use super::{image, weight_and_bias};
+use super::{image, weight_and_bias, windows};
 use crate::autodiff::{Var, Window};
 use crate::error::{Error, Result};
+use crate::nn::layer::numbers;
 use crate::nn::{Init, Layer, ParamSpec};
 
 /// A convolution: weight `[out, in / groups, kh, kw]`, bias `[out]`, as in PyTorch.
@@ -59,14 +60,8 @@ impl Layer for Conv2d {
             let expected = format!("channels in {} equal groups", self.groups);
             return Err(Error::shape("Conv2d", expected, c));
         }
-        match self.window.count(h, w) {
-            Some([rows, cols]) => Ok(vec![self.outputs, rows, cols]),
-            None => Err(Error::shape(
-                "Conv2d",
-                format!("images that hold {:?}", self.window),
-                format!("{input:?}"),
-            )),
-        }
+        let [rows, cols] = windows(self.window, [h, w], "Conv2d")?;
+        Ok(vec![self.outputs, rows, cols])
     }
 
     fn params(&self, input: &[usize]) -> Vec<ParamSpec> {
@@ -79,5 +74,16 @@ impl Layer for Conv2d {
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
         let bias = params[1].reshape(&[self.outputs, 1, 1]);
         x.conv2d(params[0], self.window, self.groups) + bias
+    }
+
+    /// The padded image that is read, or what comes of it.
+    fn widest(&self, input: &[usize]) -> usize {
+        let &[c, h, w] = input else {
+            return numbers(input);
+        };
+        let [rows, cols] = self.window.count(h, w).unwrap_or([0, 0]);
+        let padded =
+            |extent: usize, axis: usize| extent.saturating_add(2 * self.window.padding[axis]);
+        numbers(&[c, padded(h, 0), padded(w, 1)]).max(numbers(&[self.outputs, rows, cols]))
     }
 }

@@ -15,6 +15,7 @@ pub use residual::Residual;
 pub use shape::Flatten;
 
 use super::{Init, ParamSpec};
+use crate::autodiff::Window;
 use crate::error::{Error, Result};
 
 /// A weight that starts as `init` says, and a bias for each output that starts at zero.
@@ -29,6 +30,18 @@ fn weight_and_bias(shape: &[usize], fan_in: usize, outputs: usize, init: Init) -
         spec("weight", shape, init),
         spec("bias", &[outputs], Init::Constant(0.0)),
     ]
+}
+
+/// Rows and columns of windows on an image.
+fn windows(window: Window, [h, w]: [usize; 2], op: &'static str) -> Result<[usize; 2]> {
+    window.count(h, w).ok_or_else(|| {
+        let (size, padding) = (window.size, window.padding);
+        let expected = format!(
+            "an image that holds a {}x{} window, with padding {}x{}",
+            size[0], size[1], padding[0], padding[1]
+        );
+        Error::shape(op, expected, format!("{h}x{w}"))
+    })
 }
 
 /// Channels, height and width of an image shape.

@@ -1,8 +1,8 @@
 //! Pooling: means and maxima of windows, channel by channel.
 
-use super::image;
+use super::{image, windows};
 use crate::autodiff::{Var, Window};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::nn::{Layer, ParamSpec};
 
 /// Means of windows; padding counts as zeros.
@@ -15,14 +15,8 @@ pub struct MaxPool2d(pub Window);
 
 fn pooled(window: Window, input: &[usize], op: &'static str) -> Result<Vec<usize>> {
     let [c, h, w] = image(input, op)?;
-    match window.count(h, w) {
-        Some([rows, cols]) => Ok(vec![c, rows, cols]),
-        None => Err(Error::shape(
-            op,
-            format!("images that hold {window:?}"),
-            format!("{input:?}"),
-        )),
-    }
+    let [rows, cols] = windows(window, [h, w], op)?;
+    Ok(vec![c, rows, cols])
 }
 
 impl Layer for AvgPool2d {

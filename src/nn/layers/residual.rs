@@ -2,6 +2,7 @@
 
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
+use crate::nn::layer::numbers;
 use crate::nn::{Layer, ParamSpec};
 
 /// A chain of layers whose result is added to what came in; shapes must agree.
@@ -44,6 +45,18 @@ impl Layer for Residual {
             }
         }
         all
+    }
+
+    fn widest(&self, input: &[usize]) -> usize {
+        let mut shape = input.to_vec();
+        let mut most = numbers(input);
+        for layer in &self.layers {
+            most = most.max(layer.widest(&shape));
+            if let Ok(next) = layer.output_shape(&shape) {
+                shape = next;
+            }
+        }
+        most
     }
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {

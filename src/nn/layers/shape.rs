@@ -2,6 +2,7 @@
 
 use crate::autodiff::Var;
 use crate::error::Result;
+use crate::nn::layer::numbers;
 use crate::nn::{Layer, ParamSpec};
 
 /// Lays the numbers of each example in a row: `[c, h, w]` becomes `[c h w]`, channel by channel.
@@ -10,7 +11,7 @@ pub struct Flatten;
 
 impl Layer for Flatten {
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
-        Ok(vec![input.iter().product()])
+        Ok(vec![numbers(input)])
     }
 
     fn params(&self, _: &[usize]) -> Vec<ParamSpec> {

@@ -1,0 +1,195 @@
+//! Where rows come from: a CSV file, or IDX files of images and their labels.
+
+use std::path::{Path, PathBuf};
+
+use fiberwalk::artifact::Metadata;
+use fiberwalk::data::{
+    CsvOptions, Dataset, IdxOptions, load_csv, load_features, load_for_schema, load_idx,
+    load_idx_for_schema, load_images_for_schema, looks_like_idx,
+};
+use fiberwalk::{Error, Result};
+
+use crate::args::{FitArgs, ImageShape};
+use crate::in_file;
+
+/// What an argument stands for.
+pub enum Input {
+    /// A table.
+    Csv(PathBuf),
+    /// Images, and their labels where there are any.
+    Idx {
+        images: PathBuf,
+        labels: Option<PathBuf>,
+    },
+}
+
+impl Input {
+    /// `images,labels` is a pair of IDX files, unless it is the name of a file. A file alone is what its first bytes say;
+    /// labels are looked for beside images, under the name that MNIST gives them.
+    pub fn find(argument: &Path) -> Result<Self> {
+        if argument.exists() {
+            // only a regular file can be read twice
+            if !argument.is_file() || !looks_like_idx(argument)? {
+                return Ok(Input::Csv(argument.into()));
+            }
+            let labels = labels_beside(argument).filter(|p| p.is_file());
+            return Ok(Input::Idx {
+                images: argument.into(),
+                labels,
+            });
+        }
+        match argument.to_str().and_then(|text| text.split_once(',')) {
+            Some((images, labels)) => Ok(Input::Idx {
+                images: images.into(),
+                labels: Some(labels.into()),
+            }),
+            // reading it will say that it is not there
+            None => Ok(Input::Csv(argument.into())),
+        }
+    }
+
+    /// The file that rows come from.
+    pub fn rows(&self) -> &Path {
+        match self {
+            Input::Csv(file) | Input::Idx { images: file, .. } => file,
+        }
+    }
+
+    /// All files that are read.
+    pub fn files(&self) -> Vec<&Path> {
+        match self {
+            Input::Idx {
+                images,
+                labels: Some(labels),
+            } => vec![images, labels],
+            _ => vec![self.rows()],
+        }
+    }
+
+    /// Rows to train on.
+    pub fn training(&self, args: &FitArgs) -> Result<Dataset> {
+        let rows = args.rows.rows;
+        let data = match self {
+            Input::Csv(file) => {
+                let options = CsvOptions {
+                    target: args.target.clone(),
+                    task: args.task,
+                };
+                let data = first_rows(load_csv(file, &options)?, rows)?;
+                match args.image {
+                    Some(ImageShape(shape)) => data.with_image(shape)?,
+                    None => data,
+                }
+            }
+            Input::Idx { images, labels } => {
+                if let Some(target) = &args.target {
+                    let what = "is for CSV files; the labels of images are their target";
+                    return Err(config("--target", target, what));
+                }
+                if let Some(shape) = args.image {
+                    let what = "is for CSV files; IDX files say the shape of their images";
+                    return Err(config("--image", &shape.to_string(), what));
+                }
+                let options = IdxOptions {
+                    task: args.task,
+                    rows,
+                };
+                load_idx(images, needed(images, labels)?, &options)?
+            }
+        };
+        if let (None, Some(conv)) = (data.image(), &args.conv) {
+            let what = "needs images: IDX files, or --image HxW to read the columns of a CSV file as pixels";
+            return Err(config("--conv", &conv.to_string(), what));
+        }
+        data.check_trainable()
+            .map_err(|e| in_file(e, self.rows()))?;
+        Ok(data)
+    }
+
+    /// Features to predict, in the order of the model's.
+    pub fn features(&self, model: &Metadata, rows: Option<usize>) -> Result<Vec<f64>> {
+        check_rows(rows)?;
+        let d = model.feature_names.len();
+        let mut features = match self {
+            Input::Csv(file) => load_features(file, &model.feature_names, &model.target_name)?,
+            Input::Idx { images, .. } => {
+                let shape = image(model, images)?;
+                load_images_for_schema(images, shape, rows)?.pixels
+            }
+        };
+        if let Some(rows) = rows {
+            features.truncate(rows.saturating_mul(d));
+        }
+        Ok(features)
+    }
+
+    /// Rows with known targets, to score a model on.
+    pub fn scored(&self, model: &Metadata, rows: Option<usize>) -> Result<Dataset> {
+        let task = model.data_task();
+        match self {
+            Input::Csv(file) => {
+                let data = load_for_schema(file, &model.feature_names, &model.target_name, task)?;
+                first_rows(data, rows)
+            }
+            Input::Idx { images, labels } => {
+                let shape = image(model, images)?;
+                load_idx_for_schema(images, needed(images, labels)?, shape, task, rows)
+            }
+        }
+    }
+}
+
+/// The name of the labels of a file of images, in the manner of MNIST.
+fn labels_beside(images: &Path) -> Option<PathBuf> {
+    let name = images.file_name()?.to_str()?;
+    name.contains("images-idx3")
+        .then(|| images.with_file_name(name.replace("images-idx3", "labels-idx1")))
+}
+
+fn needed<'a>(images: &Path, labels: &'a Option<PathBuf>) -> Result<&'a Path> {
+    labels.as_deref().ok_or_else(|| {
+        let what = match labels_beside(images) {
+            Some(path) => format!("no labels: there is no {}", path.display()),
+            None => "no labels".into(),
+        };
+        data_error(images, what + "; give both files, as IMAGES,LABELS")
+    })
+}
+
+fn image(model: &Metadata, images: &Path) -> Result<[usize; 3]> {
+    model.image.ok_or_else(|| {
+        let what = "images, but the model was trained on the columns of a table";
+        data_error(images, what.into())
+    })
+}
+
+fn first_rows(mut data: Dataset, rows: Option<usize>) -> Result<Dataset> {
+    if let Some(rows) = rows {
+        data.truncate(rows)?;
+    }
+    Ok(data)
+}
+
+fn check_rows(rows: Option<usize>) -> Result<()> {
+    match rows {
+        Some(0) => Err(config("--rows", "0", "must be positive")),
+        _ => Ok(()),
+    }
+}
+
+fn data_error(file: &Path, what: String) -> Error {
+    Error::Data {
+        file: Some(file.into()),
+        line: None,
+        column: None,
+        what,
+    }
+}
+
+fn config(field: &'static str, value: &str, requirement: &str) -> Error {
+    Error::Config {
+        field,
+        value: value.into(),
+        requirement: requirement.into(),
+    }
+}

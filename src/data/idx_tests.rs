@@ -1,0 +1,415 @@
+//! IDX files that are written here and read back, and files that are damaged.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use proptest::prelude::*;
+use tempfile::NamedTempFile;
+
+use super::*;
+use crate::error::Result;
+
+/// A file of the given type, extents and elements, as the format is described.
+fn idx(code: u8, shape: &[u32], elements: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0, 0, code, shape.len() as u8];
+    shape
+        .iter()
+        .for_each(|extent| bytes.extend(extent.to_be_bytes()));
+    bytes.extend(elements);
+    bytes
+}
+
+fn zip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn file(bytes: &[u8]) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(bytes).unwrap();
+    file
+}
+
+fn read(bytes: &[u8]) -> Result<IdxArray> {
+    read_idx(file(bytes).path(), None)
+}
+
+/// The message, which must begin with the file's name, without it.
+fn message(bytes: &[u8]) -> String {
+    let file = file(bytes);
+    let text = read_idx(file.path(), None).unwrap_err().to_string();
+    let name = format!("{}: ", file.path().display());
+    text.strip_prefix(&name)
+        .unwrap_or_else(|| panic!("{text}"))
+        .into()
+}
+
+#[test]
+fn elements_of_every_type_keep_their_value() {
+    let cases: [(IdxType, Vec<u8>, Vec<f64>); 6] = [
+        (IdxType::U8, vec![0, 127, 255], vec![0., 127., 255.]),
+        (IdxType::I8, vec![0, 127, 255], vec![0., 127., -1.]),
+        (
+            IdxType::I16,
+            vec![1, 2, 255, 254, 128, 0],
+            vec![258., -2., -32768.],
+        ),
+        (
+            IdxType::I32,
+            [1i32, -2, i32::MIN].map(i32::to_be_bytes).concat(),
+            vec![1., -2., -2147483648.],
+        ),
+        (
+            IdxType::F32,
+            [0.5f32, -3e30, 1e-40].map(f32::to_be_bytes).concat(),
+            vec![0.5, f64::from(-3e30f32), f64::from(1e-40f32)],
+        ),
+        (
+            IdxType::F64,
+            [0.1f64, -3e300, 5e-324].map(f64::to_be_bytes).concat(),
+            vec![0.1, -3e300, 5e-324],
+        ),
+    ];
+    for (element, bytes, values) in cases {
+        assert_eq!(bytes.len(), 3 * element.width());
+        let content = idx(element.code(), &[3], &bytes);
+        for content in [zip(&content), content] {
+            let array = read(&content).unwrap();
+            assert_eq!((array.element(), array.shape()), (element, &[3][..]));
+            assert_eq!(array.values(), values, "{element:?}");
+        }
+    }
+}
+
+#[test]
+fn only_the_records_asked_for_are_kept_but_all_are_checked() {
+    let content = idx(8, &[4, 1, 2], &[1, 2, 3, 4, 5, 6, 7, 8]);
+    for content in [zip(&content), content] {
+        let file = file(&content);
+        let take = |most| read_idx(file.path(), Some(most)).unwrap();
+        assert_eq!(take(2).values(), [1., 2., 3., 4.]);
+        assert_eq!((take(2).records(), take(2).shape()), (2, &[4, 1, 2][..]));
+        assert_eq!((take(9).records(), take(9).values().len()), (4, 8));
+        assert!(take(0).values().is_empty());
+    }
+    let cut = file(&idx(8, &[4, 1, 2], &[1, 2, 3, 4, 5, 6, 7]));
+    assert!(read_idx(cut.path(), Some(1)).is_err());
+    let long = file(&idx(8, &[4, 1, 2], &[0; 9]));
+    assert!(read_idx(long.path(), Some(1)).is_err());
+}
+
+#[test]
+fn what_is_wrong_is_said_with_its_byte() {
+    let cases: [(Vec<u8>, &[&str]); 12] = [
+        (vec![], &["byte 0", "not an IDX file", "nothing"]),
+        (vec![0, 0, 8], &["byte 0", "00 00 08"]),
+        (b"a,b\n".to_vec(), &["byte 0", "61 2c 62 0a"]),
+        (idx(10, &[1], &[1]), &["byte 2", "type 10"]),
+        (idx(8, &[], &[1]), &["byte 3", "rank 0"]),
+        (
+            idx(8, &[1, 2], &[])[..11].to_vec(),
+            &["byte 11", "2 extents"],
+        ),
+        (
+            idx(8, &[3, 2], &[1, 2, 3]),
+            &["byte 15", "record 1", "3x2 of u8", "18 bytes"],
+        ),
+        (
+            idx(13, &[2], &[0; 7]),
+            &["byte 15", "record 1", "2 of f32", "16 bytes"],
+        ),
+        (
+            idx(8, &[3], &[1, 2, 3, 4]),
+            &["byte 11", "after the end", "3 of u8"],
+        ),
+        (
+            idx(8, &[u32::MAX; 3], &[]),
+            &["bytes 4 to 16", "more than can be counted"],
+        ),
+        (idx(8, &[u32::MAX; 2][..1], &[1]), &["more than 2^30"]),
+        (
+            idx(8, &[1 << 30], &[1]),
+            &["byte 9", "record 1", "promises"],
+        ),
+    ];
+    for (bytes, words) in cases {
+        for word in words {
+            let error = message(&bytes);
+            assert!(error.contains(word), "'{word}' is not in: {error}");
+            // the same of its content when that is in gzip
+            let error = message(&zip(&bytes));
+            assert!(error.contains(word), "'{word}' is not in: {error}");
+        }
+    }
+}
+
+#[test]
+fn gzip_is_bounded_by_the_header_and_must_be_whole() {
+    // 64 MiB of zeros in 64 KiB of file, 10 of them promised
+    let bomb = zip(&idx(8, &[10], &vec![0; 1 << 26]));
+    assert!(bomb.len() < 1 << 20);
+    assert!(message(&bomb).contains("byte 18: data after the end"));
+    let whole = zip(&idx(8, &[3], &[1, 2, 3]));
+    let trailing = [&whole[..], b"x"].concat();
+    assert!(
+        message(&trailing).contains("gzip"),
+        "{}",
+        message(&trailing)
+    );
+    // members in a row are one content
+    let parts = [zip(&idx(8, &[3], &[1])), zip(&[2, 3])].concat();
+    assert_eq!(read(&parts).unwrap().values(), [1., 2., 3.]);
+    // the checksum is looked at
+    let mut damaged = whole.clone();
+    let at = damaged.len() - 8;
+    damaged[at] ^= 1;
+    assert!(message(&damaged).contains("damaged"));
+    for cut in 0..whole.len() {
+        assert!(read(&whole[..cut]).is_err(), "cut at {cut}");
+    }
+}
+
+#[test]
+fn files_are_recognised_by_content() {
+    let looks = |bytes: &[u8]| looks_like_idx(file(bytes).path()).unwrap();
+    let content = idx(8, &[1], &[1]);
+    assert!(looks(&content) && looks(&zip(&content)));
+    assert!(!looks(b"a,b\n1,2\n") && !looks(b"") && !looks(b"\xef\xbb\xbfa"));
+    assert!(looks_like_idx("/nonexistent/x".as_ref()).is_err());
+    assert!(read_idx("/nonexistent/x".as_ref(), None).is_err());
+    assert!(read_idx(std::env::temp_dir().as_ref(), None).is_err());
+}
+
+#[test]
+fn pairs_of_images_and_labels_become_data_sets() {
+    let images = file(&zip(&idx(8, &[3, 1, 2], &[0, 1, 2, 3, 4, 255])));
+    let labels = file(&idx(8, &[3], &[1, 0, 1]));
+    let load = |rows, task| load_idx(images.path(), labels.path(), &IdxOptions { task, rows });
+    let set = load(None, None).unwrap();
+    assert_eq!(set.features(), [0., 1., 2., 3., 4., 255.]);
+    assert_eq!(
+        (set.image(), set.targets()),
+        (Some([1, 1, 2]), &[1., 0., 1.][..])
+    );
+    assert_eq!(set.feature_names(), ["p0", "p1"]);
+    assert_eq!(
+        (set.target_name(), set.task()),
+        ("label", Task::Classification { classes: 2 })
+    );
+    // classes are those of the file, not of the rows taken
+    let one = load(Some(1), None).unwrap();
+    assert_eq!(
+        (one.n(), one.targets(), one.task()),
+        (1, &[1.][..], set.task())
+    );
+    let regression = load(None, Some(TaskKind::Regression)).unwrap();
+    assert_eq!(regression.task(), Task::Regression);
+    assert!(
+        load(Some(0), None)
+            .unwrap_err()
+            .to_string()
+            .contains("rows = 0")
+    );
+    let colour = file(&idx(8, &[1, 1, 2, 3], &[1, 2, 3, 4, 5, 6]));
+    let read = load_images(colour.path(), None).unwrap();
+    assert_eq!((read.shape, read.pixels.len()), ([1, 2, 3], 6));
+    // labels in floating point may be real numbers
+    let halves: Vec<u8> = [0.5f32, 1.5, 2.5].map(f32::to_be_bytes).concat();
+    let real = file(&idx(13, &[3], &halves));
+    let set = load_idx(images.path(), real.path(), &IdxOptions::default()).unwrap();
+    assert_eq!(
+        (set.task(), set.targets()),
+        (Task::Regression, &[0.5, 1.5, 2.5][..])
+    );
+}
+
+#[test]
+fn pairs_that_do_not_fit_are_refused() {
+    let error = |images: &[u8], labels: &[u8], task| {
+        let (images, labels) = (file(images), file(labels));
+        let options = IdxOptions { task, rows: None };
+        let text = load_idx(images.path(), labels.path(), &options)
+            .unwrap_err()
+            .to_string();
+        let of = |file: &NamedTempFile| text.starts_with(file.path().to_str().unwrap());
+        assert!(of(&images) != of(&labels), "{text}");
+        (of(&images), text)
+    };
+    let images = idx(8, &[2, 2, 2], &[7; 8]);
+    let labels = idx(8, &[2], &[0, 1]);
+    let classify = Some(TaskKind::Classification);
+    let halves: Vec<u8> = [0.0f32, 0.5].map(f32::to_be_bytes).concat();
+    let nan: Vec<u8> = [0.0f32, 1.0, f32::NAN, 2.0].map(f32::to_be_bytes).concat();
+    /// Images, labels, whether the images are to blame, and words of the message.
+    type Case<'a> = (&'a [u8], &'a [u8], bool, &'a [&'a str]);
+    let cases: [Case; 13] = [
+        (&labels, &images, true, &["byte 3", "rank 1", "rank 3"]),
+        (&images, &images, false, &["byte 3", "rank 3", "rank 1"]),
+        (&idx(8, &[1; 5], &[1]), &labels, true, &["rank 5"]),
+        (
+            &idx(8, &[0, 2, 2], &[]),
+            &labels,
+            true,
+            &["bytes 4 to 8", "no images"],
+        ),
+        // so many names of pixels are not made for no image at all
+        (
+            &idx(8, &[0, u32::MAX, 1], &[]),
+            &labels,
+            true,
+            &["no images"],
+        ),
+        (
+            &idx(8, &[2, 0, 2], &[]),
+            &labels,
+            true,
+            &["0x2", "no pixels"],
+        ),
+        (
+            &images,
+            &idx(8, &[3], &[0, 1, 1]),
+            false,
+            &["3 labels", "2 images"],
+        ),
+        (
+            &images,
+            &idx(8, &[2], &[0, 2]),
+            false,
+            &["label 1 never occurs"],
+        ),
+        (
+            &images,
+            &idx(8, &[2], &[0, 0]),
+            false,
+            &["every label is 0"],
+        ),
+        (
+            &images,
+            &idx(9, &[2], &[0, 255]),
+            false,
+            &["record 1", "-1 is not a class"],
+        ),
+        (
+            &images,
+            &idx(13, &[2], &halves),
+            false,
+            &["record 1", "0.5 is not a class"],
+        ),
+        (
+            &images,
+            &idx(8, &[2], &[0]),
+            false,
+            &["record 1", "2 of u8"],
+        ),
+        (
+            &idx(13, &[2, 1, 2], &nan),
+            &labels,
+            true,
+            &["byte 24", "record 1", "NaN"],
+        ),
+    ];
+    for (images, labels, of_images, words) in cases {
+        let (blamed, text) = error(images, labels, classify);
+        assert_eq!(blamed, of_images, "{text}");
+        for word in words {
+            assert!(text.contains(word), "'{word}' is not in: {text}");
+        }
+    }
+}
+
+#[test]
+fn a_models_images_and_classes_are_checked() {
+    let images = file(&idx(8, &[2, 2, 1], &[1, 2, 3, 4]));
+    let labels = file(&idx(8, &[2], &[2, 2]));
+    let load = |shape, classes, rows| {
+        let task = Task::Classification { classes };
+        load_idx_for_schema(images.path(), labels.path(), shape, task, rows)
+    };
+    let set = load([1, 2, 1], 3, None).unwrap();
+    assert_eq!(
+        (set.targets(), set.image()),
+        (&[2., 2.][..], Some([1, 2, 1]))
+    );
+    assert_eq!(load([1, 2, 1], 3, Some(1)).unwrap().n(), 1);
+    // as many pixels in another shape
+    let error = load([1, 1, 2], 3, None).unwrap_err().to_string();
+    assert!(
+        error.contains("1x2x1") && error.contains("1x1x2"),
+        "{error}"
+    );
+    let error = load([1, 2, 1], 2, None).unwrap_err().to_string();
+    assert!(
+        error.contains("record 0") && error.contains("0..2"),
+        "{error}"
+    );
+}
+
+fn any_array() -> impl Strategy<Value = (u8, Vec<u32>, Vec<u8>)> {
+    let element = prop::sample::select(IdxType::ALL.to_vec());
+    (element, prop::collection::vec(0u32..4, 1..5)).prop_flat_map(|(element, shape)| {
+        let count = shape.iter().product::<u32>() as usize * element.width();
+        let bytes = prop::collection::vec(any::<u8>(), count);
+        (Just(element.code()), Just(shape), bytes)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
+    #[test]
+    fn what_is_written_is_read((code, shape, elements) in any_array(), zipped: bool) {
+        let content = idx(code, &shape, &elements);
+        let array = read(&if zipped { zip(&content) } else { content }).unwrap();
+        let extents: Vec<usize> = shape.iter().map(|&x| x as usize).collect();
+        prop_assert_eq!(array.shape(), extents);
+        prop_assert_eq!((array.element().code(), array.records()), (code, shape[0] as usize));
+        // back to bytes: every value is the one that was written
+        let back: Vec<u8> = array.values().iter().flat_map(|&v| match array.element() {
+            IdxType::U8 => vec![v as u8],
+            IdxType::I8 => vec![v as i8 as u8],
+            IdxType::I16 => (v as i16).to_be_bytes().to_vec(),
+            IdxType::I32 => (v as i32).to_be_bytes().to_vec(),
+            IdxType::F32 => (v as f32).to_be_bytes().to_vec(),
+            IdxType::F64 => v.to_be_bytes().to_vec(),
+        }).collect();
+        if !array.values().iter().any(|v| v.is_nan()) {
+            prop_assert_eq!(back, elements);
+        }
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_refused((code, shape, elements) in any_array(), zipped: bool) {
+        let content = idx(code, &shape, &elements);
+        let content = if zipped { zip(&content) } else { content };
+        for cut in 0..content.len() {
+            prop_assert!(read(&content[..cut]).is_err(), "cut at {}", cut);
+        }
+        prop_assert!(read(&[&content[..], &[0]].concat()).is_err(), "a byte too many");
+    }
+
+    /// Flipped bytes give other numbers or an error; never a panic, and never more memory than the file accounts for.
+    #[test]
+    fn flipped_bytes_never_panic(
+        (code, shape, elements) in any_array(),
+        zipped: bool,
+        flips in prop::collection::vec((any::<prop::sample::Index>(), 1u8..=255), 1..4),
+    ) {
+        let content = idx(code, &shape, &elements);
+        let mut content = if zipped { zip(&content) } else { content };
+        for (at, bits) in flips {
+            let at = at.index(content.len());
+            content[at] ^= bits;
+        }
+        let (images, labels) = (file(&content), file(&idx(8, &[2], &[0, 1])));
+        if let Ok(array) = read_idx(images.path(), None) {
+            // deflate makes at most 1,032 bytes of one
+            let room = if content.starts_with(&[0x1f, 0x8b]) { 1_032 } else { 1 };
+            prop_assert!(array.values().len() <= room * content.len());
+        }
+        let _ = load_images(images.path(), Some(2));
+        let _ = load_idx(images.path(), labels.path(), &IdxOptions::default());
+        let _ = load_idx(labels.path(), images.path(), &IdxOptions::default());
+    }
+}

@@ -1,0 +1,67 @@
+//! What targets are as class labels.
+
+use super::dataset::{Task, is_label};
+
+/// Targets are class labels when they are exactly `0..K` with `K >= 2` and `2 (K - 1) <= n` for `n` rows; else real numbers.
+pub(super) fn infer_task(targets: &[f64]) -> Task {
+    match Labels::of(targets) {
+        Labels::Complete(classes) if classes >= 2 && 2 * (classes - 1) <= targets.len() => {
+            Task::Classification { classes }
+        }
+        _ => Task::Regression,
+    }
+}
+
+/// Values as class labels.
+pub(super) enum Labels {
+    /// They are exactly `0..K`.
+    Complete(usize),
+    /// The first row whose value is negative or not whole.
+    Invalid(usize),
+    /// The smallest label that does not occur below the largest that does.
+    Gap { absent: usize, largest: f64 },
+}
+
+impl Labels {
+    /// What finite values are as class labels. Memory is bounded by the number of rows, whatever the labels.
+    pub(super) fn of(targets: &[f64]) -> Self {
+        if let Some(row) = targets.iter().position(|&y| y < 0.0 || y.fract() != 0.0) {
+            return Labels::Invalid(row);
+        }
+        // n rows hold at most n labels: 0..n is the widest range without a gap
+        let mut present = vec![false; targets.len()];
+        for &y in targets.iter().filter(|&&y| is_label(y, targets.len())) {
+            present[y as usize] = true;
+        }
+        let absent = present.iter().position(|&p| !p).unwrap_or(present.len());
+        let largest = targets.iter().copied().fold(0.0, f64::max);
+        if largest > absent as f64 {
+            Labels::Gap { absent, largest }
+        } else {
+            Labels::Complete(absent)
+        }
+    }
+
+    /// The number of classes, or what is wrong and in which row if in one.
+    pub(super) fn classes(self, targets: &[f64]) -> Result<usize, (Option<usize>, String)> {
+        match self {
+            Labels::Complete(1) => {
+                let what = "every label is 0: classification needs at least 2";
+                Err((None, what.into()))
+            }
+            Labels::Complete(classes) => Ok(classes),
+            Labels::Invalid(row) => {
+                let label = targets[row];
+                let what =
+                    format!("{label} is not a class label: labels are the whole numbers from 0");
+                Err((Some(row), what))
+            }
+            Labels::Gap { absent, largest } => {
+                let what = format!(
+                    "label {absent} never occurs, but {largest} does: labels run from 0 without a gap"
+                );
+                Err((None, what))
+            }
+        }
+    }
+}
