@@ -1,5 +1,5 @@
-//! Value and gradient of `U`: one gradient on one thread, and 64 particles (8 for networks of more than 20,000 parameters)
-//! on all cores, where criterion's throughput in elements is particles per second.
+//! Value and gradient of `U`: one gradient on one thread, and 64 particles (8 for the larger networks) on all cores, where
+//! criterion's throughput in elements is particles per second. Beside them the machine's matrix product, in FLOP per second.
 //!
 //! `cargo bench --bench gradient`
 
@@ -7,6 +7,8 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fiberwalk::autodiff::Graph;
+use fiberwalk::nn::SequentialSpec;
 use fiberwalk::{
     Activation, Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network,
     Phase, Posterior, Result, Scalar, Streams,
@@ -15,75 +17,108 @@ use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-/// Sizes and rows; one output means regression.
-const NETWORKS: [(&[usize], usize); 5] = [
-    (&[18, 50, 4], 592),
-    (&[2, 16, 16, 2], 3709),
-    (&[13, 50, 1], 455),
-    (&[64, 128, 128, 10], 1000),
-    (&[784, 256, 256, 10], 128),
+/// A network and its data.
+enum Work {
+    /// Sizes of a tanh perceptron and rows; one output means regression.
+    Mlp(&'static [usize], usize),
+    /// LeNet-5 on so many images of 28 x 28.
+    LeNet5(usize),
+}
+
+const WORKS: [Work; 6] = [
+    Work::Mlp(&[18, 50, 4], 592),
+    Work::Mlp(&[2, 16, 16, 2], 3709),
+    Work::Mlp(&[13, 50, 1], 455),
+    Work::Mlp(&[64, 128, 128, 10], 1000),
+    Work::Mlp(&[784, 256, 256, 10], 128),
+    Work::LeNet5(128),
 ];
+
+impl Work {
+    fn name(&self, suffix: &str) -> String {
+        match self {
+            Work::Mlp(sizes, n) => {
+                let widths: Vec<String> = sizes.iter().map(usize::to_string).collect();
+                format!("mlp_{}_n{n}{suffix}", widths.join("_"))
+            }
+            Work::LeNet5(n) => format!("lenet5_b{n}{suffix}"),
+        }
+    }
+
+    /// One gradient is shared out to all cores particle by particle: so many at once.
+    fn particles(&self) -> usize {
+        match self {
+            Work::Mlp(sizes, _) if sizes[0] < 64 => 64,
+            _ => 8,
+        }
+    }
+
+    fn network(&self) -> Result<(Box<dyn Network>, usize)> {
+        Ok(match self {
+            Work::Mlp(sizes, n) => (Box::new(Mlp::new(sizes, Activation::Tanh)?), *n),
+            Work::LeNet5(n) => {
+                let spec: SequentialSpec = "lenet5".parse()?;
+                (Box::new(spec.build([1, 28, 28], 10)?), *n)
+            }
+        })
+    }
+
+    fn problem<T: Scalar>(&self) -> Result<Problem<T>> {
+        let (network, n) = self.network()?;
+        let streams = Streams::new(0);
+        let mut rng = streams.rng(Phase::USER, 0);
+        let outputs = network.output_dim();
+        let x: Vec<f64> = (&StandardNormal)
+            .sample_iter(&mut rng)
+            .take(n * network.input_dim())
+            .collect();
+        let y: Vec<f64> = if outputs == 1 {
+            (&StandardNormal).sample_iter(&mut rng).take(n).collect()
+        } else {
+            (0..n)
+                .map(|_| (rng.next_u32() as usize % outputs) as f64)
+                .collect()
+        };
+        let gaussian = Gaussian::new(0.3)?;
+        let likelihood: &dyn Likelihood = if outputs == 1 {
+            &gaussian
+        } else {
+            &Categorical
+        };
+        let prior = IsotropicGaussian::new(1.0)?;
+        let theta = network.init(&mut streams.rng(Phase::INIT, 0));
+        Ok(Problem {
+            posterior: Posterior::new(network.as_ref(), likelihood, &prior, &x, &y)?,
+            theta: theta.into_iter().map(T::from_f64).collect(),
+        })
+    }
+}
 
 struct Problem<T> {
     posterior: Posterior<T>,
     theta: Vec<T>,
 }
 
-fn problem<T: Scalar>(sizes: &[usize], n: usize) -> Result<Problem<T>> {
-    let network = Mlp::new(sizes, Activation::Tanh)?;
-    let streams = Streams::new(0);
-    let mut rng = streams.rng(Phase::USER, 0);
-    let outputs = network.output_dim();
-    let x: Vec<f64> = (&StandardNormal)
-        .sample_iter(&mut rng)
-        .take(n * sizes[0])
-        .collect();
-    let y: Vec<f64> = if outputs == 1 {
-        (&StandardNormal).sample_iter(&mut rng).take(n).collect()
-    } else {
-        (0..n)
-            .map(|_| (rng.next_u32() as usize % outputs) as f64)
-            .collect()
-    };
-    let gaussian = Gaussian::new(0.3)?;
-    let likelihood: &dyn Likelihood = if outputs == 1 {
-        &gaussian
-    } else {
-        &Categorical
-    };
-    let prior = IsotropicGaussian::new(1.0)?;
-    let theta = network.init(&mut streams.rng(Phase::INIT, 0));
-    Ok(Problem {
-        posterior: Posterior::new(&network, likelihood, &prior, &x, &y)?,
-        theta: theta.into_iter().map(T::from_f64).collect(),
-    })
-}
-
-fn name(sizes: &[usize], n: usize, suffix: &str) -> String {
-    let widths: Vec<String> = sizes.iter().map(usize::to_string).collect();
-    format!("mlp_{}_n{n}{suffix}", widths.join("_"))
-}
-
 fn gradients<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
     let mut group = c.benchmark_group("gradient");
-    for (sizes, n) in NETWORKS {
-        let Problem { posterior, theta } = problem::<T>(sizes, n)?;
+    for work in WORKS {
+        let Problem { posterior, theta } = work.problem::<T>()?;
         let mut ws = posterior.workspace();
         let mut grad = vec![T::ZERO; theta.len()];
-        group.bench_function(name(sizes, n, suffix), |b| {
+        group.bench_function(work.name(suffix), |b| {
             b.iter(|| posterior.log_density_and_grad(black_box(&theta), &mut grad, &mut ws));
         });
     }
     group.finish();
     let mut group = c.benchmark_group("gradient_parallel");
-    for (sizes, n) in NETWORKS {
-        let Problem { posterior, theta } = problem::<T>(sizes, n)?;
-        let particles = if theta.len() < 20_000 { 64 } else { 8 };
+    for work in WORKS {
+        let Problem { posterior, theta } = work.problem::<T>()?;
+        let particles = work.particles();
         group.throughput(Throughput::Elements(particles as u64));
         let mut states: Vec<_> = (0..particles)
             .map(|_| (posterior.workspace(), vec![T::ZERO; theta.len()]))
             .collect();
-        group.bench_function(name(sizes, n, suffix), |b| {
+        group.bench_function(work.name(suffix), |b| {
             b.iter(|| -> f64 {
                 let values: Vec<Result<f64>> = states
                     .par_iter_mut()
@@ -97,10 +132,39 @@ fn gradients<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
     Ok(())
 }
 
+/// The machine's matrix product: the rate that the others are to be compared with.
+fn matmul<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
+    const N: usize = 1024;
+    let graph = Graph::new();
+    let (a, b) = (graph.input(&[N, N]), graph.input(&[N, N]));
+    let program = graph.compile::<T>(&[a.matmul(b)])?;
+    let x: Vec<T> = (0..N * N)
+        .map(|i| T::from_f64((i % 17) as f64 - 8.0))
+        .collect();
+    let mut states = [program.workspace(), program.workspace()];
+    let mut group = c.benchmark_group("matmul");
+    group.throughput(Throughput::Elements(2 * (N * N * N) as u64));
+    group.bench_function(format!("square_{N}{suffix}"), |b| {
+        b.iter(|| program.run(&[black_box(&x), &x], &mut states[0]));
+    });
+    group.throughput(Throughput::Elements(4 * (N * N * N) as u64));
+    group.bench_function(format!("square_{N}_two_at_once{suffix}"), |b| {
+        b.iter(|| {
+            states
+                .par_iter_mut()
+                .try_for_each(|ws| program.run(&[black_box(&x), &x], ws))
+        });
+    });
+    group.finish();
+    Ok(())
+}
+
 fn all(c: &mut Criterion) {
-    for outcome in [gradients::<f32>(c, ""), gradients::<f64>(c, "_f64")] {
-        assert!(outcome.is_ok(), "{outcome:?}");
-    }
+    let outcome = gradients::<f32>(c, "")
+        .and_then(|()| matmul::<f32>(c, ""))
+        .and_then(|()| gradients::<f64>(c, "_f64"))
+        .and_then(|()| matmul::<f64>(c, "_f64"));
+    assert!(outcome.is_ok(), "{outcome:?}");
 }
 
 criterion_group! {

@@ -46,7 +46,7 @@ fn images() -> Sequential {
         Box::new(Flatten),
         Box::new(Linear::new(10).unwrap()),
     ];
-    Sequential::new(&[12, 12, 1], layers).unwrap()
+    Sequential::new(&[1, 12, 12], layers).unwrap()
 }
 
 /// Batches of several sizes, values, clipping, and a step of each optimiser.

@@ -260,7 +260,7 @@ fn bad_images_and_networks_are_refused_in_one_line() {
     let conv = ["--conv", CONV];
     case(text(&table), &conv, &["--conv", CONV, "--image HxW"]);
     case(text(&table), &["--image", "8x7"], &["1x8x7", "64 feature"]);
-    case(text(&table), &["--image", "64"], &["64", "28x28x1"]);
+    case(text(&table), &["--image", "64"], &["64", "28x28"]);
     case(text(&table), &["--image", "8x0x8"], &["--image"]);
     case(&pair, &["--image", "8x8"], &["--image", "IDX"]);
     case(&pair, &["--target", "p0"], &["--target", "label"]);
@@ -270,7 +270,7 @@ fn bad_images_and_networks_are_refused_in_one_line() {
     case(&pair, &["--conv", "lenet6"], &["'lenet6'", "conv"]);
     case(&pair, &["--conv", "conv:2y3"], &["character 7", "'y'"]);
     case(&pair, &["--conv", "conv:2x9"], &["conv:2x9 (layer 1)"]);
-    case(&pair, &["--conv", "precursor"], &["(layer 4)", "2x2x4"]);
+    case(&pair, &["--conv", "precursor"], &["(layer 4)", "4x2x2"]);
     case(&pair, &["--conv", CONV, "--hidden", "5"], &["--hidden"]);
     let relu = ["--conv", CONV, "--activation", "relu"];
     case(&pair, &relu, &["--activation"]);
@@ -324,7 +324,7 @@ fn a_model_refuses_images_that_it_was_not_trained_on() {
     case(&["a-images", "columns of a table"]);
     train(&images);
     fs::write(&images, common::idx(&[12, 4, 16], &bars.pixels)).unwrap();
-    case(&["a-images", "4x16x1", "1x8x8"]);
+    case(&["a-images", "1x4x16", "1x8x8"]);
     fs::write(&images, bars.images()).unwrap();
     fs::write(&labels, common::idx(&[12], &[2; 12])).unwrap();
     refused(
@@ -349,12 +349,12 @@ fn edited_networks_in_model_files_are_refused() {
     let archive = SafeTensors::deserialize(&bytes).unwrap();
     let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
     let json = header.metadata().as_ref().unwrap()["fiberwalk"].clone();
-    let image = "\"image\":[8,8,1]";
+    let image = "\"image\":[1,8,8]";
     let layers = format!("\"layers\":\"{CONV}\"");
     let deep = format!("\"layers\":\"{}\"", "residual(".repeat(100_000));
     let long = format!("\"layers\":\"{}tanh\"", "tanh,".repeat(100_000));
     let cases: [(&str, &str, &str); 12] = [
-        (image, "\"image\":[8,4,2]", "58"),
+        (image, "\"image\":[2,4,8]", "58"),
         (image, "\"image\":[8,8,2]", "64 features are not"),
         (
             image,
@@ -362,7 +362,7 @@ fn edited_networks_in_model_files_are_refused() {
             "64 features are not",
         ),
         (image, "\"image\":[64]", "parse"),
-        (image, "\"picture\":[8,8,1]", "needs images"),
+        (image, "\"picture\":[1,8,8]", "needs images"),
         (&layers, "\"layers\":\"conv:2x4,tanh\"", "58 numbers"),
         (&layers, "\"layers\":\"\"", "expected a layer"),
         (&layers, "\"layers\":\"conv:1000000x1\"", "too many"),

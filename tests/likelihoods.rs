@@ -347,7 +347,7 @@ fn the_curvature_of_reshaped_outputs_is_not_lost() {
         Box::new(Activation::Softplus),
         Box::new(Flatten),
     ];
-    let net = Sequential::new(&[2, 2, 1], layers).unwrap();
+    let net = Sequential::new(&[1, 2, 2], layers).unwrap();
     let prior = IsotropicGaussian::new(1.0).unwrap();
     let (x, y) = (normals(12, 1), [0.0, 1.0, 1.0]);
     let likelihoods: [Box<dyn Likelihood>; 4] = [

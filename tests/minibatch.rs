@@ -71,7 +71,7 @@ impl Problem {
             Box::new(Flatten),
             Box::new(Linear::new(3).unwrap()),
         ];
-        let net = Sequential::new(&[6, 6, 2], layers).unwrap();
+        let net = Sequential::new(&[2, 6, 6], layers).unwrap();
         let theta = normals(net.dim(), 7).iter().map(|t| 0.3 * t).collect();
         Self {
             network: Box::new(net),

@@ -49,7 +49,6 @@ struct Recorded<'g> {
     weights: Var<'g>,
     params: Var<'g>,
     targets: Var<'g>,
-    direction: Var<'g>,
     outputs: Var<'g>,
     nll: Var<'g>,
     energy: Var<'g>,
@@ -127,7 +126,6 @@ impl<'a> Parts<'a> {
         let mut shape = target_shape(rows, self.encoded);
         shape.rotate_left(1);
         let targets = graph.input(&shape).batch_first();
-        let direction = graph.input(&[dim]);
         let (weights, params) = (theta.slice(0, 0..split), theta.slice(0, split..dim));
         let outputs = self.network.forward(weights, inputs);
         let nll = self.likelihood.neg_log_likelihood(outputs, targets, params);
@@ -142,7 +140,6 @@ impl<'a> Parts<'a> {
             weights,
             params,
             targets,
-            direction,
             outputs,
             nll,
             energy,
@@ -153,11 +150,12 @@ impl<'a> Parts<'a> {
     pub(super) fn programs<T: Scalar>(&self, rows: usize, with_prior: bool) -> Result<Programs<T>> {
         let graph = Graph::new();
         let r = self.record(&graph, rows, with_prior);
+        let direction = graph.input(&[self.dim()]);
         Ok(Programs {
             value: graph.compile(&[r.energy, r.nll])?,
             gradient: r.gradient()?,
-            ggn: graph.compile(&[self.ggn(&r)?])?,
-            hessian: graph.compile(&[graph.hvp(r.energy, r.theta, r.direction)?])?,
+            ggn: graph.compile(&[self.ggn(&r, direction)?])?,
+            hessian: graph.compile(&[graph.hvp(r.energy, r.theta, direction)?])?,
         })
     }
 
@@ -187,12 +185,9 @@ impl<'a> Parts<'a> {
     }
 
     /// `G v = J^T Lambda J v`, and beside it the block of the likelihood's parameters.
-    fn ggn<'g>(&self, r: &Recorded<'g>) -> Result<Var<'g>> {
+    fn ggn<'g>(&self, r: &Recorded<'g>, direction: Var<'g>) -> Result<Var<'g>> {
         let (split, dim) = (self.network.dim(), self.dim());
-        let (v, v_own) = (
-            r.direction.slice(0, 0..split),
-            r.direction.slice(0, split..dim),
-        );
+        let (v, v_own) = (direction.slice(0, 0..split), direction.slice(0, split..dim));
         let tangent = r.graph.jvp(r.outputs, r.weights, v)?;
         let curved = self
             .likelihood

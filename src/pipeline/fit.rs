@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::prepare::{Prepared, describe, prepare};
 use super::{FitOptions, Method, Stage, Summary};
 use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
-use crate::curvature::{
-    EvidenceOptions, EvidenceReport, GgnOperator, TangentOptions, TangentSpace, log_evidence,
-    tune_by_evidence,
-};
+use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::{Dataset, Task};
 use crate::deform::{Deformation, HeadLikelihood, LastLayer, TrainOptions, train};
 use crate::error::{Error, Result};
 use crate::model::{Categorical, Gaussian, IsotropicGaussian, Posterior};
 use crate::nn::LinearHead;
-use crate::rng::{Phase, Streams};
+use crate::rng::Streams;
 use crate::scalar::Scalar;
 use crate::walk::{Drift, DriftOptions, Walk, WalkOptions, viability_threshold, walk};
 
@@ -98,16 +95,16 @@ impl About {
     }
 }
 
-struct Problem<'a> {
-    options: &'a FitOptions,
-    network: Box<dyn LinearHead>,
-    prepared: Prepared,
-    streams: Streams,
-    progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+pub(super) struct Problem<'a> {
+    pub options: &'a FitOptions,
+    pub network: Box<dyn LinearHead>,
+    pub prepared: Prepared,
+    pub streams: Streams,
+    pub progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
 }
 
 impl Problem<'_> {
-    fn posterior<T: Scalar>(
+    pub(super) fn posterior<T: Scalar>(
         &self,
         prior_precision: f64,
         noise_std: Option<f64>,
@@ -139,6 +136,7 @@ impl Problem<'_> {
                 "is for regression; this target has classes",
             ));
         }
+        self.check_training()?;
         if options.method == Method::Map {
             return Ok(());
         }
@@ -190,31 +188,6 @@ impl Problem<'_> {
         };
         let (x, y) = (&self.prepared.x, &self.prepared.y);
         LastLayer::new(self.network.as_ref(), likelihood, prior_precision, x, y)
-    }
-
-    fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
-        let regression = self.prepared.target.is_some();
-        let options = EvidenceOptions {
-            prior_precision: self.options.prior_precision.unwrap_or(1.0),
-            tune_prior_precision: self.options.prior_precision.is_none(),
-            noise_std: regression.then(|| self.options.noise_std.unwrap_or(1.0)),
-            tune_noise_std: regression && self.options.noise_std.is_none(),
-            ..EvidenceOptions::default()
-        };
-        let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
-        let steps = options.map.steps;
-        let report = tune_by_evidence(
-            start.into_iter().map(T::from_f64).collect(),
-            |alpha, noise| self.posterior(alpha, noise),
-            &options,
-            self.streams,
-            |done| (self.progress)(Stage::Map, done, steps.max(done)),
-        )?;
-        let posterior = self.posterior::<T>(report.prior_precision, report.noise_std)?;
-        let evidence = log_evidence(&posterior, &report.map.theta, &options, self.streams)?;
-        summary.scales(&report, &options);
-        summary.map(&report.map, evidence);
-        Ok(report)
     }
 
     fn fit_method<T: Scalar>(

@@ -5,10 +5,11 @@
 //! [`Model`]: crate::artifact::Model
 
 mod fit;
+mod map;
 mod options;
 mod prepare;
 mod summary;
 
 pub use fit::{FitResult, fit, fit_owned};
-pub use options::{FitOptions, Method, Stage};
+pub use options::{Batch, FitOptions, Method, Stage};
 pub use summary::Summary;

@@ -60,6 +60,18 @@ pub enum Stage {
     Flow,
 }
 
+/// How many rows a gradient of the MAP fit takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Batch {
+    /// All, or 128 where rows times parameters are more than 10^8 and no scale is left that takes all rows to tune.
+    #[default]
+    Auto,
+    /// All, and the scales are tuned by evidence.
+    Full,
+    /// So many; the prior precision is 1 unless given, the noise of a regression must be given.
+    Rows(usize),
+}
+
 /// Settings of a fit; the defaults are those of the command line.
 #[derive(Clone, Debug)]
 pub struct FitOptions {
@@ -73,6 +85,10 @@ pub struct FitOptions {
     pub prior_precision: Option<f64>,
     /// Noise of a regression target in units of its standard deviation; `None`: by evidence.
     pub noise_std: Option<f64>,
+    /// How many rows a gradient of the MAP fit takes.
+    pub batch: Batch,
+    /// Passes over the rows, at most, by minibatches; `None`: 20.
+    pub epochs: Option<usize>,
     /// How the posterior is represented.
     pub method: Method,
     /// Number of particles that walk.
@@ -93,6 +109,8 @@ impl Default for FitOptions {
             activation: Activation::Tanh,
             prior_precision: None,
             noise_std: None,
+            batch: Batch::Auto,
+            epochs: None,
             method: Method::Flow,
             particles: 64,
             steps: None,

@@ -7,7 +7,7 @@ use crate::artifact::NetworkSpec;
 use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
 use crate::data::{Dataset, Task};
 use crate::deform::TrainReport;
-use crate::optim::MapReport;
+use crate::optim::{MapReport, MinibatchOptions, MinibatchReport};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
@@ -83,18 +83,50 @@ impl Summary {
         self.line("scales", text);
     }
 
-    pub(super) fn map<T>(&mut self, map: &MapReport<T>, log_evidence: f64) {
+    pub(super) fn minibatches<T>(
+        &mut self,
+        report: &MinibatchReport<T>,
+        options: &MinibatchOptions,
+        alpha: f64,
+        given: bool,
+    ) {
+        let how = if given {
+            "given"
+        } else {
+            "not tuned: minibatches"
+        };
+        self.line("scales", format!("prior precision {alpha:.4} ({how})"));
+        self.figure("prior_precision", alpha);
+        let (epochs, best) = (report.history.len(), report.best_epoch);
+        let mut text = format!(
+            "{epochs} epochs of {} rows in batches of {}",
+            report.training_rows, options.batch_rows
+        );
+        let of_best = report.history.get(best.saturating_sub(1));
+        if let Some(nll) = of_best.and_then(|epoch| epoch.validation_nll) {
+            let rows = report.validation_rows;
+            text += &format!("; best epoch {best}: nll {nll:.4} on {rows} rows held out");
+            self.figure("validation_nll", nll);
+        }
+        self.line("training", text);
+        self.figure("epochs", epochs as f64);
+    }
+
+    pub(super) fn map<T>(&mut self, map: &MapReport<T>, log_evidence: Option<f64>) {
+        let evidence = log_evidence.map_or(String::new(), |e| format!(", log evidence {e:.1}"));
         self.line(
             "map",
             format!(
-                "U = {:.2}, |grad U| = {:.3} (at the start {:.1}), log evidence {log_evidence:.1}, {} gradients",
+                "U = {:.2}, |grad U| = {:.3} (at the start {:.1}){evidence}, {} gradients",
                 map.energy, map.gradient_norm, map.initial_gradient_norm, map.gradients
             ),
         );
         self.figure("map_energy", map.energy);
         self.figure("map_gradient_norm", map.gradient_norm);
         self.figure("map_gradients", map.gradients as f64);
-        self.figure("log_evidence_laplace", log_evidence);
+        if let Some(log_evidence) = log_evidence {
+            self.figure("log_evidence_laplace", log_evidence);
+        }
     }
 
     pub(super) fn tangent<T: Scalar>(&mut self, space: &TangentSpace<T>) {

@@ -65,24 +65,22 @@ pub fn network_outputs<T: Scalar>(
     let block = rows.clamp(1, (BLOCK_NUMBERS / network.widest().max(1)).clamp(1, BLOCK));
     let graph = Graph::new();
     let theta = graph.input(&[dim]);
-    let inputs = graph.input(&[block, d]);
+    let inputs = graph.input(&[d, block]).batch_first();
     let program = graph.compile::<T>(&[network.forward(theta, inputs)])?;
     for first in (0..rows).step_by(block) {
         let here = block.min(rows - first);
         // the last block is filled up with zeros, whose outputs are not read
         let mut features = vec![T::ZERO; block * d];
-        for (at, (f, &v)) in features
-            .iter_mut()
-            .zip(&x[first * d..(first + here) * d])
-            .enumerate()
-        {
-            *f = T::from_f64(v);
-            if !Scalar::is_finite(*f) {
-                let (row, column, name) = (first + at / d, at % d, T::NAME);
+        for (at, &v) in x[first * d..(first + here) * d].iter().enumerate() {
+            let (row, column) = (at / d, at % d);
+            let value = T::from_f64(v);
+            if !Scalar::is_finite(value) {
+                let (row, name) = (first + row, T::NAME);
                 return Err(Error::data(format!(
                     "row {row}, feature {column} (both from 0): {v:e} is outside the range of {name}"
                 )));
             }
+            features[column * block + row] = value;
         }
         let per_sample: Vec<Vec<T>> = samples
             .par_chunks_exact(dim)

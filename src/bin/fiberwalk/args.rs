@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::Method;
+use fiberwalk::pipeline::{Batch, Method};
 use fiberwalk::{Activation, Error, Result, Streams};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
@@ -63,6 +63,12 @@ pub struct FitArgs {
     /// Noise of a regression target in units of its standard deviation: a number, or auto (by evidence)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub noise_std: Auto<f64>,
+    /// Rows of a gradient step of the MAP fit: a number, full (all rows), or auto (all, or 128 for large problems)
+    #[arg(long, default_value = "auto", value_name = "auto|full|N", value_parser = parse_batch)]
+    pub batch: BatchRows,
+    /// Passes over the rows, at most, when training by minibatches [default: 20]
+    #[arg(long)]
+    pub epochs: Option<usize>,
     /// map, walk or flow
     #[arg(long, default_value = "flow")]
     pub method: Method,
@@ -209,6 +215,10 @@ impl std::fmt::Display for ImageShape {
     }
 }
 
+/// Rows of a batch.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchRows(pub Batch);
+
 /// Hidden widths.
 #[derive(Clone, Debug)]
 pub struct Hidden(pub Vec<usize>);
@@ -263,6 +273,17 @@ fn parse_image(text: &str) -> std::result::Result<ImageShape, String> {
         Some(&[h, w]) => Ok(ImageShape([1, h, w])),
         Some(&[c, h, w]) => Ok(ImageShape([c, h, w])),
         _ => Err("expected height and width such as 28x28, or channels, height and width such as 3x32x32".into()),
+    }
+}
+
+fn parse_batch(text: &str) -> std::result::Result<BatchRows, String> {
+    match text {
+        "auto" => Ok(BatchRows(Batch::Auto)),
+        "full" => Ok(BatchRows(Batch::Full)),
+        _ => match text.parse() {
+            Ok(rows) if rows > 0 => Ok(BatchRows(Batch::Rows(rows))),
+            _ => Err("expected a positive number, full or auto".into()),
+        },
     }
 }
 

@@ -29,6 +29,8 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         activation: args.activation,
         prior_precision: args.prior_precision.value(),
         noise_std: args.noise_std.value(),
+        batch: args.batch.0,
+        epochs: args.epochs,
         method: args.method,
         particles: args.particles,
         steps: args.steps.value(),

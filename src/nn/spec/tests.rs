@@ -155,13 +155,13 @@ fn networks_that_cannot_be_are_refused_with_their_layer() {
         Err(e) => e.to_string(),
     };
     let error = build("conv:4x5,tanh,avgpool:2,conv:4x5", [1, 8, 8]);
-    for word in ["conv:4x5 (layer 4)", "input of 2x2x4", "5x5 window", "2x2"] {
+    for word in ["conv:4x5 (layer 4)", "input of 4x2x2", "5x5 window", "2x2"] {
         assert!(error.contains(word), "'{word}' is not in: {error}");
     }
     assert!(build("linear:4,conv:4x5", [1, 8, 8]).contains("layer 2"));
     assert!(build("residual(avgpool:2)", [1, 8, 8]).contains("1, 4, 4"));
     assert!(build("conv:4x3g2", [1, 8, 8]).contains("2 equal groups"));
-    assert!(build("groupnorm:2", [8, 8, 3]).contains("2 equal groups"));
+    assert!(build("groupnorm:2", [3, 8, 8]).contains("2 equal groups"));
     assert!(build("tanh", [1, 8, 0]).contains("positive"));
     // sides that no sum of theirs must overflow with
     let huge = build("conv:2x3p1", [1, usize::MAX, 2]);

@@ -1,0 +1,146 @@
+//! The MAP estimate of a fit: by gradients of all rows with the scales tuned by evidence, or by minibatches with the scales given.
+
+use super::fit::Problem;
+use super::{Batch, Method, Stage, Summary};
+use crate::curvature::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
+use crate::error::{Error, Result};
+use crate::linalg::vector::norm;
+use crate::model::{Categorical, Gaussian, IsotropicGaussian, LogDensity, Minibatch};
+use crate::optim::{MapReport, MinibatchOptions, fit_minibatch};
+use crate::rng::Phase;
+use crate::scalar::Scalar;
+
+/// Rows times parameters beyond which thousands of gradients of all rows take too long.
+const LARGE: usize = 100_000_000;
+
+/// Rows of a batch, and prior precision, if nothing else is asked for.
+const BATCH_ROWS: usize = 128;
+const PRIOR_PRECISION: f64 = 1.0;
+
+impl Problem<'_> {
+    /// Rows of a batch; `None`: all rows at once.
+    fn batch_rows(&self) -> Option<usize> {
+        // the noise of a regression is tuned by evidence, and that needs all rows
+        let tunes_noise = self.prepared.target.is_some() && self.options.noise_std.is_none();
+        let size = self.prepared.y.len().saturating_mul(self.network.dim());
+        match self.options.batch {
+            Batch::Rows(rows) => Some(rows),
+            Batch::Auto if size > LARGE && !tunes_noise => Some(BATCH_ROWS),
+            Batch::Auto | Batch::Full => None,
+        }
+    }
+
+    fn minibatch_options(&self, batch_rows: usize) -> MinibatchOptions {
+        let defaults = MinibatchOptions::default();
+        // a walk starts from the estimate given all rows: none can be held out
+        let held_out = match self.options.method {
+            Method::Map => defaults.validation_fraction,
+            Method::Walk | Method::Flow => 0.0,
+        };
+        MinibatchOptions {
+            batch_rows,
+            epochs: self.options.epochs.unwrap_or(defaults.epochs),
+            validation_fraction: held_out,
+            ..defaults
+        }
+    }
+
+    /// What cannot be trained as asked for.
+    pub(super) fn check_training(&self) -> Result<()> {
+        match (self.batch_rows(), self.options.epochs) {
+            (None, Some(epochs)) => {
+                let requirement =
+                    "is for minibatches; this fit takes all rows at once (see --batch)";
+                Err(Error::config("epochs", epochs, requirement))
+            }
+            (Some(_), _) if self.prepared.target.is_some() && self.options.noise_std.is_none() => {
+                let requirement =
+                    "must be a number for minibatches: tuning it takes all rows at once";
+                Err(Error::config("noise_std", "auto", requirement))
+            }
+            (Some(rows), _) => self.minibatch_options(rows).validate(),
+            (None, None) => Ok(()),
+        }
+    }
+
+    pub(super) fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+        match self.batch_rows() {
+            Some(rows) => self.by_minibatches(rows, summary),
+            None => self.by_evidence(summary),
+        }
+    }
+
+    fn by_minibatches<T: Scalar>(
+        &self,
+        batch_rows: usize,
+        summary: &mut Summary,
+    ) -> Result<EvidenceReport<T>> {
+        let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
+        let noise_std = self.prepared.target.and(self.options.noise_std);
+        let prior = IsotropicGaussian::new(alpha)?;
+        let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
+        let density = match noise_std {
+            None => Minibatch::<T>::new(network, &Categorical, &prior, x, y)?,
+            Some(std) => Minibatch::new(network, &Gaussian::new(std)?, &prior, x, y)?,
+        };
+        let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
+        let start: Vec<T> = start.into_iter().map(T::from_f64).collect();
+        let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);
+        density.log_density_and_grad(&start, &mut grad, &mut ws)?;
+        let initial_gradient_norm = norm(&grad);
+        let options = self.minibatch_options(batch_rows);
+        let report = fit_minibatch(&density, None, start, &options, self.streams, |at| {
+            (self.progress)(Stage::Map, at.step, at.steps);
+        })?;
+        let log_density = density.log_density_and_grad(&report.theta, &mut grad, &mut ws)?;
+        summary.minibatches(
+            &report,
+            &options,
+            alpha,
+            self.options.prior_precision.is_some(),
+        );
+        let map = MapReport {
+            theta: report.theta,
+            energy: -log_density,
+            gradient_norm: norm(&grad),
+            initial_gradient_norm,
+            gradients: report.gradients,
+            clipped: report.clipped,
+        };
+        summary.map(&map, None);
+        Ok(EvidenceReport {
+            map,
+            prior_precision: alpha,
+            noise_std,
+            rounds: 0,
+            settled: true,
+            bounded: false,
+            products: 0,
+        })
+    }
+
+    fn by_evidence<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+        let regression = self.prepared.target.is_some();
+        let options = EvidenceOptions {
+            prior_precision: self.options.prior_precision.unwrap_or(1.0),
+            tune_prior_precision: self.options.prior_precision.is_none(),
+            noise_std: regression.then(|| self.options.noise_std.unwrap_or(1.0)),
+            tune_noise_std: regression && self.options.noise_std.is_none(),
+            ..EvidenceOptions::default()
+        };
+        let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
+        let steps = options.map.steps;
+        let report = tune_by_evidence(
+            start.into_iter().map(T::from_f64).collect(),
+            |alpha, noise| self.posterior(alpha, noise),
+            &options,
+            self.streams,
+            |done| (self.progress)(Stage::Map, done, steps.max(done)),
+        )?;
+        let posterior = self.posterior::<T>(report.prior_precision, report.noise_std)?;
+        let evidence = log_evidence(&posterior, &report.map.theta, &options, self.streams)?;
+        summary.scales(&report, &options);
+        summary.map(&report.map, Some(evidence));
+        Ok(report)
+    }
+}
