@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use super::compile::kernel::Kernel;
+use super::compile::follow::MatMulMap;
+use super::compile::kernel::{BLOCK, Kernel};
 use super::ops::{
     Binary, ConvPlan, ImageShape, LogSumExp, MatMulShape, Pad, PickColumns, SumAll, SumPlan, SumTo,
     Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
 };
 use super::shape::Shape;
 use crate::error::{Error, Result};
+use crate::linalg::product;
 use crate::scalar::Scalar;
 use crate::simd::{self, Aligned};
 
@@ -55,6 +57,13 @@ pub(crate) enum Action {
         shape: MatMulShape,
         a: View,
         b: View,
+    },
+    /// A product and the chain that reads it.
+    MatMulMap {
+        shape: MatMulShape,
+        a: View,
+        b: View,
+        kernel: Kernel,
     },
     SumTo {
         plan: SumPlan,
@@ -141,6 +150,8 @@ pub struct Program<T> {
     pub(crate) buffers: Vec<usize>,
     pub(crate) scalars: Vec<f64>,
     pub(crate) registers: usize,
+    /// Numbers of what lies between a product and the chain that reads it.
+    pub(crate) scratch: usize,
     pub(crate) outputs: Vec<Value>,
 }
 
@@ -150,6 +161,7 @@ pub struct Workspace<T> {
     pub(crate) buffers: Vec<Aligned<T>>,
     pub(crate) scalars: Vec<f64>,
     pub(crate) registers: Vec<Aligned<T>>,
+    pub(crate) scratch: Aligned<T>,
 }
 
 impl<T: Scalar> Program<T> {
@@ -162,17 +174,14 @@ impl<T: Scalar> Program<T> {
                 .map(|&n| Aligned::filled(T::ZERO, n))
                 .collect(),
             scalars: self.scalars.clone(),
-            registers: vec![
-                Aligned::filled(T::ZERO, super::compile::kernel::BLOCK);
-                self.registers
-            ],
+            registers: vec![Aligned::filled(T::ZERO, BLOCK); self.registers],
+            scratch: Aligned::filled(T::ZERO, self.scratch),
         }
     }
 
     /// Bytes of one workspace.
     pub fn workspace_bytes(&self) -> usize {
-        let numbers =
-            self.buffers.iter().sum::<usize>() + self.registers * super::compile::kernel::BLOCK;
+        let numbers = self.buffers.iter().sum::<usize>() + self.registers * BLOCK + self.scratch;
         numbers * size_of::<T>() + self.scalars.len() * size_of::<f64>()
     }
 
@@ -254,6 +263,7 @@ impl<T: Scalar> Program<T> {
     fn owns(&self, ws: &Workspace<T>) -> bool {
         ws.scalars.len() == self.scalars.len()
             && ws.registers.len() == self.registers
+            && ws.scratch.len() == self.scratch
             && ws
                 .buffers
                 .iter()
@@ -289,6 +299,7 @@ impl<T: Scalar> Program<T> {
             buffers,
             scalars,
             registers,
+            scratch,
         } = ws;
         let get = |view: &View| self.view(view, inputs, buffers);
         match action {
@@ -300,6 +311,22 @@ impl<T: Scalar> Program<T> {
                 out,
             }),
             Action::MatMul { shape, a, b } => matmul(*shape, get(a), get(b), out),
+            Action::MatMulMap {
+                shape,
+                a,
+                b,
+                kernel,
+            } => product::run(MatMulMap {
+                shape: *shape,
+                a: get(a),
+                b: get(b),
+                kernel,
+                get,
+                scalars,
+                registers,
+                scratch: scratch.as_mut_slice(),
+                out,
+            }),
             Action::SumTo { plan, src } => simd::dispatch(SumTo {
                 plan,
                 src: get(src),

@@ -230,33 +230,34 @@ impl<T: Scalar> WithSimd for Inner<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        let m = self.m;
-        macro_rules! rows {
-            ($mr:literal, $i:ident) => {
-                self.row::<S, $mr>(simd, $i)
+        // the wider side of the tile stays in the cache while the other goes by
+        let n = self.n;
+        macro_rules! columns {
+            ($nr:literal, $j:ident) => {
+                self.column::<S, $nr>(simd, $j)
             };
         }
         if wide::<S>() {
-            in_tiles!(m, i, [4, 2, 1], rows);
+            in_tiles!(n, j, [6, 4, 2, 1], columns);
         } else {
-            in_tiles!(m, i, [2, 1], rows);
+            in_tiles!(n, j, [4, 2, 1], columns);
         }
     }
 }
 
 impl<T: Scalar> Inner<'_, T> {
     #[inline(always)]
-    fn row<S: Simd, const MR: usize>(&mut self, simd: S, i: usize) {
-        let n = self.n;
+    fn column<S: Simd, const NR: usize>(&mut self, simd: S, j: usize) {
+        let m = self.m;
         macro_rules! tile {
-            ($nr:literal, $j:ident) => {
-                self.tile::<S, MR, $nr>(simd, i, $j)
+            ($mr:literal, $i:ident) => {
+                self.tile::<S, $mr, NR>(simd, $i, j)
             };
         }
         if wide::<S>() {
-            in_tiles!(n, j, [6, 4, 2, 1], tile);
+            in_tiles!(m, i, [4, 2, 1], tile);
         } else {
-            in_tiles!(n, j, [4, 2, 1], tile);
+            in_tiles!(m, i, [2, 1], tile);
         }
     }
 

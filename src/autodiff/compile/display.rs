@@ -17,6 +17,19 @@ impl std::fmt::Display for Action {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Action::Map(kernel) => write!(f, "{kernel}"),
+            Action::MatMulMap {
+                shape,
+                a,
+                b,
+                kernel,
+            } => {
+                let product = Action::MatMul {
+                    shape: *shape,
+                    a: *a,
+                    b: *b,
+                };
+                write!(f, "{product}; of it {kernel}")
+            }
             Action::MatMul { shape, a, b } => {
                 let mark = |t: bool| if t { "^T" } else { "" };
                 let (m, k, n) = (shape.m, shape.k, shape.n);

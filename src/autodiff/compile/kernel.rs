@@ -105,6 +105,8 @@ pub(crate) enum Operand {
     },
     /// A number of the scalar file.
     Scalar(usize),
+    /// What was just computed for the same elements, and is nowhere else.
+    Local,
 }
 
 /// An argument of a step.
@@ -160,7 +162,7 @@ impl Kernel {
                 Access::Tile { period } => *period,
                 Access::Full | Access::Strided { .. } => 0,
             }),
-            Operand::Direct(_) | Operand::Scalar(_) => None,
+            Operand::Direct(_) | Operand::Scalar(_) | Operand::Local => None,
         });
         let Some(first) = rows.next() else { return };
         if first >= SHORT && rows.all(|row| row == first) {
@@ -185,16 +187,18 @@ impl Kernel {
         for (r, out) in out.chunks_mut(row).enumerate() {
             for (block, out) in out.chunks_mut(BLOCK).enumerate() {
                 let start = r * row + block * BLOCK;
-                self.block(&get, scalars, registers, start, out);
+                self.block(&get, (scalars, &[]), registers, start, out);
             }
         }
     }
 
+    /// Computes `out`, the results from `start` on, at most [`BLOCK`] of them and within one row if the kernel has rows. `local` is
+    /// what [`Operand::Local`] reads.
     #[inline(always)]
-    fn block<'a, T: Scalar>(
+    pub(crate) fn block<'a, T: Scalar>(
         &self,
         get: &impl Fn(&View) -> &'a [T],
-        scalars: &[f64],
+        (scalars, local): (&[f64], &[T]),
         registers: &mut [Aligned<T>],
         start: usize,
         out: &mut [T],
@@ -218,13 +222,13 @@ impl Kernel {
         }
         for step in &self.steps {
             match step.out {
-                None => self.apply(step.op, get, scalars, registers, start, out),
+                None => self.apply(step.op, get, (scalars, local), registers, start, out),
                 Some(r) => {
                     let mut target = std::mem::take(&mut registers[r]);
                     self.apply(
                         step.op,
                         get,
-                        scalars,
+                        (scalars, local),
                         registers,
                         start,
                         &mut target.as_mut_slice()[..len],
@@ -240,7 +244,7 @@ impl Kernel {
         &self,
         op: StepOp,
         get: &impl Fn(&View) -> &'a [T],
-        scalars: &[f64],
+        (scalars, local): (&[f64], &[T]),
         registers: &[Aligned<T>],
         start: usize,
         dst: &mut [T],
@@ -258,6 +262,7 @@ impl Kernel {
                     _ => Block::Slice(&get(view)[start % self.row..][..len]),
                 },
                 Operand::Scalar(slot) => Block::Splat(T::from_f64(scalars[*slot])),
+                Operand::Local => Block::Slice(&local[..len]),
             },
         };
         match op {
@@ -291,6 +296,7 @@ impl std::fmt::Display for Kernel {
                 Operand::Direct(view) => view.to_string(),
                 Operand::Spread { view, access, .. } => format!("{view} spread as {access:?}"),
                 Operand::Scalar(slot) => format!("s{slot}"),
+                Operand::Local => "it".into(),
             },
         };
         let step = |step: &Step| {

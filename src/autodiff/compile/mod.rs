@@ -5,9 +5,11 @@
 //!    A broadcast is never written out for a kernel, which reads its operand with a stride instead.
 //! 3. **Aliases**: reshapes and contiguous slices are views of the memory they come from.
 //! 4. **Scalars**: values of shape `[]` live in a file of f64, so energies keep double precision in f32 programs.
-//! 5. **Memory** (`plan`): a buffer is handed on once its last reader is done.
+//! 5. **Following** (`follow`): a matrix product that one elementwise chain reads is computed with it, block by block.
+//! 6. **Memory** (`plan`): a buffer is handed on once its last reader is done.
 
 mod display;
+pub(crate) mod follow;
 mod fuse;
 pub(crate) mod kernel;
 mod lower;
@@ -45,8 +47,10 @@ impl Graph {
             buffers: lowering.buffers,
             scalars: lowering.scalars,
             registers: lowering.registers,
+            scratch: 0,
             outputs,
         };
+        follow::join(&mut program);
         plan::share_buffers(&mut program);
         Ok(program)
     }

@@ -79,19 +79,24 @@ fn take_best_fit(free: &mut Vec<usize>, sizes: &[usize], len: usize) -> Option<u
     Some(free.swap_remove(best))
 }
 
+fn operands(kernel: &mut Kernel) -> impl Iterator<Item = &mut View> {
+    kernel
+        .operands
+        .iter_mut()
+        .filter_map(|operand| match operand {
+            Operand::Direct(view) | Operand::Spread { view, .. } => Some(view),
+            Operand::Scalar(_) | Operand::Local => None,
+        })
+}
+
 /// All views that an instruction reads.
-fn views(instruction: &mut Instruction) -> impl Iterator<Item = &mut View> {
+pub(super) fn views(instruction: &mut Instruction) -> impl Iterator<Item = &mut View> {
     let list: Vec<&mut View> = match instruction {
         Instruction::SumAll { src, .. } | Instruction::Load { src, .. } => vec![src],
         Instruction::Unary { .. } | Instruction::Binary { .. } => vec![],
         Instruction::Fill { action, .. } => match action {
-            Action::Map(Kernel { operands, .. }) => operands
-                .iter_mut()
-                .filter_map(|operand| match operand {
-                    Operand::Direct(view) | Operand::Spread { view, .. } => Some(view),
-                    Operand::Scalar(_) => None,
-                })
-                .collect(),
+            Action::Map(kernel) => operands(kernel).collect(),
+            Action::MatMulMap { a, b, kernel, .. } => operands(kernel).chain([a, b]).collect(),
             Action::MatMul { a, b, .. } => vec![a, b],
             Action::SumTo { src, .. }
             | Action::LogSumExp { src, .. }

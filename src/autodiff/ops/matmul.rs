@@ -103,14 +103,14 @@ pub(crate) fn matmul<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T])
 
 /// Which kernel computes a product. The bounds are where they cross on a machine with AVX-512 (`cargo bench --bench gradient`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Outer,
     Inner,
     Packed,
 }
 
 impl Form {
-    fn of(s: MatMulShape) -> Self {
+    pub(crate) fn of(s: MatMulShape) -> Self {
         // adding up the lanes costs about as much as 128 terms of the sum
         let long = s.k >= 768 || (s.k >= 64 && s.m.min(s.n) < 32);
         match (s.ta, s.tb) {

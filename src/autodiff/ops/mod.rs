@@ -15,7 +15,7 @@ pub(crate) use elementwise::{Binary, Block, Unary, binary_slice, unary_of_sum, u
 pub(crate) use gather::{pick, unpick};
 use gather::{pick_columns, unpick_columns};
 pub(crate) use layout::{copy_block, transpose};
-pub(crate) use matmul::{MatMulShape, matmul};
+pub(crate) use matmul::{Form, MatMulShape, matmul};
 pub(crate) use reduce::{SumPlan, offset};
 use reduce::{log_sum_exp, log_sum_exp_columns, sum_all, sum_to};
 pub(crate) use vectorised::{LogSumExp, PickColumns, SumAll, SumTo};

@@ -1,0 +1,160 @@
+//! A matrix product that only one elementwise chain reads is computed together with it, block by block: what lies between
+//! stays in the first cache and never goes to memory.
+
+use pulp::{Simd, WithSimd};
+
+use super::kernel::{BLOCK, Kernel, Operand};
+use super::plan::views;
+use crate::autodiff::ops::{Form, MatMulShape};
+use crate::autodiff::program::{Action, Instruction, Place, Program, Value, View};
+use crate::linalg::product::{Outer, Piece};
+use crate::scalar::Scalar;
+use crate::simd::Aligned;
+
+/// Rows of a block: those of one register tile.
+const ROWS: usize = 6;
+
+/// Longest sum of a product that is joined: beyond, the product takes so long that the chain behind it does not count, and its
+/// operands are better read in panels that fit the first cache.
+const DEEPEST: usize = 64;
+
+/// Numbers that a block of results can have.
+pub(crate) const SCRATCH: usize = ROWS * BLOCK;
+
+/// Finds such pairs and joins them. Buffers still have one writer each.
+pub(super) fn join<T>(program: &mut Program<T>) {
+    let mut readers = vec![0usize; program.buffers.len()];
+    for instruction in &mut program.instructions {
+        for view in views(instruction) {
+            if let Place::Buffer(b) = view.place {
+                readers[b] += 1;
+            }
+        }
+    }
+    for output in &program.outputs {
+        if let Value::View(View {
+            place: Place::Buffer(b),
+            ..
+        }) = output
+        {
+            readers[*b] += 1;
+        }
+    }
+    let mut products: Vec<Option<(MatMulShape, View, View)>> = vec![None; program.buffers.len()];
+    let mut joined = vec![false; program.buffers.len()];
+    for instruction in &mut program.instructions {
+        let Instruction::Fill { out, len, action } = instruction else {
+            continue;
+        };
+        if let Action::MatMul { shape, a, b } = action
+            && Form::of(*shape) == Form::Outer
+            && shape.k <= DEEPEST
+            && readers[*out] == 1
+        {
+            products[*out] = Some((*shape, *a, *b));
+        }
+        let Action::Map(kernel) = action else {
+            continue;
+        };
+        let found = kernel.operands.iter().position(|operand| match operand {
+            Operand::Direct(View {
+                place: Place::Buffer(p),
+                offset: 0,
+                len: l,
+            }) => products[*p].is_some() && l == len,
+            _ => false,
+        });
+        if let Some(at) = found
+            && let Operand::Direct(View {
+                place: Place::Buffer(p),
+                ..
+            }) = kernel.operands[at]
+            && let Some((shape, a, b)) = products[p]
+            && (kernel.row == 0 || kernel.row == shape.n)
+        {
+            let mut kernel = kernel.clone();
+            kernel.operands[at] = Operand::Local;
+            joined[p] = true;
+            *action = Action::MatMulMap {
+                shape,
+                a,
+                b,
+                kernel,
+            };
+        }
+    }
+    program
+        .instructions
+        .retain(|instruction| match instruction {
+            Instruction::Fill { out, .. } => !joined[*out],
+            _ => true,
+        });
+    if joined.contains(&true) {
+        program.scratch = SCRATCH;
+    }
+}
+
+/// The joined pair as work for the machine's vector width.
+pub(crate) struct MatMulMap<'a, T, G> {
+    pub shape: MatMulShape,
+    pub a: &'a [T],
+    pub b: &'a [T],
+    pub kernel: &'a Kernel,
+    pub get: G,
+    pub scalars: &'a [f64],
+    pub registers: &'a mut [Aligned<T>],
+    pub scratch: &'a mut [T],
+    pub out: &'a mut [T],
+}
+
+impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> WithSimd for MatMulMap<'a, T, G> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let MatMulShape { m, k, n, ta, .. } = self.shape;
+        let width = n.clamp(1, BLOCK);
+        let (a_row, a_col) = if ta { (1, m) } else { (k, 1) };
+        for j in (0..n).step_by(width) {
+            let columns = width.min(n - j);
+            for i in (0..m).step_by(ROWS) {
+                let rows = ROWS.min(m - i);
+                let product = Outer {
+                    m: rows,
+                    n: columns,
+                    pieces: &[Piece {
+                        a: i * a_row,
+                        b: j,
+                        len: k,
+                    }],
+                    a: self.a,
+                    a_row,
+                    a_col,
+                    b: self.b,
+                    b_row: n,
+                    c: &mut *self.scratch,
+                    c_row: columns,
+                };
+                product.with_simd(simd);
+                // rows that lie one behind the other are one run for a kernel that does not care about rows
+                let together = columns == n && self.kernel.row == 0;
+                let (count, run) = if together {
+                    (1, rows * n)
+                } else {
+                    (rows, columns)
+                };
+                for r in 0..count {
+                    let first = (i + r) * n + j;
+                    for at in (0..run).step_by(BLOCK) {
+                        let len = BLOCK.min(run - at);
+                        let local = &self.scratch[r * columns + at..][..len];
+                        let out = &mut self.out[first + at..][..len];
+                        let inputs = (self.scalars, local);
+                        self.kernel
+                            .block(&self.get, inputs, self.registers, first + at, out);
+                    }
+                }
+            }
+        }
+    }
+}
