@@ -51,7 +51,7 @@ fn logits_of_ten_thousand_give_no_nan() {
     // the last layer so large that logits reach 1e4
     let head = theta.len() - 8 * 4 - 4;
     for t in &mut theta[head..] {
-        *t = 1e4 * t.signum() + *t;
+        *t += 1e4 * t.signum();
     }
     let prior = IsotropicGaussian::new(1.0).unwrap();
     let posterior = Posterior::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();

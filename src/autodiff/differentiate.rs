@@ -119,8 +119,7 @@ impl Graph {
 }
 
 /// What a view shows: an operation on a view may have been recorded on this instead, so a derivative by the one is taken by
-/// the other. Views keep every number, so nothing is lost. (A negation
-/// counts, because that of a negation is not recorded.)
+/// the other. Views keep every number, so nothing is lost. (A negation counts: that of a negation is not recorded.)
 fn viewed(nodes: &[Node], id: u32) -> u32 {
     let node = &nodes[id as usize];
     match node.op {

@@ -218,7 +218,7 @@ impl<T: Scalar> Program<T> {
     }
 
     /// Where the time goes: every instruction as [`Program`]'s `Display` shows it, with the shortest time that it took in
-    /// `repeats` runs.
+    /// `repeats` runs, at least one.
     ///
     /// # Errors
     /// As [`Program::run`].
@@ -230,7 +230,7 @@ impl<T: Scalar> Program<T> {
     ) -> Result<Vec<(String, Duration)>> {
         self.run(inputs, ws)?;
         let mut best = vec![Duration::MAX; self.instructions.len()];
-        for _ in 0..repeats {
+        for _ in 0..repeats.max(1) {
             for (instruction, best) in self.instructions.iter().zip(&mut best) {
                 let started = Instant::now();
                 self.step(instruction, inputs, ws);

@@ -111,7 +111,8 @@ proptest! {
     #[test]
     fn planning_changes_nothing(
         choices in prop::collection::vec(any::<(u8, u8, u8)>(), 1..40),
-        (n, d) in (0usize..5, 1usize..5),
+        // the long ones are what register tiles and joined products are for
+        (n, d) in (prop_oneof![0usize..5, 16usize..40], prop_oneof![1usize..5, 16usize..20]),
     ) {
         let graph = Graph::new();
         let mut values = vec![graph.input(&[n, d]), graph.input(&[d]), graph.input(&[n, 1])];
@@ -147,7 +148,7 @@ proptest! {
         choices in prop::collection::vec((0u8..15, any::<u8>(), any::<u8>()), 1..12),
         (n, d) in (1usize..4, 1usize..4),
     ) {
-        // relu's kink (every 18th choice and the fall-through) is kept away by smooth choices only
+        // relu's kink (the fall-through) is kept away by smooth choices only
         check_derivatives(&[n, d], &numbers(n * d, 4), |graph, x| {
             let mut values = vec![x, x.tanh()];
             for &choice in &choices {

@@ -7,8 +7,8 @@
 //!   up at the end.
 //!
 //! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles 24 of the 32 registers of AVX-512 accumulate, ten loads feed 24
-//! multiply-adds, and the multiply-add units are the limit. That holds while what a tile streams fits the first cache; for
-//! large matrices whose rows are not long the engine takes faer's packed kernel instead.
+//! multiply-adds, and the multiply-add units are the limit. That holds while what a tile streams comes from a near cache and the
+//! long axis is long; elsewhere the engine takes faer's packed kernel (`autodiff::ops::matmul` has the bounds).
 //!
 //! The sum over `p` may come in pieces ([`Piece`]): a convolution is then the same product, its pieces the pixels under
 //! the window, without patches ever being written out.
@@ -93,7 +93,7 @@ fn wide<S: Simd>() -> bool {
 macro_rules! in_tiles {
     ($count:expr, $at:ident, [$($size:literal),*], $body:ident) => {{
         let mut $at = 0;
-        $(while $at + $size <= $count {
+        $(while $count - $at >= $size {
             $body!($size, $at);
             $at += $size;
         })*

@@ -56,7 +56,7 @@ pub trait Network: Send + Sync {
     /// Random initial parameters, of length [`Network::dim`].
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64>;
 
-    /// The most numbers that one row takes up at once, parameters not counted: decides how many rows are computed at once.
+    /// The most numbers that one row takes up at once, parameters not counted: decides how many rows are predicted at once.
     fn widest(&self) -> usize {
         self.input_dim().max(self.output_dim())
     }

@@ -48,7 +48,7 @@ pub(super) fn join<T>(program: &mut Program<T>) {
         };
         if let Action::MatMul { shape, a, b } = action
             && Form::of(*shape) == Form::Outer
-            && shape.k <= DEEPEST
+            && (1..=DEEPEST).contains(&shape.k)
             && readers[*out] == 1
         {
             products[*out] = Some((*shape, *a, *b));
@@ -61,7 +61,7 @@ pub(super) fn join<T>(program: &mut Program<T>) {
                 place: Place::Buffer(p),
                 offset: 0,
                 len: l,
-            }) => products[*p].is_some() && l == len,
+            }) => products[*p].is_some_and(|(shape, ..)| *l == *len && *l == shape.m * shape.n),
             _ => false,
         });
         if let Some(at) = found

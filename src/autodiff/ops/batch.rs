@@ -160,7 +160,9 @@ mod tests {
 
         /// A view changes where numbers lie and nothing else: values, gradients, JVP and HVP agree with those of the batch.
         #[test]
-        fn a_feature_major_batch_is_the_batch(which in 0..FUNCTIONS.len(), n in 0usize..5, d in 1usize..4) {
+        fn a_feature_major_batch_is_the_batch(
+            which in 0..FUNCTIONS.len(), n in prop_oneof![0usize..5, 16usize..90], d in prop_oneof![1usize..4, 6usize..20],
+        ) {
             let f = FUNCTIONS[which];
             let graph = Graph::new();
             let (x, xt, row) = (graph.input(&[n, d]), graph.input(&[d, n]), graph.input(&[d]));

@@ -225,8 +225,11 @@ impl ConvPlan {
 
     /// `image` is the padded argument, `other` the weight, or for `Weight` the cotangent.
     pub(crate) fn run<T: Scalar>(&self, image: &[T], other: &[T], dst: &mut [T]) {
-        dst.fill(T::ZERO);
-        if self.n == 0 || dst.is_empty() || image.is_empty() {
+        let empty = self.n == 0 || dst.is_empty() || image.is_empty();
+        if empty || self.op == ConvOp::Weight {
+            dst.fill(T::ZERO);
+        }
+        if empty {
             return;
         }
         for group in 0..self.groups {

@@ -59,7 +59,8 @@ pub(super) fn unpick_along<'g>(axis: usize, x: Var<'g>, labels: Var<'g>, k: usiz
 
 fn position<T: Scalar>(label: T, k: usize) -> Option<usize> {
     let label = label.to_f64();
-    (label >= 0.0 && label < k as f64).then_some(label as usize)
+    let names = label >= 0.0 && label < k as f64 && label.fract() == 0.0;
+    names.then_some(label as usize)
 }
 
 /// `dst[i] = src[i, labels[i]]`.

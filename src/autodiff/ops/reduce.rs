@@ -58,14 +58,19 @@ impl<'g> Var<'g> {
             };
             return self.graph.full(shape, c * count as f64);
         }
-        if let Some(memory) = self.stored() {
+        // a sum of everything is one number in f64, whatever its shape
+        if numel(shape) == 1 && !shape.is_empty() {
+            return self.sum().reshape(shape);
+        }
+        if let Some(memory) = self.stored().filter(|_| !shape.is_empty()) {
             let kept = with_rank(shape, own.len());
             return memory
                 .sum_to(&front_to_last(&kept))
                 .batch_first()
                 .reshape(shape);
         }
-        self.graph.push(Op::SumTo, &[self.id], shape.to_vec())
+        let summed = self.stored().unwrap_or(self);
+        self.graph.push(Op::SumTo, &[summed.id], shape.to_vec())
     }
 
     /// Sum of all elements, a scalar; accumulated in f64.
@@ -395,6 +400,31 @@ mod tests {
                     "{rows} x {cols}: {got} against {want}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_sum_of_everything_is_in_f64_whatever_its_shape() {
+        // 2^25 + 1000 ones: in f32 they would be lost one by one
+        let graph = Graph::new();
+        let x = graph.input(&[3, 1001]);
+        let sums = [
+            x.sum(),
+            x.batch_first().sum(),
+            x.sum_to(&[1, 1]).reshape(&[]),
+        ];
+        let program = graph.compile::<f32>(&sums).unwrap();
+        let mut ws = program.workspace();
+        let mut values = vec![0.0f32; 3 * 1001];
+        values[..1001].fill(1.0);
+        values[0] = (1 << 25) as f32;
+        program.run(&[&values], &mut ws).unwrap();
+        for i in 0..3 {
+            assert_eq!(
+                program.scalar(&ws, i),
+                f64::from(1 << 25) + 1000.0,
+                "sum {i}"
+            );
         }
     }
 

@@ -116,6 +116,9 @@ impl<'g> Var<'g> {
             let expected = format!("an axis of {shape:?} that is not empty");
             return self.graph.fail(Error::shape("max_axis", expected, axis));
         }
+        if let (Some(memory), Some(inner)) = (self.stored(), axis.checked_sub(1)) {
+            return memory.max_axis(inner).batch_first();
+        }
         let extent = shape.remove(axis);
         let (outer, inner) = (numel(&shape[..axis]), numel(&shape[axis..]));
         let window = Window {
@@ -176,7 +179,7 @@ pub(crate) struct ImageShape {
     pub n: usize,
 }
 
-/// A map that runs at the machine's vector width. `chooser` is read by `Choose` and `Unchoose` only.
+/// A map as work; means run at the machine's vector width. `chooser` is read by `Choose` and `Unchoose` only.
 pub(crate) struct WindowMap<'a, T> {
     pub op: WindowOp,
     pub window: Window,
@@ -273,7 +276,7 @@ fn choices<T: Scalar>(
 }
 
 fn is_nan<T: Scalar>(x: T) -> bool {
-    x.to_f64().is_nan()
+    x.partial_cmp(&x).is_none()
 }
 
 #[cfg(test)]

@@ -65,8 +65,12 @@ impl Layer for LayerNorm {
     }
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
-        let mut kept = vec![1; x.shape().len()];
-        kept[0] = x.shape()[0];
+        let shape = x.shape();
+        let mut kept = vec![1; shape.len()];
+        // without axes: a recording that failed, which the graph has noted
+        if let (Some(kept), Some(&n)) = (kept.first_mut(), shape.first()) {
+            *kept = n;
+        }
         standardise(x, &kept) * params[0] + params[1]
     }
 }
@@ -87,8 +91,10 @@ impl Layer for GroupNorm {
 
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
         let shape = x.shape();
-        let (n, g) = (shape[0], self.groups);
-        let grouped = x.reshape(&[n, g, shape[1] / g * shape[2] * shape[3]]);
+        let (&[n, c, h, w], g) = (&shape[..], self.groups) else {
+            return x;
+        };
+        let grouped = x.reshape(&[n, g, c / g * h * w]);
         standardise(grouped, &[n, g, 1]).reshape(&shape) * params[0] + params[1]
     }
 }

@@ -63,8 +63,10 @@ impl Layer for Residual {
         let mut rest = params;
         let mut y = x;
         for layer in &self.layers {
-            let count = layer.params(&y.shape()[1..]).len();
-            let (own, others) = rest.split_at(count);
+            // a layer of a user's may have failed to record; the graph has noted it
+            let shape = y.shape();
+            let count = layer.params(shape.get(1..).unwrap_or(&[])).len();
+            let (own, others) = rest.split_at(count.min(rest.len()));
             y = layer.forward(own, y);
             rest = others;
         }

@@ -19,7 +19,10 @@ impl Layer for Flatten {
     }
 
     fn forward<'g>(&self, _: &[Var<'g>], x: Var<'g>) -> Var<'g> {
-        let shape = x.shape();
-        x.reshape(&[shape[0], shape[1..].iter().product()])
+        match x.shape().split_first() {
+            Some((&n, rest)) => x.reshape(&[n, rest.iter().product()]),
+            // a recording that failed, which the graph has noted
+            None => x,
+        }
     }
 }
