@@ -203,6 +203,29 @@ mod tests {
     }
 
     #[test]
+    fn views_are_something_to_differentiate_by() {
+        let graph = Graph::new();
+        let x = graph.input(&[2, 3, 4]);
+        for view in [
+            x.batch_last(),
+            x.batch_first(),
+            x.reshape(&[6, 4]),
+            x.reshape(&[6, 4]).t(),
+            -x,
+        ] {
+            let weights = graph.tensor(&view.shape(), numbers(24, 6));
+            let gradient = graph.grad((view * weights).sum(), &[view]).unwrap()[0];
+            let program = graph.compile::<f64>(&[gradient]).unwrap();
+            let mut ws = program.workspace();
+            program.run(&[&numbers(24, 7)], &mut ws).unwrap();
+            assert_eq!(
+                (gradient.shape(), program.tensor(&ws, 0)),
+                (view.shape(), &numbers(24, 6)[..])
+            );
+        }
+    }
+
+    #[test]
     fn a_network_on_a_view_moves_nothing() {
         let graph = Graph::new();
         let (w, b) = (graph.input(&[5, 3]), graph.input(&[3]));
