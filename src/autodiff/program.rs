@@ -63,6 +63,8 @@ pub(crate) enum Action {
         shape: MatMulShape,
         a: View,
         b: View,
+        /// One number for each row of the product, added to it.
+        add: Option<View>,
         kernel: Kernel,
     },
     SumTo {
@@ -315,11 +317,13 @@ impl<T: Scalar> Program<T> {
                 shape,
                 a,
                 b,
+                add,
                 kernel,
             } => product::run(MatMulMap {
                 shape: *shape,
                 a: get(a),
                 b: get(b),
+                add: add.as_ref().map(&get),
                 kernel,
                 get,
                 scalars,

@@ -37,6 +37,8 @@ pub(crate) struct Outer<'a, T> {
     /// Row `p` of a piece is `b[piece.b + p * b_row ..][.. n]`.
     pub b: &'a [T],
     pub b_row: usize,
+    /// One number a row that is added to it at the end, if there are.
+    pub add: Option<&'a [T]>,
     /// Row `i` is `c[i * c_row ..][.. n]`.
     pub c: &'a mut [T],
     pub c_row: usize,
@@ -198,6 +200,15 @@ impl<T: Scalar> Outer<'_, T> {
                 }
             }
         }
+        if let Some(add) = self.add {
+            let one = T::splat(simd, T::ONE);
+            for (r, acc) in acc.iter_mut().enumerate() {
+                let x = T::splat(simd, add[i + r]);
+                for acc in acc.iter_mut() {
+                    *acc = T::mul_add(simd, *acc, one, x);
+                }
+            }
+        }
         for (r, acc) in acc.iter().enumerate() {
             let at = (i + r) * self.c_row + j;
             let (row, _) = T::split_mut(simd, &mut self.c[at..at + width]);
@@ -218,6 +229,10 @@ impl<T: Scalar> Outer<'_, T> {
                     let b = T::load_part(simd, &self.b[at..at + self.n]);
                     acc = T::mul_add(simd, T::splat(simd, x), b, acc);
                 }
+            }
+            if let Some(add) = self.add {
+                let (one, x) = (T::splat(simd, T::ONE), T::splat(simd, add[i]));
+                acc = T::mul_add(simd, acc, one, x);
             }
             let at = i * self.c_row;
             T::store_part(simd, &mut self.c[at..at + self.n], acc);
@@ -354,6 +369,7 @@ mod tests {
         let (a_col, b_row, c_row) = (m + pad, n + pad, n + 2 * pad);
         let a = cast(numbers(reach(&|p| p.a) + m + deep * a_col, 1));
         let b = cast(numbers(reach(&|p| p.b) + n + deep * b_row, 2));
+        let add = cast(numbers(m, 5));
         let mut c = vec![T::from_f64(9.0); m * c_row];
         run(Outer {
             m,
@@ -364,6 +380,7 @@ mod tests {
             a_col,
             b: &b,
             b_row,
+            add: (pad > 0).then_some(&add),
             c: &mut c,
             c_row,
         });
@@ -375,7 +392,8 @@ mod tests {
                         .sum::<T>()
                 };
                 let want = if j < n {
-                    pieces.iter().map(term).sum()
+                    let sum: T = pieces.iter().map(term).sum();
+                    if pad > 0 { sum + add[i] } else { sum }
                 } else {
                     T::from_f64(9.0)
                 };

@@ -21,6 +21,7 @@ impl std::fmt::Display for Action {
                 shape,
                 a,
                 b,
+                add,
                 kernel,
             } => {
                 let product = Action::MatMul {
@@ -28,7 +29,10 @@ impl std::fmt::Display for Action {
                     a: *a,
                     b: *b,
                 };
-                write!(f, "{product}; of it {kernel}")
+                match add {
+                    None => write!(f, "{product}; of it {kernel}"),
+                    Some(add) => write!(f, "{product} + {add}; of it {kernel}"),
+                }
             }
             Action::MatMul { shape, a, b } => {
                 let mark = |t: bool| if t { "^T" } else { "" };

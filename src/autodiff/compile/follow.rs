@@ -3,9 +3,9 @@
 
 use pulp::{Simd, WithSimd};
 
-use super::kernel::{BLOCK, Kernel, Operand};
+use super::kernel::{Access, Arg, BLOCK, Kernel, Operand, Step, StepOp};
 use super::plan::views;
-use crate::autodiff::ops::{Form, MatMulShape};
+use crate::autodiff::ops::{Binary, Form, MatMulShape, Unary};
 use crate::autodiff::program::{Action, Instruction, Place, Program, Value, View};
 use crate::linalg::product::{Outer, Piece};
 use crate::scalar::Scalar;
@@ -79,6 +79,7 @@ pub(super) fn join<T>(program: &mut Program<T>) {
                 shape,
                 a,
                 b,
+                add: take_sum(&mut kernel, at, shape),
                 kernel,
             };
         }
@@ -94,11 +95,58 @@ pub(super) fn join<T>(program: &mut Program<T>) {
     }
 }
 
+/// The number a row that a kernel adds to the product, its operand `at`, if that is all it does with either: the product
+/// can do it on its way to memory, and the kernel need not mind rows any more.
+fn take_sum(kernel: &mut Kernel, at: usize, shape: MatMulShape) -> Option<View> {
+    let reads = |step: &Step, operand: usize| {
+        let is = |arg: Arg| usize::from(arg == Arg::Operand(operand));
+        match step.op {
+            StepOp::Unary(_, a) => is(a),
+            StepOp::UnaryOfSum(_, a, b) | StepOp::Binary(_, a, b) => is(a) + is(b),
+        }
+    };
+    let uses = |operand: usize| {
+        kernel
+            .steps
+            .iter()
+            .map(|step| reads(step, operand))
+            .sum::<usize>()
+    };
+    let place = kernel.steps.iter().position(|step| reads(step, at) > 0)?;
+    let (function, pair) = match kernel.steps[place].op {
+        StepOp::UnaryOfSum(function, a, b) => (function, [a, b]),
+        StepOp::Binary(Binary::Add, a, b) => (Unary::Copy, [a, b]),
+        _ => return None,
+    };
+    let [Arg::Operand(a), Arg::Operand(b)] = pair else {
+        return None;
+    };
+    let other = if a == at { b } else { a };
+    let Operand::Spread {
+        view,
+        access: Access::Repeat { run, count },
+        ..
+    } = &kernel.operands[other]
+    else {
+        return None;
+    };
+    let (view, by_row) = (*view, *run == shape.n && *count == shape.m);
+    if !by_row || uses(at) != 1 || uses(other) != 1 {
+        return None;
+    }
+    kernel.steps[place].op = StepOp::Unary(function, Arg::Operand(at));
+    kernel.operands[other] = Operand::Local;
+    kernel.row = 0;
+    kernel.find_row();
+    Some(view)
+}
+
 /// The joined pair as work for the machine's vector width.
 pub(crate) struct MatMulMap<'a, T, G> {
     pub shape: MatMulShape,
     pub a: &'a [T],
     pub b: &'a [T],
+    pub add: Option<&'a [T]>,
     pub kernel: &'a Kernel,
     pub get: G,
     pub scalars: &'a [f64],
@@ -132,6 +180,7 @@ impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> WithSimd for MatMulMap<'a, T, G> {
                     a_col,
                     b: self.b,
                     b_row: n,
+                    add: self.add.map(|add| &add[i..]),
                     c: &mut *self.scratch,
                     c_row: columns,
                 };
@@ -145,8 +194,9 @@ impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> WithSimd for MatMulMap<'a, T, G> {
                 };
                 for r in 0..count {
                     let first = (i + r) * n + j;
-                    for at in (0..run).step_by(BLOCK) {
-                        let len = BLOCK.min(run - at);
+                    let block = self.kernel.block_len(run);
+                    for at in (0..run).step_by(block) {
+                        let len = block.min(run - at);
                         let local = &self.scratch[r * columns + at..][..len];
                         let out = &mut self.out[first + at..][..len];
                         let inputs = (self.scalars, local);

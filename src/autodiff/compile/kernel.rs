@@ -185,14 +185,23 @@ impl Kernel {
             out.len().max(1)
         };
         for (r, out) in out.chunks_mut(row).enumerate() {
-            for (block, out) in out.chunks_mut(BLOCK).enumerate() {
-                let start = r * row + block * BLOCK;
+            let size = self.block_len(out.len());
+            for (block, out) in out.chunks_mut(size).enumerate() {
+                let start = r * row + block * size;
                 self.block(&get, (scalars, &[]), registers, start, out);
             }
         }
     }
 
-    /// Computes `out`, the results from `start` on, at most [`BLOCK`] of them and within one row if the kernel has rows. `local` is
+    /// How many of `len` numbers are computed at once: all, if nothing lies between that has to stay in the first cache.
+    #[inline(always)]
+    pub(crate) fn block_len(&self, len: usize) -> usize {
+        let spread = |o: &Operand| matches!(o, Operand::Spread { .. });
+        let alone = self.steps.len() == 1 && (self.row > 0 || !self.operands.iter().any(spread));
+        if alone { len.max(1) } else { BLOCK }
+    }
+
+    /// Computes `out`, the results from `start` on, at most [`Kernel::block_len`] of them and within one row if the kernel has rows. `local` is
     /// what [`Operand::Local`] reads.
     #[inline(always)]
     pub(crate) fn block<'a, T: Scalar>(

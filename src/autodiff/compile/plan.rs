@@ -96,7 +96,9 @@ pub(super) fn views(instruction: &mut Instruction) -> impl Iterator<Item = &mut 
         Instruction::Unary { .. } | Instruction::Binary { .. } => vec![],
         Instruction::Fill { action, .. } => match action {
             Action::Map(kernel) => operands(kernel).collect(),
-            Action::MatMulMap { a, b, kernel, .. } => operands(kernel).chain([a, b]).collect(),
+            Action::MatMulMap {
+                a, b, add, kernel, ..
+            } => operands(kernel).chain([a, b]).chain(add).collect(),
             Action::MatMul { a, b, .. } => vec![a, b],
             Action::SumTo { src, .. }
             | Action::LogSumExp { src, .. }

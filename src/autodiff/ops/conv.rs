@@ -262,6 +262,7 @@ impl ConvPlan {
                 a_col: 1,
                 b: &image[from..],
                 b_row: n,
+                add: None,
                 c: &mut dst[to..],
                 c_row: rows * columns * n,
             });
@@ -283,6 +284,7 @@ impl ConvPlan {
                 a_col: usize::MAX,
                 b: &image[group * out * height * width * n..],
                 b_row: n,
+                add: None,
                 c: &mut dst[(group * c * h + y) * w * n..],
                 c_row: h * w * n,
             });

@@ -136,6 +136,7 @@ fn outer<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T]) {
         a_col,
         b,
         b_row: s.n,
+        add: None,
         c: dst,
         c_row: s.n,
     });
