@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release --example profile -- 18,50,4 592`: widths, and rows of (random) data. One output means regression.
 
+#![allow(clippy::print_stdout)]
+
 use fiberwalk::{
     Activation, Categorical, Error, Gaussian, IsotropicGaussian, Likelihood, Mlp, Network, Phase,
     Posterior, Result, Streams,
