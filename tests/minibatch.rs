@@ -8,8 +8,8 @@ use common::{labels, network, normals};
 use fiberwalk::autodiff::{Var, Window};
 use fiberwalk::nn::{AvgPool2d, Conv2d, Flatten, Linear, ParamLayout, Sequential};
 use fiberwalk::{
-    Activation, Categorical, Error, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Minibatch,
-    Network, Posterior, Prior, Scalar,
+    Activation, Categorical, Error, Gaussian, GaussianLearnedNoise, IsotropicGaussian, Likelihood,
+    LogDensity, Minibatch, Network, Posterior, Prior, Scalar,
 };
 use proptest::prelude::*;
 
@@ -42,6 +42,19 @@ impl Problem {
             likelihood: Box::new(Gaussian::new(0.3).unwrap()),
             x: normals(n * 2, 5),
             y: normals(n, 6),
+            theta,
+        }
+    }
+
+    /// Three targets a row, and a noise level of each behind the network's parameters.
+    fn learned_noise(n: usize) -> Self {
+        let (net, mut theta) = network(&[2, 5, 3], Activation::Tanh, 8);
+        theta.extend([-1.0, 0.2, -0.4]);
+        Self {
+            network: Box::new(net),
+            likelihood: Box::new(GaussianLearnedNoise::per_output()),
+            x: normals(n * 2, 9),
+            y: normals(n * 3, 10),
             theta,
         }
     }
@@ -93,7 +106,9 @@ impl Problem {
         let d = self.network.input_dim();
         let row = |&r: &usize| &self.x[r * d..(r + 1) * d];
         let x: Vec<f64> = rows.iter().flat_map(row).copied().collect();
-        let y: Vec<f64> = rows.iter().map(|&r| self.y[r]).collect();
+        let m = self.likelihood.target_dim(self.network.output_dim());
+        let targets = |&r: &usize| &self.y[r * m..(r + 1) * m];
+        let y: Vec<f64> = rows.iter().flat_map(targets).copied().collect();
         let prior = IsotropicGaussian::new(ALPHA).unwrap();
         let (net, likelihood) = (self.network.as_ref(), self.likelihood.as_ref());
         Posterior::new(net, likelihood, &prior, &x, &y).unwrap()
@@ -179,6 +194,7 @@ fn as_a_density_it_is_the_posterior() {
         Problem::classes(53),
         Problem::regression(53),
         Problem::images(53),
+        Problem::learned_noise(53),
         Problem::wide(53),
     ] {
         let (density, posterior) = (
@@ -349,5 +365,54 @@ fn what_does_not_fit_is_refused() {
                 .energy(theta, &[0, 1, 2], &mut other.workspace())
                 .is_err()
         );
+    }
+}
+
+/// Blocks of rows, which a posterior runs one after the other, add up to the whole, the prior once.
+#[test]
+fn a_posterior_of_many_rows_is_the_sum_of_its_blocks() {
+    let problem = Problem::wide(300);
+    let theta = &problem.theta;
+    let v = normals(theta.len(), 11);
+    let evaluate = |rows: std::ops::Range<usize>| {
+        let posterior = problem.posterior(&rows.collect::<Vec<_>>());
+        let mut parts = vec![vec![0.0; theta.len()]; 3];
+        let [gradient, ggn, hessian] = &mut parts[..] else {
+            unreachable!()
+        };
+        let value = posterior
+            .log_density_and_grad(theta, gradient, &mut posterior.workspace())
+            .unwrap();
+        posterior
+            .ggn_product(theta, &v, ggn, &mut posterior.ggn_workspace())
+            .unwrap();
+        posterior
+            .hessian_product(theta, &v, hessian, &mut posterior.hessian_workspace())
+            .unwrap();
+        (value, parts)
+    };
+    // this network keeps at least 600 numbers a row: in f64 a block has fewer than 220 rows
+    let (whole, parts) = evaluate(0..300);
+    let blocks = [
+        evaluate(0..60),
+        evaluate(60..120),
+        evaluate(120..180),
+        evaluate(180..240),
+        evaluate(240..300),
+    ];
+    let p = theta.len() as f64;
+    let square: f64 = theta.iter().map(|t| t * t).sum();
+    let log_prior = 0.5 * p * (ALPHA / (2.0 * std::f64::consts::PI)).ln() - 0.5 * ALPHA * square;
+    let sum: f64 = blocks.iter().map(|b| b.0).sum();
+    assert!(
+        close(whole, sum - 4.0 * log_prior),
+        "{whole} {}",
+        sum - 4.0 * log_prior
+    );
+    for i in 0..theta.len() {
+        let added = |which: usize| blocks.iter().map(|b| b.1[which][i]).sum::<f64>();
+        assert!(close(parts[0][i], added(0) + 4.0 * ALPHA * theta[i]));
+        assert!(close(parts[1][i], added(1)));
+        assert!(close(parts[2][i], added(2) - 4.0 * ALPHA * v[i]));
     }
 }
