@@ -9,7 +9,7 @@ use common::data_file;
 use fiberwalk::Streams;
 use fiberwalk::artifact::Model;
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{FitOptions, Method, fit};
+use fiberwalk::pipeline::{Batch, FitOptions, Method, fit};
 
 fn options(method: Method) -> FitOptions {
     FitOptions {
@@ -58,4 +58,49 @@ fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
     let reach = figure("walk_distance") / (dim / figure("prior_precision")).sqrt();
     assert!((0.3..0.51).contains(&reach), "{reach}");
     assert_eq!(fitted.model.metadata.diagnostics, *fitted.summary.figures());
+}
+
+#[test]
+fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads() {
+    let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
+    // nothing held out for a walk, and a linear model: both minimise the same convex energy
+    let with = |batch, epochs, threads: usize| {
+        let options = FitOptions {
+            hidden: Vec::new(),
+            batch,
+            epochs,
+            prior_precision: Some(1.0),
+            ..options(Method::Walk)
+        };
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build()
+            .unwrap();
+        pool.install(|| fit::<f64>(&data, &options, &|_, _, _| ()))
+            .unwrap()
+    };
+    let whole = with(Batch::Full, None, 1);
+    let small = with(Batch::Rows(40), Some(3000), 1);
+    let energy = |f: &fiberwalk::pipeline::FitResult<f64>| f.summary.figures()["map_energy"];
+    // energies of the posterior, of 60 dimensions, spread over sqrt(60 / 2) nats: a tenth of one is at the minimum
+    assert!(
+        (energy(&small) - energy(&whole)).abs() < 0.1,
+        "{} {}",
+        energy(&small),
+        energy(&whole)
+    );
+    assert_eq!(small.summary.figures()["epochs"], 3000.0);
+    assert!(!small.summary.figures().contains_key("log_evidence_laplace"));
+    assert_eq!(
+        with(Batch::Rows(40), Some(3000), 8).model.map,
+        small.model.map
+    );
+    // a MAP estimate alone holds rows out
+    let alone = FitOptions {
+        method: Method::Map,
+        batch: Batch::Rows(32),
+        ..options(Method::Map)
+    };
+    let alone = fit::<f32>(&data, &alone, &|_, _, _| ()).unwrap();
+    assert!(alone.summary.figures()["validation_nll"] > 0.0);
 }

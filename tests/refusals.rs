@@ -54,6 +54,18 @@ fn bad_training_files_are_refused_in_one_line() {
         &["line 2", "'y'"],
     );
     let good = "a,b,y\n1,2,0\n3,4,1\n2,2,0\n5,4,1\n";
+    case(good, &["--batch", "0"], &["--batch", "'0'", "full"]);
+    case(good, &["--epochs", "3"], &["epochs = 3", "--batch"]);
+    case(
+        good,
+        &["--batch", "2", "--epochs", "0"],
+        &["epochs = 0", "positive"],
+    );
+    case(
+        "a,b,y\n1,2,0.5\n3,4,1.25\n2,2,0.1\n",
+        &["--batch", "2"],
+        &["noise_std", "minibatches"],
+    );
     case(
         good,
         &["--method", "nuts"],
