@@ -38,7 +38,7 @@ fn presets_have_the_parameters_that_are_documented() {
     let small = parse("precursor").build([1, 28, 28], 10).unwrap();
     // 25*4+4, 100*4+4, 64*16+16, 16*10+10, 10*10+10 twice
     assert_eq!(small.dim(), 104 + 404 + 1_040 + 170 + 110 + 110);
-    // the largest tensor of LeNet-5 for one image: its first patches
+    // the largest tensor of LeNet-5 for one image: what its first convolution gives
     assert_eq!(lenet.widest(), 6 * 28 * 28);
 }
 
