@@ -67,9 +67,9 @@ pub mod walk;
 
 pub use error::{Error, Result};
 pub use model::{
-    Bernoulli, Categorical, FanInGaussian, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
-    HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam, LikelihoodParams,
-    LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior, Prior,
+    Bernoulli, Categorical, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
+    GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam,
+    LikelihoodParams, LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior, Prior,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use optim::{

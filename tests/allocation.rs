@@ -9,8 +9,8 @@ use common::{labels, lenet5, normals};
 use fiberwalk::autodiff::Graph;
 use fiberwalk::walk::{Drift, DriftOptions, Kernel};
 use fiberwalk::{
-    Activation, Categorical, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior, Scalar,
-    Streams,
+    Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior,
+    Scalar, Streams,
 };
 
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.

@@ -7,8 +7,8 @@ mod common;
 use common::{labels, network, normals};
 use fiberwalk::autodiff::Graph;
 use fiberwalk::{
-    Activation, Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network,
-    Posterior,
+    Activation, Categorical, Curved, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp,
+    Network, Posterior,
 };
 use proptest::prelude::*;
 

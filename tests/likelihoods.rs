@@ -9,9 +9,9 @@ use fiberwalk::autodiff::{Graph, Window};
 use fiberwalk::nn::{Conv2d, Flatten, Sequential};
 use fiberwalk::optim::{MapOptions, fit_map};
 use fiberwalk::{
-    Activation, Bernoulli, Categorical, Error, FanInGaussian, Gaussian, GaussianLearnedNoise,
-    GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp,
-    Network, PerLayerGaussian, Poisson, Posterior, Prior,
+    Activation, Bernoulli, Categorical, Curved, Error, FanInGaussian, Gaussian,
+    GaussianLearnedNoise, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian,
+    Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Poisson, Posterior, Prior,
 };
 use proptest::prelude::*;
 

@@ -8,8 +8,8 @@ use common::{labels, network, normals};
 use fiberwalk::autodiff::{Var, Window};
 use fiberwalk::nn::{AvgPool2d, Conv2d, Flatten, Linear, ParamLayout, Sequential};
 use fiberwalk::{
-    Activation, Categorical, Error, Gaussian, GaussianLearnedNoise, IsotropicGaussian, Likelihood,
-    LogDensity, Minibatch, Network, Posterior, Prior, Scalar,
+    Activation, Categorical, Curved, Error, Gaussian, GaussianLearnedNoise, IsotropicGaussian,
+    Likelihood, LogDensity, Minibatch, Network, Posterior, Prior, Scalar,
 };
 use proptest::prelude::*;
 

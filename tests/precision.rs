@@ -5,7 +5,9 @@
 mod common;
 
 use common::{labels, network, normals};
-use fiberwalk::{Activation, Categorical, IsotropicGaussian, LogDensity, Mlp, Posterior, Scalar};
+use fiberwalk::{
+    Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Posterior, Scalar,
+};
 
 /// `-U` and its gradient, in `T`.
 fn gradient<T: Scalar>(net: &Mlp, theta: &[f64], x: &[f64], y: &[f64]) -> (f64, Vec<f64>) {

@@ -16,7 +16,7 @@
 use crate::error::{Error, Result};
 use crate::linalg::SpectralQuadrature;
 use crate::linalg::vector::dot;
-use crate::model::{LogDensity, Posterior};
+use crate::model::{Curved, LogDensity, Posterior};
 use crate::optim::{MapOptions, MapReport, fit_map};
 use crate::rng::Streams;
 use crate::scalar::Scalar;

@@ -5,7 +5,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
-use crate::model::{LogDensity, Posterior, ProductWorkspace};
+use crate::model::{Curved, LogDensity, Posterior, ProductWorkspace};
 use crate::scalar::Scalar;
 
 /// `v -> G v` at a point.

@@ -51,3 +51,28 @@ pub trait LogDensity<T: Scalar>: Sync {
         ws: &mut Self::Workspace,
     ) -> Result<f64>;
 }
+
+/// A density whose log-likelihood has a positive semidefinite curvature that can be multiplied with: what tangent spaces,
+/// preconditioners and Gauss-Newton steps need to know.
+pub trait Curved<T: Scalar>: LogDensity<T> {
+    /// Memory that a product needs: one for each thread.
+    type ProductWorkspace: Send;
+
+    /// Fresh memory for [`Curved::ggn_product`].
+    fn ggn_workspace(&self) -> Self::ProductWorkspace;
+
+    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`, prior excluded.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    fn ggn_product(
+        &self,
+        theta: &[T],
+        v: &[T],
+        out: &mut [T],
+        ws: &mut Self::ProductWorkspace,
+    ) -> Result<()>;
+
+    /// Curvature of the prior, parameter by parameter.
+    fn prior_precision(&self) -> &[f64];
+}

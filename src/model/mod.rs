@@ -11,7 +11,7 @@ mod posterior;
 mod prior;
 mod shards;
 
-pub use density::LogDensity;
+pub use density::{Curved, LogDensity};
 pub use likelihood::{
     Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
     HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,

@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::chunk::{Checked, Chunk, Parts, Programs, cut};
-use super::{Likelihood, LogDensity, Prior};
+use super::{Curved, Likelihood, LogDensity, Prior};
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::nn::Network;
@@ -108,11 +108,6 @@ impl<T: Scalar> Posterior<T> {
         self.rows
     }
 
-    /// Curvature of the prior, parameter by parameter, those of the likelihood included.
-    pub fn prior_precision(&self) -> &[f64] {
-        &self.prior_precision
-    }
-
     /// `-log p(D | theta)`, the sum over the data, in nats.
     ///
     /// # Errors
@@ -140,26 +135,6 @@ impl<T: Scalar> Posterior<T> {
     /// The compiled gradient of the first block of rows, to be read: its `Display` lists the instructions.
     pub fn gradient_program(&self) -> Option<&Program<T>> {
         self.programs.first().map(|p| &p.gradient)
-    }
-
-    /// Memory for [`Posterior::ggn_product`].
-    pub fn ggn_workspace(&self) -> ProductWorkspace<T> {
-        self.memory(|p| &p.ggn)
-    }
-
-    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`, and its block for
-    /// parameters of its own ([`Likelihood::params_hessian_product`]); the prior is not in it.
-    ///
-    /// # Errors
-    /// If a length is wrong.
-    pub fn ggn_product(
-        &self,
-        theta: &[T],
-        v: &[T],
-        out: &mut [T],
-        ws: &mut ProductWorkspace<T>,
-    ) -> Result<()> {
-        self.sum(|p| &p.ggn, 0, theta, v, out, ws)
     }
 
     /// Memory for [`Posterior::hessian_product`].
@@ -305,5 +280,29 @@ impl<T: Scalar> LogDensity<T> for Posterior<T> {
             },
         )?;
         Ok(value)
+    }
+}
+
+impl<T: Scalar> Curved<T> for Posterior<T> {
+    type ProductWorkspace = ProductWorkspace<T>;
+
+    fn ggn_workspace(&self) -> ProductWorkspace<T> {
+        self.memory(|p| &p.ggn)
+    }
+
+    /// With a likelihood that owns parameters, `G` has their block too ([`Likelihood::params_hessian_product`]).
+    fn ggn_product(
+        &self,
+        theta: &[T],
+        v: &[T],
+        out: &mut [T],
+        ws: &mut ProductWorkspace<T>,
+    ) -> Result<()> {
+        self.sum(|p| &p.ggn, 0, theta, v, out, ws)
+    }
+
+    /// Those of the likelihood's parameters are included.
+    fn prior_precision(&self) -> &[f64] {
+        &self.prior_precision
     }
 }
