@@ -6,7 +6,7 @@
 #![allow(clippy::print_stdout)]
 
 use fiberwalk::linalg::vector::{axpy, fill_normal, norm};
-use fiberwalk::walk::{Info, Kernel, WalkOptions, walk};
+use fiberwalk::walk::{Fields, Info, Kernel, Particle, WalkOptions, walk};
 use fiberwalk::{LogDensity, Result, Streams};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -46,8 +46,25 @@ struct Position {
     log_density: f64,
 }
 
+impl Particle<f64> for Position {
+    fn theta(&self) -> &[f64] {
+        &self.theta
+    }
+
+    // with this a walk can be stopped and continued
+    fn fields(&mut self, fields: &mut dyn Fields<f64>) -> Result<()> {
+        fields.vector("theta", &mut self.theta)?;
+        fields.number("log_density", &mut self.log_density)
+    }
+}
+
 impl<D: LogDensity<f64>> Kernel<f64, D> for Metropolis {
     type State = Position;
+    type Workspace = D::Workspace;
+
+    fn workspace(&self, density: &D) -> D::Workspace {
+        density.workspace()
+    }
 
     fn init(
         &self,
@@ -74,46 +91,33 @@ impl<D: LogDensity<f64>> Kernel<f64, D> for Metropolis {
         let mut proposal = state.theta.clone();
         axpy(self.step_size, &noise, &mut proposal);
         let log_density = density.log_density(&proposal, ws)?;
-        let accepted = rng.random::<f64>().ln() < log_density - state.log_density;
+        let acceptance = (log_density - state.log_density).exp().min(1.0);
+        let accepted = rng.random::<f64>() < acceptance;
         if accepted {
             *state = Position {
                 theta: proposal,
                 log_density,
             };
         }
+        let length = self.step_size * norm(&noise);
         Ok(Info {
-            energy: -state.log_density,
-            displacement: if accepted {
-                self.step_size * norm(&noise)
-            } else {
-                0.0
-            },
-            viable: true,
-            diverged: false,
+            acceptance,
             gradients: 0,
+            ..Info::moved(-state.log_density, if accepted { length } else { 0.0 })
         })
-    }
-
-    fn theta<'s>(&self, state: &'s Position) -> &'s [f64] {
-        &state.theta
     }
 }
 
 fn main() -> Result<()> {
     let options = WalkOptions {
         particles: 2_000,
-        steps: 400,
+        steps: Some(400),
         keep: 1,
+        ..WalkOptions::default()
     };
-    let kernel = Metropolis { step_size: 0.8 };
-    let walked = walk(
-        &kernel,
-        &Banana,
-        &[0.0, 0.0],
-        &options,
-        Streams::new(0),
-        &|| (),
-    )?;
+    let mut kernel = Metropolis { step_size: 0.8 };
+    let starts = [vec![0.0, 0.0]];
+    let walked = walk(&mut kernel, &Banana, &starts, &options, Streams::new(0))?;
     let mean = |f: &dyn Fn(&[f64]) -> f64| {
         (0..walked.len()).map(|i| f(walked.point(i))).sum::<f64>() / walked.len() as f64
     };

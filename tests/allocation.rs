@@ -7,7 +7,10 @@ mod common;
 use allocation_counter::measure;
 use common::{labels, lenet5, normals};
 use fiberwalk::autodiff::Graph;
-use fiberwalk::walk::{Drift, DriftOptions, Kernel};
+use fiberwalk::walk::{
+    Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, Kernel, Microcanonical,
+    MicrocanonicalOptions,
+};
 use fiberwalk::{
     Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior,
     Scalar, Streams,
@@ -30,15 +33,6 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
     let mut ws = posterior.workspace();
     let mut ggn = posterior.ggn_workspace();
     let mut hessian = posterior.hessian_workspace();
-    let mut rng = Streams::new(0).rng(Phase::WALK, 0);
-    let options = DriftOptions {
-        step_size: 0.01,
-        correction: 1e-3,
-        max_energy: f64::INFINITY,
-        retries: 4,
-    };
-    let kernel = Drift::new(options).unwrap();
-    let mut state = kernel.init(&posterior, &theta, &mut rng, &mut ws).unwrap();
     let mut round = || {
         posterior.log_density(&theta, &mut ws).unwrap();
         posterior
@@ -50,9 +44,6 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
         posterior
             .hessian_product(&theta, &theta, &mut out, &mut hessian)
             .unwrap();
-        kernel
-            .step(&posterior, &mut state, &mut rng, &mut ws)
-            .unwrap();
     };
     // the first round may set up what lasts: memory of the matrix products, detection of the instruction set
     round();
@@ -60,6 +51,47 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
     let name = format!("{} parameters", theta.len());
     assert_eq!(info.count_total, 0, "{name}, {} bytes", info.bytes_total);
     jvp_allocates_nothing(net, &theta, n.min(20));
+    let options = DriftOptions {
+        step_size: 0.01,
+        correction: 1e-3,
+        max_energy: f64::INFINITY,
+        retries: 4,
+    };
+    a_step_allocates_nothing(&Drift::new(options).unwrap(), &posterior, &theta);
+    for adjusted in [false, true] {
+        let options = MicrocanonicalOptions {
+            step_size: Some(0.01),
+            decoherence_length: Some(0.03),
+            adjusted,
+            ..MicrocanonicalOptions::default()
+        };
+        let frame = FrameOptions {
+            max_directions: 4,
+            ..FrameOptions::default()
+        };
+        let source = GgnFrame::new(&posterior, &frame, Streams::new(0)).unwrap();
+        let frame = source.frame(&[&theta], Some(300)).unwrap();
+        let kernel = Microcanonical::new(frame, &options).unwrap();
+        a_step_allocates_nothing(&kernel, &posterior, &theta);
+    }
+}
+
+fn a_step_allocates_nothing<T: Scalar, K: Kernel<T, Posterior<T>>>(
+    kernel: &K,
+    posterior: &Posterior<T>,
+    theta: &[T],
+) {
+    let mut rng = Streams::new(0).rng(Phase::WALK, 0);
+    let mut ws = kernel.workspace(posterior);
+    let mut state = kernel.init(posterior, theta, &mut rng, &mut ws).unwrap();
+    let mut step = || {
+        kernel
+            .step(posterior, &mut state, &mut rng, &mut ws)
+            .unwrap();
+    };
+    step();
+    let info = measure(|| (0..10).for_each(|_| step()));
+    assert_eq!(info.count_total, 0, "{} bytes in a step", info.bytes_total);
 }
 
 /// A Jacobian-vector product alone, as a program of its own.

@@ -1,7 +1,5 @@
 //! The stages, one after the other.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use super::prepare::{Prepared, describe, prepare};
 use super::{FitOptions, Method, Stage, Summary};
 use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
@@ -13,7 +11,7 @@ use crate::model::{Categorical, Gaussian, IsotropicGaussian, Posterior};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
-use crate::walk::{Drift, DriftOptions, Walk, WalkOptions, viability_threshold, walk};
+use crate::walk::Walk;
 
 /// A fitted model and what there is to know about the fit.
 pub struct FitResult<T> {
@@ -164,19 +162,6 @@ impl Problem<'_> {
         Ok(())
     }
 
-    /// The settings of the walk. A short one keeps fewer points than were asked for.
-    fn walk_options(&self) -> Result<WalkOptions> {
-        let steps = self.options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
-        let per_particle = self.options.samples.div_ceil(self.options.particles.max(1));
-        let options = WalkOptions {
-            particles: self.options.particles,
-            steps,
-            keep: per_particle.min(steps.div_ceil(2)),
-        };
-        options.validate()?;
-        Ok(options)
-    }
-
     fn last_layer<T: Scalar>(
         &self,
         prior_precision: f64,
@@ -213,43 +198,6 @@ impl Problem<'_> {
             }),
             _ => Ok(Fitted::Walk(walked.points)),
         }
-    }
-
-    fn walk<T: Scalar>(
-        &self,
-        posterior: &Posterior<T>,
-        evidence: &EvidenceReport<T>,
-        space: &TangentSpace<T>,
-        summary: &mut Summary,
-    ) -> Result<Walk<T>> {
-        let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
-        let options = self.walk_options()?;
-        let largest = space.values().first().copied().unwrap_or(0.0);
-        let max_energy = viability_threshold(evidence.map.energy, dim);
-        let drift = DriftOptions::scaled(dim, alpha, largest, options.steps, max_energy);
-        let kernel = Drift::new(drift)?;
-        let done = AtomicUsize::new(0);
-        let walked = walk(
-            &kernel,
-            posterior,
-            &evidence.map.theta,
-            &options,
-            self.streams,
-            &|| {
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                (self.progress)(Stage::Walk, done, options.particles);
-            },
-        )?;
-        if walked.is_empty() {
-            return Err(Error::NoConvergence {
-                what: "walk: no viable point was left to keep",
-                iterations: options.steps,
-                residual: f64::NAN,
-                tolerance: max_energy,
-            });
-        }
-        summary.walk(&walked, max_energy, (dim as f64 / alpha).sqrt());
-        Ok(walked)
     }
 
     fn deform<T: Scalar>(

@@ -8,8 +8,11 @@ mod fit;
 mod map;
 mod options;
 mod prepare;
+mod probe;
 mod summary;
+mod walk;
+mod walk_summary;
 
 pub use fit::{FitResult, fit, fit_owned};
-pub use options::{Batch, FitOptions, Method, Stage};
+pub use options::{Batch, FitOptions, KernelKind, Method, Stage};
 pub use summary::Summary;

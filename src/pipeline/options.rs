@@ -49,12 +49,46 @@ impl FromStr for Method {
     }
 }
 
+/// How particles move.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KernelKind {
+    /// The drift walk of the paper.
+    Drift,
+    /// Microcanonical walks: samples of the posterior.
+    Microcanonical,
+}
+
+impl KernelKind {
+    /// All of them.
+    pub const ALL: [KernelKind; 2] = [KernelKind::Drift, KernelKind::Microcanonical];
+
+    /// The name that the command line and model files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            KernelKind::Drift => "drift",
+            KernelKind::Microcanonical => "microcanonical",
+        }
+    }
+}
+
+impl FromStr for KernelKind {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = KernelKind::ALL.into_iter().find(|k| k.name() == name);
+        found.ok_or_else(|| {
+            let names = KernelKind::ALL.map(KernelKind::name).join(", ");
+            Error::config("kernel", name, &format!("must be one of {names}"))
+        })
+    }
+}
+
 /// Where a fit is, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Gradient steps of the MAP estimate; the total grows with every round of tuning.
     Map,
-    /// Particles that have finished their walk.
+    /// Steps of the walk; the total shrinks once the walk has forgotten its start.
     Walk,
     /// Training steps of the flow; it may stop early.
     Flow,
@@ -91,6 +125,16 @@ pub struct FitOptions {
     pub epochs: Option<usize>,
     /// How the posterior is represented.
     pub method: Method,
+    /// How particles move.
+    pub kernel: KernelKind,
+    /// Step size of the kernel; `None`: tuned.
+    pub step_size: Option<f64>,
+    /// Length over which a microcanonical walk forgets its direction; `None`: tuned.
+    pub decoherence_length: Option<f64>,
+    /// A Metropolis test after each trajectory of a microcanonical walk.
+    pub adjusted: bool,
+    /// MAP estimates that particles start from, in turn.
+    pub starts: usize,
     /// Number of particles that walk.
     pub particles: usize,
     /// Steps of each; `None`: the kernel's default.
@@ -112,6 +156,11 @@ impl Default for FitOptions {
             batch: Batch::Auto,
             epochs: None,
             method: Method::Flow,
+            kernel: KernelKind::Microcanonical,
+            step_size: None,
+            decoherence_length: None,
+            adjusted: false,
+            starts: 1,
             particles: 64,
             steps: None,
             samples: 256,

@@ -9,7 +9,6 @@ use crate::data::{Dataset, Task};
 use crate::deform::TrainReport;
 use crate::optim::{MapReport, MinibatchOptions, MinibatchReport};
 use crate::scalar::Scalar;
-use crate::walk::Walk;
 
 /// Headed lines and named figures.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -146,38 +145,6 @@ impl Summary {
         );
         self.figure("normal_directions", space.normal_dim() as f64);
         self.figure("largest_eigenvalue", largest);
-    }
-
-    pub(super) fn walk<T: Scalar>(&mut self, walk: &Walk<T>, max_energy: f64, prior_radius: f64) {
-        let particles = walk.reports.len();
-        let (steps, viability) = (walk.steps, walk.viability());
-        let distance = walk.reports.iter().map(|r| r.distance).sum::<f64>() / particles as f64;
-        let energy = walk.energies.iter().sum::<f64>() / walk.len() as f64;
-        self.line(
-            "walk",
-            format!(
-                "drift, {particles} particles x {steps} steps: {} points kept, {} discarded, viability {:.1} % (U <= {max_energy:.1}), \
-                 mean U {energy:.1}, distance {distance:.2} (radius of the prior {prior_radius:.2}), {} divergences, {} gradients",
-                walk.len(),
-                walk.discarded,
-                100.0 * viability,
-                walk.divergences(),
-                walk.gradients()
-            ),
-        );
-        if walk.divergence_rate() > 0.5 {
-            let share = 100.0 * walk.divergence_rate();
-            let text = format!(
-                "{share:.0} % of the steps could not be taken with their drift: the walk explored little"
-            );
-            self.line("warning", text);
-        }
-        self.figure("walk_viability", viability);
-        self.figure("walk_threshold", max_energy);
-        self.figure("walk_mean_energy", energy);
-        self.figure("walk_distance", distance);
-        self.figure("walk_divergences", walk.divergences() as f64);
-        self.figure("walk_gradients", walk.gradients() as f64);
     }
 
     pub(super) fn flow(&mut self, report: &TrainReport) {

@@ -38,6 +38,8 @@ pub trait Elementary: Copy {
     fn softplus(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
+    /// `self a + b`, rounded once.
+    fn times_plus(self, a: Self, b: Self) -> Self;
     /// The standard normal distribution function.
     fn normal_cdf(self) -> Self;
 }
@@ -117,6 +119,11 @@ macro_rules! elementary {
             #[inline(always)]
             fn sqrt(self) -> Self {
                 $t::sqrt(self)
+            }
+
+            #[inline(always)]
+            fn times_plus(self, a: Self, b: Self) -> Self {
+                $t::mul_add(self, a, b)
             }
 
             #[inline(always)]

@@ -11,13 +11,15 @@
 //!   that `R`: the distance does not depend on the number of steps, as it would with `eps = R / T`.
 //! - `U_max = U(theta*) + P/2 + 3 sqrt(P/2)`: if the posterior were Gaussian around `theta*`, `2 (U - U*)` would be
 //!   chi-square with `P` degrees of freedom, and this its mean plus three standard deviations.
+//! - `d` is uniform over all directions, or, with a [`TangentSpace`], over those of the tangent space at `theta*`.
 //! - `eta` starts at `1.5 / (lambda_max + alpha)`, short of the `2 / lambda` at which a quadratic would diverge, and adapts: a step that raises the energy above both `U_max` and its old
 //!   value is tried again with half of `eta`; a step that succeeds lets it grow by a tenth. If no `eta` helps, the
 //!   step is counted as a divergence: the particle takes the gradient step alone, or stays if that fails too.
 
 use rand_chacha::ChaCha8Rng;
 
-use super::kernel::{Info, Kernel};
+use super::kernel::{Fields, Info, Kernel, Particle};
+use crate::curvature::TangentSpace;
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, fill_normal, first_non_finite, norm, scale};
 use crate::model::LogDensity;
@@ -73,8 +75,9 @@ impl DriftOptions {
 
 /// The drift kernel.
 #[derive(Clone, Debug)]
-pub struct Drift {
+pub struct Drift<T> {
     options: DriftOptions,
+    projection: Option<TangentSpace<T>>,
 }
 
 /// A particle with its drift.
@@ -86,9 +89,14 @@ pub struct DriftState<T> {
     energy: f64,
     direction: Vec<T>,
     correction: f64,
-    /// Scratch for the point that is tried.
+}
+
+/// Memory for a step.
+pub struct DriftWorkspace<T, W> {
+    density: W,
+    /// The point that is tried.
     proposal: Vec<T>,
-    proposal_gradient: Vec<T>,
+    gradient: Vec<T>,
 }
 
 /// `U(theta*) + P/2 + 3 sqrt(P/2)`, the energy up to which a Gaussian posterior of `dim` dimensions is spread.
@@ -97,7 +105,7 @@ pub fn viability_threshold(map_energy: f64, dim: usize) -> f64 {
     map_energy + half + 3.0 * half.sqrt()
 }
 
-impl Drift {
+impl<T: Scalar> Drift<T> {
     /// A kernel with these settings.
     ///
     /// # Errors
@@ -123,7 +131,19 @@ impl Drift {
                 "must be a number",
             ));
         }
-        Ok(Self { options })
+        Ok(Self {
+            options,
+            projection: None,
+        })
+    }
+
+    /// The same with drifts that are uniform over the directions of a tangent space.
+    #[must_use]
+    pub fn projected(self, space: TangentSpace<T>) -> Self {
+        Self {
+            projection: Some(space),
+            ..self
+        }
     }
 
     /// Its settings.
@@ -132,23 +152,23 @@ impl Drift {
     }
 
     /// Tries `theta + eps d - eta grad U`; true if the energy is held, and the state is then there.
-    fn attempt<T: Scalar, D: LogDensity<T>>(
+    fn attempt<D: LogDensity<T>>(
         &self,
         density: &D,
         state: &mut DriftState<T>,
         step_size: f64,
-        ws: &mut D::Workspace,
+        ws: &mut DriftWorkspace<T, D::Workspace>,
     ) -> Result<bool> {
-        state.proposal.copy_from_slice(&state.theta);
-        axpy(step_size, &state.direction, &mut state.proposal);
-        axpy(-state.correction, &state.gradient, &mut state.proposal);
+        ws.proposal.copy_from_slice(&state.theta);
+        axpy(step_size, &state.direction, &mut ws.proposal);
+        axpy(-state.correction, &state.gradient, &mut ws.proposal);
         let energy =
-            -density.log_density_and_grad(&state.proposal, &mut state.proposal_gradient, ws)?;
+            -density.log_density_and_grad(&ws.proposal, &mut ws.gradient, &mut ws.density)?;
         let held = energy <= self.options.max_energy.max(state.energy)
-            && first_non_finite(&state.proposal_gradient).is_none();
+            && first_non_finite(&ws.gradient).is_none();
         if held {
-            std::mem::swap(&mut state.theta, &mut state.proposal);
-            std::mem::swap(&mut state.gradient, &mut state.proposal_gradient);
+            std::mem::swap(&mut state.theta, &mut ws.proposal);
+            std::mem::swap(&mut state.gradient, &mut ws.gradient);
             for g in &mut state.gradient {
                 *g = -*g;
             }
@@ -158,19 +178,42 @@ impl Drift {
     }
 }
 
-impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
+impl<T: Scalar> Particle<T> for DriftState<T> {
+    fn theta(&self) -> &[T] {
+        &self.theta
+    }
+
+    fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.vector("theta", &mut self.theta)?;
+        fields.vector("gradient", &mut self.gradient)?;
+        fields.vector("direction", &mut self.direction)?;
+        fields.number("energy", &mut self.energy)?;
+        fields.number("correction", &mut self.correction)
+    }
+}
+
+impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift<T> {
     type State = DriftState<T>;
+    type Workspace = DriftWorkspace<T, D::Workspace>;
+
+    fn workspace(&self, density: &D) -> Self::Workspace {
+        DriftWorkspace {
+            density: density.workspace(),
+            proposal: vec![T::ZERO; density.dim()],
+            gradient: vec![T::ZERO; density.dim()],
+        }
+    }
 
     fn init(
         &self,
         density: &D,
         theta: &[T],
         rng: &mut ChaCha8Rng,
-        ws: &mut D::Workspace,
+        ws: &mut Self::Workspace,
     ) -> Result<DriftState<T>> {
         let dim = density.dim();
         let mut gradient = vec![T::ZERO; dim];
-        let energy = -density.log_density_and_grad(theta, &mut gradient, ws)?;
+        let energy = -density.log_density_and_grad(theta, &mut gradient, &mut ws.density)?;
         if !energy.is_finite() {
             let what = "energy at the start of a walk";
             return Err(Error::NonFinite { what, index: 0 });
@@ -184,6 +227,13 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
         }
         let mut direction = vec![T::ZERO; dim];
         fill_normal(rng, &mut direction);
+        if let Some(space) = &self.projection {
+            if space.dim() != dim {
+                let expected = format!("a tangent space of {dim} dimensions");
+                return Err(Error::shape("Drift", expected, space.dim()));
+            }
+            space.project_tangent(&mut direction);
+        }
         let length = norm(&direction);
         scale(1.0 / length.max(f64::MIN_POSITIVE), &mut direction);
         Ok(DriftState {
@@ -192,8 +242,6 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
             energy,
             direction,
             correction: self.options.correction,
-            proposal: vec![T::ZERO; dim],
-            proposal_gradient: vec![T::ZERO; dim],
         })
     }
 
@@ -202,7 +250,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
         density: &D,
         state: &mut DriftState<T>,
         _: &mut ChaCha8Rng,
-        ws: &mut D::Workspace,
+        ws: &mut Self::Workspace,
     ) -> Result<Info> {
         let mut gradients = 0;
         let (mut moved, mut drifted) = (false, false);
@@ -221,21 +269,16 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift {
         let displacement = if moved {
             state.correction = (1.1 * state.correction).min(self.options.correction);
             // `proposal` holds the point that was left
-            axpy(-1.0, &state.theta, &mut state.proposal);
-            norm(&state.proposal)
+            axpy(-1.0, &state.theta, &mut ws.proposal);
+            norm(&ws.proposal)
         } else {
             0.0
         };
         Ok(Info {
-            energy: state.energy,
-            displacement,
             viable: state.energy <= self.options.max_energy,
             diverged: !drifted,
             gradients,
+            ..Info::moved(state.energy, displacement)
         })
-    }
-
-    fn theta<'s>(&self, state: &'s DriftState<T>) -> &'s [T] {
-        &state.theta
     }
 }

@@ -7,10 +7,16 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
 /// A rule that moves a particle. The state caches what the next step needs; [`Info`] is for the reader and never feeds
-/// back.
+/// back. What a kernel tunes about itself it tunes in [`Kernel::adapt`], from what all particles did.
 pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
     /// What a particle carries.
-    type State: Send;
+    type State: Particle<T>;
+
+    /// Memory that a step needs, the density's included: one for each thread.
+    type Workspace: Send;
+
+    /// Fresh memory.
+    fn workspace(&self, density: &D) -> Self::Workspace;
 
     /// A particle at `theta`.
     ///
@@ -21,7 +27,7 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
         density: &D,
         theta: &[T],
         rng: &mut ChaCha8Rng,
-        ws: &mut D::Workspace,
+        ws: &mut Self::Workspace,
     ) -> Result<Self::State>;
 
     /// One step, in place.
@@ -33,11 +39,105 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
         density: &D,
         state: &mut Self::State,
         rng: &mut ChaCha8Rng,
-        ws: &mut D::Workspace,
+        ws: &mut Self::Workspace,
     ) -> Result<Info>;
 
-    /// Where a particle is.
-    fn theta<'s>(&self, state: &'s Self::State) -> &'s [T];
+    /// Steps after which a particle has lost the direction that it had; a warm-up is not ended much before.
+    fn memory(&self) -> usize {
+        0
+    }
+
+    /// Called between blocks of the warm-up.
+    ///
+    /// # Errors
+    /// What a new frame reports.
+    fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
+        let _ = warm_up;
+        Ok(())
+    }
+
+    /// Goes through everything that [`Kernel::adapt`] changes, so that a walk can be continued. In the same order always.
+    ///
+    /// # Errors
+    /// Those of `fields`.
+    fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        let _ = fields;
+        Ok(())
+    }
+}
+
+/// What a kernel may tune itself by.
+pub struct WarmUp<'a, T> {
+    /// Steps that each particle has taken.
+    pub steps: usize,
+    /// Steps of the longest warm-up that there can be.
+    pub at_most: usize,
+    /// The warm-up ends here: the kernel must not change after this.
+    pub last: bool,
+    /// What all particles did in the last block.
+    pub block: &'a Tally,
+    /// Where they are.
+    pub positions: Vec<&'a [T]>,
+}
+
+/// What a particle carries: where it is, and all else that its next step depends on.
+pub trait Particle<T>: Send {
+    /// Where it is, `[P]`.
+    fn theta(&self) -> &[T];
+
+    /// Goes through everything that a step reads before it writes it, in the same order always: one method that both saves and
+    /// restores, so that the two cannot disagree.
+    ///
+    /// # Errors
+    /// Those of `fields`.
+    fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()>;
+}
+
+/// A reader or a writer of state.
+pub trait Fields<T> {
+    /// A vector; a reader may change its length.
+    ///
+    /// # Errors
+    /// If it cannot be written, or what is read is not what was written.
+    fn vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()>;
+
+    /// Numbers in double precision; a reader may change how many.
+    ///
+    /// # Errors
+    /// As [`Fields::vector`].
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()>;
+
+    /// A number, kept bit by bit.
+    ///
+    /// # Errors
+    /// As [`Fields::vector`].
+    fn number(&mut self, name: &str, value: &mut f64) -> Result<()> {
+        let mut one = vec![*value];
+        self.numbers(name, &mut one)?;
+        if let [x] = one[..] {
+            *value = x;
+        }
+        Ok(())
+    }
+
+    /// Counts; a reader may change how many.
+    ///
+    /// # Errors
+    /// As [`Fields::vector`].
+    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()>;
+
+    /// A count.
+    ///
+    /// # Errors
+    /// As [`Fields::vector`].
+    fn count(&mut self, name: &str, value: &mut usize) -> Result<()> {
+        let mut one = vec![*value];
+        self.counts(name, &mut one)?;
+        if let [n] = one[..] {
+            *value = n;
+        }
+        Ok(())
+    }
 }
 
 /// What happened in a step.
@@ -45,8 +145,15 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
 pub struct Info {
     /// `U` at the new point, in nats.
     pub energy: f64,
+    /// By how much the step failed to conserve what it should, in nats; 0 for a kernel that conserves nothing.
+    pub energy_error: f64,
+    /// Probability with which the step was accepted; 1 where nothing is rejected.
+    pub acceptance: f64,
     /// Length of the move.
     pub displacement: f64,
+    /// Length of the Gauss-Newton step that would take the point back to the fiber, in units of the prior's standard deviation;
+    /// `None` if the kernel has no frame to measure it by.
+    pub fiber_distance: Option<f64>,
     /// The point is one that the kernel vouches for.
     pub viable: bool,
     /// The step could not be taken as it was meant: the arithmetic left its domain, or the energy could not be held. The
@@ -54,4 +161,106 @@ pub struct Info {
     pub diverged: bool,
     /// Gradients computed.
     pub gradients: usize,
+}
+
+impl Info {
+    /// A step to a point of energy `energy` after a move of length `displacement` at the cost of one gradient; nothing else to say.
+    pub fn moved(energy: f64, displacement: f64) -> Self {
+        Self {
+            energy,
+            energy_error: 0.0,
+            acceptance: 1.0,
+            displacement,
+            fiber_distance: None,
+            viable: true,
+            diverged: false,
+            gradients: 1,
+        }
+    }
+}
+
+/// Sums over steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tally {
+    /// Steps taken.
+    pub steps: usize,
+    /// Those that ended at a viable point.
+    pub viable: usize,
+    /// Those that diverged.
+    pub divergences: usize,
+    /// Gradients computed.
+    pub gradients: usize,
+    /// Sum of squares of the energy errors of steps that did not diverge, in nats squared.
+    pub squared_errors: f64,
+    /// Sum of the probabilities of acceptance.
+    pub acceptance: f64,
+    /// Sum of the lengths of the moves.
+    pub displacement: f64,
+    /// Sum of the distances from the fiber, and of how many steps.
+    pub fiber_distance: f64,
+    /// Steps whose distance from the fiber is known.
+    pub measured: usize,
+}
+
+impl Tally {
+    /// Adds a step.
+    pub fn add(&mut self, info: &Info) {
+        self.steps += 1;
+        self.viable += usize::from(info.viable);
+        self.divergences += usize::from(info.diverged);
+        self.gradients += info.gradients;
+        if !info.diverged {
+            self.squared_errors += info.energy_error * info.energy_error;
+        }
+        self.acceptance += info.acceptance;
+        self.displacement += info.displacement;
+        if let Some(distance) = info.fiber_distance {
+            self.fiber_distance += distance;
+            self.measured += 1;
+        }
+    }
+
+    /// Adds the sums of another.
+    pub fn merge(&mut self, other: &Tally) {
+        self.steps += other.steps;
+        self.viable += other.viable;
+        self.divergences += other.divergences;
+        self.gradients += other.gradients;
+        self.squared_errors += other.squared_errors;
+        self.acceptance += other.acceptance;
+        self.displacement += other.displacement;
+        self.fiber_distance += other.fiber_distance;
+        self.measured += other.measured;
+    }
+
+    /// Mean square of the energy error of steps that did not diverge.
+    pub fn mean_squared_error(&self) -> f64 {
+        self.squared_errors / self.steps.saturating_sub(self.divergences).max(1) as f64
+    }
+
+    /// Mean probability of acceptance.
+    pub fn mean_acceptance(&self) -> f64 {
+        self.acceptance / self.steps.max(1) as f64
+    }
+
+    /// Mean distance from the fiber, if it was measured.
+    pub fn mean_fiber_distance(&self) -> Option<f64> {
+        (self.measured > 0).then(|| self.fiber_distance / self.measured as f64)
+    }
+
+    /// Goes through all sums.
+    ///
+    /// # Errors
+    /// Those of `fields`.
+    pub fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.count("steps", &mut self.steps)?;
+        fields.count("viable", &mut self.viable)?;
+        fields.count("divergences", &mut self.divergences)?;
+        fields.count("gradients", &mut self.gradients)?;
+        fields.count("measured", &mut self.measured)?;
+        fields.number("squared_errors", &mut self.squared_errors)?;
+        fields.number("acceptance", &mut self.acceptance)?;
+        fields.number("displacement", &mut self.displacement)?;
+        fields.number("fiber_distance", &mut self.fiber_distance)
+    }
 }

@@ -1,10 +1,25 @@
-//! Walks along the fiber: many particles that start at a trained network and move away from it, each in a direction of
-//! its own, while the loss stays low.
+//! Walks along the fiber: many particles that start at a trained network and move away from it, while the loss stays low.
 
 mod drift;
 mod ensemble;
+mod forget;
 mod kernel;
+mod microcanonical;
+mod observe;
+mod preconditioner;
+mod renew;
+mod run;
+mod tuning;
+#[allow(clippy::module_inception)]
+mod walk;
 
-pub use drift::{Drift, DriftOptions, DriftState, viability_threshold};
-pub use ensemble::{ParticleReport, Walk, WalkOptions, walk};
-pub use kernel::{Info, Kernel};
+pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
+pub use kernel::{Fields, Info, Kernel, Particle, Tally, WarmUp};
+pub use microcanonical::{
+    Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
+};
+pub use observe::{Observable, Trace};
+pub use preconditioner::Preconditioner;
+pub use renew::{FrameOptions, FrameSource, GgnFrame};
+pub use run::{Run, WalkOptions, walk};
+pub use walk::Walk;

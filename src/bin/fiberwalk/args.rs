@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{Batch, Method};
+use fiberwalk::pipeline::{Batch, KernelKind, Method};
 use fiberwalk::{Activation, Error, Result, Streams};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
@@ -72,13 +72,25 @@ pub struct FitArgs {
     /// map, walk or flow
     #[arg(long, default_value = "flow")]
     pub method: Method,
-    /// How particles move: drift
-    #[arg(long, default_value = "drift", value_parser = parse_kernel)]
-    pub kernel: String,
+    /// How particles move: drift, tangent or microcanonical
+    #[arg(long, default_value = "microcanonical")]
+    pub kernel: KernelKind,
+    /// Step size of the kernel: a number, or auto (tuned)
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
+    pub step_size: Auto<f64>,
+    /// Length over which a microcanonical walk forgets its direction: a number, or auto
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
+    pub decoherence_length: Auto<f64>,
+    /// A Metropolis test after each trajectory of a microcanonical walk
+    #[arg(long)]
+    pub adjusted: bool,
+    /// MAP estimates that particles start from, in turn
+    #[arg(long, default_value_t = 1)]
+    pub starts: usize,
     /// Number of particles that walk
     #[arg(long, default_value_t = 64)]
     pub particles: usize,
-    /// Steps of each particle: a number, or auto (1,000 for the drift kernel)
+    /// Steps of each particle: a number, or auto (a microcanonical walk ends when it has forgotten its start, after 2,000 at most; 1,000 for the drift kernel)
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>)]
     pub steps: Auto<usize>,
     /// Points of the walk to keep
@@ -227,13 +239,6 @@ pub struct Hidden(pub Vec<usize>);
 pub enum Precision {
     Single,
     Double,
-}
-
-fn parse_kernel(text: &str) -> std::result::Result<String, String> {
-    match text {
-        "drift" => Ok(text.into()),
-        _ => Err("there is drift".into()),
-    }
 }
 
 fn parse_task(text: &str) -> std::result::Result<TaskKind, String> {

@@ -1,11 +1,6 @@
 //! The stages in one call: what a fit reports, and that a model in memory is the model in its file.
 
-#![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::data_file;
+use crate::common::data_file;
 use fiberwalk::Streams;
 use fiberwalk::artifact::Model;
 use fiberwalk::data::{CsvOptions, load_csv};

@@ -1,10 +1,6 @@
 //! Gradients, Hessian-vector and Gauss-Newton products of whole posteriors against slow oracles, in f64.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::{labels, network, normals};
+use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::Graph;
 use fiberwalk::{
     Activation, Categorical, Curved, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp,

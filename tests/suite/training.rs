@@ -1,10 +1,6 @@
 //! Training by minibatches: against closed forms, and that every part of it does what it says.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::normals;
+use crate::common::normals;
 use fiberwalk::optim::{
     AdamWOptions, Decay, MinibatchProgress, MinibatchReport, Schedule, SgdOptions,
     fit_minibatch_with,

@@ -1,16 +1,11 @@
 //! Model files that are damaged, foreign or malicious: an error that says what is wrong, never a panic.
 
-#![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::data_file;
+use crate::common::data_file;
 use fiberwalk::artifact::{Fitted, Model, read_metadata};
 use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, Posterior, Streams};
 use proptest::prelude::*;

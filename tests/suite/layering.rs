@@ -1,7 +1,5 @@
 //! Imports go downward only, and a file has a size that can be read in one sitting.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,10 +1,6 @@
 //! Early stopping: which parameters are returned, when training ends, and that threads change nothing.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::{labels, network, normals};
+use crate::common::{labels, network, normals};
 use fiberwalk::LogDensity;
 use fiberwalk::optim::{Decay, MinibatchProgress};
 use fiberwalk::{

@@ -1,13 +1,8 @@
 //! The program as its users run it: from a CSV to predictions, and the same bits for any number of threads.
 
-#![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
 use std::fs;
 
-use common::program::{csv_rows, ok, scores, split, text};
+use crate::common::program::{csv_rows, ok, scores, split, text};
 
 #[test]
 fn vehicle_from_csv_to_calibrated_probabilities() {

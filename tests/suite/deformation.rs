@@ -1,10 +1,6 @@
 //! The deformation against closed forms: exact posteriors of linear models, dense Jacobians, a density that is known.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::{labels, network, normals};
+use crate::common::{labels, network, normals};
 use fiberwalk::deform::{
     Deformation, FrameOptions, FramedFlow, HeadLikelihood, LastLayer, TrainOptions, train,
 };
@@ -27,8 +23,7 @@ fn as_walk(points: Vec<f64>, dim: usize, each: usize) -> Walk<f64> {
         points,
         particle: (0..n).map(|i| i / each).collect(),
         energies: vec![0.0; n],
-        reports: Vec::new(),
-        discarded: 0,
+        ..Walk::default()
     }
 }
 

@@ -1,9 +1,9 @@
 //! The drift walk against closed forms, its books, and its bits.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
 use fiberwalk::linalg::vector::norm;
-use fiberwalk::walk::{Drift, DriftOptions, Info, Kernel, WalkOptions, viability_threshold, walk};
+use fiberwalk::walk::{
+    Drift, DriftOptions, Fields, Info, Kernel, Particle, WalkOptions, viability_threshold, walk,
+};
 use fiberwalk::{LogDensity, Result, Streams};
 use rand_chacha::ChaCha8Rng;
 
@@ -39,7 +39,7 @@ impl LogDensity<f64> for Quadratic {
     }
 }
 
-fn drift(step_size: f64, correction: f64, max_energy: f64) -> Drift {
+fn drift(step_size: f64, correction: f64, max_energy: f64) -> Drift<f64> {
     Drift::new(DriftOptions {
         step_size,
         correction,
@@ -50,19 +50,12 @@ fn drift(step_size: f64, correction: f64, max_energy: f64) -> Drift {
 }
 
 fn one_walk(
-    kernel: &Drift,
+    kernel: Drift<f64>,
     density: &Quadratic,
     options: &WalkOptions,
 ) -> fiberwalk::walk::Walk<f64> {
-    walk(
-        kernel,
-        density,
-        &vec![0.0; density.h.len()],
-        options,
-        Streams::new(5),
-        &|| (),
-    )
-    .unwrap()
+    let start = vec![0.0; density.h.len()];
+    walk(&mut { kernel }, density, &[start], options, Streams::new(5)).unwrap()
 }
 
 /// On a quadratic with a flat direction (a fiber) a step is linear: along eigenvalue `h` a particle is after `t` steps at
@@ -77,10 +70,11 @@ fn the_path_on_a_quadratic_is_the_closed_form() {
     let (eps, eta, steps) = (0.02, 0.3, 50usize);
     let options = WalkOptions {
         particles: 40,
-        steps,
+        steps: Some(steps),
         keep: 2,
+        ..WalkOptions::default()
     };
-    let walked = one_walk(&drift(eps, eta, f64::INFINITY), &density, &options);
+    let walked = one_walk(drift(eps, eta, f64::INFINITY), &density, &options);
     assert_eq!(walked.len(), 80);
     assert_eq!(walked.gradients(), 40 * (steps + 1));
     let reach = |h: f64, t: usize| {
@@ -93,7 +87,7 @@ fn the_path_on_a_quadratic_is_the_closed_form() {
     };
     for particle in 0..40 {
         // points after steps 38 (a quarter from the end, rounded) and 50
-        let (middle, end) = (walked.point(2 * particle), walked.point(2 * particle + 1));
+        let (middle, end) = (walked.point(particle), walked.point(40 + particle));
         let direction: Vec<f64> = end
             .iter()
             .zip(&h)
@@ -113,8 +107,8 @@ fn the_path_on_a_quadratic_is_the_closed_form() {
             "the first of two points kept of the second half"
         );
         let energy = 0.5 * h.iter().zip(end).map(|(h, x)| h * x * x).sum::<f64>();
-        assert!((walked.energies[2 * particle + 1] - energy).abs() < 1e-12);
-        assert!((walked.reports[particle].distance - norm(end)).abs() < 1e-12);
+        assert!((walked.energies[40 + particle] - energy).abs() < 1e-12);
+        assert!((walked.distances[particle] - norm(end)).abs() < 1e-12);
     }
 }
 
@@ -128,10 +122,11 @@ fn drifts_are_uniform_on_the_sphere() {
     };
     let options = WalkOptions {
         particles: n,
-        steps: 2,
+        steps: Some(2),
         keep: 1,
+        ..WalkOptions::default()
     };
-    let walked = one_walk(&drift(0.5, 0.0, f64::INFINITY), &density, &options);
+    let walked = one_walk(drift(0.5, 0.0, f64::INFINITY), &density, &options);
     for i in 0..p {
         let column = || (0..n).map(|k| walked.point(k)[i]);
         let mean = column().sum::<f64>() / n as f64;
@@ -158,14 +153,15 @@ fn no_kept_point_is_above_the_threshold_and_retries_are_counted() {
     };
     let options = WalkOptions {
         particles: 16,
-        steps: 200,
+        steps: Some(200),
         keep: 8,
+        ..WalkOptions::default()
     };
-    let walked = one_walk(&drift(0.05, 0.3, 2.0), &density, &options);
+    let walked = one_walk(drift(0.05, 0.3, 2.0), &density, &options);
     assert!(!walked.is_empty() && walked.energies.iter().all(|&u| u <= 2.0));
     assert!(walked.gradients() > 16 * 201, "some steps were tried again");
     assert_eq!(walked.viability(), 1.0);
-    assert_eq!(walked.divergences(), 0);
+    assert_eq!(walked.total().divergences, 0);
 }
 
 #[test]
@@ -176,13 +172,14 @@ fn a_wall_is_a_divergence_that_is_counted_not_an_error() {
     };
     let options = WalkOptions {
         particles: 8,
-        steps: 100,
+        steps: Some(100),
         keep: 1,
+        ..WalkOptions::default()
     };
-    let walked = one_walk(&drift(0.1, 0.0, f64::INFINITY), &density, &options);
-    for report in &walked.reports {
+    let walked = one_walk(drift(0.1, 0.0, f64::INFINITY), &density, &options);
+    for (report, distance) in walked.tallies.iter().zip(&walked.distances) {
         // ten steps reach the wall; after that the particle can only stay
-        assert!((report.distance - 1.0).abs() < 0.11, "{report:?}");
+        assert!((distance - 1.0).abs() < 0.11, "{distance}");
         assert!(
             report.divergences >= 89,
             "steps that lost their drift are counted: {report:?}"
@@ -195,12 +192,11 @@ fn a_wall_is_a_divergence_that_is_counted_not_an_error() {
     };
     let start = vec![0.0; 4];
     let error = walk(
-        &drift(0.1, 0.0, 1.0),
+        &mut drift(0.1, 0.0, 1.0),
         &nowhere,
-        &start,
+        &[start],
         &options,
         Streams::new(0),
-        &|| (),
     );
     assert!(error.is_err(), "a start without a density is misuse");
 }
@@ -213,8 +209,9 @@ fn any_number_of_threads_gives_the_same_bits() {
     };
     let options = WalkOptions {
         particles: 23,
-        steps: 40,
+        steps: Some(40),
         keep: 3,
+        ..WalkOptions::default()
     };
     let runs: Vec<Vec<u64>> = [1, 2, 8]
         .map(|threads| {
@@ -222,7 +219,7 @@ fn any_number_of_threads_gives_the_same_bits() {
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            let walked = pool.install(|| one_walk(&drift(0.1, 0.2, 9.0), &density, &options));
+            let walked = pool.install(|| one_walk(drift(0.1, 0.2, 9.0), &density, &options));
             walked
                 .points
                 .iter()
@@ -243,23 +240,23 @@ fn settings_are_checked() {
     for (particles, steps, keep) in [(0, 10, 1), (1, 0, 1), (1, 10, 0), (1, 10, 6)] {
         let options = WalkOptions {
             particles,
-            steps,
+            steps: Some(steps),
             keep,
+            ..WalkOptions::default()
         };
         assert!(
             walk(
-                &drift(0.1, 0.1, 1.0),
+                &mut drift(0.1, 0.1, 1.0),
                 &density,
-                &[0.0],
+                &[vec![0.0]],
                 &options,
-                Streams::new(0),
-                &|| ()
+                Streams::new(0)
             )
             .is_err()
         );
     }
     assert!(
-        Drift::new(DriftOptions {
+        Drift::<f64>::new(DriftOptions {
             step_size: -1.0,
             correction: 0.1,
             max_energy: 1.0,
@@ -288,12 +285,13 @@ fn the_radius_does_not_depend_on_the_number_of_steps() {
         let settings = DriftOptions::scaled(p, alpha, largest, steps, f64::INFINITY);
         let options = WalkOptions {
             particles: 3,
-            steps,
+            steps: Some(steps),
             keep: 1,
+            ..WalkOptions::default()
         };
-        for report in one_walk(&Drift::new(settings).unwrap(), &density, &options).reports {
+        for distance in one_walk(Drift::new(settings).unwrap(), &density, &options).distances {
             // the stiff direction, one of 400, falls short by up to its share
-            let ratio = report.distance / radius;
+            let ratio = distance / radius;
             assert!((0.97..1.001).contains(&ratio), "{steps} steps: {ratio}");
         }
     }
@@ -307,8 +305,20 @@ struct Counter {
     steps: usize,
 }
 
+impl Particle<f64> for Counter {
+    fn theta(&self) -> &[f64] {
+        &self.theta
+    }
+    fn fields(&mut self, fields: &mut dyn Fields<f64>) -> Result<()> {
+        fields.vector("theta", &mut self.theta)?;
+        fields.count("steps", &mut self.steps)
+    }
+}
+
 impl Kernel<f64, Quadratic> for Alternating {
     type State = Counter;
+    type Workspace = ();
+    fn workspace(&self, _: &Quadratic) {}
     fn init(
         &self,
         _: &Quadratic,
@@ -332,15 +342,11 @@ impl Kernel<f64, Quadratic> for Alternating {
         state.theta[0] = state.steps as f64;
         let viable = state.steps.is_multiple_of(2);
         Ok(Info {
-            energy: 0.0,
-            displacement: 1.0,
             viable,
             diverged: !viable,
             gradients: 2,
+            ..Info::moved(0.0, 1.0)
         })
-    }
-    fn theta<'s>(&self, state: &'s Counter) -> &'s [f64] {
-        &state.theta
     }
 }
 
@@ -352,23 +358,27 @@ fn points_that_are_not_viable_are_counted_and_not_kept() {
     };
     let options = WalkOptions {
         particles: 3,
-        steps: 8,
+        steps: Some(8),
         keep: 4,
+        ..WalkOptions::default()
     };
     let walked = walk(
-        &Alternating,
+        &mut Alternating,
         &density,
-        &[0.0],
+        &[vec![0.0]],
         &options,
         Streams::new(0),
-        &|| (),
     )
     .unwrap();
     // due after steps 5, 6, 7 and 8
-    assert_eq!(walked.points, [6.0, 8.0, 6.0, 8.0, 6.0, 8.0]);
-    assert_eq!(walked.particle, [0, 0, 1, 1, 2, 2]);
+    assert_eq!(walked.points, [6.0, 6.0, 6.0, 8.0, 8.0, 8.0]);
+    assert_eq!(walked.particle, [0, 1, 2, 0, 1, 2]);
     assert_eq!(
-        (walked.discarded, walked.divergences(), walked.gradients()),
+        (
+            walked.discarded,
+            walked.total().divergences,
+            walked.gradients()
+        ),
         (6, 12, 3 * 17)
     );
     assert_eq!((walked.viability(), walked.divergence_rate()), (0.5, 0.5));

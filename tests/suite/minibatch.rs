@@ -1,10 +1,6 @@
 //! The energy of a batch against the posterior of its rows, written out.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::{labels, network, normals};
+use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::{Var, Window};
 use fiberwalk::nn::{AvgPool2d, Conv2d, Flatten, Linear, ParamLayout, Sequential};
 use fiberwalk::{

@@ -1,10 +1,6 @@
 //! Lanczos and the tangent space on the Gauss-Newton matrix of a real problem, against faer's dense eigenvalues.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::{network, normals, standardised};
+use crate::common::{network, normals, standardised};
 use fiberwalk::curvature::{
     EvidenceOptions, GgnOperator, HessianOperator, TangentOptions, TangentSpace, log_evidence,
     tune_by_evidence,

@@ -1,10 +1,6 @@
 //! Posteriors with every likelihood and prior against slow oracles, in f64.
 
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
-use common::{labels, network, normals};
+use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::{Graph, Window};
 use fiberwalk::nn::{Conv2d, Flatten, Sequential};
 use fiberwalk::optim::{MapOptions, fit_map};

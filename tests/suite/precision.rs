@@ -1,10 +1,6 @@
 //! Single precision is enough: gradients of large networks agree with double precision, and large logits do no harm.
 
-#![allow(clippy::unwrap_used)]
-
-mod common;
-
-use common::{labels, network, normals};
+use crate::common::{labels, network, normals};
 use fiberwalk::{
     Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Posterior, Scalar,
 };

@@ -1,17 +1,12 @@
 //! Networks for images through the whole pipeline, from IDX files to predictions.
 
-#![cfg(feature = "cli")]
-#![allow(clippy::unwrap_used, clippy::panic)]
-
-mod common;
-
 use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use common::Bars;
-use common::program::{csv_rows, ok, refused, scores, text};
+use crate::common::Bars;
+use crate::common::program::{csv_rows, ok, refused, scores, text};
 use fiberwalk::Streams;
 use fiberwalk::artifact::{Fitted, Model, NetworkSpec, Scores};
 use fiberwalk::data::{Dataset, IdxOptions, Task, load_idx};
@@ -289,9 +284,9 @@ fn bad_images_and_networks_are_refused_in_one_line() {
         &["fit", &pair, "--out", text(&labels)],
         &["one of the inputs"],
     );
-    fs::write(&labels, common::idx(&[11], &bars.labels[..11])).unwrap();
+    fs::write(&labels, crate::common::idx(&[11], &bars.labels[..11])).unwrap();
     case(text(&images), &[], &["a-labels", "11 labels", "12 images"]);
-    fs::write(&labels, common::idx(&[12], &[0; 12])).unwrap();
+    fs::write(&labels, crate::common::idx(&[12], &[0; 12])).unwrap();
     case(&pair, &[], &["a-labels", "every label is 0"]);
     fs::remove_file(&labels).unwrap();
     case(text(&images), &[], &["a-images", "there is no", "a-labels"]);
@@ -323,10 +318,10 @@ fn a_model_refuses_images_that_it_was_not_trained_on() {
     train(&table);
     case(&["a-images", "columns of a table"]);
     train(&images);
-    fs::write(&images, common::idx(&[12, 4, 16], &bars.pixels)).unwrap();
+    fs::write(&images, crate::common::idx(&[12, 4, 16], &bars.pixels)).unwrap();
     case(&["a-images", "1x4x16", "1x8x8"]);
     fs::write(&images, bars.images()).unwrap();
-    fs::write(&labels, common::idx(&[12], &[2; 12])).unwrap();
+    fs::write(&labels, crate::common::idx(&[12], &[2; 12])).unwrap();
     refused(
         &["evaluate", text(&model), text(&images)],
         &["a-labels", "record 0", "0..2"],

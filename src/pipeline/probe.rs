@@ -1,0 +1,68 @@
+//! Predictions for a few training rows, observed along a walk: what has to forget its start and to mix.
+
+use std::sync::{Mutex, PoisonError};
+
+use crate::autodiff::{Graph, Program, Workspace};
+use crate::error::Result;
+use crate::nn::Network;
+use crate::scalar::Scalar;
+use crate::walk::Observable;
+
+/// Rows that are predicted at most, and numbers that are observed at most.
+const ROWS: usize = 16;
+const NUMBERS: usize = 128;
+
+/// Class probabilities, or outputs, for rows spread over the training data.
+pub(super) struct Probe<T> {
+    program: Program<T>,
+    features: Vec<T>,
+    len: usize,
+    /// Memory that workers take and give back.
+    pool: Mutex<Vec<Workspace<T>>>,
+}
+
+impl<T: Scalar> Probe<T> {
+    /// `x` are the training rows, `[n, d]`; `classes` says that outputs are logits.
+    pub(super) fn new(network: &dyn Network, x: &[f64], classes: bool) -> Result<Self> {
+        let (d, outputs) = (network.input_dim(), network.output_dim());
+        let n = x.len() / d.max(1);
+        let rows = ROWS.min(NUMBERS / outputs.max(1)).clamp(1, n.max(1));
+        let row = |i: usize| i * n / rows;
+        let mut features = vec![T::ZERO; rows * d];
+        for (at, feature) in features.iter_mut().enumerate() {
+            *feature = T::from_f64(x[row(at % rows) * d + at / rows]);
+        }
+        let graph = Graph::new();
+        let theta = graph.input(&[network.dim()]);
+        let inputs = graph.input(&[d, rows]).batch_first();
+        let outputs_of_rows = network.forward(theta, inputs);
+        let predicted = if classes {
+            outputs_of_rows.softmax()
+        } else {
+            outputs_of_rows
+        };
+        Ok(Self {
+            program: graph.compile(&[predicted])?,
+            features,
+            len: rows * outputs,
+            pool: Mutex::new(Vec::new()),
+        })
+    }
+}
+
+impl<T: Scalar> Observable<T> for Probe<T> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn observe(&self, theta: &[T], out: &mut [f64]) -> Result<()> {
+        let pool = || self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ws = pool().pop().unwrap_or_else(|| self.program.workspace());
+        self.program.run(&[theta, &self.features], &mut ws)?;
+        for (o, v) in out.iter_mut().zip(self.program.tensor(&ws, 0)) {
+            *o = v.to_f64();
+        }
+        pool().push(ws);
+        Ok(())
+    }
+}

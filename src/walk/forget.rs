@@ -1,0 +1,138 @@
+//! Whether a walk has forgotten its start, by what all its particles show.
+//!
+//! Of the blocks so far the third quarter is compared with the last. Over particles and blocks of each,
+//!
+//! - the **mean energy** may differ by `1/16` nat per dimension: equilibrium is about half a nat per dimension above `theta*`;
+//! - the **mean predictions** may differ by 0.15 of their standard deviation (root mean square over all that is observed), beside what the chance of
+//!   `m` particles makes, `(2 / m)^{1/2}` of it;
+//! - the **variance of predictions**, summed over all, by a factor of 1.3.
+//!
+//! That sees drift, not slowness: a walk that hardly moves passes. So a kernel also says how many steps it takes to lose its direction
+//! ([`super::Kernel::memory`]), and a warm-up is at least five times as long. What it drops: places that no particle has been to.
+
+use super::observe::Trace;
+
+const ENERGY: f64 = 1.0 / 16.0;
+const SHIFT: f64 = 0.15;
+const VARIANCE: f64 = 1.3;
+
+/// Blocks before which nothing is said.
+const BLOCKS: usize = 8;
+
+/// Memories of the kernel that a warm-up takes at least.
+const MEMORIES: usize = 5;
+
+/// True if nothing that is recorded still moves; `dim` is the number of parameters.
+pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) -> bool {
+    let blocks = trace.blocks();
+    if blocks < BLOCKS || steps < MEMORIES.saturating_mul(memory) {
+        return false;
+    }
+    let windows = [(blocks / 2, 3 * blocks / 4), (3 * blocks / 4, blocks)];
+    let [before, after] = windows.map(|(from, to)| Moments::of(trace, from, to));
+    let moved = (after.energy - before.energy).abs();
+    let chance = 2.0 / trace.particles().max(1) as f64;
+    let shift: f64 = before
+        .mean
+        .iter()
+        .zip(&after.mean)
+        .map(|(a, b)| (a - b).powi(2))
+        .sum();
+    // NaN in an energy or a prediction compares as false: that walk has not settled
+    let ratio = after.variance / before.variance;
+    let predictions = trace.len == 0
+        || (shift <= (SHIFT * SHIFT + chance) * after.variance
+            && ratio < VARIANCE
+            && ratio > 1.0 / VARIANCE);
+    moved <= ENERGY * dim as f64 && predictions
+}
+
+/// Over particles and blocks.
+struct Moments {
+    energy: f64,
+    /// Mean of each observed number.
+    mean: Vec<f64>,
+    /// Sum of their variances.
+    variance: f64,
+}
+
+impl Moments {
+    fn of(trace: &Trace, from: usize, to: usize) -> Self {
+        let count = ((to - from) * trace.particles()) as f64;
+        let (mut energy, mut mean) = (0.0, vec![0.0; trace.len]);
+        let each = |f: &mut dyn FnMut(usize, f64)| {
+            for block in from..to {
+                for row in trace.observed_after(block).chunks_exact(trace.len.max(1)) {
+                    row.iter().enumerate().for_each(|(i, &x)| f(i, x));
+                }
+            }
+        };
+        each(&mut |i, x| mean[i] += x / count);
+        let mut variance = 0.0;
+        each(&mut |i, x| variance += (x - mean[i]).powi(2) / count);
+        for block in from..to {
+            energy += trace.energies_after(block).iter().sum::<f64>() / count;
+        }
+        Self {
+            energy,
+            mean,
+            variance,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::vector::fill_normal;
+    use crate::rng::{Phase, Streams};
+
+    /// `blocks` blocks of 64 particles that observe two numbers: noise of standard deviation 1, moved by `drift` and scaled by `growth` a block.
+    fn trace(blocks: usize, energy_drift: f64, drift: f64, growth: f64) -> Trace {
+        let mut rng = Streams::new(3).rng(Phase::USER, 0);
+        let mut trace = Trace {
+            len: 2,
+            ..Trace::default()
+        };
+        for block in 0..blocks {
+            let t = block as f64;
+            trace.steps.push(5 * (block + 1));
+            let mut noise = vec![0.0; 64 * 3];
+            fill_normal(&mut rng, &mut noise);
+            let (energies, observed) = noise.split_at(64);
+            trace
+                .energies
+                .extend(energies.iter().map(|e| 3.0 * e + energy_drift * t));
+            trace
+                .observed
+                .extend(observed.iter().map(|x| x * growth.powf(t) + drift * t));
+        }
+        trace
+    }
+
+    #[test]
+    fn what_moves_is_not_forgotten_and_noise_is() {
+        // windows are 10 blocks apart: 100 dimensions allow 6.25 nats, predictions 0.23 standard deviations
+        let cases = [
+            (0.0, 0.0, 1.0, true),
+            (0.5, 0.0, 1.0, true),
+            (0.8, 0.0, 1.0, false),
+            (-0.8, 0.0, 1.0, false),
+            (0.0, 0.04, 1.0, false),
+            (0.0, -0.04, 1.0, false),
+            (0.0, 0.01, 1.0, true),
+            (0.0, 0.0, 1.02, false),
+            (0.0, 0.0, 0.98, false),
+        ];
+        for (energy, drift, growth, want) in cases {
+            let got = forgotten(&trace(40, energy, drift, growth), 100, 200, 10);
+            assert_eq!(got, want, "{energy} {drift} {growth}");
+        }
+        let still = trace(40, 0.0, 0.0, 1.0);
+        assert!(!forgotten(&still, 100, 200, 41), "five memories are more");
+        assert!(!forgotten(&trace(7, 0.0, 0.0, 1.0), 100, 200, 1));
+        let mut broken = still;
+        broken.energies[64 * 39] = f64::NAN;
+        assert!(!forgotten(&broken, 100, 200, 10));
+    }
+}

@@ -1,0 +1,192 @@
+//! The microcanonical dynamics: a velocity of unit length that the gradient bends.
+//!
+//! In `d` dimensions the flow `dy = u dt`, `du = -(I - u u^T) grad U / (d - 1) dt` with `|u| = 1` has `p(y) = e^{-U}` for
+//! its stationary density, whatever the speed at which it is passed through (Robnik, De Luca, Silverstein & Seljak 2023, arXiv 2212.08549). It is split
+//! in two maps, each solved exactly:
+//!
+//! - **kick** for a time `t`, with `e = -grad U / |grad U|` and `delta = t |grad U| / (d - 1)`:
+//!   `u <- (u + e (sinh delta + (e.u)(cosh delta - 1))) / (cosh delta + (e.u) sinh delta)`;
+//! - **drift**: `y <- y + t u`.
+//!
+//! The kick changes `(d - 1) log(cosh delta + (e.u) sinh delta)`, the drift `U`; their sum is conserved by the flow, and its change over a step
+//! is the **energy error**. For a half kick, a drift and a half kick it is of third order in the step. It is also the
+//! logarithm of what a Metropolis test needs: the map is reversible up to the sign of `u`, and the factor by which it changes volume on the
+//! sphere of velocities is that of the kick (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707).
+
+use rand_chacha::ChaCha8Rng;
+
+use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
+use crate::scalar::Scalar;
+
+/// A velocity of uniform direction.
+pub(in crate::walk) fn fresh_velocity<T: Scalar>(rng: &mut ChaCha8Rng, u: &mut [T]) {
+    loop {
+        fill_normal(rng, u);
+        let length = norm(u);
+        // the zero vector has probability zero
+        if length > 0.0 {
+            scale(1.0 / length, u);
+            return;
+        }
+    }
+}
+
+/// The kick of `gradient` for a time `time`; gives the change of kinetic energy.
+pub(in crate::walk) fn kick<T: Scalar>(
+    time: f64,
+    gradient: &[T],
+    gradient_norm: f64,
+    u: &mut [T],
+) -> f64 {
+    let free = u.len() as f64 - 1.0;
+    if gradient_norm == 0.0 || free <= 0.0 {
+        return 0.0;
+    }
+    let delta = time * gradient_norm / free;
+    // the component of u along the force; rounding must not take it out of its range
+    let along = (-dot(gradient, u) / gradient_norm).clamp(-1.0, 1.0);
+    // everything times 2 exp(-delta), which neither overflows nor cancels
+    let z = (-delta).exp();
+    let of_force = (1.0 - z) * (1.0 + z + along * (1.0 - z));
+    scale(2.0 * z, u);
+    axpy(-of_force / gradient_norm, gradient, u);
+    let length = norm(u);
+    if length > 0.0 {
+        scale(1.0 / length, u);
+    }
+    let growth = 1.0 + along + (1.0 - along) * z * z;
+    free * (delta - std::f64::consts::LN_2 + growth.ln())
+}
+
+/// Forgets a part of the direction: `u <- (u + nu z) / |u + nu z|` with `z ~ N(0, I)` and
+/// `nu = ((e^{2 time / length} - 1) / d)^{1/2}`. After a time `length` the direction is lost. `z` is scratch.
+pub(in crate::walk) fn refresh<T: Scalar>(
+    time: f64,
+    length: f64,
+    rng: &mut ChaCha8Rng,
+    u: &mut [T],
+    z: &mut [T],
+) {
+    if length.is_infinite() {
+        return;
+    }
+    fill_normal(rng, z);
+    let nu = ((2.0 * time / length).exp_m1() / u.len() as f64).sqrt();
+    axpy(nu, z, u);
+    let norm = norm(u);
+    if norm > 0.0 && norm.is_finite() {
+        scale(1.0 / norm, u);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rng::{Phase, Streams};
+
+    fn random(n: usize, seed: u64) -> Vec<f64> {
+        let mut v = vec![0.0; n];
+        fill_normal(&mut Streams::new(seed).rng(Phase::USER, 0), &mut v);
+        v
+    }
+
+    fn unit(n: usize, seed: u64) -> Vec<f64> {
+        let mut u = vec![0.0; n];
+        fresh_velocity(&mut Streams::new(seed).rng(Phase::USER, 1), &mut u);
+        u
+    }
+
+    /// `du/dt = -(I - u u^T) g / (d - 1)` by a thousand steps of Runge-Kutta.
+    fn integrated(time: f64, g: &[f64], u: &[f64]) -> (Vec<f64>, f64) {
+        let n = u.len();
+        let free = n as f64 - 1.0;
+        let slope = |u: &[f64]| -> Vec<f64> {
+            let along = dot(u, g);
+            (0..n).map(|i| -(g[i] - along * u[i]) / free).collect()
+        };
+        let moved = |u: &[f64], h: f64, k: &[f64]| -> Vec<f64> {
+            u.iter().zip(k).map(|(u, k)| u + h * k).collect()
+        };
+        let (mut u, mut energy, steps) = (u.to_vec(), 0.0, 1000);
+        let h = time / steps as f64;
+        for _ in 0..steps {
+            let k1 = slope(&u);
+            let half = moved(&u, h / 2.0, &k1);
+            let k2 = slope(&half);
+            let middle = moved(&u, h / 2.0, &k2);
+            let k3 = slope(&middle);
+            let k4 = slope(&moved(&u, h, &k3));
+            let end: Vec<f64> = (0..n)
+                .map(|i| u[i] + h / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
+                .collect();
+            // d(kinetic)/dt = -u.g, by Simpson's rule
+            energy -= h / 6.0 * (dot(&u, g) + 4.0 * dot(&middle, g) + dot(&end, g));
+            u = end;
+        }
+        (u, energy)
+    }
+
+    #[test]
+    fn a_kick_solves_its_equation() {
+        for (n, time, seed) in [(2, 0.7, 1), (5, 1.3, 2), (40, 6.0, 3)] {
+            let (g, u) = (random(n, seed), unit(n, seed));
+            let mut got = u.clone();
+            let energy = kick(time, &g, norm(&g), &mut got);
+            let (want, want_energy) = integrated(time, &g, &u);
+            for (a, b) in got.iter().zip(&want) {
+                assert!((a - b).abs() < 1e-9, "{a} against {b}");
+            }
+            assert!(
+                (energy - want_energy).abs() < 1e-6,
+                "{energy} {want_energy}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_kick_is_undone_by_the_same_one_backwards_and_survives_extremes() {
+        let (g, u) = (random(9, 4), unit(9, 4));
+        let mut v = u.clone();
+        let there = kick(0.8, &g, norm(&g), &mut v);
+        v.iter_mut().for_each(|x| *x = -*x);
+        let back = kick(0.8, &g, norm(&g), &mut v);
+        for (a, b) in v.iter().zip(&u) {
+            assert!((a + b).abs() < 1e-12);
+        }
+        assert!(
+            (there + back).abs() < 1e-12,
+            "conserved over there and back"
+        );
+        // no force, and one that turns the velocity at once
+        let mut v = u.clone();
+        assert_eq!(kick(1.0, &[0.0; 9], 0.0, &mut v), 0.0);
+        assert_eq!(v, u);
+        let huge: Vec<f64> = g.iter().map(|x| 1e6 * x).collect();
+        let energy = kick(1.0, &huge, norm(&huge), &mut v);
+        assert!(energy.is_finite() && (norm(&v) - 1.0).abs() < 1e-12);
+        let downhill = -dot(&v, &huge) / norm(&huge);
+        assert!((downhill - 1.0).abs() < 1e-12);
+    }
+
+    /// The correlation of the direction after a time `t` is `e^{-t/L}`.
+    #[test]
+    fn refreshing_forgets_at_the_rate_it_says() {
+        let (n, steps, time, length) = (400, 25, 0.2, 10.0);
+        let mut sum = 0.0;
+        let trials = 400;
+        for trial in 0..trials {
+            let mut rng = Streams::new(trial).rng(Phase::USER, 2);
+            let (mut u, mut z) = (vec![0.0f64; n], vec![0.0; n]);
+            fresh_velocity(&mut rng, &mut u);
+            let start = u.clone();
+            for _ in 0..steps {
+                refresh(time, length, &mut rng, &mut u, &mut z);
+            }
+            sum += dot(&start, &u);
+        }
+        let want = (-time * f64::from(steps) / length).exp();
+        // each dot product scatters by less than n^{-1/2}; 5 sigma, and 1/n for the normalisation
+        let tolerance = 5.0 / (n as f64 * trials as f64).sqrt() + 1.0 / n as f64;
+        assert!((sum / trials as f64 - want).abs() < tolerance);
+    }
+}

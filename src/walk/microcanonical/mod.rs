@@ -1,0 +1,288 @@
+//! Microcanonical walks: the exact relative of the drift walk.
+//!
+//! A particle has a velocity of unit length in the coordinates of a [`Preconditioner`]; the gradient bends it (`isokinetic`), and it forgets its direction
+//! over a length `L`. Both forms have the posterior for what they sample:
+//!
+//! - **Unadjusted**: half kick, drift, half kick, refresh. One gradient a step, no rejection. The energy error of a step says how far the
+//!   integrator is from the flow: its variance per dimension bounds the bias (Robnik et al. 2023), and the step size is tuned to
+//!   make it small, 5e-4.
+//! - **Adjusted**: a step is a whole trajectory from a fresh velocity, of a number of sub-steps drawn uniformly around `L / step_size`, accepted with probability
+//!   `min(1, exp(-error))` (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707). Exact for any step size; the step is tuned to accept 0.9.
+//!
+//! Where it deviates: step size and `L` are tuned for all particles together, from what all did in a block of the warm-up, and not
+//! in every chain by itself.
+
+mod isokinetic;
+mod state;
+mod step;
+
+use rand_chacha::ChaCha8Rng;
+
+use super::kernel::{Fields, Info, Kernel, WarmUp};
+use super::preconditioner::Preconditioner;
+use super::renew::FrameSource;
+use super::tuning::StepSize;
+use crate::error::{Error, Result};
+use crate::linalg::vector::first_non_finite;
+use crate::model::LogDensity;
+use crate::scalar::Scalar;
+use isokinetic::fresh_velocity;
+pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};
+
+/// Settings of a microcanonical walk. Lengths are in the preconditioner's coordinates, where the prior's standard deviation is 1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MicrocanonicalOptions {
+    /// Length of a step; `None`: tuned in the warm-up.
+    pub step_size: Option<f64>,
+    /// Length `L` over which a direction is forgotten; `None`: `P^{1/2}`, the radius of the prior.
+    pub decoherence_length: Option<f64>,
+    /// A Metropolis test after each trajectory.
+    pub adjusted: bool,
+    /// Variance of the energy error per dimension that an unadjusted walk is tuned to.
+    pub target_error: f64,
+    /// Mean acceptance that an adjusted walk is tuned to.
+    pub target_acceptance: f64,
+}
+
+impl Default for MicrocanonicalOptions {
+    fn default() -> Self {
+        Self {
+            step_size: None,
+            decoherence_length: None,
+            adjusted: false,
+            target_error: 5e-4,
+            target_acceptance: 0.9,
+        }
+    }
+}
+
+/// The microcanonical kernel.
+#[derive(Clone)]
+pub struct Microcanonical<'a, T> {
+    preconditioner: Preconditioner<T>,
+    /// Counts the preconditioners: what particles keep in the coordinates of an old one is computed anew.
+    frame: usize,
+    source: Option<&'a dyn FrameSource<T>>,
+    /// The step after which the frame is next computed anew.
+    renewal: usize,
+    adjusted: bool,
+    decoherence_length: f64,
+    tune_length: bool,
+    step_size: StepSize,
+}
+
+/// `L` in units of the root of the sum of the variances: motion along a flat direction and the exchange of energy with the others then
+/// relax about equally fast.
+const FORGETTING: f64 = 0.5;
+
+/// The frame is computed anew after this many steps, twice as many, and so on.
+const FIRST_RENEWAL: usize = 20;
+
+/// Gradients that go into frames, as a share of those that went into steps.
+const FRAME_SHARE: f64 = 0.5;
+
+impl<'a, T: Scalar> Microcanonical<'a, T> {
+    /// A kernel in the coordinates of `preconditioner`.
+    ///
+    /// # Errors
+    /// If a setting is out of range, or there are fewer than two dimensions.
+    pub fn new(preconditioner: Preconditioner<T>, options: &MicrocanonicalOptions) -> Result<Self> {
+        let dim = preconditioner.dim();
+        if dim < 2 {
+            let requirement = "must be at least 2: in one dimension a velocity of unit length has no direction to turn to";
+            return Err(Error::config("dim", dim, requirement));
+        }
+        let positive = |field, value: f64| {
+            if value > 0.0 && !value.is_nan() {
+                Ok(())
+            } else {
+                Err(Error::config(field, value, "must be positive"))
+            }
+        };
+        let radius = (dim as f64).sqrt();
+        let decoherence_length = options.decoherence_length.unwrap_or(FORGETTING * radius);
+        positive("decoherence_length", decoherence_length)?;
+        positive("target_error", options.target_error)?;
+        if !(options.target_acceptance > 0.0 && options.target_acceptance < 1.0) {
+            let (field, value) = ("target_acceptance", options.target_acceptance);
+            return Err(Error::config(field, value, "must be between 0 and 1"));
+        }
+        if options.adjusted && decoherence_length.is_infinite() {
+            let requirement =
+                "must be finite for an adjusted walk: it is the length of a trajectory";
+            return Err(Error::config(
+                "decoherence_length",
+                decoherence_length,
+                requirement,
+            ));
+        }
+        let step_size = match (options.step_size, options.adjusted) {
+            (Some(size), _) => {
+                positive("step_size", size)?;
+                if size.is_infinite() {
+                    return Err(Error::config("step_size", size, "must be finite"));
+                }
+                StepSize::fixed(size)
+            }
+            // a start from which blocks of a few steps get to the right order soon
+            (None, false) => StepSize::for_error(0.02 * radius, options.target_error * dim as f64),
+            (None, true) => StepSize::for_acceptance(0.02 * radius, options.target_acceptance),
+        };
+        Ok(Self {
+            preconditioner,
+            frame: 0,
+            source: None,
+            renewal: FIRST_RENEWAL,
+            adjusted: options.adjusted,
+            decoherence_length,
+            tune_length: options.decoherence_length.is_none(),
+            step_size,
+        })
+    }
+
+    /// The same with coordinates that `source` computes anew in the warm-up, from where the particles are.
+    #[must_use]
+    pub fn renewed_by(self, source: &'a dyn FrameSource<T>) -> Self {
+        Self {
+            source: Some(source),
+            ..self
+        }
+    }
+
+    /// The step size as it is tuned so far.
+    pub fn step_size(&self) -> f64 {
+        self.step_size.value()
+    }
+
+    /// `L`.
+    pub fn decoherence_length(&self) -> f64 {
+        self.decoherence_length
+    }
+
+    /// Its coordinates.
+    pub fn preconditioner(&self) -> &Preconditioner<T> {
+        &self.preconditioner
+    }
+}
+
+impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
+    type State = MicrocanonicalState<T>;
+    type Workspace = MicrocanonicalWorkspace<T, D::Workspace>;
+
+    fn workspace(&self, density: &D) -> Self::Workspace {
+        let zeros = || vec![T::ZERO; density.dim()];
+        MicrocanonicalWorkspace {
+            density: density.workspace(),
+            theta: zeros(),
+            gradient: zeros(),
+            velocity: zeros(),
+            buffer: zeros(),
+            coefficients: Vec::new(),
+            at: zeros(),
+            slope: zeros(),
+        }
+    }
+
+    fn init(
+        &self,
+        density: &D,
+        theta: &[T],
+        rng: &mut ChaCha8Rng,
+        ws: &mut Self::Workspace,
+    ) -> Result<Self::State> {
+        if theta.len() != self.preconditioner.dim() || density.dim() != theta.len() {
+            let expected = format!("{} parameters", self.preconditioner.dim());
+            let got = format!("{} of a density of {}", theta.len(), density.dim());
+            return Err(Error::shape("Microcanonical", expected, got));
+        }
+        ws.coefficients
+            .resize(self.preconditioner.directions(), 0.0);
+        ws.theta.copy_from_slice(theta);
+        let point = self.evaluate(density, ws)?;
+        if !point.energy.is_finite() {
+            let what = "energy at the start of a walk";
+            return Err(Error::NonFinite { what, index: 0 });
+        }
+        if let Some(index) = first_non_finite(&ws.gradient) {
+            let what = "gradient at the start of a walk";
+            return Err(Error::NonFinite { what, index });
+        }
+        let mut velocity = vec![T::ZERO; theta.len()];
+        fresh_velocity(rng, &mut velocity);
+        Ok(MicrocanonicalState {
+            theta: theta.to_vec(),
+            energy: point.energy,
+            gradient: ws.gradient.clone(),
+            velocity,
+            fiber_distance: point.fiber_distance,
+            frame: self.frame,
+        })
+    }
+
+    fn step(
+        &self,
+        density: &D,
+        state: &mut Self::State,
+        rng: &mut ChaCha8Rng,
+        ws: &mut Self::Workspace,
+    ) -> Result<Info> {
+        ws.coefficients
+            .resize(self.preconditioner.directions(), 0.0);
+        let renewed = state.frame != self.frame;
+        if renewed {
+            ws.theta.copy_from_slice(&state.theta);
+            let point = self.evaluate(density, ws)?;
+            state.moved_to(&point, ws);
+            state.frame = self.frame;
+        }
+        let mut info = if self.adjusted {
+            self.adjusted(density, state, rng, ws)?
+        } else {
+            self.unadjusted(density, state, rng, ws)?
+        };
+        info.gradients += usize::from(renewed);
+        Ok(info)
+    }
+
+    fn memory(&self) -> usize {
+        if self.adjusted {
+            return 1;
+        }
+        let steps = self.decoherence_length / self.step_size.value();
+        // a length that is infinite is never forgotten, but then that was asked for
+        if steps.is_finite() { steps as usize } else { 0 }
+    }
+
+    fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
+        self.step_size.adapt(warm_up.block, warm_up.last);
+        if warm_up.last {
+            if self.tune_length {
+                self.decoherence_length =
+                    FORGETTING * self.preconditioner.spread(&warm_up.positions);
+            }
+            return Ok(());
+        }
+        // what is left of the warm-up has to tune the step in the new coordinates
+        let late = 5 * warm_up.steps > 3 * warm_up.at_most;
+        if let (Some(source), false) = (self.source, late || warm_up.steps < self.renewal) {
+            let gradients = warm_up.block.gradients as f64 / warm_up.block.steps.max(1) as f64
+                * (warm_up.steps * warm_up.positions.len()) as f64;
+            let budget = (FRAME_SHARE * gradients) as usize;
+            self.preconditioner = source.frame(&warm_up.positions, Some(budget))?;
+            self.frame += 1;
+            self.step_size.forget();
+            while self.renewal <= warm_up.steps {
+                self.renewal *= 2;
+            }
+        }
+        Ok(())
+    }
+
+    fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        self.preconditioner.fields(fields)?;
+        fields.count("frame", &mut self.frame)?;
+        fields.count("renewal", &mut self.renewal)?;
+        fields.number("decoherence_length", &mut self.decoherence_length)?;
+        self.step_size.fields(fields)
+    }
+}

@@ -1,0 +1,190 @@
+//! A preconditioner from where the walkers are.
+//!
+//! At `theta*` the curvature is not what walkers meet: on yacht directions of eigenvalue 1 at the MAP estimate have hundreds at the radius of the
+//! prior. So in the warm-up the frame is computed anew, now and then, from the **mean Gauss-Newton matrix of some walkers**,
+//! `1/m sum_i D^{-1/2} G(theta_i) D^{-1/2}`, by Lanczos. Directions that are stiff for most walkers are shortened; how they
+//! differ from one another is dropped.
+//!
+//! What it costs is bounded by a share of the gradients that the walk has taken so far: early frames come from one or two walkers.
+
+use rayon::prelude::*;
+
+use super::preconditioner::Preconditioner;
+use crate::curvature::{TangentOptions, TangentSpace};
+use crate::error::{Error, Result};
+use crate::linalg::SymmetricOperator;
+use crate::linalg::vector::axpy;
+use crate::model::Curved;
+use crate::rng::Streams;
+use crate::scalar::Scalar;
+
+/// Makes the coordinates of a walk.
+pub trait FrameSource<T: Scalar>: Sync {
+    /// Coordinates for walkers of which some are at `points`, each `[P]`, at a cost of about `budget` gradients (`None`: as good as it gets).
+    ///
+    /// # Errors
+    /// If a point has the wrong length or the curvature there is not finite.
+    fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<Preconditioner<T>>;
+}
+
+/// Settings of a [`GgnFrame`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrameOptions {
+    /// `c`: how much of the curvature the coordinates take up.
+    pub softening: f64,
+    /// Directions at most. Those of eigenvalues below `1 / (2 c)` times the prior's precision are left as they are.
+    pub max_directions: usize,
+    /// Walkers whose curvature is averaged, at most.
+    pub max_walkers: usize,
+    /// Residual of an accepted eigenpair, relative to the largest eigenvalue.
+    pub tolerance: f64,
+}
+
+impl Default for FrameOptions {
+    fn default() -> Self {
+        Self {
+            softening: Preconditioner::<f32>::SOFTENING,
+            max_directions: 128,
+            max_walkers: 16,
+            tolerance: 1e-4,
+        }
+    }
+}
+
+/// The frame of the mean Gauss-Newton matrix.
+pub struct GgnFrame<'a, D> {
+    density: &'a D,
+    options: FrameOptions,
+    streams: Streams,
+}
+
+/// What a product costs, in gradients.
+const PRODUCT: usize = 3;
+
+/// Products with the mean that are worth while, and those that are taken at most.
+const PRODUCTS: usize = 100;
+const MAX_PRODUCTS: usize = 300;
+
+/// Numbers that the vectors of Lanczos may take.
+const MAX_NUMBERS: usize = 1 << 26;
+
+impl<'a, D> GgnFrame<'a, D> {
+    /// Frames for walks in `density`.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub fn new(density: &'a D, options: &FrameOptions, streams: Streams) -> Result<Self> {
+        if !(options.softening >= 0.0 && options.softening.is_finite()) {
+            let requirement = "must be finite and not negative";
+            return Err(Error::config("softening", options.softening, requirement));
+        }
+        if options.tolerance.is_nan() || options.tolerance <= 0.0 {
+            return Err(Error::config(
+                "tolerance",
+                options.tolerance,
+                "must be positive",
+            ));
+        }
+        Ok(Self {
+            density,
+            options: options.clone(),
+            streams,
+        })
+    }
+}
+
+impl<T: Scalar, D: Curved<T>> FrameSource<T> for GgnFrame<'_, D> {
+    fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<Preconditioner<T>> {
+        let (options, dim) = (&self.options, self.density.dim());
+        let precision = self.density.prior_precision();
+        let products = budget.map_or(usize::MAX, |gradients| gradients / PRODUCT);
+        let walkers = (products / PRODUCTS)
+            .min(options.max_walkers)
+            .min(points.len())
+            .max(1);
+        let max_products = (products / walkers)
+            .min(MAX_PRODUCTS)
+            .min(MAX_NUMBERS / dim.max(1))
+            .max(8);
+        let count = options.max_directions.min(max_products / 2);
+        if count == 0 || points.is_empty() || options.softening == 0.0 {
+            return Preconditioner::new(precision, &[], &[], options.softening);
+        }
+        // spread over all walkers, which may have different starts
+        let chosen = (0..walkers).map(|i| points[i * points.len() / walkers]);
+        let mut mean = MeanGgn::new(self.density, chosen)?;
+        let tangent = TangentOptions {
+            kappa: 0.5 / options.softening,
+            max_normal: count,
+            tolerance: options.tolerance,
+            max_products,
+        };
+        let space = TangentSpace::new(&mut mean, 1.0, &tangent, self.streams)?;
+        Preconditioner::new(precision, space.values(), space.basis(), options.softening)
+    }
+}
+
+/// `v -> 1/m sum_i D^{-1/2} G(theta_i) D^{-1/2} v`.
+struct MeanGgn<'a, T: Scalar, D: Curved<T>> {
+    density: &'a D,
+    /// `D^{-1/2}`.
+    scale: Vec<T>,
+    scaled: Vec<T>,
+    parts: Vec<Part<'a, T, D::ProductWorkspace>>,
+}
+
+struct Part<'a, T, W> {
+    theta: &'a [T],
+    product: Vec<T>,
+    ws: W,
+}
+
+impl<'a, T: Scalar, D: Curved<T>> MeanGgn<'a, T, D> {
+    fn new(density: &'a D, points: impl Iterator<Item = &'a [T]>) -> Result<Self> {
+        let dim = density.dim();
+        let part = |theta: &'a [T]| {
+            if theta.len() == dim {
+                Ok(Part {
+                    theta,
+                    product: vec![T::ZERO; dim],
+                    ws: density.ggn_workspace(),
+                })
+            } else {
+                Err(Error::shape("GgnFrame: point", dim, theta.len()))
+            }
+        };
+        let scale = density.prior_precision().iter();
+        Ok(Self {
+            density,
+            scale: scale.map(|a| T::from_f64(1.0 / a.sqrt())).collect(),
+            scaled: vec![T::ZERO; dim],
+            parts: points.map(part).collect::<Result<_>>()?,
+        })
+    }
+}
+
+impl<T: Scalar, D: Curved<T>> SymmetricOperator<T> for MeanGgn<'_, T, D> {
+    fn dim(&self) -> usize {
+        self.scale.len()
+    }
+
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
+        for ((x, &v), &s) in self.scaled.iter_mut().zip(v).zip(&self.scale) {
+            *x = v * s;
+        }
+        let (density, scaled) = (self.density, &self.scaled);
+        self.parts.par_iter_mut().try_for_each(|part| {
+            density.ggn_product(part.theta, scaled, &mut part.product, &mut part.ws)
+        })?;
+        out.fill(T::ZERO);
+        // in order, whatever thread was first
+        let share = 1.0 / self.parts.len() as f64;
+        for part in &self.parts {
+            axpy(share, &part.product, out);
+        }
+        for (o, &s) in out.iter_mut().zip(&self.scale) {
+            *o *= s;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,327 @@
+//! A walk, block by block: a warm-up in which the kernel tunes itself and the particles forget their start, and as many steps again of which points are
+//! kept.
+//!
+//! All decisions are made between blocks, from what all particles did, in index order. So a walk that is stopped between two blocks and
+//! continued (see [`Run::fields`]) goes on as if nothing had been, and does so for any number of threads.
+
+use super::ensemble::Ensemble;
+use super::forget::forgotten;
+use super::kernel::{Fields, Kernel, Particle, Tally, WarmUp};
+use super::observe::{Observable, Trace};
+use super::walk::Walk;
+use crate::error::{Error, Result};
+use crate::model::LogDensity;
+use crate::rng::Streams;
+use crate::scalar::Scalar;
+
+/// How many particles walk, how far, and what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalkOptions {
+    /// Number of particles.
+    pub particles: usize,
+    /// Steps of each, half of them the warm-up; `None`: the warm-up ends when the walk has forgotten its start.
+    pub steps: Option<usize>,
+    /// Steps at most, if their number is left open.
+    pub max_steps: usize,
+    /// Points kept of each particle: evenly spaced over the steps after the warm-up, the last point among them.
+    pub keep: usize,
+    /// Steps of a block.
+    pub block: usize,
+}
+
+impl Default for WalkOptions {
+    fn default() -> Self {
+        Self {
+            particles: 64,
+            steps: None,
+            max_steps: 2_000,
+            keep: 4,
+            block: 5,
+        }
+    }
+}
+
+impl WalkOptions {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If there is nothing to do, or more points are to be kept than half the walk has.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [
+            ("particles", self.particles),
+            ("steps", self.steps.unwrap_or(1)),
+            ("max_steps", self.max_steps),
+            ("keep", self.keep),
+            ("block", self.block),
+        ] {
+            if value == 0 {
+                return Err(Error::config(field, value, "must be positive"));
+            }
+        }
+        let steps = self.steps.unwrap_or(self.max_steps);
+        let half = steps.div_ceil(2);
+        if self.keep > half {
+            let requirement = format!("must be at most {half}, half of {steps} steps");
+            return Err(Error::config("keep", self.keep, &requirement));
+        }
+        Ok(())
+    }
+}
+
+/// A walk that is under way.
+pub struct Run<T, S, W> {
+    options: WalkOptions,
+    dim: usize,
+    ensemble: Ensemble<S, W>,
+    starts: Vec<Vec<T>>,
+    /// Steps taken.
+    steps: usize,
+    /// Steps of the warm-up, once that is known.
+    warm_up: Option<usize>,
+    forgotten: bool,
+    sampling: Tally,
+    trace: Trace,
+    points: Vec<T>,
+    particle: Vec<usize>,
+    energies: Vec<f64>,
+    discarded: usize,
+}
+
+impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
+    /// Particles at `starts` (in turn), with nothing done yet.
+    ///
+    /// # Errors
+    /// If a setting is out of range, or the density is not finite at a start.
+    pub fn new<D, K>(
+        kernel: &K,
+        density: &D,
+        starts: &[Vec<T>],
+        options: &WalkOptions,
+        streams: Streams,
+    ) -> Result<Self>
+    where
+        D: LogDensity<T>,
+        K: Kernel<T, D, State = S, Workspace = W>,
+    {
+        options.validate()?;
+        Ok(Self {
+            options: options.clone(),
+            dim: density.dim(),
+            ensemble: Ensemble::new(kernel, density, starts, options.particles, streams)?,
+            starts: starts.to_vec(),
+            steps: 0,
+            // half of a number that is given, rounded down
+            warm_up: options.steps.map(|steps| steps / 2).filter(|&w| w == 0),
+            forgotten: options.steps.is_some(),
+            sampling: Tally::default(),
+            trace: Trace::default(),
+            points: Vec::new(),
+            particle: Vec::new(),
+            energies: Vec::new(),
+            discarded: 0,
+        })
+    }
+
+    /// Steps that each particle has taken.
+    pub fn steps(&self) -> usize {
+        self.steps
+    }
+
+    /// Steps that there will be, at most.
+    pub fn at_most(&self) -> usize {
+        match (self.options.steps, self.warm_up) {
+            (Some(steps), _) => steps,
+            (None, Some(warm_up)) => 2 * warm_up,
+            (None, None) => self.options.max_steps,
+        }
+    }
+
+    /// True if no step is left.
+    pub fn is_done(&self) -> bool {
+        self.warm_up.is_some() && self.steps >= self.at_most()
+    }
+
+    /// Takes one block of steps; false if there was none left to take.
+    ///
+    /// # Errors
+    /// What the density or the observable report.
+    pub fn advance<D, K>(
+        &mut self,
+        kernel: &mut K,
+        density: &D,
+        observable: &dyn Observable<T>,
+    ) -> Result<bool>
+    where
+        D: LogDensity<T>,
+        K: Kernel<T, D, State = S, Workspace = W>,
+    {
+        if self.is_done() {
+            return Ok(false);
+        }
+        let next = self.next_stop();
+        let steps = next - self.steps;
+        self.ensemble
+            .advance(&*kernel, density, steps, observable)?;
+        self.steps = next;
+        self.record(observable.len());
+        let block = self.ensemble.block();
+        match self.warm_up {
+            Some(_) => {
+                self.sampling.merge(&block);
+                self.keep();
+            }
+            None => {
+                let last = self.warm_up_ends(kernel.memory());
+                let walkers = self.ensemble.walkers.iter();
+                kernel.adapt(&WarmUp {
+                    steps: self.steps,
+                    at_most: self.longest_warm_up(),
+                    last,
+                    block: &block,
+                    positions: walkers.map(|w| w.state.theta()).collect(),
+                })?;
+                if last {
+                    self.warm_up = Some(self.steps);
+                    // diagnostics are about what comes now
+                    self.trace = Trace::default();
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The step at which the next block ends.
+    fn next_stop(&self) -> usize {
+        let mut next = self.steps + self.options.block;
+        match self.warm_up {
+            None => next.min(self.longest_warm_up()),
+            Some(_) => {
+                // a point is kept only where a block ends
+                if let Some(due) = (0..self.options.keep)
+                    .map(|i| self.due(i))
+                    .find(|&due| due > self.steps)
+                {
+                    next = next.min(due);
+                }
+                next.min(self.at_most())
+            }
+        }
+    }
+
+    fn longest_warm_up(&self) -> usize {
+        (self.options.steps.unwrap_or(self.options.max_steps) / 2).max(1)
+    }
+
+    fn warm_up_ends(&mut self, memory: usize) -> bool {
+        let auto = self.options.steps.is_none();
+        if auto && forgotten(&self.trace, self.dim, self.steps, memory) {
+            self.forgotten = true;
+            return true;
+        }
+        self.steps >= self.longest_warm_up()
+    }
+
+    /// The step after which point `i` of every particle is kept.
+    fn due(&self, i: usize) -> usize {
+        let warm_up = self.warm_up.unwrap_or(0);
+        let sampling = self.at_most() - warm_up;
+        // wide, because a number of steps may be any
+        let after = (i as u128 + 1) * sampling as u128 / self.options.keep as u128;
+        warm_up + after as usize
+    }
+
+    fn record(&mut self, len: usize) {
+        self.trace.steps.push(self.steps);
+        self.trace.len = len;
+        for walker in &self.ensemble.walkers {
+            self.trace.energies.push(walker.energy);
+            self.trace.observed.extend_from_slice(&walker.observed);
+        }
+    }
+
+    fn keep(&mut self) {
+        if !(0..self.options.keep).any(|i| self.due(i) == self.steps) {
+            return;
+        }
+        for (index, walker) in self.ensemble.walkers.iter().enumerate() {
+            if walker.viable {
+                self.points.extend_from_slice(walker.state.theta());
+                self.particle.push(index);
+                self.energies.push(walker.energy);
+            } else {
+                self.discarded += 1;
+            }
+        }
+    }
+
+    /// What there is, whether or not all steps were taken.
+    pub fn finish(self) -> Walk<T> {
+        let distance = |(index, theta): (usize, &[T])| {
+            let start = &self.starts[index % self.starts.len()];
+            let squares = theta
+                .iter()
+                .zip(start)
+                .map(|(a, b)| (*a - *b).to_f64().powi(2));
+            squares.sum::<f64>().sqrt()
+        };
+        let walkers = &self.ensemble.walkers;
+        let ends = walkers.iter().map(|w| w.state.theta()).enumerate();
+        Walk {
+            distances: ends.map(distance).collect(),
+            tallies: walkers.iter().map(|w| w.total.clone()).collect(),
+            dim: self.dim,
+            steps: self.steps,
+            warm_up: self.warm_up.unwrap_or(self.steps),
+            forgotten: self.forgotten,
+            points: self.points,
+            particle: self.particle,
+            energies: self.energies,
+            sampling: self.sampling,
+            discarded: self.discarded,
+            trace: self.trace,
+        }
+    }
+
+    /// Goes through all that the rest of the walk depends on: saved by one program and restored by another into a run that was made
+    /// alike, the walk goes on bit by bit. The kernel's own settings are to be gone through beside it ([`Kernel::fields`]).
+    ///
+    /// # Errors
+    /// Those of `fields`.
+    pub fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.count("steps", &mut self.steps)?;
+        let mut warm_up = self.warm_up.map_or(0, |w| w + 1);
+        fields.count("warm_up", &mut warm_up)?;
+        self.warm_up = warm_up.checked_sub(1);
+        let mut forgotten = usize::from(self.forgotten);
+        fields.count("forgotten", &mut forgotten)?;
+        self.forgotten = forgotten != 0;
+        self.sampling.fields(fields)?;
+        self.trace.fields(fields)?;
+        fields.vector("points", &mut self.points)?;
+        fields.numbers("energies", &mut self.energies)?;
+        fields.counts("particle", &mut self.particle)?;
+        fields.count("discarded", &mut self.discarded)?;
+        self.ensemble.fields(fields)
+    }
+}
+
+/// Walks all particles from `starts` (in turn) to the end. [`Run`] does it block by block, for those who want to see how far it is.
+///
+/// # Errors
+/// If a setting is out of range or the density is not finite at a start.
+pub fn walk<T, D, K>(
+    kernel: &mut K,
+    density: &D,
+    starts: &[Vec<T>],
+    options: &WalkOptions,
+    streams: Streams,
+) -> Result<Walk<T>>
+where
+    T: Scalar,
+    D: LogDensity<T>,
+    K: Kernel<T, D>,
+{
+    let mut run = Run::new(kernel, density, starts, options, streams)?;
+    while run.advance(kernel, density, &())? {}
+    Ok(run.finish())
+}

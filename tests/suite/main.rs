@@ -1,0 +1,30 @@
+//! The tests of the crate from outside, in one program: the engine's generic kernels are compiled once for all of them.
+//! (Those that count allocations have an allocator of their own and stand apart.)
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod curvature;
+mod deformation;
+mod derivatives;
+mod early_stopping;
+mod layering;
+mod likelihoods;
+mod minibatch;
+mod precision;
+mod training;
+mod walk;
+
+// what needs the command line, or files of models
+#[cfg(feature = "cli")]
+mod cli;
+#[cfg(feature = "cli")]
+mod images;
+#[cfg(feature = "cli")]
+mod model_file;
+#[cfg(feature = "cli")]
+mod pipeline;
+#[cfg(feature = "cli")]
+mod refusals;
