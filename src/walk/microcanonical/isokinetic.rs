@@ -119,7 +119,7 @@ mod tests {
             let end: Vec<f64> = (0..n)
                 .map(|i| u[i] + h / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
                 .collect();
-            // d(kinetic)/dt = -u.g, by Simpson's rule
+            // d(kinetic)/dt = -u.g, by Simpson's rule with a midpoint of second order: an error of order h^2 = 4e-5 of a small part
             energy -= h / 6.0 * (dot(&u, g) + 4.0 * dot(&middle, g) + dot(&end, g));
             u = end;
         }
@@ -137,7 +137,7 @@ mod tests {
                 assert!((a - b).abs() < 1e-9, "{a} against {b}");
             }
             assert!(
-                (energy - want_energy).abs() < 1e-6,
+                (energy - want_energy).abs() < 1e-6 * want_energy.abs().max(1.0),
                 "{energy} {want_energy}"
             );
         }
