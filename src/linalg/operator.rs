@@ -16,6 +16,16 @@ pub trait SymmetricOperator<T: Scalar> {
     fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()>;
 }
 
+impl<T: Scalar, A: SymmetricOperator<T> + ?Sized> SymmetricOperator<T> for &mut A {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
+        (**self).apply(v, out)
+    }
+}
+
 /// A symmetric matrix in memory, row-major: small problems and oracles.
 #[derive(Clone, Debug)]
 pub struct DenseOperator<T> {
