@@ -6,4 +6,4 @@ mod tangent;
 
 pub use evidence::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
 pub use operators::{GgnOperator, HessianOperator, WhitenedOperator};
-pub use tangent::{TangentOptions, TangentSpace};
+pub use tangent::{NormalDimension, TangentOptions, TangentSpace};
