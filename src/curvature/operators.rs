@@ -2,14 +2,18 @@
 //!
 //! - Gauss-Newton: `G = J^T Lambda J`, of the likelihood alone; positive semidefinite. One JVP, one small product, one VJP.
 //! - Hessian of `U`, prior included: `H v = grad <grad U, v>`.
-//! - either of them in whitened coordinates: `S A S` with a diagonal `S`.
+//! - Empirical Fisher: `F = sum_n g_n g_n^T` with the gradients of single rows, of the likelihood alone. It is not the Fisher
+//!   information: its expectation is taken over the data, not over the model (Kunstner et al. 2019).
+//! - any of them in whitened coordinates: `S A S` with a diagonal `S`.
 //!
 //! With `S = diag(prior_precision)^{-1/2}` the coordinates are `phi = S^{-1} theta`, in which every prior is the standard
 //! normal: eigenvalues of `S G S` say how much more the data tell than the prior, whatever the prior of a layer.
 
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
-use crate::model::{Curved, LogDensity, Posterior, ProductWorkspace};
+use crate::model::{
+    Curved, FisherWorkspace, LogDensity, Posterior, ProductWorkspace, RowCurvature,
+};
 use crate::scalar::Scalar;
 
 /// `v -> G v` at a point.
@@ -24,6 +28,13 @@ pub struct HessianOperator<'a, T> {
     posterior: &'a Posterior<T>,
     theta: Vec<T>,
     ws: ProductWorkspace<T>,
+}
+
+/// `v -> F v` at a point.
+pub struct EmpiricalFisherOperator<'a, T> {
+    rows: &'a RowCurvature<T>,
+    theta: Vec<T>,
+    ws: FisherWorkspace<T>,
 }
 
 /// `v -> S A S v` with a diagonal `S`: an operator in the coordinates `S^{-1} theta`.
@@ -69,6 +80,21 @@ impl<'a, T: Scalar> HessianOperator<'a, T> {
             posterior,
             theta: theta.to_vec(),
             ws: posterior.hessian_workspace(),
+        })
+    }
+}
+
+impl<'a, T: Scalar> EmpiricalFisherOperator<'a, T> {
+    /// The operator at `theta`.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length.
+    pub fn new(rows: &'a RowCurvature<T>, theta: &[T]) -> Result<Self> {
+        check_length("EmpiricalFisherOperator", rows.dim(), theta.len())?;
+        Ok(Self {
+            rows,
+            theta: theta.to_vec(),
+            ws: rows.fisher_workspace(),
         })
     }
 }
@@ -130,6 +156,16 @@ impl<T: Scalar, D: Curved<T>> SymmetricOperator<T> for GgnOperator<'_, T, D> {
 
     fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
         self.density.ggn_product(&self.theta, v, out, &mut self.ws)
+    }
+}
+
+impl<T: Scalar> SymmetricOperator<T> for EmpiricalFisherOperator<'_, T> {
+    fn dim(&self) -> usize {
+        self.theta.len()
+    }
+
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
+        self.rows.fisher_product(&self.theta, v, out, &mut self.ws)
     }
 }
 

@@ -172,7 +172,7 @@ mod tests {
     fn density_and_log_determinant_of_a_known_spectrum() {
         // diagonal with four values: the rules are exact
         let n = 40;
-        let spectrum = [0.0, 0.5, 2.0, 8.0];
+        let spectrum = [0.0f64, 0.5, 2.0, 8.0];
         let mut a = vec![0.0; n * n];
         for i in 0..n {
             a[i * n + i] = spectrum[i % 4];

@@ -83,6 +83,7 @@ impl TangentOptions {
             tolerance: self.tolerance,
             max_products: self.max_products,
             max_basis: self.max_basis,
+            ..LanczosOptions::default()
         })
     }
 }

@@ -6,6 +6,7 @@ use super::Ritz;
 use super::restarted::Restarted;
 use crate::error::{Error, Result};
 use crate::linalg::operator::SymmetricOperator;
+use crate::linalg::vector::axpy;
 use crate::scalar::Scalar;
 
 /// How many eigenpairs, how accurately, at what cost at most.
@@ -19,6 +20,9 @@ pub struct LanczosOptions {
     pub max_products: usize,
     /// Largest number of basis vectors in memory, at least `count + 2` (or the dimension); by default `2 count + 16`.
     pub max_basis: Option<usize>,
+    /// Rows of a warm start are added up to so many start vectors; as many as there are rows, or more, means a Rayleigh-Ritz
+    /// step with all of them.
+    pub start_block: usize,
 }
 
 impl Default for LanczosOptions {
@@ -28,6 +32,7 @@ impl Default for LanczosOptions {
             tolerance: 1e-5,
             max_products: 300,
             max_basis: None,
+            start_block: 2,
         }
     }
 }
@@ -56,8 +61,8 @@ pub struct ConvergedPairs<T> {
     pub finished: bool,
 }
 
-/// Rounds between two looks at the Ritz pairs.
-const LOOK: usize = 5;
+/// Between two looks at the Ritz pairs the basis grows by one vector in so many.
+const LOOK: usize = 10;
 
 /// Products spent on a random direction, to see whether an invariant subspace hides a further copy of an eigenvalue.
 const PROBE: usize = 10;
@@ -128,12 +133,12 @@ pub fn converged_eigenpairs<T: Scalar>(
     let n = op.dim();
     let bound = options.basis_bound(n, start.len())?;
     let mut basis = Restarted::new(n, bound);
-    let rows = start.len() / n;
-    if rows > 0 && rows <= options.max_products {
-        let rows = rows.min(bound - 1).min(n);
-        basis.start_from(op, &start[..rows * n], options.tolerance)?;
-    } else {
+    let block = options.start_block.min(bound - 1).min(options.max_products);
+    let rows = blend(start, n, block);
+    if rows.is_empty() {
         basis.step(op, rng)?;
+    } else {
+        basis.start_from(op, rows, options.tolerance)?;
     }
     let mut check = Check::default();
     loop {
@@ -145,13 +150,12 @@ pub fn converged_eigenpairs<T: Scalar>(
         let found = count == options.count || enough(&ritz.values[..count]) || basis.is_complete();
         let spent = basis.products >= options.max_products;
         let mut finished = found;
-        if found && basis.breakdowns > 0 && !spent && !basis.is_complete() {
-            finished = check.passes(
-                &ritz.values[..count],
-                options.tolerance * top,
-                basis.products,
-            );
-            if check.since == basis.products {
+        let mut injected = false;
+        if found && basis.suspicious && !spent && !basis.is_complete() {
+            let tolerance = options.tolerance * top;
+            finished = check.passes(&ritz.values[..count], tolerance, &basis);
+            injected = !finished && check.since == basis.products;
+            if injected {
                 basis.inject(rng);
             }
         }
@@ -161,16 +165,26 @@ pub fn converged_eigenpairs<T: Scalar>(
         if basis.is_full() {
             let keep = options.count + (bound - options.count) / 2;
             basis.restart(&ritz, keep.min(bound - 1));
-        } else {
+        } else if !injected {
             basis.order(&ritz, count..options.count);
         }
-        for _ in 0..LOOK {
+        for _ in 0..basis.len().div_ceil(LOOK) {
             if basis.is_full() || basis.products >= options.max_products {
                 break;
             }
             basis.step(op, rng)?;
         }
     }
+}
+
+/// The rows added up to at most `block` sums: row `i` belongs to sum `i mod block`.
+fn blend<T: Scalar>(rows: &[T], n: usize, block: usize) -> Vec<T> {
+    let mut sums = rows[..rows.len().min(block * n)].to_vec();
+    for (i, row) in rows.chunks_exact(n).enumerate().skip(block) {
+        let sum = &mut sums[i % block * n..][..n];
+        axpy(1.0, row, sum);
+    }
+    sums
 }
 
 impl LanczosOptions {
@@ -189,6 +203,9 @@ impl LanczosOptions {
         }
         if self.max_products == 0 {
             return Err(Error::config("max_products", 0, "must be positive"));
+        }
+        if self.start_block == 0 {
+            return Err(Error::config("start_block", 0, "must be positive"));
         }
         if !start.is_multiple_of(n) {
             return Err(Error::shape(
@@ -216,9 +233,10 @@ struct Check {
 }
 
 impl Check {
-    fn passes(&mut self, values: &[f64], tolerance: f64, products: usize) -> bool {
+    fn passes<T: Scalar>(&mut self, values: &[f64], tolerance: f64, basis: &Restarted<T>) -> bool {
         if let Some(before) = &self.values {
-            if products < self.since + PROBE {
+            // the queue takes turns
+            if basis.products < self.since + PROBE * basis.waiting().max(1) {
                 return false;
             }
             let same = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance;
@@ -227,7 +245,7 @@ impl Check {
             }
         }
         self.values = Some(values.to_vec());
-        self.since = products;
+        self.since = basis.products;
         false
     }
 }

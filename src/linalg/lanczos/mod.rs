@@ -6,7 +6,33 @@
 //! `O(m^2 P)`, little beside the products with a Gauss-Newton matrix, and there are no ghost eigenvalues.
 //!
 //! When the iteration exhausts an invariant subspace it goes on with a random vector orthogonal to it, so that the whole
-//! spectrum can be reached. What it drops: restarting. The basis takes `m P` numbers of memory.
+//! spectrum can be reached. [`Lanczos`] keeps all its vectors, `m P` numbers: it serves quadrature. Leading eigenpairs
+//! are found in a basis of bounded size, by thick restart (file `restarted`).
+//!
+//! # One vector or a block
+//!
+//! Products until 32 eigenpairs of a Gauss-Newton matrix have residuals below `1e-4` of the largest eigenvalue, from 1, 2, 4, 8
+//! random vectors (18-50-4 on the vehicle data after 500 steps of training; LeNet-5 on 1,000 images of MNIST, f32):
+//!
+//! | start vectors | 1 | 2 | 4 | 8 |
+//! |---|---|---|---|---|
+//! | 18-50-4, at the start of training | 51 | 52 | 59 | 78 |
+//! | 18-50-4, trained | 56 | 62 | 69 | 83 |
+//! | LeNet-5 | 70 | 70 | 77 | |
+//!
+//! A product of a block costs as much as its vectors one by one, so a single vector wins. From the eigenvectors at a
+//! distance `h` from a trained 18-50-4, added up to so many vectors (all 32: a Rayleigh-Ritz step that goes on as a band),
+//! against a random start:
+//!
+//! | `h` | random | 1 | 2 | 4 | 32 |
+//! |---|---|---|---|---|---|
+//! | 0.001 | 57 | 51 | 46 | 37 | 32 |
+//! | 0.01 | 57 | 51 | 46 | 46 | 36 |
+//! | 0.1 | 57 | 51 | 51 | 51 | 66 |
+//! | 1 | 57 | 57 | 57 | 63 | 110 |
+//!
+//! Rayleigh-Ritz wins where next to nothing moved and loses by a factor of two elsewhere; two sums never lose. They are the
+//! default ([`LanczosOptions::start_block`]).
 
 use rand::Rng;
 

@@ -18,7 +18,9 @@
 //! what was dropped is added to every residual that is reported.
 //!
 //! **Breakdown**: when the queue is empty the basis spans an invariant subspace, and a random direction with coupling
-//! zero goes on from there.
+//! zero goes on from there. What was found before must then survive a number of products from a random direction, because
+//! Krylov spaces hold one copy of a multiple eigenvalue only. Without a breakdown there is no such check: further copies
+//! come by rounding, or not.
 
 use std::collections::VecDeque;
 
@@ -56,8 +58,8 @@ pub(super) struct Restarted<T> {
     /// Memory of a direction that came to nothing.
     spare: Option<Vec<T>>,
     pub(super) products: usize,
-    /// Times that a random direction was needed after the first.
-    pub(super) breakdowns: usize,
+    /// True once the basis seemed to span an invariant subspace, which may hide copies of multiple eigenvalues.
+    pub(super) suspicious: bool,
 }
 
 impl<T: Scalar> Restarted<T> {
@@ -73,8 +75,18 @@ impl<T: Scalar> Restarted<T> {
             image: 0.0,
             spare: None,
             products: 0,
-            breakdowns: 0,
+            suspicious: false,
         }
+    }
+
+    /// Number of basis vectors.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Number of directions in the queue.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.len()
     }
 
     /// True if there is no room for another vector.
@@ -118,9 +130,6 @@ impl<T: Scalar> Restarted<T> {
         rng: &mut impl Rng,
     ) -> Result<()> {
         if self.queue.is_empty() {
-            if self.len > 0 {
-                self.breakdowns += 1;
-            }
             self.inject(rng);
         }
         let Some(Direction {
@@ -151,8 +160,10 @@ impl<T: Scalar> Restarted<T> {
             self.project(&mut w);
         }
         let beta = norm(&w);
-        // less is what rounding leaves in an invariant subspace
-        if beta <= 10.0 * T::EPSILON.to_f64() * self.image {
+        let rounding = T::EPSILON.to_f64() * self.image;
+        // this little may be noise, which goes on like a random direction
+        self.suspicious |= beta <= 200.0 * rounding;
+        if beta <= 10.0 * rounding {
             self.spare = Some(w);
             return Ok(());
         }
@@ -170,11 +181,12 @@ impl<T: Scalar> Restarted<T> {
     pub(super) fn start_from(
         &mut self,
         op: &mut impl SymmetricOperator<T>,
-        rows: &[T],
+        mut rows: Vec<T>,
         tolerance: f64,
     ) -> Result<()> {
-        self.basis.extend_from_slice(rows);
-        let k = orthonormal_rows(&mut self.basis, self.dim);
+        let k = orthonormal_rows(&mut rows, self.dim);
+        self.basis.extend_from_slice(&rows);
+        drop(rows);
         let mut images: Vec<Vec<T>> = Vec::with_capacity(k);
         for (i, v) in self.basis.chunks_exact(self.dim).enumerate() {
             let mut w = vec![T::ZERO; self.dim];
