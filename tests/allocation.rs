@@ -10,7 +10,7 @@ use fiberwalk::autodiff::Graph;
 use fiberwalk::walk::{Drift, DriftOptions, Kernel};
 use fiberwalk::{
     Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior,
-    Scalar, Streams,
+    RowCurvature, Scalar, Streams,
 };
 
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.
@@ -30,6 +30,8 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
     let mut ws = posterior.workspace();
     let mut ggn = posterior.ggn_workspace();
     let mut hessian = posterior.hessian_workspace();
+    let rows = RowCurvature::<T>::new(net, &Categorical, &x, &y).unwrap();
+    let mut fisher = rows.fisher_workspace();
     let mut rng = Streams::new(0).rng(Phase::WALK, 0);
     let options = DriftOptions {
         step_size: 0.01,
@@ -49,6 +51,8 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
             .unwrap();
         posterior
             .hessian_product(&theta, &theta, &mut out, &mut hessian)
+            .unwrap();
+        rows.fisher_product(&theta, &theta, &mut out, &mut fisher)
             .unwrap();
         kernel
             .step(&posterior, &mut state, &mut rng, &mut ws)

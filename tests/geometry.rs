@@ -163,7 +163,7 @@ fn a_space_is_renewed_at_a_nearby_point_for_fewer_products() {
     let mut op = GgnOperator::new(&posterior, &theta).unwrap();
     let here = TangentSpace::new(&mut op, 1.0, &options, streams).unwrap();
     let mut last = 0.0;
-    for h in [1e-6, 1e-4, 1e-2] {
+    for h in [1e-5, 1e-4, 1e-3] {
         let mut there = theta.clone();
         axpy(h, &normals(net.dim(), 9), &mut there);
         op.move_to(&there).unwrap();
