@@ -70,6 +70,7 @@ pub use model::{
     Bernoulli, Categorical, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
     GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam,
     LikelihoodParams, LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior, Prior,
+    RowCurvature,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use optim::{

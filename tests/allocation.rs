@@ -13,7 +13,7 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{
     Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior,
-    Scalar, Streams,
+    RowCurvature, Scalar, Streams,
 };
 
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.
@@ -33,6 +33,8 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
     let mut ws = posterior.workspace();
     let mut ggn = posterior.ggn_workspace();
     let mut hessian = posterior.hessian_workspace();
+    let rows = RowCurvature::<T>::new(net, &Categorical, &x, &y).unwrap();
+    let mut fisher = rows.fisher_workspace();
     let mut round = || {
         posterior.log_density(&theta, &mut ws).unwrap();
         posterior
@@ -43,6 +45,8 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
             .unwrap();
         posterior
             .hessian_product(&theta, &theta, &mut out, &mut hessian)
+            .unwrap();
+        rows.fisher_product(&theta, &theta, &mut out, &mut fisher)
             .unwrap();
     };
     // the first round may set up what lasts: memory of the matrix products, detection of the instruction set

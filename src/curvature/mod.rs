@@ -5,5 +5,5 @@ mod operators;
 mod tangent;
 
 pub use evidence::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
-pub use operators::{GgnOperator, HessianOperator};
-pub use tangent::{TangentOptions, TangentSpace};
+pub use operators::{EmpiricalFisherOperator, GgnOperator, HessianOperator, WhitenedOperator};
+pub use tangent::{NormalDimension, TangentOptions, TangentSpace};

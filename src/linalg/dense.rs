@@ -61,9 +61,46 @@ pub fn symmetric_eigen(entries: &[f64], n: usize) -> Result<SymmetricEigen> {
     })
 }
 
+/// Singular values of a small matrix `[m, n]` (row-major), descending, `min(m, n)` of them, accurate to rounding of the
+/// largest: the positive half of the spectrum of `[[0, A], [A^T, 0]]`, where that of `A^T A` would lose half the digits.
+///
+/// # Errors
+/// As for [`symmetric_eigen`].
+pub fn singular_values(entries: &[f64], m: usize, n: usize) -> Result<Vec<f64>> {
+    if entries.len() != m * n {
+        return Err(Error::shape("singular_values", m * n, entries.len()));
+    }
+    let order = m + n;
+    let mut double = vec![0.0; order * order];
+    for i in 0..m {
+        for j in 0..n {
+            double[i * order + m + j] = entries[i * n + j];
+            double[(m + j) * order + i] = entries[i * n + j];
+        }
+    }
+    let mut values = symmetric_eigen(&double, order)?.values;
+    values.reverse();
+    values.truncate(m.min(n));
+    values.iter_mut().for_each(|v| *v = v.max(0.0));
+    Ok(values)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn singular_values_small_and_large() {
+        // diag(3, 1e-12) between two rotations by 45 degrees, and a column of zeros
+        let (a, b) = (0.5 * (3.0 + 1e-12), 0.5 * (3.0 - 1e-12));
+        let values = singular_values(&[a, b, 0.0, b, a, 0.0], 2, 3).unwrap();
+        assert!(
+            (values[0] - 3.0).abs() < 1e-14 && (values[1] - 1e-12).abs() < 2e-15,
+            "{values:?}"
+        );
+        assert!(singular_values(&[1.0], 1, 2).is_err());
+        assert!(singular_values(&[], 0, 2).unwrap().is_empty());
+    }
 
     #[test]
     fn a_two_by_two_matrix() {

@@ -1,7 +1,9 @@
 //! Linear algebra on matrices that are only known by what they do to a vector, and small dense helpers on faer.
 
+mod cg;
 mod cholesky;
 mod dense;
+mod diagonal;
 mod lanczos;
 mod operator;
 mod orthogonal;
@@ -9,9 +11,17 @@ pub(crate) mod product;
 mod quadrature;
 pub mod vector;
 
+pub use cg::{
+    CgOptions, CgReport, IdentityPreconditioner, LowRankPreconditioner, Preconditioner,
+    conjugate_gradients,
+};
 pub use cholesky::Cholesky;
-pub use dense::{SymmetricEigen, symmetric_eigen};
-pub use lanczos::{Eigenpairs, Lanczos, LanczosOptions, leading_eigenpairs};
-pub use operator::{DenseOperator, SymmetricOperator};
+pub use dense::{SymmetricEigen, singular_values, symmetric_eigen};
+pub use diagonal::{DiagonalEstimate, estimate_diagonal, estimate_trace, exact_diagonal};
+pub use lanczos::{
+    ConvergedPairs, Eigenpairs, Lanczos, LanczosOptions, Ritz, converged_eigenpairs,
+    leading_eigenpairs, leading_eigenpairs_from,
+};
+pub use operator::{DeflatedOperator, DenseOperator, ShiftedOperator, SymmetricOperator};
 pub use orthogonal::{orthonormal_rows, project_out, random_orthogonal};
-pub use quadrature::{SpectralQuadrature, TraceEstimate};
+pub use quadrature::{SpectralDensity, SpectralQuadrature, TraceEstimate};

@@ -1,6 +1,7 @@
 //! A symmetric matrix, known by its products.
 
 use crate::error::{Error, Result};
+use crate::linalg::orthogonal::project_out;
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 
@@ -14,6 +15,16 @@ pub trait SymmetricOperator<T: Scalar> {
     /// # Errors
     /// If a length is wrong, or what the product is made of refuses.
     fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()>;
+}
+
+impl<T: Scalar, A: SymmetricOperator<T> + ?Sized> SymmetricOperator<T> for &mut A {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
+        (**self).apply(v, out)
+    }
 }
 
 /// A symmetric matrix in memory, row-major: small problems and oracles.
@@ -50,6 +61,89 @@ impl<T: Scalar> SymmetricOperator<T> for DenseOperator<T> {
                 *o = T::from_f64(dot(row, v));
             }
         }
+        Ok(())
+    }
+}
+
+/// `A + diag(shift)`: a Gauss-Newton matrix with the precision of the prior.
+pub struct ShiftedOperator<'a, T, A> {
+    inner: A,
+    shift: &'a [T],
+}
+
+impl<'a, T: Scalar, A: SymmetricOperator<T>> ShiftedOperator<'a, T, A> {
+    /// The sum; a shift of one number stands for a multiple of the identity.
+    ///
+    /// # Errors
+    /// If there are neither one nor `dim` numbers.
+    pub fn new(inner: A, shift: &'a [T]) -> Result<Self> {
+        if shift.len() != 1 && shift.len() != inner.dim() {
+            let expected = format!("1 or {} numbers", inner.dim());
+            return Err(Error::shape("ShiftedOperator", expected, shift.len()));
+        }
+        Ok(Self { inner, shift })
+    }
+}
+
+impl<T: Scalar, A: SymmetricOperator<T>> SymmetricOperator<T> for ShiftedOperator<'_, T, A> {
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
+        self.inner.apply(v, out)?;
+        let shift = self.shift.iter().cycle();
+        for ((o, &v), &s) in out.iter_mut().zip(v).zip(shift) {
+            *o += s * v;
+        }
+        Ok(())
+    }
+}
+
+/// `(I - B^T B) A (I - B^T B)` with orthonormal rows `B`: what is left of `A` when leading eigenvectors are known.
+pub struct DeflatedOperator<'a, T, A> {
+    inner: A,
+    basis: &'a [T],
+    projected: Vec<T>,
+}
+
+impl<'a, T: Scalar, A: SymmetricOperator<T>> DeflatedOperator<'a, T, A> {
+    /// The operator without the rows of `basis`, `[k, dim]` row-major.
+    ///
+    /// # Errors
+    /// If the basis is not a number of rows.
+    pub fn new(inner: A, basis: &'a [T]) -> Result<Self> {
+        let n = inner.dim();
+        if n == 0 || !basis.len().is_multiple_of(n) {
+            let expected = format!("rows of {n} numbers");
+            return Err(Error::shape("DeflatedOperator", expected, basis.len()));
+        }
+        let projected = vec![T::ZERO; n];
+        Ok(Self {
+            inner,
+            basis,
+            projected,
+        })
+    }
+}
+
+impl<T: Scalar, A: SymmetricOperator<T>> SymmetricOperator<T> for DeflatedOperator<'_, T, A> {
+    fn dim(&self) -> usize {
+        self.inner.dim()
+    }
+
+    fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
+        if v.len() != self.projected.len() {
+            return Err(Error::shape(
+                "DeflatedOperator::apply",
+                self.projected.len(),
+                v.len(),
+            ));
+        }
+        self.projected.copy_from_slice(v);
+        project_out(self.basis, &mut self.projected);
+        self.inner.apply(&self.projected, out)?;
+        project_out(self.basis, out);
         Ok(())
     }
 }

@@ -5,8 +5,7 @@
 //! `tau_k` of the small eigenvectors (Ubaru, Chen & Saad 2017). The error has two parts: the probes, whose spread gives
 //! the standard error reported, and the quadrature, exact for polynomials of degree `2m - 1`.
 
-use rand::Rng;
-
+use super::diagonal::{fill_signs, std_error};
 use super::lanczos::Lanczos;
 use super::operator::SymmetricOperator;
 use crate::error::{Error, Result};
@@ -28,6 +27,15 @@ pub struct TraceEstimate {
     pub value: f64,
     /// Standard error of that mean, from the spread of the probes.
     pub std_error: f64,
+}
+
+/// A smoothed density of eigenvalues on a grid.
+#[derive(Clone, Debug)]
+pub struct SpectralDensity {
+    /// Mean over probes at each point of the grid.
+    pub values: Vec<f64>,
+    /// Standard error of each, from the spread of the probes.
+    pub std_errors: Vec<f64>,
 }
 
 impl SpectralQuadrature {
@@ -52,14 +60,9 @@ impl SpectralQuadrature {
         let mut rules = Vec::with_capacity(probes);
         for probe in 0..probes {
             let mut rng = streams.rng(Phase::PROBE, probe as u64);
-            let signs = (0..dim).map(|_| {
-                if rng.next_u32() & 1 == 0 {
-                    T::ONE
-                } else {
-                    -T::ONE
-                }
-            });
-            let mut lanczos = Lanczos::from_start(signs.collect())?;
+            let mut signs = vec![T::ZERO; dim];
+            fill_signs(&mut rng, &mut signs);
+            let mut lanczos = Lanczos::from_start(signs)?;
             for _ in 0..steps.min(dim) {
                 lanczos.step(op, &mut rng)?;
             }
@@ -77,16 +80,55 @@ impl SpectralQuadrature {
             let mean: f64 = rule.iter().map(|&(theta, weight)| weight * f(theta)).sum();
             mean * self.dim as f64
         };
-        let traces: Vec<f64> = self.rules.iter().map(one).collect();
-        let n = traces.len() as f64;
-        let value = traces.iter().sum::<f64>() / n;
-        let spread: f64 = traces.iter().map(|t| (t - value).powi(2)).sum();
-        let std_error = if traces.len() > 1 {
-            (spread / (n * (n - 1.0))).sqrt()
-        } else {
-            f64::INFINITY
+        TraceEstimate::of(&self.rules.iter().map(one).collect::<Vec<f64>>())
+    }
+
+    /// `log det(A + shift I)` of a positive semidefinite matrix; what rounding puts below zero counts as zero.
+    ///
+    /// # Errors
+    /// If the shift is not positive, or an eigenvalue is so far below zero that the sum is not positive definite.
+    pub fn log_det(&self, shift: f64) -> Result<TraceEstimate> {
+        let least = self.rules.iter().flatten().map(|node| node.0);
+        let least = least.fold(f64::INFINITY, f64::min);
+        if shift.is_nan() || shift <= 0.0 || least + shift <= 0.0 {
+            let requirement = format!("must be positive and above {:e}", -least.min(0.0));
+            return Err(Error::config("shift", shift, &requirement));
+        }
+        Ok(self.trace(|l| (l.max(0.0) + shift).ln()))
+    }
+
+    /// The density of `map(lambda)` over the eigenvalues (integral 1), on a grid: every eigenvalue is a normal curve of
+    /// standard deviation `width` (Lin, Saad & Yang 2016). A map such as `|l| (l + alpha).ln()` shows a spectrum that spans
+    /// decades.
+    ///
+    /// # Errors
+    /// If the width is not positive and finite.
+    pub fn density(
+        &self,
+        grid: &[f64],
+        width: f64,
+        map: impl Fn(f64) -> f64,
+    ) -> Result<SpectralDensity> {
+        if !(width > 0.0 && width.is_finite()) {
+            return Err(Error::config("width", width, "must be positive and finite"));
+        }
+        let scale = 1.0 / (width * (2.0 * std::f64::consts::PI).sqrt() * self.dim as f64);
+        let at = |&x: &f64| {
+            let bump = |l: f64| (-0.5 * ((map(l) - x) / width).powi(2)).exp();
+            self.trace(|l| bump(l) * scale)
         };
-        TraceEstimate { value, std_error }
+        let (values, std_errors) = grid.iter().map(at).map(|e| (e.value, e.std_error)).unzip();
+        Ok(SpectralDensity { values, std_errors })
+    }
+}
+
+impl TraceEstimate {
+    /// Mean and standard error of independent estimates.
+    pub(super) fn of(traces: &[f64]) -> Self {
+        let value = traces.iter().sum::<f64>() / traces.len() as f64;
+        let squares = traces.iter().map(|t| (t - value).powi(2)).sum();
+        let std_error = std_error(squares, traces.len());
+        Self { value, std_error }
     }
 }
 
@@ -124,5 +166,40 @@ mod tests {
         let want: f64 = eigen.values.iter().map(|x| (5.0 + x).ln()).sum();
         let got = quadrature.trace(|x| (5.0 + x).ln());
         assert!((got.value - want).abs() < 4.0 * got.std_error && got.std_error < 0.05 * want);
+    }
+
+    #[test]
+    fn density_and_log_determinant_of_a_known_spectrum() {
+        // diagonal with four values: the rules are exact
+        let n = 40;
+        let spectrum = [0.0f64, 0.5, 2.0, 8.0];
+        let mut a = vec![0.0; n * n];
+        for i in 0..n {
+            a[i * n + i] = spectrum[i % 4];
+        }
+        let mut op = DenseOperator::new(n, a).unwrap();
+        let quadrature = SpectralQuadrature::new(&mut op, 3, 4, Streams::new(1)).unwrap();
+        let want: f64 = spectrum.iter().map(|l| 10.0 * (l + 0.1).ln()).sum();
+        let got = quadrature.log_det(0.1).unwrap();
+        assert!((got.value - want).abs() < 1e-9 && got.std_error < 1e-9);
+        assert!(quadrature.log_det(0.0).is_err());
+        let width = 0.2;
+        let grid: Vec<f64> = (0..=240).map(|i| -2.0 + 0.05 * f64::from(i)).collect();
+        let density = quadrature.density(&grid, width, |l| l).unwrap();
+        let mass: f64 = density.values.iter().map(|v| 0.05 * v).sum();
+        assert!((mass - 1.0).abs() < 1e-6, "{mass}");
+        let peak = 0.25 / (width * (2.0 * std::f64::consts::PI).sqrt());
+        assert!(
+            (density.values[200] - peak).abs() < 1e-9,
+            "at 8, far from the others"
+        );
+        assert!(density.std_errors.iter().all(|&e| e < 1e-9));
+        // on a logarithmic axis the bump of 8 stands at log 8
+        let grid = [8f64.ln(), 8.0];
+        let logs = quadrature
+            .density(&grid, width, |l| l.max(1e-3).ln())
+            .unwrap();
+        assert!((logs.values[0] - peak).abs() < 1e-6 && logs.values[1] < 1e-9);
+        assert!(quadrature.density(&grid, 0.0, |l| l).is_err());
     }
 }

@@ -167,6 +167,42 @@ impl<'a> Parts<'a> {
         Ok((graph.compile(&[r.nll])?, graph.compile(&[r.nll, gradient])?))
     }
 
+    /// `F v = J^T (s_n r_n)` of `rows` rows, for a likelihood without parameters of its own.
+    pub(super) fn fisher<T: Scalar>(&self, rows: usize) -> Result<Program<T>> {
+        let graph = Graph::new();
+        let r = self.record(&graph, rows, false);
+        let direction = graph.input(&[self.dim()]);
+        let slope = graph.grad(r.nll, &[r.outputs])?[0];
+        let tangent = graph.jvp(r.outputs, r.weights, direction)?;
+        let along = (slope * tangent).sum_axis(1).reshape(&[rows, 1]);
+        let product = graph.vjp(r.outputs, slope * along, &[r.weights])?[0];
+        graph.compile(&[product])
+    }
+
+    /// `(J^T u) o (J^T Lambda u)` of one row; `u` is the fourth input.
+    pub(super) fn curved_row<T: Scalar>(&self) -> Result<Program<T>> {
+        let graph = Graph::new();
+        let r = self.record(&graph, 1, false);
+        let u = graph.input(&[1, self.network.output_dim()]);
+        let curved = self
+            .likelihood
+            .output_hessian_product(r.outputs, r.targets, r.params, u)?;
+        let plain = graph.vjp(r.outputs, u, &[r.weights])?[0];
+        let curved = graph.vjp(r.outputs, curved, &[r.weights])?[0];
+        graph.compile(&[plain * curved])
+    }
+
+    /// The block of the likelihood's parameters of one row times a vector, the fourth input.
+    pub(super) fn own_row<T: Scalar>(&self) -> Result<Program<T>> {
+        let graph = Graph::new();
+        let r = self.record(&graph, 1, false);
+        let u = graph.input(&[self.own.len()]);
+        let product = self
+            .likelihood
+            .params_hessian_product(r.outputs, r.targets, r.params, u)?;
+        graph.compile(&[product])
+    }
+
     /// `-log p(theta)` and its gradient; `theta` is the only input.
     pub(super) fn prior<T: Scalar>(&self) -> Result<Program<T>> {
         let graph = Graph::new();
@@ -228,6 +264,16 @@ pub(super) fn cut(n: usize, most: usize) -> Vec<usize> {
         .step_by(rows)
         .map(|start| rows.min(n - start))
         .collect()
+}
+
+/// Row-major rows as columns.
+pub(super) fn feature_major<T: Scalar>(rows: &[f64], n: usize) -> Aligned<T> {
+    let d = rows.len() / n.max(1);
+    let mut columns = Aligned::filled(T::ZERO, rows.len());
+    for (at, x) in columns.as_mut_slice().iter_mut().enumerate() {
+        *x = T::from_f64(rows[at % n * d + at / n]);
+    }
+    columns
 }
 
 impl Recorded<'_> {

@@ -9,6 +9,7 @@ mod likelihood;
 mod minibatch;
 mod posterior;
 mod prior;
+mod rows;
 mod shards;
 
 pub use density::{Curved, LogDensity};
@@ -19,6 +20,7 @@ pub use likelihood::{
 pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use posterior::{Posterior, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
+pub use rows::{FisherWorkspace, RowCurvature};
 
 use crate::error::{Error, Result};
 

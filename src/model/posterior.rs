@@ -8,13 +8,12 @@
 
 use std::time::Duration;
 
-use super::chunk::{Checked, Chunk, Parts, Programs, cut};
+use super::chunk::{Checked, Chunk, Parts, Programs, cut, feature_major};
 use super::{Curved, Likelihood, LogDensity, Prior};
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
-use crate::simd::Aligned;
 
 /// `p(theta | D)` up to the evidence, with gradient, Gauss-Newton and Hessian products.
 ///
@@ -217,16 +216,6 @@ impl<T: Scalar> Posterior<T> {
         let expected = format!("a vector of {} parameters", self.dim);
         Err(Error::shape("Posterior", expected, got))
     }
-}
-
-/// Row-major rows as columns.
-fn feature_major<T: Scalar>(rows: &[f64], n: usize) -> Aligned<T> {
-    let d = rows.len() / n.max(1);
-    let mut columns = Aligned::filled(T::ZERO, rows.len());
-    for (at, x) in columns.as_mut_slice().iter_mut().enumerate() {
-        *x = T::from_f64(rows[at % n * d + at / n]);
-    }
-    columns
 }
 
 /// The first block's numbers are taken, those of others added.

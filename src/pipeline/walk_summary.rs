@@ -62,7 +62,7 @@ impl Summary {
             "microcanonical{form}: step {step:.4} ({}), forgets its direction in {length:.2} ({}), {} directions in the frame",
             how(settings.step_size.is_some()),
             how(settings.decoherence_length.is_some()),
-            kernel.preconditioner().directions(),
+            kernel.inverse_mass().directions(),
         );
         if settings.adjusted {
             let acceptance = walk.sampling.mean_acceptance();
@@ -84,7 +84,7 @@ impl Summary {
         self.figure("walk_decoherence_length", length);
         self.figure(
             "frame_directions",
-            kernel.preconditioner().directions() as f64,
+            kernel.inverse_mass().directions() as f64,
         );
     }
 

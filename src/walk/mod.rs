@@ -3,10 +3,10 @@
 mod drift;
 mod ensemble;
 mod forget;
+mod inverse_mass;
 mod kernel;
 mod microcanonical;
 mod observe;
-mod preconditioner;
 mod renew;
 mod run;
 mod tuning;
@@ -14,12 +14,12 @@ mod tuning;
 mod walk;
 
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
+pub use inverse_mass::InverseMassMatrix;
 pub use kernel::{Fields, Info, Kernel, Particle, Tally, WarmUp};
 pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
-pub use preconditioner::Preconditioner;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
 pub use run::{Run, WalkOptions, walk};
 pub use walk::Walk;

@@ -1,4 +1,4 @@
-//! A preconditioner from where the walkers are.
+//! The coordinates of a walk, from where the walkers are.
 //!
 //! At `theta*` the curvature is not what walkers meet: on yacht directions of eigenvalue 1 at the MAP estimate have hundreds at the radius of the
 //! prior. So in the warm-up the frame is computed anew, now and then, from the **mean Gauss-Newton matrix of some walkers**,
@@ -9,8 +9,8 @@
 
 use rayon::prelude::*;
 
-use super::preconditioner::Preconditioner;
-use crate::curvature::{TangentOptions, TangentSpace};
+use super::inverse_mass::InverseMassMatrix;
+use crate::curvature::{NormalDimension, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
 use crate::linalg::vector::axpy;
@@ -24,7 +24,7 @@ pub trait FrameSource<T: Scalar>: Sync {
     ///
     /// # Errors
     /// If a point has the wrong length or the curvature there is not finite.
-    fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<Preconditioner<T>>;
+    fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<InverseMassMatrix<T>>;
 }
 
 /// Settings of a [`GgnFrame`].
@@ -43,7 +43,7 @@ pub struct FrameOptions {
 impl Default for FrameOptions {
     fn default() -> Self {
         Self {
-            softening: Preconditioner::<f32>::SOFTENING,
+            softening: InverseMassMatrix::<f32>::SOFTENING,
             max_directions: 128,
             max_walkers: 16,
             tolerance: 1e-4,
@@ -94,7 +94,7 @@ impl<'a, D> GgnFrame<'a, D> {
 }
 
 impl<T: Scalar, D: Curved<T>> FrameSource<T> for GgnFrame<'_, D> {
-    fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<Preconditioner<T>> {
+    fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<InverseMassMatrix<T>> {
         let (options, dim) = (&self.options, self.density.dim());
         let precision = self.density.prior_precision();
         let products = budget.map_or(usize::MAX, |gradients| gradients / PRODUCT);
@@ -108,19 +108,22 @@ impl<T: Scalar, D: Curved<T>> FrameSource<T> for GgnFrame<'_, D> {
             .max(8);
         let count = options.max_directions.min(max_products / 2);
         if count == 0 || points.is_empty() || options.softening == 0.0 {
-            return Preconditioner::new(precision, &[], &[], options.softening);
+            return InverseMassMatrix::new(precision, &[], &[], options.softening);
         }
         // spread over all walkers, which may have different starts
         let chosen = (0..walkers).map(|i| points[i * points.len() / walkers]);
         let mut mean = MeanGgn::new(self.density, chosen)?;
         let tangent = TangentOptions {
-            kappa: 0.5 / options.softening,
+            normal: NormalDimension::Relative {
+                kappa: 0.5 / options.softening,
+            },
             max_normal: count,
             tolerance: options.tolerance,
             max_products,
+            ..TangentOptions::default()
         };
         let space = TangentSpace::new(&mut mean, 1.0, &tangent, self.streams)?;
-        Preconditioner::new(precision, space.values(), space.basis(), options.softening)
+        InverseMassMatrix::new(precision, space.values(), space.basis(), options.softening)
     }
 }
 

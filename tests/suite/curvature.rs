@@ -2,8 +2,8 @@
 
 use crate::common::{network, normals, standardised};
 use fiberwalk::curvature::{
-    EvidenceOptions, GgnOperator, HessianOperator, TangentOptions, TangentSpace, log_evidence,
-    tune_by_evidence,
+    EvidenceOptions, GgnOperator, HessianOperator, NormalDimension, TangentOptions, TangentSpace,
+    log_evidence, tune_by_evidence,
 };
 use fiberwalk::linalg::{
     LanczosOptions, SpectralQuadrature, SymmetricOperator, leading_eigenpairs, symmetric_eigen,
@@ -55,6 +55,7 @@ fn lanczos_on_a_real_gauss_newton_matrix() {
         count: 12,
         tolerance: 1e-10,
         max_products: n,
+        ..LanczosOptions::default()
     };
     let mut rng = Streams::new(0).rng(Phase::LANCZOS, 0);
     let pairs = leading_eigenpairs(&mut op, &options, &mut rng).unwrap();
@@ -82,10 +83,11 @@ fn the_normal_space_is_what_the_dense_spectrum_says() {
     let n = net.dim();
     let eigen = symmetric_eigen(&dense(&mut op), n).unwrap();
     let options = TangentOptions {
-        kappa: 20.0,
+        normal: NormalDimension::Relative { kappa: 20.0 },
         max_normal: n,
         tolerance: 1e-9,
         max_products: n,
+        ..TangentOptions::default()
     };
     let space = TangentSpace::new(&mut op, 1.0, &options, Streams::new(1)).unwrap();
     let above: Vec<f64> = eigen

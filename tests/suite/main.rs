@@ -10,6 +10,7 @@ mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+mod geometry;
 mod layering;
 mod likelihoods;
 mod minibatch;

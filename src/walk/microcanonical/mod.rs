@@ -1,6 +1,6 @@
 //! Microcanonical walks: the exact relative of the drift walk.
 //!
-//! A particle has a velocity of unit length in the coordinates of a [`Preconditioner`]; the gradient bends it (`isokinetic`), and it forgets its direction
+//! A particle has a velocity of unit length in the coordinates of a [`InverseMassMatrix`]; the gradient bends it (`isokinetic`), and it forgets its direction
 //! over a length `L`. Both forms have the posterior for what they sample:
 //!
 //! - **Unadjusted**: half kick, drift, half kick, refresh. One gradient a step, no rejection. The energy error of a step says how far the
@@ -18,8 +18,8 @@ mod step;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::inverse_mass::InverseMassMatrix;
 use super::kernel::{Fields, Info, Kernel, WarmUp};
-use super::preconditioner::Preconditioner;
 use super::renew::FrameSource;
 use super::tuning::StepSize;
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ use crate::scalar::Scalar;
 use isokinetic::fresh_velocity;
 pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};
 
-/// Settings of a microcanonical walk. Lengths are in the preconditioner's coordinates, where the prior's standard deviation is 1.
+/// Settings of a microcanonical walk. Lengths are in the coordinates of the inverse mass matrix, where the prior's standard deviation is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MicrocanonicalOptions {
     /// Length of a step; `None`: tuned in the warm-up.
@@ -59,8 +59,8 @@ impl Default for MicrocanonicalOptions {
 /// The microcanonical kernel.
 #[derive(Clone)]
 pub struct Microcanonical<'a, T> {
-    preconditioner: Preconditioner<T>,
-    /// Counts the preconditioners: what particles keep in the coordinates of an old one is computed anew.
+    inverse_mass: InverseMassMatrix<T>,
+    /// Counts the frames: what particles keep in the coordinates of an old one is computed anew.
     frame: usize,
     source: Option<&'a dyn FrameSource<T>>,
     /// The step after which the frame is next computed anew.
@@ -82,12 +82,15 @@ const FIRST_RENEWAL: usize = 20;
 const FRAME_SHARE: f64 = 0.5;
 
 impl<'a, T: Scalar> Microcanonical<'a, T> {
-    /// A kernel in the coordinates of `preconditioner`.
+    /// A kernel in the coordinates of `inverse_mass`.
     ///
     /// # Errors
     /// If a setting is out of range, or there are fewer than two dimensions.
-    pub fn new(preconditioner: Preconditioner<T>, options: &MicrocanonicalOptions) -> Result<Self> {
-        let dim = preconditioner.dim();
+    pub fn new(
+        inverse_mass: InverseMassMatrix<T>,
+        options: &MicrocanonicalOptions,
+    ) -> Result<Self> {
+        let dim = inverse_mass.dim();
         if dim < 2 {
             let requirement = "must be at least 2: in one dimension a velocity of unit length has no direction to turn to";
             return Err(Error::config("dim", dim, requirement));
@@ -129,7 +132,7 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
             (None, true) => StepSize::for_acceptance(0.02 * radius, options.target_acceptance),
         };
         Ok(Self {
-            preconditioner,
+            inverse_mass,
             frame: 0,
             source: None,
             renewal: FIRST_RENEWAL,
@@ -160,8 +163,8 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
     }
 
     /// Its coordinates.
-    pub fn preconditioner(&self) -> &Preconditioner<T> {
-        &self.preconditioner
+    pub fn inverse_mass(&self) -> &InverseMassMatrix<T> {
+        &self.inverse_mass
     }
 }
 
@@ -190,13 +193,12 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Self::State> {
-        if theta.len() != self.preconditioner.dim() || density.dim() != theta.len() {
-            let expected = format!("{} parameters", self.preconditioner.dim());
+        if theta.len() != self.inverse_mass.dim() || density.dim() != theta.len() {
+            let expected = format!("{} parameters", self.inverse_mass.dim());
             let got = format!("{} of a density of {}", theta.len(), density.dim());
             return Err(Error::shape("Microcanonical", expected, got));
         }
-        ws.coefficients
-            .resize(self.preconditioner.directions(), 0.0);
+        ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
         ws.theta.copy_from_slice(theta);
         let point = self.evaluate(density, ws)?;
         if !point.energy.is_finite() {
@@ -226,8 +228,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
-        ws.coefficients
-            .resize(self.preconditioner.directions(), 0.0);
+        ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
         let renewed = state.frame != self.frame;
         if renewed {
             ws.theta.copy_from_slice(&state.theta);
@@ -257,8 +258,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         self.step_size.adapt(warm_up.block, warm_up.last);
         if warm_up.last {
             if self.tune_length {
-                self.decoherence_length =
-                    FORGETTING * self.preconditioner.spread(&warm_up.positions);
+                self.decoherence_length = FORGETTING * self.inverse_mass.spread(&warm_up.positions);
             }
             return Ok(());
         }
@@ -268,7 +268,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             let gradients = warm_up.block.gradients as f64 / warm_up.block.steps.max(1) as f64
                 * (warm_up.steps * warm_up.positions.len()) as f64;
             let budget = (FRAME_SHARE * gradients) as usize;
-            self.preconditioner = source.frame(&warm_up.positions, Some(budget))?;
+            self.inverse_mass = source.frame(&warm_up.positions, Some(budget))?;
             self.frame += 1;
             self.step_size.forget();
             while self.renewal <= warm_up.steps {
@@ -279,7 +279,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
     }
 
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
-        self.preconditioner.fields(fields)?;
+        self.inverse_mass.fields(fields)?;
         fields.count("frame", &mut self.frame)?;
         fields.count("renewal", &mut self.renewal)?;
         fields.number("decoherence_length", &mut self.decoherence_length)?;

@@ -11,10 +11,10 @@ pub struct MicrocanonicalState<T> {
     pub(super) energy: f64,
     /// `S^T grad U`.
     pub(super) gradient: Vec<T>,
-    /// Of unit length, in the preconditioner's coordinates.
+    /// Of unit length, in the coordinates of the inverse mass matrix.
     pub(super) velocity: Vec<T>,
     pub(super) fiber_distance: Option<f64>,
-    /// Number of the preconditioner that the gradient is in the coordinates of.
+    /// Number of the frame that the gradient is in the coordinates of.
     pub(super) frame: usize,
 }
 

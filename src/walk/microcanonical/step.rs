@@ -27,7 +27,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
     ) -> Result<(Point, f64, f64)> {
         let time = self.step_size.value();
         let mut error = kick(0.5 * time, gradient, norm(gradient), velocity);
-        self.preconditioner
+        self.inverse_mass
             .apply(velocity, &mut ws.buffer, &mut ws.coefficients);
         let displacement = time * norm(&ws.buffer);
         ws.theta.copy_from_slice(theta);
@@ -49,7 +49,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let log_density =
             density.log_density_and_grad(&ws.theta, &mut ws.buffer, &mut ws.density)?;
         let fiber_distance =
-            self.preconditioner
+            self.inverse_mass
                 .pull_back(&ws.buffer, &mut ws.gradient, &mut ws.coefficients);
         for g in &mut ws.gradient {
             *g = -*g;

@@ -21,7 +21,7 @@ use crate::scalar::Scalar;
 
 /// The map `S` and its transpose.
 #[derive(Clone, Debug)]
-pub struct Preconditioner<T> {
+pub struct InverseMassMatrix<T> {
     /// `D^{-1/2}`.
     scale: Vec<T>,
     /// Rows `b_i`, `[k, P]`.
@@ -32,7 +32,7 @@ pub struct Preconditioner<T> {
     newton: Vec<f64>,
 }
 
-impl<T: Scalar> Preconditioner<T> {
+impl<T: Scalar> InverseMassMatrix<T> {
     /// `c`, if nothing else is asked for.
     pub const SOFTENING: f64 = 0.01;
 
@@ -66,7 +66,11 @@ impl<T: Scalar> Preconditioner<T> {
         }
         let expected = values.len() * prior_precision.len();
         if basis.len() != expected {
-            return Err(Error::shape("Preconditioner: basis", expected, basis.len()));
+            return Err(Error::shape(
+                "InverseMassMatrix: basis",
+                expected,
+                basis.len(),
+            ));
         }
         let values = values.iter().map(|v| v.max(0.0));
         Ok(Self {
@@ -133,7 +137,7 @@ impl<T: Scalar> Preconditioner<T> {
         fields.numbers("newton", &mut self.newton)
     }
 
-    /// `out = S u`; `coefficients` is scratch of length [`Preconditioner::directions`].
+    /// `out = S u`; `coefficients` is scratch of length [`InverseMassMatrix::directions`].
     pub fn apply(&self, u: &[T], out: &mut [T], coefficients: &mut [f64]) {
         out.copy_from_slice(u);
         dot_rows(&self.basis, u, coefficients);
@@ -185,7 +189,7 @@ mod tests {
         let basis = &q[..k * n];
         let values = [50.0, 8.0, 3.0, 0.5];
         let precision: Vec<f64> = (0..n).map(|i| 0.5 + i as f64 / 10.0).collect();
-        let s = Preconditioner::new(&precision, &values, basis, c).unwrap();
+        let s = InverseMassMatrix::new(&precision, &values, basis, c).unwrap();
         let (mut u, mut g) = (vec![0.0; n], vec![0.0; n]);
         fill_normal(&mut rng, &mut u);
         fill_normal(&mut rng, &mut g);
@@ -214,7 +218,7 @@ mod tests {
         assert!((distance - squares.sqrt()).abs() < 1e-12);
         // the transpose by adjointness
         assert!((dot(&su, &g) - dot(&u, &stg)).abs() < 1e-12);
-        assert!(Preconditioner::<f64>::diagonal(&[1.0, 0.0]).is_err());
-        assert!(Preconditioner::new(&precision, &values, &basis[1..], c).is_err());
+        assert!(InverseMassMatrix::<f64>::diagonal(&[1.0, 0.0]).is_err());
+        assert!(InverseMassMatrix::new(&precision, &values, &basis[1..], c).is_err());
     }
 }

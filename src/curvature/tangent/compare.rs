@@ -1,0 +1,103 @@
+//! Two tangent spaces: the angles between them, and how a direction is carried from one to the other.
+//!
+//! The principal angles of two subspaces with orthonormal rows `B1`, `B2` have as cosines the singular values of
+//! `B1 B2^T` and as sines those of `B2 (I - B1^T B1)` (Bjoerck & Golub 1973). Cosines do not see angles below `1e-8`, sines
+//! none near a right angle that differ by less; the arc tangent of both is accurate everywhere. The angles between two
+//! tangent spaces are those between the normal spaces, beside zeros.
+
+use super::TangentSpace;
+use crate::error::{Error, Result};
+use crate::linalg::vector::{dot, norm, scale};
+use crate::linalg::{project_out, singular_values};
+use crate::scalar::Scalar;
+
+impl<T: Scalar> TangentSpace<T> {
+    /// Principal angles between the two normal spaces, ascending, in radians: as many as the smaller one has dimensions.
+    /// With equally many normal directions they are the angles between the tangent spaces too, zeros left out.
+    ///
+    /// # Errors
+    /// If the spaces belong to different numbers of parameters.
+    pub fn angles(&self, other: &Self) -> Result<Vec<f64>> {
+        self.check(other)?;
+        let (large, small) = if self.normal_dim() >= other.normal_dim() {
+            (self, other)
+        } else {
+            (other, self)
+        };
+        let n = self.dim.max(1);
+        let k = small.normal_dim();
+        let products: Vec<f64> = small
+            .basis
+            .chunks_exact(n)
+            .flat_map(|b| large.basis.chunks_exact(n).map(move |a| dot(a, b)))
+            .collect();
+        let cosines = singular_values(&products, k, large.normal_dim())?;
+        let mut rest = small.basis.clone();
+        for row in rest.chunks_exact_mut(n) {
+            project_out(&large.basis, row);
+        }
+        let sines = singular_values(&lower_factor(&mut rest, n), k, k)?;
+        // cosines descend and sines descend, angles ascend
+        let pairs = cosines.iter().zip(sines.iter().rev());
+        Ok(pairs.map(|(&c, &s)| s.atan2(c)).collect())
+    }
+
+    /// Carries a direction of this tangent space to that of a nearby point, in place: it is projected and gets its old
+    /// length back.
+    ///
+    /// # Errors
+    /// If a length is wrong, or nothing is left of `v`: all of it was normal to the other space, within rounding.
+    pub fn transport(&self, to: &Self, v: &mut [T]) -> Result<()> {
+        self.check(to)?;
+        if v.len() != self.dim {
+            return Err(Error::shape("TangentSpace::transport", self.dim, v.len()));
+        }
+        let before = norm(v);
+        to.project_tangent(v);
+        let after = norm(v);
+        // also if either is NaN
+        if after.partial_cmp(&(100.0 * T::EPSILON.to_f64() * before))
+            != Some(std::cmp::Ordering::Greater)
+        {
+            return Err(Error::config(
+                "direction to transport",
+                format!("of length {before}, {after} after projection"),
+                "must have a part in the tangent space",
+            ));
+        }
+        scale(before / after, v);
+        Ok(())
+    }
+
+    fn check(&self, other: &Self) -> Result<()> {
+        if self.dim == other.dim {
+            return Ok(());
+        }
+        let expected = format!("a space of {} parameters", self.dim);
+        Err(Error::shape("TangentSpace", expected, other.dim))
+    }
+}
+
+/// `L` of `rows = L Q` with orthonormal rows `Q`, `[k, k]`: the same singular values. The rows become `Q`.
+fn lower_factor<T: Scalar>(rows: &mut [T], n: usize) -> Vec<f64> {
+    let k = rows.len() / n;
+    let mut lower = vec![0.0; k * k];
+    for i in 0..k {
+        let (done, rest) = rows.split_at_mut(i * n);
+        let row = &mut rest[..n];
+        let before = norm(row);
+        for (j, q) in done.chunks_exact(n).enumerate() {
+            lower[i * k + j] = dot(q, row);
+        }
+        project_out(done, row);
+        let length = norm(row);
+        // a dependent row leaves rounding, which is no direction
+        if length > 10.0 * T::EPSILON.to_f64() * before {
+            lower[i * k + i] = length;
+            scale(1.0 / length, row);
+        } else {
+            row.fill(T::ZERO);
+        }
+    }
+    lower
+}

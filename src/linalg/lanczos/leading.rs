@@ -1,0 +1,270 @@
+//! The leading eigenpairs of a symmetric operator, in a basis of bounded size.
+
+use rand::Rng;
+
+use super::Ritz;
+use super::restarted::Restarted;
+use crate::error::{Error, Result};
+use crate::linalg::operator::SymmetricOperator;
+use crate::linalg::vector::axpy;
+use crate::scalar::Scalar;
+
+/// How many eigenpairs, how accurately, at what cost at most.
+#[derive(Clone, Debug)]
+pub struct LanczosOptions {
+    /// Number of leading (algebraically largest) eigenpairs.
+    pub count: usize,
+    /// Largest residual, relative to the largest Ritz value in modulus.
+    pub tolerance: f64,
+    /// Largest number of products.
+    pub max_products: usize,
+    /// Largest number of basis vectors in memory, at least `count + 2` (or the dimension); by default `2 count + 16`.
+    pub max_basis: Option<usize>,
+    /// Rows of a warm start are added up to so many start vectors; as many as there are rows, or more, means a Rayleigh-Ritz
+    /// step with all of them.
+    pub start_block: usize,
+}
+
+impl Default for LanczosOptions {
+    fn default() -> Self {
+        Self {
+            count: 16,
+            tolerance: 1e-5,
+            max_products: 300,
+            max_basis: None,
+            start_block: 2,
+        }
+    }
+}
+
+/// Leading eigenpairs.
+#[derive(Clone, Debug)]
+pub struct Eigenpairs<T> {
+    /// Descending.
+    pub values: Vec<f64>,
+    /// `[count, dim]` row-major, orthonormal rows.
+    pub vectors: Vec<T>,
+    /// `|A v - lambda v|` of each.
+    pub residuals: Vec<f64>,
+    /// Products that were taken.
+    pub products: usize,
+}
+
+/// Leading eigenpairs that converged, and what is known of those that did not.
+#[derive(Clone, Debug)]
+pub struct ConvergedPairs<T> {
+    /// The converged pairs before the first that did not converge.
+    pub pairs: Eigenpairs<T>,
+    /// Value and residual of the Ritz pairs after them.
+    pub open: Vec<(f64, f64)>,
+    /// True if the search ended because it had what was asked for, not because products ran out.
+    pub finished: bool,
+}
+
+/// Between two looks at the Ritz pairs the basis grows by one vector in so many.
+const LOOK: usize = 10;
+
+/// Products spent on a random direction, to see whether an invariant subspace hides a further copy of an eigenvalue.
+const PROBE: usize = 10;
+
+/// The leading eigenpairs of a symmetric operator, from the rows of `start` (`[k, dim]` row-major: the eigenvectors of a
+/// nearby operator) or, if it is empty, from a random vector.
+///
+/// # Errors
+/// [`Error::NoConvergence`] if `max_products` do not reach the tolerance; a configuration error if `count` is 0 or more
+/// than the dimension or the basis is too small; what the operator reports.
+pub fn leading_eigenpairs_from<T: Scalar>(
+    op: &mut impl SymmetricOperator<T>,
+    options: &LanczosOptions,
+    start: &[T],
+    rng: &mut impl Rng,
+) -> Result<Eigenpairs<T>> {
+    let found = converged_eigenpairs(op, options, start, rng, |_| false)?;
+    if found.pairs.values.len() == options.count {
+        return Ok(found.pairs);
+    }
+    let missing = options.count - found.pairs.values.len();
+    let top = found.pairs.values.iter().copied();
+    let top = top
+        .chain(found.open.iter().map(|o| o.0))
+        .fold(0.0f64, |a, v| a.max(v.abs()));
+    let worst = found
+        .open
+        .iter()
+        .take(missing)
+        .fold(0.0f64, |a, o| a.max(o.1));
+    Err(Error::NoConvergence {
+        what: "Lanczos",
+        iterations: found.pairs.products,
+        residual: if found.open.len() < missing {
+            f64::INFINITY
+        } else {
+            worst / top
+        },
+        tolerance: options.tolerance,
+    })
+}
+
+/// The leading eigenpairs of a symmetric operator.
+///
+/// # Errors
+/// As for [`leading_eigenpairs_from`].
+pub fn leading_eigenpairs<T: Scalar>(
+    op: &mut impl SymmetricOperator<T>,
+    options: &LanczosOptions,
+    rng: &mut impl Rng,
+) -> Result<Eigenpairs<T>> {
+    leading_eigenpairs_from(op, options, &[], rng)
+}
+
+/// The leading eigenpairs that converge: the search ends with `options.count` of them, when `enough` says so of the
+/// converged values (descending), or when the products are used up; the last is no error here.
+///
+/// # Errors
+/// A configuration error if `count` is 0 or more than the dimension or the basis is too small, a shape error if `start` is
+/// not a number of rows; what the operator reports.
+pub fn converged_eigenpairs<T: Scalar>(
+    op: &mut impl SymmetricOperator<T>,
+    options: &LanczosOptions,
+    start: &[T],
+    rng: &mut impl Rng,
+    mut enough: impl FnMut(&[f64]) -> bool,
+) -> Result<ConvergedPairs<T>> {
+    let n = op.dim();
+    let bound = options.basis_bound(n, start.len())?;
+    let mut basis = Restarted::new(n, bound);
+    let block = options.start_block.min(bound - 1).min(options.max_products);
+    let rows = blend(start, n, block);
+    if rows.is_empty() {
+        basis.step(op, rng)?;
+    } else {
+        basis.start_from(op, rows, options.tolerance)?;
+    }
+    let mut check = Check::default();
+    loop {
+        let ritz = basis.ritz()?;
+        let top = ritz.values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
+        let small = |r: &&f64| **r <= options.tolerance * top || basis.is_complete();
+        let converged = ritz.residuals.iter().take_while(small).count();
+        let count = converged.min(options.count);
+        let found = count == options.count || enough(&ritz.values[..count]) || basis.is_complete();
+        let spent = basis.products >= options.max_products;
+        let mut finished = found;
+        let mut injected = false;
+        if found && basis.suspicious && !spent && !basis.is_complete() {
+            let tolerance = options.tolerance * top;
+            finished = check.passes(&ritz.values[..count], tolerance, &basis);
+            injected = !finished && check.since == basis.products;
+            if injected {
+                basis.inject(rng);
+            }
+        }
+        if finished || spent {
+            return Ok(report(basis, &ritz, count, finished));
+        }
+        if basis.is_full() {
+            let keep = options.count + (bound - options.count) / 2;
+            basis.restart(&ritz, keep.min(bound - 1));
+        } else if !injected {
+            basis.order(&ritz, count..options.count);
+        }
+        for _ in 0..basis.len().div_ceil(LOOK) {
+            if basis.is_full() || basis.products >= options.max_products {
+                break;
+            }
+            basis.step(op, rng)?;
+        }
+    }
+}
+
+/// The rows added up to at most `block` sums: row `i` belongs to sum `i mod block`.
+fn blend<T: Scalar>(rows: &[T], n: usize, block: usize) -> Vec<T> {
+    let mut sums = rows[..rows.len().min(block * n)].to_vec();
+    for (i, row) in rows.chunks_exact(n).enumerate().skip(block) {
+        let sum = &mut sums[i % block * n..][..n];
+        axpy(1.0, row, sum);
+    }
+    sums
+}
+
+impl LanczosOptions {
+    /// The basis for `n` dimensions, after all settings were checked.
+    fn basis_bound(&self, n: usize, start: usize) -> Result<usize> {
+        if self.count == 0 || self.count > n {
+            let requirement = format!("must be in 1..={n}");
+            return Err(Error::config("count", self.count, &requirement));
+        }
+        if self.tolerance.is_nan() || self.tolerance <= 0.0 {
+            return Err(Error::config(
+                "tolerance",
+                self.tolerance,
+                "must be positive",
+            ));
+        }
+        if self.max_products == 0 {
+            return Err(Error::config("max_products", 0, "must be positive"));
+        }
+        if self.start_block == 0 {
+            return Err(Error::config("start_block", 0, "must be positive"));
+        }
+        if !start.is_multiple_of(n) {
+            return Err(Error::shape(
+                "Lanczos",
+                format!("rows of {n} numbers"),
+                start,
+            ));
+        }
+        let least = (self.count + 2).min(n);
+        let bound = self.max_basis.unwrap_or(2 * self.count + 16).min(n);
+        if bound < least {
+            let requirement = format!("must be at least {least}");
+            return Err(Error::config("max_basis", bound, &requirement));
+        }
+        Ok(bound)
+    }
+}
+
+/// After a breakdown further copies of a multiple eigenvalue may be hidden: what was found must survive a number of
+/// products from a random direction orthogonal to it all.
+#[derive(Default)]
+struct Check {
+    values: Option<Vec<f64>>,
+    since: usize,
+}
+
+impl Check {
+    fn passes<T: Scalar>(&mut self, values: &[f64], tolerance: f64, basis: &Restarted<T>) -> bool {
+        if let Some(before) = &self.values {
+            // the queue takes turns
+            if basis.products < self.since + PROBE * basis.waiting().max(1) {
+                return false;
+            }
+            let same = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance;
+            if before.len() == values.len() && before.iter().zip(values).all(same) {
+                return true;
+            }
+        }
+        self.values = Some(values.to_vec());
+        self.since = basis.products;
+        false
+    }
+}
+
+fn report<T: Scalar>(
+    basis: Restarted<T>,
+    ritz: &Ritz,
+    count: usize,
+    finished: bool,
+) -> ConvergedPairs<T> {
+    let rest = ritz.values[count..].iter().zip(&ritz.residuals[count..]);
+    ConvergedPairs {
+        open: rest.map(|(&value, &residual)| (value, residual)).collect(),
+        pairs: Eigenpairs {
+            values: ritz.values[..count].to_vec(),
+            residuals: ritz.residuals[..count].to_vec(),
+            products: basis.products,
+            vectors: basis.into_vectors(ritz, count),
+        },
+        finished,
+    }
+}
