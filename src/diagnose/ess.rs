@@ -11,10 +11,9 @@
 //! ESS   = S / max(tau, 1 / log10 S)
 //! ```
 //!
-//! Where the chains do not agree, the pairs stay positive to the last lag, and the sum is about `2 N`: the draws
-//! are worth as many as there are chains. ArviZ and Stan leave the last lags out, which makes a difference of order
-//! `1/N` there and
-//! none elsewhere, and makes their answer `S log10 S` for chains of 8 draws or fewer, whatever the draws are.
+//! Where the chains do not agree, the pairs stay positive to the last lag, and the sum is about `2 N`: the draws are
+//! worth as many as there are chains. ArviZ leaves the last lags out, which makes a difference of order `1/N` there and
+//! none elsewhere, and makes its answer `S log10 S` for chains of 9 draws or fewer, whatever the draws are.
 //!
 //! Autocovariances are direct sums, and only for the lags that are used: `S tau` products, `S N / 2` for chains
 //! that do not agree (a second for 64 chains of 10,000 draws).
@@ -74,11 +73,9 @@ pub fn mcse_mean(chains: &Chains) -> f64 {
 /// split.
 ///
 /// Right for independent chains that are stationary, however short and however correlated inside: no autocovariance
-/// is
-/// estimated, whose bias of order `1/N` spoils [`ess_mean`] for few draws. Its relative standard error is
-/// `sqrt(2 / (M - 1))`, so it wants many chains. Chains that share a start and have not left it agree too well, and
-/// it
-/// is too large. NaN for one chain, if a draw is not finite, or all are equal; infinite if the means are equal.
+/// is estimated, whose bias of order `1/N` spoils [`ess_mean`] for few draws. Its relative standard error is
+/// `sqrt(2 / (M - 1))`, so it wants many chains. Chains that share a start and have not left it agree too well, and it is too
+/// large. NaN for one chain, if a draw is not finite, or all are equal; infinite if the means are equal.
 pub fn ess_chain_means(chains: &Chains) -> f64 {
     if chains.chains() < 2 {
         return f64::NAN;

@@ -8,8 +8,7 @@
 //! ```
 //!
 //! Both need about `sqrt(a)` terms where they meet. The factor in front is taken relative to its peak at `x = a` for
-//! large `a`, where
-//! the difference of the large logarithms would lose digits.
+//! large `a`, where the difference of the large logarithms would lose digits.
 
 use std::f64::consts::PI;
 

@@ -1,8 +1,7 @@
 //! Whether draws come from a Gaussian that is known: tests of mean, covariance and shape.
 //!
-//! With `C = L L^T` and `z = L^{-1} (x - mu)`, the target is `N(0, I)` and these `d + d(d+1)/2` features have mean
-//! 0, variance 1 and
-//! no correlation with one another:
+//! With `C = L L^T` and `z = L^{-1} (x - mu)`, the target is `N(0, I)` and these `d + d(d+1)/2` features have mean 0,
+//! variance 1 and no correlation with one another:
 //!
 //! ```text
 //! z_i;   (z_i^2 - 1) / sqrt 2;   z_i z_j, i < j
@@ -10,14 +9,12 @@
 //!
 //! *Independent draws*, or draws that are worth `e` independent ones: `e |mean of the features|^2` is chi-square, of
 //! `d` degrees of freedom for the first kind and `d(d+1)/2` for the others (the sum of those is `e/2 |Z - I|_F^2`,
-//! `Z` the
-//! second moments: Nagao 1973). Exact for the mean of independent draws; for the second moments in the limit of
-//! many draws, with an expectation that is exact for any number. Neither depends on the choice of the root `L`.
+//! `Z` the second moments: Nagao 1973). Exact for the mean of independent draws; for the second moments in the limit
+//! of many draws, with an expectation that is exact for any number. Neither depends on the choice of the root `L`.
 //!
 //! *Autocorrelated draws of independent chains*: one effective size does not hold for all directions, still less for
-//! their
-//! squares, so the features are averaged over each chain and these means tested by [`hotelling`], which
-//! takes their covariance from the chains themselves.
+//! their squares, so the features are averaged over each chain and these means tested by [`hotelling`], which takes
+//! their covariance from the chains themselves.
 
 use super::chi_square::chi_square_survival;
 use super::gamma::regularized_gamma_p;

@@ -9,8 +9,8 @@
 //!
 //! It is how a sampler with autocorrelated draws is tested: one vector per *chain*, the mean over its draws of
 //! quantities whose expectation is known. The chains are independent, so nothing has to be known of the correlation
-//! within, and
-//! such means are close to normal. Start the chains at exact draws of the target, or burn in: a transient is a bias.
+//! within, and such means are close to normal. Start the chains at exact draws of the target, or burn in: a transient
+//! is a bias.
 
 use super::outcome::TestOutcome;
 use crate::error::{Error, Result};
@@ -21,8 +21,8 @@ use crate::linalg::vector::{dot, first_non_finite};
 ///
 /// # Errors
 /// A length that is not a multiple of `p`, not more vectors than components, a value that is not finite, or a
-/// singular
-/// covariance: a component that is constant or that others determine (an eigenvalue of the correlations below 1e-12).
+/// singular covariance: a component that is constant or that others determine (an eigenvalue of the correlations
+/// below 1e-12).
 pub fn hotelling(vectors: &[f64], expected: &[f64]) -> Result<TestOutcome> {
     let p = expected.len();
     if p == 0 || !vectors.len().is_multiple_of(p) || vectors.len() / p <= p {

@@ -6,10 +6,8 @@
 //! ```
 //!
 //! The correction for finite `n` is that of J. Vrbik, "Small-sample corrections to Kolmogorov-Smirnov test
-//! statistic",
-//! Pioneer J. Theor. Appl. Stat. 15 (2018): p-values within 0.001 of the exact ones from 20 draws on. For few draws
-//! it errs in
-//! the far tail: p below 1e-3 is then small, and no more is known of it.
+//! statistic", Pioneer J. Theor. Appl. Stat. 15 (2018): p-values within 0.001 of the exact ones from 20 draws on. For
+//! few draws it errs in the far tail: p below 1e-3 is then small, and no more is known of it.
 
 use std::f64::consts::PI;
 

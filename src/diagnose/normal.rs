@@ -2,8 +2,8 @@
 //!
 //! M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 37 (1988),
 //! routine PPND16: rational approximations in three regions, good to about 1e-16. With the roundings of their
-//! evaluation the
-//! relative error is at most 7.4e-16 (at z = -37; 5e-16 above -6), measured with 40 digits by mpmath 1.4.1.
+//! evaluation the relative error is at most 7.4e-16 (at z = -37; 5e-16 above -6), measured with 40 digits by mpmath
+//! 1.4.1.
 //!
 //! ```text
 //! q = p - 1/2, |q| <= 0.425:     z = q R_1(0.425^2 - q^2)

@@ -2,22 +2,18 @@
 //!
 //! Talts, Betancourt, Simpson, Vehtari & Gelman, "Validating Bayesian inference algorithms with simulation-based
 //! calibration" (2018). For `theta ~ p(theta)`, `y ~ p(y | theta)` and independent draws `theta_1 .. theta_L ~
-//! p(theta | y)`, the rank
-//! of a quantity,
+//! p(theta | y)`, the rank of a quantity,
 //!
 //! ```text
 //! r = #{l: f(theta_l, y) < f(theta, y)}  in 0 ..= L
 //! ```
 //!
 //! is uniform, whatever `f`: `theta` is one more draw of the posterior. A sampler that is too narrow gives ranks at
-//! both ends,
-//! too wide in the middle, biased at one.
+//! both ends, too wide in the middle, biased at one.
 //!
 //! *What it does not see.* A sampler that ignores the data and draws from the prior passes for every `f` of `theta`
-//! alone; a
-//! quantity that looks at the data, such as the log likelihood, finds it (Modrák et al. 2023). Draws must be
-//! independent:
-//! thin a chain until they are.
+//! alone; a quantity that looks at the data, such as the log likelihood, finds it (Modrák et al. 2023). Draws must be
+//! independent: thin a chain until they are.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -69,8 +65,7 @@ impl Ranks {
 /// Pearson's test that ranks in `0..=draws` are uniform, in `bins` bins of nearly equal width.
 ///
 /// Rank `r` falls into bin `r bins / (draws + 1)`, rounded down; a bin is expected to hold its own share of the
-/// ranks, so
-/// that bins need not be of equal width.
+/// ranks, so that bins need not be of equal width.
 ///
 /// # Errors
 /// Fewer than 2 bins or more than ranks, a rank above `draws`, or fewer than 5 expected in a bin.

@@ -1,170 +1,11 @@
-//! Chains: values of another implementation, invariances, special values, and what is known of AR(1).
+//! Chains: special values, what is known of AR(1), invariances.
 
 use proptest::prelude::*;
 
+use super::arviz::{all, formula};
 use crate::diagnose::*;
 use crate::linalg::vector::fill_normal;
 use crate::rng::{Phase, Streams};
-
-/// `y_t = rho y_{t-1} + u_t - 1/2`, `u` of the generator `s <- 6364136223846793005 s + 1442695040888963407 mod 2^64`,
-/// `u = floor(s / 2^11) / 2^53`, started at `s = c + 1`, `y = 0`; chain `c` is `y (1 + scale c) + shift c`. No step
-/// of it rounds
-/// differently in another language.
-fn formula(chains: u32, draws: usize, rho: f64, shift: f64, scale: f64) -> Vec<f64> {
-    let chain = |c: u32| {
-        let (mut s, mut y) = (u64::from(c) + 1, 0.0);
-        std::iter::repeat_with(move || {
-            s = s
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1_442_695_040_888_963_407);
-            y = rho * y + ((s >> 11) as f64 / 9_007_199_254_740_992.0 - 0.5);
-            y * (1.0 + scale * f64::from(c)) + shift * f64::from(c)
-        })
-        .take(draws)
-    };
-    (0..chains).flat_map(chain).collect()
-}
-
-/// The case of [`formula`] and `rhat(method="z_scale")`, `rhat(method="folded")`, `ess(method="bulk")`, `"tail"`,
-/// `"mean"`,
-/// `mcse(method="mean")` of ArviZ 0.23.4 (NumPy 2.4.6, SciPy 1.17.1). R-hat of the single chain, which ArviZ
-/// refuses, by its
-/// own steps: `_rhat(_z_scale(_split_chains(x)))`.
-type Golden = ((u32, usize, f64, f64, f64), [f64; 6]);
-const ARVIZ: [Golden; 7] = [
-    (
-        (4, 250, 0.5, 0.0, 0.0),
-        [
-            1.0101505660752526,
-            1.008074466850875,
-            265.2771324865426,
-            411.21856723069624,
-            273.21146690500433,
-            0.020515745808113158,
-        ],
-    ),
-    (
-        (4, 251, 0.9, 0.0, 0.0),
-        [
-            1.0861886153097267,
-            1.0418028188104218,
-            33.18111918316552,
-            63.309764163368584,
-            31.85525726704368,
-            0.12529600446841002,
-        ],
-    ),
-    (
-        (3, 100, -0.6, 0.0, 0.0),
-        [
-            0.9911518802275799,
-            0.9928291704104264,
-            743.1363764158988,
-            293.50116273625406,
-            743.1363764158988,
-            0.012389742907050165,
-        ],
-    ),
-    (
-        (4, 200, 0.3, 0.5, 0.0),
-        [
-            2.0525059997728787,
-            1.3224392153092217,
-            5.59896735297694,
-            30.81156429334348,
-            5.29272082856472,
-            0.2799666687014815,
-        ],
-    ),
-    (
-        (4, 200, 0.3, 0.0, 1.0),
-        [
-            0.9992787211037977,
-            1.2067220862878758,
-            380.15589253351374,
-            151.38354487779085,
-            377.45662840839304,
-            0.04288254767628654,
-        ],
-    ),
-    (
-        (1, 400, 0.7, 0.0, 0.0),
-        [
-            1.0044929579995296,
-            1.00122577532916,
-            91.20082870609615,
-            146.4489234687208,
-            90.20835489789526,
-            0.039572572150572055,
-        ],
-    ),
-    (
-        (64, 12, 0.2, 0.0, 0.0),
-        [
-            1.0337234170217013,
-            0.9896894086515434,
-            651.4292439292592,
-            824.2680897516103,
-            693.1588378695843,
-            0.011295846205378735,
-        ],
-    ),
-];
-
-fn all(x: &[f64], chains: usize) -> [f64; 6] {
-    let c = Chains::new(x, chains).unwrap();
-    [
-        rhat_bulk(&c),
-        rhat_folded(&c),
-        ess_bulk(&c),
-        ess_tail(&c),
-        ess_mean(&c),
-        mcse_mean(&c),
-    ]
-}
-
-#[test]
-fn arviz_agrees() {
-    for ((chains, draws, rho, shift, scale), expected) in ARVIZ {
-        let x = formula(chains, draws, rho, shift, scale);
-        let got = all(&x, chains as usize);
-        for (k, (g, e)) in got.iter().zip(expected).enumerate() {
-            // where halves disagree, no pair is ever negative: ArviZ leaves out the last one or two pairs, at most 3
-            // 1/2 of the 2 n
-            // terms of the sum in its own count; here they are in
-            let apart = rho == 0.9 || shift > 0.0 || (scale > 0.0 && k == 3);
-            let tolerance = if apart && k >= 2 {
-                3.5 / (draws / 2) as f64
-            } else {
-                1e-10
-            };
-            let error = (g / e - 1.0).abs();
-            assert!(
-                error < tolerance,
-                "{chains} {draws} {rho} {shift} {scale}, {k}: {g} {e}"
-            );
-        }
-    }
-}
-
-#[test]
-fn nested_rhat_agrees() {
-    // arviz_stats 0.8.0, `_rhat_nested(x, ids)` on the draws as they are, ids = chain / (chains / superchains)
-    let known = [
-        (formula(64, 12, 0.2, 0.0, 0.0), 64, 8, 1.0128430119375487),
-        (formula(12, 50, 0.9, 0.1, 0.0), 12, 4, 1.1830998650484588),
-        (formula(6, 40, 0.5, 0.3, 0.0), 6, 6, 2.026124547277996),
-    ];
-    for (x, chains, superchains, expected) in known {
-        let got = nested_rhat(&Chains::new(&x, chains).unwrap(), superchains).unwrap();
-        assert!((got / expected - 1.0).abs() < 1e-10, "{got} {expected}");
-    }
-    let x = [0.0; 24];
-    let chains = Chains::new(&x, 6).unwrap();
-    for superchains in [0, 1, 4, 12] {
-        assert!(nested_rhat(&chains, superchains).is_err());
-    }
-}
 
 #[test]
 fn special_values_are_as_documented() {
@@ -244,11 +85,10 @@ fn stationary(chains: usize, draws: usize, rho: f64, seed: u64) -> Vec<f64> {
 
 #[test]
 fn effective_sizes_of_ar1() {
-    // ESS = S (1 - rho)/(1 + rho). Its estimate from a window of W lags has a relative deviation of about
-    // sqrt(2 (2W + 1)/S) (Wolff 2004, eq. 42), 9 % for rho = 0.9 and W = 20, 1.5 % for the mean of 40 sets. Beside
-    // it there is a
-    // bias of some per cent: down where the sum stops at a chance fluctuation, up by the means of the halves, 2
-    // tau/n = 4 %.
+    // ESS = S (1 - rho)/(1 + rho). Its estimate from a window of W lags has a relative deviation of about sqrt(2 (2W
+    // + 1)/S) (Wolff 2004, eq. 42), 9 % for rho = 0.9 and W = 20, 1.5 % for the mean of 40 sets. Beside it there is a
+    // bias of some per cent: down where the sum stops at a chance fluctuation, up by the means of the halves, 2 tau/n
+    // = 4 %.
     let (chains, draws, sets) = (4, 1000, 40);
     for rho in [0.0, 0.3, 0.7, 0.9] {
         let exact = (chains * draws) as f64 * (1.0 - rho) / (1.0 + rho);

@@ -120,8 +120,8 @@ fn wrong_samplers_are_rejected() {
     assert!(target.mean_test(&x, n as f64).unwrap().p_value > LEVEL);
     assert!(target.covariance_test(&x, n as f64).unwrap().p_value > LEVEL);
     assert!(rejected(target.radius_test(&x)));
-    // correlated draws taken for independent ones
-    // (1 + rho)/(1 - rho) = 19 times chi^2(3), where 31 is rejected: three times of four
+    // correlated draws taken for independent ones: (1 + rho)/(1 - rho) = 19 times chi^2(3), where 31 is rejected, is
+    // above it in 65 sets of 100
     let x = |set| color(&correlated(40, 50, 0.9, set), false);
     let wrongly = (0..40).filter(|&s| rejected(target.mean_test(&x(s), 2000.0)));
     assert!(wrongly.count() > 15);
@@ -163,8 +163,7 @@ fn bad_draws_are_refused() {
 }
 
 /// `theta ~ N(0, 1)`, five `y_i ~ N(theta, 1)`: the posterior is `N(5 mean(y) / 6, 1/6)`, here moved by `bias` and
-/// with its
-/// deviation times `scale`. Quantities: theta; the log likelihood; theta cut to a few values, which ties.
+/// with its deviation times `scale`. Quantities: theta; the log likelihood; theta cut to a few values, which ties.
 fn conjugate(weight: f64, bias: f64, scale: f64) -> Ranks {
     let options = SbcOptions {
         replications: 2000,
