@@ -16,7 +16,7 @@
 //! none elsewhere, and makes its answer `S log10 S` for chains of 9 draws or fewer, whatever the draws are.
 //!
 //! Autocovariances are direct sums, and only for the lags that are used: `S tau` products, `S N / 2` for chains
-//! that do not agree (a second for 64 chains of 10,000 draws).
+//! that do not agree (0.6 s for 64 chains of 10,000 draws; 0.05 s if they do agree).
 
 use super::chains::{Chains, Sequences, mean_and_variance};
 use super::ranks::{quantile, rank_normalize};
