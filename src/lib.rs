@@ -17,6 +17,7 @@
 //! | walk | `theta <- theta + eps d - eta grad U(theta)` | [`walk`](mod@walk) |
 //! | deformation | `theta = T(z)`, `z ~ N(0, I)`, with exact inverse and density | [`deform`] |
 //! | predictive | `p(y \| x, D) ~ mean_s p(y \| x, theta_s)` | [`predict`] |
+//! | trust | R-hat, effective sizes, simulation-based calibration, tests of samplers | [`diagnose`] |
 //! | scores | likelihood, calibration, coverage | [`metrics`] |
 //! | model file | safetensors and JSON | `artifact` (feature `safetensors`) |
 //! | all in one call | | `pipeline` (feature `safetensors`) |
@@ -51,6 +52,7 @@ pub mod autodiff;
 pub mod curvature;
 pub mod data;
 pub mod deform;
+pub mod diagnose;
 pub mod error;
 pub mod linalg;
 pub mod metrics;

@@ -66,10 +66,17 @@ impl Cholesky {
     /// # Panics
     /// If `x` is not of length [`Cholesky::dim`].
     pub fn solve(&self, x: &mut [f64]) {
-        let n = self.dim();
-        let rhs = MatMut::from_column_major_slice_mut(&mut *x, n, 1);
-        solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
+        self.solve_lower(x);
         self.solve_transposed(x);
+    }
+
+    /// `x <- L^{-1} x`: of a draw with mean 0 and covariance `A`, a standard normal vector.
+    ///
+    /// # Panics
+    /// If `x` is not of length [`Cholesky::dim`].
+    pub fn solve_lower(&self, x: &mut [f64]) {
+        let rhs = MatMut::from_column_major_slice_mut(x, self.dim(), 1);
+        solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
     }
 
     /// `x <- L^{-T} x`: of a standard normal vector, a draw with covariance `A^{-1}`.
@@ -103,6 +110,9 @@ mod tests {
         let mut x = [8.0, 22.0];
         c.solve(&mut x);
         assert!((x[0] - 1.0).abs() < 1e-14 && (x[1] - 2.0).abs() < 1e-14);
+        let mut w = [2.0, 7.0];
+        c.solve_lower(&mut w);
+        assert!((w[0] - 1.0).abs() < 1e-14 && (w[1] - 2.0).abs() < 1e-14);
         assert_eq!(c.transposed_product(&[1.0, 2.0]), vec![4.0, 6.0]);
         let mut y = [4.0, 6.0];
         c.solve_transposed(&mut y);

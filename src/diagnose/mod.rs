@@ -1,0 +1,37 @@
+//! Whether draws can be trusted: convergence of chains, effective sample sizes, and tests of a sampler by p-values.
+//!
+//! Two kinds of questions. *Have these chains forgotten their starts, and how many independent draws are they worth?*
+//! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`].
+//! *Does this sampler draw from the right distribution?* needs a target that is known: a Gaussian
+//! ([`GaussianTarget`]), a distribution function ([`ks_test`]), expectations ([`hotelling`]), or a prior and a way to
+//! make data, from which [`simulate_ranks`] needs nothing else.
+
+mod chains;
+mod chi_square;
+mod ess;
+mod fisher;
+mod gamma;
+mod gaussian;
+mod hotelling;
+mod kolmogorov;
+mod normal;
+mod outcome;
+mod ranks;
+mod rhat;
+mod sbc;
+#[cfg(test)]
+mod tests;
+
+pub use chains::Chains;
+pub use chi_square::{chi_square_survival, goodness_of_fit};
+pub use ess::{ess_bulk, ess_chain_means, ess_mean, ess_tail, mcse_mean};
+pub use fisher::{fisher_survival, regularized_beta};
+pub use gamma::{regularized_gamma_p, regularized_gamma_q};
+pub use gaussian::GaussianTarget;
+pub use hotelling::hotelling;
+pub use kolmogorov::{kolmogorov_survival, ks_test};
+pub use normal::normal_quantile;
+pub use outcome::TestOutcome;
+pub use ranks::rank_normalize;
+pub use rhat::{nested_rhat, rhat, rhat_bulk, rhat_folded};
+pub use sbc::{Ranks, SbcOptions, simulate_ranks, uniformity};

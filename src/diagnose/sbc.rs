@@ -1,0 +1,191 @@
+//! Simulation-based calibration: is the posterior right on average over the prior?
+//!
+//! Talts, Betancourt, Simpson, Vehtari & Gelman, "Validating Bayesian inference algorithms with simulation-based
+//! calibration" (2018). For `theta ~ p(theta)`, `y ~ p(y | theta)` and independent draws `theta_1 .. theta_L ~
+//! p(theta | y)`, the rank of a quantity,
+//!
+//! ```text
+//! r = #{l: f(theta_l, y) < f(theta, y)}  in 0 ..= L
+//! ```
+//!
+//! is uniform, whatever `f`: `theta` is one more draw of the posterior. A sampler that is too narrow gives ranks at
+//! both ends, too wide in the middle, biased at one.
+//!
+//! *What it does not see.* A sampler that ignores the data and draws from the prior passes for every `f` of `theta`
+//! alone; a quantity that looks at the data, such as the log likelihood, finds it (Modrák et al. 2023). Draws must be
+//! independent: thin a chain until they are.
+
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::chi_square::goodness_of_fit;
+use super::outcome::TestOutcome;
+use crate::error::{Error, Result};
+use crate::rng::{Phase, Streams};
+
+/// How often, and against how many draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SbcOptions {
+    /// Number of data sets.
+    pub replications: usize,
+    /// Posterior draws of each, `L`; a number of bins that divides `L + 1` wastes nothing.
+    pub draws: usize,
+}
+
+impl Default for SbcOptions {
+    fn default() -> Self {
+        Self {
+            replications: 500,
+            draws: 99,
+        }
+    }
+}
+
+/// Ranks of several quantities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ranks {
+    /// Posterior draws of a replication: ranks are in `0..=draws`.
+    pub draws: usize,
+    /// The ranks of each quantity, `[quantities][replications]`.
+    pub ranks: Vec<Vec<usize>>,
+}
+
+impl Ranks {
+    /// [`uniformity`] of each quantity in turn.
+    ///
+    /// # Errors
+    /// Those of [`uniformity`].
+    pub fn uniformity(&self, bins: usize) -> Result<Vec<TestOutcome>> {
+        let of = |ranks: &Vec<usize>| uniformity(ranks, self.draws, bins);
+        self.ranks.iter().map(of).collect()
+    }
+}
+
+/// Pearson's test that ranks in `0..=draws` are uniform, in `bins` bins of nearly equal width.
+///
+/// Rank `r` falls into bin `r bins / (draws + 1)`, rounded down; a bin is expected to hold its own share of the
+/// ranks, so that bins need not be of equal width.
+///
+/// # Errors
+/// Fewer than 2 bins or more than ranks, a rank above `draws`, or fewer than 5 expected in a bin.
+pub fn uniformity(ranks: &[usize], draws: usize, bins: usize) -> Result<TestOutcome> {
+    if bins < 2 || bins > draws + 1 {
+        let requirement = format!("from 2 to the {} possible ranks", draws + 1);
+        return Err(Error::config("bins", bins, &requirement));
+    }
+    let bin = |rank: usize| (rank as u128 * bins as u128 / (draws as u128 + 1)) as usize;
+    let mut observed = vec![0; bins];
+    for &rank in ranks {
+        if rank > draws {
+            return Err(Error::shape(
+                "uniformity",
+                format!("ranks up to {draws}"),
+                rank,
+            ));
+        }
+        observed[bin(rank)] += 1;
+    }
+    let mut width = vec![0usize; bins];
+    for rank in 0..=draws {
+        width[bin(rank)] += 1;
+    }
+    let share = ranks.len() as f64 / (draws + 1) as f64;
+    let expected: Vec<f64> = width.iter().map(|&w| w as f64 * share).collect();
+    goodness_of_fit(&observed, &expected)
+}
+
+/// Draws from the prior, makes data, samples the posterior, and ranks the truth, `replications` times in parallel.
+///
+/// `quantities` of a parameter and the data gives the numbers to be ranked, always as many. Replication `i` has the
+/// stream `i` of [`Phase::SYNTHETIC`] for `prior`, `data` and the order of ties (which are broken at random, so that
+/// ranks of quantities with atoms are uniform too), and `posterior` gets [`Streams`] of its own, seeded by it.
+///
+/// # Errors
+/// What the closures report, from the first replication that fails; nothing to do; a number of draws other than
+/// asked for; a number of quantities that varies; or a quantity that is NaN.
+pub fn simulate_ranks<P, D>(
+    options: &SbcOptions,
+    streams: Streams,
+    prior: impl Fn(&mut ChaCha8Rng) -> Result<P> + Sync,
+    data: impl Fn(&P, &mut ChaCha8Rng) -> Result<D> + Sync,
+    posterior: impl Fn(&D, usize, Streams) -> Result<Vec<P>> + Sync,
+    quantities: impl Fn(&P, &D) -> Vec<f64> + Sync,
+) -> Result<Ranks> {
+    for (field, value) in [
+        ("replications", options.replications),
+        ("draws", options.draws),
+    ] {
+        if value == 0 {
+            return Err(Error::config(field, value, "must be positive"));
+        }
+    }
+    let replicate = |index: usize| -> Result<Vec<usize>> {
+        let mut rng = streams.rng(Phase::SYNTHETIC, index as u64);
+        let truth = prior(&mut rng)?;
+        let y = data(&truth, &mut rng)?;
+        let sample = posterior(&y, options.draws, Streams::new(rng.random()))?;
+        if sample.len() != options.draws {
+            return Err(Error::shape(
+                "simulate_ranks",
+                format!("{} draws", options.draws),
+                sample.len(),
+            ));
+        }
+        let at = quantities(&truth, &y);
+        let mut below = vec![0; at.len()];
+        let mut tied = vec![0; at.len()];
+        for theta in &sample {
+            let values = quantities(theta, &y);
+            if values.len() != at.len() {
+                return Err(Error::shape(
+                    "simulate_ranks",
+                    format!("{} quantities", at.len()),
+                    values.len(),
+                ));
+            }
+            for (q, (value, truth)) in values.iter().zip(&at).enumerate() {
+                match value.partial_cmp(truth) {
+                    Some(order) => {
+                        below[q] += usize::from(order.is_lt());
+                        tied[q] += usize::from(order.is_eq());
+                    }
+                    None => {
+                        let what = "quantities of simulate_ranks";
+                        return Err(Error::NonFinite { what, index: q });
+                    }
+                }
+            }
+        }
+        let broken = below
+            .iter()
+            .zip(&tied)
+            .map(|(b, &t)| b + rng.random_range(0..=t));
+        Ok(broken.collect())
+    };
+    let outcomes: Vec<Result<Vec<usize>>> = (0..options.replications)
+        .into_par_iter()
+        .map(replicate)
+        .collect();
+    let mut ranks: Vec<Vec<usize>> = Vec::new();
+    for (index, row) in outcomes.into_iter().enumerate() {
+        let row = row?;
+        if index == 0 {
+            ranks.resize(row.len(), Vec::with_capacity(options.replications));
+        }
+        if row.len() != ranks.len() {
+            return Err(Error::shape(
+                "simulate_ranks",
+                format!("{} quantities", ranks.len()),
+                row.len(),
+            ));
+        }
+        for (column, rank) in ranks.iter_mut().zip(row) {
+            column.push(rank);
+        }
+    }
+    Ok(Ranks {
+        draws: options.draws,
+        ranks,
+    })
+}

@@ -1,0 +1,5 @@
+//! Tests that take several of the module's files together.
+
+mod arviz;
+mod convergence;
+mod samplers;
