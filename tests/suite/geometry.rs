@@ -1,7 +1,7 @@
 //! The geometry of the fiber on real networks: tangent and normal directions, Lanczos against dense eigenvalues, and the
 //! curvatures that are made of single rows, each against a slow oracle.
 
-use common::{labels, network, normals, standardised};
+use crate::common::{labels, network, normals, standardised};
 use fiberwalk::autodiff::Graph;
 use fiberwalk::curvature::{
     EmpiricalFisherOperator, GgnOperator, HessianOperator, NormalDimension, TangentOptions,
