@@ -4,6 +4,7 @@
 //!
 //! [`Model`]: crate::artifact::Model
 
+mod convergence;
 mod fit;
 mod map;
 mod options;

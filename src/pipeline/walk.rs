@@ -105,6 +105,7 @@ impl Problem<'_> {
             });
         }
         summary.walk(&walked, (dim as f64 / alpha).sqrt());
+        summary.convergence(&walked, starts.len())?;
         Ok(walked)
     }
 

@@ -15,12 +15,15 @@ mod layering;
 mod likelihoods;
 mod minibatch;
 mod precision;
+mod tangent;
 mod training;
 mod walk;
 
 // what needs the command line, or files of models
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "cli")]
+mod fidelity;
 #[cfg(feature = "cli")]
 mod images;
 #[cfg(feature = "cli")]
