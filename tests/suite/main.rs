@@ -6,17 +6,24 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod calibration;
 mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+mod exactness;
+mod fiber;
 mod geometry;
+mod invariance;
 mod layering;
 mod likelihoods;
+mod linear;
 mod minibatch;
 mod precision;
+mod resume;
 mod tangent;
 mod training;
+mod twin;
 mod walk;
 
 // what needs the command line, or files of models
