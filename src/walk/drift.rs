@@ -184,9 +184,9 @@ impl<T: Scalar> Particle<T> for DriftState<T> {
     }
 
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
-        fields.vector("theta", &mut self.theta)?;
-        fields.vector("gradient", &mut self.gradient)?;
-        fields.vector("direction", &mut self.direction)?;
+        fields.fixed_vector("theta", &mut self.theta)?;
+        fields.fixed_vector("gradient", &mut self.gradient)?;
+        fields.fixed_vector("direction", &mut self.direction)?;
         fields.number("energy", &mut self.energy)?;
         fields.number("correction", &mut self.correction)
     }

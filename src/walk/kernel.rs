@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
@@ -86,10 +86,11 @@ pub trait Particle<T>: Send {
     fn theta(&self) -> &[T];
 
     /// Goes through everything that a step reads before it writes it, in the same order always: one method that both saves and
-    /// restores, so that the two cannot disagree.
+    /// restores, so that the two cannot disagree. What is restored may come from a damaged file: a length that a step relies on
+    /// is checked, or kept by [`Fields::fixed_vector`].
     ///
     /// # Errors
-    /// Those of `fields`.
+    /// Those of `fields`, and if what was read cannot be.
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()>;
 }
 
@@ -100,6 +101,16 @@ pub trait Fields<T> {
     /// # Errors
     /// If it cannot be written, or what is read is not what was written.
     fn vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()>;
+
+    /// A vector whose length is the same for all of a walk.
+    ///
+    /// # Errors
+    /// As [`Fields::vector`], and if what is read has another length.
+    fn fixed_vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()> {
+        let len = value.len();
+        self.vector(name, value)?;
+        same_length(name, len, value.len())
+    }
 
     /// Numbers in double precision; a reader may change how many.
     ///
@@ -138,6 +149,15 @@ pub trait Fields<T> {
         }
         Ok(())
     }
+}
+
+/// An error if what was read for field `name` has `got` entries where `expected` belong.
+pub(super) fn same_length(name: &str, expected: usize, got: usize) -> Result<()> {
+    if expected == got {
+        return Ok(());
+    }
+    let got = format!("{got} in field '{name}'");
+    Err(Error::shape("a walk's state", expected, got))
 }
 
 /// What happened in a step.

@@ -8,7 +8,7 @@
 //! The final size is the geometric mean over the last third of the blocks of the warm-up.
 
 use super::kernel::{Fields, Tally};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 #[derive(Clone, Debug)]
 enum Rule {
@@ -79,6 +79,10 @@ impl StepSize {
 
     pub(super) fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
         fields.number("step_size", &mut self.value)?;
+        if !(self.value > 0.0 && self.value.is_finite()) {
+            let requirement = "must be positive and finite";
+            return Err(Error::config("step_size", self.value, requirement));
+        }
         fields.numbers("step_sizes", &mut self.history)
     }
 }

@@ -27,6 +27,8 @@ pub struct Walk<T> {
     pub sampling: Tally,
     /// Distance of each particle from its start, at its end.
     pub distances: Vec<f64>,
+    /// True if the walk was ended before all its steps were taken: see [`Run::finish_early`](super::Run::finish_early).
+    pub cut_short: bool,
     /// Points that were due to be kept and were not viable.
     pub discarded: usize,
     /// What was recorded after the warm-up, block by block.

@@ -283,6 +283,17 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         fields.count("frame", &mut self.frame)?;
         fields.count("renewal", &mut self.renewal)?;
         fields.number("decoherence_length", &mut self.decoherence_length)?;
+        if self.renewal == 0 {
+            return Err(Error::config("renewal", 0, "must be positive"));
+        }
+        if !(self.decoherence_length > 0.0) {
+            let value = self.decoherence_length;
+            return Err(Error::config(
+                "decoherence_length",
+                value,
+                "must be positive",
+            ));
+        }
         self.step_size.fields(fields)
     }
 }
