@@ -62,6 +62,15 @@ impl KernelKind {
     /// All of them.
     pub const ALL: [KernelKind; 2] = [KernelKind::Drift, KernelKind::Microcanonical];
 
+    /// Microcanonical; but drift for a flow: its Gaussian cannot follow the posterior out to where that has its mass, and does
+    /// better on points that are nearer to `theta*`.
+    pub fn default_for(method: Method) -> Self {
+        match method {
+            Method::Flow => KernelKind::Drift,
+            Method::Map | Method::Walk => KernelKind::Microcanonical,
+        }
+    }
+
     /// The name that the command line and model files use.
     pub fn name(self) -> &'static str {
         match self {
@@ -125,8 +134,8 @@ pub struct FitOptions {
     pub epochs: Option<usize>,
     /// How the posterior is represented.
     pub method: Method,
-    /// How particles move.
-    pub kernel: KernelKind,
+    /// How particles move; `None`: [`KernelKind::default_for`] the method.
+    pub kernel: Option<KernelKind>,
     /// Step size of the kernel; `None`: tuned.
     pub step_size: Option<f64>,
     /// Length over which a microcanonical walk forgets its direction; `None`: tuned.
@@ -145,6 +154,13 @@ pub struct FitOptions {
     pub seed: u64,
 }
 
+impl FitOptions {
+    /// The kernel asked for, or the method's.
+    pub fn kernel(&self) -> KernelKind {
+        self.kernel.unwrap_or(KernelKind::default_for(self.method))
+    }
+}
+
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
@@ -155,8 +171,8 @@ impl Default for FitOptions {
             noise_std: None,
             batch: Batch::Auto,
             epochs: None,
-            method: Method::Flow,
-            kernel: KernelKind::Microcanonical,
+            method: Method::Walk,
+            kernel: None,
             step_size: None,
             decoherence_length: None,
             adjusted: false,

@@ -20,11 +20,7 @@ impl Problem<'_> {
     /// The settings of the walk. A short one keeps fewer points than were asked for.
     pub(super) fn walk_options(&self) -> Result<WalkOptions> {
         let options = self.options;
-        if options.starts == 0 || options.starts > options.particles {
-            let requirement = format!("must be in 1..={}, the particles", options.particles);
-            return Err(Error::config("starts", options.starts, &requirement));
-        }
-        let steps = match (options.steps, options.kernel) {
+        let steps = match (options.steps, options.kernel()) {
             (None, KernelKind::Drift) => Some(DriftOptions::DEFAULT_STEPS),
             (steps, _) => steps,
         };
@@ -38,6 +34,11 @@ impl Problem<'_> {
             ..defaults
         };
         options.validate()?;
+        let starts = self.options.starts;
+        if starts == 0 || starts > options.particles {
+            let requirement = format!("must be in 1..={}, the particles", options.particles);
+            return Err(Error::config("starts", starts, &requirement));
+        }
         Ok(options)
     }
 
@@ -52,7 +53,7 @@ impl Problem<'_> {
         let options = self.walk_options()?;
         let max_energy = viability_threshold(evidence.map.energy, dim);
         let starts = self.starts(posterior, evidence, summary)?;
-        let walked = match self.options.kernel {
+        let walked = match self.options.kernel() {
             KernelKind::Drift => {
                 let largest = space.values().first().copied().unwrap_or(0.0);
                 let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);

@@ -4,7 +4,7 @@ use crate::common::data_file;
 use fiberwalk::Streams;
 use fiberwalk::artifact::Model;
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{Batch, FitOptions, Method, fit};
+use fiberwalk::pipeline::{Batch, FitOptions, KernelKind, Method, fit};
 
 fn options(method: Method) -> FitOptions {
     FitOptions {
@@ -40,7 +40,11 @@ fn a_model_in_memory_is_the_model_in_its_file() {
 #[test]
 fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
     let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
-    let fitted = fit::<f64>(&data, &options(Method::Walk), &|_, _, _| ()).unwrap();
+    let options = FitOptions {
+        kernel: Some(KernelKind::Drift),
+        ..options(Method::Walk)
+    };
+    let fitted = fit::<f64>(&data, &options, &|_, _, _| ()).unwrap();
     let figure = |name: &str| fitted.summary.figures()[name];
     let dim = fitted.model.map.len() as f64;
     let threshold = figure("map_energy") + 0.5 * dim + 3.0 * (0.5 * dim).sqrt();

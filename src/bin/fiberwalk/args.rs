@@ -70,11 +70,11 @@ pub struct FitArgs {
     #[arg(long)]
     pub epochs: Option<usize>,
     /// map, walk or flow
-    #[arg(long, default_value = "flow")]
+    #[arg(long, default_value = "walk")]
     pub method: Method,
-    /// How particles move: drift, tangent or microcanonical
-    #[arg(long, default_value = "microcanonical")]
-    pub kernel: KernelKind,
+    /// How particles move: drift, tangent or microcanonical [default: microcanonical; drift for flow]
+    #[arg(long)]
+    pub kernel: Option<KernelKind>,
     /// Step size of the kernel: a number, or auto (tuned)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub step_size: Auto<f64>,
