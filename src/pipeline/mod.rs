@@ -4,6 +4,8 @@
 //!
 //! [`Model`]: crate::artifact::Model
 
+mod budget;
+mod checkpoint;
 mod fit;
 mod map;
 mod options;
@@ -13,6 +15,7 @@ mod summary;
 mod walk;
 mod walk_summary;
 
+pub use checkpoint::CheckpointOptions;
 pub use fit::{FitResult, fit, fit_owned};
 pub use options::{Batch, FitOptions, KernelKind, Method, Stage};
 pub use summary::Summary;

@@ -128,7 +128,7 @@ pub trait Fields<T> {
         if let [x] = one[..] {
             *value = x;
         }
-        Ok(())
+        same_length(name, 1, one.len())
     }
 
     /// Counts; a reader may change how many.
@@ -147,7 +147,7 @@ pub trait Fields<T> {
         if let [n] = one[..] {
             *value = n;
         }
-        Ok(())
+        same_length(name, 1, one.len())
     }
 }
 
@@ -199,7 +199,7 @@ impl Info {
     }
 }
 
-/// Sums over steps.
+/// Sums over steps. Counts end at the largest number that there is: they may come from a damaged file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Steps taken.
@@ -225,10 +225,10 @@ pub struct Tally {
 impl Tally {
     /// Adds a step.
     pub fn add(&mut self, info: &Info) {
-        self.steps += 1;
-        self.viable += usize::from(info.viable);
-        self.divergences += usize::from(info.diverged);
-        self.gradients += info.gradients;
+        self.steps = self.steps.saturating_add(1);
+        self.viable = self.viable.saturating_add(usize::from(info.viable));
+        self.divergences = self.divergences.saturating_add(usize::from(info.diverged));
+        self.gradients = self.gradients.saturating_add(info.gradients);
         if !info.diverged {
             self.squared_errors += info.energy_error * info.energy_error;
         }
@@ -236,21 +236,21 @@ impl Tally {
         self.displacement += info.displacement;
         if let Some(distance) = info.fiber_distance {
             self.fiber_distance += distance;
-            self.measured += 1;
+            self.measured = self.measured.saturating_add(1);
         }
     }
 
     /// Adds the sums of another.
     pub fn merge(&mut self, other: &Tally) {
-        self.steps += other.steps;
-        self.viable += other.viable;
-        self.divergences += other.divergences;
-        self.gradients += other.gradients;
+        self.steps = self.steps.saturating_add(other.steps);
+        self.viable = self.viable.saturating_add(other.viable);
+        self.divergences = self.divergences.saturating_add(other.divergences);
+        self.gradients = self.gradients.saturating_add(other.gradients);
         self.squared_errors += other.squared_errors;
         self.acceptance += other.acceptance;
         self.displacement += other.displacement;
         self.fiber_distance += other.fiber_distance;
-        self.measured += other.measured;
+        self.measured = self.measured.saturating_add(other.measured);
     }
 
     /// Mean square of the energy error of steps that did not diverge.

@@ -66,6 +66,11 @@ impl WalkOptions {
         }
         Ok(())
     }
+
+    /// Steps that there will be, at most.
+    pub fn most_steps(&self) -> usize {
+        self.steps.unwrap_or(self.max_steps)
+    }
 }
 
 /// A walk that is under way.
@@ -264,7 +269,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 self.particle.push(index);
                 self.energies.push(walker.energy);
             } else {
-                self.discarded += 1;
+                self.discarded = self.discarded.saturating_add(1);
             }
         }
     }
@@ -272,6 +277,12 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     /// Bytes of the points that are kept.
     pub fn kept_bytes(&self) -> usize {
         size_of_val(&self.points[..])
+    }
+
+    /// Bytes of a point of every particle.
+    pub fn kept_bytes_at_once(&self) -> usize {
+        let numbers = self.ensemble.walkers.len().saturating_mul(self.dim);
+        numbers.saturating_mul(size_of::<T>())
     }
 
     /// True if the next block ends where points are kept.
@@ -286,8 +297,9 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         let cut_short = !self.is_done();
         if self.warm_up.is_none() {
             self.forgotten = false;
+            self.sampling = self.ensemble.block();
         }
-        if self.particle.is_empty() {
+        if cut_short && self.particle.is_empty() {
             self.keep_here();
         }
         Walk {

@@ -23,7 +23,7 @@ pub struct Walk<T> {
     pub energies: Vec<f64>,
     /// Sums over the steps of each particle, warm-up included.
     pub tallies: Vec<Tally>,
-    /// Sums over all steps after the warm-up.
+    /// Sums over all steps after the warm-up; over those of the last block if the walk was ended before.
     pub sampling: Tally,
     /// Distance of each particle from its start, at its end.
     pub distances: Vec<f64>,

@@ -15,10 +15,13 @@ mod layering;
 mod likelihoods;
 mod minibatch;
 mod precision;
+mod resume;
 mod training;
 mod walk;
 
 // what needs the command line, or files of models
+#[cfg(feature = "cli")]
+mod checkpoints;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
