@@ -55,13 +55,19 @@ impl FromStr for Method {
 pub enum KernelKind {
     /// The drift walk of the paper.
     Drift,
+    /// The same, kept on the fiber by Gauss-Newton steps.
+    Tangent,
     /// Microcanonical walks: samples of the posterior.
     Microcanonical,
 }
 
 impl KernelKind {
     /// All of them.
-    pub const ALL: [KernelKind; 2] = [KernelKind::Drift, KernelKind::Microcanonical];
+    pub const ALL: [KernelKind; 3] = [
+        KernelKind::Drift,
+        KernelKind::Tangent,
+        KernelKind::Microcanonical,
+    ];
 
     /// Microcanonical; but drift for a flow: its Gaussian cannot follow the posterior out to where that has its mass, and does
     /// better on points that are nearer to `theta*`.
@@ -76,6 +82,7 @@ impl KernelKind {
     pub fn name(self) -> &'static str {
         match self {
             KernelKind::Drift => "drift",
+            KernelKind::Tangent => "tangent",
             KernelKind::Microcanonical => "microcanonical",
         }
     }

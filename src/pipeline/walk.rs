@@ -7,7 +7,7 @@ use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::Probe;
 use super::{KernelKind, Stage, Summary};
-use crate::curvature::{EvidenceReport, TangentSpace};
+use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Posterior};
 use crate::optim::{MapOptions, fit_map};
@@ -15,7 +15,8 @@ use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
-    Microcanonical, MicrocanonicalOptions, Run, Walk, WalkOptions, viability_threshold,
+    Microcanonical, MicrocanonicalOptions, Run, Tangent, TangentWalkOptions, Walk, WalkOptions,
+    viability_threshold, whitened_space,
 };
 
 /// What goes along with a walk.
@@ -34,6 +35,7 @@ impl Problem<'_> {
         let options = self.options;
         let steps = match (options.steps, options.kernel()) {
             (None, KernelKind::Drift) => Some(DriftOptions::DEFAULT_STEPS),
+            (None, KernelKind::Tangent) => Some(TangentWalkOptions::DEFAULT_STEPS),
             (steps, _) => steps,
         };
         let per_particle = options.samples.div_ceil(options.particles.max(1));
@@ -97,6 +99,26 @@ impl Problem<'_> {
                 let mut kernel = Drift::new(drift)?;
                 let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
                 way.summary.drift(&walked, kernel.options());
+                walked
+            }
+            KernelKind::Tangent => {
+                let how = TangentOptions::default();
+                let known = starts.par_iter().map(|start| {
+                    let space = whitened_space(posterior, start, None, &how, self.streams)?;
+                    Ok((start.clone(), space))
+                });
+                let known = known.collect::<Result<Vec<_>>>()?;
+                let space = known.first().map_or(space, |first| &first.1);
+                let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
+                let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
+                // a space of its own for every start
+                way.frame += known
+                    .iter()
+                    .map(|k| size_of_val(k.1.basis()))
+                    .sum::<usize>();
+                let mut kernel = Tangent::new(settings, known, self.streams)?;
+                let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
+                way.summary.tangent_walk(&walked, kernel.options());
                 walked
             }
             KernelKind::Microcanonical => {

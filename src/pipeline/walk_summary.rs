@@ -3,7 +3,7 @@
 use super::Summary;
 use crate::optim::MapReport;
 use crate::scalar::Scalar;
-use crate::walk::{DriftOptions, Microcanonical, MicrocanonicalOptions, Walk};
+use crate::walk::{DriftOptions, Microcanonical, MicrocanonicalOptions, TangentWalkOptions, Walk};
 
 /// Variance of the energy error per dimension beyond which an unadjusted walk is said to be biased.
 const LARGE_ERROR: f64 = 1e-3;
@@ -37,6 +37,29 @@ impl Summary {
                 options.max_energy
             ),
         );
+        self.lost_drift(walk);
+        self.figure("walk_threshold", options.max_energy);
+        self.figure("walk_step_size", options.step_size);
+    }
+
+    pub(super) fn tangent_walk<T: Scalar>(&mut self, walk: &Walk<T>, options: &TangentWalkOptions) {
+        self.line(
+            "kernel",
+            format!(
+                "tangent: step {:.3e}, {} corrections, frame renewed every {} steps, viability {:.1} % (U <= {:.1})",
+                options.step_size,
+                options.corrections,
+                options.renew_every,
+                100.0 * walk.viability(),
+                options.max_energy
+            ),
+        );
+        self.lost_drift(walk);
+        self.figure("walk_threshold", options.max_energy);
+        self.figure("walk_step_size", options.step_size);
+    }
+
+    fn lost_drift<T: Scalar>(&mut self, walk: &Walk<T>) {
         if walk.divergence_rate() > 0.5 {
             let share = 100.0 * walk.divergence_rate();
             let text = format!(
@@ -44,8 +67,6 @@ impl Summary {
             );
             self.line("warning", text);
         }
-        self.figure("walk_threshold", options.max_energy);
-        self.figure("walk_step_size", options.step_size);
     }
 
     pub(super) fn microcanonical<T: Scalar>(

@@ -7,7 +7,7 @@
 //! drawn from the particle's own stream: the bits do not depend on threads, and a walk is resumed as any other.
 //!
 //! What it drops: the noise of the gradient, of covariance `(N^2 / b) Var(grad log p(y_i | theta))`, turns velocities besides what the posterior does. The
-//! walk spreads too far, by an excess that goes as `step_size / b`. It is not corrected, and there is no Metropolis test for
+//! walk spreads too far, by an excess of the variance that goes as `step_size^2 / b`. It is not corrected, and there is no Metropolis test for
 //! it: an adjusted kernel is exact for each `U_B` and so for none of them. Energies that are recorded are those of batches.
 
 use rand_chacha::ChaCha8Rng;

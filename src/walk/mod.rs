@@ -10,6 +10,7 @@ mod microcanonical;
 mod observe;
 mod renew;
 mod run;
+mod tangent;
 mod tuning;
 #[allow(clippy::module_inception)]
 mod walk;
@@ -24,4 +25,5 @@ pub use microcanonical::{
 pub use observe::{Observable, Trace};
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
 pub use run::{Run, WalkOptions, walk};
+pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};
 pub use walk::Walk;

@@ -46,9 +46,11 @@ fn a_killed_fit_is_resumed_to_the_same_bits() {
     let file = |name: &str| dir.path().join(name);
     for (method, kernel, steps) in [
         ("walk", "microcanonical", "auto"),
-        ("flow", "microcanonical", "300"),
+        ("walk", "microcanonical --walk-batch 20", "300"),
+        ("flow", "microcanonical --adjusted", "150"),
         ("walk", "drift", "2000"),
         ("flow", "drift", "600"),
+        ("walk", "tangent", "100"),
     ] {
         let settings = format!(
             "--method {method} --kernel {kernel} --steps {steps} --starts 2 --particles 11 --samples 44 --hidden 12,8 --quiet"
@@ -200,6 +202,16 @@ fn budgets_end_a_walk_or_refuse_it() {
         ("--max-seconds 0", ["max_seconds = 0", "positive"]),
         ("--max-seconds nan", ["max_seconds", "positive"]),
         ("--max-seconds -1", ["max_seconds = -1", "positive"]),
+        ("--walk-batch 0", ["walk_batch = 0", "1..=161"]),
+        ("--walk-batch 162", ["walk_batch = 162", "1..=161"]),
+        (
+            "--walk-batch 9 --adjusted",
+            ["walk_batch = 9", "Metropolis"],
+        ),
+        (
+            "--walk-batch 9 --kernel drift",
+            ["walk_batch = 9", "kernel"],
+        ),
         ("--max-memory 0", ["max_memory = 0", "positive"]),
         ("--checkpoint-every -1", ["--checkpoint-every", "seconds"]),
         ("--checkpoint-every often", ["often", "seconds"]),

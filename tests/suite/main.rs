@@ -18,6 +18,7 @@ mod precision;
 mod resume;
 mod training;
 mod walk;
+mod walk_batches;
 
 // what needs the command line, or files of models
 #[cfg(feature = "cli")]

@@ -55,6 +55,37 @@ impl<T: Scalar> TangentSpace<T> {
         Self::from_rows(op, prior_precision, options, &[], streams)
     }
 
+    /// A split that was known before: `values` `[k]`, orthonormal rows `basis` `[k, dim]`, and whether they are all normal directions.
+    ///
+    /// # Errors
+    /// If lengths do not fit.
+    pub fn from_parts(
+        dim: usize,
+        values: Vec<f64>,
+        basis: Vec<T>,
+        prior_precision: f64,
+        complete: bool,
+    ) -> Result<Self> {
+        if basis.len() != values.len() * dim {
+            let expected = format!("{} directions of {dim} parameters", values.len());
+            return Err(Error::shape(
+                "TangentSpace::from_parts",
+                expected,
+                basis.len(),
+            ));
+        }
+        Ok(Self {
+            dim,
+            values,
+            basis,
+            prior_precision,
+            complete,
+            unresolved: 0,
+            products: 0,
+            trace: None,
+        })
+    }
+
     /// The split at a nearby point, where the operator is `op`: Lanczos starts from the directions known here.
     ///
     /// # Errors

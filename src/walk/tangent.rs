@@ -1,0 +1,407 @@
+//! The tangent walk: the drift of the paper, kept on the fiber by Gauss-Newton steps.
+//!
+//! In whitened coordinates `phi = D^{1/2} theta`, where the prior is standard normal, with the leading eigenpairs `(lambda_i, b_i)` of the Gauss-Newton matrix
+//! (the normal space) at a point near the particle's,
+//!
+//! - the drift `d` is a unit vector of the tangent space: `phi <- phi + eps d`;
+//! - then, twice, back to the fiber: `phi <- phi - sum_i b_i (b_i . grad U) / (lambda_i + 1 + mu)`. Where outputs are linear in the parameters one
+//!   such step with `mu = 0` is exact; elsewhere the next one takes what is left, and a step that would raise the energy is not taken but tried again with more
+//!   damping `mu` (Levenberg 1944, Marquardt 1963);
+//! - after some steps the normal space is computed anew where the particle is, by Lanczos from the old one, and `d` is carried over: projected and
+//!   brought back to length 1.
+//!
+//! So the particle follows a nearly straight line on a curved manifold, at the radius that the prior gives the free directions: with `P - gamma` of them
+//! (`gamma = sum lambda_i / (lambda_i + 1)`) a draw of the prior is `(P - gamma)^{1/2}` away, and `eps` is that over the number of steps.
+//!
+//! What it drops: the spread in the normal directions, which a posterior has and a fiber has not, so that its predictions vary too little; it is not a
+//! Markov-chain method. Where the normal space was not resolved down to the prior, the rest of the
+//! gradient, but for its component along `d`, is taken as a plain step of `1 / (lambda_k + 1 + mu)`, short enough for all that was not resolved.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::kernel::{Fields, Info, Kernel, Particle};
+use crate::curvature::{GgnOperator, TangentOptions, TangentSpace, WhitenedOperator};
+use crate::error::{Error, Result};
+use crate::linalg::vector::{axpy, dot, fill_normal, first_non_finite, norm, scale};
+use crate::model::Curved;
+use crate::rng::Streams;
+use crate::scalar::Scalar;
+
+/// Settings of the tangent walk. Lengths are in units of the prior's standard deviation.
+#[derive(Clone, Debug)]
+pub struct TangentWalkOptions {
+    /// `eps`: how far the drift carries a particle in one step.
+    pub step_size: f64,
+    /// Steps back to the fiber after each.
+    pub corrections: usize,
+    /// Steps after which the normal space is computed anew.
+    pub renew_every: usize,
+    /// `U_max`, in nats.
+    pub max_energy: f64,
+    /// How often a step is tried with half the drift, and a step back with more damping.
+    pub retries: usize,
+    /// How the normal space is chosen; eigenvalues are compared with a prior precision of 1.
+    pub space: TangentOptions,
+}
+
+impl TangentWalkOptions {
+    /// Steps that a walk takes if nobody says otherwise.
+    pub const DEFAULT_STEPS: usize = 200;
+
+    /// Share of the radius `(P - gamma)^{1/2}` that a particle is from its start at the end.
+    pub const RADIUS: f64 = 1.0;
+
+    /// The settings described at the head of this file, for a walk of so many steps from a point with this tangent space.
+    pub fn scaled<T: Scalar>(
+        space: &TangentSpace<T>,
+        options: &TangentOptions,
+        steps: usize,
+        max_energy: f64,
+    ) -> Self {
+        let free = (space.dim() as f64 - space.effective_dimension()).max(0.0);
+        Self {
+            step_size: Self::RADIUS * free.sqrt() / steps.max(1) as f64,
+            corrections: 2,
+            renew_every: 20,
+            max_energy,
+            retries: 6,
+            space: options.clone(),
+        }
+    }
+}
+
+/// The tangent kernel.
+#[derive(Clone)]
+pub struct Tangent<T> {
+    options: TangentWalkOptions,
+    /// Starts and their tangent spaces.
+    known: Vec<(Vec<T>, TangentSpace<T>)>,
+    streams: Streams,
+}
+
+/// A particle with its drift and its normal space.
+#[derive(Clone, Debug)]
+pub struct TangentState<T> {
+    theta: Vec<T>,
+    energy: f64,
+    /// Unit, tangent, in whitened coordinates.
+    direction: Vec<T>,
+    space: TangentSpace<T>,
+    /// Steps since it was computed.
+    age: usize,
+    /// `mu`.
+    damping: f64,
+}
+
+/// Memory for a step.
+pub struct TangentWorkspace<T, W> {
+    density: W,
+    theta: Vec<T>,
+    /// Of `U`, whitened.
+    gradient: Vec<T>,
+    /// `D^{-1/2}`.
+    scale: Vec<T>,
+    buffer: Vec<T>,
+    coordinates: Vec<f64>,
+    /// The point that a step back starts from, and the gradient there.
+    before: Vec<T>,
+    slope: Vec<T>,
+}
+
+/// Factor by which the damping grows and shrinks.
+const DAMPING: f64 = 8.0;
+
+/// What a product with the Gauss-Newton matrix costs, in gradients.
+const PRODUCT: usize = 3;
+
+/// The tangent space at `theta` in whitened coordinates; `near` is one of a nearby point.
+///
+/// # Errors
+/// If `theta` has the wrong length, or Lanczos fails.
+pub fn whitened_space<T: Scalar, D: Curved<T>>(
+    density: &D,
+    theta: &[T],
+    near: Option<&TangentSpace<T>>,
+    options: &TangentOptions,
+    streams: Streams,
+) -> Result<TangentSpace<T>> {
+    let inner = GgnOperator::new(density, theta)?;
+    let mut op = WhitenedOperator::by_prior(inner, density.prior_precision())?;
+    match near {
+        Some(space) => space.renew(&mut op, options, streams),
+        None => TangentSpace::new(&mut op, 1.0, options, streams),
+    }
+}
+
+impl<T: Scalar> Tangent<T> {
+    /// A kernel for walks from the given starts, with their tangent spaces in whitened coordinates ([`whitened_space`]); that of any other start is computed when
+    /// a particle is set there.
+    ///
+    /// # Errors
+    /// If a setting is out of range.
+    pub fn new(
+        options: TangentWalkOptions,
+        known: Vec<(Vec<T>, TangentSpace<T>)>,
+        streams: Streams,
+    ) -> Result<Self> {
+        if !(options.step_size >= 0.0 && options.step_size.is_finite()) {
+            let requirement = "must be finite and not negative";
+            return Err(Error::config("step_size", options.step_size, requirement));
+        }
+        for (field, value) in [
+            ("corrections", options.corrections),
+            ("renew_every", options.renew_every),
+        ] {
+            if value == 0 {
+                return Err(Error::config(field, value, "must be positive"));
+            }
+        }
+        if options.max_energy.is_nan() {
+            let (field, value) = ("max_energy", options.max_energy);
+            return Err(Error::config(field, value, "must be a number"));
+        }
+        Ok(Self {
+            options,
+            known,
+            streams,
+        })
+    }
+
+    /// Its settings.
+    pub fn options(&self) -> &TangentWalkOptions {
+        &self.options
+    }
+
+    /// Energy at `ws.theta`, and the whitened gradient; `None` if the arithmetic left its domain.
+    fn evaluate<D: Curved<T>>(
+        density: &D,
+        ws: &mut TangentWorkspace<T, D::Workspace>,
+    ) -> Result<Option<f64>> {
+        let log_density =
+            density.log_density_and_grad(&ws.theta, &mut ws.buffer, &mut ws.density)?;
+        for ((g, &b), &s) in ws.gradient.iter_mut().zip(&ws.buffer).zip(&ws.scale) {
+            *g = -(b * s);
+        }
+        let finite = log_density.is_finite() && norm(&ws.gradient).is_finite();
+        Ok(finite.then_some(-log_density))
+    }
+
+    /// Moves `ws.theta` by `time` times the whitened vector in `ws.buffer`.
+    fn shift<W>(time: f64, ws: &mut TangentWorkspace<T, W>) {
+        for (b, &s) in ws.buffer.iter_mut().zip(&ws.scale) {
+            *b *= s;
+        }
+        axpy(time, &ws.buffer, &mut ws.theta);
+    }
+
+    /// Coordinates of the damped Gauss-Newton step in the normal space, into the workspace; gives its length.
+    fn newton<W>(space: &TangentSpace<T>, damping: f64, ws: &mut TangentWorkspace<T, W>) -> f64 {
+        ws.coordinates.resize(space.normal_dim(), 0.0);
+        space.coordinates(&ws.gradient, &mut ws.coordinates);
+        let mut squares = 0.0;
+        for (c, value) in ws.coordinates.iter_mut().zip(space.values()) {
+            *c /= value + 1.0 + damping;
+            squares += *c * *c;
+        }
+        squares.sqrt()
+    }
+
+    /// One step back to the fiber, from the gradient at `ws.theta`.
+    fn correct<W>(state: &TangentState<T>, damping: f64, ws: &mut TangentWorkspace<T, W>) {
+        let (space, direction) = (&state.space, &state.direction);
+        Self::newton(space, damping, ws);
+        if space.is_complete() {
+            ws.buffer.fill(T::ZERO);
+        } else {
+            ws.buffer.copy_from_slice(&ws.gradient);
+            space.project_tangent(&mut ws.buffer);
+            // along the drift there is the prior's pull, back to where the particle came from
+            axpy(-dot(direction, &ws.buffer), direction, &mut ws.buffer);
+            let last = space.values().last().copied().unwrap_or(0.0);
+            scale(1.0 / (last + 1.0 + damping), &mut ws.buffer);
+        }
+        space.add_normal(&ws.coordinates, &mut ws.buffer);
+        Self::shift(-1.0, ws);
+    }
+
+    /// The drift for a time `time` and the steps back to the fiber; gives the energy at `ws.theta`, if there is one, and the damping and the gradients
+    /// that it took.
+    fn attempt<D: Curved<T>>(
+        &self,
+        density: &D,
+        state: &TangentState<T>,
+        time: f64,
+        ws: &mut TangentWorkspace<T, D::Workspace>,
+    ) -> Result<(Option<f64>, f64, usize)> {
+        ws.theta.copy_from_slice(&state.theta);
+        ws.buffer.copy_from_slice(&state.direction);
+        Self::shift(time, ws);
+        let (mut damping, mut gradients, mut taken) = (state.damping, 1, 0);
+        let Some(mut energy) = Self::evaluate(density, ws)? else {
+            return Ok((None, damping, gradients));
+        };
+        for _ in 0..self.options.corrections + self.options.retries {
+            ws.before.copy_from_slice(&ws.theta);
+            ws.slope.copy_from_slice(&ws.gradient);
+            Self::correct(state, damping, ws);
+            gradients += 1;
+            match Self::evaluate(density, ws)? {
+                Some(lower) if lower <= energy => {
+                    energy = lower;
+                    damping = if damping > 1.0 {
+                        damping / DAMPING
+                    } else {
+                        0.0
+                    };
+                    taken += 1;
+                }
+                _ => {
+                    std::mem::swap(&mut ws.theta, &mut ws.before);
+                    std::mem::swap(&mut ws.gradient, &mut ws.slope);
+                    damping = (DAMPING * damping).max(1.0);
+                }
+            }
+            if taken == self.options.corrections {
+                break;
+            }
+        }
+        Ok((Some(energy), damping, gradients))
+    }
+
+    /// A uniform direction of the tangent space; zero if that has no dimension.
+    fn draw(space: &TangentSpace<T>, rng: &mut ChaCha8Rng, direction: &mut [T]) {
+        fill_normal(rng, direction);
+        space.project_tangent(direction);
+        let length = norm(direction);
+        scale(1.0 / length.max(f64::MIN_POSITIVE), direction);
+    }
+}
+
+impl<T: Scalar> Particle<T> for TangentState<T> {
+    fn theta(&self) -> &[T] {
+        &self.theta
+    }
+
+    fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.fixed_vector("theta", &mut self.theta)?;
+        fields.fixed_vector("direction", &mut self.direction)?;
+        fields.number("energy", &mut self.energy)?;
+        fields.count("age", &mut self.age)?;
+        fields.number("damping", &mut self.damping)?;
+        let (mut values, mut basis) = (self.space.values().to_vec(), self.space.basis().to_vec());
+        fields.numbers("values", &mut values)?;
+        fields.vector("basis", &mut basis)?;
+        let mut complete = usize::from(self.space.is_complete());
+        fields.count("complete", &mut complete)?;
+        self.space = TangentSpace::from_parts(self.theta.len(), values, basis, 1.0, complete != 0)?;
+        Ok(())
+    }
+}
+
+impl<T: Scalar, D: Curved<T>> Kernel<T, D> for Tangent<T> {
+    type State = TangentState<T>;
+    type Workspace = TangentWorkspace<T, D::Workspace>;
+
+    fn workspace(&self, density: &D) -> Self::Workspace {
+        let zeros = || vec![T::ZERO; density.dim()];
+        let precision = density.prior_precision().iter();
+        TangentWorkspace {
+            density: density.workspace(),
+            theta: zeros(),
+            gradient: zeros(),
+            scale: precision.map(|a| T::from_f64(1.0 / a.sqrt())).collect(),
+            buffer: zeros(),
+            coordinates: Vec::new(),
+            before: zeros(),
+            slope: zeros(),
+        }
+    }
+
+    fn init(
+        &self,
+        density: &D,
+        theta: &[T],
+        rng: &mut ChaCha8Rng,
+        ws: &mut Self::Workspace,
+    ) -> Result<Self::State> {
+        if theta.len() != density.dim() {
+            return Err(Error::shape("Tangent", density.dim(), theta.len()));
+        }
+        ws.theta.copy_from_slice(theta);
+        let Some(energy) = Self::evaluate(density, ws)? else {
+            let what = "energy or gradient at the start of a walk";
+            let index = first_non_finite(&ws.gradient).unwrap_or(0);
+            return Err(Error::NonFinite { what, index });
+        };
+        let space = match self.known.iter().find(|(start, _)| start == theta) {
+            Some((_, space)) => space.clone(),
+            None => whitened_space(density, theta, None, &self.options.space, self.streams)?,
+        };
+        let mut direction = vec![T::ZERO; theta.len()];
+        Self::draw(&space, rng, &mut direction);
+        Ok(TangentState {
+            theta: theta.to_vec(),
+            energy,
+            direction,
+            space,
+            age: 0,
+            damping: 0.0,
+        })
+    }
+
+    fn step(
+        &self,
+        density: &D,
+        state: &mut Self::State,
+        rng: &mut ChaCha8Rng,
+        ws: &mut Self::Workspace,
+    ) -> Result<Info> {
+        let options = &self.options;
+        let mut gradients = 0;
+        if state.age >= options.renew_every {
+            let old = &state.space;
+            let near = Some(old);
+            let space = whitened_space(density, &state.theta, near, &options.space, self.streams)?;
+            gradients += PRODUCT * space.products();
+            if old.transport(&space, &mut state.direction).is_err() {
+                // nothing of the drift is tangent here
+                Self::draw(&space, rng, &mut state.direction);
+            }
+            state.space = space;
+            state.age = 0;
+        }
+        state.age += 1;
+        let (mut held, mut time) = (None, options.step_size);
+        for _ in 0..=options.retries {
+            let (energy, damping, spent) = self.attempt(density, state, time, ws)?;
+            gradients += spent;
+            held = energy.filter(|&e| e <= options.max_energy.max(state.energy));
+            if held.is_some() {
+                state.damping = damping;
+                break;
+            }
+            time *= 0.5;
+        }
+        let Some(energy) = held else {
+            // it stays, and tries another direction
+            Self::draw(&state.space, rng, &mut state.direction);
+            return Ok(Info {
+                viable: state.energy <= options.max_energy,
+                diverged: true,
+                gradients,
+                ..Info::moved(state.energy, 0.0)
+            });
+        };
+        let fiber_distance = Some(Self::newton(&state.space, 0.0, ws));
+        std::mem::swap(&mut state.theta, &mut ws.theta);
+        state.energy = energy;
+        // `ws.theta` is now the point that was left
+        axpy(-1.0, &state.theta, &mut ws.theta);
+        Ok(Info {
+            viable: energy <= options.max_energy,
+            fiber_distance,
+            gradients,
+            ..Info::moved(energy, norm(&ws.theta))
+        })
+    }
+}
