@@ -93,6 +93,14 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A checkpoint that a walk cannot be resumed from.
+    #[error("{}: not a usable checkpoint: {what}", file.display())]
+    Checkpoint {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {

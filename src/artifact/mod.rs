@@ -18,10 +18,14 @@
 //! account for.
 
 mod atomic;
+mod checkpoint;
+mod checksum;
 mod metadata;
 mod model;
 mod tensors;
 
 pub use atomic::write_atomically;
+pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
+pub(crate) use checksum::Checksum;
 pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, TaskSpec};
 pub use model::{Fitted, Model, Predictions, Scores, read_metadata};

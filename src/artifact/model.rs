@@ -1,6 +1,5 @@
 //! A fitted model: saved, loaded, and asked for posterior samples.
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::Path;
 
@@ -9,7 +8,7 @@ use serde::Serialize;
 
 use super::atomic::write_atomically;
 use super::metadata::{Metadata, TaskSpec};
-use super::tensors::{OwnedTensor, read};
+use super::tensors::{Tensor, read, write_archive};
 use crate::data::Dataset;
 use crate::deform::{Deformation, Frame, FramedFlow, HeadLikelihood, LastLayer};
 use crate::error::{Error, Result};
@@ -116,44 +115,37 @@ impl<T: Scalar> Model<T> {
             file: path.to_path_buf(),
             what,
         };
-        let tensors = self.tensors();
-        let views = tensors
-            .iter()
-            .map(|t| Ok((t.name, t.view()?)))
-            .collect::<std::result::Result<Vec<_>, String>>()
-            .map_err(wrong)?;
         let json = serde_json::to_string(&self.metadata).map_err(|e| wrong(e.to_string()))?;
-        let header = HashMap::from([(KEY.to_string(), json)]);
-        let bytes =
-            safetensors::serialize(views, Some(header)).map_err(|e| wrong(e.to_string()))?;
-        write_atomically(path, |w: &mut dyn Write| w.write_all(&bytes))
+        write_atomically(path, |w: &mut dyn Write| {
+            write_archive(self.tensors(), (KEY, json), w)
+        })
     }
 
-    fn tensors(&self) -> Vec<OwnedTensor> {
+    fn tensors(&self) -> Vec<Tensor<'_>> {
         let dim = self.map.len();
-        let mut all = vec![OwnedTensor::new("map", vec![dim], &self.map)];
+        let mut all = vec![Tensor::new("map", vec![dim], &self.map)];
         match &self.fitted {
             Fitted::Map => {}
             Fitted::Walk(samples) => {
                 let shape = vec![samples.len() / dim.max(1), dim];
-                all.push(OwnedTensor::new("samples", shape, samples));
+                all.push(Tensor::new("samples", shape, samples));
             }
             Fitted::Flow { deformation, x, y } => {
                 if let Some(flow) = deformation.hidden() {
                     let (mean, scale, basis, complement) = flow.frame().parts();
                     let (_, mixing, params) = flow.flow_parts();
                     let (h, k) = (flow.dim(), flow.frame().directions());
-                    all.push(OwnedTensor::new("frame.mean", vec![h], mean));
-                    all.push(OwnedTensor::new("frame.scale", vec![h], scale));
-                    all.push(OwnedTensor::new("frame.basis", vec![k, h], basis));
-                    all.push(OwnedTensor::new("frame.complement", vec![1], &[complement]));
-                    all.push(OwnedTensor::new("flow.params", vec![params.len()], params));
+                    all.push(Tensor::new("frame.mean", vec![h], mean));
+                    all.push(Tensor::new("frame.scale", vec![h], scale));
+                    all.push(Tensor::new("frame.basis", vec![k, h], basis));
+                    all.push(Tensor::new("frame.complement", vec![1], vec![complement]));
+                    all.push(Tensor::new("flow.params", vec![params.len()], params));
                     let shape = vec![mixing.len(), k, k];
-                    all.push(OwnedTensor::new("flow.mixing", shape, &mixing.concat()));
+                    all.push(Tensor::new("flow.mixing", shape, mixing.concat()));
                 }
                 let shape = vec![y.len(), x.len() / y.len().max(1)];
-                all.push(OwnedTensor::new("data.x", shape, x));
-                all.push(OwnedTensor::new("data.y", vec![y.len()], y));
+                all.push(Tensor::new("data.x", shape, x));
+                all.push(Tensor::new("data.y", vec![y.len()], y));
             }
         }
         all

@@ -1,22 +1,80 @@
 //! Numbers to and from the bytes of an archive.
 
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io::{self, Write};
+
+use safetensors::tensor::{Metadata as SafeMetadata, TensorInfo};
+use safetensors::{Dtype, SafeTensors};
 
 use crate::scalar::Scalar;
 
-/// A tensor on its way into a file.
-pub(super) struct OwnedTensor {
-    pub name: &'static str,
+/// A tensor on its way into a file: borrowed, and turned into bytes a piece at a time.
+pub(super) struct Tensor<'a> {
+    name: &'static str,
     dtype: Dtype,
     shape: Vec<usize>,
-    bytes: Vec<u8>,
+    bytes: usize,
+    write: Box<WriteInto<'a>>,
 }
 
-impl OwnedTensor {
+type WriteInto<'a> = dyn Fn(&mut dyn Write) -> io::Result<()> + 'a;
+
+impl<'a> Tensor<'a> {
     /// Numbers in their own precision.
-    pub(super) fn new<T: Scalar>(name: &'static str, shape: Vec<usize>, values: &[T]) -> Self {
-        let mut bytes = Vec::with_capacity(size_of_val(values));
-        for v in values {
+    pub(super) fn new<T: Scalar>(
+        name: &'static str,
+        shape: Vec<usize>,
+        values: impl Into<Cow<'a, [T]>>,
+    ) -> Self {
+        let values: Cow<'a, [T]> = values.into();
+        Self {
+            name,
+            dtype: dtype::<T>(),
+            shape,
+            bytes: size_of_val(&*values),
+            write: Box::new(move |out| write_numbers(&values, out)),
+        }
+    }
+}
+
+/// Writes an archive with one entry of metadata. Nothing of the size of a tensor is held besides the tensors.
+pub(super) fn write_archive(
+    mut tensors: Vec<Tensor<'_>>,
+    entry: (&str, String),
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    // the order that the format's own library writes: wide numbers first, then by name
+    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name)));
+    let mut end = 0;
+    let infos = tensors.iter().map(|tensor| {
+        let start = end;
+        end += tensor.bytes;
+        let info = TensorInfo {
+            dtype: tensor.dtype,
+            shape: tensor.shape.clone(),
+            data_offsets: (start, end),
+        };
+        (tensor.name.to_string(), info)
+    });
+    let entries = HashMap::from([(entry.0.to_string(), entry.1)]);
+    let header = SafeMetadata::new(Some(entries), infos.collect()).map_err(io::Error::other)?;
+    let mut header = serde_json::to_vec(&header)?;
+    header.resize(header.len().next_multiple_of(8), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    tensors.iter().try_for_each(|tensor| (tensor.write)(out))
+}
+
+/// Numbers that are turned into bytes at a time.
+const PIECE: usize = 1 << 13;
+
+/// The bytes of numbers in their own precision, little-endian.
+pub(super) fn write_numbers<T: Scalar>(values: &[T], out: &mut dyn Write) -> io::Result<()> {
+    let mut bytes = Vec::with_capacity(PIECE.min(values.len()) * size_of::<T>());
+    for piece in values.chunks(PIECE) {
+        bytes.clear();
+        for v in piece {
             // a cast of an f32 to f64 and back is exact
             if T::NAME == "f32" {
                 bytes.extend_from_slice(&(v.to_f64() as f32).to_le_bytes());
@@ -24,16 +82,17 @@ impl OwnedTensor {
                 bytes.extend_from_slice(&v.to_f64().to_le_bytes());
             }
         }
-        Self {
-            name,
-            dtype: dtype::<T>(),
-            shape,
-            bytes,
-        }
+        out.write_all(&bytes)?;
     }
+    Ok(())
+}
 
-    pub(super) fn view(&self) -> Result<TensorView<'_>, String> {
-        TensorView::new(self.dtype, self.shape.clone(), &self.bytes).map_err(|e| e.to_string())
+/// The number that `size_of::<T>()` bytes are.
+pub(super) fn number<T: Scalar>(bytes: &[u8]) -> T {
+    match *bytes {
+        [a, b, c, d] => T::from_f64(f64::from(f32::from_le_bytes([a, b, c, d]))),
+        [a, b, c, d, e, f, g, h] => T::from_f64(f64::from_le_bytes([a, b, c, d, e, f, g, h])),
+        _ => T::from_f64(f64::NAN),
     }
 }
 
@@ -68,19 +127,50 @@ pub(super) fn read<T: Scalar>(
         ));
     }
     let width = size_of::<T>();
-    let number = |bytes: &[u8]| {
-        let mut padded = [0u8; 8];
-        padded[..width].copy_from_slice(bytes);
-        if width == 4 {
-            let [a, b, c, d, ..] = padded;
-            T::from_f64(f64::from(f32::from_le_bytes([a, b, c, d])))
-        } else {
-            T::from_f64(f64::from_le_bytes(padded))
-        }
-    };
     let values: Vec<T> = tensor.data().chunks_exact(width).map(number).collect();
     match values.iter().position(|v| !Scalar::is_finite(*v)) {
         Some(at) => Err(format!("tensor '{name}' is not finite at {at}")),
         None => Ok((tensor.shape().to_vec(), values)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use safetensors::tensor::TensorView;
+
+    /// The oracle is the format's own library, which holds everything in memory.
+    #[test]
+    fn an_archive_has_the_bytes_that_the_library_writes() {
+        let long: Vec<f32> = (0..3 * PIECE + 5).map(|i| i as f32 / 7.0 - 3.0).collect();
+        let (one, none) = ([f64::MIN_POSITIVE], Vec::<f32>::new());
+        let tensors = || {
+            vec![
+                Tensor::new("b", vec![3 * PIECE + 5], &long),
+                Tensor::new("a", vec![0, 4], &none),
+                Tensor::new("wide", vec![1, 1], one.to_vec()),
+            ]
+        };
+        let mut got = Vec::new();
+        write_archive(tensors(), ("key", "a \"value\"".into()), &mut got).unwrap();
+        let bytes: Vec<Vec<u8>> = tensors()
+            .iter()
+            .map(|t| {
+                let mut bytes = Vec::new();
+                (t.write)(&mut bytes).unwrap();
+                bytes
+            })
+            .collect();
+        assert_eq!(bytes[0][4..8], (1f32 / 7.0 - 3.0).to_le_bytes());
+        let views = tensors().into_iter().zip(&bytes).map(|(t, bytes)| {
+            let view = TensorView::new(t.dtype, t.shape.clone(), bytes).unwrap();
+            (t.name, view)
+        });
+        let entries = HashMap::from([("key".to_string(), "a \"value\"".to_string())]);
+        let want = safetensors::serialize(views, Some(entries)).unwrap();
+        assert!(got == want);
+        let archive = SafeTensors::deserialize(&got).unwrap();
+        assert_eq!(read::<f32>(&archive, "b", 1).unwrap().1, long);
+        assert_eq!(read::<f64>(&archive, "wide", 2).unwrap().1, one);
     }
 }

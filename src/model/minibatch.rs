@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::chunk::{Checked, Parts};
 use super::shards::{Rows, ShardMemory, Shards};
-use super::{Likelihood, LogDensity, Prior};
+use super::{Batch, Likelihood, LogDensity, Prior};
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::nn::Network;
@@ -26,6 +26,8 @@ pub struct Minibatch<T> {
     compiled: Arc<Compiled<T>>,
     /// The rows of the data that count, in order; shared data may have others.
     rows: Vec<usize>,
+    /// The number of rows that energies are scaled to: these, unless they are a batch of more.
+    of: usize,
 }
 
 /// What subsets share.
@@ -95,6 +97,7 @@ impl<T: Scalar> Minibatch<T> {
         Ok(Self {
             compiled: Arc::new(compiled),
             rows: (0..n).collect(),
+            of: n,
         })
     }
 
@@ -107,7 +110,22 @@ impl<T: Scalar> Minibatch<T> {
         Ok(Self {
             compiled: Arc::clone(&self.compiled),
             rows: rows.iter().map(|&row| self.rows[row]).collect(),
+            of: rows.len(),
         })
+    }
+
+    /// Some of these rows, which are there, as a batch of all.
+    pub(super) fn scaled_part(&self, rows: Vec<usize>) -> Self {
+        Self {
+            compiled: Arc::clone(&self.compiled),
+            rows: rows.iter().map(|&row| self.rows[row]).collect(),
+            of: self.of,
+        }
+    }
+
+    /// The first row as a batch: of the same shape as any other.
+    pub(crate) fn first(&self) -> Batch<T> {
+        Batch(self.scaled_part(vec![0]))
     }
 
     /// `N`, the number of rows that the energy is scaled to.
@@ -194,7 +212,7 @@ impl<T: Scalar> Minibatch<T> {
             prior, likelihood, ..
         } = &*self.compiled;
         let batch = self.batch(chosen);
-        let scale = self.rows() as f64 / batch.len() as f64;
+        let scale = self.of as f64 / batch.len() as f64;
         let nll = likelihood.sum(theta, batch, grad.as_deref_mut(), &mut ws.shards)?;
         prior.run(&[theta], &mut ws.prior)?;
         if let Some(grad) = grad {

@@ -3,6 +3,7 @@
 //! Likelihoods are **sums** over the data, never means, and densities keep their constants, so that `-U(theta)` is
 //! `log p(D, theta)` and evidences can be compared.
 
+mod batch;
 mod chunk;
 mod density;
 mod likelihood;
@@ -12,6 +13,7 @@ mod prior;
 mod rows;
 mod shards;
 
+pub use batch::Batch;
 pub use density::{Curved, LogDensity};
 pub use likelihood::{
     Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianPerOutput,

@@ -107,6 +107,19 @@ impl<T: Scalar> Posterior<T> {
         self.rows
     }
 
+    /// Bytes of a workspace.
+    pub fn workspace_bytes(&self) -> usize {
+        let each = self.programs.iter();
+        each.map(|p| p.value.workspace_bytes() + p.gradient.workspace_bytes())
+            .sum()
+    }
+
+    /// Bytes of the memory of a Gauss-Newton product.
+    pub fn product_bytes(&self) -> usize {
+        let each = self.programs.iter();
+        each.map(|p| p.ggn.workspace_bytes()).sum()
+    }
+
     /// `-log p(D | theta)`, the sum over the data, in nats.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! The stages, one after the other.
 
+use super::checkpoint::Keeper;
 use super::prepare::{Prepared, describe, prepare};
 use super::{FitOptions, Method, Stage, Summary};
 use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
@@ -7,7 +8,7 @@ use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace
 use crate::data::{Dataset, Task};
 use crate::deform::{Deformation, HeadLikelihood, LastLayer, TrainOptions, train};
 use crate::error::{Error, Result};
-use crate::model::{Categorical, Gaussian, IsotropicGaussian, Posterior};
+use crate::model::{Categorical, Gaussian, IsotropicGaussian, Minibatch, Posterior};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -61,8 +62,17 @@ pub fn fit_owned<T: Scalar>(
         progress,
     };
     problem.check_options()?;
-    let evidence = problem.fit_map::<T>(&mut summary)?;
-    let fitted = problem.fit_method(&evidence, &mut summary)?;
+    let mut keeper = Keeper::<T>::new(&problem)?;
+    let evidence = match keeper.evidence() {
+        Some((evidence, said)) => {
+            summary = said;
+            evidence
+        }
+        None => problem.fit_map(&mut summary)?,
+    };
+    keeper.trained(&evidence, &summary);
+    let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
+    keeper.say(&mut summary);
     let metadata = problem.metadata(about, spec, &evidence, &summary, T::NAME);
     Ok(FitResult {
         model: Model {
@@ -115,6 +125,20 @@ impl Problem<'_> {
         }
     }
 
+    /// The same density, to be evaluated on batches.
+    pub(super) fn minibatch<T: Scalar>(
+        &self,
+        prior_precision: f64,
+        noise_std: Option<f64>,
+    ) -> Result<Minibatch<T>> {
+        let prior = IsotropicGaussian::new(prior_precision)?;
+        let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
+        match noise_std {
+            None => Minibatch::new(network, &Categorical, &prior, x, y),
+            Some(std) => Minibatch::new(network, &Gaussian::new(std)?, &prior, x, y),
+        }
+    }
+
     /// What a user could have got wrong is found out before anything takes time.
     fn check_options(&self) -> Result<()> {
         let in_range = |field, value: Option<f64>, low: f64, high: f64| match value {
@@ -135,12 +159,20 @@ impl Problem<'_> {
             ));
         }
         self.check_training()?;
+        options.check_budget()?;
         if options.method == Method::Map {
-            return Ok(());
+            return match &options.checkpoint {
+                Some(checkpoint) if checkpoint.resume => {
+                    let requirement = "is for walks; method map has none to go on with";
+                    Err(Error::config("resume", "true", requirement))
+                }
+                _ => Ok(()),
+            };
         }
         if options.samples == 0 {
             return Err(Error::config("samples", 0, "must be positive"));
         }
+        self.check_walk_batch()?;
         let walk = self.walk_options()?;
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
@@ -178,6 +210,7 @@ impl Problem<'_> {
     fn fit_method<T: Scalar>(
         &mut self,
         evidence: &EvidenceReport<T>,
+        keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
     ) -> Result<Fitted<T>> {
         if self.options.method == Method::Map {
@@ -188,7 +221,7 @@ impl Problem<'_> {
         let options = TangentOptions::default();
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
         summary.tangent(&space);
-        let walked = self.walk(&posterior, evidence, &space, summary)?;
+        let walked = self.walk(&posterior, evidence, &space, keeper, summary)?;
         match self.options.method {
             Method::Flow => Ok(Fitted::Flow {
                 deformation: Box::new(self.deform(&walked, &space, evidence, summary)?),

@@ -5,7 +5,7 @@ use super::{Batch, Method, Stage, Summary};
 use crate::curvature::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
-use crate::model::{Categorical, Gaussian, IsotropicGaussian, LogDensity, Minibatch};
+use crate::model::LogDensity;
 use crate::optim::{MapReport, MinibatchOptions, fit_minibatch};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
@@ -77,12 +77,7 @@ impl Problem<'_> {
     ) -> Result<EvidenceReport<T>> {
         let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
         let noise_std = self.prepared.target.and(self.options.noise_std);
-        let prior = IsotropicGaussian::new(alpha)?;
-        let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
-        let density = match noise_std {
-            None => Minibatch::<T>::new(network, &Categorical, &prior, x, y)?,
-            Some(std) => Minibatch::new(network, &Gaussian::new(std)?, &prior, x, y)?,
-        };
+        let density = self.minibatch::<T>(alpha, noise_std)?;
         let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
         let start: Vec<T> = start.into_iter().map(T::from_f64).collect();
         let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);

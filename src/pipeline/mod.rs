@@ -4,6 +4,8 @@
 //!
 //! [`Model`]: crate::artifact::Model
 
+mod budget;
+mod checkpoint;
 mod convergence;
 mod fit;
 mod map;
@@ -14,6 +16,7 @@ mod summary;
 mod walk;
 mod walk_summary;
 
+pub use checkpoint::CheckpointOptions;
 pub use fit::{FitResult, fit, fit_owned};
 pub use options::{Batch, FitOptions, KernelKind, Method, Stage};
 pub use summary::Summary;

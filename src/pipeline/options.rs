@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::CheckpointOptions;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, SequentialSpec};
 
@@ -157,8 +158,18 @@ pub struct FitOptions {
     pub steps: Option<usize>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
+    /// Rows of the batches that a walk takes its gradients from, an approximation ([`Batched`](crate::walk::Batched)) for the
+    /// microcanonical kernel without a Metropolis test; `None`: all rows.
+    pub walk_batch: Option<usize>,
     /// Seed of everything that is random.
     pub seed: u64,
+    /// Whether, where and how often the walk is written to a file, to be resumed.
+    pub checkpoint: Option<CheckpointOptions>,
+    /// Seconds after which the walk is ended between two blocks, with what it has; `None`: as long as it takes.
+    pub max_seconds: Option<f64>,
+    /// MiB that the walk may take: its particles, workspaces, frame and points. It is refused if it cannot begin with so much, and
+    /// ended when the next points would not fit.
+    pub max_memory: Option<usize>,
 }
 
 impl FitOptions {
@@ -187,7 +198,11 @@ impl Default for FitOptions {
             particles: 64,
             steps: None,
             samples: 256,
+            walk_batch: None,
             seed: 0,
+            checkpoint: None,
+            max_seconds: None,
+            max_memory: None,
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::artifact::NetworkSpec;
 use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
 use crate::data::{Dataset, Task};
@@ -11,16 +13,16 @@ use crate::optim::{MapReport, MinibatchOptions, MinibatchReport};
 use crate::scalar::Scalar;
 
 /// Headed lines and named figures.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Summary {
-    lines: Vec<(&'static str, String)>,
+    lines: Vec<(String, String)>,
     figures: BTreeMap<String, f64>,
 }
 
 impl Summary {
     /// Adds a line under a heading.
     pub fn line(&mut self, heading: &'static str, text: impl Into<String>) {
-        self.lines.push((heading, text.into()));
+        self.lines.push((heading.into(), text.into()));
     }
 
     /// Adds a figure. One that is not finite is left out: JSON has no such numbers.
@@ -28,6 +30,16 @@ impl Summary {
         if value.is_finite() {
             self.figures.insert(name.into(), value);
         }
+    }
+
+    /// All of it, to be read by [`Summary::from_json`].
+    pub(super) fn to_json(&self) -> String {
+        // strings and finite numbers: there is nothing that could not be written
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    pub(super) fn from_json(json: &str) -> serde_json::Result<Self> {
+        serde_json::from_str(json)
     }
 
     /// The figures by name.

@@ -2,20 +2,32 @@
 
 use rayon::prelude::*;
 
+use super::budget::Budget;
+use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::Probe;
 use super::{KernelKind, Stage, Summary};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
-use crate::model::Posterior;
+use crate::model::{Curved, LogDensity, Minibatch, Posterior};
 use crate::optim::{MapOptions, fit_map};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{
-    Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, Kernel, Microcanonical,
-    MicrocanonicalOptions, Run, Tangent, TangentWalkOptions, Walk, WalkOptions,
+    Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
+    Microcanonical, MicrocanonicalOptions, Run, Tangent, TangentWalkOptions, Walk, WalkOptions,
     viability_threshold, whitened_space,
 };
+
+/// What goes along with a walk.
+struct Way<'k, 'a, T> {
+    keeper: &'k mut Keeper<'a, T>,
+    summary: &'k mut Summary,
+    /// Bytes of the memory of a gradient.
+    workspace: usize,
+    /// Bytes of frames, and of what computing them takes.
+    frame: usize,
+}
 
 impl Problem<'_> {
     /// The settings of the walk. A short one keeps fewer points than were asked for.
@@ -44,25 +56,50 @@ impl Problem<'_> {
         Ok(options)
     }
 
+    /// Batches are for the kernel whose steps need no exact energies.
+    pub(super) fn check_walk_batch(&self) -> Result<()> {
+        let (options, n) = (self.options, self.prepared.y.len());
+        let Some(rows) = options.walk_batch else {
+            return Ok(());
+        };
+        let exact = options.adjusted || options.kernel() != KernelKind::Microcanonical;
+        let requirement = if exact {
+            "is for the microcanonical kernel without a Metropolis test".into()
+        } else if rows == 0 || rows > n {
+            format!("must be in 1..={n}, the rows")
+        } else {
+            return Ok(());
+        };
+        Err(Error::config("walk_batch", rows, &requirement))
+    }
+
     pub(super) fn walk<T: Scalar>(
         &self,
         posterior: &Posterior<T>,
         evidence: &EvidenceReport<T>,
         space: &TangentSpace<T>,
+        keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
     ) -> Result<Walk<T>> {
         let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
         let options = self.walk_options()?;
         let max_energy = viability_threshold(evidence.map.energy, dim);
-        let starts = self.starts(posterior, evidence, summary)?;
+        let starts = self.starts(posterior, evidence, keeper, summary)?;
+        let mut way = Way {
+            keeper,
+            summary,
+            workspace: posterior.workspace_bytes(),
+            frame: size_of_val(space.basis()),
+        };
         let walked = match self.options.kernel() {
             KernelKind::Drift => {
+                let free = dim as f64 - space.effective_dimension();
                 let largest = space.values().first().copied().unwrap_or(0.0);
                 let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
-                let drift = DriftOptions::scaled(dim, alpha, largest, steps, max_energy);
+                let drift = DriftOptions::scaled(free, alpha, largest, steps, max_energy);
                 let mut kernel = Drift::new(drift)?;
-                let walked = self.walked(&mut kernel, posterior, &starts, &options)?;
-                summary.drift(&walked, kernel.options());
+                let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
+                way.summary.drift(&walked, kernel.options());
                 walked
             }
             KernelKind::Tangent => {
@@ -75,9 +112,14 @@ impl Problem<'_> {
                 let space = known.first().map_or(space, |first| &first.1);
                 let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
                 let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
+                // a space of its own for every start
+                way.frame += known
+                    .iter()
+                    .map(|k| size_of_val(k.1.basis()))
+                    .sum::<usize>();
                 let mut kernel = Tangent::new(settings, known, self.streams)?;
-                let walked = self.walked(&mut kernel, posterior, &starts, &options)?;
-                summary.tangent_walk(&walked, kernel.options());
+                let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
+                way.summary.tangent_walk(&walked, kernel.options());
                 walked
             }
             KernelKind::Microcanonical => {
@@ -89,10 +131,31 @@ impl Problem<'_> {
                     adjusted: self.options.adjusted,
                     ..MicrocanonicalOptions::default()
                 };
-                let frame = source.frame(&points, None)?;
+                let frame = if way.keeper.resumes() {
+                    // the checkpoint has one
+                    InverseMassMatrix::diagonal(posterior.prior_precision())?
+                } else {
+                    // as much as the first twenty steps are worth, halved
+                    source.frame(&points, Some(10 * options.particles))?
+                };
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
-                let walked = self.walked(&mut kernel, posterior, &starts, &options)?;
-                summary.microcanonical(&walked, &kernel, &settings);
+                way.frame += source.bytes::<T>(posterior.product_bytes());
+                let walked = match self.options.walk_batch {
+                    None => self.walked(&mut kernel, posterior, &starts, &options, &mut way)?,
+                    Some(rows) => {
+                        let data = self.minibatch(alpha, evidence.noise_std)?;
+                        // a gradient for each of the shards that are done at once
+                        let shards = rows.div_ceil(Minibatch::<T>::SHARD_ROWS).min(16);
+                        way.workspace = shards * dim * size_of::<T>() + posterior.workspace_bytes();
+                        way.summary.batched(rows, self.prepared.y.len());
+                        let mut batched = Batched::new(kernel, &data, rows)?;
+                        let walked =
+                            self.walked(&mut batched, &data, &starts, &options, &mut way)?;
+                        kernel = batched.into_inner();
+                        walked
+                    }
+                };
+                way.summary.microcanonical(&walked, &kernel, &settings);
                 walked
             }
         };
@@ -106,6 +169,7 @@ impl Problem<'_> {
         }
         summary.walk(&walked, (dim as f64 / alpha).sqrt());
         summary.convergence(&walked, starts.len())?;
+        summary.cut_short(&walked, options.most_steps());
         Ok(walked)
     }
 
@@ -114,34 +178,46 @@ impl Problem<'_> {
         &self,
         posterior: &Posterior<T>,
         evidence: &EvidenceReport<T>,
+        keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
     ) -> Result<Vec<Vec<T>>> {
-        let others = (1..self.options.starts)
-            .into_par_iter()
-            .map(|index| {
-                let mut rng = self.streams.rng(Phase::INIT, index as u64);
-                let theta = self.network.init(&mut rng).into_iter().map(T::from_f64);
-                fit_map(posterior, theta.collect(), &MapOptions::default(), |_| ())
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let others = || {
+            (1..self.options.starts)
+                .into_par_iter()
+                .map(|index| {
+                    let mut rng = self.streams.rng(Phase::INIT, index as u64);
+                    let theta = self.network.init(&mut rng).into_iter().map(T::from_f64);
+                    fit_map(posterior, theta.collect(), &MapOptions::default(), |_| ())
+                })
+                .collect::<Result<Vec<_>>>()
+        };
+        let others = keeper.others(others)?;
         summary.starts(&others);
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));
         Ok(starts)
     }
 
-    fn walked<T: Scalar, K: Kernel<T, Posterior<T>>>(
+    fn walked<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
         &self,
         kernel: &mut K,
-        posterior: &Posterior<T>,
+        density: &D,
         starts: &[Vec<T>],
         options: &WalkOptions,
+        way: &mut Way<'_, '_, T>,
     ) -> Result<Walk<T>> {
         let classes = self.prepared.target.is_none();
         let probe = Probe::new(self.network.as_ref(), &self.prepared.x, classes)?;
-        let mut run = Run::new(kernel, posterior, starts, options, self.streams)?;
-        while run.advance(kernel, posterior, &probe)? {
+        let of = (&*kernel, density);
+        let budget = Budget::new(self, of, &starts[0], options, (way.workspace, way.frame))?;
+        let mut run = Run::new(kernel, density, starts, options, self.streams)?;
+        way.keeper.restore(kernel, &mut run, way.summary)?;
+        while run.advance(kernel, density, &probe)? {
             (self.progress)(Stage::Walk, run.steps(), run.at_most());
+            if budget.is_spent(&run) {
+                return Ok(run.finish_early());
+            }
+            way.keeper.between_blocks(kernel, &mut run)?;
         }
         Ok(run.finish())
     }

@@ -14,7 +14,7 @@
 //!
 //! What it drops: eigenpairs that were not computed, and how the curvature changes along a walk.
 
-use super::kernel::Fields;
+use super::kernel::{Fields, same_length};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{add_rows, dot, dot_rows};
 use crate::scalar::Scalar;
@@ -129,12 +129,16 @@ impl<T: Scalar> InverseMassMatrix<T> {
     /// Goes through all of it.
     ///
     /// # Errors
-    /// Those of `fields`.
+    /// Those of `fields`, and if lengths do not fit.
     pub fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
-        fields.vector("scale", &mut self.scale)?;
+        fields.fixed_vector("scale", &mut self.scale)?;
         fields.vector("basis", &mut self.basis)?;
         fields.numbers("shrink", &mut self.shrink)?;
-        fields.numbers("newton", &mut self.newton)
+        fields.numbers("newton", &mut self.newton)?;
+        let directions = self.directions();
+        same_length("newton", directions, self.newton.len())?;
+        let numbers = directions.saturating_mul(self.dim());
+        same_length("basis", numbers, self.basis.len())
     }
 
     /// `out = S u`; `coefficients` is scratch of length [`InverseMassMatrix::directions`].

@@ -2,7 +2,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
@@ -86,10 +86,11 @@ pub trait Particle<T>: Send {
     fn theta(&self) -> &[T];
 
     /// Goes through everything that a step reads before it writes it, in the same order always: one method that both saves and
-    /// restores, so that the two cannot disagree.
+    /// restores, so that the two cannot disagree. What is restored may come from a damaged file: a length that a step relies on
+    /// is checked, or kept by [`Fields::fixed_vector`].
     ///
     /// # Errors
-    /// Those of `fields`.
+    /// Those of `fields`, and if what was read cannot be.
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()>;
 }
 
@@ -100,6 +101,16 @@ pub trait Fields<T> {
     /// # Errors
     /// If it cannot be written, or what is read is not what was written.
     fn vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()>;
+
+    /// A vector whose length is the same for all of a walk.
+    ///
+    /// # Errors
+    /// As [`Fields::vector`], and if what is read has another length.
+    fn fixed_vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()> {
+        let len = value.len();
+        self.vector(name, value)?;
+        same_length(name, len, value.len())
+    }
 
     /// Numbers in double precision; a reader may change how many.
     ///
@@ -117,7 +128,7 @@ pub trait Fields<T> {
         if let [x] = one[..] {
             *value = x;
         }
-        Ok(())
+        same_length(name, 1, one.len())
     }
 
     /// Counts; a reader may change how many.
@@ -136,8 +147,17 @@ pub trait Fields<T> {
         if let [n] = one[..] {
             *value = n;
         }
-        Ok(())
+        same_length(name, 1, one.len())
     }
+}
+
+/// An error if what was read for field `name` has `got` entries where `expected` belong.
+pub(super) fn same_length(name: &str, expected: usize, got: usize) -> Result<()> {
+    if expected == got {
+        return Ok(());
+    }
+    let got = format!("{got} in field '{name}'");
+    Err(Error::shape("a walk's state", expected, got))
 }
 
 /// What happened in a step.
@@ -179,7 +199,7 @@ impl Info {
     }
 }
 
-/// Sums over steps.
+/// Sums over steps. Counts end at the largest number that there is: they may come from a damaged file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Steps taken.
@@ -205,10 +225,10 @@ pub struct Tally {
 impl Tally {
     /// Adds a step.
     pub fn add(&mut self, info: &Info) {
-        self.steps += 1;
-        self.viable += usize::from(info.viable);
-        self.divergences += usize::from(info.diverged);
-        self.gradients += info.gradients;
+        self.steps = self.steps.saturating_add(1);
+        self.viable = self.viable.saturating_add(usize::from(info.viable));
+        self.divergences = self.divergences.saturating_add(usize::from(info.diverged));
+        self.gradients = self.gradients.saturating_add(info.gradients);
         if !info.diverged {
             self.squared_errors += info.energy_error * info.energy_error;
         }
@@ -216,21 +236,21 @@ impl Tally {
         self.displacement += info.displacement;
         if let Some(distance) = info.fiber_distance {
             self.fiber_distance += distance;
-            self.measured += 1;
+            self.measured = self.measured.saturating_add(1);
         }
     }
 
     /// Adds the sums of another.
     pub fn merge(&mut self, other: &Tally) {
-        self.steps += other.steps;
-        self.viable += other.viable;
-        self.divergences += other.divergences;
-        self.gradients += other.gradients;
+        self.steps = self.steps.saturating_add(other.steps);
+        self.viable = self.viable.saturating_add(other.viable);
+        self.divergences = self.divergences.saturating_add(other.divergences);
+        self.gradients = self.gradients.saturating_add(other.gradients);
         self.squared_errors += other.squared_errors;
         self.acceptance += other.acceptance;
         self.displacement += other.displacement;
         self.fiber_distance += other.fiber_distance;
-        self.measured += other.measured;
+        self.measured = self.measured.saturating_add(other.measured);
     }
 
     /// Mean square of the energy error of steps that did not diverge.

@@ -68,6 +68,13 @@ impl Trace {
         &self.observed[block * n..(block + 1) * n]
     }
 
+    /// True if it is of so many particles in whole blocks.
+    pub(super) fn is_of(&self, particles: usize) -> bool {
+        let all = self.steps.len().checked_mul(particles);
+        let observed = all.and_then(|all| all.checked_mul(self.len));
+        all == Some(self.energies.len()) && observed == Some(self.observed.len())
+    }
+
     /// Goes through all of it.
     ///
     /// # Errors

@@ -93,6 +93,22 @@ impl<'a, D> GgnFrame<'a, D> {
     }
 }
 
+impl<D> GgnFrame<'_, D> {
+    /// Bytes that frames take at most: the vectors of Lanczos, the directions that were found, the new frame, and the old one while the
+    /// new one is made; and for each walker a product in a memory of `product` bytes.
+    pub fn bytes<T: Scalar>(&self, product: usize) -> usize
+    where
+        D: Curved<T>,
+    {
+        let dim = self.density.dim();
+        let vectors = MAX_PRODUCTS.min(MAX_NUMBERS / dim.max(1)).max(8);
+        let directions = self.options.max_directions.min(vectors / 2).min(dim);
+        let numbers = (vectors + 3 * directions).saturating_mul(dim);
+        let products = (product + dim * size_of::<T>()).saturating_mul(self.options.max_walkers);
+        (numbers.saturating_mul(size_of::<T>())).saturating_add(products)
+    }
+}
+
 impl<T: Scalar, D: Curved<T>> FrameSource<T> for GgnFrame<'_, D> {
     fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<InverseMassMatrix<T>> {
         let (options, dim) = (&self.options, self.density.dim());

@@ -66,6 +66,11 @@ impl WalkOptions {
         }
         Ok(())
     }
+
+    /// Steps that there will be, at most.
+    pub fn most_steps(&self) -> usize {
+        self.steps.unwrap_or(self.max_steps)
+    }
 }
 
 /// A walk that is under way.
@@ -158,6 +163,10 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         if self.is_done() {
             return Ok(false);
         }
+        if self.trace.blocks() > 0 && self.trace.len != observable.len() {
+            let op = "Run::advance: numbers observed";
+            return Err(Error::shape(op, self.trace.len, observable.len()));
+        }
         let next = self.next_stop();
         let steps = next - self.steps;
         self.ensemble
@@ -240,8 +249,19 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     }
 
     fn keep(&mut self) {
-        if !(0..self.options.keep).any(|i| self.due(i) == self.steps) {
-            return;
+        if (0..self.options.keep).any(|i| self.due(i) == self.steps) {
+            self.keep_here();
+        }
+    }
+
+    /// Keeps where the particles are.
+    fn keep_here(&mut self) {
+        // room for all that is to come, so that a vector that grows is never held twice; what is not used is not touched
+        let all = (self.options.keep).saturating_mul(self.ensemble.walkers.len() * self.dim);
+        if self.points.capacity() < all {
+            let more = all - self.points.len();
+            // without so much room it grows as it must
+            let _ = self.points.try_reserve_exact(more);
         }
         for (index, walker) in self.ensemble.walkers.iter().enumerate() {
             if walker.viable {
@@ -249,8 +269,42 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 self.particle.push(index);
                 self.energies.push(walker.energy);
             } else {
-                self.discarded += 1;
+                self.discarded = self.discarded.saturating_add(1);
             }
+        }
+    }
+
+    /// Bytes of the points that are kept.
+    pub fn kept_bytes(&self) -> usize {
+        size_of_val(&self.points[..])
+    }
+
+    /// Bytes of a point of every particle.
+    pub fn kept_bytes_at_once(&self) -> usize {
+        let numbers = self.ensemble.walkers.len().saturating_mul(self.dim);
+        numbers.saturating_mul(size_of::<T>())
+    }
+
+    /// True if the next block ends where points are kept.
+    pub fn keeps_next(&self) -> bool {
+        let next = self.next_stop();
+        self.warm_up.is_some() && (0..self.options.keep).any(|i| self.due(i) == next)
+    }
+
+    /// Ends the walk here, between two blocks: what was kept so far is its outcome. If that is nothing yet, the points where particles
+    /// are now are kept, of those that are at viable ones: places on the way, which remember their start. Take one block at least.
+    pub fn finish_early(mut self) -> Walk<T> {
+        let cut_short = !self.is_done();
+        if self.warm_up.is_none() {
+            self.forgotten = false;
+            self.sampling = self.ensemble.block();
+        }
+        if cut_short && self.particle.is_empty() {
+            self.keep_here();
+        }
+        Walk {
+            cut_short,
+            ..self.finish()
         }
     }
 
@@ -277,6 +331,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             particle: self.particle,
             energies: self.energies,
             sampling: self.sampling,
+            cut_short: false,
             discarded: self.discarded,
             trace: self.trace,
         }
@@ -286,7 +341,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     /// alike, the walk goes on bit by bit. The kernel's own settings are to be gone through beside it ([`Kernel::fields`]).
     ///
     /// # Errors
-    /// Those of `fields`.
+    /// Those of `fields`, and if what was read is not the state of such a run: it must not be used then.
     pub fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
         fields.count("steps", &mut self.steps)?;
         let mut warm_up = self.warm_up.map_or(0, |w| w + 1);
@@ -301,7 +356,29 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         fields.numbers("energies", &mut self.energies)?;
         fields.counts("particle", &mut self.particle)?;
         fields.count("discarded", &mut self.discarded)?;
-        self.ensemble.fields(fields)
+        self.ensemble.fields(fields)?;
+        self.check()
+    }
+
+    /// What was restored must be what could have been saved: everything that indexes or counts by it relies on that.
+    fn check(&self) -> Result<()> {
+        let (particles, kept) = (self.ensemble.walkers.len(), self.particle.len());
+        let longest = self.longest_warm_up();
+        let steps = match self.warm_up {
+            None => self.steps < longest,
+            Some(warm_up) => warm_up <= longest && self.steps <= self.at_most(),
+        };
+        let fits = steps
+            && self.steps >= self.warm_up.unwrap_or(0)
+            && kept.checked_mul(self.dim) == Some(self.points.len())
+            && self.energies.len() == kept
+            && self.particle.iter().all(|&p| p < particles)
+            && self.trace.is_of(particles);
+        if fits {
+            return Ok(());
+        }
+        let expected = format!("that of {particles} particles of {} parameters", self.dim);
+        Err(Error::shape("a walk's state", expected, "another"))
     }
 }
 

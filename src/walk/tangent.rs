@@ -283,8 +283,8 @@ impl<T: Scalar> Particle<T> for TangentState<T> {
     }
 
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
-        fields.vector("theta", &mut self.theta)?;
-        fields.vector("direction", &mut self.direction)?;
+        fields.fixed_vector("theta", &mut self.theta)?;
+        fields.fixed_vector("direction", &mut self.direction)?;
         fields.number("energy", &mut self.energy)?;
         fields.count("age", &mut self.age)?;
         fields.number("damping", &mut self.damping)?;

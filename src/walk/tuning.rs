@@ -9,7 +9,7 @@
 //! later (0.9^6 is half the error).
 
 use super::kernel::{Fields, Tally};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What the final size is short of the one that met the target.
 const CAUTION: f64 = 0.9;
@@ -86,6 +86,10 @@ impl StepSize {
 
     pub(super) fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
         fields.number("step_size", &mut self.value)?;
+        if !(self.value > 0.0 && self.value.is_finite()) {
+            let requirement = "must be positive and finite";
+            return Err(Error::config("step_size", self.value, requirement));
+        }
         fields.numbers("step_sizes", &mut self.history)
     }
 }

@@ -23,10 +23,12 @@ pub struct Walk<T> {
     pub energies: Vec<f64>,
     /// Sums over the steps of each particle, warm-up included.
     pub tallies: Vec<Tally>,
-    /// Sums over all steps after the warm-up.
+    /// Sums over all steps after the warm-up; over those of the last block if the walk was ended before.
     pub sampling: Tally,
     /// Distance of each particle from its start, at its end.
     pub distances: Vec<f64>,
+    /// True if the walk was ended before all its steps were taken: see [`Run::finish_early`](super::Run::finish_early).
+    pub cut_short: bool,
     /// Points that were due to be kept and were not viable.
     pub discarded: usize,
     /// What was recorded after the warm-up, block by block.

@@ -7,6 +7,7 @@
 mod common;
 
 mod calibration;
+mod continued;
 mod curvature;
 mod deformation;
 mod derivatives;
@@ -25,8 +26,11 @@ mod tangent;
 mod training;
 mod twin;
 mod walk;
+mod walk_batches;
 
 // what needs the command line, or files of models
+#[cfg(feature = "cli")]
+mod checkpoints;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]

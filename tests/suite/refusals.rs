@@ -84,7 +84,7 @@ fn bad_training_files_are_refused_in_one_line() {
     );
     case(
         good,
-        &["--particles", "4"],
+        &["--particles", "4", "--method", "flow"],
         &["particles = 4", "at least 5"],
     );
     case(good, &["--samples", "0"], &["samples", "positive"]);

@@ -1,244 +1,261 @@
-//! A walk that is saved between two blocks and continued elsewhere is the walk that was not; and any number of threads gives the same bits.
+//! Walks that are stopped between two blocks: continued elsewhere they go on bit by bit, ended early they give what they have.
 
-use crate::common::{network, normals};
+use fiberwalk::linalg::vector::dot;
 use fiberwalk::walk::{
-    Drift, DriftOptions, Fields, FrameOptions, GgnFrame, InverseMassMatrix, Kernel, Microcanonical,
-    MicrocanonicalOptions, Observable, Run, Walk, WalkOptions,
+    Drift, DriftOptions, Fields, InverseMassMatrix, Kernel, Microcanonical, MicrocanonicalOptions,
+    Observable, Run, Walk, WalkOptions,
 };
-use fiberwalk::{
-    Activation, Error, Gaussian, IsotropicGaussian, LogDensity, Posterior, Result, Streams,
-};
+use fiberwalk::{Error, LogDensity, Result, Streams};
 
-/// What was saved: names and bits, in order.
-type Saved = Vec<(String, Vec<u64>)>;
+/// A banana-shaped density: nothing about it is linear.
+struct Curved(usize);
 
-struct Writer(Saved);
-
-struct Reader<'a>(std::slice::Iter<'a, (String, Vec<u64>)>);
-
-impl Fields<f64> for Writer {
-    fn vector(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        self.numbers(name, value)
+impl LogDensity<f64> for Curved {
+    type Workspace = ();
+    fn dim(&self) -> usize {
+        self.0
     }
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        let bits = value.iter().map(|x| x.to_bits()).collect();
-        self.0.push((name.to_string(), bits));
-        Ok(())
+    fn workspace(&self) {}
+    fn log_density(&self, theta: &[f64], ws: &mut ()) -> Result<f64> {
+        self.log_density_and_grad(theta, &mut vec![0.0; self.0], ws)
     }
-    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
-        let bits = value.iter().map(|&x| x as u64).collect();
-        self.0.push((name.to_string(), bits));
-        Ok(())
-    }
-}
-
-impl<'a> Reader<'a> {
-    fn next(&mut self, name: &str) -> Result<&'a [u64]> {
-        match self.0.next() {
-            Some((saved, bits)) if saved == name => Ok(bits),
-            other => Err(Error::Shape {
-                op: "Reader",
-                expected: name.to_string(),
-                got: format!("{other:?}"),
-            }),
+    fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], (): &mut ()) -> Result<f64> {
+        let bend = theta[1] - theta[0] * theta[0];
+        for (g, x) in grad.iter_mut().zip(theta) {
+            *g = -x;
         }
+        grad[0] += 2.0 * bend * theta[0];
+        grad[1] -= bend;
+        Ok(-0.5 * (dot(theta, theta) + bend * bend))
     }
 }
 
-impl Fields<f64> for Reader<'_> {
-    fn vector(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        self.numbers(name, value)
-    }
-    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
-        *value = self
-            .next(name)?
-            .iter()
-            .map(|&b| f64::from_bits(b))
-            .collect();
-        Ok(())
-    }
-    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
-        *value = self.next(name)?.iter().map(|&b| b as usize).collect();
-        Ok(())
-    }
-}
+/// The first two coordinates are observed.
+struct Two;
 
-fn problem() -> (Posterior<f64>, Vec<Vec<f64>>) {
-    let (net, theta) = network(&[2, 4, 1], Activation::Tanh, 80);
-    let (x, noise) = (normals(2 * 12, 81), normals(12, 82));
-    let y: Vec<f64> = x
-        .chunks_exact(2)
-        .zip(&noise)
-        .map(|(x, e)| (x[0] - x[1]).tanh() + 0.1 * e)
-        .collect();
-    let (likelihood, prior) = (
-        Gaussian::new(0.3).unwrap(),
-        IsotropicGaussian::new(1.0).unwrap(),
-    );
-    let posterior = Posterior::new(&net, &likelihood, &prior, &x, &y).unwrap();
-    let other = network(&[2, 4, 1], Activation::Tanh, 83).1;
-    (posterior, vec![theta, other])
-}
-
-/// The first parameter and the radius, so that something is observed.
-struct Some2;
-
-impl Observable<f64> for Some2 {
+impl Observable<f64> for Two {
     fn len(&self) -> usize {
         2
     }
     fn observe(&self, theta: &[f64], out: &mut [f64]) -> Result<()> {
-        out[0] = theta[0];
-        out[1] = theta.iter().map(|t| t * t).sum();
+        out.copy_from_slice(&theta[..2]);
         Ok(())
     }
+}
+
+/// Fields in memory: written while `at` is none, read from there on.
+#[derive(Clone, Default)]
+struct Tape {
+    bits: Vec<(String, Vec<u64>)>,
+    at: Option<usize>,
+}
+
+impl Tape {
+    fn go<E>(
+        &mut self,
+        name: &str,
+        value: &mut Vec<E>,
+        to: impl Fn(&E) -> u64,
+        from: impl Fn(u64) -> E,
+    ) -> Result<()> {
+        match &mut self.at {
+            None => self
+                .bits
+                .push((name.into(), value.iter().map(to).collect())),
+            Some(at) => {
+                let (written, bits) = &self.bits[*at];
+                assert_eq!(written, name, "the order is the same always");
+                *value = bits.iter().map(|&b| from(b)).collect();
+                *at += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fields<f64> for Tape {
+    fn vector(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.go(name, value, |x| x.to_bits(), f64::from_bits)
+    }
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.go(name, value, |x| x.to_bits(), f64::from_bits)
+    }
+    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
+        self.go(name, value, |&n| n as u64, |b| b as usize)
+    }
+}
+
+fn microcanonical(adjusted: bool) -> Microcanonical<'static, f64> {
+    let options = MicrocanonicalOptions {
+        adjusted,
+        ..MicrocanonicalOptions::default()
+    };
+    let frame = InverseMassMatrix::diagonal(&[1.0; 5]).unwrap();
+    Microcanonical::new(frame, &options).unwrap()
+}
+
+fn drift() -> Drift<f64> {
+    Drift::new(DriftOptions {
+        step_size: 0.2,
+        correction: 0.3,
+        max_energy: 4.0,
+        retries: 3,
+    })
+    .unwrap()
 }
 
 fn options(steps: Option<usize>) -> WalkOptions {
     WalkOptions {
         particles: 9,
         steps,
-        max_steps: 120,
-        keep: 4,
-        block: 5,
+        max_steps: 90,
+        keep: 3,
+        block: 4,
     }
 }
 
-fn save<S, W, K>(run: &mut Run<f64, S, W>, kernel: &mut K) -> Saved
-where
-    S: fiberwalk::walk::Particle<f64>,
-    W: Send,
-    K: Kernel<f64, Posterior<f64>, State = S, Workspace = W>,
-{
-    let mut writer = Writer(Vec::new());
-    kernel.fields(&mut writer).unwrap();
-    run.fields(&mut writer).unwrap();
-    writer.0
+type RunOf<K> = Run<f64, <K as Kernel<f64, Curved>>::State, <K as Kernel<f64, Curved>>::Workspace>;
+
+fn run<K: Kernel<f64, Curved>>(kernel: &K, options: &WalkOptions) -> RunOf<K> {
+    let starts = [vec![0.1; 5], vec![-0.2; 5]];
+    Run::new(kernel, &Curved(5), &starts, options, Streams::new(3)).unwrap()
 }
 
-/// Walks to the end and saves after every block; then goes on from each of what was saved.
-fn interrupted_everywhere<K: Kernel<f64, Posterior<f64>>>(
-    kernel: impl Fn() -> K,
-    options: &WalkOptions,
-) {
-    let (density, starts) = problem();
-    let fresh = || {
-        let kernel = kernel();
-        let run = Run::new(&kernel, &density, &starts, options, Streams::new(6)).unwrap();
-        (run, kernel)
-    };
-    let (mut run, mut kernel) = fresh();
-    let mut saved = vec![save(&mut run, &mut kernel)];
-    while run.advance(&mut kernel, &density, &Some2).unwrap() {
-        saved.push(save(&mut run, &mut kernel));
+fn saved<K: Kernel<f64, Curved>>(kernel: &mut K, run: &mut RunOf<K>) -> Tape {
+    let mut tape = Tape::default();
+    kernel.fields(&mut tape).unwrap();
+    run.fields(&mut tape).unwrap();
+    tape
+}
+
+fn to_the_end<K: Kernel<f64, Curved>>(kernel: &mut K, mut run: RunOf<K>) -> Walk<f64> {
+    while run.advance(kernel, &Curved(5), &Two).unwrap() {}
+    run.finish()
+}
+
+/// Stopped after any block and continued in a run of its own, the walk ends where it would have.
+fn continues<K: Kernel<f64, Curved>>(fresh: impl Fn() -> K, options: &WalkOptions) {
+    let mut kernel = fresh();
+    let mut whole = run(&kernel, options);
+    let mut tapes = vec![saved(&mut kernel, &mut whole)];
+    while whole.advance(&mut kernel, &Curved(5), &Two).unwrap() {
+        tapes.push(saved(&mut kernel, &mut whole));
     }
-    assert!(saved.len() > 12);
-    let last = saved.last().unwrap();
-    let want = bits(&run.finish());
-    for (block, from) in saved.iter().enumerate() {
-        let (mut run, mut kernel) = fresh();
-        let mut reader = Reader(from.iter());
-        kernel.fields(&mut reader).unwrap();
-        run.fields(&mut reader).unwrap();
-        assert!(reader.0.next().is_none(), "more was saved than is restored");
-        assert_eq!(
-            &save(&mut run, &mut kernel),
-            from,
-            "block {block}: restored otherwise than saved"
-        );
-        while run.advance(&mut kernel, &density, &Some2).unwrap() {}
-        assert!(
-            &save(&mut run, &mut kernel) == last,
-            "block {block}: another end"
-        );
-        assert!(bits(&run.finish()) == want, "block {block}: another walk");
+    let want = whole.finish();
+    assert!(tapes.len() > 6 && want.len() > 20);
+    for mut tape in tapes {
+        let mut kernel = fresh();
+        let mut run = run(&kernel, options);
+        tape.at = Some(0);
+        kernel.fields(&mut tape).unwrap();
+        run.fields(&mut tape).unwrap();
+        assert_eq!(tape.at, Some(tape.bits.len()));
+        assert_eq!(to_the_end(&mut kernel, run), want);
     }
-}
-
-/// All of a walk, bit by bit.
-fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
-    let numbers = [
-        &walk.points,
-        &walk.energies,
-        &walk.distances,
-        &walk.trace.energies,
-        &walk.trace.observed,
-    ];
-    let bits = numbers.iter().flat_map(|v| v.iter().map(|x| x.to_bits()));
-    // shortest decimals that give the number back, so that equal text is equal numbers
-    (bits.collect(), format!("{walk:?}"))
-}
-
-fn frames(density: &Posterior<f64>) -> GgnFrame<'_, Posterior<f64>> {
-    let options = FrameOptions {
-        softening: 0.3,
-        ..FrameOptions::default()
-    };
-    GgnFrame::new(density, &options, Streams::new(3)).unwrap()
-}
-
-fn microcanonical<'a>(
-    source: &'a GgnFrame<'_, Posterior<f64>>,
-    dim: usize,
-    adjusted: bool,
-) -> Microcanonical<'a, f64> {
-    let options = MicrocanonicalOptions {
-        adjusted,
-        ..MicrocanonicalOptions::default()
-    };
-    let map = InverseMassMatrix::diagonal(&vec![1.0; dim]).unwrap();
-    Microcanonical::new(map, &options)
-        .unwrap()
-        .renewed_by(source)
 }
 
 #[test]
-fn a_microcanonical_walk_goes_on_bit_by_bit() {
-    let density = problem().0;
-    let source = frames(&density);
-    for adjusted in [false, true] {
-        for steps in [None, Some(83)] {
-            let kernel = || microcanonical(&source, density.dim(), adjusted);
-            interrupted_everywhere(kernel, &options(steps));
+fn a_walk_goes_on_from_any_block_as_if_nothing_had_been() {
+    for steps in [Some(37), None] {
+        continues(drift, &options(steps));
+        continues(|| microcanonical(false), &options(steps));
+        continues(|| microcanonical(true), &options(steps));
+    }
+}
+
+#[test]
+fn a_walk_that_is_ended_early_gives_what_it_has() {
+    let options = options(Some(40));
+    let want = to_the_end(&mut drift(), run(&drift(), &options));
+    // points are due after steps 26, 33 and 40; blocks of the warm-up end at 4, 8, .. 20
+    let mut seen = Vec::new();
+    for blocks in 1.. {
+        let mut kernel = drift();
+        let mut run = run(&kernel, &options);
+        for _ in 0..blocks {
+            run.advance(&mut kernel, &Curved(5), &Two).unwrap();
+        }
+        let (steps, due, done) = (run.steps(), run.keeps_next(), run.is_done());
+        let kept = run.kept_bytes();
+        let walked = run.finish_early();
+        assert_eq!((walked.steps, walked.cut_short), (steps, !done));
+        assert_eq!(due, [24, 30, 37].contains(&steps), "{steps}");
+        let points = match steps {
+            ..26 => 9,
+            26..33 => 9,
+            33..40 => 18,
+            _ => 27,
+        };
+        assert_eq!(walked.len() + walked.discarded, points);
+        if steps < 26 {
+            // on the way: where the particles are, and the energies there
+            assert_eq!(kept, 0);
+            for i in 0..walked.len() {
+                let u = -Curved(5).log_density(walked.point(i), &mut ()).unwrap();
+                assert!((walked.energies[i] - u).abs() < 1e-12 && u <= 4.0);
+            }
+            assert_eq!(walked.forgotten, steps > 20);
+        } else {
+            assert_eq!(kept, 8 * 5 * walked.len());
+            assert_eq!(walked.points, want.points[..walked.points.len()]);
+        }
+        seen.push(steps);
+        if done {
+            assert_eq!(walked, want);
+            break;
         }
     }
+    assert_eq!(seen, [4, 8, 12, 16, 20, 24, 26, 30, 33, 37, 40]);
 }
 
 #[test]
-fn a_drift_walk_goes_on_bit_by_bit() {
-    let settings = DriftOptions {
-        step_size: 0.08,
-        correction: 0.02,
-        // low enough that some steps are tried again
-        max_energy: 40.0,
-        retries: 3,
+fn a_state_that_cannot_be_is_refused() {
+    let mut kernel = microcanonical(false);
+    let mut walk = run(&kernel, &options(Some(40)));
+    for _ in 0..8 {
+        walk.advance(&mut kernel, &Curved(5), &Two).unwrap();
+    }
+    let tape = saved(&mut kernel, &mut walk);
+    let refuses = |mut tape: Tape| -> Option<Error> {
+        tape.at = Some(0);
+        let mut kernel = microcanonical(false);
+        let mut walk = run(&kernel, &options(Some(40)));
+        let restored = Kernel::<f64, Curved>::fields(&mut kernel, &mut tape)
+            .and_then(|()| walk.fields(&mut tape));
+        restored.err()
     };
-    for steps in [None, Some(83)] {
-        interrupted_everywhere(|| Drift::new(settings.clone()).unwrap(), &options(steps));
+    assert!(refuses(tape.clone()).is_none());
+    // an entry more or less, wherever the number of entries matters
+    for i in 0..tape.bits.len() {
+        let (name, bits) = &tape.bits[i];
+        for shorter in [true, false] {
+            let mut tape = tape.clone();
+            if shorter {
+                tape.bits[i].1.pop();
+            } else {
+                tape.bits[i].1.push(0);
+            }
+            let changed = tape.bits[i].1.len() != bits.len();
+            let refused = refuses(tape).is_some();
+            assert_eq!(refused, changed && name != "step_sizes", "{name} {shorter}");
+        }
     }
-}
-
-#[test]
-fn any_number_of_threads_gives_the_same_bits() {
-    let (density, starts) = problem();
-    let source = frames(&density);
-    for adjusted in [false, true] {
-        let run = |threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.unwrap().install(|| {
-                let mut kernel = microcanonical(&source, density.dim(), adjusted);
-                let options = WalkOptions {
-                    particles: 23,
-                    ..options(None)
-                };
-                let mut run =
-                    Run::new(&kernel, &density, &starts, &options, Streams::new(6)).unwrap();
-                while run.advance(&mut kernel, &density, &Some2).unwrap() {}
-                assert!(kernel.inverse_mass().directions() > 0, "no frame was made");
-                (save(&mut run, &mut kernel), bits(&run.finish()))
-            })
-        };
-        let one = run(1);
-        assert!(one == run(2) && one == run(8));
+    for (name, value) in [
+        ("renewal", 0),
+        ("step_size", 0f64.to_bits()),
+        ("step_size", f64::NAN.to_bits()),
+        ("decoherence_length", (-1f64).to_bits()),
+        ("steps", 41),
+        ("steps", u64::MAX),
+        ("warm_up", u64::MAX),
+        ("trace_len", 3),
+        ("trace_len", u64::MAX),
+    ] {
+        let mut tape = tape.clone();
+        let at = tape.bits.iter().position(|b| b.0 == name).unwrap();
+        tape.bits[at].1[0] = value;
+        assert!(refuses(tape).is_some(), "{name} = {value}");
     }
+    // and one that observes something else
+    assert!(walk.advance(&mut kernel, &Curved(5), &()).is_err());
 }

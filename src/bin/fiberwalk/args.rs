@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
@@ -96,6 +97,21 @@ pub struct FitArgs {
     /// Points of the walk to keep
     #[arg(long, default_value_t = 256)]
     pub samples: usize,
+    /// Rows of the random batches that a microcanonical walk takes its gradients from, an approximation for many rows [default: all rows]
+    #[arg(long, value_name = "N")]
+    pub walk_batch: Option<usize>,
+    /// Write the walk to MODEL.fw.checkpoint every so many seconds, to be resumed (0: never); removed with the model written
+    #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period)]
+    pub checkpoint_every: Period,
+    /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
+    #[arg(long)]
+    pub resume: bool,
+    /// End the walk after so many seconds, with the points that it has
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    pub max_seconds: Option<f64>,
+    /// Memory of the walk: end it when more points would not fit, refuse it if its particles do not
+    #[arg(long, value_name = "MIB")]
+    pub max_memory: Option<usize>,
     /// Seed of everything that is random
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -231,6 +247,10 @@ impl std::fmt::Display for ImageShape {
 #[derive(Clone, Copy, Debug)]
 pub struct BatchRows(pub Batch);
 
+/// Time between two checkpoints; none are written if there is none.
+#[derive(Clone, Copy, Debug)]
+pub struct Period(pub Option<Duration>);
+
 /// Hidden widths.
 #[derive(Clone, Debug)]
 pub struct Hidden(pub Vec<usize>);
@@ -290,6 +310,13 @@ fn parse_batch(text: &str) -> std::result::Result<BatchRows, String> {
             _ => Err("expected a positive number, full or auto".into()),
         },
     }
+}
+
+fn parse_period(text: &str) -> std::result::Result<Period, String> {
+    let wrong = "expected a number of seconds, or 0 for never";
+    let seconds: f64 = text.parse().map_err(|_| wrong)?;
+    let period = Duration::try_from_secs_f64(seconds).map_err(|_| wrong)?;
+    Ok(Period((seconds > 0.0).then_some(period)))
 }
 
 fn parse_auto<N: FromStr>(text: &str) -> std::result::Result<Auto<N>, String> {

@@ -1,8 +1,11 @@
 //! `fiberwalk fit`: a table or images in, a model file out, a summary on standard output.
 
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fiberwalk::pipeline::{FitOptions, FitResult, fit_owned};
+use fiberwalk::artifact::remove_checkpoint;
+use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, fit_owned};
 use fiberwalk::{Result, Scalar};
 
 use crate::args::{FitArgs, Precision};
@@ -22,6 +25,8 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     // a fit can take long: a place that cannot be written to is better found out before
     let input = Input::find(&args.train)?;
     check_destination(&args.out, &input.files())?;
+    let checkpoint = checkpoint_of(&args.out);
+    check_destination(&checkpoint, &input.files())?;
     let data = input.training(args)?;
     let options = FitOptions {
         layers: args.conv.clone(),
@@ -40,7 +45,15 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         particles: args.particles,
         steps: args.steps.value(),
         samples: args.samples,
+        walk_batch: args.walk_batch,
         seed: args.seed,
+        checkpoint: Some(CheckpointOptions {
+            path: checkpoint.clone(),
+            every: args.checkpoint_every.0,
+            resume: args.resume,
+        }),
+        max_seconds: args.max_seconds,
+        max_memory: args.max_memory,
     };
     let bars = Bars::new(args.quiet);
     let outcome = fit_owned::<T>(data, &options, &|stage, done, total| {
@@ -49,6 +62,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     bars.clear();
     let FitResult { model, mut summary } = outcome?;
     model.save(&args.out)?;
+    remove_checkpoint(&checkpoint)?;
     if !args.quiet {
         let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
         let text = format!(
@@ -62,4 +76,11 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         say(&summary.to_string())?;
     }
     Ok(())
+}
+
+/// The file beside the model that a walk is kept in while it is under way.
+fn checkpoint_of(model: &Path) -> PathBuf {
+    let mut name = OsString::from(model);
+    name.push(".checkpoint");
+    name.into()
 }

@@ -133,6 +133,7 @@ fn status(error: &Error) -> u8 {
         | Error::Config { .. }
         | Error::Shape { .. }
         | Error::Artifact { .. }
+        | Error::Checkpoint { .. }
         | Error::Io { .. } => 2,
         _ => 1,
     }

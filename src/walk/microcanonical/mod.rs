@@ -18,6 +18,7 @@ mod step;
 
 use rand_chacha::ChaCha8Rng;
 
+use super::batches::Refresh;
 use super::inverse_mass::InverseMassMatrix;
 use super::kernel::{Fields, Info, Kernel, WarmUp};
 use super::renew::FrameSource;
@@ -231,10 +232,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
         let renewed = state.frame != self.frame;
         if renewed {
-            ws.theta.copy_from_slice(&state.theta);
-            let point = self.evaluate(density, ws)?;
-            state.moved_to(&point, ws);
-            state.frame = self.frame;
+            self.refresh(density, state, ws)?;
         }
         let mut info = if self.adjusted {
             self.adjusted(density, state, rng, ws)?
@@ -269,7 +267,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
                 * (warm_up.steps * warm_up.positions.len()) as f64;
             let budget = (FRAME_SHARE * gradients) as usize;
             self.inverse_mass = source.frame(&warm_up.positions, Some(budget))?;
-            self.frame += 1;
+            self.frame = self.frame.wrapping_add(1);
             self.step_size.forget();
             while self.renewal <= warm_up.steps {
                 self.renewal *= 2;
@@ -283,6 +281,33 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         fields.count("frame", &mut self.frame)?;
         fields.count("renewal", &mut self.renewal)?;
         fields.number("decoherence_length", &mut self.decoherence_length)?;
+        if self.renewal == 0 {
+            return Err(Error::config("renewal", 0, "must be positive"));
+        }
+        if self.decoherence_length.is_nan() || self.decoherence_length <= 0.0 {
+            let value = self.decoherence_length;
+            return Err(Error::config(
+                "decoherence_length",
+                value,
+                "must be positive",
+            ));
+        }
         self.step_size.fields(fields)
+    }
+}
+
+impl<T: Scalar, D: LogDensity<T>> Refresh<T, D> for Microcanonical<'_, T> {
+    fn refresh(
+        &self,
+        density: &D,
+        state: &mut Self::State,
+        ws: &mut Self::Workspace,
+    ) -> Result<()> {
+        ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
+        ws.theta.copy_from_slice(&state.theta);
+        let point = self.evaluate(density, ws)?;
+        state.moved_to(&point, ws);
+        state.frame = self.frame;
+        Ok(())
     }
 }

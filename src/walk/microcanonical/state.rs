@@ -54,9 +54,9 @@ impl<T: Scalar> Particle<T> for MicrocanonicalState<T> {
     }
 
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
-        fields.vector("theta", &mut self.theta)?;
-        fields.vector("gradient", &mut self.gradient)?;
-        fields.vector("velocity", &mut self.velocity)?;
+        fields.fixed_vector("theta", &mut self.theta)?;
+        fields.fixed_vector("gradient", &mut self.gradient)?;
+        fields.fixed_vector("velocity", &mut self.velocity)?;
         fields.number("energy", &mut self.energy)?;
         let mut distance = self.fiber_distance.unwrap_or(f64::NAN);
         fields.number("fiber_distance", &mut distance)?;

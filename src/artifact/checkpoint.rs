@@ -1,0 +1,362 @@
+//! A walk that is under way, in a file: what the rest of it depends on, so that another process goes on as if nothing had been.
+//!
+//! | bytes | content |
+//! |---|---|
+//! | 23 | `fiberwalk checkpoint 1` and a newline |
+//! | 8, and as many as they say | JSON: what the checkpoint is of, and notes for whoever goes on |
+//! | the rest | fields, in the order in which they are gone through: kind (`v`, `n` or `c`), length of the name (1 byte), name, number of entries, entries |
+//! | 8 | [checksum](super::checksum) of all before |
+//!
+//! Numbers are little-endian; those of kind `v` have the precision of the fit, `n` is f64, `c` counts in 64 bits. Fields are written and read one
+//! after the other, in pieces: neither side holds a copy of the state.
+//!
+//! A file may be hostile: its checksum is compared before anything is read, nothing is allocated that the file's own size does not account for, and who
+//! restores from it checks that lengths fit ([`Fields::fixed_vector`]).
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, Write};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::atomic::write_atomically;
+use super::checksum::Checksum;
+use super::tensors::{number, write_numbers};
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+use crate::walk::Fields;
+
+const MAGIC: &[u8] = b"fiberwalk checkpoint 1\n";
+
+/// Bytes that are read at a time.
+const PIECE: usize = 1 << 16;
+
+/// What a checkpoint says about itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CheckpointHeader {
+    /// All that the state depends on besides itself, by name: who goes on must have the same.
+    pub identity: Vec<(String, String)>,
+    /// For whoever goes on.
+    pub notes: String,
+}
+
+impl CheckpointHeader {
+    /// The first difference to what `identity` asks for, as a sentence.
+    pub fn difference(&self, identity: &[(String, String)]) -> Option<String> {
+        let differs = |&(mine, theirs): &(&(String, String), &(String, String))| mine != theirs;
+        if self.identity.len() != identity.len() {
+            return Some("it was written by another version of this program".into());
+        }
+        let ((name, mine), theirs) = identity.iter().zip(&self.identity).find(differs)?;
+        if *name != theirs.0 {
+            return Some("it was written by another version of this program".into());
+        }
+        let theirs = &theirs.1;
+        Some(format!(
+            "it was written by a fit with {name} = {theirs}, this one has {name} = {mine}"
+        ))
+    }
+}
+
+/// Writes a checkpoint, atomically: `state` goes through all fields.
+///
+/// # Errors
+/// [`Error::Io`] if writing fails, and those of `state`.
+pub fn write_checkpoint<T: Scalar>(
+    path: &Path,
+    header: &CheckpointHeader,
+    state: impl FnOnce(&mut dyn Fields<T>) -> Result<()>,
+) -> Result<()> {
+    let mut failed = None;
+    let written = write_atomically(path, |out: &mut dyn Write| {
+        let mut writer = Writer {
+            path,
+            out,
+            sum: Checksum::new(),
+        };
+        let json = serde_json::to_vec(header)?;
+        writer.write_all(MAGIC)?;
+        writer.write_all(&(json.len() as u64).to_le_bytes())?;
+        writer.write_all(&json)?;
+        if let Err(error) = state(&mut writer) {
+            failed = Some(error);
+            return Err(io::Error::other("the state could not be gone through"));
+        }
+        let sum = writer.sum.value();
+        out.write_all(&sum.to_le_bytes())
+    });
+    match failed {
+        Some(error) => Err(error),
+        None => written,
+    }
+}
+
+/// Removes a checkpoint; nothing happens if there is none, or the file is something else.
+///
+/// # Errors
+/// [`Error::Io`] if it is there and cannot be removed.
+pub fn remove_checkpoint(path: &Path) -> Result<()> {
+    let mut start = [0; MAGIC.len()];
+    let mine = File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    if mine.is_ok() && start == MAGIC {
+        std::fs::remove_file(path).map_err(|source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+struct Writer<'a> {
+    path: &'a Path,
+    out: &'a mut dyn Write,
+    sum: Checksum,
+}
+
+impl Write for Writer<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.out.write_all(bytes)?;
+        self.sum.add(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+impl Writer<'_> {
+    fn field(
+        &mut self,
+        (kind, name, count): (u8, &str, usize),
+        entries: impl FnOnce(&mut Self) -> io::Result<()>,
+    ) -> Result<()> {
+        let Ok(length) = u8::try_from(name.len()) else {
+            return Err(Error::config("field", name, "must have a shorter name"));
+        };
+        let start = [&[kind, length], name.as_bytes()].concat();
+        let outcome = self
+            .write_all(&start)
+            .and_then(|()| self.write_all(&(count as u64).to_le_bytes()))
+            .and_then(|()| entries(self));
+        outcome.map_err(|source| Error::Io {
+            path: self.path.to_path_buf(),
+            source,
+        })
+    }
+}
+
+impl<T: Scalar> Fields<T> for Writer<'_> {
+    fn vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()> {
+        self.field((b'v', name, value.len()), |w| write_numbers(value, w))
+    }
+
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.field((b'n', name, value.len()), |w| write_numbers(value, w))
+    }
+
+    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
+        self.field((b'c', name, value.len()), |w| {
+            let mut each = value.iter();
+            each.try_for_each(|&n| w.write_all(&(n as u64).to_le_bytes()))
+        })
+    }
+}
+
+/// A checkpoint that is read, field by field.
+pub struct CheckpointReader<T> {
+    path: PathBuf,
+    header: CheckpointHeader,
+    file: BufReader<File>,
+    /// Bytes before the checksum that have not been read.
+    left: u64,
+    precision: PhantomData<T>,
+}
+
+impl<T: Scalar> CheckpointReader<T> {
+    /// Opens a checkpoint whose bytes are as they were written.
+    ///
+    /// # Errors
+    /// [`Error::Checkpoint`] if there is none, or it is damaged or foreign; [`Error::Io`] if it cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        let io = |source: io::Error| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        };
+        let file = match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                return Err(wrong(path, "there is none to resume from"));
+            }
+            outcome => outcome.map_err(io)?,
+        };
+        let about = file.metadata().map_err(io)?;
+        let all = about.len();
+        let Some(left) = all.checked_sub(8).filter(|_| about.is_file()) else {
+            return Err(wrong(path, "it is not a checkpoint"));
+        };
+        let mut reader = Self {
+            path: path.to_path_buf(),
+            header: CheckpointHeader::default(),
+            file: BufReader::with_capacity(PIECE, file),
+            left,
+            precision: PhantomData,
+        };
+        if left < MAGIC.len() as u64 || reader.bytes(MAGIC.len())? != MAGIC {
+            return Err(reader.wrong("it is not a checkpoint of this version"));
+        }
+        reader.compare_checksums()?;
+        let length = reader.count()?;
+        let json = reader.bytes(length)?;
+        reader.header = serde_json::from_slice(&json)
+            .map_err(|e| reader.wrong(format!("its header does not parse: {e}")))?;
+        Ok(reader)
+    }
+
+    /// What it says about itself.
+    pub fn header(&self) -> &CheckpointHeader {
+        &self.header
+    }
+
+    /// Something is wrong with it.
+    pub fn wrong(&self, what: impl Into<String>) -> Error {
+        wrong(&self.path, what)
+    }
+
+    /// All fields have been read.
+    ///
+    /// # Errors
+    /// If there are more.
+    pub fn finish(self) -> Result<()> {
+        match self.left {
+            0 => Ok(()),
+            left => Err(self.wrong(format!("{left} bytes are left over"))),
+        }
+    }
+
+    /// Goes through the whole file once, and back to where it was.
+    fn compare_checksums(&mut self) -> Result<()> {
+        let (mut sum, mut left) = (Checksum::new(), self.left);
+        sum.add(MAGIC);
+        let mut piece = vec![0; PIECE];
+        while left > 0 {
+            let bytes = left.min(PIECE as u64) as usize;
+            self.read(&mut piece[..bytes])?;
+            sum.add(&piece[..bytes]);
+            left -= bytes as u64;
+        }
+        let mut written = [0; 8];
+        self.read(&mut written)?;
+        if written != sum.value().to_le_bytes() {
+            return Err(self.wrong("it is damaged: its checksum is another"));
+        }
+        let back = io::SeekFrom::Start(MAGIC.len() as u64);
+        self.file.seek(back).map_err(|source| Error::Io {
+            path: self.path.clone(),
+            source,
+        })?;
+        Ok(())
+    }
+
+    fn read(&mut self, bytes: &mut [u8]) -> Result<()> {
+        self.file
+            .read_exact(bytes)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::UnexpectedEof => self.wrong("it is truncated"),
+                _ => Error::Io {
+                    path: self.path.clone(),
+                    source,
+                },
+            })
+    }
+
+    /// Allows for the reading of `count` entries of `width` bytes.
+    fn take(&mut self, count: usize, width: usize) -> Result<()> {
+        let bytes = (count as u64).checked_mul(width as u64);
+        match bytes.and_then(|bytes| self.left.checked_sub(bytes)) {
+            Some(left) => {
+                self.left = left;
+                Ok(())
+            }
+            None => Err(self.wrong("it is damaged: a length is beyond its end")),
+        }
+    }
+
+    fn bytes(&mut self, count: usize) -> Result<Vec<u8>> {
+        self.take(count, 1)?;
+        let mut bytes = vec![0; count];
+        self.read(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn count(&mut self) -> Result<usize> {
+        self.take(1, 8)?;
+        let mut bytes = [0; 8];
+        self.read(&mut bytes)?;
+        usize::try_from(u64::from_le_bytes(bytes))
+            .map_err(|_| self.wrong("it is damaged: a count is out of range"))
+    }
+
+    /// The entries of the field that comes, `width` bytes each.
+    fn entries<E>(
+        &mut self,
+        (kind, name): (u8, &str),
+        width: usize,
+        value: &mut Vec<E>,
+        entry: impl Fn(&[u8]) -> Option<E>,
+    ) -> Result<()> {
+        let start = self.bytes(2)?;
+        let length = usize::from(start[1]);
+        if start[0] != kind || self.bytes(length)? != name.as_bytes() {
+            return Err(self.wrong(format!("field '{name}' is not where it belongs")));
+        }
+        let count = self.count()?;
+        self.take(count, width)?;
+        value.clear();
+        value.reserve_exact(count);
+        let mut piece = vec![0; (PIECE / width * width).min(count * width)];
+        let mut left = count;
+        while left > 0 {
+            let now = left.min(PIECE / width);
+            let bytes = &mut piece[..now * width];
+            self.read(bytes)?;
+            for bytes in bytes.chunks_exact(width) {
+                match entry(bytes) {
+                    Some(entry) => value.push(entry),
+                    None => return Err(self.wrong(format!("field '{name}' is out of range"))),
+                }
+            }
+            left -= now;
+        }
+        Ok(())
+    }
+}
+
+impl<T: Scalar> Fields<T> for CheckpointReader<T> {
+    fn vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()> {
+        let width = size_of::<T>();
+        self.entries((b'v', name), width, value, |b| Some(number(b)))
+    }
+
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.entries((b'n', name), 8, value, |b| Some(number(b)))
+    }
+
+    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
+        self.entries((b'c', name), 8, value, |b| {
+            let bytes = b.try_into().ok()?;
+            usize::try_from(u64::from_le_bytes(bytes)).ok()
+        })
+    }
+}
+
+fn wrong(path: &Path, what: impl Into<String>) -> Error {
+    Error::Checkpoint {
+        file: path.to_path_buf(),
+        what: what.into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "checkpoint_tests.rs"]
+mod tests;

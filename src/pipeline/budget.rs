@@ -1,0 +1,148 @@
+//! What a walk may take: seconds, and bytes.
+//!
+//! Both end it between two blocks, with what it has. Seconds are those since the walk began, or was resumed. Bytes are what is known before it starts:
+//! the particles, a workspace for each thread, the frame and what computing it takes, and the points that are kept. The data, the
+//! compiled network and the estimates, which were there before, are not in it.
+
+use std::time::{Duration, Instant};
+
+use super::fit::Problem;
+use super::{FitOptions, Summary};
+use crate::error::{Error, Result};
+use crate::model::LogDensity;
+use crate::rng::Phase;
+use crate::scalar::Scalar;
+use crate::walk::{Fields, Kernel, Particle, Run, Walk, WalkOptions};
+
+const MIB: usize = 1 << 20;
+
+/// Vectors of `P` numbers in a kernel's workspace, about.
+const VECTORS: usize = 8;
+
+/// What is left to a walk.
+pub(super) struct Budget {
+    end: Option<Instant>,
+    /// Bytes that kept points may take.
+    room: Option<usize>,
+}
+
+impl FitOptions {
+    pub(super) fn check_budget(&self) -> Result<()> {
+        if let Some(seconds) = self.max_seconds
+            && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
+        {
+            let requirement = "must be a positive number of seconds";
+            return Err(Error::config("max_seconds", seconds, requirement));
+        }
+        if self.max_memory == Some(0) {
+            return Err(Error::config("max_memory", 0, "must be positive"));
+        }
+        Ok(())
+    }
+}
+
+impl Budget {
+    /// The clock starts. `workspace` is what an evaluation takes, `frame` what frames and their renewal do, in bytes.
+    ///
+    /// # Errors
+    /// If the memory does not suffice for particles and one point of each.
+    pub(super) fn new<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
+        problem: &Problem<'_>,
+        (kernel, density): (&K, &D),
+        start: &[T],
+        options: &WalkOptions,
+        (workspace, frame): (usize, usize),
+    ) -> Result<Self> {
+        let fit = problem.options;
+        let seconds = fit.max_seconds.map(Duration::try_from_secs_f64);
+        // a time that the clock cannot show never comes
+        let end = seconds.and_then(|s| Instant::now().checked_add(s.ok()?));
+        let Some(max_memory) = fit.max_memory else {
+            return Ok(Self { end, room: None });
+        };
+        let mut ws = kernel.workspace(density);
+        let mut rng = problem.streams.rng(Phase::WALK, 0);
+        let mut state = kernel.init(density, start, &mut rng, &mut ws)?;
+        let mut size = Size(0);
+        Particle::fields(&mut state, &mut size)?;
+        let dim = problem.network.dim() * size_of::<T>();
+        let threads = rayon::current_num_threads();
+        let particles = options.particles.saturating_mul(size.0);
+        let workspaces = threads * (VECTORS * dim + workspace);
+        let kept = options.particles.saturating_mul(dim);
+        let fixed = particles.saturating_add(workspaces).saturating_add(frame);
+        let allowed = max_memory.saturating_mul(MIB);
+        let needed = fixed.saturating_add(kept);
+        if needed > allowed {
+            let mib = |bytes: usize| bytes.div_ceil(MIB);
+            let requirement = format!(
+                "the walk needs {} MiB: {} for {} particles, {} for the workspaces of {threads} threads, {} for the frame, {} for a point of each \
+                 particle",
+                mib(needed),
+                mib(particles),
+                options.particles,
+                mib(workspaces),
+                mib(frame),
+                mib(kept)
+            );
+            let value = format!("{max_memory} MiB");
+            return Err(Error::config("max_memory", value, &requirement));
+        }
+        Ok(Self {
+            end,
+            room: Some(allowed - fixed),
+        })
+    }
+
+    /// True if the walk has to end here.
+    pub(super) fn is_spent<T: Scalar, S: Particle<T>, W: Send>(&self, run: &Run<T, S, W>) -> bool {
+        let late = self.end.is_some_and(|end| Instant::now() >= end);
+        let full = |room| run.keeps_next() && run.kept_bytes() + run.kept_bytes_at_once() > room;
+        late || self.room.is_some_and(full)
+    }
+}
+
+impl Summary {
+    /// That a walk takes its gradients from batches.
+    pub(super) fn batched(&mut self, rows: usize, all: usize) {
+        let text = "an approximation: the walk spreads the further, the smaller they are";
+        self.line("batches", format!("of {rows} of {all} rows, {text}"));
+        self.figure("walk_batch", rows as f64);
+    }
+
+    /// That a walk was ended by its budget.
+    pub(super) fn cut_short<T: Scalar>(&mut self, walk: &Walk<T>, at_most: usize) {
+        if !walk.cut_short {
+            return;
+        }
+        let steps = walk.steps;
+        let what = if walk.warm_up == steps {
+            "in its warm-up: its points are where the particles were, and remember their start"
+        } else {
+            "with the points that it had kept"
+        };
+        let text = format!("the budget ended the walk after {steps} of {at_most} steps, {what}");
+        self.line("warning", text);
+        self.figure("walk_cut_short", 1.0);
+    }
+}
+
+/// Adds up the bytes of a state.
+struct Size(usize);
+
+impl<T> Fields<T> for Size {
+    fn vector(&mut self, _: &str, value: &mut Vec<T>) -> Result<()> {
+        self.0 += size_of_val(&value[..]);
+        Ok(())
+    }
+
+    fn numbers(&mut self, _: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.0 += size_of_val(&value[..]);
+        Ok(())
+    }
+
+    fn counts(&mut self, _: &str, value: &mut Vec<usize>) -> Result<()> {
+        self.0 += size_of_val(&value[..]);
+        Ok(())
+    }
+}

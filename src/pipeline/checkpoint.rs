@@ -1,0 +1,307 @@
+//! Checkpoints of a fit: what its walk depends on is written beside it now and then, and read back to go on.
+//!
+//! A checkpoint holds the MAP estimates and scales, what the summary said before the walk, the kernel's settings, and the run. The tangent space at
+//! the estimate is computed anew: the same numbers give the same space. Which fit a checkpoint is of is compared option by option, the data
+//! by a checksum of the standardised rows.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::fit::Problem;
+use super::{FitOptions, Summary};
+use crate::artifact::{CheckpointHeader, CheckpointReader, Checksum, write_checkpoint};
+use crate::curvature::EvidenceReport;
+use crate::error::{Error, Result};
+use crate::model::LogDensity;
+use crate::optim::MapReport;
+use crate::scalar::Scalar;
+use crate::walk::{Fields, Kernel, Run};
+
+/// Where a walk that is under way is written, how often, and whether to go on from there. Whoever saves the model removes the
+/// file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckpointOptions {
+    /// The file.
+    pub path: PathBuf,
+    /// Time between two writings, and before the first one; `None`: nothing is written.
+    pub every: Option<Duration>,
+    /// The walk goes on from the file, which must be of the same data and options. The model is then the same bit for bit as
+    /// without an interruption, on any number of threads.
+    pub resume: bool,
+}
+
+/// What a walk starts from.
+struct Trained<T> {
+    evidence: EvidenceReport<T>,
+    others: Option<Vec<MapReport<T>>>,
+    summary: Summary,
+}
+
+/// Writes checkpoints of a fit, and holds the one that it goes on from.
+pub(super) struct Keeper<'a, T> {
+    options: Option<&'a CheckpointOptions>,
+    identity: Vec<(String, String)>,
+    trained: Option<Trained<T>>,
+    reader: Option<CheckpointReader<T>>,
+    written: Instant,
+    /// Why one could not be written.
+    failure: Option<String>,
+}
+
+impl<'a, T: Scalar> Keeper<'a, T> {
+    /// Opens the checkpoint that is to be resumed from.
+    pub(super) fn new(problem: &Problem<'a>) -> Result<Self> {
+        let options = problem.options.checkpoint.as_ref();
+        let mut keeper = Self {
+            options,
+            identity: Vec::new(),
+            trained: None,
+            reader: None,
+            written: Instant::now(),
+            failure: None,
+        };
+        let Some(options) = options.filter(|o| o.every.is_some() || o.resume) else {
+            return Ok(keeper);
+        };
+        keeper.identity = identity::<T>(problem);
+        if options.resume {
+            let mut reader = CheckpointReader::open(&options.path)?;
+            if let Some(what) = reader.header().difference(&keeper.identity) {
+                return Err(reader.wrong(what));
+            }
+            let summary = Summary::from_json(&reader.header().notes)
+                .map_err(|e| reader.wrong(format!("its summary does not parse: {e}")))?;
+            let mut trained = Trained {
+                evidence: nothing(),
+                others: Some((1..problem.options.starts).map(|_| report()).collect()),
+                summary,
+            };
+            trained.fields(&mut reader)?;
+            let estimates = trained.others.iter().flatten();
+            for map in estimates.chain([&trained.evidence.map]) {
+                if map.theta.len() != problem.network.dim() {
+                    return Err(reader.wrong("its estimates are of another network"));
+                }
+            }
+            keeper.trained = Some(trained);
+            keeper.reader = Some(reader);
+        }
+        Ok(keeper)
+    }
+
+    /// True as long as a run is to be restored.
+    pub(super) fn resumes(&self) -> bool {
+        self.reader.is_some()
+    }
+
+    /// The estimate and scales of the fit that is resumed, and what it had said.
+    pub(super) fn evidence(&self) -> Option<(EvidenceReport<T>, Summary)> {
+        let trained = self.trained.as_ref()?;
+        Some((trained.evidence.clone(), trained.summary.clone()))
+    }
+
+    /// Takes note of what was trained.
+    pub(super) fn trained(&mut self, evidence: &EvidenceReport<T>, summary: &Summary) {
+        if self.trained.is_none() && self.options.is_some_and(|o| o.every.is_some()) {
+            self.trained = Some(Trained {
+                evidence: evidence.clone(),
+                others: None,
+                summary: summary.clone(),
+            });
+        }
+    }
+
+    /// The estimates from other initial parameters: those of the fit that is resumed, or what `compute` gives.
+    pub(super) fn others(
+        &mut self,
+        compute: impl FnOnce() -> Result<Vec<MapReport<T>>>,
+    ) -> Result<Vec<MapReport<T>>> {
+        let Some(trained) = &mut self.trained else {
+            return compute();
+        };
+        let others = match trained.others.take() {
+            Some(others) => others,
+            None => compute()?,
+        };
+        trained.others = Some(others.clone());
+        Ok(others)
+    }
+
+    /// Brings kernel and run to where the checkpoint was written.
+    pub(super) fn restore<D: LogDensity<T>, K: Kernel<T, D>>(
+        &mut self,
+        kernel: &mut K,
+        run: &mut Run<T, K::State, K::Workspace>,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        self.written = Instant::now();
+        let (Some(mut reader), Some(options)) = (self.reader.take(), self.options) else {
+            return Ok(());
+        };
+        let restored = kernel
+            .fields(&mut reader)
+            .and_then(|()| run.fields(&mut reader));
+        restored.map_err(|e| match e {
+            Error::Checkpoint { .. } | Error::Io { .. } => e,
+            other => reader.wrong(format!("it is damaged: {other}")),
+        })?;
+        reader.finish()?;
+        let text = format!("after {} steps, {}", run.steps(), options.path.display());
+        summary.line("resumed", text);
+        Ok(())
+    }
+
+    /// Writes a checkpoint if it is time. That it cannot be written does not end a walk: it is said at the end.
+    pub(super) fn between_blocks<D: LogDensity<T>, K: Kernel<T, D>>(
+        &mut self,
+        kernel: &mut K,
+        run: &mut Run<T, K::State, K::Workspace>,
+    ) -> Result<()> {
+        let (Some(options), Some(trained)) = (self.options, &mut self.trained) else {
+            return Ok(());
+        };
+        if options.every.is_none_or(|e| self.written.elapsed() < e) {
+            return Ok(());
+        }
+        let header = CheckpointHeader {
+            identity: self.identity.clone(),
+            notes: trained.summary.to_json(),
+        };
+        let written = write_checkpoint(&options.path, &header, |fields| {
+            trained.fields(fields)?;
+            kernel.fields(fields)?;
+            run.fields(fields)
+        });
+        self.failure = match written {
+            Err(e @ Error::Io { .. }) => Some(e.to_string()),
+            outcome => outcome.map(|()| None)?,
+        };
+        self.written = Instant::now();
+        Ok(())
+    }
+
+    /// Says whether the last checkpoint failed.
+    pub(super) fn say(&self, summary: &mut Summary) {
+        if let Some(failure) = &self.failure {
+            summary.line(
+                "warning",
+                format!("no checkpoint could be written: {failure}"),
+            );
+        }
+    }
+}
+
+impl<T: Scalar> Trained<T> {
+    fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        let e = &mut self.evidence;
+        map_fields(&mut e.map, fields)?;
+        fields.number("prior_precision", &mut e.prior_precision)?;
+        let mut noise = e.noise_std.unwrap_or(f64::NAN);
+        fields.number("noise_std", &mut noise)?;
+        e.noise_std = (!noise.is_nan()).then_some(noise);
+        fields.count("rounds", &mut e.rounds)?;
+        fields.count("products", &mut e.products)?;
+        for (name, flag) in [("settled", &mut e.settled), ("bounded", &mut e.bounded)] {
+            let mut count = usize::from(*flag);
+            fields.count(name, &mut count)?;
+            *flag = count != 0;
+        }
+        let others = self.others.iter_mut().flatten();
+        others.into_iter().try_for_each(|m| map_fields(m, fields))
+    }
+}
+
+fn map_fields<T>(map: &mut MapReport<T>, fields: &mut dyn Fields<T>) -> Result<()> {
+    fields.vector("theta", &mut map.theta)?;
+    fields.number("energy", &mut map.energy)?;
+    fields.number("gradient_norm", &mut map.gradient_norm)?;
+    fields.number("initial_gradient_norm", &mut map.initial_gradient_norm)?;
+    fields.count("gradients", &mut map.gradients)?;
+    fields.count("clipped", &mut map.clipped)
+}
+
+fn report<T>() -> MapReport<T> {
+    MapReport {
+        theta: Vec::new(),
+        energy: 0.0,
+        gradient_norm: 0.0,
+        initial_gradient_norm: 0.0,
+        gradients: 0,
+        clipped: 0,
+    }
+}
+
+fn nothing<T>() -> EvidenceReport<T> {
+    EvidenceReport {
+        map: report(),
+        prior_precision: 1.0,
+        noise_std: None,
+        rounds: 0,
+        settled: false,
+        bounded: false,
+        products: 0,
+    }
+}
+
+/// All that a fit's outcome depends on. Taken apart field by field, so that a new option cannot be forgotten here.
+fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
+    let FitOptions {
+        layers,
+        hidden,
+        activation,
+        prior_precision,
+        noise_std,
+        batch,
+        epochs,
+        method,
+        kernel: _,
+        step_size,
+        decoherence_length,
+        adjusted,
+        starts,
+        particles,
+        steps,
+        samples,
+        walk_batch,
+        seed,
+        checkpoint: _,
+        max_seconds: _,
+        max_memory: _,
+    } = problem.options;
+    let auto = |value: &Option<f64>| value.map_or("auto".into(), |x| format!("{x:?}"));
+    let (x, y) = (&problem.prepared.x, &problem.prepared.y);
+    let mut data = Checksum::new();
+    for v in x.iter().chain(y) {
+        data.add(&v.to_bits().to_le_bytes());
+    }
+    let layers = layers.as_ref().map_or("none".into(), |l| l.to_string());
+    let entries = [
+        ("version", env!("CARGO_PKG_VERSION").into()),
+        ("precision", T::NAME.into()),
+        ("rows", y.len().to_string()),
+        ("features", problem.network.input_dim().to_string()),
+        (
+            "data",
+            format!("(standardised, checksum {:016x})", data.value()),
+        ),
+        ("layers", layers),
+        ("hidden", format!("{hidden:?}")),
+        ("activation", activation.name().into()),
+        ("prior_precision", auto(prior_precision)),
+        ("noise_std", auto(noise_std)),
+        ("batch", format!("{batch:?}")),
+        ("epochs", format!("{epochs:?}")),
+        ("method", method.name().into()),
+        ("kernel", problem.options.kernel().name().into()),
+        ("step_size", auto(step_size)),
+        ("decoherence_length", auto(decoherence_length)),
+        ("adjusted", adjusted.to_string()),
+        ("starts", starts.to_string()),
+        ("particles", particles.to_string()),
+        ("steps", steps.map_or("auto".into(), |n| n.to_string())),
+        ("samples", samples.to_string()),
+        ("walk_batch", format!("{walk_batch:?}")),
+        ("seed", seed.to_string()),
+    ];
+    entries.map(|(name, value)| (name.into(), value)).into()
+}

@@ -1,0 +1,277 @@
+//! A fit that is killed while it walks, and resumed, gives the same file; whatever else is asked of a checkpoint is refused.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::common::data_file;
+use crate::common::program::{fiberwalk, ok, refused, split, text};
+use fiberwalk::data::{CsvOptions, load_csv};
+use fiberwalk::pipeline::{CheckpointOptions, FitOptions, fit};
+use proptest::prelude::*;
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|m| m.modified()).ok()
+}
+
+/// Starts the program, waits until the checkpoint has changed `times` times, and kills it. False if it was done before.
+fn killed(args: &[&str], checkpoint: &Path, times: usize) -> bool {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+        .args(args)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut last, mut seen) = (changed(checkpoint), 0);
+    let late = Instant::now() + Duration::from_secs(120);
+    while seen < times {
+        assert!(Instant::now() < late, "no checkpoint came");
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        let now = changed(checkpoint);
+        if now != last && now.is_some() {
+            (last, seen) = (now, seen + 1);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // SIGKILL: nothing is tidied up
+    child.kill().unwrap();
+    !child.wait().unwrap().success()
+}
+
+#[test]
+fn a_killed_fit_is_resumed_to_the_same_bits() {
+    let (dir, train, _) = split("glass.csv");
+    let file = |name: &str| dir.path().join(name);
+    for (method, kernel, steps) in [
+        ("walk", "microcanonical", "auto"),
+        ("walk", "microcanonical --walk-batch 20", "300"),
+        ("flow", "microcanonical --adjusted", "150"),
+        ("walk", "drift", "2000"),
+        ("flow", "drift", "600"),
+        ("walk", "tangent", "100"),
+    ] {
+        let settings = format!(
+            "--method {method} --kernel {kernel} --steps {steps} --starts 2 --particles 11 --samples 44 --hidden 12,8 --quiet"
+        );
+        let settings: Vec<&str> = settings.split(' ').collect();
+        let (whole, parts) = (file("whole.fw"), file("parts.fw"));
+        let checkpoint = file("parts.fw.checkpoint");
+        let never = ["--checkpoint-every", "0"];
+        let fit_whole = ["fit", text(&train), "--out", text(&whole)];
+        ok(&[&fit_whole[..], &settings, &never].concat());
+        // killed early, killed again later, each time on another number of threads
+        let mut kills = 0;
+        for (times, threads) in [(1, "2"), (6, "1"), (12, "8")] {
+            let often = ["--checkpoint-every", "0.0001", "--threads", threads];
+            let mut args = ["fit", text(&train), "--out", text(&parts)].to_vec();
+            args.extend(settings.iter().chain(&often));
+            if checkpoint.exists() {
+                args.push("--resume");
+            }
+            if parts.exists() || !killed(&args, &checkpoint, times) {
+                break;
+            }
+            kills += 1;
+        }
+        assert!(kills > 0, "{method} {kernel}: the walk was over too soon");
+        if !parts.exists() {
+            let end = ["--resume", "--threads", "2"];
+            let fit_parts = ["fit", text(&train), "--out", text(&parts)];
+            ok(&[&fit_parts[..], &settings, &end].concat());
+        }
+        let same = fs::read(&whole).unwrap() == fs::read(&parts).unwrap();
+        assert!(same, "{method} {kernel} after {kills} kills");
+        assert!(!checkpoint.exists(), "removed with the model written");
+        fs::remove_file(parts).unwrap();
+    }
+    let left = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path());
+    // a temporary file may be left by a kill in the midst of a writing, and nothing else
+    let known = ["train.csv", "test.csv", "whole.fw"];
+    for path in left {
+        let name = path.file_name().unwrap().to_str().unwrap().to_string();
+        assert!(known.contains(&&name[..]) || name.starts_with(".fiberwalk-"));
+    }
+}
+
+/// A checkpoint of a small fit that was killed, in the directory of its data.
+fn abandoned(settings: &str) -> (tempfile::TempDir, std::path::PathBuf, Vec<String>) {
+    let (dir, train, _) = split("glass.csv");
+    let out = dir.path().join("m.fw");
+    let checkpoint = dir.path().join("m.fw.checkpoint");
+    let mut args = vec!["fit", text(&train), "--out", text(&out)];
+    args.extend(settings.split(' '));
+    let often = ["--checkpoint-every", "0.0001"];
+    let killed = killed(&[&args[..], &often].concat(), &checkpoint, 1);
+    assert!(killed && !out.exists());
+    let args = args.iter().map(|a| a.to_string()).collect();
+    (dir, checkpoint, args)
+}
+
+#[test]
+fn a_checkpoint_of_another_fit_is_refused() {
+    let (dir, checkpoint, args) =
+        abandoned("--particles 6 --samples 12 --hidden 5 --steps 4000 --quiet");
+    let args: Vec<&str> = args.iter().map(|a| &a[..]).collect();
+    let with = |more: &[&str], words: &[&str]| {
+        let words: Vec<&str> = ["m.fw.checkpoint"].iter().chain(words).copied().collect();
+        refused(&[&args[..], &["--resume"], more].concat(), &words);
+        assert!(!dir.path().join("m.fw").exists());
+    };
+    with(&["--seed", "1"], &["seed = 0", "seed = 1"]);
+    with(&["--precision", "f64"], &["precision = f32", "f64"]);
+    with(&["--rows", "100"], &["rows = 161", "rows = 100"]);
+    with(&["--adjusted"], &["adjusted = false"]);
+    with(&["--kernel", "drift"], &["kernel = microcanonical"]);
+    with(&["--method", "flow"], &["method = walk"]);
+    let map = [&args[..], &["--resume", "--method", "map"]].concat();
+    refused(&map, &["resume", "method map"]);
+    // one number of the data
+    let train = dir.path().join("train.csv");
+    let good = fs::read_to_string(&train).unwrap();
+    let line = good.lines().nth(1).unwrap();
+    fs::write(&train, good.replacen(line, &line.replacen('1', "2", 1), 1)).unwrap();
+    with(&[], &["data = ", "checksum"]);
+    fs::write(&train, &good).unwrap();
+    // damage
+    let bytes = fs::read(&checkpoint).unwrap();
+    fs::write(&checkpoint, &bytes[..bytes.len() / 2]).unwrap();
+    with(&[], &["damaged"]);
+    fs::write(&checkpoint, b"junk").unwrap();
+    with(&[], &["not a checkpoint"]);
+    fs::remove_file(&checkpoint).unwrap();
+    with(&[], &["there is none to resume from"]);
+    fs::create_dir(&checkpoint).unwrap();
+    refused(&args, &["m.fw.checkpoint", "not a regular file"]);
+}
+
+#[test]
+fn budgets_end_a_walk_or_refuse_it() {
+    let (dir, train, test) = split("glass.csv");
+    let out = dir.path().join("m.fw");
+    let fit = ["fit", text(&train), "--out", text(&out), "--particles", "8"];
+    let with = |more: &str| -> Vec<String> {
+        let more = more.split(' ').filter(|w| !w.is_empty());
+        fit.iter().copied().chain(more).map(String::from).collect()
+    };
+    let text_of = |args: &[String]| ok(&args.iter().map(|a| &a[..]).collect::<Vec<_>>());
+    // far more steps than a tenth of a second has room for: it ends in the warm-up, and the model can be used
+    for method in ["walk", "flow"] {
+        let more = format!("--steps 10000000 --max-seconds 0.1 --method {method}");
+        let said = text_of(&with(&more));
+        assert!(said.contains("budget ended the walk after"), "{said}");
+        assert!(said.contains("of 10000000 steps"), "{said}");
+        assert!(!said.contains("when its steps were used up"), "{said}");
+        assert!(said.contains("8 points kept"), "{said}");
+        ok(&["evaluate", text(&out), text(&test)]);
+    }
+    // a point has 4 bytes for each of 80,406 parameters: 2.5 MiB for all eight, of which there are to be 64
+    let large = "--hidden 200,380 --batch 161 --epochs 1 --steps 64 --samples 512 --kernel drift --threads 1 --method walk";
+    let all = text_of(&with(large));
+    assert!(all.contains("256 points kept") && !all.contains("budget"));
+    let needs = fiberwalk(
+        &[&with(large)[..], &["--max-memory".into(), "1".into()]]
+            .concat()
+            .iter()
+            .map(|a| &a[..])
+            .collect::<Vec<_>>(),
+    );
+    let error = String::from_utf8(needs.stderr).unwrap();
+    assert_eq!(needs.status.code(), Some(2));
+    let least: usize = error
+        .split("needs ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .and_then(|n| n.parse().ok())
+        .unwrap_or_else(|| panic!("{error}"));
+    assert!(error.contains("max_memory = 1 MiB"), "{error}");
+    // with just so much the walk keeps one point of each, with 20 more MiB eight more or so
+    for (more, least_kept, most_kept) in [(0, 8, 16), (20, 64, 80)] {
+        let said = text_of(&with(&format!("{large} --max-memory {}", least + more)));
+        let kept: usize = said
+            .split(" points kept")
+            .next()
+            .and_then(|s| s.split(' ').next_back())
+            .and_then(|n| n.parse().ok())
+            .unwrap_or_else(|| panic!("{said}"));
+        assert!((least_kept..=most_kept).contains(&kept), "{said}");
+        assert!(said.contains("with the points that it had kept"), "{said}");
+    }
+    for (more, words) in [
+        ("--max-seconds 0", ["max_seconds = 0", "positive"]),
+        ("--max-seconds nan", ["max_seconds", "positive"]),
+        ("--max-seconds -1", ["max_seconds = -1", "positive"]),
+        ("--walk-batch 0", ["walk_batch = 0", "1..=161"]),
+        ("--walk-batch 162", ["walk_batch = 162", "1..=161"]),
+        (
+            "--walk-batch 9 --adjusted",
+            ["walk_batch = 9", "Metropolis"],
+        ),
+        (
+            "--walk-batch 9 --kernel drift",
+            ["walk_batch = 9", "kernel"],
+        ),
+        ("--max-memory 0", ["max_memory = 0", "positive"]),
+        ("--checkpoint-every -1", ["--checkpoint-every", "seconds"]),
+        ("--checkpoint-every often", ["often", "seconds"]),
+    ] {
+        let args = with(more);
+        refused(&args.iter().map(|a| &a[..]).collect::<Vec<_>>(), &words);
+    }
+}
+
+/// FNV-1a, once more.
+fn sign(bytes: &mut [u8]) {
+    let (body, sum) = bytes.split_at_mut(bytes.len() - 8);
+    let hash = body.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    });
+    sum.copy_from_slice(&hash.to_le_bytes());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    /// Bytes of a checkpoint are changed, and its checksum made right: a fit either refuses it or goes on, and never panics.
+    #[test]
+    fn a_forged_checkpoint_does_not_bring_a_fit_down(
+        places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        adjusted in any::<bool>(),
+    ) {
+        let data = load_csv(&data_file("snelson1d.csv"), &CsvOptions::default()).unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c");
+        let checkpoint = CheckpointOptions {
+            path: path.clone(),
+            every: Some(Duration::ZERO),
+            resume: false,
+        };
+        let mut options = FitOptions {
+            hidden: vec![3],
+            prior_precision: Some(1.0),
+            noise_std: Some(0.5),
+            particles: 3,
+            samples: 6,
+            steps: Some(30),
+            adjusted,
+            checkpoint: Some(checkpoint),
+            ..FitOptions::default()
+        };
+        // the file of the last block but one is what is left
+        fit::<f32>(&data, &options, &|_, _, _| ()).unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        for (place, byte) in &places {
+            // not in the magic, which a checksum does not mend
+            let at = 23 + place.index(bytes.len() - 31);
+            bytes[at] = *byte;
+        }
+        sign(&mut bytes);
+        fs::write(&path, bytes).unwrap();
+        if let Some(checkpoint) = &mut options.checkpoint {
+            checkpoint.resume = true;
+            checkpoint.every = None;
+        }
+        let _ = fit::<f32>(&data, &options, &|_, _, _| ());
+    }
+}
