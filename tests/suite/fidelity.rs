@@ -18,10 +18,15 @@ fn reference(name: &str) -> PathBuf {
 
 /// Fits the training rows with the hyperparameters of the reference and a seed. Gives the root mean square distance of the predictive means from HMC's
 /// and the ratio of the mean epistemic standard deviations, in standardised units, and the figures of the fit.
-fn distance_to_hmc(kernel: KernelKind, seed: u64) -> (f64, f64, BTreeMap<String, f64>) {
+fn distance_to_hmc(
+    kernel: KernelKind,
+    particles: usize,
+    seed: u64,
+) -> (f64, f64, BTreeMap<String, f64>) {
     let options = FitOptions {
         method: Method::Walk,
         kernel: Some(kernel),
+        particles,
         prior_precision: Some(1.0),
         noise_std: Some(0.1),
         seed,
@@ -58,7 +63,7 @@ fn distance_to_hmc(kernel: KernelKind, seed: u64) -> (f64, f64, BTreeMap<String,
 #[test]
 fn microcanonical_walks_predict_as_hmc_does() {
     for seed in 0..3 {
-        let (rms, spread, figures) = distance_to_hmc(KernelKind::Microcanonical, seed);
+        let (rms, spread, figures) = distance_to_hmc(KernelKind::Microcanonical, 64, seed);
         assert!(rms <= 2.0 * 0.0098, "seed {seed}: {rms}");
         assert!((spread - 1.0).abs() < 0.15, "seed {seed}: {spread}");
         // with default settings, and with what they promise
@@ -71,7 +76,7 @@ fn microcanonical_walks_predict_as_hmc_does() {
 /// A fiber is thinner than the posterior around it: the means are as near to HMC's as two of its chains are to one another, twice, and the spread is too small.
 #[test]
 fn tangent_walks_find_the_mean_and_stay_on_the_fiber() {
-    let (rms, spread, figures) = distance_to_hmc(KernelKind::Tangent, 0);
+    let (rms, spread, figures) = distance_to_hmc(KernelKind::Tangent, 16, 0);
     assert!(rms <= 2.0 * 0.0098, "{rms}");
     assert!(spread > 0.3 && spread < 1.0, "{spread}");
     // a draw of the prior is 20 away; from the fiber it is a twentieth of a standard deviation
