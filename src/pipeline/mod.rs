@@ -6,6 +6,7 @@
 
 mod budget;
 mod checkpoint;
+mod convergence;
 mod fit;
 mod map;
 mod options;

@@ -93,9 +93,10 @@ impl Problem<'_> {
         };
         let walked = match self.options.kernel() {
             KernelKind::Drift => {
+                let free = dim as f64 - space.effective_dimension();
                 let largest = space.values().first().copied().unwrap_or(0.0);
                 let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
-                let drift = DriftOptions::scaled(dim, alpha, largest, steps, max_energy);
+                let drift = DriftOptions::scaled(free, alpha, largest, steps, max_energy);
                 let mut kernel = Drift::new(drift)?;
                 let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
                 way.summary.drift(&walked, kernel.options());
@@ -134,7 +135,8 @@ impl Problem<'_> {
                     // the checkpoint has one
                     InverseMassMatrix::diagonal(posterior.prior_precision())?
                 } else {
-                    source.frame(&points, None)?
+                    // as much as the first twenty steps are worth, halved
+                    source.frame(&points, Some(10 * options.particles))?
                 };
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
                 way.frame += source.bytes::<T>(posterior.product_bytes());
@@ -166,6 +168,7 @@ impl Problem<'_> {
             });
         }
         summary.walk(&walked, (dim as f64 / alpha).sqrt());
+        summary.convergence(&walked, starts.len())?;
         summary.cut_short(&walked, options.most_steps());
         Ok(walked)
     }

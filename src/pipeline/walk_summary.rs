@@ -131,7 +131,8 @@ impl Summary {
             total.divergences, total.gradients
         );
         self.line("walk", text);
-        if !walk.forgotten && !(walk.cut_short && walk.warm_up == walk.steps) {
+        let cut_in_warm_up = walk.cut_short && walk.warm_up == walk.steps;
+        if !(walk.forgotten || cut_in_warm_up) {
             let text = "the walk had not forgotten its start when its steps were used up";
             self.line("warning", text);
         }

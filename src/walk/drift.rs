@@ -6,7 +6,8 @@
 //!
 //! It is not a Markov-chain method: it has no stationary distribution, and its points are solutions, not draws from the
 //! posterior. How far it goes is a choice, and here is how it is made where the paper's is not known to us:
-//! - The radius `R` that a particle reaches along a flat direction is half of the prior's, `sqrt(P / alpha)`. There the only
+//! - The radius `R` that a particle reaches along a flat direction is half of the prior's in the directions that the data leave free,
+//!   `sqrt((P - gamma) / alpha)` with the effective dimension `gamma`. There the only
 //!   force is the prior's, so after `T` steps it is at `eps (1 - (1 - eta alpha)^T) / (eta alpha)`, and `eps` is chosen to make
 //!   that `R`: the distance does not depend on the number of steps, as it would with `eps = R / T`.
 //! - `U_max = U(theta*) + P/2 + 3 sqrt(P/2)`: if the posterior were Gaussian around `theta*`, `2 (U - U*)` would be
@@ -42,19 +43,19 @@ impl DriftOptions {
     /// Steps that a walk takes if nobody says otherwise. More steps to the same radius leave more of them to the correction.
     pub const DEFAULT_STEPS: usize = 1_000;
 
-    /// Share of the prior's radius `sqrt(P / alpha)` that a particle reaches along flat directions.
+    /// Share of the prior's radius `sqrt((P - gamma) / alpha)` that a particle reaches along flat directions.
     pub const RADIUS: f64 = 0.5;
 
-    /// The settings described at the head of this file, for `dim` parameters with the given prior precision, the largest
+    /// The settings described at the head of this file, for `free` directions that the data leave free, with the given prior precision, the largest
     /// eigenvalue of the Gauss-Newton matrix at the start, and the number of steps that the walk will take.
     pub fn scaled(
-        dim: usize,
+        free: f64,
         prior_precision: f64,
         largest_eigenvalue: f64,
         steps: usize,
         max_energy: f64,
     ) -> Self {
-        let radius = Self::RADIUS * (dim as f64 / prior_precision).sqrt();
+        let radius = Self::RADIUS * (free.max(0.0) / prior_precision).sqrt();
         let correction = 1.5 / (largest_eigenvalue + prior_precision);
         let shrink = 1.0 - correction * prior_precision;
         let reach = (1.0 - shrink.powf(steps as f64)) / (1.0 - shrink);

@@ -6,17 +6,25 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod calibration;
+mod continued;
 mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+mod exactness;
+mod fiber;
 mod geometry;
+mod invariance;
 mod layering;
 mod likelihoods;
+mod linear;
 mod minibatch;
 mod precision;
 mod resume;
+mod tangent;
 mod training;
+mod twin;
 mod walk;
 mod walk_batches;
 
@@ -25,6 +33,8 @@ mod walk_batches;
 mod checkpoints;
 #[cfg(feature = "cli")]
 mod cli;
+#[cfg(feature = "cli")]
+mod fidelity;
 #[cfg(feature = "cli")]
 mod images;
 #[cfg(feature = "cli")]

@@ -282,7 +282,7 @@ fn the_radius_does_not_depend_on_the_number_of_steps() {
     };
     let radius = 0.5 * (p as f64 / alpha).sqrt();
     for steps in [1, 10, 100, 3_000] {
-        let settings = DriftOptions::scaled(p, alpha, largest, steps, f64::INFINITY);
+        let settings = DriftOptions::scaled(p as f64, alpha, largest, steps, f64::INFINITY);
         let options = WalkOptions {
             particles: 3,
             steps: Some(steps),

@@ -22,7 +22,7 @@ pub struct Cli {
 #[derive(Subcommand)]
 pub enum Command {
     /// Fit a posterior to the rows of a CSV file, or to images, and write a model file
-    Fit(FitArgs),
+    Fit(Box<FitArgs>),
     /// Predict the rows of a CSV file, or images, with a model file
     Predict(PredictArgs),
     /// Score a model file on rows or images with known targets

@@ -284,7 +284,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         if self.renewal == 0 {
             return Err(Error::config("renewal", 0, "must be positive"));
         }
-        if !(self.decoherence_length > 0.0) {
+        if self.decoherence_length.is_nan() || self.decoherence_length <= 0.0 {
             let value = self.decoherence_length;
             return Err(Error::config(
                 "decoherence_length",

@@ -12,7 +12,7 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 use crate::walk::kernel::Info;
 
-/// A change of energy by this much per dimension, in nats, is a divergence: nothing that follows it is to be trusted.
+/// An energy error of this much per dimension, in nats, is a divergence (over a trajectory: its range): nothing that follows it is to be trusted.
 const DIVERGENCE: f64 = 1.0;
 
 impl<T: Scalar> Microcanonical<'_, T> {
@@ -101,7 +101,8 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let steps = (2.0 * rng.random::<f64>() * mean).ceil().max(1.0) as usize;
         fresh_velocity(rng, &mut state.velocity);
         let toss: f64 = rng.random();
-        let (mut error, mut diverged, mut gradients) = (0.0, false, 0);
+        let (mut error, mut diverged, mut gradients) = (0.0f64, false, 0);
+        let (mut low, mut high) = (0.0f64, 0.0f64);
         let take = |from: &mut Vec<T>, start: &[T]| {
             let mut taken = std::mem::take(from);
             taken.copy_from_slice(start);
@@ -117,7 +118,9 @@ impl<T: Scalar> Microcanonical<'_, T> {
             let (point, lost, _) = self.leap(density, start, &mut velocity, ws)?;
             gradients += 1;
             error += lost;
-            diverged = !point.finite || error.abs() > DIVERGENCE * state.theta.len() as f64;
+            // the range of the error is the same there and back, its size is not: a test of the size would not be reversible
+            (low, high) = (low.min(error), high.max(error));
+            diverged = !point.finite || high - low > DIVERGENCE * state.theta.len() as f64;
             if diverged {
                 break;
             }

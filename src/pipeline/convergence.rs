@@ -1,0 +1,160 @@
+//! Whether the particles of a walk agree with one another: R-hat and effective sample sizes of the energy and of predictions for training rows, after
+//! the warm-up (Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021).
+//!
+//! A particle is a chain, and short: it need not have been everywhere for the ensemble to have been. So an R-hat far above 1 says that each
+//! particle still is where it went to, not that their mean is wrong; predictions that agree are what counts. With several starts the nested R-hat
+//! (Margossian et al. 2024) tells whether particles from different starts differ more than particles of one.
+
+use super::Summary;
+use crate::diagnose::{Chains, ess_bulk, ess_tail, nested_rhat, rhat};
+use crate::error::Result;
+use crate::scalar::Scalar;
+use crate::walk::{Trace, Walk};
+
+/// R-hat up to which chains are said to agree.
+const AGREEMENT: f64 = 1.1;
+
+/// The draws of one quantity, `[particles, blocks]`.
+fn draws(trace: &Trace, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    let particles = 0..trace.particles();
+    particles
+        .flat_map(|p| (0..trace.blocks()).map(move |b| (b, p)))
+        .map(|(block, particle)| of(block, particle))
+        .collect()
+}
+
+/// Of one quantity.
+struct Figures {
+    rhat: f64,
+    bulk: f64,
+    tail: f64,
+    nested: Option<f64>,
+}
+
+fn figures(values: &[f64], particles: usize, starts: usize) -> Result<Figures> {
+    let chains = Chains::new(values, particles)?;
+    Ok(Figures {
+        rhat: rhat(&chains),
+        bulk: ess_bulk(&chains),
+        tail: ess_tail(&chains),
+        nested: nested(values, particles, starts)?,
+    })
+}
+
+/// Nested R-hat over the particles of each start, if there are several of equal size.
+fn nested(values: &[f64], particles: usize, starts: usize) -> Result<Option<f64>> {
+    if starts < 2 || !particles.is_multiple_of(starts) || particles / starts < 2 {
+        return Ok(None);
+    }
+    // particles take the starts in turn; chains of one start must stand together
+    let draws = values.len() / particles;
+    let order = (0..starts).flat_map(|s| (s..particles).step_by(starts));
+    let sorted: Vec<f64> = order
+        .flat_map(|p| values[p * draws..(p + 1) * draws].iter().copied())
+        .collect();
+    nested_rhat(&Chains::new(&sorted, particles)?, starts).map(Some)
+}
+
+impl Summary {
+    /// Adds what the trace of a walk says, if it is long enough to say anything.
+    pub(super) fn convergence<T: Scalar>(&mut self, walk: &Walk<T>, starts: usize) -> Result<()> {
+        let trace = &walk.trace;
+        if trace.blocks() < 4 || trace.particles() < 2 {
+            return Ok(());
+        }
+        let particles = trace.particles();
+        let energies = draws(trace, |block, p| trace.energies_after(block)[p]);
+        let energy = figures(&energies, particles, starts)?;
+        let mut text = format!(
+            "energy: R-hat {:.3}, ESS {:.0} (tail {:.0})",
+            energy.rhat, energy.bulk, energy.tail
+        );
+        self.figure("energy_rhat", energy.rhat);
+        self.figure("energy_ess_bulk", energy.bulk);
+        self.figure("energy_ess_tail", energy.tail);
+        let of = |i: usize| draws(trace, |b, p| trace.observed_after(b)[p * trace.len + i]);
+        let all = (0..trace.len).map(|i| figures(&of(i), particles, starts));
+        let all = all.collect::<Result<Vec<_>>>()?;
+        let sorted = |f: &dyn Fn(&Figures) -> f64| -> Vec<f64> {
+            // a prediction that does not vary has no R-hat
+            let mut values: Vec<f64> = all.iter().map(f).filter(|v| !v.is_nan()).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let rhats = sorted(&|f| f.rhat);
+        if let (Some(median), Some(worst)) = (rhats.get(rhats.len() / 2), rhats.last()) {
+            let least = |values: Vec<f64>| values.first().copied().unwrap_or(f64::NAN);
+            let (bulk, tail) = (least(sorted(&|f| f.bulk)), least(sorted(&|f| f.tail)));
+            text += &format!(
+                "; {} predictions: R-hat {median:.3} (worst {worst:.3}), least ESS {bulk:.0} (tail {tail:.0})",
+                rhats.len()
+            );
+            self.figure("prediction_rhat_median", *median);
+            self.figure("prediction_rhat_worst", *worst);
+            self.figure("prediction_ess_bulk", bulk);
+            self.figure("prediction_ess_tail", tail);
+            if *median > AGREEMENT {
+                text += "; a single particle has not been everywhere (all together may have)";
+            }
+        }
+        let nested = sorted(&|f| f.nested.unwrap_or(f64::NAN));
+        if let Some(worst) = nested.last() {
+            text += &format!("; over {starts} starts: nested R-hat at most {worst:.3}");
+            self.figure("prediction_nested_rhat_worst", *worst);
+        }
+        self.line("mixing", text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::vector::fill_normal;
+    use crate::rng::{Phase, Streams};
+
+    /// Eight particles, forty blocks, two observed numbers; `apart` moves the particles of every other start.
+    fn walk(apart: f64) -> Walk<f64> {
+        let mut rng = Streams::new(1).rng(Phase::USER, 0);
+        let mut trace = Trace {
+            len: 2,
+            ..Trace::default()
+        };
+        for block in 0..40 {
+            trace.steps.push(block);
+            let mut noise = vec![0.0; 24];
+            fill_normal(&mut rng, &mut noise);
+            trace.energies.extend_from_slice(&noise[..8]);
+            for particle in 0..8 {
+                let shift = apart * (particle % 2) as f64;
+                trace.observed.push(noise[8 + 2 * particle] + shift);
+                trace.observed.push(1.0);
+            }
+        }
+        Walk {
+            trace,
+            ..Walk::default()
+        }
+    }
+
+    #[test]
+    fn agreement_and_its_lack_are_told_apart() {
+        let figure = |apart: f64, starts: usize, name: &str| {
+            let mut summary = Summary::default();
+            summary.convergence(&walk(apart), starts).unwrap();
+            summary.figures().get(name).copied()
+        };
+        assert!(figure(0.0, 1, "energy_rhat").unwrap() < 1.05);
+        assert!(figure(0.0, 1, "prediction_rhat_worst").unwrap() < 1.05);
+        // 320 draws that are independent
+        let ess = figure(0.0, 1, "prediction_ess_bulk").unwrap();
+        assert!((200.0..450.0).contains(&ess), "{ess}");
+        assert!(figure(3.0, 1, "prediction_rhat_worst").unwrap() > 1.5);
+        assert!(figure(3.0, 1, "energy_rhat").unwrap() < 1.05);
+        // starts alternate among the particles: two of them differ, each is at one with itself
+        assert!(figure(3.0, 2, "prediction_nested_rhat_worst").unwrap() > 1.5);
+        assert!(figure(0.0, 2, "prediction_nested_rhat_worst").unwrap() < 1.05);
+        assert!(figure(0.0, 1, "prediction_nested_rhat_worst").is_none());
+        assert!(figure(0.0, 3, "prediction_nested_rhat_worst").is_none());
+    }
+}

@@ -1,0 +1,244 @@
+//! A walk that is saved between two blocks and continued elsewhere is the walk that was not; and any number of threads gives the same bits.
+
+use crate::common::{network, normals};
+use fiberwalk::walk::{
+    Drift, DriftOptions, Fields, FrameOptions, GgnFrame, InverseMassMatrix, Kernel, Microcanonical,
+    MicrocanonicalOptions, Observable, Run, Walk, WalkOptions,
+};
+use fiberwalk::{
+    Activation, Error, Gaussian, IsotropicGaussian, LogDensity, Posterior, Result, Streams,
+};
+
+/// What was saved: names and bits, in order.
+type Saved = Vec<(String, Vec<u64>)>;
+
+struct Writer(Saved);
+
+struct Reader<'a>(std::slice::Iter<'a, (String, Vec<u64>)>);
+
+impl Fields<f64> for Writer {
+    fn vector(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.numbers(name, value)
+    }
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        let bits = value.iter().map(|x| x.to_bits()).collect();
+        self.0.push((name.to_string(), bits));
+        Ok(())
+    }
+    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
+        let bits = value.iter().map(|&x| x as u64).collect();
+        self.0.push((name.to_string(), bits));
+        Ok(())
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn next(&mut self, name: &str) -> Result<&'a [u64]> {
+        match self.0.next() {
+            Some((saved, bits)) if saved == name => Ok(bits),
+            other => Err(Error::Shape {
+                op: "Reader",
+                expected: name.to_string(),
+                got: format!("{other:?}"),
+            }),
+        }
+    }
+}
+
+impl Fields<f64> for Reader<'_> {
+    fn vector(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        self.numbers(name, value)
+    }
+    fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()> {
+        *value = self
+            .next(name)?
+            .iter()
+            .map(|&b| f64::from_bits(b))
+            .collect();
+        Ok(())
+    }
+    fn counts(&mut self, name: &str, value: &mut Vec<usize>) -> Result<()> {
+        *value = self.next(name)?.iter().map(|&b| b as usize).collect();
+        Ok(())
+    }
+}
+
+fn problem() -> (Posterior<f64>, Vec<Vec<f64>>) {
+    let (net, theta) = network(&[2, 4, 1], Activation::Tanh, 80);
+    let (x, noise) = (normals(2 * 12, 81), normals(12, 82));
+    let y: Vec<f64> = x
+        .chunks_exact(2)
+        .zip(&noise)
+        .map(|(x, e)| (x[0] - x[1]).tanh() + 0.1 * e)
+        .collect();
+    let (likelihood, prior) = (
+        Gaussian::new(0.3).unwrap(),
+        IsotropicGaussian::new(1.0).unwrap(),
+    );
+    let posterior = Posterior::new(&net, &likelihood, &prior, &x, &y).unwrap();
+    let other = network(&[2, 4, 1], Activation::Tanh, 83).1;
+    (posterior, vec![theta, other])
+}
+
+/// The first parameter and the radius, so that something is observed.
+struct Some2;
+
+impl Observable<f64> for Some2 {
+    fn len(&self) -> usize {
+        2
+    }
+    fn observe(&self, theta: &[f64], out: &mut [f64]) -> Result<()> {
+        out[0] = theta[0];
+        out[1] = theta.iter().map(|t| t * t).sum();
+        Ok(())
+    }
+}
+
+fn options(steps: Option<usize>) -> WalkOptions {
+    WalkOptions {
+        particles: 9,
+        steps,
+        max_steps: 120,
+        keep: 4,
+        block: 5,
+    }
+}
+
+fn save<S, W, K>(run: &mut Run<f64, S, W>, kernel: &mut K) -> Saved
+where
+    S: fiberwalk::walk::Particle<f64>,
+    W: Send,
+    K: Kernel<f64, Posterior<f64>, State = S, Workspace = W>,
+{
+    let mut writer = Writer(Vec::new());
+    kernel.fields(&mut writer).unwrap();
+    run.fields(&mut writer).unwrap();
+    writer.0
+}
+
+/// Walks to the end and saves after every block; then goes on from each of what was saved.
+fn interrupted_everywhere<K: Kernel<f64, Posterior<f64>>>(
+    kernel: impl Fn() -> K,
+    options: &WalkOptions,
+) {
+    let (density, starts) = problem();
+    let fresh = || {
+        let kernel = kernel();
+        let run = Run::new(&kernel, &density, &starts, options, Streams::new(6)).unwrap();
+        (run, kernel)
+    };
+    let (mut run, mut kernel) = fresh();
+    let mut saved = vec![save(&mut run, &mut kernel)];
+    while run.advance(&mut kernel, &density, &Some2).unwrap() {
+        saved.push(save(&mut run, &mut kernel));
+    }
+    assert!(saved.len() > 12);
+    let last = saved.last().unwrap();
+    let want = bits(&run.finish());
+    for (block, from) in saved.iter().enumerate() {
+        let (mut run, mut kernel) = fresh();
+        let mut reader = Reader(from.iter());
+        kernel.fields(&mut reader).unwrap();
+        run.fields(&mut reader).unwrap();
+        assert!(reader.0.next().is_none(), "more was saved than is restored");
+        assert_eq!(
+            &save(&mut run, &mut kernel),
+            from,
+            "block {block}: restored otherwise than saved"
+        );
+        while run.advance(&mut kernel, &density, &Some2).unwrap() {}
+        assert!(
+            &save(&mut run, &mut kernel) == last,
+            "block {block}: another end"
+        );
+        assert!(bits(&run.finish()) == want, "block {block}: another walk");
+    }
+}
+
+/// All of a walk, bit by bit.
+fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
+    let numbers = [
+        &walk.points,
+        &walk.energies,
+        &walk.distances,
+        &walk.trace.energies,
+        &walk.trace.observed,
+    ];
+    let bits = numbers.iter().flat_map(|v| v.iter().map(|x| x.to_bits()));
+    // shortest decimals that give the number back, so that equal text is equal numbers
+    (bits.collect(), format!("{walk:?}"))
+}
+
+fn frames(density: &Posterior<f64>) -> GgnFrame<'_, Posterior<f64>> {
+    let options = FrameOptions {
+        softening: 0.3,
+        ..FrameOptions::default()
+    };
+    GgnFrame::new(density, &options, Streams::new(3)).unwrap()
+}
+
+fn microcanonical<'a>(
+    source: &'a GgnFrame<'_, Posterior<f64>>,
+    dim: usize,
+    adjusted: bool,
+) -> Microcanonical<'a, f64> {
+    let options = MicrocanonicalOptions {
+        adjusted,
+        ..MicrocanonicalOptions::default()
+    };
+    let map = InverseMassMatrix::diagonal(&vec![1.0; dim]).unwrap();
+    Microcanonical::new(map, &options)
+        .unwrap()
+        .renewed_by(source)
+}
+
+#[test]
+fn a_microcanonical_walk_goes_on_bit_by_bit() {
+    let density = problem().0;
+    let source = frames(&density);
+    for adjusted in [false, true] {
+        for steps in [None, Some(83)] {
+            let kernel = || microcanonical(&source, density.dim(), adjusted);
+            interrupted_everywhere(kernel, &options(steps));
+        }
+    }
+}
+
+#[test]
+fn a_drift_walk_goes_on_bit_by_bit() {
+    let settings = DriftOptions {
+        step_size: 0.08,
+        correction: 0.02,
+        // low enough that some steps are tried again
+        max_energy: 40.0,
+        retries: 3,
+    };
+    for steps in [None, Some(83)] {
+        interrupted_everywhere(|| Drift::new(settings.clone()).unwrap(), &options(steps));
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let (density, starts) = problem();
+    let source = frames(&density);
+    for adjusted in [false, true] {
+        let run = |threads| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+            pool.unwrap().install(|| {
+                let mut kernel = microcanonical(&source, density.dim(), adjusted);
+                let options = WalkOptions {
+                    particles: 23,
+                    ..options(None)
+                };
+                let mut run =
+                    Run::new(&kernel, &density, &starts, &options, Streams::new(6)).unwrap();
+                while run.advance(&mut kernel, &density, &Some2).unwrap() {}
+                assert!(kernel.inverse_mass().directions() > 0, "no frame was made");
+                (save(&mut run, &mut kernel), bits(&run.finish()))
+            })
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(8));
+    }
+}

@@ -1,0 +1,86 @@
+//! Walks against long runs of HMC by another implementation: `tests/data/yacht/README.md` says where the numbers are from.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use fiberwalk::Streams;
+use fiberwalk::artifact::{Predictions, TaskSpec};
+use fiberwalk::data::{CsvOptions, load_csv};
+use fiberwalk::pipeline::{FitOptions, KernelKind, Method, fit};
+
+use crate::common::program::csv_rows;
+
+fn reference(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/yacht")
+        .join(name)
+}
+
+/// Fits the training rows with the hyperparameters of the reference and a seed. Gives the root mean square distance of the predictive means from HMC's
+/// and the ratio of the mean epistemic standard deviations, in standardised units, and the figures of the fit.
+fn distance_to_hmc(
+    kernel: KernelKind,
+    particles: usize,
+    seed: u64,
+) -> (f64, f64, BTreeMap<String, f64>) {
+    let options = FitOptions {
+        method: Method::Walk,
+        kernel: Some(kernel),
+        particles,
+        prior_precision: Some(1.0),
+        noise_std: Some(0.1),
+        seed,
+        ..FitOptions::default()
+    };
+    let train = load_csv(&reference("train.csv"), &CsvOptions::default()).unwrap();
+    let test = load_csv(&reference("test.csv"), &CsvOptions::default()).unwrap();
+    let fitted = fit::<f32>(&train, &options, &|_, _, _| ()).unwrap();
+    let TaskSpec::Regression {
+        target_mean,
+        target_scale,
+        ..
+    } = fitted.model.metadata.task
+    else {
+        panic!("a regression")
+    };
+    let predictions = fitted.model.predict(test.features(), 256, Streams::new(0));
+    let Predictions::Real(rows) = predictions.unwrap() else {
+        panic!("a regression")
+    };
+    let hmc = csv_rows(&reference("hmc_predictions.csv"));
+    assert_eq!(rows.len(), hmc.len());
+    let (mut squares, mut ours, mut theirs) = (0.0, 0.0, 0.0);
+    for (row, want) in rows.iter().zip(&hmc) {
+        squares += ((row.mean - target_mean) / target_scale - want[0]).powi(2);
+        ours += row.epistemic_std / target_scale;
+        theirs += want[1];
+    }
+    let figures = fitted.summary.figures().clone();
+    ((squares / hmc.len() as f64).sqrt(), ours / theirs, figures)
+}
+
+/// Twice the distance between two chains of the reference, and 15 % of the epistemic spread. (A drift walk is at 0.081 and 1.97.)
+#[test]
+fn microcanonical_walks_predict_as_hmc_does() {
+    for seed in 0..3 {
+        let (rms, spread, figures) = distance_to_hmc(KernelKind::Microcanonical, 64, seed);
+        assert!(rms <= 2.0 * 0.0098, "seed {seed}: {rms}");
+        assert!((spread - 1.0).abs() < 0.15, "seed {seed}: {spread}");
+        // with default settings, and with what they promise
+        assert!(figures["walk_steps"] <= 1_000.0, "{figures:?}");
+        assert!(figures["walk_energy_error"] < 1e-3, "{figures:?}");
+        assert_eq!(figures["walk_divergences"], 0.0);
+    }
+}
+
+/// A fiber is thinner than the posterior around it: the means are as near to HMC's as two of its chains are to one another, twice, and the spread is too small.
+#[test]
+fn tangent_walks_find_the_mean_and_stay_on_the_fiber() {
+    let (rms, spread, figures) = distance_to_hmc(KernelKind::Tangent, 16, 0);
+    assert!(rms <= 2.0 * 0.0098, "{rms}");
+    assert!(spread > 0.3 && spread < 1.0, "{spread}");
+    // a draw of the prior is 20 away; from the fiber it is a twentieth of a standard deviation
+    assert!(figures["walk_distance"] > 15.0, "{figures:?}");
+    assert!(figures["walk_fiber_distance"] < 0.05, "{figures:?}");
+    assert_eq!(figures["walk_viability"], 1.0);
+}
