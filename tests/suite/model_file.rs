@@ -100,7 +100,7 @@ fn a_walks_samples_are_spread_over_its_points() {
 #[test]
 fn a_flow_uses_the_scales_of_its_model() {
     let dir = tempfile::tempdir().unwrap();
-    let scales = "--precision f64 --prior-precision 0.7 --noise-std 0.4";
+    let scales = "--method flow --precision f64 --prior-precision 0.7 --noise-std 0.4";
     let path = model_file_with(dir.path(), &scales.split(' ').collect::<Vec<_>>());
     let model = Model::<f64>::load(&path).unwrap();
     let Fitted::Flow { deformation, x, y } = &model.fitted else {

@@ -194,7 +194,7 @@ fn a_walk_that_is_ended_early_gives_what_it_has() {
                 let u = -Curved(5).log_density(walked.point(i), &mut ()).unwrap();
                 assert!((walked.energies[i] - u).abs() < 1e-12 && u <= 4.0);
             }
-            assert_eq!(walked.forgotten, steps > 20);
+            assert_eq!(walked.forgotten, steps >= 20);
         } else {
             assert_eq!(kept, 8 * 5 * walked.len());
             assert_eq!(walked.points, want.points[..walked.points.len()]);
