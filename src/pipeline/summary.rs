@@ -155,6 +155,7 @@ impl Summary {
                 space.effective_dimension()
             ),
         );
+        self.figure("effective_dimension", space.effective_dimension());
         self.figure("normal_directions", space.normal_dim() as f64);
         self.figure("largest_eigenvalue", largest);
     }

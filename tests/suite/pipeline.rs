@@ -53,8 +53,9 @@ fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
         figure("walk_mean_energy") > figure("map_energy")
             && figure("walk_mean_energy") <= threshold
     );
-    // half of the prior's radius, less what the data forbid
-    let reach = figure("walk_distance") / (dim / figure("prior_precision")).sqrt();
+    // half of the prior's radius in the free directions, less what the data forbid
+    let free = dim - figure("effective_dimension");
+    let reach = figure("walk_distance") / (free / figure("prior_precision")).sqrt();
     assert!((0.3..0.51).contains(&reach), "{reach}");
     assert_eq!(fitted.model.metadata.diagnostics, *fitted.summary.figures());
 }
