@@ -95,7 +95,11 @@ fn bad_training_files_are_refused_in_one_line() {
     );
     case(good, &["--prior-precision", "nan"], &["prior_precision"]);
     case(good, &["--hidden", "1000000000"], &["too many"]);
-    case(good, &["--hidden", "5000"], &["last layer", "8192"]);
+    case(
+        good,
+        &["--hidden", "5000", "--method", "flow"],
+        &["last layer", "8192"],
+    );
     case(good, &["--target", "a\nb"], &["a\\nb"]);
     case(good, &["--threads", "0"], &["--threads"]);
     case(
