@@ -14,7 +14,7 @@
 //! | MAP estimate | `theta* = argmin U`, on all data or on minibatches | [`optim`] |
 //! | tangent space | eigenvectors of `G = J^T Lambda J` by Lanczos | [`curvature`], [`linalg`] |
 //! | scales | `alpha <- gamma / \|theta*\|^2`, by evidence | [`curvature`] |
-//! | walk | `theta <- theta + eps d - eta grad U(theta)` | [`walk`](mod@walk) |
+//! | walk | drift, `theta <- theta + eps d - eta grad U(theta)`; tangent, back by `(lambda + 1)^{-1}`; microcanonical, `\|u\| = 1` | [`walk`](mod@walk) |
 //! | deformation | `theta = T(z)`, `z ~ N(0, I)`, with exact inverse and density | [`deform`] |
 //! | predictive | `p(y \| x, D) ~ mean_s p(y \| x, theta_s)` | [`predict`] |
 //! | trust | R-hat, effective sizes, simulation-based calibration, tests of samplers | [`diagnose`] |

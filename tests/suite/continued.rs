@@ -120,7 +120,7 @@ where
 fn interrupted_everywhere<K: Kernel<f64, Posterior<f64>>>(
     kernel: impl Fn() -> K,
     options: &WalkOptions,
-) {
+) -> Walk<f64> {
     let (density, starts) = problem();
     let fresh = || {
         let kernel = kernel();
@@ -134,7 +134,8 @@ fn interrupted_everywhere<K: Kernel<f64, Posterior<f64>>>(
     }
     assert!(saved.len() > 12);
     let last = saved.last().unwrap();
-    let want = bits(&run.finish());
+    let walk = run.finish();
+    let want = bits(&walk);
     for (block, from) in saved.iter().enumerate() {
         let (mut run, mut kernel) = fresh();
         let mut reader = Reader(from.iter());
@@ -153,6 +154,7 @@ fn interrupted_everywhere<K: Kernel<f64, Posterior<f64>>>(
         );
         assert!(bits(&run.finish()) == want, "block {block}: another walk");
     }
+    walk
 }
 
 /// All of a walk, bit by bit.
@@ -199,22 +201,46 @@ fn a_microcanonical_walk_goes_on_bit_by_bit() {
     for adjusted in [false, true] {
         for steps in [None, Some(83)] {
             let kernel = || microcanonical(&source, density.dim(), adjusted);
-            interrupted_everywhere(kernel, &options(steps));
+            let walk = interrupted_everywhere(kernel, &options(steps));
+            assert_eq!(walk.forgotten, steps.is_some());
         }
     }
 }
 
+/// A warm-up that ends because the start is forgotten.
+#[test]
+fn a_walk_that_forgets_its_start_goes_on_bit_by_bit() {
+    let density = problem().0;
+    let map = || InverseMassMatrix::diagonal(&vec![1.0; density.dim()]).unwrap();
+    let settings = MicrocanonicalOptions {
+        adjusted: true,
+        step_size: Some(0.3),
+        ..MicrocanonicalOptions::default()
+    };
+    let long = WalkOptions {
+        particles: 24,
+        max_steps: 800,
+        block: 10,
+        ..options(None)
+    };
+    let kernel = || Microcanonical::new(map(), &settings).unwrap();
+    let walk = interrupted_everywhere(kernel, &long);
+    assert!(walk.forgotten && walk.steps < 800);
+}
+
+/// With points that are not viable too: at the start the energy is above the threshold.
 #[test]
 fn a_drift_walk_goes_on_bit_by_bit() {
-    let settings = DriftOptions {
-        step_size: 0.08,
-        correction: 0.02,
-        // low enough that some steps are tried again
-        max_energy: 40.0,
-        retries: 3,
-    };
-    for steps in [None, Some(83)] {
-        interrupted_everywhere(|| Drift::new(settings.clone()).unwrap(), &options(steps));
+    for (max_energy, steps) in [(40.0, None), (40.0, Some(83)), (10.0, Some(83))] {
+        let settings = DriftOptions {
+            step_size: 0.08,
+            correction: 0.02,
+            max_energy,
+            retries: 3,
+        };
+        let walk =
+            interrupted_everywhere(|| Drift::new(settings.clone()).unwrap(), &options(steps));
+        assert_eq!(walk.discarded > 0, max_energy < 40.0);
     }
 }
 

@@ -27,8 +27,6 @@ pub enum Fault {
     OneKick,
     /// The noise that refreshes the velocity prefers one orthant.
     OneSidedNoise,
-    /// The gradient is not pulled back by the transpose of the coordinates, but by the coordinates.
-    NotTransposed,
     /// The first coordinate moves by a tenth more than the others: a kernel to which its coordinates are not alike.
     UnevenDrift,
 }
@@ -95,15 +93,7 @@ impl Twin {
         let n = theta.len();
         let mut up = vec![0.0; n];
         let log_density = density.log_density_and_grad(theta, &mut up, ws)?;
-        let entry = |i: usize, j: usize| {
-            let transposed = !self.is(Fault::NotTransposed);
-            if transposed {
-                self.s[i * n + j]
-            } else {
-                self.s[j * n + i]
-            }
-        };
-        let gradient = (0..n).map(|j| -(0..n).map(|i| entry(i, j) * up[i]).sum::<f64>());
+        let gradient = (0..n).map(|j| -(0..n).map(|i| self.s[i * n + j] * up[i]).sum::<f64>());
         Ok((-log_density, gradient.collect()))
     }
 
@@ -123,13 +113,13 @@ impl Twin {
         free * denominator.ln()
     }
 
-    /// Half kick, drift, half kick; gives the energy error.
+    /// Half kick, drift, half kick; gives the energy error and `U`.
     fn leap<D: LogDensity<f64>>(
         &self,
         density: &D,
         state: &mut TwinState,
         ws: &mut D::Workspace,
-    ) -> Result<f64> {
+    ) -> Result<(f64, f64)> {
         let (n, t) = (state.theta.len(), self.step_size);
         let (before, gradient) = self.energy(density, &state.theta, ws)?;
         let mut kicks = self.kick(0.5 * t, &gradient, &mut state.velocity);
@@ -151,7 +141,7 @@ impl Twin {
             Fault::InverseJacobian => -kicks,
             _ => kicks,
         };
-        Ok(counted + after - before)
+        Ok((counted + after - before, after))
     }
 
     fn refresh(&self, rng: &mut ChaCha8Rng, u: &mut [f64]) {
@@ -213,9 +203,8 @@ impl<D: LogDensity<f64>> Kernel<f64, D> for Twin {
         let n = state.theta.len();
         let start = state.theta.clone();
         if !self.adjusted {
-            let error = self.leap(density, state, ws)?;
+            let (error, energy) = self.leap(density, state, ws)?;
             self.refresh(rng, &mut state.velocity);
-            let energy = self.energy(density, &state.theta, ws)?.0;
             return Ok(Info {
                 energy_error: error,
                 ..Info::moved(energy, distance(&state.theta, &start))
@@ -227,7 +216,7 @@ impl<D: LogDensity<f64>> Kernel<f64, D> for Twin {
         // the error so far, and its range: a range is the same there and back, so that to reject by it is reversible
         let (mut error, mut low, mut high) = (0.0f64, 0.0f64, 0.0f64);
         for _ in 0..steps.max(1.0) as usize {
-            error += self.leap(density, state, ws)?;
+            error += self.leap(density, state, ws)?.0;
             (low, high) = (low.min(error), high.max(error));
         }
         let diverged = high.is_nan() || high - low > n as f64;
