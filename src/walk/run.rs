@@ -288,7 +288,9 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     /// True if the next block ends where points are kept.
     pub fn keeps_next(&self) -> bool {
         let next = self.next_stop();
-        self.warm_up.is_some() && (0..self.options.keep).any(|i| self.due(i) == next)
+        !self.is_done()
+            && self.warm_up.is_some()
+            && (0..self.options.keep).any(|i| self.due(i) == next)
     }
 
     /// Ends the walk here, between two blocks: what was kept so far is its outcome. If that is nothing yet, the points where particles

@@ -180,7 +180,6 @@ fn the_bias_shrinks_with_the_batch_and_with_the_step() {
     let coarse = of.excess(0.8, Some(16));
     let larger = of.excess(0.8, Some(64));
     let shorter = of.excess(0.4, Some(16));
-    eprintln!("{exact} {coarse} {larger} {shorter}");
     assert!((0.1..0.4).contains(&coarse), "{coarse}");
     for quarter in [larger, shorter] {
         let ratio = coarse / quarter;
