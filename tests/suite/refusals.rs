@@ -95,16 +95,8 @@ fn bad_training_files_are_refused_in_one_line() {
     );
     case(good, &["--prior-precision", "nan"], &["prior_precision"]);
     case(good, &["--hidden", "1000000000"], &["too many"]);
-<<<<<<< HEAD
     let wide = ["--hidden", "5000", "--method", "flow"];
     case(good, &wide, &["last layer", "8192"]);
-=======
-    case(
-        good,
-        &["--hidden", "5000", "--method", "flow"],
-        &["last layer", "8192"],
-    );
->>>>>>> 77d5809b3aa6cab5afe5b7aa8cfa04e29bffe6c9
     case(good, &["--target", "a\nb"], &["a\\nb"]);
     case(good, &["--threads", "0"], &["--threads"]);
     case(
