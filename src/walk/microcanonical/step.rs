@@ -15,6 +15,9 @@ use crate::walk::kernel::Info;
 /// An energy error of this much per dimension, in nats, is a divergence (over a trajectory: its range): nothing that follows it is to be trusted.
 const DIVERGENCE: f64 = 1.0;
 
+/// Mean number of sub-steps of a trajectory, at most: a step that was tuned down to next to nothing must not take for ever.
+const LONGEST: f64 = 1_000.0;
+
 impl<T: Scalar> Microcanonical<'_, T> {
     /// Half kick, drift by `step_size`, half kick: from `theta`, `gradient` and the velocity in `ws` to where `ws` then is. Gives the point, the
     /// energy error, and the length of the move.
@@ -97,7 +100,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<Info> {
         // drawn before anything that depends on where the particle is: the kernel is a mixture of reversible ones
-        let mean = self.decoherence_length / self.step_size.value();
+        let mean = (self.decoherence_length / self.step_size.value()).min(LONGEST);
         let steps = (2.0 * rng.random::<f64>() * mean).ceil().max(1.0) as usize;
         fresh_velocity(rng, &mut state.velocity);
         let toss: f64 = rng.random();
