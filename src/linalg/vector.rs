@@ -43,6 +43,12 @@ pub fn norm<T: Scalar>(a: &[T]) -> f64 {
     dot(a, a).sqrt()
 }
 
+/// `|a - b|`.
+pub fn distance<T: Scalar>(a: &[T], b: &[T]) -> f64 {
+    let squares = a.iter().zip(b).map(|(a, b)| (*a - *b).to_f64().powi(2));
+    squares.sum::<f64>().sqrt()
+}
+
 /// `y += s x`.
 pub fn axpy<T: Scalar>(s: f64, x: &[T], y: &mut [T]) {
     let s = T::from_f64(s);

@@ -10,6 +10,7 @@ use super::kernel::{Fields, Kernel, Particle, Tally, WarmUp};
 use super::observe::{Observable, Trace};
 use super::walk::Walk;
 use crate::error::{Error, Result};
+use crate::linalg::vector::distance;
 use crate::model::LogDensity;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -312,18 +313,13 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     /// What there is, whether or not all steps were taken.
     pub fn finish(self) -> Walk<T> {
-        let distance = |(index, theta): (usize, &[T])| {
-            let start = &self.starts[index % self.starts.len()];
-            let squares = theta
-                .iter()
-                .zip(start)
-                .map(|(a, b)| (*a - *b).to_f64().powi(2));
-            squares.sum::<f64>().sqrt()
+        let from_start = |(index, theta): (usize, &[T])| {
+            distance(theta, &self.starts[index % self.starts.len()])
         };
         let walkers = &self.ensemble.walkers;
         let ends = walkers.iter().map(|w| w.state.theta()).enumerate();
         Walk {
-            distances: ends.map(distance).collect(),
+            distances: ends.map(from_start).collect(),
             tallies: walkers.iter().map(|w| w.total.clone()).collect(),
             dim: self.dim,
             steps: self.steps,

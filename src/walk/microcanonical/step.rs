@@ -7,7 +7,7 @@ use super::Microcanonical;
 use super::isokinetic::{fresh_velocity, kick, refresh};
 use super::state::{MicrocanonicalState, MicrocanonicalWorkspace, Point};
 use crate::error::Result;
-use crate::linalg::vector::{axpy, norm};
+use crate::linalg::vector::{axpy, distance, norm};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 use crate::walk::kernel::Info;
@@ -155,9 +155,4 @@ impl<T: Scalar> Microcanonical<'_, T> {
             ..Info::moved(state.energy, 0.0)
         })
     }
-}
-
-fn distance<T: Scalar>(a: &[T], b: &[T]) -> f64 {
-    let squares = a.iter().zip(b).map(|(a, b)| (*a - *b).to_f64().powi(2));
-    squares.sum::<f64>().sqrt()
 }
