@@ -9,8 +9,7 @@
 use rayon::prelude::*;
 
 use super::bijection::pulled_back_normal;
-use super::{Conditional, FramedFlow, LastLayer};
-use crate::autodiff::Workspace;
+use super::{FramedFlow, LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::rng::{Phase, Streams};
@@ -49,12 +48,10 @@ impl<T: Scalar> Deformation<T> {
         let (hidden, log_det) = self.map_hidden(z, FramedFlow::forward)?;
         self.per_row(z, |i, z, ws| {
             let hidden = &hidden[i * h..(i + 1) * h];
-            let Conditional { mode, precision } = self.last.condition(hidden, ws)?;
-            let mut w: Vec<f64> = z[h..].iter().map(|v| v.to_f64()).collect();
-            precision.solve_transposed(&mut w);
-            let w = w.iter().zip(&mode).map(|(w, m)| T::from_f64(w + m));
-            let theta = hidden.iter().copied().chain(w).collect();
-            Ok((theta, log_det[i] - 0.5 * precision.log_det()))
+            self.last.condition(hidden, ws)?;
+            let mut theta = [hidden, &z[h..]].concat();
+            ws.place(&mut theta[h..]);
+            Ok((theta, log_det[i] + ws.log_det()))
         })
     }
 
@@ -66,12 +63,10 @@ impl<T: Scalar> Deformation<T> {
         let h = self.hidden_dim();
         let (latent, log_det) = self.map_hidden(theta, FramedFlow::inverse)?;
         self.per_row(theta, |i, theta, ws| {
-            let Conditional { mode, precision } = self.last.condition(&theta[..h], ws)?;
-            let w = theta[h..].iter().zip(&mode).map(|(w, m)| w.to_f64() - m);
-            let z = precision.transposed_product(&w.collect::<Vec<f64>>());
-            let hidden = latent[i * h..(i + 1) * h].iter().copied();
-            let z = hidden.chain(z.into_iter().map(T::from_f64)).collect();
-            Ok((z, log_det[i] + 0.5 * precision.log_det()))
+            self.last.condition(&theta[..h], ws)?;
+            let mut z = [&latent[i * h..(i + 1) * h], &theta[h..]].concat();
+            ws.take_back(&mut z[h..]);
+            Ok((z, log_det[i] - ws.log_det()))
         })
     }
 
@@ -134,7 +129,7 @@ impl<T: Scalar> Deformation<T> {
     fn per_row(
         &self,
         rows: &[T],
-        work: impl Fn(usize, &[T], &mut Workspace<T>) -> Result<(Vec<T>, f64)> + Sync + Send,
+        work: impl Fn(usize, &[T], &mut LastLayerWorkspace<T>) -> Result<(Vec<T>, f64)> + Sync + Send,
     ) -> Result<(Vec<T>, Vec<f64>)> {
         let parts: Vec<(Vec<T>, f64)> = rows
             .par_chunks_exact(self.dim())

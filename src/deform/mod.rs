@@ -28,7 +28,7 @@ pub use coupling::AffineCoupling;
 pub use deformation::Deformation;
 pub use frame::{Frame, FrameOptions};
 pub use framed::{FramedFlow, coupling_flow};
-pub use last_layer::{Conditional, HeadLikelihood, LastLayer};
+pub use last_layer::{Conditional, HeadLikelihood, LastLayer, LastLayerWorkspace};
 pub use mixing::OrthogonalMixing;
 pub use scaling::DiagonalAffine;
 pub use train::{TrainOptions, TrainReport, train};

@@ -23,30 +23,9 @@ impl Cholesky {
     /// # Errors
     /// [`Error::NotPositiveDefinite`] with the pivot that failed; a shape error if the length is not `n * n`.
     pub fn new(entries: &[f64], n: usize) -> Result<Self> {
-        if entries.len() != n * n {
-            return Err(Error::shape("Cholesky", n * n, entries.len()));
-        }
-        let mut factor = Mat::from_fn(n, n, |i, j| if j <= i { entries[i * n + j] } else { 0.0 });
-        let request = cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
-        let mut memory = MemBuffer::new(request);
-        let outcome = cholesky_in_place(
-            factor.as_mut(),
-            LltRegularization::default(),
-            Par::Seq,
-            MemStack::new(&mut memory),
-            Spec::default(),
-        );
-        if let Err(LltError::NonPositivePivot { index }) = outcome {
-            return Err(Error::NotPositiveDefinite {
-                dim: n,
-                pivot: index,
-            });
-        }
-        // a NaN passes every comparison with a pivot
-        if let Some(pivot) = (0..n).find(|&i| !factor[(i, i)].is_finite()) {
-            return Err(Error::NotPositiveDefinite { dim: n, pivot });
-        }
-        Ok(Self { factor })
+        let mut factoriser = Factoriser::new(n);
+        factoriser.factorise(entries)?;
+        Ok(factoriser.factor)
     }
 
     /// Order of the matrix.
@@ -88,13 +67,75 @@ impl Cholesky {
         solve_upper_triangular_in_place(self.factor.transpose(), rhs, Par::Seq);
     }
 
-    /// `L^T x`, the inverse of [`Cholesky::solve_transposed`].
+    /// `out = L^T x`, the inverse of [`Cholesky::solve_transposed`].
     ///
     /// # Panics
     /// If `x` is shorter than [`Cholesky::dim`].
-    pub fn transposed_product(&self, x: &[f64]) -> Vec<f64> {
-        let column = |j: usize| (j..self.dim()).map(|i| self.factor[(i, j)] * x[i]).sum();
-        (0..self.dim()).map(column).collect()
+    pub fn multiply_transposed(&self, x: &[f64], out: &mut [f64]) {
+        for (j, out) in out.iter_mut().enumerate().take(self.dim()) {
+            *out = (j..self.dim()).map(|i| self.factor[(i, j)] * x[i]).sum();
+        }
+    }
+}
+
+/// Memory with which matrices of one order are factorised, one after the other, without taking more.
+pub struct Factoriser {
+    factor: Cholesky,
+    memory: MemBuffer,
+}
+
+impl Factoriser {
+    /// For matrices of order `n`; the factor is the identity's until the first is factorised.
+    pub fn new(n: usize) -> Self {
+        let request = cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
+        Self {
+            factor: Cholesky {
+                factor: Mat::identity(n, n),
+            },
+            memory: MemBuffer::new(request),
+        }
+    }
+
+    /// Factorises a symmetric matrix, `[n, n]` row-major; only its lower triangle is read.
+    ///
+    /// # Errors
+    /// Those of [`Cholesky::new`]; the factor is then of no matrix.
+    pub fn factorise(&mut self, entries: &[f64]) -> Result<&Cholesky> {
+        let n = self.factor.dim();
+        if entries.len() != n * n {
+            return Err(Error::shape("Cholesky", n * n, entries.len()));
+        }
+        let factor = &mut self.factor.factor;
+        for j in 0..n {
+            let (above, below) = factor.col_as_slice_mut(j).split_at_mut(j);
+            above.fill(0.0);
+            for (i, x) in below.iter_mut().enumerate() {
+                *x = entries[(j + i) * n + j];
+            }
+        }
+        let outcome = cholesky_in_place(
+            factor.as_mut(),
+            LltRegularization::default(),
+            Par::Seq,
+            MemStack::new(&mut self.memory),
+            Spec::default(),
+        );
+        if let Err(LltError::NonPositivePivot { index }) = outcome {
+            return Err(Error::NotPositiveDefinite {
+                dim: n,
+                pivot: index,
+            });
+        }
+        // a NaN passes every comparison with a pivot
+        if let Some(pivot) = (0..n).find(|&i| !factor[(i, i)].is_finite()) {
+            return Err(Error::NotPositiveDefinite { dim: n, pivot });
+        }
+        Ok(&self.factor)
+    }
+
+    /// The factor of the last matrix.
+    pub fn factor(&self) -> &Cholesky {
+        &self.factor
     }
 }
 
@@ -113,8 +154,9 @@ mod tests {
         let mut w = [2.0, 7.0];
         c.solve_lower(&mut w);
         assert!((w[0] - 1.0).abs() < 1e-14 && (w[1] - 2.0).abs() < 1e-14);
-        assert_eq!(c.transposed_product(&[1.0, 2.0]), vec![4.0, 6.0]);
-        let mut y = [4.0, 6.0];
+        let mut y = [0.0; 2];
+        c.multiply_transposed(&[1.0, 2.0], &mut y);
+        assert_eq!(y, [4.0, 6.0]);
         c.solve_transposed(&mut y);
         assert!((y[0] - 1.0).abs() < 1e-14 && (y[1] - 2.0).abs() < 1e-14);
     }

@@ -15,7 +15,7 @@ pub use cg::{
     CgOptions, CgReport, IdentityPreconditioner, LowRankPreconditioner, Preconditioner,
     conjugate_gradients,
 };
-pub use cholesky::Cholesky;
+pub use cholesky::{Cholesky, Factoriser};
 pub use dense::{SymmetricEigen, singular_values, symmetric_eigen};
 pub use diagonal::{DiagonalEstimate, estimate_diagonal, estimate_trace, exact_diagonal};
 pub use lanczos::{

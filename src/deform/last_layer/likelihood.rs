@@ -1,0 +1,188 @@
+//! What a likelihood says about a linear last layer: energy, residuals and curvature of all rows, class by class.
+//!
+//! Outputs are kept `[outputs, rows]`, so that every loop runs along the rows. With `e(o)` the expected target given outputs `o`, all these
+//! likelihoods have the residual `r = (e(o) - y) / s^2` for a gradient and a curvature that `e` alone decides:
+//!
+//! | likelihood | `e_c(o)` | `s^2` | curvature |
+//! |---|---|---|---|
+//! | Gaussian | `o_c` | noise variance | `1 / s^2` on the diagonal |
+//! | categorical | `exp(o_c) / sum exp(o)` | 1 | `diag(e) - e e^T` |
+//! | Bernoulli | `1 / (1 + exp(-o))` | 1 | `e (1 - e)` |
+//! | Poisson | `exp(o)` | 1 | `e` |
+
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+use crate::simd;
+
+/// The likelihoods that the conditional knows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum HeadLikelihood {
+    /// Real targets, as many as outputs, with noise of this standard deviation.
+    Gaussian {
+        /// In units of the target.
+        noise_std: f64,
+    },
+    /// Softmax over the outputs; targets are class indices.
+    Categorical,
+    /// One output, the logit of target 1; targets are 0 or 1.
+    Bernoulli,
+    /// One output, the logarithm of the rate; targets are counts.
+    Poisson,
+}
+
+impl HeadLikelihood {
+    /// Numbers of a row of targets for so many outputs.
+    pub fn target_dim(self, outputs: usize) -> usize {
+        match self {
+            HeadLikelihood::Gaussian { .. } => outputs,
+            _ => 1,
+        }
+    }
+
+    /// Checks the settings, the number of outputs, and targets `[rows, target_dim]`.
+    pub(super) fn check(self, outputs: usize, y: &[f64]) -> Result<()> {
+        let (fits, what): (&dyn Fn(f64) -> bool, String) = match self {
+            HeadLikelihood::Gaussian { noise_std } => {
+                if !(noise_std > 0.0 && noise_std.is_finite()) {
+                    let requirement = "must be positive and finite";
+                    return Err(Error::config("noise_std", noise_std, requirement));
+                }
+                (&f64::is_finite, "must be finite".into())
+            }
+            HeadLikelihood::Categorical => (
+                &|y| y >= 0.0 && y < outputs as f64 && y.fract() == 0.0,
+                format!("must be a class in 0..{outputs}"),
+            ),
+            HeadLikelihood::Bernoulli => (&|y| y == 0.0 || y == 1.0, "must be 0 or 1".into()),
+            HeadLikelihood::Poisson => (
+                &|y| y >= 0.0 && y.is_finite() && y.fract() == 0.0,
+                "must be a count".into(),
+            ),
+        };
+        if matches!(self, HeadLikelihood::Bernoulli | HeadLikelihood::Poisson) && outputs != 1 {
+            return Err(Error::shape("LastLayer", "1 output", outputs));
+        }
+        match y.iter().position(|&y| !fits(y)) {
+            None => Ok(()),
+            Some(at) => {
+                let row = at / self.target_dim(outputs).max(1);
+                Err(Error::config(
+                    "target",
+                    format!("{} in row {row}", y[at]),
+                    &what,
+                ))
+            }
+        }
+    }
+
+    /// What `-log p` has besides what depends on the outputs, summed over all targets.
+    pub(super) fn constant(self, y: &[f64]) -> f64 {
+        match self {
+            HeadLikelihood::Gaussian { noise_std } => {
+                let variance = noise_std * noise_std;
+                0.5 * y.len() as f64 * (2.0 * std::f64::consts::PI * variance).ln()
+            }
+            HeadLikelihood::Poisson => y.iter().map(|y| libm::lgamma(y + 1.0)).sum(),
+            HeadLikelihood::Categorical | HeadLikelihood::Bernoulli => 0.0,
+        }
+    }
+
+    /// `1 / s^2`.
+    pub(super) fn weight(self) -> f64 {
+        match self {
+            HeadLikelihood::Gaussian { noise_std } => 1.0 / (noise_std * noise_std),
+            _ => 1.0,
+        }
+    }
+
+    /// Whether the energy is quadratic in the last layer.
+    pub(super) fn is_gaussian(self) -> bool {
+        matches!(self, HeadLikelihood::Gaussian { .. })
+    }
+}
+
+/// Outputs of all rows to what is expected, in place, with the negative log-likelihood but for its constant.
+pub(super) struct Expect<'a, T> {
+    pub likelihood: HeadLikelihood,
+    /// `[outputs, rows]`.
+    pub outputs: &'a mut [T],
+    /// Targets of each row: class indices, or numbers `[outputs, rows]`.
+    pub labels: &'a [usize],
+    pub targets: &'a [T],
+    /// Two numbers a row.
+    pub scratch: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
+    type Output = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let half = T::from_f64(0.5);
+        match self.likelihood {
+            HeadLikelihood::Gaussian { noise_std } => {
+                let mut sum = 0.0;
+                for (&o, &y) in self.outputs.iter().zip(self.targets) {
+                    let r = (o - y).to_f64();
+                    sum += r * r;
+                }
+                0.5 * sum / (noise_std * noise_std)
+            }
+            HeadLikelihood::Categorical => {
+                let rows = self.labels.len();
+                let (top, sum) = self.scratch.split_at_mut(rows);
+                let sum = &mut sum[..rows];
+                top.copy_from_slice(&self.outputs[..rows]);
+                for class in self.outputs.chunks_exact(rows).skip(1) {
+                    for (t, &o) in top.iter_mut().zip(class) {
+                        *t = if o > *t { o } else { *t };
+                    }
+                }
+                let mut energy = 0.0;
+                for (row, &label) in self.labels.iter().enumerate() {
+                    energy += (top[row] - self.outputs[label * rows + row]).to_f64();
+                }
+                sum.fill(T::ZERO);
+                for class in self.outputs.chunks_exact_mut(rows) {
+                    for ((o, &t), s) in class.iter_mut().zip(&*top).zip(sum.iter_mut()) {
+                        let e = crate::simd::Elementary::exp(*o - t);
+                        *o = e;
+                        *s += e;
+                    }
+                }
+                for class in self.outputs.chunks_exact_mut(rows) {
+                    for (o, &s) in class.iter_mut().zip(&*sum) {
+                        *o = *o / s;
+                    }
+                }
+                for s in sum.iter_mut() {
+                    *s = crate::simd::Elementary::ln(*s);
+                }
+                energy + sum.iter().map(|s| s.to_f64()).sum::<f64>()
+            }
+            HeadLikelihood::Bernoulli => {
+                for ((o, &y), s) in self
+                    .outputs
+                    .iter_mut()
+                    .zip(self.targets)
+                    .zip(self.scratch.iter_mut())
+                {
+                    // y is 0 or 1: the loss is softplus of the logit against it
+                    let against = (half - y) * (T::ONE + T::ONE) * *o;
+                    *s = crate::simd::Elementary::softplus(against);
+                    *o = crate::simd::Elementary::sigmoid(*o);
+                }
+                let rows = self.targets.len();
+                self.scratch[..rows].iter().map(|s| s.to_f64()).sum()
+            }
+            HeadLikelihood::Poisson => {
+                let mut sum = 0.0;
+                for (o, &y) in self.outputs.iter_mut().zip(self.targets) {
+                    let rate = crate::simd::Elementary::exp(*o);
+                    sum += (rate - y * *o).to_f64();
+                    *o = rate;
+                }
+                sum
+            }
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! The conditional last layer: a coupling layer whose conditioner is computed, not learned.
+//!
+//! Given the hidden parameters, the network is linear in its last layer `w`: outputs `Phi w`, with the features of all
+//! training rows and a constant 1 in `Phi` (`[N, H + 1]`). With the prior `w ~ N(0, 1 / alpha)`:
+//! - Gaussian likelihood: the conditional posterior is exactly `N(c, A^{-1})`, `A = Phi^T Phi / noise_std^2 + alpha I`,
+//!   `c = A^{-1} Phi^T y / noise_std^2`, and what is left of the evidence when `w` is integrated out is exact too.
+//! - Softmax, Bernoulli and Poisson likelihoods: `U(w) = -log p(y, w | theta_h)` is convex in `w`. Newton's method gives its minimum, and the
+//!   Hessian there `A`. The centre `c` is then moved from the minimum to where `E[grad U(w)] = 0` for `w ~ N(c, A^{-1})`
+//!   (`centre`): the posterior leans away from its mode, and a Gaussian around the mode is far off when `w` has hundreds of dimensions.
+//!
+//! The map `w = c(theta_h) + L^{-T} z` with `A = L L^T` passes the hidden block through and shifts and scales the last
+//! layer: `log |det| = -sum log L_ii`, and the inverse is `z = L^T (w - c)`. It needs the training data.
+//!
+//! What it drops: for likelihoods that are not Gaussian, skewness and heavier tails. Gaussian integrals of logistic models by their mean
+//! equation are variational inference with a fixed covariance (Challis & Barber 2013 give the theory).
+
+mod centre;
+mod likelihood;
+mod newton;
+mod workspace;
+
+use crate::autodiff::{Graph, Program};
+use crate::error::{Error, Result};
+use crate::linalg::vector::{fill_normal, scale};
+use crate::linalg::{Cholesky, orthonormal_rows};
+use crate::nn::LinearHead;
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+
+pub use likelihood::HeadLikelihood;
+pub use workspace::LastLayerWorkspace;
+
+/// The conditional posterior of the last layer, as a function of the hidden parameters.
+#[derive(Clone, Debug)]
+pub struct LastLayer<T> {
+    likelihood: HeadLikelihood,
+    prior_precision: f64,
+    rows: usize,
+    /// With the constant 1.
+    features: usize,
+    outputs: usize,
+    /// Class indices, for a categorical likelihood.
+    labels: Vec<usize>,
+    /// `[outputs, rows]`, for the others.
+    targets: Vec<T>,
+    /// The same in double precision.
+    exact_targets: Vec<f64>,
+    /// What the negative log-likelihood has besides what depends on outputs.
+    constant: f64,
+    /// Blocks of rows, feature-major, the last one filled up.
+    blocks: Vec<Vec<T>>,
+    /// Rows of a block.
+    block: usize,
+    program: Program<T>,
+    /// Directions of the draws that averages over the conditional are taken with, `[at most 8, dim]`; none for a Gaussian likelihood.
+    nodes: Vec<f64>,
+}
+
+/// `N(centre, A^{-1})` by its centre and the Cholesky factor of `A`; coordinates are `[H + 1, outputs]` row-major, bias last.
+#[derive(Clone, Copy, Debug)]
+pub struct Conditional<'w> {
+    /// For a Gaussian likelihood the mean; for others the mean of the best Gaussian of that covariance.
+    pub centre: &'w [f64],
+    /// The factor of the precision `A`.
+    pub precision: &'w Cholesky,
+}
+
+/// Largest dimension: the Hessian is dense, and this many rows of it are half a gigabyte.
+const MAX_DIM: usize = 8_192;
+
+/// Half of the draws that averages are taken over, at most; the other half are their reflections.
+const NODES: usize = 8;
+
+/// Most rows whose features are computed at once, and most numbers in the widest layer then.
+const BLOCK: usize = 1_024;
+const BLOCK_NUMBERS: usize = 1 << 20;
+
+impl<T: Scalar> LastLayer<T> {
+    /// The conditional of `network` given rows `x` (`[n, input_dim]`) and targets `y` (`[n]`, for a Gaussian likelihood
+    /// `[n, output_dim]`).
+    ///
+    /// # Errors
+    /// If lengths do not fit, a setting is not positive, a target is impossible, or the last layer has more than 8,192 parameters.
+    pub fn new(
+        network: &dyn LinearHead,
+        likelihood: HeadLikelihood,
+        prior_precision: f64,
+        x: &[f64],
+        y: &[f64],
+    ) -> Result<Self> {
+        let (outputs, d) = (network.output_dim(), network.input_dim());
+        let m = likelihood.target_dim(outputs).max(1);
+        let rows = y.len() / m;
+        if x.len() != rows * d || y.len() != rows * m {
+            let got = format!("{} numbers and {} targets", x.len(), y.len());
+            let expected = format!("rows of {d} features and {m} targets");
+            return Err(Error::shape("LastLayer", expected, got));
+        }
+        if rows == 0 {
+            return Err(Error::shape("LastLayer", "at least one row", 0));
+        }
+        let size = (network.features() + 1).saturating_mul(outputs);
+        if size > MAX_DIM {
+            let requirement = format!(
+                "parameters are at most {MAX_DIM} for a conditional last layer; take another method"
+            );
+            return Err(Error::config("last layer", size, &requirement));
+        }
+        if !(prior_precision > 0.0 && prior_precision.is_finite()) {
+            let requirement = "must be positive and finite";
+            return Err(Error::config(
+                "prior_precision",
+                prior_precision,
+                requirement,
+            ));
+        }
+        likelihood.check(outputs, y)?;
+        let categorical = likelihood == HeadLikelihood::Categorical;
+        let labels = if categorical {
+            y.iter().map(|&y| y as usize).collect()
+        } else {
+            Vec::new()
+        };
+        let exact_targets: Vec<f64> = if categorical {
+            Vec::new()
+        } else {
+            (0..m * rows).map(|at| y[at % rows * m + at / rows]).collect()
+        };
+        let widest = network.widest().max(1);
+        let block = rows.min((BLOCK_NUMBERS / widest).clamp(1, BLOCK));
+        let graph = Graph::new();
+        let theta_h = graph.input(&[network.hidden_params()]);
+        let inputs = graph.input(&[d, block]).batch_first();
+        let features = network.feature_map(theta_h, inputs).batch_last();
+        let blocks = x.chunks(block * d).map(|x| {
+            let mut part = vec![T::ZERO; block * d];
+            for (at, &v) in x.iter().enumerate() {
+                part[at % d * block + at / d] = T::from_f64(v);
+            }
+            part
+        });
+        let nodes = if likelihood.is_gaussian() {
+            Vec::new()
+        } else {
+            let count = NODES.min(size);
+            let mut nodes = vec![0.0; count * size];
+            fill_normal(&mut Streams::new(0).rng(Phase::DEFORM, 0), &mut nodes);
+            orthonormal_rows(&mut nodes, size);
+            scale((size as f64).sqrt(), &mut nodes);
+            nodes
+        };
+        Ok(Self {
+            likelihood,
+            prior_precision,
+            rows,
+            features: network.features() + 1,
+            outputs,
+            labels,
+            targets: exact_targets.iter().map(|&y| T::from_f64(y)).collect(),
+            exact_targets,
+            constant: likelihood.constant(y),
+            blocks: blocks.collect(),
+            block,
+            program: graph.compile(&[features])?,
+            nodes,
+        })
+    }
+
+    /// Number of parameters of the last layer.
+    pub fn dim(&self) -> usize {
+        self.features * self.outputs
+    }
+
+    /// Directions that averages are taken over.
+    fn node_count(&self) -> usize {
+        self.nodes.len() / self.dim()
+    }
+
+    /// Memory for [`LastLayer::condition`].
+    pub fn workspace(&self) -> LastLayerWorkspace<T> {
+        LastLayerWorkspace::new(self)
+    }
+
+    /// The conditional given hidden parameters.
+    ///
+    /// # Errors
+    /// If the length is wrong, a feature is not finite, or Newton's method does not converge.
+    pub fn condition<'w>(
+        &self,
+        theta_h: &[T],
+        ws: &'w mut LastLayerWorkspace<T>,
+    ) -> Result<Conditional<'w>> {
+        self.solve(theta_h, None, ws)?;
+        Ok(ws.conditional())
+    }
+
+    /// The same, with Newton's method started at `start`, `[H + 1, outputs]`: a centre that is known already saves most of its steps.
+    ///
+    /// # Errors
+    /// Those of [`LastLayer::condition`].
+    pub fn condition_from<'w>(
+        &self,
+        theta_h: &[T],
+        start: &[T],
+        ws: &'w mut LastLayerWorkspace<T>,
+    ) -> Result<Conditional<'w>> {
+        if start.len() != self.dim() {
+            return Err(Error::shape("LastLayer: start", self.dim(), start.len()));
+        }
+        self.solve(theta_h, Some(start), ws)?;
+        Ok(ws.conditional())
+    }
+
+    /// `log p(D | theta_h)`, the last layer integrated out, in nats: exact for a Gaussian likelihood, for others a lower bound
+    /// (the ELBO of the conditional, averaged over its fixed draws). The conditional is left in `ws`.
+    ///
+    /// # Errors
+    /// Those of [`LastLayer::condition`].
+    pub fn log_evidence(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<f64> {
+        self.solve(theta_h, None, ws)?;
+        Ok(self.integrated(ws))
+    }
+
+    fn solve(
+        &self,
+        theta_h: &[T],
+        start: Option<&[T]>,
+        ws: &mut LastLayerWorkspace<T>,
+    ) -> Result<()> {
+        self.compute_features(theta_h, ws)?;
+        if self.likelihood.is_gaussian() {
+            return self.gaussian(ws);
+        }
+        self.newton(start, ws)?;
+        self.centre(ws)
+    }
+
+    /// `Phi^T`, `[H + 1, rows]`, into the workspace.
+    fn compute_features(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
+        let (h, n) = (self.features - 1, self.rows);
+        for (b, x) in self.blocks.iter().enumerate() {
+            self.program.run(&[theta_h, x], &mut ws.program)?;
+            let features = self.program.tensor(&ws.program, 0);
+            let first = b * self.block;
+            let here = self.block.min(n - first);
+            for i in 0..h {
+                ws.phi[i * n + first..][..here]
+                    .copy_from_slice(&features[i * self.block..][..here]);
+            }
+        }
+        match ws.phi.iter().position(|v| !Scalar::is_finite(*v)) {
+            None => Ok(()),
+            Some(index) => {
+                let what = "features of the last layer";
+                Err(Error::NonFinite { what, index })
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The exact conditional for a Gaussian likelihood, and Newton's method for the convex ones.
+
+use super::likelihood::{Expect, HeadLikelihood};
+use super::workspace::{LastLayerWorkspace, back, lower_product, outputs};
+use super::LastLayer;
+use crate::error::{Error, Result};
+use crate::linalg::vector::dot;
+use crate::scalar::Scalar;
+use crate::simd;
+
+/// Newton's method stops when half its decrement, an estimate of the distance to the minimum in nats, is below this: after the next, full step
+/// the distance is about its square.
+const TOLERANCE: f64 = 1e-5;
+const MAX_NEWTON: usize = 100;
+
+impl<T: Scalar> LastLayer<T> {
+    /// Columns of `w` share the precision `Phi^T Phi / s^2 + alpha I`: in double precision, whatever the number type is, since its
+    /// eigenvalues span many orders of magnitude when the noise is small.
+    pub(super) fn gaussian(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
+        let (h, n, k) = (self.features, self.rows, self.outputs);
+        let weight = self.likelihood.weight();
+        for (exact, phi) in ws.exact_phi.iter_mut().zip(&ws.phi) {
+            *exact = phi.to_f64();
+        }
+        lower_product(&ws.exact_phi, &ws.exact_phi, n, &mut ws.hessian);
+        for (at, a) in ws.hessian.iter_mut().enumerate() {
+            *a *= weight;
+            if at % (h + 1) == 0 {
+                *a += self.prior_precision;
+            }
+        }
+        let factor = ws.factoriser.factorise(&ws.hessian)?;
+        back(&ws.exact_phi, n, &self.exact_targets, &mut ws.centre);
+        for c in 0..k {
+            let column = &mut ws.step[..h];
+            for (i, x) in column.iter_mut().enumerate() {
+                *x = weight * ws.centre[i * k + c];
+            }
+            factor.solve(column);
+            for (i, x) in column.iter().enumerate() {
+                ws.centre[i * k + c] = *x;
+            }
+        }
+        Ok(())
+    }
+
+    /// The minimum of `U` in `ws.centre`, outputs there in `ws.outputs`, and the factor of the Hessian.
+    pub(super) fn newton(
+        &self,
+        start: Option<&[T]>,
+        ws: &mut LastLayerWorkspace<T>,
+    ) -> Result<()> {
+        match start {
+            None => ws.centre.fill(0.0),
+            Some(start) => {
+                for (c, s) in ws.centre.iter_mut().zip(start) {
+                    *c = s.to_f64();
+                }
+            }
+        }
+        let mut energy = self.energy_at_centre(ws);
+        // what rounding may add to a sum over rows
+        let slack = |energy: f64| 8.0 * T::EPSILON.to_f64() * energy.abs();
+        for _ in 0..MAX_NEWTON {
+            self.hessian(ws);
+            let factor = ws.factoriser.factorise(&ws.hessian)?;
+            residuals(self, &mut ws.expected);
+            back(&ws.phi, self.rows, &ws.expected, &mut ws.product);
+            for ((g, p), c) in ws.gradient.iter_mut().zip(&ws.product).zip(&ws.centre) {
+                *g = p.to_f64() + self.prior_precision * c;
+            }
+            ws.step.copy_from_slice(&ws.gradient);
+            factor.solve(&mut ws.step);
+            let decrement = dot(&ws.gradient, &ws.step);
+            ws.trial.copy_from_slice(&ws.centre);
+            // halving meets Armijo's rule on a smooth convex function; when rounding stops it, the step is nil anyway
+            let mut length = 1.0;
+            loop {
+                for ((c, t), s) in ws.centre.iter_mut().zip(&ws.trial).zip(&ws.step) {
+                    *c = t - length * s;
+                }
+                let value = self.energy_at_centre(ws);
+                let enough = energy - 1e-4 * length * decrement + slack(energy);
+                if value <= enough || length < 1e-8 {
+                    energy = value;
+                    break;
+                }
+                length *= 0.5;
+            }
+            if 0.5 * decrement <= TOLERANCE {
+                // the Hessian belongs to the point before a step of this little length
+                return Ok(());
+            }
+        }
+        Err(Error::NoConvergence {
+            what: "Newton's method for the last layer",
+            iterations: MAX_NEWTON,
+            residual: energy,
+            tolerance: TOLERANCE,
+        })
+    }
+
+    /// `U` at `ws.centre` but for constants; leaves expected targets in `ws.expected` and outputs in `ws.outputs`.
+    pub(super) fn energy_at_centre(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
+        let dim = self.dim();
+        for (x, c) in ws.cast[..dim].iter_mut().zip(&ws.centre) {
+            *x = T::from_f64(*c);
+        }
+        outputs(&ws.phi, self.rows, &ws.cast[..dim], &mut ws.outputs);
+        ws.expected.copy_from_slice(&ws.outputs);
+        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch);
+        likelihood + 0.5 * self.prior_precision * dot(&ws.centre, &ws.centre)
+    }
+
+    /// Outputs to expected targets, in place; gives the negative log-likelihood but for its constant.
+    pub(super) fn expect(&self, outputs: &mut [T], scratch: &mut [T]) -> f64 {
+        simd::dispatch(Expect {
+            likelihood: self.likelihood,
+            outputs,
+            labels: &self.labels,
+            targets: &self.targets,
+            scratch,
+        })
+    }
+
+    /// The lower triangle of `sum_n phi_n phi_n^T (x) Lambda_n + alpha I` in coordinates `(feature, output)`, from `ws.expected`.
+    ///
+    /// The curvature of a softmax has rows that sum to zero: its diagonal blocks are minus the sums of the others.
+    fn hessian(&self, ws: &mut LastLayerWorkspace<T>) {
+        let (h, n, k) = (self.features, self.rows, self.outputs);
+        let dim = h * k;
+        ws.hessian.fill(0.0);
+        let pairs = (0..k).flat_map(|c| (0..c).map(move |e| (c, e)));
+        let alone = (k == 1).then_some((0, 0));
+        for (c, e) in pairs.chain(alone) {
+            let (p, q) = (&ws.expected[c * n..][..n], &ws.expected[e * n..][..n]);
+            for (out, phi) in ws.weighted.chunks_exact_mut(n).zip(ws.phi.chunks_exact(n)) {
+                simd::dispatch(Weight {
+                    likelihood: self.likelihood,
+                    p,
+                    q,
+                    phi,
+                    out,
+                });
+            }
+            lower_product(&ws.weighted, &ws.phi, n, &mut ws.block);
+            for i in 0..h {
+                for j in 0..=i {
+                    let x = ws.block[i * h + j].to_f64();
+                    if c == e {
+                        ws.hessian[i * dim + j] = x;
+                        continue;
+                    }
+                    // the block of (c, e) is minus this, and so is that of (e, c); below the diagonal i is at least j
+                    ws.hessian[(i * k + c) * dim + j * k + e] = -x;
+                    ws.hessian[(i * k + e) * dim + j * k + c] = -x;
+                    ws.hessian[(i * k + c) * dim + j * k + c] += x;
+                    ws.hessian[(i * k + e) * dim + j * k + e] += x;
+                }
+            }
+        }
+        for a in ws.hessian.iter_mut().step_by(dim + 1) {
+            *a += self.prior_precision;
+        }
+    }
+}
+
+/// Expected targets to residuals, in place.
+pub(super) fn residuals<T: Scalar>(last: &LastLayer<T>, expected: &mut [T]) {
+    if last.likelihood == HeadLikelihood::Categorical {
+        for (row, &label) in last.labels.iter().enumerate() {
+            expected[label * last.rows + row] += -T::ONE;
+        }
+    } else {
+        for (e, &y) in expected.iter_mut().zip(&last.targets) {
+            *e += -y;
+        }
+    }
+}
+
+/// Features times the curvature of a pair of outputs (of a softmax, its modulus).
+struct Weight<'a, T> {
+    likelihood: HeadLikelihood,
+    p: &'a [T],
+    q: &'a [T],
+    phi: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for Weight<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let rows = self.out.iter_mut().zip(self.phi).zip(self.p.iter().zip(self.q));
+        match self.likelihood {
+            HeadLikelihood::Categorical => {
+                for ((out, &phi), (&p, &q)) in rows {
+                    *out = p * q * phi;
+                }
+            }
+            HeadLikelihood::Bernoulli => {
+                for ((out, &phi), (&p, _)) in rows {
+                    *out = p * (T::ONE - p) * phi;
+                }
+            }
+            HeadLikelihood::Poisson => {
+                for ((out, &phi), (&p, _)) in rows {
+                    *out = p * phi;
+                }
+            }
+            // has a way of its own
+            HeadLikelihood::Gaussian { .. } => {}
+        }
+    }
+}
