@@ -8,6 +8,58 @@ use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 
 /// A bijection of `R^dim`, on batches, recorded in a graph: so it can be trained through anything that is recorded there.
+///
+/// Every row of a batch is mapped by itself. A *conditional* map is a bijection of `R^{c + d}` that leaves the first `c`
+/// coordinates, its context, as they are ([`super::Beside`], and `with_context` of the coupling layers).
+///
+/// A map of one's own stands beside the others in a [`Chain`]:
+///
+/// ```
+/// use fiberwalk::autodiff::{Graph, Var};
+/// use fiberwalk::deform::{Bijection, Chain, DiagonalAffine};
+/// use rand::Rng;
+///
+/// /// `y = sinh z` of every coordinate: heavy tails.
+/// struct Sinh(usize);
+///
+/// impl Bijection for Sinh {
+///     fn dim(&self) -> usize {
+///         self.0
+///     }
+///     fn param_count(&self) -> usize {
+///         0
+///     }
+///     fn init(&self, _: &mut dyn Rng) -> Vec<f64> {
+///         Vec::new()
+///     }
+///     fn forward<'g>(&self, _: Var<'g>, z: Var<'g>) -> (Var<'g>, Var<'g>) {
+///         let (up, down) = (z.exp(), (-z).exp());
+///         // dy/dz = cosh z
+///         ((up - down) * 0.5, ((up + down) * 0.5).ln().sum_axis(1))
+///     }
+///     fn inverse<'g>(&self, _: Var<'g>, y: Var<'g>) -> (Var<'g>, Var<'g>) {
+///         let cosh = (y.square() + 1.0).sqrt();
+///         ((y + cosh).ln(), -cosh.ln().sum_axis(1))
+///     }
+/// }
+///
+/// # fn main() -> fiberwalk::Result<()> {
+/// let flow = Chain::new(2, vec![Box::new(Sinh(2)), Box::new(DiagonalAffine::new(2))])?;
+/// let graph = Graph::new();
+/// let (params, z) = (graph.input(&[flow.param_count()]), graph.input(&[1, 2]));
+/// let (y, log_det) = flow.forward(params, z);
+/// let (back, _) = flow.inverse(params, y);
+/// let program = graph.compile::<f64>(&[y, log_det, back])?;
+/// let mut ws = program.workspace();
+/// // the diagonal map's parameters: log-scales, then shifts
+/// let params = [2f64.ln(), 0.0, 0.0, -1.0];
+/// program.run(&[&params, &[0.5, -3.0]], &mut ws)?;
+/// assert!((program.tensor(&ws, 0)[0] - 2.0 * 0.5f64.sinh()).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 1)[0] - (2.0 * 0.5f64.cosh() * 3f64.cosh()).ln()).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 2)[1] + 3.0).abs() < 1e-12);
+/// # Ok(())
+/// # }
+/// ```
 pub trait Bijection: Send + Sync {
     /// Number of coordinates.
     fn dim(&self) -> usize;
@@ -105,120 +157,5 @@ impl Bijection for Chain {
             state = (z, state.1 + log_det);
         }
         state
-    }
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::deform::{AffineCoupling, DiagonalAffine, OrthogonalMixing};
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
-    use proptest::prelude::*;
-
-    /// log |det| by Gaussian elimination with pivoting: the oracle of every log-determinant.
-    fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
-        let n = a.len();
-        let mut sum = 0.0;
-        for c in 0..n {
-            let pivot = (c..n)
-                .max_by(|&i, &j| a[i][c].abs().total_cmp(&a[j][c].abs()))
-                .unwrap();
-            a.swap(c, pivot);
-            sum += a[c][c].abs().ln();
-            for r in c + 1..n {
-                let f = a[r][c] / a[c][c];
-                let (above, below) = a.split_at_mut(r);
-                for (x, p) in below[0].iter_mut().zip(&above[c]) {
-                    *x -= f * p;
-                }
-            }
-        }
-        sum
-    }
-
-    /// inverse(forward(z)) = z, and both log-determinants against the dense Jacobian, at random parameters.
-    pub(in crate::deform) fn check_bijection(bijection: &dyn Bijection, seed: u64) {
-        let (n, d) = (3, bijection.dim());
-        let mut rng = Streams::new(seed).rng(Phase::USER, 0);
-        let mut params = vec![0.0; bijection.param_count()];
-        fill_normal(&mut rng, &mut params);
-        for p in &mut params {
-            *p *= 0.5;
-        }
-        let mut z = vec![0.0; n * d];
-        fill_normal(&mut rng, &mut z);
-
-        let graph = Graph::new();
-        let (p, x) = (graph.input(&[params.len()]), graph.input(&[n, d]));
-        let (y, log_det) = bijection.forward(p, x);
-        let (back, inverse_log_det) = bijection.inverse(p, x);
-        assert_eq!(y.shape(), vec![n, d]);
-        assert_eq!(log_det.shape(), vec![n]);
-        let v = graph.input(&[n, d]);
-        let tangent = graph.jvp(y, x, v).unwrap();
-        let program = graph
-            .compile::<f64>(&[y, log_det, back, inverse_log_det, tangent])
-            .unwrap();
-        let mut ws = program.workspace();
-        program.run(&[&params, &z, &z], &mut ws).unwrap();
-        let y = program.tensor(&ws, 0).to_vec();
-        let log_det = program.tensor(&ws, 1).to_vec();
-        // the Jacobian of each row, column by column: rows do not see one another
-        let mut jacobians = vec![vec![vec![0.0; d]; d]; n];
-        for c in 0..d {
-            let mut v = vec![0.0; n * d];
-            (0..n).for_each(|r| v[r * d + c] = 1.0);
-            program.run(&[&params, &z, &v], &mut ws).unwrap();
-            let column = program.tensor(&ws, 4);
-            for r in 0..n {
-                for i in 0..d {
-                    jacobians[r][i][c] = column[r * d + i];
-                }
-            }
-        }
-        for (r, jacobian) in jacobians.into_iter().enumerate() {
-            let want = log_abs_det(jacobian);
-            assert!(
-                (log_det[r] - want).abs() < 1e-9,
-                "{} against {want}",
-                log_det[r]
-            );
-        }
-        program.run(&[&params, &y, &z], &mut ws).unwrap();
-        for (a, b) in program.tensor(&ws, 2).iter().zip(&z) {
-            assert!((a - b).abs() < 1e-9, "inverse(forward(z)) = {a}, z = {b}");
-        }
-        for (a, b) in program.tensor(&ws, 3).iter().zip(&log_det) {
-            assert!((a + b).abs() < 1e-9, "log-determinants {a} and {b}");
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
-
-        #[test]
-        fn random_chains_are_bijections(
-            kinds in prop::collection::vec(0u8..4, 0..7),
-            dim in 2usize..7,
-            seed in 0u64..1000,
-        ) {
-            let mut rng = Streams::new(seed).rng(Phase::USER, 1);
-            let parts = kinds.iter().map(|kind| -> Box<dyn Bijection> {
-                match kind {
-                    0 => Box::new(DiagonalAffine::new(dim)),
-                    1 => Box::new(OrthogonalMixing::random(dim, &mut rng)),
-                    _ => Box::new(AffineCoupling::new(dim, dim / 2, &[5], kind % 2 == 0).unwrap()),
-                }
-            });
-            let parts: Vec<_> = parts.collect();
-            check_bijection(&Chain::new(dim, parts).unwrap(), seed);
-        }
-    }
-
-    #[test]
-    fn parts_must_agree_in_dimension() {
-        let part: Box<dyn Bijection> = Box::new(DiagonalAffine::new(3));
-        assert!(Chain::new(4, vec![part]).is_err());
     }
 }

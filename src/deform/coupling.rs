@@ -8,20 +8,17 @@
 use rand::Rng;
 
 use super::bijection::Bijection;
-use crate::autodiff::{Graph, Var};
-use crate::error::{Error, Result};
-use crate::nn::{Activation, Mlp, Network};
+use super::halves::Halves;
+use crate::autodiff::Var;
+use crate::error::Result;
 
 /// Largest modulus of a layer's log-scale.
 const MAX_LOG_SCALE: f64 = 2.0;
 
-/// One coupling layer. Its conditioner is a tanh [`Mlp`] of the coordinates that pass.
+/// One coupling layer. Its conditioner is a tanh [`crate::Mlp`] of the coordinates that pass.
 #[derive(Clone, Debug)]
 pub struct AffineCoupling {
-    dim: usize,
-    split: usize,
-    swap: bool,
-    conditioner: Mlp,
+    halves: Halves,
 }
 
 impl AffineCoupling {
@@ -30,90 +27,73 @@ impl AffineCoupling {
     /// # Errors
     /// If a side would be empty, or a hidden width is 0.
     pub fn new(dim: usize, split: usize, hidden: &[usize], swap: bool) -> Result<Self> {
-        if split == 0 || split >= dim {
-            return Err(Error::config(
-                "split",
-                split,
-                &format!("must be in 1..{dim}"),
-            ));
-        }
-        let (passing, moved) = if swap {
-            (dim - split, split)
-        } else {
-            (split, dim - split)
-        };
-        let mut sizes = vec![passing];
-        sizes.extend_from_slice(hidden);
-        sizes.push(2 * moved);
         Ok(Self {
-            dim,
-            split,
-            swap,
-            conditioner: Mlp::new(&sizes, Activation::Tanh)?,
+            halves: Halves::new(0, dim, (split, swap), hidden, 2)?,
         })
     }
 
-    /// The coordinates that pass and those that move.
-    fn parts<'g>(&self, x: Var<'g>) -> (Var<'g>, Var<'g>) {
-        let (a, b) = (x.slice(1, 0..self.split), x.slice(1, self.split..self.dim));
-        if self.swap { (b, a) } else { (a, b) }
+    /// A layer of `context + dim` coordinates that moves the last `dim`, all of them, as the context says.
+    ///
+    /// # Errors
+    /// If there is no context, nothing to move, or a hidden width is 0.
+    pub fn given(context: usize, dim: usize, hidden: &[usize]) -> Result<Self> {
+        Ok(Self {
+            halves: Halves::new(context, dim, (0, false), hidden, 2)?,
+        })
     }
 
-    fn join<'g>(&self, graph: &'g Graph, passing: Var<'g>, moved: Var<'g>) -> Var<'g> {
-        if self.swap {
-            graph.concat(1, &[moved, passing])
-        } else {
-            graph.concat(1, &[passing, moved])
-        }
+    /// The layer with `context` more coordinates in front, which always pass, and which the conditioner sees: a map of
+    /// `context + dim` coordinates.
+    ///
+    /// # Errors
+    /// If the conditioner's parameters are too many to count.
+    pub fn with_context(self, context: usize) -> Result<Self> {
+        let halves = self.halves.with_context(context)?;
+        Ok(Self { halves })
     }
 
-    /// Bounded log-scale and shift, given the coordinates that pass.
-    fn condition<'g>(&self, params: Var<'g>, passing: Var<'g>) -> (Var<'g>, Var<'g>) {
-        let moved = self.conditioner.output_dim() / 2;
-        let out = self.conditioner.forward(params, passing);
-        let raw = out.slice(1, 0..moved);
-        let log_scale = (raw * (1.0 / MAX_LOG_SCALE)).tanh() * MAX_LOG_SCALE;
-        (log_scale, out.slice(1, moved..2 * moved))
+    /// What moves, its bounded log-scale, and its shift.
+    fn part<'g>(&self, params: Var<'g>, x: Var<'g>) -> (Var<'g>, Var<'g>, Var<'g>) {
+        let (moved, out) = self.halves.part(params, x);
+        let m = self.halves.moved();
+        let log_scale = (out.slice(1, 0..m) * (1.0 / MAX_LOG_SCALE)).tanh() * MAX_LOG_SCALE;
+        (moved, log_scale, out.slice(1, m..2 * m))
     }
 }
 
 impl Bijection for AffineCoupling {
     fn dim(&self) -> usize {
-        self.dim
+        self.halves.dim()
     }
 
     fn param_count(&self) -> usize {
-        self.conditioner.dim()
+        self.halves.param_count()
     }
 
     /// The conditioner's initial parameters with its last layer zero: the identity map.
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
-        let mut params = self.conditioner.init(rng);
-        for tensor in self.conditioner.layout().tensors().iter().rev().take(2) {
-            params[tensor.range.clone()].fill(0.0);
-        }
-        params
+        self.halves.init(rng)
     }
 
     fn forward<'g>(&self, params: Var<'g>, z: Var<'g>) -> (Var<'g>, Var<'g>) {
-        let (passing, moved) = self.parts(z);
-        let (s, t) = self.condition(params, passing);
-        let y = self.join(z.graph(), passing, moved * s.exp() + t);
-        (y, s.sum_axis(1))
+        let (moved, s, t) = self.part(params, z);
+        (self.halves.join(z, moved * s.exp() + t), s.sum_axis(1))
     }
 
     fn inverse<'g>(&self, params: Var<'g>, y: Var<'g>) -> (Var<'g>, Var<'g>) {
-        let (passing, moved) = self.parts(y);
-        let (s, t) = self.condition(params, passing);
-        let z = self.join(y.graph(), passing, (moved - t) * (-s).exp());
-        (z, -s.sum_axis(1))
+        let (moved, s, t) = self.part(params, y);
+        (
+            self.halves.join(y, (moved - t) * (-s).exp()),
+            -s.sum_axis(1),
+        )
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deform::bijection::tests::check_bijection;
+    use crate::autodiff::Graph;
+    use crate::deform::tests::check_bijection;
     use crate::rng::{Phase, Streams};
 
     #[test]

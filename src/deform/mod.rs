@@ -6,23 +6,33 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `bijection` | the trait, and the chain that composes |
-//! | `scaling`, `mixing`, `coupling` | diagonal affine, fixed orthogonal, affine coupling layers |
+//! | `scaling`, `mixing`, `permutation` | diagonal affine, fixed orthogonal maps, fixed orders |
+//! | `coupling`, `spline` | coupling layers, affine and of rational-quadratic splines |
+//! | `halves` | which coordinates pass in a coupling layer, and what its conditioner sees |
+//! | `beside` | a map beside a context |
 //! | `frame` | how the few directions that the flow acts on lie in parameter space |
 //! | `framed` | frame and flow together |
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
 //! | `deformation` | all of it: sampling and densities |
 //! | `train` | maximum likelihood on the points of a walk |
 
+mod beside;
 mod bijection;
 mod coupling;
 mod deformation;
 mod frame;
 mod framed;
+mod halves;
 mod last_layer;
 mod mixing;
+mod permutation;
 mod scaling;
+mod spline;
+#[cfg(test)]
+mod tests;
 mod train;
 
+pub use beside::Beside;
 pub use bijection::{Bijection, Chain};
 pub use coupling::AffineCoupling;
 pub use deformation::Deformation;
@@ -30,5 +40,7 @@ pub use frame::{Frame, FrameOptions};
 pub use framed::{FramedFlow, coupling_flow};
 pub use last_layer::{Conditional, HeadLikelihood, LastLayer, LastLayerWorkspace};
 pub use mixing::OrthogonalMixing;
+pub use permutation::Permutation;
 pub use scaling::DiagonalAffine;
+pub use spline::{SplineCoupling, SplineOptions};
 pub use train::{TrainOptions, TrainReport, train};

@@ -296,6 +296,10 @@ impl<'g> Var<'g> {
     pub fn relu(self) -> Var<'g> {
         self.unary(Unary::Relu)
     }
+    /// 1 where positive, else 0 (NaN too): a comparison, without derivative.
+    pub fn step(self) -> Var<'g> {
+        self.unary(Unary::Step)
+    }
     /// `x sigmoid(x)`, also called swish.
     pub fn silu(self) -> Var<'g> {
         self * self.sigmoid()
@@ -391,6 +395,9 @@ mod tests {
         }
         // away from its kink
         check_derivatives(&[4], &[-0.7, -0.1, 0.2, 0.9], |_, x| x.relu() * x);
+        check_derivatives(&[4], &[-0.7, -0.1, 0.2, 0.9], |_, x| {
+            x.step() * x.exp() + (x - 0.5).step()
+        });
     }
 
     #[test]
