@@ -9,6 +9,7 @@ mod sequential;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod units;
 
 pub use activation::Activation;
 pub use layer::{Init, Layer, ParamSpec};
@@ -17,6 +18,7 @@ pub use layout::{ParamLayout, ParamTensor};
 pub use mlp::Mlp;
 pub use sequential::{HeadedSequential, Sequential};
 pub use spec::{LayerSpec, SequentialSpec};
+pub use units::{UnitBlock, unit_blocks};
 
 use rand::Rng;
 

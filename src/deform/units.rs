@@ -1,0 +1,437 @@
+//! A flow that treats the hidden units of a layer alike.
+//!
+//! The posterior does not change when the units of a layer are permuted, so the density should not either. The units of layer `l` are rows
+//! `u_j` of `d_l` numbers (incoming weights and bias; [`crate::nn::unit_blocks`]), images of independent `z_j ~ N(0, I)`. One coupling layer serves
+//! all units, with the same parameters:
+//!
+//! `u_j^b <- u_j^b exp(s(u_j^a, c, e)) + t(u_j^a, c, e)`, `c = mean_i psi(u_i^a)`, `e = sum over earlier layers of mean_i chi(u_i)`.
+//!
+//! `c`, the *pool*, is a permutation-invariant summary of the halves that pass, of all units of the layer: so units know of one another and the
+//! map is still a coupling layer, with `log |det| = sum_j sum s_j` and an inverse in closed form. `e` is a summary of the layers before, which
+//! come first. After each pair of couplings a fixed rotation mixes a unit's numbers.
+//!
+//! Permuting the `z_j` of a layer permutes its `u_j`: the density is exchangeable, exactly. The sign symmetry of odd nonlinearities is not built
+//! in: training shows it flipped points ([`augment`]).
+//!
+//! Source: permutation-equivariant maps by pooling are deep sets (Zaheer et al. 2017); coupling layers are those of Real NVP (Dinh et al. 2017).
+//! What it drops: which unit of an earlier layer a weight reads from. In deeper layers the order of these is that of the walkers' common
+//! start, and their permutation symmetry is not used.
+
+use rand::{Rng, RngExt};
+
+use super::bijection::no_change;
+use super::{AffineCoupling, Bijection, DiagonalAffine, OrthogonalMixing};
+use crate::autodiff::Var;
+use crate::error::{Error, Result};
+use crate::nn::{Activation, Mlp, Network, UnitBlock};
+use crate::scalar::Scalar;
+
+/// Settings of an exchangeable flow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnitFlowOptions {
+    /// Pairs of coupling layers for each layer of units.
+    pub blocks: usize,
+    /// Hidden widths of conditioners.
+    pub hidden: Vec<usize>,
+    /// Numbers in the pool of a layer and in the summary of a layer for later ones; 0: units know nothing of one another.
+    pub pooled: usize,
+}
+
+impl Default for UnitFlowOptions {
+    fn default() -> Self {
+        Self {
+            blocks: 3,
+            hidden: vec![32],
+            pooled: 8,
+        }
+    }
+}
+
+/// Hidden width of the networks that summaries are made with.
+const EMBEDDING: usize = 16;
+
+/// The exchangeable flow over the units of all layers: coordinates are `[params, units]` row-major, layer after layer.
+pub struct ExchangeableUnits {
+    layers: Vec<UnitLayer>,
+    dim: usize,
+}
+
+struct UnitLayer {
+    units: usize,
+    params: usize,
+    /// Numbers from earlier layers.
+    external: usize,
+    couplings: Vec<UnitCoupling>,
+    scaling: DiagonalAffine,
+    /// The summary for later layers.
+    summary: Option<Mlp>,
+}
+
+struct UnitCoupling {
+    coupling: AffineCoupling,
+    pool: Option<Mlp>,
+    /// Coordinates that pass.
+    passing: std::ops::Range<usize>,
+    mixing: Option<OrthogonalMixing>,
+}
+
+impl ExchangeableUnits {
+    /// The flow over these layers of units. `mixing[l][b]` is the rotation after pair `b` of layer `l`, `[params, params]`.
+    ///
+    /// # Errors
+    /// If the matrices are not as many, or not orthogonal, or a width is 0.
+    pub fn new(
+        blocks: &[UnitBlock],
+        options: &UnitFlowOptions,
+        mixing: &[Vec<Vec<f64>>],
+    ) -> Result<Self> {
+        if mixing.len() != blocks.len() {
+            let expected = format!("rotations for {} layers", blocks.len());
+            return Err(Error::shape("ExchangeableUnits", expected, mixing.len()));
+        }
+        let count = blocks.len();
+        let layers = blocks.iter().zip(mixing).enumerate();
+        let layers: Vec<UnitLayer> = layers
+            .map(|(l, (block, mixing))| {
+                let external = if l == 0 { 0 } else { options.pooled };
+                UnitLayer::new(block, external, l + 1 < count, options, mixing)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            dim: blocks.iter().map(|b| b.units * b.params).sum(),
+            layers,
+        })
+    }
+
+    /// Records the map or its inverse.
+    fn record<'g>(&self, params: Var<'g>, x: Var<'g>, inverse: bool) -> (Var<'g>, Var<'g>) {
+        let graph = x.graph();
+        let memory = x.batch_last();
+        let rows = x.shape().first().copied().unwrap_or(0);
+        let (mut at, mut used) = (0, 0);
+        let mut external: Option<Var<'g>> = None;
+        let mut log_det = no_change(graph, x);
+        let mut parts = Vec::with_capacity(self.layers.len());
+        for layer in &self.layers {
+            let size = layer.units * layer.params;
+            let own = params.slice(0, used..used + layer.param_count());
+            // the numbers of all units of all rows side by side: no copy
+            let units = memory
+                .slice(0, at..at + size)
+                .reshape(&[layer.params, layer.units * rows])
+                .batch_first();
+            let (mapped, change) = layer.record(own, units, external, rows, inverse);
+            log_det = log_det + change;
+            // later layers see what this one is, not what it came from
+            let seen = if inverse { units } else { mapped };
+            if let Some(summary) = layer.summarise(own, seen, rows) {
+                external = Some(external.map_or(summary, |e| e + summary));
+            }
+            parts.push(mapped.batch_last().reshape(&[size, rows]));
+            (at, used) = (at + size, used + layer.param_count());
+        }
+        let mapped = match parts[..] {
+            [] => x,
+            [one] => one.batch_first(),
+            _ => graph.concat(0, &parts).batch_first(),
+        };
+        (mapped, log_det)
+    }
+}
+
+/// `mean_j f(u_j)` for rows `[units rows, k]`, a summary `[width, rows]`.
+fn pooled<'g>(net: &Mlp, params: Var<'g>, u: Var<'g>, units: usize, rows: usize) -> Var<'g> {
+    let features = net.forward(params, u).tanh().batch_last();
+    let width = net.output_dim();
+    let sum = features.reshape(&[width, units, rows]).sum_axis(1);
+    sum * (1.0 / units as f64)
+}
+
+/// `[width, rows]` for every unit: `[units rows, width]`.
+fn spread<'g>(summary: Var<'g>, units: usize, rows: usize) -> Var<'g> {
+    let width = summary.shape().first().copied().unwrap_or(0);
+    summary
+        .reshape(&[width, 1, rows])
+        .broadcast_to(&[width, units, rows])
+        .reshape(&[width, units * rows])
+        .batch_first()
+}
+
+impl UnitLayer {
+    fn new(
+        block: &UnitBlock,
+        external: usize,
+        summarised: bool,
+        options: &UnitFlowOptions,
+        mixing: &[Vec<f64>],
+    ) -> Result<Self> {
+        let (d, c) = (block.params, options.pooled);
+        let embed = |inputs: usize| Mlp::new(&[inputs, EMBEDDING, c], Activation::Tanh);
+        let split = d / 2;
+        let mut couplings = Vec::new();
+        if mixing.len() != options.blocks {
+            return Err(Error::shape(
+                "ExchangeableUnits",
+                format!("{} rotations a layer", options.blocks),
+                mixing.len(),
+            ));
+        }
+        for matrix in mixing {
+            let sides = [false, true];
+            // one number has no halves: it can only listen to earlier layers
+            let sides = if d > 1 { &sides[..] } else { &[] };
+            for &swap in sides {
+                let coupling = AffineCoupling::new(d, split, &options.hidden, swap)?;
+                let passing = if swap { split..d } else { 0..split };
+                couplings.push(UnitCoupling {
+                    coupling: coupling.with_context(c + external)?,
+                    pool: (c > 0).then(|| embed(passing.len())).transpose()?,
+                    passing,
+                    mixing: match swap {
+                        true => Some(OrthogonalMixing::from_matrix(d, matrix.clone())?),
+                        false => None,
+                    },
+                });
+            }
+        }
+        Ok(Self {
+            units: block.units,
+            params: d,
+            external,
+            couplings,
+            scaling: DiagonalAffine::new(d),
+            summary: (summarised && c > 0).then(|| embed(d)).transpose()?,
+        })
+    }
+
+    fn param_count(&self) -> usize {
+        let couplings: usize = self.couplings.iter().map(UnitCoupling::param_count).sum();
+        couplings + self.scaling.param_count() + self.summary.as_ref().map_or(0, Network::dim)
+    }
+
+    fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
+        let mut all = Vec::new();
+        for part in &self.couplings {
+            if let Some(pool) = &part.pool {
+                all.extend(pool.init(rng));
+            }
+            all.extend(part.coupling.init(rng));
+        }
+        all.extend(self.scaling.init(rng));
+        if let Some(summary) = &self.summary {
+            all.extend(summary.init(rng));
+        }
+        all
+    }
+
+    fn summarise<'g>(&self, params: Var<'g>, u: Var<'g>, rows: usize) -> Option<Var<'g>> {
+        let net = self.summary.as_ref()?;
+        let end = self.param_count();
+        let own = params.slice(0, end - net.dim()..end);
+        Some(pooled(net, own, u, self.units, rows))
+    }
+
+    /// Rows `[units rows, params]`, and the change of volume `[rows]`.
+    fn record<'g>(
+        &self,
+        params: Var<'g>,
+        x: Var<'g>,
+        external: Option<Var<'g>>,
+        rows: usize,
+        inverse: bool,
+    ) -> (Var<'g>, Var<'g>) {
+        let mut starts = Vec::with_capacity(self.couplings.len() + 1);
+        let mut at = 0;
+        for part in &self.couplings {
+            starts.push(at);
+            at += part.param_count();
+        }
+        let external = external.filter(|_| self.external > 0);
+        let scaling = params.slice(0, at..at + self.scaling.param_count());
+        let couplings = self.couplings.iter().zip(&starts).map(|(part, &start)| {
+            let own = params.slice(0, start..start + part.param_count());
+            (part, own)
+        });
+        let (mut y, mut change) = (x, no_change(x.graph(), x));
+        if inverse {
+            let (z, log_det) = self.scaling.inverse(scaling, y);
+            (y, change) = (z, change + log_det);
+            for (part, own) in couplings.rev() {
+                let (z, log_det) = part.inverse(own, y, external, self.units, rows);
+                (y, change) = (z, change + log_det);
+            }
+        } else {
+            for (part, own) in couplings {
+                let (z, log_det) = part.forward(own, y, external, self.units, rows);
+                (y, change) = (z, change + log_det);
+            }
+            let (z, log_det) = self.scaling.forward(scaling, y);
+            (y, change) = (z, change + log_det);
+        }
+        (y, change.reshape(&[self.units, rows]).sum_axis(0))
+    }
+}
+
+impl UnitCoupling {
+    fn param_count(&self) -> usize {
+        self.coupling.param_count() + self.pool.as_ref().map_or(0, Network::dim)
+    }
+
+    /// The context that all units share, for each, and its width.
+    fn context<'g>(
+        &self,
+        params: Var<'g>,
+        x: Var<'g>,
+        external: Option<Var<'g>>,
+        (units, rows): (usize, usize),
+    ) -> Vec<Var<'g>> {
+        let pool = self.pool.as_ref().map(|net| {
+            let own = params.slice(0, 0..net.dim());
+            let passing = x.slice(1, self.passing.clone());
+            pooled(net, own, passing, units, rows)
+        });
+        let both = pool.into_iter().chain(external);
+        both.map(|summary| spread(summary, units, rows)).collect()
+    }
+
+    fn forward<'g>(
+        &self,
+        params: Var<'g>,
+        x: Var<'g>,
+        external: Option<Var<'g>>,
+        units: usize,
+        rows: usize,
+    ) -> (Var<'g>, Var<'g>) {
+        let (y, log_det) = self.couple(params, x, external, (units, rows), Bijection::forward);
+        match &self.mixing {
+            None => (y, log_det),
+            // a rotation has no parameters and keeps volume
+            Some(mixing) => (mixing.forward(params, y).0, log_det),
+        }
+    }
+
+    fn inverse<'g>(
+        &self,
+        params: Var<'g>,
+        y: Var<'g>,
+        external: Option<Var<'g>>,
+        units: usize,
+        rows: usize,
+    ) -> (Var<'g>, Var<'g>) {
+        let y = match &self.mixing {
+            None => y,
+            Some(mixing) => mixing.inverse(params, y).0,
+        };
+        self.couple(params, y, external, (units, rows), Bijection::inverse)
+    }
+
+    fn couple<'g>(
+        &self,
+        params: Var<'g>,
+        x: Var<'g>,
+        external: Option<Var<'g>>,
+        extents: (usize, usize),
+        map: impl Fn(&AffineCoupling, Var<'g>, Var<'g>) -> (Var<'g>, Var<'g>),
+    ) -> (Var<'g>, Var<'g>) {
+        let context = self.context(params, x, external, extents);
+        let own = params.slice(0, self.pool.as_ref().map_or(0, Network::dim)..self.param_count());
+        if context.is_empty() {
+            return map(&self.coupling, own, x);
+        }
+        let mut columns = context;
+        columns.push(x);
+        let (y, log_det) = map(&self.coupling, own, x.graph().concat(1, &columns));
+        let width = self.coupling.dim();
+        let d = x.shape().last().copied().unwrap_or(0);
+        (y.slice(1, width - d..width), log_det)
+    }
+}
+
+impl Bijection for ExchangeableUnits {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn param_count(&self) -> usize {
+        self.layers.iter().map(UnitLayer::param_count).sum()
+    }
+
+    fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
+        self.layers.iter().flat_map(|l| l.init(rng)).collect()
+    }
+
+    fn forward<'g>(&self, params: Var<'g>, z: Var<'g>) -> (Var<'g>, Var<'g>) {
+        self.record(params, z, false)
+    }
+
+    fn inverse<'g>(&self, params: Var<'g>, y: Var<'g>) -> (Var<'g>, Var<'g>) {
+        self.record(params, y, true)
+    }
+}
+
+impl ExchangeableUnits {
+    /// Parameters to start from: each layer's scaling has the mean and the standard deviation of its units in `points`
+    /// (`[n, dim]`), the couplings are the identity.
+    pub fn init_from<T: Scalar>(&self, points: &[T], rng: &mut dyn Rng) -> Vec<f64> {
+        let mut params = self.init(rng);
+        let n = (points.len() / self.dim.max(1)).max(1);
+        let (mut first, mut used) = (0, 0);
+        for layer in &self.layers {
+            let (h, d) = (layer.units, layer.params);
+            used += layer.param_count();
+            let end = used - layer.summary.as_ref().map_or(0, Network::dim);
+            let (scales, shifts) = params[end - 2 * d..end].split_at_mut(d);
+            for i in 0..d {
+                let numbers = || {
+                    let rows = points.chunks_exact(self.dim);
+                    rows.flat_map(|row| &row[first + i * h..first + (i + 1) * h])
+                        .map(|x| x.to_f64())
+                };
+                let mean = numbers().sum::<f64>() / (n * h) as f64;
+                let variance = numbers().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * h) as f64;
+                shifts[i] = mean;
+                // units that do not vary have a tiny scale, and no infinite density
+                scales[i] = variance.max(1e-12).ln() * 0.5;
+            }
+            first += h * d;
+        }
+        params
+    }
+}
+
+/// Copies of points (`[n, dim]`, coordinates of [`ExchangeableUnits`]) with the signs of random units flipped, for odd nonlinearities: a unit's
+/// own numbers in one layer, and the weights that read it in the next, where they are in the same order.
+pub fn augment<T: Scalar>(
+    points: &[T],
+    blocks: &[UnitBlock],
+    copies: usize,
+    rng: &mut impl Rng,
+) -> Vec<T> {
+    let dim: usize = blocks.iter().map(|b| b.units * b.params).sum();
+    let mut all = Vec::with_capacity(points.len() * copies);
+    for _ in 0..copies {
+        for point in points.chunks_exact(dim.max(1)) {
+            let from = all.len();
+            all.extend_from_slice(point);
+            let row = &mut all[from..];
+            let mut first = 0;
+            for (l, block) in blocks.iter().enumerate() {
+                let (h, size) = (block.units, block.units * block.params);
+                let (own, later) = row[first..].split_at_mut(size);
+                let reads = blocks.get(l + 1).filter(|next| next.params == h + 1);
+                for j in 0..h {
+                    if rng.random::<bool>() {
+                        continue;
+                    }
+                    own[j..].iter_mut().step_by(h).for_each(|x| *x = -*x);
+                    if let Some(next) = reads {
+                        let weights = &mut later[j * next.units..(j + 1) * next.units];
+                        weights.iter_mut().for_each(|x| *x = -*x);
+                    }
+                }
+                first += size;
+            }
+        }
+    }
+    all
+}
