@@ -10,16 +10,20 @@
 //! | `coupling`, `spline` | coupling layers, affine and of rational-quadratic splines |
 //! | `halves` | which coordinates pass in a coupling layer, and what its conditioner sees |
 //! | `beside` | a map beside a context |
+//! | `flow` | flows of coupling layers |
+//! | `fit` | maximum likelihood of any bijection on points |
 //! | `frame` | how the few directions that the flow acts on lie in parameter space |
 //! | `framed` | frame and flow together |
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
 //! | `deformation` | all of it: sampling and densities |
-//! | `train` | maximum likelihood on the points of a walk |
+//! | `train` | the framed flow of the points of a walk |
 
 mod beside;
 mod bijection;
 mod coupling;
 mod deformation;
+mod fit;
+mod flow;
 mod frame;
 mod framed;
 mod halves;
@@ -36,8 +40,10 @@ pub use beside::Beside;
 pub use bijection::{Bijection, Chain};
 pub use coupling::AffineCoupling;
 pub use deformation::Deformation;
+pub use fit::{FlowData, FlowDensity, FlowReport, FlowTrainOptions, fit_flow};
+pub use flow::{FlowKind, FlowOptions, coupling_flow, draw_mixing};
 pub use frame::{Frame, FrameOptions};
-pub use framed::{FramedFlow, coupling_flow};
+pub use framed::FramedFlow;
 pub use last_layer::{Conditional, HeadLikelihood, LastLayer};
 pub use mixing::OrthogonalMixing;
 pub use permutation::Permutation;
