@@ -1,6 +1,7 @@
 //! What a deformation is made of: invertible maps with a known change of volume.
 
 use rand::Rng;
+use rayon::prelude::*;
 
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};
@@ -126,6 +127,33 @@ pub(super) fn pulled_back_normal<T: Scalar>(z: &[T], log_det: &[f64], dim: usize
     let rows = z.chunks_exact(dim).zip(log_det);
     rows.map(|(z, log_det)| constant - 0.5 * dot(z, z) + log_det)
         .collect()
+}
+
+/// Runs `work` on batches of `batch` rows of `dim` numbers in parallel, and joins what it gives, numbers and a figure a row, in order.
+///
+/// # Errors
+/// If there are no whole rows (`what` names the map), and those of `work`.
+pub(super) fn in_batches<T: Scalar>(
+    what: &'static str,
+    rows: &[T],
+    dim: usize,
+    batch: usize,
+    work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync + Send,
+) -> Result<(Vec<T>, Vec<f64>)> {
+    if dim == 0 || !rows.len().is_multiple_of(dim) {
+        let expected = format!("rows of {dim} numbers");
+        return Err(Error::shape(what, expected, rows.len()));
+    }
+    let parts: Vec<(Vec<T>, Vec<f64>)> = rows
+        .par_chunks(batch * dim)
+        .map(work)
+        .collect::<Result<_>>()?;
+    let mut all = (Vec::with_capacity(rows.len()), Vec::new());
+    for (numbers, figures) in parts {
+        all.0.extend(numbers);
+        all.1.extend(figures);
+    }
+    Ok(all)
 }
 
 impl Bijection for Chain {

@@ -1,15 +1,21 @@
-//! The whole deformation: hidden parameters by a framed flow, the last layer by its conditional.
+//! The whole deformation: hidden parameters by a flow, the last layer by its conditional.
 //!
-//! `theta = (theta_h, w)`, `theta_h = flow(z_h)`, `w = m(theta_h) + L(theta_h)^{-T} z_w`, `z ~ N(0, I_P)`:
+//! `theta = (h, w)`, `h = flow(z_h)`, `w = c(h) + L(h)^{-T} z_w`, `z ~ N(0, I_P)`:
 //! `log q(theta) = log N(z; 0, I_P) - log |det flow(z_h)| + sum log L_ii`.
 //!
 //! What is learned from walks is where hidden parameters can be; that the last layer must then compensate for them, which
 //! no Gaussian and no small flow over all parameters can know, is computed.
+//!
+//! **Proposals.** A flow knows each unit, and little of how the units of a network depend on one another; `p(D | h)`, the evidence with the last
+//! layer integrated out, knows it, and comes with the conditional. With `M > 1` proposals a draw takes one of `M` images `h_m` of the flow
+//! with probability proportional to `p(D | h_m)` (sampling importance resampling, Rubin 1987, with the flow in the place of the prior). The draw
+//! then has another density than `q`, which stays that of the map.
 
+use rand::RngExt;
 use rayon::prelude::*;
 
 use super::bijection::pulled_back_normal;
-use super::{FramedFlow, LastLayer, LastLayerWorkspace};
+use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::rng::{Phase, Streams};
@@ -19,14 +25,35 @@ use crate::scalar::Scalar;
 /// conditional of its last layer.
 #[derive(Clone, Debug)]
 pub struct Deformation<T> {
-    hidden: Option<FramedFlow<T>>,
+    hidden: Option<HiddenFlow<T>>,
     last: LastLayer<T>,
+    proposals: usize,
 }
 
 impl<T: Scalar> Deformation<T> {
     /// A flow over the hidden parameters, if there are any, and the conditional of the last layer.
-    pub fn new(hidden: Option<FramedFlow<T>>, last: LastLayer<T>) -> Self {
-        Self { hidden, last }
+    pub fn new(hidden: Option<HiddenFlow<T>>, last: LastLayer<T>) -> Self {
+        Self {
+            hidden,
+            last,
+            proposals: 1,
+        }
+    }
+
+    /// The same with so many proposals for every draw of [`Deformation::sample`].
+    ///
+    /// # Errors
+    /// If there are none.
+    pub fn with_proposals(self, proposals: usize) -> Result<Self> {
+        if proposals == 0 {
+            return Err(Error::config("proposals", 0, "must be positive"));
+        }
+        Ok(Self { proposals, ..self })
+    }
+
+    /// Proposals for every draw.
+    pub fn proposals(&self) -> usize {
+        self.proposals
     }
 
     /// `P`.
@@ -35,8 +62,13 @@ impl<T: Scalar> Deformation<T> {
     }
 
     /// The flow over the hidden parameters.
-    pub fn hidden(&self) -> Option<&FramedFlow<T>> {
+    pub fn hidden(&self) -> Option<&HiddenFlow<T>> {
         self.hidden.as_ref()
+    }
+
+    /// The conditional of the last layer.
+    pub fn last(&self) -> &LastLayer<T> {
+        &self.last
     }
 
     /// `theta = T(z)` and `log |det dT/dz|` for rows of `z` (`[n, P]`).
@@ -45,13 +77,13 @@ impl<T: Scalar> Deformation<T> {
     /// If `z` is not rows of `P` numbers, or a conditional cannot be computed.
     pub fn forward(&self, z: &[T]) -> Result<(Vec<T>, Vec<f64>)> {
         let h = self.hidden_dim();
-        let (hidden, log_det) = self.map_hidden(z, FramedFlow::forward)?;
-        self.per_row(z, |i, z, ws| {
-            let hidden = &hidden[i * h..(i + 1) * h];
+        let (hidden, log_det) = self.map_hidden(z, HiddenFlow::forward)?;
+        self.per_row(z, |i, row, ws| {
+            row[..h].copy_from_slice(&hidden[i * h..(i + 1) * h]);
+            let (hidden, w) = row.split_at_mut(h);
             self.last.condition(hidden, ws)?;
-            let mut theta = [hidden, &z[h..]].concat();
-            ws.place(&mut theta[h..]);
-            Ok((theta, log_det[i] + ws.log_det()))
+            ws.place(w);
+            Ok(log_det[i] + ws.log_det())
         })
     }
 
@@ -61,12 +93,13 @@ impl<T: Scalar> Deformation<T> {
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.
     pub fn inverse(&self, theta: &[T]) -> Result<(Vec<T>, Vec<f64>)> {
         let h = self.hidden_dim();
-        let (latent, log_det) = self.map_hidden(theta, FramedFlow::inverse)?;
-        self.per_row(theta, |i, theta, ws| {
-            self.last.condition(&theta[..h], ws)?;
-            let mut z = [&latent[i * h..(i + 1) * h], &theta[h..]].concat();
-            ws.take_back(&mut z[h..]);
-            Ok((z, log_det[i] - ws.log_det()))
+        let (latent, log_det) = self.map_hidden(theta, HiddenFlow::inverse)?;
+        self.per_row(theta, |i, row, ws| {
+            let (hidden, w) = row.split_at_mut(h);
+            self.last.condition(hidden, ws)?;
+            ws.take_back(w);
+            hidden.copy_from_slice(&latent[i * h..(i + 1) * h]);
+            Ok(log_det[i] - ws.log_det())
         })
     }
 
@@ -84,14 +117,41 @@ impl<T: Scalar> Deformation<T> {
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.
     pub fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        let numbers = count.checked_mul(self.dim()).ok_or_else(|| {
-            Error::config("samples", count, "times the parameters must be a number")
-        })?;
+        let too_many =
+            || Error::config("samples", count, "times the parameters must be a number");
+        let (h, dim, m) = (self.hidden_dim(), self.dim(), self.proposals);
+        let numbers = count.checked_mul(dim).ok_or_else(too_many)?;
+        let latent = numbers.checked_mul(m).ok_or_else(too_many)?;
         let mut z = vec![T::ZERO; numbers];
-        for (i, row) in z.chunks_exact_mut(self.dim()).enumerate() {
-            fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), row);
+        let mut all = Vec::with_capacity(latent / dim.max(1) * h);
+        let mut choice = vec![0.0; count];
+        for (i, row) in z.chunks_exact_mut(dim).enumerate() {
+            let mut rng = streams.rng(Phase::SAMPLE, i as u64);
+            fill_normal(&mut rng, row);
+            all.extend_from_slice(&row[..h]);
+            choice[i] = rng.random();
+            for _ in 1..m {
+                let start = all.len();
+                all.resize(start + h, T::ZERO);
+                fill_normal(&mut rng, &mut all[start..]);
+            }
         }
-        let (theta, _) = self.forward(&z)?;
+        let hidden = match &self.hidden {
+            None => Vec::new(),
+            Some(flow) => flow.forward(&all)?.0,
+        };
+        let (theta, _) = self.per_row(&z, |i, row, ws| {
+            let (h_row, w) = row.split_at_mut(h);
+            let proposals = &hidden[i * m * h..(i + 1) * m * h];
+            let chosen = match m {
+                1 => 0,
+                _ => self.choose(proposals, choice[i], ws)?,
+            };
+            h_row.copy_from_slice(&proposals[chosen * h..(chosen + 1) * h]);
+            self.last.condition(h_row, ws)?;
+            ws.place(w);
+            Ok(0.0)
+        })?;
         match first_non_finite(&theta) {
             None => Ok(theta),
             Some(index) => Err(Error::NonFinite {
@@ -101,15 +161,41 @@ impl<T: Scalar> Deformation<T> {
         }
     }
 
+    /// One of the proposals (`[m, h]`), with probability proportional to its evidence, by a number that is uniform in `[0, 1)`.
+    fn choose(
+        &self,
+        proposals: &[T],
+        uniform: f64,
+        ws: &mut LastLayerWorkspace<T>,
+    ) -> Result<usize> {
+        let h = self.hidden_dim().max(1);
+        let mut weights = Vec::with_capacity(self.proposals);
+        for proposal in proposals.chunks_exact(h) {
+            weights.push(self.last.log_evidence(proposal, ws)?);
+        }
+        let top = weights.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
+        for w in &mut weights {
+            *w = (*w - top).exp();
+        }
+        let mut left = uniform * weights.iter().sum::<f64>();
+        for (m, w) in weights.iter().enumerate() {
+            left -= w;
+            if left < 0.0 {
+                return Ok(m);
+            }
+        }
+        Ok(weights.len().saturating_sub(1))
+    }
+
     fn hidden_dim(&self) -> usize {
-        self.hidden.as_ref().map_or(0, FramedFlow::dim)
+        self.hidden.as_ref().map_or(0, HiddenFlow::dim)
     }
 
     /// The hidden block of every row, through the flow.
     fn map_hidden(
         &self,
         rows: &[T],
-        map: impl Fn(&FramedFlow<T>, &[T]) -> Result<(Vec<T>, Vec<f64>)>,
+        map: impl Fn(&HiddenFlow<T>, &[T]) -> Result<(Vec<T>, Vec<f64>)>,
     ) -> Result<(Vec<T>, Vec<f64>)> {
         if !rows.len().is_multiple_of(self.dim()) {
             let expected = format!("rows of {} numbers", self.dim());
@@ -125,21 +211,18 @@ impl<T: Scalar> Deformation<T> {
         }
     }
 
-    /// Does `work` on every row in parallel and joins the results in order.
+    /// A copy of the rows on which `work` is done in place, in parallel, and what it gives for each.
     fn per_row(
         &self,
         rows: &[T],
-        work: impl Fn(usize, &[T], &mut LastLayerWorkspace<T>) -> Result<(Vec<T>, f64)> + Sync + Send,
+        work: impl Fn(usize, &mut [T], &mut LastLayerWorkspace<T>) -> Result<f64> + Sync + Send,
     ) -> Result<(Vec<T>, Vec<f64>)> {
-        let parts: Vec<(Vec<T>, f64)> = rows
-            .par_chunks_exact(self.dim())
+        let mut out = rows.to_vec();
+        let log_dets = out
+            .par_chunks_exact_mut(self.dim())
             .enumerate()
             .map_init(|| self.last.workspace(), |ws, (i, row)| work(i, row, ws))
             .collect::<Result<_>>()?;
-        let log_dets = parts.iter().map(|part| part.1).collect();
-        Ok((
-            parts.into_iter().flat_map(|part| part.0).collect(),
-            log_dets,
-        ))
+        Ok((out, log_dets))
     }
 }

@@ -4,10 +4,8 @@
 //!
 //! `log q(theta) = log N(z; 0, I_P) - log |det flow| - 1/2 sum log D_i - (P - K) log s`.
 
-use rayon::prelude::*;
-
-use super::bijection::pulled_back_normal;
-use super::{AffineCoupling, Bijection, Chain, DiagonalAffine, Frame, OrthogonalMixing};
+use super::bijection::{in_batches, pulled_back_normal};
+use super::{Bijection, FlowKind, FlowOptions, Frame, coupling_flow};
 use crate::autodiff::{Graph, Program};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, first_non_finite};
@@ -16,32 +14,11 @@ use crate::scalar::Scalar;
 /// Rows that go through the flow at once. Fixed, so that a sample's bits do not depend on how many are drawn with it.
 const BATCH: usize = 64;
 
-/// A chain of coupling layers on `dim` coordinates: for every mixing matrix a pair of couplings, one for each half, and
-/// the rotation; a diagonal affine map at the end. With fewer than two coordinates only the latter.
-///
-/// # Errors
-/// If a matrix is not orthogonal or a width is 0.
-pub fn coupling_flow(dim: usize, hidden: &[usize], mixing: &[Vec<f64>]) -> Result<Chain> {
-    let mut parts: Vec<Box<dyn Bijection>> = Vec::new();
-    if dim >= 2 {
-        for matrix in mixing {
-            parts.push(Box::new(AffineCoupling::new(dim, dim / 2, hidden, false)?));
-            parts.push(Box::new(AffineCoupling::new(dim, dim / 2, hidden, true)?));
-            parts.push(Box::new(OrthogonalMixing::from_matrix(
-                dim,
-                matrix.clone(),
-            )?));
-        }
-    }
-    parts.push(Box::new(DiagonalAffine::new(dim)));
-    Chain::new(dim, parts)
-}
-
 /// A flow on the directions of a frame, and a Gaussian on all others.
 #[derive(Clone, Debug)]
 pub struct FramedFlow<T> {
     frame: Frame<T>,
-    hidden: Vec<usize>,
+    options: FlowOptions,
     mixing: Vec<Vec<f64>>,
     params: Vec<T>,
     forward: Program<T>,
@@ -49,7 +26,8 @@ pub struct FramedFlow<T> {
 }
 
 impl<T: Scalar> FramedFlow<T> {
-    /// A framed flow from its parts: the flow is [`coupling_flow`] on the frame's directions with these parameters.
+    /// A framed flow of affine layers from its parts: the flow is [`coupling_flow`] on the frame's directions with these
+    /// parameters.
     ///
     /// # Errors
     /// If the parts do not fit one another or a parameter is not finite.
@@ -59,8 +37,27 @@ impl<T: Scalar> FramedFlow<T> {
         mixing: Vec<Vec<f64>>,
         params: Vec<T>,
     ) -> Result<Self> {
+        Self::of_kind(FlowKind::Affine, frame, hidden, mixing, params)
+    }
+
+    /// The same with layers of another kind.
+    ///
+    /// # Errors
+    /// As [`FramedFlow::new`].
+    pub fn of_kind(
+        kind: FlowKind,
+        frame: Frame<T>,
+        hidden: Vec<usize>,
+        mixing: Vec<Vec<f64>>,
+        params: Vec<T>,
+    ) -> Result<Self> {
         let k = frame.directions();
-        let flow = coupling_flow(k, &hidden, &mixing)?;
+        let options = FlowOptions {
+            kind,
+            hidden,
+            context: 0,
+        };
+        let flow = coupling_flow(k, &mixing, &options)?;
         if params.len() != flow.param_count() {
             let expected = format!("{} parameters of the flow", flow.param_count());
             return Err(Error::shape("FramedFlow", expected, params.len()));
@@ -77,7 +74,7 @@ impl<T: Scalar> FramedFlow<T> {
             forward: graph.compile(&[y, up])?,
             inverse: graph.compile(&[z, down])?,
             frame,
-            hidden,
+            options,
             mixing,
             params,
         })
@@ -93,9 +90,14 @@ impl<T: Scalar> FramedFlow<T> {
         &self.frame
     }
 
+    /// What its layers do.
+    pub fn kind(&self) -> FlowKind {
+        self.options.kind
+    }
+
     /// Hidden widths of the conditioners, mixing matrices, and learned parameters of the flow.
     pub fn flow_parts(&self) -> (&[usize], &[Vec<f64>], &[T]) {
-        (&self.hidden, &self.mixing, &self.params)
+        (&self.options.hidden, &self.mixing, &self.params)
     }
 
     /// `theta = T(z)` and `log |det dT/dz|` for rows of `z` (`[n, P]`).
@@ -104,7 +106,7 @@ impl<T: Scalar> FramedFlow<T> {
     /// If `z` is not rows of `P` numbers.
     pub fn forward(&self, z: &[T]) -> Result<(Vec<T>, Vec<f64>)> {
         let k = self.frame.directions();
-        self.batches(z, |rows| {
+        in_batches("FramedFlow", z, self.dim(), BATCH, |rows| {
             let mut latent = vec![T::ZERO; BATCH * k];
             let mut rest = Vec::with_capacity(rows.len());
             for (i, z) in rows.chunks_exact(self.dim()).enumerate() {
@@ -131,7 +133,7 @@ impl<T: Scalar> FramedFlow<T> {
     pub fn inverse(&self, theta: &[T]) -> Result<(Vec<T>, Vec<f64>)> {
         let k = self.frame.directions();
         let (_, _, basis, s) = self.frame.parts();
-        self.batches(theta, |rows| {
+        in_batches("FramedFlow", theta, self.dim(), BATCH, |rows| {
             let mut latent = vec![T::ZERO; BATCH * k];
             let mut rest = Vec::with_capacity(rows.len());
             for (i, theta) in rows.chunks_exact(self.dim()).enumerate() {
@@ -167,27 +169,5 @@ impl<T: Scalar> FramedFlow<T> {
     pub fn log_density(&self, theta: &[T]) -> Result<Vec<f64>> {
         let (z, log_det) = self.inverse(theta)?;
         Ok(pulled_back_normal(&z, &log_det, self.dim()))
-    }
-
-    /// Runs `work` on batches of rows in parallel and joins the results in order.
-    fn batches(
-        &self,
-        rows: &[T],
-        work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync + Send,
-    ) -> Result<(Vec<T>, Vec<f64>)> {
-        if !rows.len().is_multiple_of(self.dim()) {
-            let expected = format!("rows of {} numbers", self.dim());
-            return Err(Error::shape("FramedFlow", expected, rows.len()));
-        }
-        let parts: Vec<(Vec<T>, Vec<f64>)> = rows
-            .par_chunks(BATCH * self.dim())
-            .map(work)
-            .collect::<Result<_>>()?;
-        let mut all = (Vec::with_capacity(rows.len()), Vec::new());
-        for (numbers, log_dets) in parts {
-            all.0.extend(numbers);
-            all.1.extend(log_dets);
-        }
-        Ok(all)
     }
 }

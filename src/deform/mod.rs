@@ -10,19 +10,28 @@
 //! | `coupling`, `spline` | coupling layers, affine and of rational-quadratic splines |
 //! | `halves` | which coordinates pass in a coupling layer, and what its conditioner sees |
 //! | `beside` | a map beside a context |
+//! | `flow` | flows of coupling layers |
+//! | `fit` | maximum likelihood of any bijection on points |
 //! | `frame` | how the few directions that the flow acts on lie in parameter space |
 //! | `framed` | frame and flow together |
+//! | `units`, `unit_flow` | a flow under which hidden units are exchangeable |
+//! | `hidden` | the flows that hidden parameters can have |
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
 //! | `deformation` | all of it: sampling and densities |
-//! | `train` | maximum likelihood on the points of a walk |
+//! | `elbo` | refinement by reparameterised gradients |
+//! | `train` | the framed flow of the points of a walk |
 
 mod beside;
 mod bijection;
 mod coupling;
 mod deformation;
+mod elbo;
+mod fit;
+mod flow;
 mod frame;
 mod framed;
 mod halves;
+mod hidden;
 mod last_layer;
 mod mixing;
 mod permutation;
@@ -31,16 +40,24 @@ mod spline;
 #[cfg(test)]
 mod tests;
 mod train;
+mod unit_flow;
+mod units;
 
 pub use beside::Beside;
 pub use bijection::{Bijection, Chain};
 pub use coupling::AffineCoupling;
 pub use deformation::Deformation;
+pub use elbo::{ElboOptions, ElboReport, refine};
+pub use fit::{FlowData, FlowDensity, FlowReport, FlowTrainOptions, fit_flow};
+pub use flow::{FlowKind, FlowOptions, coupling_flow, draw_mixing};
 pub use frame::{Frame, FrameOptions};
-pub use framed::{FramedFlow, coupling_flow};
+pub use framed::FramedFlow;
+pub use hidden::HiddenFlow;
 pub use last_layer::{Conditional, HeadLikelihood, LastLayer, LastLayerWorkspace};
 pub use mixing::OrthogonalMixing;
 pub use permutation::Permutation;
 pub use scaling::DiagonalAffine;
 pub use spline::{SplineCoupling, SplineOptions};
 pub use train::{TrainOptions, TrainReport, train};
+pub use unit_flow::{UnitFlow, UnitMixing, UnitTrainOptions, fit_units};
+pub use units::{ExchangeableUnits, UnitFlowOptions, augment};

@@ -1,8 +1,8 @@
 //! What every bijection must do, and chains of all kinds that do it.
 
 use super::{
-    AffineCoupling, Beside, Bijection, Chain, DiagonalAffine, OrthogonalMixing, Permutation,
-    SplineCoupling, SplineOptions,
+    AffineCoupling, Beside, Bijection, Chain, DiagonalAffine, FlowKind, FlowOptions,
+    OrthogonalMixing, Permutation, SplineCoupling, SplineOptions, coupling_flow, draw_mixing,
 };
 use crate::autodiff::{Graph, Program};
 use crate::linalg::vector::fill_normal;
@@ -217,18 +217,18 @@ fn mass(
 }
 
 /// The density integrates to one. The midpoint rule of a smooth density is exact to rounding. At a knot the density's
-/// slope jumps, which errs by at most `h^2 / 12` times the jump, and there are 7 knots (in 2-D, 14). With derivatives that
-/// change by 20 over a bin of 0.3, that is 0.4 * 20 / 0.3 = 27 a knot: 1-D, h = 8e-4: 1e-5. In 2-D at smaller
-/// parameters by 2 over 1: 0.8 a knot, h = 0.03: 8e-4. The tails beyond the cube are those of N(0, 1) for splines, of a
-/// scale up to e^2 for affine layers.
+/// slope jumps, which errs by at most `h^2 / 12` times the jump, and there are 7 knots (in 2-D, 14). Derivatives are at
+/// most e^4 = 55, bins at least 0.1 wide, the normal density 0.4, so that a jump is at most 220; in 1-D with h = 1.6e-4 that
+/// makes 3e-6. In 2-D, at smaller parameters, derivatives change by less than 3 over bins of 1: 1.2 a knot, h = 0.03: 1.3e-3.
+/// The tails beyond the cube are those of N(0, 1) for splines, of a scale up to e^2 for affine layers.
 #[test]
 fn densities_integrate_to_one() {
     let options = SplineOptions::default();
     for seed in 0..4 {
         let spline = SplineCoupling::given(2, 1, &[6], options).unwrap();
         let params = normals(spline.param_count(), 0.5, seed, 7);
-        let m = mass(&spline, (&params, &[0.3, -1.2]), 1, (8.0, 20_000));
-        assert!((m - 1.0).abs() < 1e-5, "spline given a context: {m}");
+        let m = mass(&spline, (&params, &[0.3, -1.2]), 1, (8.0, 100_000));
+        assert!((m - 1.0).abs() < 3e-6, "spline given a context: {m}");
         let affine = AffineCoupling::given(2, 1, &[6]).unwrap();
         let params = normals(affine.param_count(), 0.5, seed, 7);
         let m = mass(&affine, (&params, &[0.3, -1.2]), 1, (60.0, 20_000));
@@ -237,7 +237,7 @@ fn densities_integrate_to_one() {
             let flow = chain(kinds, 1, 2, seed);
             let params = normals(flow.param_count(), 0.3, seed, 8);
             let m = mass(&flow, (&params, &[0.5]), 2, (12.0, 800));
-            assert!((m - 1.0).abs() < 1e-3, "{kinds:?} with a context: {m}");
+            assert!((m - 1.0).abs() < 1.3e-3, "{kinds:?} with a context: {m}");
         }
     }
 }
@@ -261,4 +261,38 @@ fn a_permutation_is_exact_and_must_be_one() {
     for wrong in [vec![0, 0], vec![1, 2]] {
         assert!(Permutation::new(wrong).is_err());
     }
+}
+
+/// Flows of every size, down to none, of both kinds, with and without context: bijections that start as the identity.
+#[test]
+fn flows_of_all_sizes_start_as_the_identity() {
+    let mut rng = Streams::new(3).rng(Phase::USER, 9);
+    for kind in [FlowKind::Affine, FlowKind::Spline(SplineOptions::default())] {
+        for (dim, context) in [(1, 0), (1, 2), (2, 0), (2, 1), (5, 0), (5, 3)] {
+            let identity: Vec<f64> = (0..dim * dim)
+                .map(|i| f64::from(u8::from(i % (dim + 1) == 0)))
+                .collect();
+            let hidden = vec![6];
+            let options = FlowOptions {
+                kind,
+                hidden,
+                context,
+            };
+            let flow = coupling_flow(dim, &[identity.clone(), identity], &options).unwrap();
+            let start = flow.init(&mut rng);
+            // conditioners learn something, but for a single coordinate that depends on nothing
+            assert_eq!(start.len() > 2 * dim, dim + context > 1);
+            let z = normals(3 * flow.dim(), 1.0, 1, 10);
+            let [y, ..] = there_and_back::<f64>(&flow, &start, &z);
+            for (y, z) in y.iter().zip(&z) {
+                assert!((y - z).abs() < 1e-12, "{y} {z}");
+            }
+            let mixing = draw_mixing(dim, 2, &mut rng);
+            check_bijection(&coupling_flow(dim, &mixing, &options).unwrap(), 4);
+        }
+    }
+    let none = coupling_flow(0, &[vec![]], &FlowOptions::default()).unwrap();
+    assert_eq!((none.dim(), none.param_count()), (0, 0));
+    let skewed = vec![vec![1.0, 0.5, 0.0, 1.0]];
+    assert!(coupling_flow(2, &skewed, &FlowOptions::default()).is_err());
 }

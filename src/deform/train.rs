@@ -1,19 +1,17 @@
-//! Maximum likelihood on the points of a walk.
+//! The framed flow of the points of a walk.
 //!
-//! Learned is the density of the *hidden* parameters (the last layer has its conditional). With the frame fixed, the complement's part of the density is in closed form, and what is left to learn is the flow on
-//! `K` coordinates: minimise `-mean_i [log N(flow^{-1}(g_i); 0, I_K) + log |det dflow^{-1}|]` over the points of the
-//! training walkers, by Adam on all of them. Every fifth walker is held out, with all its points (points of one walker
-//! resemble one another); the parameters that are best on these are kept, and training ends when they have not improved
-//! for a while. Step 0 is a diagonal Gaussian fitted to the coordinates, so the result is never worse than that on
-//! held-out walkers.
+//! Learned is the density of the *hidden* parameters (the last layer has its conditional). With the frame fixed, the
+//! complement's part of the density is in closed form, and what is left to learn is the flow on `K` coordinates, by maximum
+//! likelihood ([`fit_flow`]). Every fifth walker is held out, with all its points (points of one walker resemble one
+//! another). The start is a diagonal Gaussian fitted to the coordinates, so the result is never worse than that on held-out
+//! walkers.
 
-use rand::Rng;
-
-use super::{Bijection, Frame, FrameOptions, FramedFlow, coupling_flow};
-use crate::autodiff::{Graph, Program};
+use super::{
+    Bijection, FlowData, FlowKind, FlowOptions, FlowTrainOptions, Frame, FrameOptions, FramedFlow,
+    coupling_flow, draw_mixing, fit_flow,
+};
 use crate::error::{Error, Result};
-use crate::linalg::random_orthogonal;
-use crate::optim::{Adam, AdamOptions, Optimizer};
+use crate::optim::{Decay, Schedule};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
@@ -23,13 +21,17 @@ use crate::walk::Walk;
 pub struct TrainOptions {
     /// The frame.
     pub frame: FrameOptions,
+    /// What the layers of the flow do.
+    pub kind: FlowKind,
     /// Pairs of coupling layers, with a rotation after each.
     pub blocks: usize,
     /// Hidden widths of the conditioners.
     pub hidden: Vec<usize>,
     /// Largest number of gradient steps.
     pub steps: usize,
-    /// Learning rate.
+    /// Points of a batch; all of them if there are fewer.
+    pub batch_rows: usize,
+    /// The full learning rate, from which it falls along a cosine.
     pub learning_rate: f64,
     /// Precision of a Gaussian prior on the flow's parameters, per training point.
     pub weight_decay: f64,
@@ -43,13 +45,30 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             frame: FrameOptions::default(),
+            kind: FlowKind::Affine,
             blocks: 3,
             hidden: vec![32],
             steps: 2_000,
+            batch_rows: 1_024,
             learning_rate: 2e-3,
             weight_decay: 1e-3,
             check_every: 10,
             patience: 20,
+        }
+    }
+}
+
+impl TrainOptions {
+    fn of_flow(&self) -> FlowTrainOptions {
+        FlowTrainOptions {
+            steps: self.steps,
+            batch_rows: self.batch_rows,
+            learning_rate: self.learning_rate,
+            schedule: Schedule::from(Decay::Cosine),
+            weight_decay: self.weight_decay,
+            check_every: self.check_every,
+            patience: self.patience,
+            ..FlowTrainOptions::default()
         }
     }
 }
@@ -86,22 +105,15 @@ pub fn train<T: Scalar>(
     directions: &[T],
     options: &TrainOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    progress: impl FnMut(usize),
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     if hidden_dim == 0 || hidden_dim > walk.dim {
         let requirement = format!("must be in 1..={}", walk.dim);
         return Err(Error::config("hidden_dim", hidden_dim, &requirement));
     }
-    if options.check_every == 0 {
-        return Err(Error::config("check_every", 0, "must be positive"));
-    }
     let (training, held_out, walkers) = split_by_walker(walk)?;
-    let gather = |rows: &[usize]| -> Vec<T> {
-        rows.iter()
-            .flat_map(|&i| &walk.point(i)[..hidden_dim])
-            .copied()
-            .collect()
-    };
+    let order: Vec<usize> = (0..hidden_dim).collect();
+    let gather = |rows: &[usize]| gather(walk, rows, &order);
     let directions: Vec<T> = directions
         .chunks_exact(walk.dim)
         .flat_map(|row| &row[..hidden_dim])
@@ -111,37 +123,38 @@ pub fn train<T: Scalar>(
     let frame = Frame::fit(&points, hidden_dim, walkers, &directions, &options.frame)?;
     let k = frame.directions();
     let mut rng = streams.rng(Phase::DEFORM, 0);
-    let mixing: Vec<Vec<f64>> = (0..options.blocks)
-        .map(|_| random_orthogonal(k, &mut rng))
-        .collect();
-    let mut task = Task::new(
-        &frame,
-        &points,
-        &gather(&held_out),
-        options,
-        &mixing,
-        &mut rng,
-    )?;
-
-    let gaussian = task.held_out_loss()?;
-    let (mut best, mut best_step, mut best_params) = (gaussian, 0, task.params.clone());
-    let mut adam = Adam::new(task.params.len(), AdamOptions::default())?;
-    let mut step = 0;
-    while step < options.steps && k > 0 {
-        task.descend(&mut adam, options.learning_rate)?;
-        step += 1;
-        progress(step);
-        if step % options.check_every == 0 {
-            let loss = task.held_out_loss()?;
-            if loss < best {
-                (best, best_step) = (loss, step);
-                best_params.copy_from_slice(&task.params);
-            } else if step - best_step >= options.patience * options.check_every {
-                break;
-            }
-        }
+    let mixing = draw_mixing(k, options.blocks, &mut rng);
+    let flow_options = FlowOptions {
+        kind: options.kind,
+        hidden: options.hidden.clone(),
+        context: 0,
+    };
+    let flow = coupling_flow(k, &mixing, &flow_options)?;
+    let coordinates = |points: &[T]| -> Vec<T> {
+        points
+            .chunks_exact(hidden_dim)
+            .flat_map(|p| frame.coordinates(p).0)
+            .collect()
+    };
+    let learned = coordinates(&points);
+    let mut start = flow.init(&mut rng);
+    fit_diagonal(&learned, k, &mut start);
+    // steps taken, the best one, and the held-out gain over the start
+    let (mut params, mut figures) = (Vec::new(), (0, 0, 0.0));
+    if k > 0 {
+        let data = FlowData {
+            context: 0,
+            points: &learned,
+            held_out: &coordinates(&gather(&held_out)),
+        };
+        let (fitted, report) =
+            fit_flow(&flow, &start, data, &options.of_flow(), streams, progress)?;
+        params = fitted;
+        let gain = report.log_likelihood - report.start_log_likelihood;
+        figures = (report.steps, report.best_step, gain);
     }
-    let flow = FramedFlow::new(frame, options.hidden.clone(), mixing, best_params)?;
+    let hidden = options.hidden.clone();
+    let flow = FramedFlow::of_kind(options.kind, frame, hidden, mixing, params)?;
     let mean = |rows: &[usize]| -> Result<f64> {
         let all = flow.log_density(&gather(rows))?;
         Ok(all.iter().sum::<f64>() / all.len() as f64)
@@ -151,18 +164,29 @@ pub fn train<T: Scalar>(
         points: training.len(),
         held_out: held_out.len(),
         directions: k,
-        steps: step,
-        best_step,
+        steps: figures.0,
+        best_step: figures.1,
         // the complement's part is the same for both
-        gaussian_log_likelihood: log_likelihood - (gaussian - best),
+        gaussian_log_likelihood: log_likelihood - figures.2,
         log_likelihood,
         train_log_likelihood: mean(&training)?,
     };
     Ok((flow, report))
 }
 
+/// These numbers, in this order, of these points of a walk.
+pub(super) fn gather<T: Scalar>(walk: &Walk<T>, rows: &[usize], order: &[usize]) -> Vec<T> {
+    let numbers = |&i: &usize| {
+        let point = walk.point(i);
+        order.iter().map(move |&at| point[at])
+    };
+    rows.iter().flat_map(numbers).collect()
+}
+
 /// Rows of training and held-out walkers, and the number of training walkers.
-fn split_by_walker<T: Scalar>(walk: &Walk<T>) -> Result<(Vec<usize>, Vec<usize>, usize)> {
+pub(super) fn split_by_walker<T: Scalar>(
+    walk: &Walk<T>,
+) -> Result<(Vec<usize>, Vec<usize>, usize)> {
     let mut present = walk.particle.clone();
     present.dedup();
     if present.len() < 2 {
@@ -182,81 +206,6 @@ fn split_by_walker<T: Scalar>(walk: &Walk<T>) -> Result<(Vec<usize>, Vec<usize>,
     let (held_out, training): (Vec<usize>, Vec<usize>) =
         (0..walk.len()).partition(|&i| is_held_out(walk.particle[i]));
     Ok((training, held_out, present.len() - present.len() / stride))
-}
-
-/// The flow's own problem in `K` coordinates.
-struct Task<T> {
-    params: Vec<T>,
-    train: Vec<T>,
-    held_out: Vec<T>,
-    gradient: Program<T>,
-    loss: Program<T>,
-    ws: crate::autodiff::Workspace<T>,
-    loss_ws: crate::autodiff::Workspace<T>,
-}
-
-impl<T: Scalar> Task<T> {
-    fn new(
-        frame: &Frame<T>,
-        train: &[T],
-        held_out: &[T],
-        options: &TrainOptions,
-        mixing: &[Vec<f64>],
-        rng: &mut impl Rng,
-    ) -> Result<Self> {
-        let (dim, k) = (frame.dim(), frame.directions());
-        let coordinates = |points: &[T]| -> Vec<T> {
-            points
-                .chunks_exact(dim)
-                .flat_map(|p| frame.coordinates(p).0)
-                .collect()
-        };
-        let (train, held_out) = (coordinates(train), coordinates(held_out));
-        let flow = coupling_flow(k, &options.hidden, mixing)?;
-        let mut params = flow.init(rng);
-        fit_diagonal(&train, k, &mut params);
-        let compile = |rows: usize, decay: f64| -> Result<(Program<T>, Program<T>)> {
-            let graph = Graph::new();
-            let (p, y) = (graph.input(&[params.len()]), graph.input(&[rows, k]));
-            let (z, log_det) = flow.inverse(p, y);
-            let loss = (z.square().sum() * 0.5 - log_det.sum()) / rows.max(1) as f64;
-            let objective = loss + p.square().sum() * (0.5 * decay);
-            let gradient = graph.grad(objective, &[p])?[0];
-            Ok((
-                graph.compile(&[objective, gradient])?,
-                graph.compile(&[loss])?,
-            ))
-        };
-        let rows = |x: &[T]| x.len() / k.max(1);
-        let gradient = compile(rows(&train), options.weight_decay)?.0;
-        let loss = compile(rows(&held_out), 0.0)?.1;
-        Ok(Self {
-            ws: gradient.workspace(),
-            loss_ws: loss.workspace(),
-            params: params.iter().map(|&p| T::from_f64(p)).collect(),
-            train,
-            held_out,
-            gradient,
-            loss,
-        })
-    }
-
-    fn descend(&mut self, adam: &mut Adam<T>, rate: f64) -> Result<()> {
-        self.gradient
-            .run(&[&self.params, &self.train], &mut self.ws)?;
-        let gradient = self.gradient.tensor(&self.ws, 1);
-        if let Some(index) = crate::linalg::vector::first_non_finite(gradient) {
-            let what = "gradient of the flow";
-            return Err(Error::NonFinite { what, index });
-        }
-        adam.step(rate, gradient, &mut self.params)
-    }
-
-    fn held_out_loss(&mut self) -> Result<f64> {
-        self.loss
-            .run(&[&self.params, &self.held_out], &mut self.loss_ws)?;
-        Ok(self.loss.scalar(&self.loss_ws, 0))
-    }
 }
 
 /// Sets the diagonal map at the end of the flow, whose parameters come last, to the points' standard deviations and means.

@@ -14,6 +14,7 @@ mod derivatives;
 mod early_stopping;
 mod exactness;
 mod fiber;
+mod flows;
 mod geometry;
 mod invariance;
 mod layering;

@@ -1,0 +1,364 @@
+//! Maximum likelihood: the parameters of a bijection `T` under which the image of N(0, I) is most like given points.
+//!
+//! Minimised is `-1/n sum_i [log N(z_i; 0, I) + log |det dT^{-1}|] + decay/2 |p|^2`, `z_i = T^{-1}(y_i)`, by Adam on minibatches:
+//! every epoch visits the points in a fresh random order, in batches of one size (what is left over waits for the next
+//! epoch). Gradients that are too long are shortened, and the learning rate falls along a cosine.
+//!
+//! With a context of `c` coordinates the density is that of the others given these: `N(z)` is over the others alone.
+//!
+//! Every so many steps the likelihood of held-out points is computed; the parameters that are best by it are kept, and
+//! training ends when they have not improved for a while. Step 0 counts: what is kept is never worse there than the start.
+//!
+//! A batch is cut into pieces of one size, computed in parallel and added in order: the same bits for any thread count.
+
+use rand::seq::SliceRandom;
+use rayon::prelude::*;
+
+use super::Bijection;
+use crate::autodiff::{Graph, Program, Var, Workspace};
+use crate::error::{Error, Result};
+use crate::linalg::vector::{axpy, first_non_finite};
+use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+
+/// At most so many rows go through the flow at once.
+const PIECE: usize = 256;
+
+/// Settings of [`fit_flow`].
+#[derive(Clone, Debug)]
+pub struct FlowTrainOptions {
+    /// Largest number of gradient steps.
+    pub steps: usize,
+    /// Points of a batch; all of them if there are fewer.
+    pub batch_rows: usize,
+    /// The full learning rate.
+    pub learning_rate: f64,
+    /// Its course over the steps.
+    pub schedule: Schedule,
+    /// Precision of a Gaussian prior on the flow's parameters, per training point.
+    pub weight_decay: f64,
+    /// Largest norm of the gradient of the mean over a batch; longer ones are shortened to it. `None`: none is.
+    pub clip_norm: Option<f64>,
+    /// Steps between two looks at the held-out points.
+    pub check_every: usize,
+    /// Looks without improvement after which training ends.
+    pub patience: usize,
+}
+
+impl Default for FlowTrainOptions {
+    fn default() -> Self {
+        Self {
+            steps: 2_000,
+            batch_rows: 1_024,
+            learning_rate: 3e-3,
+            schedule: Schedule {
+                warmup: 0.02,
+                decay: Decay::Cosine,
+            },
+            weight_decay: 1e-4,
+            clip_norm: Some(5.0),
+            check_every: 50,
+            patience: 10,
+        }
+    }
+}
+
+impl FlowTrainOptions {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If one is outside its range, with its name.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [
+            ("batch_rows", self.batch_rows),
+            ("check_every", self.check_every),
+            ("patience", self.patience),
+        ] {
+            if value == 0 {
+                return Err(Error::config(field, value, "must be positive"));
+            }
+        }
+        let positive = [Some(self.learning_rate), self.clip_norm];
+        for (field, value) in ["learning_rate", "clip_norm"].into_iter().zip(positive) {
+            if let Some(value) = value.filter(|v| !(*v > 0.0 && v.is_finite())) {
+                let requirement = "must be positive and finite";
+                return Err(Error::config(field, value, requirement));
+            }
+        }
+        if !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()) {
+            let requirement = "must be finite and not negative";
+            return Err(Error::config(
+                "weight_decay",
+                self.weight_decay,
+                requirement,
+            ));
+        }
+        self.schedule.validate()
+    }
+}
+
+/// What a flow is fitted to. Points are rows of as many numbers as the flow has coordinates, the context first.
+#[derive(Clone, Copy, Debug)]
+pub struct FlowData<'a, T> {
+    /// Number of coordinates that are given.
+    pub context: usize,
+    /// Points to learn from.
+    pub points: &'a [T],
+    /// Points that decide what is kept and when training ends: whole walkers, as points of one resemble one another. With
+    /// none, the last step's parameters are kept.
+    pub held_out: &'a [T],
+}
+
+/// How a fit went. Log-likelihoods are means per point, in nats, given the context.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FlowReport {
+    /// Points that were learned from.
+    pub points: usize,
+    /// Points that were held out.
+    pub held_out: usize,
+    /// Steps taken.
+    pub steps: usize,
+    /// The step whose parameters were kept.
+    pub best_step: usize,
+    /// Steps whose gradient was shortened.
+    pub clipped: usize,
+    /// Held-out log-likelihood at the start; NaN without held-out points, as the next.
+    pub start_log_likelihood: f64,
+    /// Held-out log-likelihood of what was kept.
+    pub log_likelihood: f64,
+    /// Log-likelihood of what was kept on the points it was learned from.
+    pub train_log_likelihood: f64,
+}
+
+/// Fits the parameters of `flow`, from `start` on, to points; `progress` is called with the number of steps done. Random
+/// numbers, the order of the points, come from [`Phase::DEFORM`], index `e` for epoch `e`, from 1.
+///
+/// # Errors
+/// If there are no points, a length does not fit the flow, a setting is out of range, or the gradient stops being finite.
+pub fn fit_flow<T: Scalar>(
+    flow: &dyn Bijection,
+    start: &[f64],
+    data: FlowData<'_, T>,
+    options: &FlowTrainOptions,
+    streams: Streams,
+    mut progress: impl FnMut(usize),
+) -> Result<(Vec<T>, FlowReport)> {
+    options.validate()?;
+    let dim = flow.dim();
+    let mut params: Vec<T> = start.iter().map(|&p| T::from_f64(p)).collect();
+    let density = FlowDensity::new(flow, data.context)?;
+    let mean = |params: &[T], points: &[T]| -> Result<f64> {
+        let all = density.log_density(params, points)?;
+        Ok(all.iter().sum::<f64>() / all.len() as f64)
+    };
+    let first = mean(&params, data.held_out)?;
+    density.check(&params, data.points)?;
+    let n = data.points.len() / dim;
+    if n == 0 {
+        return Err(Error::data("a flow needs points to be fitted to, got none"));
+    }
+    let rows = options.batch_rows.min(n);
+    let mut batches = Batches::new(flow, data.context, rows)?;
+    let mut adam = Adam::new(params.len(), AdamOptions::default())?;
+    let mut order: Vec<usize> = (0..n).collect();
+    let (mut best, mut best_step, mut kept) = (first, 0, params.clone());
+    let (mut step, mut clipped, mut epoch) = (0, 0, 0);
+    let mut gradient = vec![T::ZERO; params.len()];
+    while step < options.steps {
+        let at = step % (n / rows);
+        if at == 0 && rows < n {
+            epoch += 1;
+            order.shuffle(&mut streams.rng(Phase::DEFORM, epoch));
+        }
+        let batch = &order[at * rows..(at + 1) * rows];
+        batches.gradient(&params, data.points, batch, &mut gradient)?;
+        axpy(options.weight_decay, &params, &mut gradient);
+        if let Some(index) = first_non_finite(&gradient) {
+            let what = "gradient of the flow";
+            return Err(Error::NonFinite { what, index });
+        }
+        if let Some(longest) = options.clip_norm {
+            clipped += usize::from(clip_by_norm(&mut gradient, longest) > longest);
+        }
+        let rate = options.learning_rate * options.schedule.factor(step, options.steps);
+        adam.step(rate, &gradient, &mut params)?;
+        step += 1;
+        progress(step);
+        if data.held_out.is_empty() {
+            continue;
+        }
+        if step.is_multiple_of(options.check_every) || step == options.steps {
+            let now = mean(&params, data.held_out)?;
+            if now > best {
+                (best, best_step) = (now, step);
+                kept.copy_from_slice(&params);
+            } else if step - best_step >= options.patience * options.check_every {
+                break;
+            }
+        }
+    }
+    if data.held_out.is_empty() {
+        (best_step, kept) = (step, params);
+    }
+    let report = FlowReport {
+        points: n,
+        held_out: data.held_out.len() / dim,
+        steps: step,
+        best_step,
+        clipped,
+        start_log_likelihood: first,
+        log_likelihood: best,
+        train_log_likelihood: mean(&kept, data.points)?,
+    };
+    Ok((kept, report))
+}
+
+/// `log q` of the rows of a batch (`[n]`, without the constant), given their first `context` coordinates.
+fn log_density<'g>(flow: &dyn Bijection, context: usize, params: Var<'g>, y: Var<'g>) -> Var<'g> {
+    let (z, log_det) = flow.inverse(params, y);
+    let z = z.slice(1, context..flow.dim());
+    log_det - z.square().sum_axis(1) * 0.5
+}
+
+/// Rows of `points` as columns of `memory` (`[dim, rows]`); where there are fewer, the first one again.
+fn fill<T: Scalar>(memory: &mut [T], points: &[T], dim: usize, rows: &[usize]) {
+    let width = memory.len() / dim.max(1);
+    for i in 0..width {
+        let row = rows.get(i).or(rows.first()).copied().unwrap_or(0);
+        for (j, &x) in points[row * dim..(row + 1) * dim].iter().enumerate() {
+            memory[j * width + i] = x;
+        }
+    }
+}
+
+/// The density of a bijection's image of N(0, I), given a context, at any parameters.
+pub struct FlowDensity<T> {
+    dim: usize,
+    params: usize,
+    constant: f64,
+    program: Program<T>,
+}
+
+impl<T: Scalar> FlowDensity<T> {
+    /// The density over the coordinates of `flow` that come after the first `context`.
+    ///
+    /// # Errors
+    /// If nothing comes after the context.
+    pub fn new(flow: &dyn Bijection, context: usize) -> Result<Self> {
+        let (dim, params) = (flow.dim(), flow.param_count());
+        if context >= dim {
+            let requirement = format!("must be below the {dim} coordinates of the flow");
+            return Err(Error::config("context", context, &requirement));
+        }
+        let graph = Graph::new();
+        let (p, y) = (graph.input(&[params]), graph.input(&[dim, PIECE]));
+        let log_density = log_density(flow, context, p, y.batch_first());
+        Ok(Self {
+            dim,
+            params,
+            constant: -0.5 * (dim - context) as f64 * (2.0 * std::f64::consts::PI).ln(),
+            program: graph.compile(&[log_density])?,
+        })
+    }
+
+    fn check(&self, params: &[T], points: &[T]) -> Result<()> {
+        if params.len() != self.params {
+            let expected = format!("{} parameters of the flow", self.params);
+            return Err(Error::shape("FlowDensity", expected, params.len()));
+        }
+        if !points.len().is_multiple_of(self.dim) {
+            let expected = format!("rows of {} numbers", self.dim);
+            return Err(Error::shape("FlowDensity", expected, points.len()));
+        }
+        Ok(())
+    }
+
+    /// `log q` of rows (`[n, dim]`, the context first), in nats.
+    ///
+    /// # Errors
+    /// If a length does not fit the flow.
+    pub fn log_density(&self, params: &[T], points: &[T]) -> Result<Vec<f64>> {
+        self.check(params, points)?;
+        let start = || {
+            let memory = vec![T::ZERO; self.dim * PIECE];
+            (self.program.workspace(), memory, (0..PIECE).collect())
+        };
+        let one = |(ws, memory, rows): &mut (_, Vec<T>, Vec<usize>), points: &[T]| {
+            let n = points.len() / self.dim;
+            fill(memory, points, self.dim, &rows[..n]);
+            self.program.run(&[params, memory], ws)?;
+            let all = &self.program.tensor(ws, 0)[..n];
+            Ok(all.iter().map(|l| l.to_f64() + self.constant).collect())
+        };
+        let pieces: Vec<Vec<f64>> = points
+            .par_chunks(self.dim * PIECE)
+            .map_init(start, one)
+            .collect::<Result<_>>()?;
+        Ok(pieces.concat())
+    }
+}
+
+/// Gradients of a batch: its pieces, each with a workspace.
+struct Batches<T> {
+    dim: usize,
+    rows: usize,
+    program: Program<T>,
+    pieces: Vec<Piece<T>>,
+}
+
+struct Piece<T> {
+    ws: Workspace<T>,
+    /// `[dim, rows]`.
+    memory: Vec<T>,
+    /// The share of each row in the mean, 0 for those that only fill the piece.
+    weights: Vec<T>,
+}
+
+impl<T: Scalar> Batches<T> {
+    fn new(flow: &dyn Bijection, context: usize, batch: usize) -> Result<Self> {
+        let dim = flow.dim();
+        let count = batch.div_ceil(PIECE);
+        let rows = batch.div_ceil(count);
+        let graph = Graph::new();
+        let p = graph.input(&[flow.param_count()]);
+        let y = graph.input(&[dim, rows]).batch_first();
+        let weights = graph.input(&[rows]);
+        let loss = -(log_density(flow, context, p, y) * weights).sum();
+        let program: Program<T> = graph.compile(&graph.grad(loss, &[p])?)?;
+        let piece = |i: usize| Piece {
+            ws: program.workspace(),
+            memory: vec![T::ZERO; dim * rows],
+            weights: (i * rows..(i + 1) * rows)
+                .map(|at| T::from_f64(if at < batch { 1.0 / batch as f64 } else { 0.0 }))
+                .collect(),
+        };
+        Ok(Self {
+            dim,
+            rows,
+            pieces: (0..count).map(piece).collect(),
+            program,
+        })
+    }
+
+    /// The gradient of the mean over the points of these indices.
+    fn gradient(
+        &mut self,
+        params: &[T],
+        points: &[T],
+        batch: &[usize],
+        out: &mut [T],
+    ) -> Result<()> {
+        let (dim, program) = (self.dim, &self.program);
+        let parts = self.pieces.par_iter_mut().zip(batch.par_chunks(self.rows));
+        parts.try_for_each(|(piece, rows)| {
+            fill(&mut piece.memory, points, dim, rows);
+            program.run(&[params, &piece.memory, &piece.weights], &mut piece.ws)
+        })?;
+        out.fill(T::ZERO);
+        for piece in &self.pieces {
+            axpy(1.0, program.tensor(&piece.ws, 0), out);
+        }
+        Ok(())
+    }
+}
