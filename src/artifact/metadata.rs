@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{Standardizer, Task};
+use crate::deform::UnitFlowOptions;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, LinearHead, Mlp, SequentialSpec};
 
@@ -37,16 +38,35 @@ pub struct Metadata {
     pub network: NetworkSpec,
     /// Precision of the prior of every weight and bias.
     pub prior_precision: f64,
-    /// `map`, `walk` or `flow`.
+    /// `map`, `walk`, `atlas` or `flow`.
     pub method: String,
+    /// True for draws of a deformation that were stored in the place of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub frozen: bool,
     /// Seed of the fit, and of predictions unless told otherwise.
     pub seed: u64,
     /// Hidden widths of the flow's conditioners, for `flow`.
     #[serde(default)]
     pub flow_hidden: Vec<usize>,
+    /// The pairs of couplings and the numbers in a pool, for a `flow` of exchangeable units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow_units: Option<[usize; 2]>,
+    /// Proposals of which a draw of a `flow` takes one.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub flow_proposals: usize,
     /// Figures of the fit, for the reader.
     #[serde(default)]
     pub diagnostics: BTreeMap<String, f64>,
+}
+
+fn one() -> usize {
+    1
+}
+
+// serde hands over a reference
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// The task with its own parameters.
@@ -121,6 +141,16 @@ impl Metadata {
         }
     }
 
+    /// The settings of a flow of exchangeable units, if it is one.
+    pub fn unit_flow(&self) -> Option<UnitFlowOptions> {
+        let [blocks, pooled] = self.flow_units?;
+        Some(UnitFlowOptions {
+            blocks,
+            hidden: self.flow_hidden.clone(),
+            pooled,
+        })
+    }
+
     /// The network.
     ///
     /// # Errors
@@ -144,6 +174,13 @@ impl Metadata {
                 "its format is version {}, this program reads version {FORMAT_VERSION}",
                 self.format_version
             ));
+        }
+        // a file must not ask for more memory than it has bytes: a flow of so many layers has more parameters than tensors hold
+        if self.flow_units.is_some_and(|[blocks, pooled]| blocks > 64 || pooled > 4_096) {
+            return Err(format!("flow_units is {:?}", self.flow_units));
+        }
+        if self.flow_proposals == 0 || self.flow_proposals > 1_024 {
+            return Err(format!("{} proposals a draw", self.flow_proposals));
         }
         if self.precision != "f32" && self.precision != "f64" {
             return Err(format!("precision '{}' is not f32 or f64", self.precision));

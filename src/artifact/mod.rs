@@ -6,13 +6,14 @@
 //! | tensor | shape | in files of |
 //! |---|---|---|
 //! | `map` | `[P]` | every method |
-//! | `samples` | `[S, P]` | `walk` |
-//! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` with hidden layers |
-//! | `frame.basis` | `[K, P_h]` | the same |
-//! | `frame.complement` | `[1]` | the same |
-//! | `flow.params` | `[*]` | the same |
-//! | `flow.mixing` | `[blocks, K, K]`, f64 | the same |
-//! | `data.x`, `data.y` | `[N, d]`, `[N]`, f64, standardised | `flow`: the last layer is drawn from its conditional given the training data |
+//! | `samples` | `[S, P]` | `walk`; `atlas` and `flow` that were frozen |
+//! | `atlas.anchors`, `atlas.centres` | `[A, P_h]`, `[A, P_w]` | `atlas` |
+//! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` in a frame |
+//! | `frame.basis`, `frame.complement` | `[K, P_h]`, `[1]` | the same |
+//! | `flow.params` | `[*]` | `flow` with hidden layers |
+//! | `flow.mixing` | `[blocks, K, K]`, f64; of units `[*]`, f32 | the same |
+//! | `data.x` or `data.pixels` | `[N, d]`, standardised; as bytes | `atlas` and `flow`: the last layer is drawn from its conditional given the training data |
+//! | `data.y` | `[N]`, f64 | the same |
 //!
 //! A file may be hostile: everything is checked on loading, and nothing is allocated that the file's own size does not
 //! account for.
@@ -20,12 +21,16 @@
 mod atomic;
 mod checkpoint;
 mod checksum;
+mod fitted;
 mod metadata;
 mod model;
 mod tensors;
+mod training;
 
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
 pub(crate) use checksum::Checksum;
+pub use fitted::Fitted;
 pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, TaskSpec};
-pub use model::{Fitted, Model, Predictions, Scores, read_metadata};
+pub use model::{Model, Predictions, Scores, read_metadata};
+pub use training::TrainingRows;

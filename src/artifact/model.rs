@@ -7,13 +7,12 @@ use safetensors::SafeTensors;
 use serde::Serialize;
 
 use super::atomic::write_atomically;
+use super::fitted::Fitted;
 use super::metadata::{Metadata, TaskSpec};
 use super::tensors::{Tensor, read, write_archive};
 use crate::data::Dataset;
-use crate::deform::{Deformation, Frame, FramedFlow, HeadLikelihood, LastLayer};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
-use crate::nn::LinearHead;
 use crate::predict::{
     ClassPredictions, Outputs, RegressionPredictions, RegressionSummary, network_outputs,
 };
@@ -25,23 +24,6 @@ const KEY: &str = "fiberwalk";
 
 /// Largest number of numbers that samples may have.
 const MAX_NUMBERS: usize = 1 << 30;
-
-/// What a method leaves behind.
-pub enum Fitted<T> {
-    /// The MAP estimate alone.
-    Map,
-    /// Points of a walk, `[S, P]`.
-    Walk(Vec<T>),
-    /// A deformation, the standardised training rows `[N, d]` and targets `[N]` of its conditional last layer.
-    Flow {
-        /// The bijection.
-        deformation: Box<Deformation<T>>,
-        /// Rows that the last layer is conditioned on.
-        x: Vec<f64>,
-        /// Their targets.
-        y: Vec<f64>,
-    },
-}
 
 /// A fitted model with everything that a prediction needs.
 pub struct Model<T> {
@@ -116,39 +98,12 @@ impl<T: Scalar> Model<T> {
             what,
         };
         let json = serde_json::to_string(&self.metadata).map_err(|e| wrong(e.to_string()))?;
-        write_atomically(path, |w: &mut dyn Write| {
-            write_archive(self.tensors(), (KEY, json), w)
-        })
-    }
-
-    fn tensors(&self) -> Vec<Tensor<'_>> {
         let dim = self.map.len();
-        let mut all = vec![Tensor::new("map", vec![dim], &self.map)];
-        match &self.fitted {
-            Fitted::Map => {}
-            Fitted::Walk(samples) => {
-                let shape = vec![samples.len() / dim.max(1), dim];
-                all.push(Tensor::new("samples", shape, samples));
-            }
-            Fitted::Flow { deformation, x, y } => {
-                if let Some(flow) = deformation.hidden() {
-                    let (mean, scale, basis, complement) = flow.frame().parts();
-                    let (_, mixing, params) = flow.flow_parts();
-                    let (h, k) = (flow.dim(), flow.frame().directions());
-                    all.push(Tensor::new("frame.mean", vec![h], mean));
-                    all.push(Tensor::new("frame.scale", vec![h], scale));
-                    all.push(Tensor::new("frame.basis", vec![k, h], basis));
-                    all.push(Tensor::new("frame.complement", vec![1], vec![complement]));
-                    all.push(Tensor::new("flow.params", vec![params.len()], params));
-                    let shape = vec![mixing.len(), k, k];
-                    all.push(Tensor::new("flow.mixing", shape, mixing.concat()));
-                }
-                let shape = vec![y.len(), x.len() / y.len().max(1)];
-                all.push(Tensor::new("data.x", shape, x));
-                all.push(Tensor::new("data.y", vec![y.len()], y));
-            }
-        }
-        all
+        let mut tensors = vec![Tensor::new("map", vec![dim], &self.map)];
+        tensors.extend(self.fitted.tensors(dim, &self.metadata)?);
+        write_atomically(path, |w: &mut dyn Write| {
+            write_archive(tensors, (KEY, json), w)
+        })
     }
 
     /// Reads a model.
@@ -183,21 +138,7 @@ impl<T: Scalar> Model<T> {
                 network.dim()
             ));
         }
-        let fitted = match metadata.method.as_str() {
-            "map" => Fitted::Map,
-            "walk" => {
-                let (shape, samples) = read::<T>(&archive, "samples", 2)?;
-                if shape[1] != network.dim() || shape[0] == 0 {
-                    return Err(format!(
-                        "tensor 'samples' has shape {shape:?}, expected [*, {}]",
-                        network.dim()
-                    ));
-                }
-                Fitted::Walk(samples)
-            }
-            "flow" => Self::parse_flow(&metadata, network.as_ref(), &archive)?,
-            other => return Err(format!("method '{other}' is unknown to this version")),
-        };
+        let fitted = Fitted::read(&metadata, network.as_ref(), &archive)?;
         Ok(Self {
             metadata,
             map,
@@ -205,65 +146,7 @@ impl<T: Scalar> Model<T> {
         })
     }
 
-    fn parse_flow(
-        metadata: &Metadata,
-        network: &dyn LinearHead,
-        archive: &SafeTensors<'_>,
-    ) -> std::result::Result<Fitted<T>, String> {
-        let say = |e: Error| e.to_string();
-        let (shape, x) = read::<f64>(archive, "data.x", 2)?;
-        let (rows, y) = read::<f64>(archive, "data.y", 1)?;
-        if shape != [rows[0], network.input_dim()] {
-            return Err(format!(
-                "tensor 'data.x' has shape {shape:?} for {} targets",
-                rows[0]
-            ));
-        }
-        let likelihood = match metadata.task {
-            TaskSpec::Classification { .. } => HeadLikelihood::Categorical,
-            TaskSpec::Regression { noise_std, .. } => HeadLikelihood::Gaussian { noise_std },
-        };
-        let last =
-            LastLayer::new(network, likelihood, metadata.prior_precision, &x, &y).map_err(say)?;
-        let hidden = if network.hidden_params() == 0 {
-            None
-        } else {
-            let (_, mean) = read::<T>(archive, "frame.mean", 1)?;
-            let (_, scale) = read::<T>(archive, "frame.scale", 1)?;
-            let (_, basis) = read::<T>(archive, "frame.basis", 2)?;
-            let (_, complement) = read::<T>(archive, "frame.complement", 1)?;
-            let (_, params) = read::<T>(archive, "flow.params", 1)?;
-            let (mixing_shape, mixing) = read::<f64>(archive, "flow.mixing", 3)?;
-            if mean.len() != network.hidden_params() || complement.len() != 1 {
-                return Err(format!(
-                    "a frame of {} parameters, the network has {}",
-                    mean.len(),
-                    network.hidden_params()
-                ));
-            }
-            let frame = Frame::from_parts(mean, scale, basis, complement[0]).map_err(say)?;
-            let k = frame.directions();
-            if mixing_shape[1..] != [k, k] {
-                return Err(format!(
-                    "tensor 'flow.mixing' has shape {mixing_shape:?} for {k} directions"
-                ));
-            }
-            // k can be 0, and then there is nothing to mix
-            let matrices: Vec<Vec<f64>> = mixing
-                .chunks_exact((k * k).max(1))
-                .map(<[f64]>::to_vec)
-                .collect();
-            let hidden = metadata.flow_hidden.clone();
-            Some(FramedFlow::new(frame, hidden, matrices, params).map_err(say)?)
-        };
-        Ok(Fitted::Flow {
-            deformation: Box::new(Deformation::new(hidden, last)),
-            x,
-            y,
-        })
-    }
-
-    /// Posterior samples, `[s, P]`: of a flow `count` new draws from the given streams, of a walk its points, evenly
+    /// Posterior samples, `[s, P]`: of an atlas or a flow `count` new draws from the given streams, of a walk (or frozen draws) its points, evenly
     /// thinned to at most `count`, of a MAP estimate that one point.
     ///
     /// # Errors
@@ -284,7 +167,7 @@ impl<T: Scalar> Model<T> {
         }
         match &self.fitted {
             Fitted::Map => Ok(self.map.clone()),
-            Fitted::Walk(samples) => {
+            Fitted::Points(samples) => {
                 let dim = self.map.len();
                 let all = samples.len() / dim;
                 let keep = count.min(all);
@@ -294,6 +177,7 @@ impl<T: Scalar> Model<T> {
                     .copied()
                     .collect())
             }
+            Fitted::Atlas { atlas, .. } => atlas.sample(count, streams),
             Fitted::Flow { deformation, .. } => deformation.sample(count, streams),
         }
     }

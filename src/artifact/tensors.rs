@@ -38,6 +38,19 @@ impl<'a> Tensor<'a> {
     }
 }
 
+impl Tensor<'_> {
+    /// Bytes as they are.
+    pub(super) fn bytes(name: &'static str, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
+        Self {
+            name,
+            dtype: Dtype::U8,
+            shape,
+            bytes: bytes.len(),
+            write: Box::new(move |out| out.write_all(&bytes)),
+        }
+    }
+}
+
 /// Writes an archive with one entry of metadata. Nothing of the size of a tensor is held besides the tensors.
 pub(super) fn write_archive(
     mut tensors: Vec<Tensor<'_>>,
@@ -132,6 +145,25 @@ pub(super) fn read<T: Scalar>(
         Some(at) => Err(format!("tensor '{name}' is not finite at {at}")),
         None => Ok((tensor.shape().to_vec(), values)),
     }
+}
+
+/// Reads a tensor of bytes with the given number of axes; gives its extents too.
+pub(super) fn read_bytes<'a>(
+    archive: &SafeTensors<'a>,
+    name: &str,
+    axes: usize,
+) -> Result<(Vec<usize>, &'a [u8]), String> {
+    let tensor = archive
+        .tensor(name)
+        .map_err(|_| format!("tensor '{name}' is missing"))?;
+    if tensor.dtype() != Dtype::U8 || tensor.shape().len() != axes {
+        return Err(format!(
+            "tensor '{name}' is {:?} {:?}, not bytes with {axes} axes",
+            tensor.dtype(),
+            tensor.shape()
+        ));
+    }
+    Ok((tensor.shape().to_vec(), tensor.data()))
 }
 
 #[cfg(test)]

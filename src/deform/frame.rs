@@ -11,8 +11,8 @@
 //! orthonormalised.
 
 use crate::error::{Error, Result};
-use crate::linalg::orthonormal_rows;
-use crate::linalg::vector::{axpy, dot, first_non_finite};
+use crate::linalg::vector::{axpy, dot, first_non_finite, norm};
+use crate::linalg::{orthonormal_rows, symmetric_eigen};
 use crate::scalar::Scalar;
 
 /// How a frame is estimated.
@@ -59,8 +59,76 @@ impl<T: Scalar> Frame<T> {
         directions: &[T],
         options: &FrameOptions,
     ) -> Result<Self> {
+        if dim == 0 || !directions.len().is_multiple_of(dim) {
+            let expected = format!("directions of {dim}");
+            return Err(Error::shape("Frame::fit", expected, directions.len()));
+        }
+        let (mean, scale) = Self::moments(points, dim, walkers, options)?;
+        let count = options.directions.min(directions.len() / dim);
+        let mut basis = directions[..count * dim].to_vec();
+        for row in basis.chunks_exact_mut(dim) {
+            row.iter_mut().zip(&scale).for_each(|(b, s)| *b *= *s);
+        }
+        orthonormal_rows(&mut basis, dim);
+        Self::around(points, mean, scale, basis)
+    }
+
+    /// A frame whose directions are the leading principal components of the points in units of their scales, at most
+    /// `options.directions` of them: those along which a walk went farthest.
+    ///
+    /// They are found in the space of the points (their Gram matrix), which are fewer than their numbers.
+    ///
+    /// # Errors
+    /// Those of [`Frame::fit`].
+    pub fn principal(
+        points: &[T],
+        dim: usize,
+        walkers: usize,
+        options: &FrameOptions,
+    ) -> Result<Self> {
+        let (mean, scale) = Self::moments(points, dim, walkers, options)?;
+        let mut whitened = points.to_vec();
+        for row in whitened.chunks_exact_mut(dim) {
+            for ((x, &m), &s) in row.iter_mut().zip(&mean).zip(&scale) {
+                *x = (*x - m) / s;
+            }
+        }
+        let rows: Vec<&[T]> = whitened.chunks_exact(dim).collect();
+        let n = rows.len();
+        let mut gram = vec![0.0; n * n];
+        for i in 0..n {
+            for j in 0..=i {
+                let product = dot(rows[i], rows[j]);
+                (gram[i * n + j], gram[j * n + i]) = (product, product);
+            }
+        }
+        let eigen = symmetric_eigen(&gram, n)?;
+        // n points around their mean span n - 1 dimensions
+        let count = options.directions.min(n - 1).min(dim);
+        let mut basis = vec![T::ZERO; count * dim];
+        let leading = eigen.vectors.chunks_exact(n).rev();
+        for (direction, weights) in basis.chunks_exact_mut(dim).zip(leading) {
+            for (&w, row) in weights.iter().zip(&rows) {
+                axpy(w, row, direction);
+            }
+            let length = norm(direction);
+            if length > 0.0 {
+                crate::linalg::vector::scale(1.0 / length, direction);
+            }
+        }
+        orthonormal_rows(&mut basis, dim);
+        Self::around(points, mean, scale, basis)
+    }
+
+    /// `mu` and `D^{1/2}` of the points.
+    fn moments(
+        points: &[T],
+        dim: usize,
+        walkers: usize,
+        options: &FrameOptions,
+    ) -> Result<(Vec<T>, Vec<T>)> {
         let n = points.len() / dim.max(1);
-        if n < 2 || points.len() != n * dim || !directions.len().is_multiple_of(dim) {
+        if n < 2 || points.len() != n * dim {
             let got = format!("{} numbers", points.len());
             return Err(Error::shape(
                 "Frame::fit",
@@ -90,13 +158,14 @@ impl<T: Scalar> Frame<T> {
             .iter()
             .map(|v| T::from_f64(((w * v + c * pooled) / (w + c)).sqrt()))
             .collect();
-        let count = options.directions.min(directions.len() / dim);
-        let mut basis = directions[..count * dim].to_vec();
-        for row in basis.chunks_exact_mut(dim) {
-            row.iter_mut().zip(&scale).for_each(|(b, s)| *b *= *s);
-        }
-        orthonormal_rows(&mut basis, dim);
         let mean = mean.into_iter().map(T::from_f64).collect();
+        Ok((mean, scale))
+    }
+
+    /// The frame with these directions, and the scale of all others by maximum likelihood.
+    fn around(points: &[T], mean: Vec<T>, scale: Vec<T>, basis: Vec<T>) -> Result<Self> {
+        let dim = mean.len();
+        let n = points.len() / dim;
         let mut frame = Self::from_parts(mean, scale, basis, T::ONE)?;
         // the maximum likelihood estimate of s, over the dimensions that are left
         let rest = dim - frame.directions();
@@ -175,6 +244,16 @@ impl<T: Scalar> Frame<T> {
             complement,
             log_det,
         })
+    }
+
+    /// The same frame with all scales times `factor`: narrower around its mean.
+    ///
+    /// # Errors
+    /// If the scales do not stay positive and finite.
+    pub fn scaled(&self, factor: f64) -> Result<Self> {
+        let scale = self.scale.iter().map(|s| T::from_f64(s.to_f64() * factor));
+        let (mean, basis) = (self.mean.clone(), self.basis.clone());
+        Self::from_parts(mean, scale.collect(), basis, self.complement)
     }
 
     /// `P`.

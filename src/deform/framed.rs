@@ -80,6 +80,18 @@ impl<T: Scalar> FramedFlow<T> {
         })
     }
 
+    /// The same flow around the mean, narrower by `factor` in every direction.
+    ///
+    /// # Errors
+    /// Those of [`Frame::scaled`].
+    pub fn scaled(&self, factor: f64) -> Result<Self> {
+        let frame = self.frame.scaled(factor)?;
+        Ok(Self {
+            frame,
+            ..self.clone()
+        })
+    }
+
     /// Number of parameters it is over.
     pub fn dim(&self) -> usize {
         self.frame.dim()

@@ -18,9 +18,11 @@
 //! | `hidden` | the flows that hidden parameters can have |
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
 //! | `deformation` | all of it: sampling and densities |
+//! | `atlas` | walkers' hidden parameters as anchors of conditionals |
 //! | `elbo` | refinement by reparameterised gradients |
 //! | `train` | the framed flow of the points of a walk |
 
+mod atlas;
 mod beside;
 mod bijection;
 mod coupling;
@@ -43,6 +45,7 @@ mod train;
 mod unit_flow;
 mod units;
 
+pub use atlas::{Atlas, Components, recombine};
 pub use beside::Beside;
 pub use bijection::{Bijection, Chain};
 pub use coupling::AffineCoupling;
@@ -58,6 +61,6 @@ pub use mixing::OrthogonalMixing;
 pub use permutation::Permutation;
 pub use scaling::DiagonalAffine;
 pub use spline::{SplineCoupling, SplineOptions};
-pub use train::{TrainOptions, TrainReport, train};
+pub use train::{TrainOptions, TrainReport, train, train_principal};
 pub use unit_flow::{UnitFlow, UnitMixing, UnitTrainOptions, fit_units};
 pub use units::{ExchangeableUnits, UnitFlowOptions, augment};

@@ -203,7 +203,13 @@ pub fn fit_units<T: Scalar>(
     let mut rng = streams.rng(Phase::DEFORM, 0);
     let mixing: UnitMixing = blocks
         .iter()
-        .map(|b| draw_mixing(b.params, options.flow.blocks, &mut rng))
+        .map(|b| {
+            let mut drawn = draw_mixing(b.params, options.flow.blocks, &mut rng);
+            // a model file has them in single precision, and what is read must be what was trained
+            let numbers = drawn.iter_mut().flatten();
+            numbers.for_each(|x| *x = f64::from(*x as f32));
+            drawn
+        })
         .collect();
     let flow = ExchangeableUnits::new(&blocks, &options.flow, &mixing)?;
     let copies = if odd { options.copies.max(1) } else { 1 };

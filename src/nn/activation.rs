@@ -50,6 +50,11 @@ impl Activation {
         }
     }
 
+    /// `f(-x) = -f(x)`: then a unit whose signs, before and after, are flipped computes the same.
+    pub fn is_odd(self) -> bool {
+        matches!(self, Activation::Tanh | Activation::Identity)
+    }
+
     /// Records the function.
     pub fn apply<'g>(self, x: Var<'g>) -> Var<'g> {
         match self {

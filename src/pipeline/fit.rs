@@ -6,13 +6,12 @@ use super::{FitOptions, Method, Stage, Summary};
 use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::{Dataset, Task};
-use crate::deform::{Deformation, HeadLikelihood, LastLayer, TrainOptions, train};
+use crate::deform::{HeadLikelihood, HiddenFlow, LastLayer};
 use crate::error::{Error, Result};
 use crate::model::{Categorical, Gaussian, IsotropicGaussian, Minibatch, Posterior};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
-use crate::walk::Walk;
 
 /// A fitted model and what there is to know about the fit.
 pub struct FitResult<T> {
@@ -73,7 +72,7 @@ pub fn fit_owned<T: Scalar>(
     keeper.trained(&evidence, &summary);
     let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
     keeper.say(&mut summary);
-    let metadata = problem.metadata(about, spec, &evidence, &summary, T::NAME);
+    let metadata = problem.metadata(about, spec, &evidence, &fitted, &summary);
     Ok(FitResult {
         model: Model {
             metadata,
@@ -183,18 +182,43 @@ impl Problem<'_> {
                 "must be at most 2^30 numbers",
             ));
         }
-        if options.method == Method::Flow {
-            if self.network.hidden_params() > 0 && walk.particles < 5 {
-                let requirement = "must be at least 5 for a flow, which holds out every fifth";
-                return Err(Error::config("particles", walk.particles, requirement));
+        self.check_deformation()?;
+        Ok(())
+    }
+
+    /// What an atlas or a flow cannot do is refused here and not at the end.
+    fn check_deformation(&self) -> Result<()> {
+        let options = self.options;
+        let deforms = matches!(options.method, Method::Atlas | Method::Flow);
+        let only = |field, value: &dyn std::fmt::Display, what| {
+            Err(Error::config(field, value, &format!("is for {what}")))
+        };
+        if options.recombine && options.method != Method::Atlas {
+            return only("recombine", &true, "method atlas");
+        }
+        match options.frozen {
+            Some(count) if !deforms => return only("frozen", &count, "methods atlas and flow"),
+            Some(0) => return Err(Error::config("frozen", 0, "must be positive")),
+            Some(count) if count.saturating_mul(self.network.dim()) > MAX_NUMBERS => {
+                let requirement = "times the parameters must be at most 2^30 numbers";
+                return Err(Error::config("frozen", count, requirement));
             }
-            // a last layer that is too large is refused here and not at the end
+            _ => {}
+        }
+        if deforms {
+            if options.method == Method::Flow
+                && self.network.hidden_params() > 0
+                && options.particles < 5
+            {
+                let requirement = "must be at least 5 for a flow, which holds out every fifth";
+                return Err(Error::config("particles", options.particles, requirement));
+            }
             self.last_layer::<f32>(1.0, self.prepared.target.map(|_| 1.0))?;
         }
         Ok(())
     }
 
-    fn last_layer<T: Scalar>(
+    pub(super) fn last_layer<T: Scalar>(
         &self,
         prior_precision: f64,
         noise_std: Option<f64>,
@@ -223,55 +247,33 @@ impl Problem<'_> {
         summary.tangent(&space);
         let walked = self.walk(&posterior, evidence, &space, keeper, summary)?;
         match self.options.method {
-            Method::Flow => Ok(Fitted::Flow {
-                deformation: Box::new(self.deform(&walked, &space, evidence, summary)?),
-                // nothing that comes after needs them
-                x: std::mem::take(&mut self.prepared.x),
-                y: std::mem::take(&mut self.prepared.y),
-            }),
-            _ => Ok(Fitted::Walk(walked.points)),
+            Method::Atlas => self.atlas(&walked, evidence, summary),
+            Method::Flow => self.flow(&posterior, &walked, evidence, summary),
+            Method::Map | Method::Walk => Ok(Fitted::Points(walked.points)),
         }
     }
 
-    fn deform<T: Scalar>(
-        &self,
-        walked: &Walk<T>,
-        space: &TangentSpace<T>,
-        evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
-    ) -> Result<Deformation<T>> {
-        let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
-        let hidden_dim = self.network.hidden_params();
-        let hidden = if hidden_dim == 0 {
-            summary.no_flow();
-            None
-        } else {
-            let options = TrainOptions::default();
-            let (flow, report) = train(
-                walked,
-                hidden_dim,
-                space.basis(),
-                &options,
-                self.streams,
-                |done| {
-                    (self.progress)(Stage::Flow, done, options.steps);
-                },
-            )?;
-            summary.flow(&report);
-            Some(flow)
-        };
-        summary.carries_data(self.prepared.y.len());
-        Ok(Deformation::new(hidden, last))
-    }
-
-    fn metadata<T>(
+    fn metadata<T: Scalar>(
         &self,
         about: About,
         network: NetworkSpec,
         evidence: &EvidenceReport<T>,
+        fitted: &Fitted<T>,
         summary: &Summary,
-        precision: &str,
     ) -> Metadata {
+        let (mut flow_hidden, mut flow_units, mut flow_proposals) = (Vec::new(), None, 1);
+        if let Fitted::Flow { deformation, .. } = fitted {
+            flow_proposals = deformation.proposals();
+            match deformation.hidden() {
+                Some(HiddenFlow::Framed(flow)) => flow_hidden = flow.flow_parts().0.to_vec(),
+                Some(HiddenFlow::Units(flow)) => {
+                    let options = flow.parts().1;
+                    flow_hidden.clone_from(&options.hidden);
+                    flow_units = Some([options.blocks, options.pooled]);
+                }
+                None => {}
+            }
+        }
         let task = match (about.task, self.prepared.target) {
             (Task::Classification { classes }, _) => TaskSpec::Classification { classes },
             (Task::Regression, target) => {
@@ -286,7 +288,7 @@ impl Problem<'_> {
         Metadata {
             format_version: FORMAT_VERSION,
             crate_version: env!("CARGO_PKG_VERSION").into(),
-            precision: precision.into(),
+            precision: T::NAME.into(),
             task,
             feature_names: about.feature_names,
             target_name: about.target_name,
@@ -297,7 +299,10 @@ impl Problem<'_> {
             prior_precision: evidence.prior_precision,
             method: self.options.method.name().into(),
             seed: self.options.seed,
-            flow_hidden: TrainOptions::default().hidden,
+            frozen: self.options.frozen.is_some(),
+            flow_hidden,
+            flow_units,
+            flow_proposals,
             diagnostics: summary.figures().clone(),
         }
     }

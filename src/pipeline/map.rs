@@ -35,7 +35,7 @@ impl Problem<'_> {
         // a walk starts from the estimate given all rows: none can be held out
         let held_out = match self.options.method {
             Method::Map => defaults.validation_fraction,
-            Method::Walk | Method::Flow => 0.0,
+            Method::Walk | Method::Atlas | Method::Flow => 0.0,
         };
         MinibatchOptions {
             batch_rows,

@@ -4,15 +4,19 @@
 //!
 //! [`Model`]: crate::artifact::Model
 
+mod agreement;
 mod budget;
 mod checkpoint;
 mod convergence;
+mod deform;
+mod deform_summary;
 mod fit;
 mod map;
 mod options;
 mod prepare;
 mod probe;
 mod summary;
+mod trust;
 mod walk;
 mod walk_summary;
 

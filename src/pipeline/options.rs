@@ -14,19 +14,22 @@ pub enum Method {
     Map,
     /// Points of walks along the fiber.
     Walk,
+    /// Hidden parameters of the walks' points, with the last layer drawn from its conditional.
+    Atlas,
     /// A deformation learned from the walks' hidden parameters, with the last layer drawn from its conditional.
     Flow,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 3] = [Method::Map, Method::Walk, Method::Flow];
+    pub const ALL: [Method; 4] = [Method::Map, Method::Walk, Method::Atlas, Method::Flow];
 
     /// The name that the command line and model files use.
     pub fn name(self) -> &'static str {
         match self {
             Method::Map => "map",
             Method::Walk => "walk",
+            Method::Atlas => "atlas",
             Method::Flow => "flow",
         }
     }
@@ -68,15 +71,6 @@ impl KernelKind {
         KernelKind::Tangent,
         KernelKind::Microcanonical,
     ];
-
-    /// Microcanonical; but drift for a flow: its Gaussian cannot follow the posterior out to where that has its mass, and does
-    /// better on points that are nearer to `theta*`.
-    pub fn default_for(method: Method) -> Self {
-        match method {
-            Method::Flow => KernelKind::Drift,
-            Method::Map | Method::Walk => KernelKind::Microcanonical,
-        }
-    }
 
     /// The name that the command line and model files use.
     pub fn name(self) -> &'static str {
@@ -142,8 +136,8 @@ pub struct FitOptions {
     pub epochs: Option<usize>,
     /// How the posterior is represented.
     pub method: Method,
-    /// How particles move; `None`: [`KernelKind::default_for`] the method.
-    pub kernel: Option<KernelKind>,
+    /// How particles move.
+    pub kernel: KernelKind,
     /// Step size of the kernel; `None`: tuned.
     pub step_size: Option<f64>,
     /// Length over which a microcanonical walk forgets its direction; `None`: tuned.
@@ -158,6 +152,10 @@ pub struct FitOptions {
     pub steps: Option<usize>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
+    /// For an atlas: anchors whose hidden units come each from a walker of its own, in the place of the walkers themselves.
+    pub recombine: bool,
+    /// For an atlas or a flow: so many draws are stored in the place of the sampler, which carries the training rows.
+    pub frozen: Option<usize>,
     /// Rows of the batches that a walk takes its gradients from, an approximation ([`Batched`](crate::walk::Batched)) for the
     /// microcanonical kernel without a Metropolis test; `None`: all rows.
     pub walk_batch: Option<usize>,
@@ -172,13 +170,6 @@ pub struct FitOptions {
     pub max_memory: Option<usize>,
 }
 
-impl FitOptions {
-    /// The kernel asked for, or the method's.
-    pub fn kernel(&self) -> KernelKind {
-        self.kernel.unwrap_or(KernelKind::default_for(self.method))
-    }
-}
-
 impl Default for FitOptions {
     fn default() -> Self {
         Self {
@@ -190,7 +181,7 @@ impl Default for FitOptions {
             batch: Batch::Auto,
             epochs: None,
             method: Method::Walk,
-            kernel: None,
+            kernel: KernelKind::Microcanonical,
             step_size: None,
             decoherence_length: None,
             adjusted: false,
@@ -198,6 +189,8 @@ impl Default for FitOptions {
             particles: 64,
             steps: None,
             samples: 256,
+            recombine: false,
+            frozen: None,
             walk_batch: None,
             seed: 0,
             checkpoint: None,

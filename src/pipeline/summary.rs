@@ -8,7 +8,6 @@ use serde::{Deserialize, Serialize};
 use crate::artifact::NetworkSpec;
 use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
 use crate::data::{Dataset, Task};
-use crate::deform::TrainReport;
 use crate::optim::{MapReport, MinibatchOptions, MinibatchReport};
 use crate::scalar::Scalar;
 
@@ -158,41 +157,6 @@ impl Summary {
         self.figure("effective_dimension", space.effective_dimension());
         self.figure("normal_directions", space.normal_dim() as f64);
         self.figure("largest_eigenvalue", largest);
-    }
-
-    pub(super) fn flow(&mut self, report: &TrainReport) {
-        let kept = match report.best_step {
-            0 => "no coupling helped held-out walkers, a Gaussian is kept".into(),
-            step => format!("best after {step} of {} steps", report.steps),
-        };
-        self.line(
-            "flow",
-            format!(
-                "{} directions, {} + {} points of training + held-out walkers: {kept}; held-out log-likelihood {:.1} a point \
-                 (Gaussian {:.1}; on training points {:.1})",
-                report.directions,
-                report.points,
-                report.held_out,
-                report.log_likelihood,
-                report.gaussian_log_likelihood,
-                report.train_log_likelihood
-            ),
-        );
-        self.figure("flow_directions", report.directions as f64);
-        self.figure("flow_best_step", report.best_step as f64);
-        self.figure("flow_held_out_log_likelihood", report.log_likelihood);
-    }
-
-    pub(super) fn no_flow(&mut self) {
-        self.line(
-            "flow",
-            "no hidden layer: the posterior is the last layer's conditional",
-        );
-    }
-
-    pub(super) fn carries_data(&mut self, rows: usize) {
-        let text = "training rows: each draw's last layer is conditioned on them";
-        self.line("note", format!("the file carries the {rows} {text}"));
     }
 }
 

@@ -33,7 +33,7 @@ impl Problem<'_> {
     /// The settings of the walk. A short one keeps fewer points than were asked for.
     pub(super) fn walk_options(&self) -> Result<WalkOptions> {
         let options = self.options;
-        let steps = match (options.steps, options.kernel()) {
+        let steps = match (options.steps, options.kernel) {
             (None, KernelKind::Drift) => Some(DriftOptions::DEFAULT_STEPS),
             (None, KernelKind::Tangent) => Some(TangentWalkOptions::DEFAULT_STEPS),
             (steps, _) => steps,
@@ -62,7 +62,7 @@ impl Problem<'_> {
         let Some(rows) = options.walk_batch else {
             return Ok(());
         };
-        let exact = options.adjusted || options.kernel() != KernelKind::Microcanonical;
+        let exact = options.adjusted || options.kernel != KernelKind::Microcanonical;
         let requirement = if exact {
             "is for the microcanonical kernel without a Metropolis test".into()
         } else if rows == 0 || rows > n {
@@ -91,7 +91,7 @@ impl Problem<'_> {
             workspace: posterior.workspace_bytes(),
             frame: size_of_val(space.basis()),
         };
-        let walked = match self.options.kernel() {
+        let walked = match self.options.kernel {
             KernelKind::Drift => {
                 let free = dim as f64 - space.effective_dimension();
                 let largest = space.values().first().copied().unwrap_or(0.0);

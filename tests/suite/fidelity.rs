@@ -25,7 +25,7 @@ fn distance_to_hmc(
 ) -> (f64, f64, BTreeMap<String, f64>) {
     let options = FitOptions {
         method: Method::Walk,
-        kernel: Some(kernel),
+        kernel,
         particles,
         prior_precision: Some(1.0),
         noise_std: Some(0.1),

@@ -41,7 +41,7 @@ fn a_model_in_memory_is_the_model_in_its_file() {
 fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
     let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
     let options = FitOptions {
-        kernel: Some(KernelKind::Drift),
+        kernel: KernelKind::Drift,
         ..options(Method::Walk)
     };
     let fitted = fit::<f64>(&data, &options, &|_, _, _| ()).unwrap();

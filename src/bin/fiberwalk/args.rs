@@ -70,12 +70,12 @@ pub struct FitArgs {
     /// Passes over the rows, at most, when training by minibatches [default: 20]
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// map, walk or flow
+    /// map, walk, atlas or flow
     #[arg(long, default_value = "walk")]
     pub method: Method,
-    /// How particles move: drift, tangent or microcanonical [default: microcanonical; drift for flow]
-    #[arg(long)]
-    pub kernel: Option<KernelKind>,
+    /// How particles move: drift, tangent or microcanonical
+    #[arg(long, default_value = "microcanonical")]
+    pub kernel: KernelKind,
     /// Step size of the kernel: a number, or auto (tuned)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub step_size: Auto<f64>,
@@ -97,6 +97,12 @@ pub struct FitArgs {
     /// Points of the walk to keep
     #[arg(long, default_value_t = 256)]
     pub samples: usize,
+    /// For an atlas: anchors with every hidden unit from a walker of its own
+    #[arg(long)]
+    pub recombine: bool,
+    /// For an atlas or a flow: store N draws, and neither the sampler nor the training rows that it needs
+    #[arg(long, value_name = "N")]
+    pub frozen: Option<usize>,
     /// Rows of the random batches that a microcanonical walk takes its gradients from, an approximation for many rows [default: all rows]
     #[arg(long, value_name = "N")]
     pub walk_batch: Option<usize>,

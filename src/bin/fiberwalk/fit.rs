@@ -45,6 +45,8 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         particles: args.particles,
         steps: args.steps.value(),
         samples: args.samples,
+        recombine: args.recombine,
+        frozen: args.frozen,
         walk_batch: args.walk_batch,
         seed: args.seed,
         checkpoint: Some(CheckpointOptions {

@@ -176,6 +176,11 @@ impl<T: Scalar> LastLayer<T> {
         self.nodes.len() / self.dim()
     }
 
+    /// Whether the conditional is exact.
+    pub fn is_gaussian(&self) -> bool {
+        self.likelihood.is_gaussian()
+    }
+
     /// Memory for [`LastLayer::condition`].
     pub fn workspace(&self) -> LastLayerWorkspace<T> {
         LastLayerWorkspace::new(self)

@@ -1,0 +1,236 @@
+//! What a method leaves behind, to tensors and back.
+
+use safetensors::SafeTensors;
+
+use super::metadata::{Metadata, TaskSpec};
+use super::tensors::{Tensor, read};
+use super::training::TrainingRows;
+use crate::deform::{
+    Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
+};
+use crate::error::Error;
+use crate::nn::{LinearHead, unit_blocks};
+use crate::scalar::Scalar;
+
+/// What a method leaves behind.
+pub enum Fitted<T> {
+    /// The MAP estimate alone.
+    Map,
+    /// Points `[S, P]`: of a walk, or draws of a deformation that were frozen.
+    Points(Vec<T>),
+    /// Anchors, and the rows of their conditional last layer.
+    Atlas {
+        /// The sampler.
+        atlas: Box<Atlas<T>>,
+        /// Rows that the last layer is conditioned on.
+        rows: TrainingRows<T>,
+    },
+    /// A deformation, and the rows of its conditional last layer.
+    Flow {
+        /// The bijection.
+        deformation: Box<Deformation<T>>,
+        /// Rows that the last layer is conditioned on.
+        rows: TrainingRows<T>,
+    },
+}
+
+type Parsed<X> = Result<X, String>;
+
+fn say(e: Error) -> String {
+    e.to_string()
+}
+
+/// The conditional last layer of a model on its training rows.
+///
+/// # Errors
+/// Those of [`LastLayer::new`].
+pub(super) fn last_layer<T: Scalar>(
+    metadata: &Metadata,
+    network: &dyn LinearHead,
+    rows: &TrainingRows<T>,
+) -> crate::Result<LastLayer<T>> {
+    let likelihood = match metadata.task {
+        TaskSpec::Classification { .. } => HeadLikelihood::Categorical,
+        TaskSpec::Regression { noise_std, .. } => HeadLikelihood::Gaussian { noise_std },
+    };
+    let alpha = metadata.prior_precision;
+    LastLayer::new(network, likelihood, alpha, &rows.features(), &rows.y)
+}
+
+impl<T: Scalar> Fitted<T> {
+    /// The tensors of a model of `dim` parameters.
+    pub(super) fn tensors(&self, dim: usize, metadata: &Metadata) -> crate::Result<Vec<Tensor<'_>>> {
+        let mut all = Vec::new();
+        match self {
+            Fitted::Map => {}
+            Fitted::Points(samples) => {
+                let shape = vec![samples.len() / dim.max(1), dim];
+                all.push(Tensor::new("samples", shape, samples));
+            }
+            Fitted::Atlas { atlas, rows } => {
+                let (anchors, centres) = atlas.parts();
+                let shape = |numbers: &[T]| vec![atlas.len(), numbers.len() / atlas.len()];
+                all.push(Tensor::new("atlas.anchors", shape(anchors), anchors));
+                all.push(Tensor::new("atlas.centres", shape(centres), centres));
+                all.extend(rows.tensors(&metadata.standardizer()?));
+            }
+            Fitted::Flow { deformation, rows } => {
+                match deformation.hidden() {
+                    None => {}
+                    Some(HiddenFlow::Framed(flow)) => framed_tensors(flow, &mut all),
+                    Some(HiddenFlow::Units(flow)) => {
+                        let (_, _, mixing, params) = flow.parts();
+                        let mixing: Vec<f32> =
+                            mixing.iter().flatten().flatten().map(|&x| x as f32).collect();
+                        all.push(Tensor::new("flow.mixing", vec![mixing.len()], mixing));
+                        all.push(Tensor::new("flow.params", vec![params.len()], params));
+                    }
+                }
+                all.extend(rows.tensors(&metadata.standardizer()?));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Reads what `metadata.method` leaves behind.
+    pub(super) fn read(
+        metadata: &Metadata,
+        network: &dyn LinearHead,
+        archive: &SafeTensors<'_>,
+    ) -> Parsed<Self> {
+        let points = |archive| {
+            let (shape, samples) = read::<T>(archive, "samples", 2)?;
+            if shape[1] != network.dim() || shape[0] == 0 {
+                let expected = network.dim();
+                return Err(format!(
+                    "tensor 'samples' has shape {shape:?}, expected [*, {expected}]"
+                ));
+            }
+            Ok(Fitted::Points(samples))
+        };
+        let rows = || {
+            let features = metadata.standardizer().map_err(say)?;
+            TrainingRows::read(archive, &features, network.input_dim())
+        };
+        match metadata.method.as_str() {
+            "map" => Ok(Fitted::Map),
+            "walk" => points(archive),
+            "atlas" | "flow" if metadata.frozen => points(archive),
+            "atlas" => {
+                let rows = rows()?;
+                let (shape, anchors) = read::<T>(archive, "atlas.anchors", 2)?;
+                let (_, centres) = read::<T>(archive, "atlas.centres", 2)?;
+                if shape[1] != network.hidden_params() {
+                    return Err(format!(
+                        "anchors of {} parameters, the network has {} hidden ones",
+                        shape[1],
+                        network.hidden_params()
+                    ));
+                }
+                let last = last_layer(metadata, network, &rows).map_err(say)?;
+                let atlas = Atlas::from_parts(anchors, centres, last).map_err(say)?;
+                if atlas.len() != shape[0] {
+                    return Err(format!(
+                        "{} anchors, but centres of {}",
+                        shape[0],
+                        atlas.len()
+                    ));
+                }
+                let atlas = Box::new(atlas);
+                Ok(Fitted::Atlas { atlas, rows })
+            }
+            "flow" => {
+                let rows = rows()?;
+                let last = last_layer(metadata, network, &rows).map_err(say)?;
+                let hidden = match (network.hidden_params(), &metadata.flow_units) {
+                    (0, _) => None,
+                    (_, None) => Some(read_framed(metadata, network, archive)?),
+                    (_, Some(_)) => Some(read_units(metadata, network, archive)?),
+                };
+                let deformation = Deformation::new(hidden, last)
+                    .with_proposals(metadata.flow_proposals)
+                    .map_err(say)?;
+                let deformation = Box::new(deformation);
+                Ok(Fitted::Flow { deformation, rows })
+            }
+            other => Err(format!("method '{other}' is unknown to this version")),
+        }
+    }
+}
+
+fn framed_tensors<'a, T: Scalar>(flow: &'a FramedFlow<T>, all: &mut Vec<Tensor<'a>>) {
+    let (mean, scale, basis, complement) = flow.frame().parts();
+    let (_, mixing, params) = flow.flow_parts();
+    let (h, k) = (flow.dim(), flow.frame().directions());
+    all.push(Tensor::new("frame.mean", vec![h], mean));
+    all.push(Tensor::new("frame.scale", vec![h], scale));
+    all.push(Tensor::new("frame.basis", vec![k, h], basis));
+    all.push(Tensor::new("frame.complement", vec![1], vec![complement]));
+    all.push(Tensor::new("flow.params", vec![params.len()], params));
+    let shape = vec![mixing.len(), k, k];
+    all.push(Tensor::new("flow.mixing", shape, mixing.concat()));
+}
+
+fn read_framed<T: Scalar>(
+    metadata: &Metadata,
+    network: &dyn LinearHead,
+    archive: &SafeTensors<'_>,
+) -> Parsed<HiddenFlow<T>> {
+    let (_, mean) = read::<T>(archive, "frame.mean", 1)?;
+    let (_, scale) = read::<T>(archive, "frame.scale", 1)?;
+    let (_, basis) = read::<T>(archive, "frame.basis", 2)?;
+    let (_, complement) = read::<T>(archive, "frame.complement", 1)?;
+    let (_, params) = read::<T>(archive, "flow.params", 1)?;
+    let (mixing_shape, mixing) = read::<f64>(archive, "flow.mixing", 3)?;
+    if mean.len() != network.hidden_params() || complement.len() != 1 {
+        return Err(format!(
+            "a frame of {} parameters, the network has {}",
+            mean.len(),
+            network.hidden_params()
+        ));
+    }
+    let frame = Frame::from_parts(mean, scale, basis, complement[0]).map_err(say)?;
+    let k = frame.directions();
+    if mixing_shape[1..] != [k, k] {
+        return Err(format!(
+            "tensor 'flow.mixing' has shape {mixing_shape:?} for {k} directions"
+        ));
+    }
+    // k can be 0, and then there is nothing to mix
+    let matrices = mixing.chunks_exact((k * k).max(1)).map(<[f64]>::to_vec);
+    let hidden = metadata.flow_hidden.clone();
+    let flow = FramedFlow::new(frame, hidden, matrices.collect(), params).map_err(say)?;
+    Ok(HiddenFlow::Framed(flow))
+}
+
+fn read_units<T: Scalar>(
+    metadata: &Metadata,
+    network: &dyn LinearHead,
+    archive: &SafeTensors<'_>,
+) -> Parsed<HiddenFlow<T>> {
+    let options = metadata.unit_flow().ok_or("not a flow of units")?;
+    let (_, params) = read::<T>(archive, "flow.params", 1)?;
+    let (_, mixing) = read::<f32>(archive, "flow.mixing", 1)?;
+    let blocks = unit_blocks(network.layout(), network.hidden_params());
+    let each = |params: usize| params.saturating_mul(params);
+    let expected = blocks
+        .iter()
+        .fold(0usize, |n, b| n.saturating_add(each(b.params)))
+        .saturating_mul(options.blocks);
+    if mixing.len() != expected {
+        return Err(format!(
+            "tensor 'flow.mixing' has {} numbers, expected {expected}",
+            mixing.len()
+        ));
+    }
+    let mut numbers = mixing.into_iter().map(f64::from);
+    let rotations = blocks.iter().map(|block| {
+        let pairs = 0..options.blocks;
+        pairs
+            .map(|_| numbers.by_ref().take(each(block.params)).collect())
+            .collect()
+    });
+    let rotations = rotations.collect();
+    let flow = UnitFlow::new(blocks, options, rotations, params).map_err(say)?;
+    Ok(HiddenFlow::Units(flow))
+}

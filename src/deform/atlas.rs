@@ -1,0 +1,278 @@
+//! The atlas: hidden parameters of walkers as anchors, the last layer drawn from its conditional.
+//!
+//! `q(theta) = 1/A sum_a delta(h - h_a) N(w; c(h_a), A(h_a)^{-1})`: the hidden parameters are where walkers were, so nothing is lost by a density
+//! that would have to be learned, and every anchor gives as many last layers as are asked for. With a Gaussian likelihood `p(w | h, D)` is
+//! exact, and so is the prediction given the anchor, `N(phi^T c, phi^T A^{-1} phi + noise^2)`: no draw of `w` adds its noise
+//! (Rao-Blackwell).
+//!
+//! [`recombine`] makes further anchors: each hidden unit from a walker of its own. Units are exchangeable and nearly independent where there are
+//! many of them in one layer; in deep networks they are not, and recombination is worse than the walkers themselves.
+//!
+//! What it drops: anything between the anchors. It has no density over hidden parameters; a flow has.
+
+use rand::RngExt;
+use rayon::prelude::*;
+
+use super::{LastLayer, LastLayerWorkspace};
+use crate::autodiff::Graph;
+use crate::error::{Error, Result};
+use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::nn::{LinearHead, UnitBlock};
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+
+/// Anchors with the conditional of the last layer.
+#[derive(Clone, Debug)]
+pub struct Atlas<T> {
+    /// `[anchors, hidden]`.
+    anchors: Vec<T>,
+    /// Centres of the conditionals, from which Newton's method starts: `[anchors, last]`.
+    centres: Vec<T>,
+    count: usize,
+    hidden: usize,
+    last: LastLayer<T>,
+}
+
+/// Predictive components of a block of rows, `[rows, anchors]` row-major, in units of the target that the last layer was conditioned on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Components {
+    /// Number of rows.
+    pub rows: usize,
+    /// Components of each.
+    pub anchors: usize,
+    /// Means.
+    pub means: Vec<f64>,
+    /// Standard deviations of the network's output given the anchor, noise not included.
+    pub stds: Vec<f64>,
+}
+
+/// Rows whose components are computed at once.
+const BLOCK: usize = 256;
+
+impl<T: Scalar> Atlas<T> {
+    /// An atlas of anchors `[count, hidden]`; the centres of their conditionals are computed, in parallel.
+    ///
+    /// # Errors
+    /// If there are none, the numbers do not make up rows, or a conditional cannot be computed.
+    pub fn new(anchors: Vec<T>, count: usize, last: LastLayer<T>) -> Result<Self> {
+        let hidden = anchors.len() / count.max(1);
+        let centres: Vec<Vec<T>> = (0..count)
+            .into_par_iter()
+            .map_init(
+                || last.workspace(),
+                |ws, a| {
+                    let anchor = anchors.get(a * hidden..(a + 1) * hidden).unwrap_or(&[]);
+                    let conditional = last.condition(anchor, ws)?;
+                    Ok(conditional.centre.iter().map(|&c| T::from_f64(c)).collect())
+                },
+            )
+            .collect::<Result<_>>()?;
+        Self::from_parts(anchors, centres.concat(), last)
+    }
+
+    /// An atlas from its parts, as they come from a file: anchors `[count, hidden]`, centres `[count, last]`.
+    ///
+    /// # Errors
+    /// If there is no anchor, a number is not finite, or lengths do not fit.
+    pub fn from_parts(anchors: Vec<T>, centres: Vec<T>, last: LastLayer<T>) -> Result<Self> {
+        let count = centres.len() / last.dim();
+        if count == 0 || centres.len() != count * last.dim() || !anchors.len().is_multiple_of(count)
+        {
+            let expected = format!("at least one anchor, with centres of {}", last.dim());
+            let got = format!("{} and {} numbers", anchors.len(), centres.len());
+            return Err(Error::shape("Atlas", expected, got));
+        }
+        for (what, numbers) in [("anchors", &anchors), ("centres of anchors", &centres)] {
+            if let Some(index) = first_non_finite(numbers) {
+                return Err(Error::NonFinite { what, index });
+            }
+        }
+        Ok(Self {
+            hidden: anchors.len() / count,
+            anchors,
+            centres,
+            count,
+            last,
+        })
+    }
+
+    /// Number of anchors.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// False: there is always an anchor.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// `P`.
+    pub fn dim(&self) -> usize {
+        self.hidden + self.last.dim()
+    }
+
+    /// Anchors `[len, hidden]` and centres of their conditionals `[len, last]`.
+    pub fn parts(&self) -> (&[T], &[T]) {
+        (&self.anchors, &self.centres)
+    }
+
+    /// The conditional of the last layer.
+    pub fn last(&self) -> &LastLayer<T> {
+        &self.last
+    }
+
+    /// Anchor `a` and the centre of its conditional.
+    fn anchor(&self, a: usize) -> (&[T], &[T]) {
+        let last = self.last.dim();
+        (
+            &self.anchors[a * self.hidden..(a + 1) * self.hidden],
+            &self.centres[a * last..(a + 1) * last],
+        )
+    }
+
+    /// `count` draws of `theta`, `[count, P]`. Draw `i` is of anchor `i mod len` (systematic sampling: as many of each as can be) and of the
+    /// seed's stream `i`.
+    ///
+    /// # Errors
+    /// If a conditional cannot be computed or a draw is not finite.
+    pub fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        let (dim, h) = (self.dim(), self.hidden);
+        let numbers = count.checked_mul(dim).ok_or_else(|| {
+            Error::config("samples", count, "times the parameters must be a number")
+        })?;
+        let mut theta = vec![T::ZERO; numbers];
+        // all draws of an anchor are of one conditional
+        let mut of_anchor: Vec<Vec<(usize, &mut [T])>> = Vec::new();
+        of_anchor.resize_with(self.count.min(count), Vec::new);
+        for (i, row) in theta.chunks_exact_mut(dim).enumerate() {
+            of_anchor[i % self.count].push((i, row));
+        }
+        of_anchor.into_par_iter().enumerate().try_for_each_init(
+            || self.last.workspace(),
+            |ws: &mut LastLayerWorkspace<T>, (a, rows)| {
+                let (anchor, centre) = self.anchor(a);
+                self.last.condition_from(anchor, centre, ws)?;
+                for (i, row) in rows {
+                    let (hidden, w) = row.split_at_mut(h);
+                    hidden.copy_from_slice(anchor);
+                    fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), w);
+                    ws.place(w);
+                }
+                Ok::<(), Error>(())
+            },
+        )?;
+        match first_non_finite(&theta) {
+            None => Ok(theta),
+            Some(index) => Err(Error::NonFinite {
+                what: "samples of the atlas",
+                index,
+            }),
+        }
+    }
+
+    /// The exact predictive components of at most `most` anchors (evenly spread) for rows of `x` (`[n, input_dim]`), handed to `use_block` in blocks, in
+    /// order. For a Gaussian likelihood with one output.
+    ///
+    /// # Errors
+    /// If the likelihood is another, a length does not fit, an output is not finite, or `use_block` fails.
+    pub fn components(
+        &self,
+        network: &dyn LinearHead,
+        x: &[f64],
+        most: usize,
+        mut use_block: impl FnMut(&Components) -> Result<()>,
+    ) -> Result<()> {
+        let d = network.input_dim();
+        if !self.last.is_gaussian() || network.output_dim() != 1 {
+            let expected = "a Gaussian likelihood with one output";
+            return Err(Error::shape("Atlas::components", expected, "another"));
+        }
+        if most == 0 || network.hidden_params() != self.hidden || !x.len().is_multiple_of(d) {
+            let expected = format!("rows of {d} features and at least one anchor");
+            return Err(Error::shape("Atlas::components", expected, x.len()));
+        }
+        let used = most.min(self.count);
+        let graph = Graph::new();
+        let theta_h = graph.input(&[self.hidden]);
+        let inputs = graph.input(&[d, BLOCK]).batch_first();
+        let program = graph.compile::<T>(&[network.feature_map(theta_h, inputs)])?;
+        let h = network.features();
+        for block in x.chunks(BLOCK * d) {
+            let rows = block.len() / d;
+            let mut features = vec![T::ZERO; BLOCK * d];
+            for (at, &v) in block.iter().enumerate() {
+                features[at % d * BLOCK + at / d] = T::from_f64(v);
+            }
+            let start = || (program.workspace(), self.last.workspace());
+            let one = |(run, ws): &mut (_, LastLayerWorkspace<T>), k: usize| {
+                let (anchor, centre) = self.anchor(k * self.count / used);
+                program.run(&[anchor, &features], run)?;
+                let conditional = self.last.condition_from(anchor, centre, ws)?;
+                let mut phi = vec![1.0; h + 1];
+                let rows = program.tensor(run, 0).chunks_exact(h.max(1)).take(rows);
+                let pairs = rows.map(|row| {
+                    for (p, v) in phi.iter_mut().zip(row) {
+                        *p = v.to_f64();
+                    }
+                    phi[h] = 1.0;
+                    let mean: f64 = phi.iter().zip(conditional.centre).map(|(p, c)| p * c).sum();
+                    conditional.precision.solve_lower(&mut phi);
+                    (mean, phi.iter().map(|p| p * p).sum::<f64>().sqrt())
+                });
+                Ok(pairs.collect())
+            };
+            let parts: Vec<Vec<(f64, f64)>> = (0..used)
+                .into_par_iter()
+                .map_init(start, one)
+                .collect::<Result<_>>()?;
+            let flat = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+                let all = (0..rows).flat_map(|r| parts.iter().map(move |p| of(&p[r])));
+                all.collect()
+            };
+            let components = Components {
+                rows,
+                anchors: used,
+                means: flat(|p| p.0),
+                stds: flat(|p| p.1),
+            };
+            if let Some(index) = first_non_finite(&components.means) {
+                let what = "predictions of the atlas";
+                return Err(Error::NonFinite { what, index });
+            }
+            use_block(&components)?;
+        }
+        Ok(())
+    }
+}
+
+/// `count` new anchors from anchors `[n, hidden]`: every unit of every layer with the parameters that it has in an anchor drawn for it alone.
+/// Anchor `i` depends on the seed and `i` alone.
+///
+/// # Errors
+/// If the anchors are not rows of the units' parameters, or there are none.
+pub fn recombine<T: Scalar>(
+    anchors: &[T],
+    blocks: &[UnitBlock],
+    count: usize,
+    streams: Streams,
+) -> Result<Vec<T>> {
+    let hidden: usize = blocks.iter().map(|b| b.index.len()).sum();
+    if hidden == 0 || anchors.is_empty() || !anchors.len().is_multiple_of(hidden) {
+        let expected = format!("rows of {hidden} parameters of units");
+        return Err(Error::shape("recombine", expected, anchors.len()));
+    }
+    let n = anchors.len() / hidden;
+    let mut all = vec![T::ZERO; count * hidden];
+    for (i, row) in all.chunks_exact_mut(hidden).enumerate() {
+        let mut rng = streams.rng(Phase::RECOMBINE, i as u64);
+        for block in blocks {
+            for unit in 0..block.units {
+                let from = rng.random_range(0..n) * hidden;
+                for &at in block.index[unit..].iter().step_by(block.units) {
+                    row[at] = anchors[from + at];
+                }
+            }
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,100 @@
+//! How far the predictions of some samples are from those of a walk: what a deformation is for, measured.
+//!
+//! Compared are predictive distributions at inputs that need no targets: rows of the training set, and points half-way between two of them.
+//! Classification: the mean total variation. Regression: the root of the mean square difference of predictive means and of epistemic standard
+//! deviations, in units of the noise.
+
+use crate::error::Result;
+use crate::nn::LinearHead;
+use crate::predict::{ClassPredictions, network_outputs};
+use crate::scalar::Scalar;
+
+/// Rows of the training set that are looked at, at most; as many lie between them.
+const ROWS: usize = 128;
+
+/// Points of the walk that its predictions are made of, at most.
+const POINTS: usize = 512;
+
+/// The predictions of a walk.
+pub(super) struct Agreement<'a> {
+    network: &'a dyn LinearHead,
+    inputs: Vec<f64>,
+    noise_std: Option<f64>,
+    walk: Vec<f64>,
+}
+
+impl<'a> Agreement<'a> {
+    /// Of points `[n, P]` of a walk, at inputs taken from rows `x` (`[n, d]`).
+    pub fn new<T: Scalar>(
+        network: &'a dyn LinearHead,
+        x: &[f64],
+        noise_std: Option<f64>,
+        points: &[T],
+    ) -> Result<Self> {
+        let d = network.input_dim();
+        let n = x.len() / d;
+        let used = n.min(ROWS);
+        let row = |k: usize| {
+            let at = (k % used) * n / used;
+            &x[at * d..(at + 1) * d]
+        };
+        let mut inputs: Vec<f64> = (0..used).flat_map(row).copied().collect();
+        for k in 0..used {
+            let pairs = row(k).iter().zip(row(k + used / 2 + 1));
+            inputs.extend(pairs.map(|(a, b)| 0.5 * (a + b)));
+        }
+        let mut agreement = Self {
+            network,
+            inputs,
+            noise_std,
+            walk: Vec::new(),
+        };
+        agreement.walk = agreement.predictions(&thinned(points, network.dim(), POINTS))?;
+        Ok(agreement)
+    }
+
+    /// Class probabilities, or mean and epistemic standard deviation in units of the noise, input by input.
+    fn predictions<T: Scalar>(&self, samples: &[T]) -> Result<Vec<f64>> {
+        let mut all = Vec::new();
+        match self.noise_std {
+            None => {
+                let mut classes = ClassPredictions::empty(self.network.output_dim());
+                network_outputs(self.network, samples, &self.inputs, |b| classes.extend(b))?;
+                all = classes.probabilities;
+            }
+            Some(noise_std) => network_outputs(self.network, samples, &self.inputs, |block| {
+                for row in 0..block.rows {
+                    let outputs = block.row(row);
+                    let n = outputs.len() as f64;
+                    let mean = outputs.iter().sum::<f64>() / n;
+                    let squares = outputs.iter().map(|o| (o - mean).powi(2));
+                    all.push(mean / noise_std);
+                    all.push((squares.sum::<f64>() / n).sqrt() / noise_std);
+                }
+                Ok(())
+            })?,
+        }
+        Ok(all)
+    }
+
+    /// The distance of the predictions of `samples` (`[s, P]`) from the walk's.
+    pub fn distance<T: Scalar>(&self, samples: &[T]) -> Result<f64> {
+        let rows = (self.inputs.len() / self.network.input_dim()) as f64;
+        let other = self.predictions(samples)?;
+        let differences = other.iter().zip(&self.walk).map(|(a, b)| a - b);
+        Ok(match self.noise_std {
+            None => 0.5 * differences.map(f64::abs).sum::<f64>() / rows,
+            Some(_) => (differences.map(|d| d * d).sum::<f64>() / rows).sqrt(),
+        })
+    }
+}
+
+/// At most `most` rows of `dim` numbers, evenly spread.
+fn thinned<T: Scalar>(rows: &[T], dim: usize, most: usize) -> Vec<T> {
+    let n = rows.len() / dim;
+    let keep = n.min(most);
+    let kept = (0..keep).map(|i| i * n / keep);
+    kept.flat_map(|r| &rows[r * dim..(r + 1) * dim])
+        .copied()
+        .collect()
+}

@@ -1,0 +1,232 @@
+//! The deformation of a fit: the atlas, or the flow that predicts most like the walk.
+//!
+//! Several flows are fitted to the walk: exchangeable units, as they come from maximum likelihood and refined on the ELBO, and a Gaussian in
+//! a frame (with couplings if these help held-out walkers), at its own width and narrower. Which one serves best depends on the network and the
+//! data, and is measured: the one is kept whose draws predict most like the walk (`agreement`).
+
+use super::agreement::Agreement;
+use super::fit::Problem;
+use super::trust::{Trust, trust};
+use super::{Stage, Summary};
+use crate::artifact::{Fitted, TrainingRows};
+use crate::curvature::EvidenceReport;
+use crate::deform::{
+    Atlas, Deformation, ElboOptions, FrameOptions, HiddenFlow, LastLayer, TrainOptions,
+    UnitTrainOptions, fit_units, recombine, refine, train_principal,
+};
+use crate::error::Result;
+use crate::model::Posterior;
+use crate::nn::unit_blocks;
+use crate::scalar::Scalar;
+use crate::walk::Walk;
+
+/// Widths of the framed flow that are tried.
+const WIDTHS: [f64; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
+
+/// Proposals of a flow of units where a conditional is cheap: for a Gaussian likelihood.
+const PROPOSALS: usize = 4;
+
+/// Draws that a candidate is judged by.
+const JUDGED: usize = 128;
+
+/// Rows times parameters up to which the ELBO is worth its gradients, of which it takes thousands.
+const REFINED: usize = 20_000_000;
+
+/// Numbers that the directions of a frame may take: a flow's file is to be smaller than the walk's.
+const FRAME_NUMBERS: usize = 1_500_000;
+
+/// A flow that could be kept.
+pub(super) struct Candidate<T> {
+    pub what: String,
+    pub deformation: Deformation<T>,
+    pub distance: f64,
+}
+
+impl Problem<'_> {
+    pub(super) fn atlas<T: Scalar>(
+        &mut self,
+        walked: &Walk<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
+        let (hidden, dim) = (self.network.hidden_params(), self.network.dim());
+        let points = walked.points.chunks_exact(dim);
+        let mut anchors: Vec<T> = points.flat_map(|p| &p[..hidden]).copied().collect();
+        let mut count = walked.len();
+        if self.options.recombine && hidden > 0 {
+            let blocks = unit_blocks(self.network.layout(), hidden);
+            anchors = recombine(&anchors, &blocks, count, self.streams)?;
+        }
+        if hidden == 0 {
+            // the conditional is the same for all
+            count = 1;
+        }
+        let atlas = Atlas::new(anchors, count, last)?;
+        let agreement = self.agreement(walked, evidence)?;
+        let samples = atlas.sample(walked.len(), self.streams)?;
+        let distance = agreement.distance(&samples)?;
+        let map = agreement.distance(&evidence.map.theta)?;
+        summary.atlas(&atlas, self.options.recombine, distance, map);
+        if self.options.frozen.is_some() {
+            return self.freeze(|count| atlas.sample(count, self.streams), summary);
+        }
+        let rows = self.training_rows(summary);
+        let atlas = Box::new(atlas);
+        Ok(Fitted::Atlas { atlas, rows })
+    }
+
+    pub(super) fn flow<T: Scalar>(
+        &mut self,
+        posterior: &Posterior<T>,
+        walked: &Walk<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
+        let deformation = if self.network.hidden_params() == 0 {
+            summary.no_flow();
+            Deformation::new(None, last)
+        } else {
+            let agreement = self.agreement(walked, evidence)?;
+            let mut candidates = self.framed(&last, walked, &agreement, summary)?;
+            candidates.extend(self.units(&last, posterior, walked, &agreement, summary)?);
+            let map = agreement.distance(&evidence.map.theta)?;
+            summary.candidates(&candidates, map);
+            let best = candidates
+                .into_iter()
+                .reduce(|a, b| if b.distance < a.distance { b } else { a });
+            best.map_or_else(|| Deformation::new(None, last), |best| best.deformation)
+        };
+        let trusted: Trust = trust(&deformation, posterior, self.streams)?;
+        summary.trust(&trusted, walked);
+        if self.options.frozen.is_some() {
+            return self.freeze(|count| deformation.sample(count, self.streams), summary);
+        }
+        let rows = self.training_rows(summary);
+        let deformation = Box::new(deformation);
+        Ok(Fitted::Flow { deformation, rows })
+    }
+
+    fn agreement<T: Scalar>(
+        &self,
+        walked: &Walk<T>,
+        evidence: &EvidenceReport<T>,
+    ) -> Result<Agreement<'_>> {
+        let (network, x) = (self.network.as_ref(), &self.prepared.x);
+        Agreement::new(network, x, evidence.noise_std, &walked.points)
+    }
+
+    fn candidate<T: Scalar>(
+        &self,
+        what: String,
+        deformation: Deformation<T>,
+        agreement: &Agreement<'_>,
+    ) -> Result<Candidate<T>> {
+        let samples = deformation.sample(JUDGED, self.streams)?;
+        Ok(Candidate {
+            distance: agreement.distance(&samples)?,
+            what,
+            deformation,
+        })
+    }
+
+    /// The Gaussian in a frame, at several widths.
+    fn framed<T: Scalar>(
+        &self,
+        last: &LastLayer<T>,
+        walked: &Walk<T>,
+        agreement: &Agreement<'_>,
+        summary: &mut Summary,
+    ) -> Result<Vec<Candidate<T>>> {
+        let hidden = self.network.hidden_params();
+        let defaults = TrainOptions::default();
+        let directions = defaults.frame.directions.min(FRAME_NUMBERS / hidden);
+        let options = TrainOptions {
+            frame: FrameOptions {
+                directions,
+                ..defaults.frame
+            },
+            ..defaults
+        };
+        let done = |done| (self.progress)(Stage::Flow, done, options.steps);
+        let (flow, report) = train_principal(walked, hidden, &options, self.streams, done)?;
+        summary.framed(&report);
+        let candidate = |width: &f64| {
+            let hidden = HiddenFlow::Framed(flow.scaled(*width)?);
+            let deformation = Deformation::new(Some(hidden), last.clone());
+            self.candidate(format!("frame x {width}"), deformation, agreement)
+        };
+        WIDTHS.iter().map(candidate).collect()
+    }
+
+    /// Exchangeable units, and the same refined on the ELBO.
+    fn units<T: Scalar>(
+        &self,
+        last: &LastLayer<T>,
+        posterior: &Posterior<T>,
+        walked: &Walk<T>,
+        agreement: &Agreement<'_>,
+        summary: &mut Summary,
+    ) -> Result<Vec<Candidate<T>>> {
+        let hidden = self.network.hidden_params();
+        let blocks = unit_blocks(self.network.layout(), hidden);
+        let options = UnitTrainOptions::default();
+        let steps = options.training.steps;
+        let done = |done| (self.progress)(Stage::Flow, done, steps);
+        let odd = self.options.layers.is_none() && self.options.activation.is_odd();
+        let (flow, report) = fit_units(walked, blocks, odd, &options, self.streams, done)?;
+        summary.units(&report);
+        let proposals = if last.is_gaussian() { PROPOSALS } else { 1 };
+        let deformation = |flow| {
+            let hidden = Some(HiddenFlow::Units(flow));
+            Deformation::new(hidden, last.clone()).with_proposals(proposals)
+        };
+        let learned = deformation(flow.clone())?;
+        let mut all = vec![self.candidate("units".into(), learned, agreement)?];
+        let cost = self.prepared.y.len().saturating_mul(self.network.dim());
+        if cost <= REFINED {
+            let defaults = ElboOptions::default();
+            // a conditional that is not Gaussian costs fifty times as much
+            let options = ElboOptions {
+                steps: if last.is_gaussian() { 1_500 } else { 200 },
+                draws: if last.is_gaussian() { 16 } else { 8 },
+                ..defaults
+            };
+            let (map, params) = (flow.bijection()?, flow.parts().3.to_vec());
+            let total = options.steps;
+            let (params, report) = refine(
+                &map,
+                flow.order(),
+                params,
+                (last, posterior),
+                &options,
+                self.streams,
+                |done| (self.progress)(Stage::Flow, done, total),
+            )?;
+            summary.refined(&report);
+            let refined = deformation(flow.with_params(params)?)?;
+            all.push(self.candidate("units + elbo".into(), refined, agreement)?);
+        }
+        Ok(all)
+    }
+
+    /// The rows that go into the file; nothing that comes after needs them.
+    fn training_rows<T: Scalar>(&mut self, summary: &mut Summary) -> TrainingRows<T> {
+        let (x, y) = (&mut self.prepared.x, &mut self.prepared.y);
+        summary.carries_data(y.len());
+        TrainingRows::new(&std::mem::take(x), std::mem::take(y))
+    }
+
+    /// Draws in the place of the sampler.
+    fn freeze<T: Scalar>(
+        &self,
+        sample: impl Fn(usize) -> Result<Vec<T>>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let count = self.options.frozen.unwrap_or(self.options.samples);
+        let samples = sample(count)?;
+        summary.frozen(count);
+        Ok(Fitted::Points(samples))
+    }
+}

@@ -1,0 +1,68 @@
+//! How far a deformation is to be trusted as a density: the ELBO, the tail of the importance weights, the evidence.
+
+use crate::deform::Deformation;
+use crate::diagnose::ImportanceSummary;
+use crate::error::Result;
+use crate::linalg::vector::dot;
+use crate::model::{LogDensity, Posterior};
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+use rayon::prelude::*;
+
+/// What draws of a deformation say of it.
+pub(super) struct Trust {
+    /// From the weights `p(D, theta) / q(theta)` of draws of the map.
+    pub importance: ImportanceSummary,
+    /// Mean and standard error of the energy `U` of the draws that predictions are made of.
+    pub energy: (f64, f64),
+}
+
+/// Numbers of rows, parameters and draws that are looked at, together.
+const EFFORT: f64 = 1e9;
+
+/// Draws of a deformation with their weights.
+pub(super) fn trust<T: Scalar>(
+    deformation: &Deformation<T>,
+    posterior: &Posterior<T>,
+    streams: Streams,
+) -> Result<Trust> {
+    let dim = deformation.dim();
+    let effort = (posterior.rows() * dim) as f64;
+    let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
+    let mut z = vec![T::ZERO; draws * dim];
+    for (i, row) in z.chunks_exact_mut(dim).enumerate() {
+        crate::linalg::vector::fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
+    }
+    let (theta, log_det) = deformation.forward(&z)?;
+    let energies = energies(posterior, &theta)?;
+    let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
+    let weights: Vec<f64> = z
+        .chunks_exact(dim)
+        .zip(&log_det)
+        .zip(&energies)
+        .map(|((z, log_det), energy)| 0.5 * dot(z, z) + constant + log_det - energy)
+        .collect();
+    let used = if deformation.proposals() == 1 {
+        energies
+    } else {
+        let some = deformation.sample(draws.min(256), streams)?;
+        self::energies(posterior, &some)?
+    };
+    let n = used.len() as f64;
+    let mean = used.iter().sum::<f64>() / n;
+    let variance = used.iter().map(|u| (u - mean).powi(2)).sum::<f64>() / (n - 1.0);
+    Ok(Trust {
+        importance: ImportanceSummary::new(&weights)?,
+        energy: (mean, (variance / n).sqrt()),
+    })
+}
+
+fn energies<T: Scalar>(posterior: &Posterior<T>, theta: &[T]) -> Result<Vec<f64>> {
+    theta
+        .par_chunks_exact(posterior.dim())
+        .map_init(
+            || posterior.workspace(),
+            |ws, theta| Ok(-posterior.log_density(theta, ws)?),
+        )
+        .collect()
+}
