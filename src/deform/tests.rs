@@ -164,23 +164,30 @@ proptest! {
             prop_assert_eq!(&y[..context], &z[..context]);
         }
     }
+}
 
-    /// In f32 six layers come back to 1e-4 up to |z| = 6: at these parameters no slope is below about 1/20 a layer, and
-    /// the bits of 6 are 2^-22 = 2.4e-7.
-    #[test]
-    fn single_precision_comes_back(
-        kinds in prop::collection::vec(0u8..9, 1..6), context in 0usize..3, seed in 0u64..1000,
-    ) {
-        let flow = chain(&kinds, context, 4, seed);
-        let params = normals(flow.param_count(), 0.3, seed, 5);
+/// In f32 a layer comes back to 1e-4 up to |z| = 6: the bits of 6 are 2^-22 = 2.4e-7, and slopes at these parameters are not
+/// much below 1/20. Layers multiply: where four of them are that flat one after the other, nothing is left of 2^-22, and no
+/// inverse could know. So chains are tested nearer to the identity, with slopes above 1/3.
+#[test]
+fn single_precision_comes_back() {
+    let check = |kinds: &[u8], context: usize, scale: f64, seed: u64| {
+        let flow = chain(kinds, context, 4, seed);
+        let params = normals(flow.param_count(), scale, seed, 5);
         let mut z = normals(50 * flow.dim(), 3.0, seed, 6);
         z.iter_mut().for_each(|z| *z = z.clamp(-6.0, 6.0));
         let [_, log_det, back, inverse] = there_and_back::<f32>(&flow, &params, &z);
         for (a, b) in back.iter().zip(&z) {
-            prop_assert!((a - b).abs() < 1e-4, "{a} {b}");
+            assert!((a - b).abs() < 1e-4, "{kinds:?} {context} {seed}: {a} {b}");
         }
         for (a, b) in log_det.iter().zip(&inverse) {
-            prop_assert!((a + b).abs() < 1e-3, "{a} {b}");
+            assert!((a + b).abs() < 1e-3, "{kinds:?} {context} {seed}: {a} {b}");
+        }
+    };
+    for seed in 0..20 {
+        for context in [0, 2] {
+            (0..9).for_each(|kind| check(&[kind], context, 0.3, seed));
+            check(&[3, 5, 1, 6, 4, 0, 5, 8, 2, 6, 7], context, 0.1, seed);
         }
     }
 }

@@ -49,7 +49,7 @@ impl Default for TrainOptions {
             blocks: 3,
             hidden: vec![32],
             steps: 2_000,
-            batch_rows: 1_024,
+            batch_rows: 4_096,
             learning_rate: 2e-3,
             weight_decay: 1e-3,
             check_every: 10,
