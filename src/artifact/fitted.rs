@@ -59,7 +59,11 @@ pub(super) fn last_layer<T: Scalar>(
 
 impl<T: Scalar> Fitted<T> {
     /// The tensors of a model of `dim` parameters.
-    pub(super) fn tensors(&self, dim: usize, metadata: &Metadata) -> crate::Result<Vec<Tensor<'_>>> {
+    pub(super) fn tensors(
+        &self,
+        dim: usize,
+        metadata: &Metadata,
+    ) -> crate::Result<Vec<Tensor<'_>>> {
         let mut all = Vec::new();
         match self {
             Fitted::Map => {}
@@ -80,8 +84,12 @@ impl<T: Scalar> Fitted<T> {
                     Some(HiddenFlow::Framed(flow)) => framed_tensors(flow, &mut all),
                     Some(HiddenFlow::Units(flow)) => {
                         let (_, _, mixing, params) = flow.parts();
-                        let mixing: Vec<f32> =
-                            mixing.iter().flatten().flatten().map(|&x| x as f32).collect();
+                        let mixing: Vec<f32> = mixing
+                            .iter()
+                            .flatten()
+                            .flatten()
+                            .map(|&x| x as f32)
+                            .collect();
                         all.push(Tensor::new("flow.mixing", vec![mixing.len()], mixing));
                         all.push(Tensor::new("flow.params", vec![params.len()], params));
                     }

@@ -176,7 +176,10 @@ impl Metadata {
             ));
         }
         // a file must not ask for more memory than it has bytes: a flow of so many layers has more parameters than tensors hold
-        if self.flow_units.is_some_and(|[blocks, pooled]| blocks > 64 || pooled > 4_096) {
+        if self
+            .flow_units
+            .is_some_and(|[blocks, pooled]| blocks > 64 || pooled > 4_096)
+        {
             return Err(format!("flow_units is {:?}", self.flow_units));
         }
         if self.flow_proposals == 0 || self.flow_proposals > 1_024 {

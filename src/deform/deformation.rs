@@ -117,8 +117,7 @@ impl<T: Scalar> Deformation<T> {
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.
     pub fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        let too_many =
-            || Error::config("samples", count, "times the parameters must be a number");
+        let too_many = || Error::config("samples", count, "times the parameters must be a number");
         let (h, dim, m) = (self.hidden_dim(), self.dim(), self.proposals);
         let numbers = count.checked_mul(dim).ok_or_else(too_many)?;
         let latent = numbers.checked_mul(m).ok_or_else(too_many)?;

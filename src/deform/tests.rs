@@ -1,11 +1,13 @@
 //! What every bijection must do, and chains of all kinds that do it.
 
 use super::{
-    AffineCoupling, Beside, Bijection, Chain, DiagonalAffine, FlowKind, FlowOptions,
-    OrthogonalMixing, Permutation, SplineCoupling, SplineOptions, coupling_flow, draw_mixing,
+    AffineCoupling, Beside, Bijection, Chain, DiagonalAffine, ExchangeableUnits, FlowKind,
+    FlowOptions, OrthogonalMixing, Permutation, SplineCoupling, SplineOptions, UnitFlowOptions,
+    coupling_flow, draw_mixing,
 };
 use crate::autodiff::{Graph, Program};
 use crate::linalg::vector::fill_normal;
+use crate::nn::UnitBlock;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use proptest::prelude::*;
@@ -302,4 +304,37 @@ fn flows_of_all_sizes_start_as_the_identity() {
     assert_eq!((none.dim(), none.param_count()), (0, 0));
     let skewed = vec![vec![1.0, 0.5, 0.0, 1.0]];
     assert!(coupling_flow(2, &skewed, &FlowOptions::default()).is_err());
+}
+
+/// Layers of units, of one number and of several, with and without a pool.
+#[test]
+fn exchangeable_units_are_a_bijection() {
+    for (shapes, pooled) in [
+        (&[(3, 2)][..], 2),
+        (&[(2, 3), (3, 2)], 2),
+        (&[(4, 1), (2, 3)], 0),
+        (&[(1, 4)], 3),
+    ] {
+        let blocks: Vec<UnitBlock> = shapes
+            .iter()
+            .map(|&(units, params)| UnitBlock {
+                units,
+                params,
+                index: Vec::new(),
+            })
+            .collect();
+        let options = UnitFlowOptions {
+            blocks: 2,
+            hidden: vec![4],
+            pooled,
+        };
+        let mut rng = Streams::new(3).rng(Phase::USER, 2);
+        let mixing: Vec<_> = blocks
+            .iter()
+            .map(|b| draw_mixing(b.params, 2, &mut rng))
+            .collect();
+        let flow = ExchangeableUnits::new(&blocks, &options, &mixing).unwrap();
+        check_bijection(&flow, 5);
+        assert!(ExchangeableUnits::new(&blocks, &options, &[]).is_err());
+    }
 }

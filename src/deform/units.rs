@@ -334,7 +334,10 @@ impl UnitCoupling {
         map: impl Fn(&AffineCoupling, Var<'g>, Var<'g>) -> (Var<'g>, Var<'g>),
     ) -> (Var<'g>, Var<'g>) {
         let context = self.context(params, x, external, extents);
-        let own = params.slice(0, self.pool.as_ref().map_or(0, Network::dim)..self.param_count());
+        let own = params.slice(
+            0,
+            self.pool.as_ref().map_or(0, Network::dim)..self.param_count(),
+        );
         if context.is_empty() {
             return map(&self.coupling, own, x);
         }

@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn channels_are_units_and_every_parameter_belongs_to_one() {
-        let spec: SequentialSpec = "conv:3:2,relu,flatten,linear:5".parse().unwrap();
+        let spec: SequentialSpec = "conv:3x2,relu,flatten,linear:5".parse().unwrap();
         let net = spec.build([2, 4, 4], 3).unwrap();
         let blocks = unit_blocks(net.layout(), net.hidden_params());
         // the first filter has 2 x 2 x 2 weights in a row, and the bias behind all 24 of them

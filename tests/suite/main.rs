@@ -27,6 +27,7 @@ mod resume;
 mod tangent;
 mod training;
 mod twin;
+mod units;
 mod walk;
 mod walk_batches;
 

@@ -48,7 +48,7 @@ fn with_json(bytes: &[u8], edit: impl Fn(&str) -> String) -> Vec<u8> {
 #[test]
 fn what_is_saved_is_what_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
-    for method in ["map", "walk", "flow"] {
+    for method in ["map", "walk", "atlas", "flow"] {
         let path = model_file(dir.path(), method);
         let model = Model::<f32>::load(&path).unwrap();
         assert_eq!(read_metadata(&path).unwrap(), model.metadata);
@@ -67,7 +67,10 @@ fn what_is_saved_is_what_is_loaded() {
         assert_eq!(count, if method == "map" { 1 } else { 7 });
         assert!(matches!(
             (&model.fitted, method),
-            (Fitted::Map, "map") | (Fitted::Walk(_), "walk") | (Fitted::Flow { .. }, "flow")
+            (Fitted::Map, "map")
+                | (Fitted::Points(_), "walk")
+                | (Fitted::Atlas { .. }, "atlas")
+                | (Fitted::Flow { .. }, "flow")
         ));
         assert!(
             Model::<f64>::load(&path)
@@ -84,7 +87,7 @@ fn a_walks_samples_are_spread_over_its_points() {
     let dir = tempfile::tempdir().unwrap();
     let model = Model::<f32>::load(&model_file(dir.path(), "walk")).unwrap();
     let p = model.map.len();
-    let Fitted::Walk(points) = &model.fitted else {
+    let Fitted::Points(points) = &model.fitted else {
         panic!("a walk")
     };
     let samples = model.samples(4, Streams::new(0)).unwrap();
@@ -103,7 +106,7 @@ fn a_flow_uses_the_scales_of_its_model() {
     let scales = "--method flow --precision f64 --prior-precision 0.7 --noise-std 0.4";
     let path = model_file_with(dir.path(), &scales.split(' ').collect::<Vec<_>>());
     let model = Model::<f64>::load(&path).unwrap();
-    let Fitted::Flow { deformation, x, y } = &model.fitted else {
+    let Fitted::Flow { deformation, rows } = &model.fitted else {
         panic!("a flow")
     };
     let net = model.metadata.build_network().unwrap();
@@ -111,7 +114,9 @@ fn a_flow_uses_the_scales_of_its_model() {
         Gaussian::new(0.4).unwrap(),
         IsotropicGaussian::new(0.7).unwrap(),
     );
-    let posterior = Posterior::<f64>::new(net.as_ref(), &likelihood, &prior, x, y).unwrap();
+    let posterior =
+        Posterior::<f64>::new(net.as_ref(), &likelihood, &prior, &rows.features(), &rows.y)
+            .unwrap();
     let mut ws = posterior.workspace();
     let mut theta = model.map.clone();
     let h = net.hidden_params();
@@ -150,6 +155,17 @@ fn edited_metadata_are_refused_with_the_reason() {
             "parameters",
         ),
         ("\"flow_hidden\":[32]", "\"flow_hidden\":[0]", "sizes"),
+        ("\"flow_proposals\":4", "\"flow_proposals\":0", "proposals"),
+        (
+            "\"flow_units\":[3,8]",
+            "\"flow_units\":[9999,8]",
+            "flow_units",
+        ),
+        (
+            "\"flow_units\":[3,8]",
+            "\"flow_units\":[2,8]",
+            "flow.mixing",
+        ),
         (
             "\"feature_names\":[\"x\"]",
             "\"feature_names\":[\"x\",\"z\"]",
@@ -179,7 +195,7 @@ fn edited_metadata_are_refused_with_the_reason() {
 #[test]
 fn every_truncation_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    for method in ["map", "walk", "flow"] {
+    for method in ["map", "walk", "atlas", "flow"] {
         let bytes = fs::read(model_file(dir.path(), method)).unwrap();
         for cut in (0..bytes.len()).step_by(bytes.len() / 97 + 1) {
             assert!(load(&bytes[..cut]).is_err(), "{method} cut at {cut}");

@@ -8,9 +8,9 @@
 //! On the last layer of a network with 204 outgoing weights and 592 rows the Gaussian around the mode has `E[log w]`, `w` the importance weights of
 //! its draws, 16 nats below that around the centre, and the predictions have twice the distance to Hamiltonian Monte Carlo.
 
+use super::LastLayer;
 use super::newton::residuals;
 use super::workspace::{LastLayerWorkspace, back, outputs};
-use super::LastLayer;
 use crate::error::Result;
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;

@@ -17,6 +17,8 @@
 mod centre;
 mod likelihood;
 mod newton;
+#[cfg(test)]
+mod tests;
 mod workspace;
 
 use crate::autodiff::{Graph, Program};
@@ -124,7 +126,9 @@ impl<T: Scalar> LastLayer<T> {
         let exact_targets: Vec<f64> = if categorical {
             Vec::new()
         } else {
-            (0..m * rows).map(|at| y[at % rows * m + at / rows]).collect()
+            (0..m * rows)
+                .map(|at| y[at % rows * m + at / rows])
+                .collect()
         };
         let widest = network.widest().max(1);
         let block = rows.min((BLOCK_NUMBERS / widest).clamp(1, BLOCK));

@@ -1,16 +1,16 @@
 //! The exact conditional for a Gaussian likelihood, and Newton's method for the convex ones.
 
+use super::LastLayer;
 use super::likelihood::{Expect, HeadLikelihood};
 use super::workspace::{LastLayerWorkspace, back, lower_product, outputs};
-use super::LastLayer;
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 use crate::simd;
 
-/// Newton's method stops when half its decrement, an estimate of the distance to the minimum in nats, is below this: after the next, full step
-/// the distance is about its square.
-const TOLERANCE: f64 = 1e-5;
+/// Newton's method stops when half its decrement, an estimate of the distance to the minimum in nats, is below this many roots of the number
+/// type's epsilon (1e-5 in f32, 4e-10 in f64): after the next, full step the distance is about its square.
+const TOLERANCE: f64 = 0.03;
 const MAX_NEWTON: usize = 100;
 
 impl<T: Scalar> LastLayer<T> {
@@ -45,11 +45,7 @@ impl<T: Scalar> LastLayer<T> {
     }
 
     /// The minimum of `U` in `ws.centre`, outputs there in `ws.outputs`, and the factor of the Hessian.
-    pub(super) fn newton(
-        &self,
-        start: Option<&[T]>,
-        ws: &mut LastLayerWorkspace<T>,
-    ) -> Result<()> {
+    pub(super) fn newton(&self, start: Option<&[T]>, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         match start {
             None => ws.centre.fill(0.0),
             Some(start) => {
@@ -58,6 +54,7 @@ impl<T: Scalar> LastLayer<T> {
                 }
             }
         }
+        let tolerance = TOLERANCE * T::EPSILON.to_f64().sqrt();
         let mut energy = self.energy_at_centre(ws);
         // what rounding may add to a sum over rows
         let slack = |energy: f64| 8.0 * T::EPSILON.to_f64() * energy.abs();
@@ -87,7 +84,7 @@ impl<T: Scalar> LastLayer<T> {
                 }
                 length *= 0.5;
             }
-            if 0.5 * decrement <= TOLERANCE {
+            if 0.5 * decrement <= tolerance {
                 // the Hessian belongs to the point before a step of this little length
                 return Ok(());
             }
@@ -96,7 +93,7 @@ impl<T: Scalar> LastLayer<T> {
             what: "Newton's method for the last layer",
             iterations: MAX_NEWTON,
             residual: energy,
-            tolerance: TOLERANCE,
+            tolerance,
         })
     }
 
@@ -191,7 +188,11 @@ impl<T: Scalar> simd::Vectorised for Weight<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let rows = self.out.iter_mut().zip(self.phi).zip(self.p.iter().zip(self.q));
+        let rows = self
+            .out
+            .iter_mut()
+            .zip(self.phi)
+            .zip(self.p.iter().zip(self.q));
         match self.likelihood {
             HeadLikelihood::Categorical => {
                 for ((out, &phi), (&p, &q)) in rows {

@@ -1,0 +1,224 @@
+use super::*;
+use crate::linalg::vector::{dot, norm};
+use crate::nn::{Activation, LinearHead, Mlp};
+
+const ALPHA: f64 = 0.7;
+
+fn normals(n: usize, seed: u64) -> Vec<f64> {
+    let mut v = vec![0.0; n];
+    fill_normal(&mut Streams::new(seed).rng(Phase::USER, 3), &mut v);
+    v
+}
+
+/// A last layer with its likelihood, hidden parameters, and a workspace that has them as features.
+fn problem(likelihood: HeadLikelihood, outputs: usize) -> (LastLayer<f64>, Vec<f64>) {
+    let (n, net) = (24, Mlp::new(&[2, 3, outputs], Activation::Tanh).unwrap());
+    let x = normals(n * 2, 1);
+    let y: Vec<f64> = match likelihood {
+        HeadLikelihood::Gaussian { .. } => normals(n * outputs, 2),
+        HeadLikelihood::Categorical => (0..n).map(|i| (i * 7 % outputs) as f64).collect(),
+        HeadLikelihood::Bernoulli => (0..n).map(|i| f64::from(x[2 * i] > 0.3)).collect(),
+        HeadLikelihood::Poisson => (0..n).map(|i| (i % 5) as f64).collect(),
+    };
+    let theta = normals(net.hidden_params(), 3);
+    (
+        LastLayer::new(&net, likelihood, ALPHA, &x, &y).unwrap(),
+        theta,
+    )
+}
+
+const CONVEX: [(HeadLikelihood, usize); 3] = [
+    (HeadLikelihood::Categorical, 3),
+    (HeadLikelihood::Bernoulli, 1),
+    (HeadLikelihood::Poisson, 1),
+];
+
+/// At the mode all central differences of the energy vanish, and the factor is of their derivative.
+#[test]
+fn newton_ends_at_the_mode_with_the_hessian() {
+    for (likelihood, outputs) in CONVEX {
+        let (last, theta) = problem(likelihood, outputs);
+        let mut ws = last.workspace();
+        last.compute_features(&theta, &mut ws).unwrap();
+        last.newton(None, &mut ws).unwrap();
+        let (mode, dim, h) = (ws.centre.clone(), last.dim(), 1e-4);
+        let factor = ws.factoriser.factor().clone();
+        let mut energy = |at: &[f64]| {
+            ws.centre.copy_from_slice(at);
+            last.energy_at_centre(&mut ws)
+        };
+        let shifted = |i: usize, a: f64, j: usize, b: f64| {
+            let mut at = mode.clone();
+            at[i] += a;
+            at[j] += b;
+            at
+        };
+        for i in 0..dim {
+            let slope =
+                (energy(&shifted(i, h, i, 0.0)) - energy(&shifted(i, -h, i, 0.0))) / (2.0 * h);
+            assert!(slope.abs() < 1e-6, "{likelihood:?}: slope {slope}");
+            // a column of the Hessian, and what the factor makes of it: a unit vector
+            let mut column: Vec<f64> = (0..dim)
+                .map(|j| {
+                    let mut part = |a: f64, b: f64| energy(&shifted(i, a, j, b));
+                    (part(h, h) - part(h, -h) - part(-h, h) + part(-h, -h)) / (4.0 * h * h)
+                })
+                .collect();
+            factor.solve(&mut column);
+            for (j, x) in column.iter().enumerate() {
+                let unit = f64::from(u8::from(i == j));
+                // rounding of the energy, 1e-14, over h^2
+                assert!((x - unit).abs() < 1e-4, "{likelihood:?}: {x} at {i} {j}");
+            }
+        }
+    }
+}
+
+/// `A^{-1/2} E_q[grad U]` by many draws: it vanishes at the centre, and not at the mode; and `E_q[U]` is less there.
+#[test]
+fn the_centre_is_where_the_average_slope_vanishes() {
+    for (likelihood, outputs) in CONVEX {
+        let (last, theta) = problem(likelihood, outputs);
+        let mut ws = last.workspace();
+        last.compute_features(&theta, &mut ws).unwrap();
+        last.newton(None, &mut ws).unwrap();
+        let mode = ws.centre.clone();
+        last.centre(&mut ws).unwrap();
+        let centre = ws.centre.clone();
+        let factor = ws.factoriser.factor().clone();
+        let (dim, count) = (last.dim(), 4_000);
+        let mut average = |around: &[f64]| {
+            let (mut slope, mut energy) = (vec![0.0; dim], 0.0);
+            for z in normals(count * dim, 9).chunks_exact(dim) {
+                for sign in [1.0, -1.0] {
+                    let mut w: Vec<f64> = z.iter().map(|z| sign * z).collect();
+                    factor.solve_transposed(&mut w);
+                    ws.centre
+                        .iter_mut()
+                        .zip(around)
+                        .zip(&w)
+                        .for_each(|((c, a), w)| *c = a + w);
+                    energy += last.energy_at_centre(&mut ws);
+                    newton::residuals(&last, &mut ws.expected);
+                    workspace::back(&ws.phi, last.rows, &ws.expected, &mut ws.product);
+                    for ((s, p), c) in slope.iter_mut().zip(&ws.product).zip(&ws.centre) {
+                        *s += p + ALPHA * c;
+                    }
+                }
+            }
+            factor.solve_lower(&mut slope);
+            let draws = 2.0 * count as f64;
+            (norm(&slope) / draws, energy / draws)
+        };
+        let ((at_mode, of_mode), (at_centre, of_centre)) = (average(&mode), average(&centre));
+        // sixteen nodes know the average to a part of it
+        assert!(
+            at_centre < 0.3 * at_mode,
+            "{likelihood:?}: {at_centre} against {at_mode}"
+        );
+        assert!(of_centre < of_mode, "{likelihood:?}");
+    }
+}
+
+/// Logistic regression with two parameters: the integral by a fine grid.
+#[test]
+fn the_evidence_of_a_logistic_regression() {
+    let net = Mlp::new(&[1, 1], Activation::Tanh).unwrap();
+    let x = normals(12, 4);
+    let y: Vec<f64> = x.iter().map(|x| f64::from(*x > 0.2)).collect();
+    let last = LastLayer::<f64>::new(&net, HeadLikelihood::Bernoulli, ALPHA, &x, &y).unwrap();
+    let got = last.log_evidence(&[], &mut last.workspace()).unwrap();
+    let (reach, steps) = (12.0, 600);
+    let h = 2.0 * reach / f64::from(steps);
+    let mut sum = 0.0;
+    for i in 0..=steps {
+        for j in 0..=steps {
+            let (w, b) = (-reach + f64::from(i) * h, -reach + f64::from(j) * h);
+            let nll: f64 = x
+                .iter()
+                .zip(&y)
+                .map(|(x, y)| ((1.0 - 2.0 * y) * (w * x + b)).exp().ln_1p())
+                .sum();
+            sum += (-nll - 0.5 * ALPHA * (w * w + b * b)).exp();
+        }
+    }
+    // smooth and negligible at the edge: the rule's error is far below the digits that are compared
+    let truth = (sum * h * h).ln() + ALPHA.ln() - (2.0 * std::f64::consts::PI).ln();
+    assert!(got <= truth + 1e-3, "{got} is above {truth}");
+    // KL of a Gaussian from a mildly skewed posterior in two dimensions
+    assert!(got > truth - 0.1, "{got} is far below {truth}");
+}
+
+/// Several outputs with Gaussian noise are as many regressions on the same features.
+#[test]
+fn outputs_with_gaussian_noise_are_regressions_of_their_own() {
+    let likelihood = HeadLikelihood::Gaussian { noise_std: 0.4 };
+    let (both, theta) = problem(likelihood, 2);
+    let mut ws = both.workspace();
+    let evidence = both.log_evidence(&theta, &mut ws).unwrap();
+    let centre = ws.conditional().centre.to_vec();
+    let draw = |ws: &mut LastLayerWorkspace<f64>, z: &[f64]| {
+        let mut w = z.to_vec();
+        ws.place(&mut w);
+        let mut back = w.clone();
+        ws.take_back(&mut back);
+        assert!(back.iter().zip(z).all(|(a, b)| (a - b).abs() < 1e-10));
+        w
+    };
+    let z = normals(8, 6);
+    let w = draw(&mut ws, &z);
+    let volume = ws.log_det();
+    let mut sums = (0.0, 0.0);
+    for c in 0..2 {
+        let net = Mlp::new(&[2, 3, 1], Activation::Tanh).unwrap();
+        let y: Vec<f64> = both.exact_targets[c * both.rows..][..both.rows].to_vec();
+        let one = LastLayer::<f64>::new(&net, likelihood, ALPHA, &normals(48, 1), &y).unwrap();
+        let mut ws = one.workspace();
+        sums.0 += one.log_evidence(&theta, &mut ws).unwrap();
+        sums.1 += ws.log_det();
+        let own: Vec<f64> = z[c..].iter().step_by(2).copied().collect();
+        let column = draw(&mut ws, &own);
+        for (i, m) in ws.conditional().centre.iter().enumerate() {
+            assert!((centre[2 * i + c] - m).abs() < 1e-12);
+            assert!((w[2 * i + c] - column[i]).abs() < 1e-12);
+        }
+    }
+    assert!((evidence - sums.0).abs() < 1e-10 * evidence.abs());
+    assert!((volume - sums.1).abs() < 1e-12);
+}
+
+/// Starting where Newton's method ended before gives the same conditional.
+#[test]
+fn a_start_changes_nothing_but_the_time() {
+    for (likelihood, outputs) in CONVEX {
+        let (last, theta) = problem(likelihood, outputs);
+        let mut ws = last.workspace();
+        let first = last.condition(&theta, &mut ws).unwrap().centre.to_vec();
+        let again = last.condition_from(&theta, &first, &mut ws).unwrap();
+        // Newton's tolerance, 4e-10 nats, squared by its last step
+        let distance: Vec<f64> = again
+            .centre
+            .iter()
+            .zip(&first)
+            .map(|(a, b)| a - b)
+            .collect();
+        assert!(dot(&distance, &distance).sqrt() < 1e-6, "{likelihood:?}");
+    }
+}
+
+#[test]
+fn impossible_targets_are_refused() {
+    let net = Mlp::new(&[1, 1], Activation::Tanh).unwrap();
+    let new = |likelihood, y: f64| LastLayer::<f64>::new(&net, likelihood, 1.0, &[0.0], &[y]);
+    for (likelihood, bad) in [
+        (HeadLikelihood::Bernoulli, 0.5),
+        (HeadLikelihood::Poisson, -1.0),
+        (HeadLikelihood::Categorical, 1.0),
+        (HeadLikelihood::Gaussian { noise_std: 1.0 }, f64::NAN),
+        (HeadLikelihood::Gaussian { noise_std: 0.0 }, 1.0),
+    ] {
+        assert!(new(likelihood, bad).is_err(), "{likelihood:?} {bad}");
+    }
+    let error = new(HeadLikelihood::Bernoulli, 0.5).err().unwrap();
+    assert!(error.to_string().contains("0.5 in row 0"), "{error}");
+}
