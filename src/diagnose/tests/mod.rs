@@ -2,4 +2,5 @@
 
 mod arviz;
 mod convergence;
+mod psis;
 mod samplers;
