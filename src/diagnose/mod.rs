@@ -3,11 +3,12 @@
 //! Three kinds of questions. *Have these chains forgotten their starts, and how many independent draws are they worth?*
 //! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`].
 //! *How far is a density that can be drawn from to be trusted in place of one that is known up to a constant?* is answered by the
-//! weights between the two: [`ParetoSmoothed`].
+//! weights between the two: [`ParetoSmoothed`], [`ImportanceSummary`], and with draws of both [`BridgeEstimate`].
 //! *Does this sampler draw from the right distribution?* needs a target that is known: a Gaussian
 //! ([`GaussianTarget`]), a distribution function ([`ks_test`]), expectations ([`hotelling`]), or a prior and a way to
 //! make data, from which [`simulate_ranks`] needs nothing else.
 
+mod bridge;
 mod chains;
 mod chi_square;
 mod ess;
@@ -15,6 +16,7 @@ mod fisher;
 mod gamma;
 mod gaussian;
 mod hotelling;
+mod importance;
 mod kolmogorov;
 mod normal;
 mod outcome;
@@ -25,6 +27,7 @@ mod sbc;
 #[cfg(test)]
 mod tests;
 
+pub use bridge::BridgeEstimate;
 pub use chains::Chains;
 pub use chi_square::{chi_square_survival, goodness_of_fit};
 pub use ess::{ess_bulk, ess_chain_means, ess_mean, ess_tail, mcse_mean};
@@ -32,6 +35,7 @@ pub use fisher::{fisher_survival, regularized_beta};
 pub use gamma::{regularized_gamma_p, regularized_gamma_q};
 pub use gaussian::GaussianTarget;
 pub use hotelling::hotelling;
+pub use importance::{ImportanceSummary, LogEvidence, Refusal};
 pub use kolmogorov::{kolmogorov_survival, ks_test};
 pub use normal::normal_quantile;
 pub use outcome::TestOutcome;

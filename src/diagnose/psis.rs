@@ -96,7 +96,7 @@ impl ParetoSmoothed {
 }
 
 /// Above this no number of draws that one can afford makes up for the tail.
-const MAX_K: f64 = 0.7;
+pub(super) const MAX_K: f64 = 0.7;
 
 /// The largest logarithm, if the weights can be used.
 fn check(log_weights: &[f64]) -> Result<f64> {
