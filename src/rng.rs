@@ -29,6 +29,8 @@ impl Phase {
     pub const SYNTHETIC: Phase = Phase(8);
     /// Minibatches: index 0 for the rows held out, index `e` for the order of epoch `e`.
     pub const MINIBATCH: Phase = Phase(9);
+    /// Annealed importance sampling: index `i` for particle `i`, from 2^40 on its pilot.
+    pub const ANNEAL: Phase = Phase(10);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }
