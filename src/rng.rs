@@ -30,7 +30,9 @@ impl Phase {
     /// Minibatches: index 0 for the rows held out, index `e` for the order of epoch `e`.
     pub const MINIBATCH: Phase = Phase(9);
     /// Draws of a refinement on the ELBO.
-    pub const ELBO: Phase = Phase(10);
+    pub const ELBO: Phase = Phase(11);
+    /// Annealed importance sampling: index `i` for particle `i`, from 2^40 on its pilot.
+    pub const ANNEAL: Phase = Phase(10);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

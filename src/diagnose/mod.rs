@@ -1,11 +1,14 @@
-//! Whether draws can be trusted: convergence of chains, effective sample sizes, and tests of a sampler by p-values.
+//! Whether draws can be trusted: convergence of chains, effective sample sizes, importance weights, and tests of a sampler by p-values.
 //!
-//! Two kinds of questions. *Have these chains forgotten their starts, and how many independent draws are they worth?*
+//! Three kinds of questions. *Have these chains forgotten their starts, and how many independent draws are they worth?*
 //! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`].
+//! *How far is a density that can be drawn from to be trusted in place of one that is known up to a constant?* is answered by the
+//! weights between the two: [`ParetoSmoothed`], [`ImportanceSummary`], and with draws of both [`BridgeEstimate`].
 //! *Does this sampler draw from the right distribution?* needs a target that is known: a Gaussian
 //! ([`GaussianTarget`]), a distribution function ([`ks_test`]), expectations ([`hotelling`]), or a prior and a way to
 //! make data, from which [`simulate_ranks`] needs nothing else.
 
+mod bridge;
 mod chains;
 mod chi_square;
 mod ess;
@@ -13,15 +16,18 @@ mod fisher;
 mod gamma;
 mod gaussian;
 mod hotelling;
+mod importance;
 mod kolmogorov;
 mod normal;
 mod outcome;
+mod psis;
 mod ranks;
 mod rhat;
 mod sbc;
 #[cfg(test)]
 mod tests;
 
+pub use bridge::BridgeEstimate;
 pub use chains::Chains;
 pub use chi_square::{chi_square_survival, goodness_of_fit};
 pub use ess::{ess_bulk, ess_chain_means, ess_mean, ess_tail, mcse_mean};
@@ -29,9 +35,11 @@ pub use fisher::{fisher_survival, regularized_beta};
 pub use gamma::{regularized_gamma_p, regularized_gamma_q};
 pub use gaussian::GaussianTarget;
 pub use hotelling::hotelling;
+pub use importance::{ImportanceSummary, LogEvidence, Refusal};
 pub use kolmogorov::{kolmogorov_survival, ks_test};
 pub use normal::normal_quantile;
 pub use outcome::TestOutcome;
+pub use psis::{MIN_DRAWS, ParetoSmoothed};
 pub use ranks::rank_normalize;
 pub use rhat::{nested_rhat, rhat, rhat_bulk, rhat_folded};
 pub use sbc::{Ranks, SbcOptions, simulate_ranks, uniformity};

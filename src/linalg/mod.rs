@@ -5,6 +5,7 @@ mod cholesky;
 mod dense;
 mod diagonal;
 mod lanczos;
+mod log_mean;
 mod operator;
 mod orthogonal;
 pub(crate) mod product;
@@ -22,6 +23,7 @@ pub use lanczos::{
     ConvergedPairs, Eigenpairs, Lanczos, LanczosOptions, Ritz, converged_eigenpairs,
     leading_eigenpairs, leading_eigenpairs_from,
 };
+pub use log_mean::{LogMean, log_mean_exp};
 pub use operator::{DeflatedOperator, DenseOperator, ShiftedOperator, SymmetricOperator};
 pub use orthogonal::{orthonormal_rows, project_out, random_orthogonal};
 pub use quadrature::{SpectralDensity, SpectralQuadrature, TraceEstimate};

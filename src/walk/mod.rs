@@ -1,5 +1,6 @@
 //! Walks along the fiber: many particles that start at a trained network and move away from it, while the loss stays low.
 
+mod annealed;
 mod batches;
 mod drift;
 mod ensemble;
@@ -15,6 +16,7 @@ mod tuning;
 #[allow(clippy::module_inception)]
 mod walk;
 
+pub use annealed::{AnnealedEvidence, AnnealedOptions, annealed_evidence};
 pub use batches::{Batched, Refresh};
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
 pub use inverse_mass::InverseMassMatrix;

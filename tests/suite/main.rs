@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod annealed;
 mod calibration;
 mod continued;
 mod curvature;

@@ -2,4 +2,6 @@
 
 mod arviz;
 mod convergence;
+mod evidence;
+mod psis;
 mod samplers;

@@ -1,0 +1,257 @@
+//! Pareto-smoothed importance sampling: the largest weights replaced by what their own tail says they should be, and the shape of
+//! that tail as the measure of how far the weights can be trusted.
+//!
+//! Vehtari, Simpson, Gelman, Yao & Gabry, "Pareto smoothed importance sampling", JMLR 25 (2024), arXiv 1507.02646; the fit is that of
+//! Zhang & Stephens, "A new and efficient estimation method for the generalized Pareto distribution", Technometrics 51 (2009), with the
+//! weak prior on the shape that Vehtari et al. add to it. For weights `w_1 <= ... <= w_S`, the largest of them 1:
+//!
+//! ```text
+//! M = ceil(min(S/5, 3 sqrt S)),  u = w_{S-M}                     the tail: the weights above u, n <= M of them
+//! F(x) = 1 - (1 + k x / sigma)^{-1/k}                            generalised Pareto, of the exceedances x = w - u
+//! w_{S-n+z} <- min(u + F^{-1}((z - 1/2) / n), 1),  z = 1 ... n
+//! ```
+//!
+//! With `theta = -k / sigma` the likelihood of `k` given `theta` has its maximum at `k(theta) = mean_i log(1 - theta x_i)`, which leaves
+//!
+//! ```text
+//! l(theta)  = n (log(-theta / k(theta)) - k(theta) - 1)
+//! theta_j   = 1/x_n + (1 - sqrt(m / (j - 1/2))) / (3 x_q),  j = 1 ... m,  m = 30 + floor(sqrt n),  x_q the lower quartile
+//! theta^    = sum_j theta_j exp l(theta_j) / sum_j exp l(theta_j)
+//! sigma     = -k(theta^) / theta^,   k^ = (n k(theta^) + 10/2) / (n + 10)
+//! ```
+//!
+//! `k^` estimates how many moments the weights have: `1/k`. Above 1/2 their variance is infinite, above 1 their mean. The draws are taken
+//! as independent; the paper's tail for draws of a Markov chain is longer.
+
+use std::cmp::Ordering;
+
+use crate::error::{Error, Result};
+use crate::linalg::{LogMean, log_mean_exp};
+
+/// The fewest draws that can be smoothed: they leave a tail of five.
+pub const MIN_DRAWS: usize = 21;
+
+/// The fewest weights that a tail is fitted to.
+const MIN_TAIL: usize = 5;
+/// The prior on the shape: as if so many weights had been seen whose shape was a half.
+const PRIOR_WEIGHTS: f64 = 10.0;
+/// Tails whose logarithms agree to this are of equal weights, and what is left of the differences is arithmetic.
+const EQUAL: f64 = 1e-10;
+
+/// Smoothed importance weights.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParetoSmoothed {
+    /// The logarithms of the smoothed weights in the order of the draws, normalised: `sum_s exp = 1`. `-inf` where the weight is 0.
+    pub log_weights: Vec<f64>,
+    /// The shape `k^` of the weights' tail.
+    ///
+    /// `-inf` if the whole tail is equal to the largest weight: bounded weights, nothing to fit. `+inf` if fewer than five weights stand above
+    /// the rest or no shape fits them: then nothing is smoothed, and nothing is known of the tail.
+    pub k_hat: f64,
+    /// Effective number of draws, `1 / sum_s w_s^2` of the smoothed normalised weights. Too large an answer if `k_hat` is high.
+    pub ess: f64,
+    /// The mean of the smoothed weights on the scale that they came in: [`ParetoSmoothed::log_mean`].
+    mean: LogMean,
+}
+
+impl ParetoSmoothed {
+    /// Smooths weights given by their logarithms, `log p - log q` at independent draws of `q`; any constant may be missing in both. `-inf`
+    /// is a weight of 0.
+    ///
+    /// # Errors
+    /// Fewer than [`MIN_DRAWS`] weights, a NaN or `+inf`, or no weight above 0.
+    pub fn new(log_weights: &[f64]) -> Result<Self> {
+        let largest = check(log_weights)?;
+        let mut smoothed: Vec<f64> = log_weights.iter().map(|w| w - largest).collect();
+        let k_hat = smooth(&mut smoothed);
+        let mean = log_mean_exp(&smoothed);
+        let log_sum = mean.value + (smoothed.len() as f64).ln();
+        smoothed.iter_mut().for_each(|w| *w -= log_sum);
+        Ok(Self {
+            log_weights: smoothed,
+            k_hat,
+            ess: mean.effective,
+            mean: LogMean {
+                value: mean.value + largest,
+                ..mean
+            },
+        })
+    }
+
+    /// `log mean_s w_s` of the smoothed weights with its standard error, in nats.
+    ///
+    /// If `q` is normalised and `p` not, this is the logarithm of the integral of `p`. The error is that of the delta method
+    /// ([`LogMean::std_error`]) and takes the weights to have a variance: it is too small as `k_hat` comes to 0.7, and means nothing above.
+    pub fn log_mean(&self) -> LogMean {
+        self.mean
+    }
+
+    /// The largest `k_hat` with which so many draws can be trusted: `min(1 - 1 / log10 S, 0.7)`, 0 below 10. (Vehtari et al.)
+    pub fn threshold(draws: usize) -> f64 {
+        if draws <= 10 {
+            return 0.0;
+        }
+        (1.0 - (draws as f64).log10().recip()).min(MAX_K)
+    }
+}
+
+/// Above this no number of draws that one can afford makes up for the tail.
+pub(super) const MAX_K: f64 = 0.7;
+
+/// The largest logarithm, if the weights can be used.
+fn check(log_weights: &[f64]) -> Result<f64> {
+    if log_weights.len() < MIN_DRAWS {
+        let expected = format!("at least {MIN_DRAWS} log weights");
+        return Err(Error::shape("ParetoSmoothed", expected, log_weights.len()));
+    }
+    let unusable = |w: &f64| w.is_nan() || *w == f64::INFINITY;
+    if let Some(index) = log_weights.iter().position(unusable) {
+        let what = "log weights (only -inf may be among them)";
+        return Err(Error::NonFinite { what, index });
+    }
+    let largest = log_weights
+        .iter()
+        .copied()
+        .fold(f64::NEG_INFINITY, f64::max);
+    if largest == f64::NEG_INFINITY {
+        return Err(Error::data("log weights: all are -inf, no draw has weight"));
+    }
+    Ok(largest)
+}
+
+/// Smooths logarithms of weights, of which the largest is 0, in place; gives the shape.
+fn smooth(log_weights: &mut [f64]) -> f64 {
+    let size = log_weights.len() as f64;
+    let length = (0.2 * size).min(3.0 * size.sqrt()).ceil() as usize;
+    let mut order: Vec<usize> = (0..log_weights.len()).collect();
+    // ties in the order of the draws, so that equal weights are smoothed the same way everywhere
+    let by_weight = |&a: &usize, &b: &usize| -> Ordering {
+        let weights = log_weights[a].total_cmp(&log_weights[b]);
+        weights.then(a.cmp(&b))
+    };
+    order.sort_unstable_by(by_weight);
+    // below the smallest normal number a weight has no digits to fit anything to
+    let cut = log_weights[order[order.len() - length - 1]].max(f64::MIN_POSITIVE.ln());
+    if cut > -EQUAL {
+        return f64::NEG_INFINITY;
+    }
+    let first = order.partition_point(|&i| log_weights[i] <= cut);
+    let tail = &order[first..];
+    let n = tail.len();
+    if n < MIN_TAIL {
+        return f64::INFINITY;
+    }
+    let threshold = cut.exp();
+    let exceedances: Vec<f64> = tail
+        .iter()
+        .map(|&i| threshold * (log_weights[i] - cut).exp_m1())
+        .collect();
+    let Some(pareto) = Pareto::fit(&exceedances) else {
+        return f64::INFINITY;
+    };
+    for (z, &i) in tail.iter().enumerate() {
+        let quantile = pareto.quantile((z as f64 + 0.5) / n as f64);
+        log_weights[i] = (threshold + quantile).ln().min(0.0);
+    }
+    pareto.k
+}
+
+/// The generalised Pareto distribution of what exceeds a threshold.
+struct Pareto {
+    k: f64,
+    sigma: f64,
+}
+
+impl Pareto {
+    /// The fit to exceedances in increasing order, all above 0; `None` if the arithmetic cannot hold it.
+    fn fit(x: &[f64]) -> Option<Self> {
+        let n = x.len() as f64;
+        let quartile = x.get(((n / 4.0 + 0.5) as usize).checked_sub(1)?)?;
+        let largest = x.last()?;
+        let shape = |theta: f64| x.iter().map(|x| (-theta * x).ln_1p()).sum::<f64>() / n;
+        let count = 30 + n.sqrt() as usize;
+        let grid: Vec<f64> = (0..count)
+            .map(|j| {
+                let spread = 1.0 - (count as f64 / (j as f64 + 0.5)).sqrt();
+                largest.recip() + spread / (3.0 * quartile)
+            })
+            .collect();
+        // 1 / sigma; the exponential distribution is the limit
+        let rate = |theta: f64, k: f64| match theta == 0.0 {
+            true => n / x.iter().sum::<f64>(),
+            false => -theta / k,
+        };
+        let profile = |&theta: &f64| {
+            let k = shape(theta);
+            n * (rate(theta, k).ln() - k - 1.0)
+        };
+        let likelihood: Vec<f64> = grid.iter().map(profile).collect();
+        let best = likelihood.iter().copied().fold(f64::NAN, f64::max);
+        let (mut theta, mut total) = (0.0, 0.0);
+        for (point, l) in grid.iter().zip(&likelihood) {
+            let weight = (l - best).exp();
+            theta += weight * point;
+            total += weight;
+        }
+        theta /= total;
+        let k = shape(theta);
+        let sigma = rate(theta, k).recip();
+        let k = (n * k + 0.5 * PRIOR_WEIGHTS) / (n + PRIOR_WEIGHTS);
+        (k.is_finite() && sigma.is_finite() && sigma > 0.0).then_some(Self { k, sigma })
+    }
+
+    /// `F^{-1}(p)`.
+    fn quantile(&self, p: f64) -> f64 {
+        let exponential = -(-p).ln_1p();
+        if self.k.abs() < f64::EPSILON {
+            return self.sigma * exponential;
+        }
+        self.sigma * (self.k * exponential).exp_m1() / self.k
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fit_finds_the_distribution_of_its_own_quantiles() {
+        // 4,000 quantiles instead of draws: only the prior on k moves it, and the fit's bias, of order 1/n
+        for (k, sigma) in [(0.6, 2.0), (0.2, 1e-6), (-0.4, 3e5)] {
+            let exact = Pareto { k, sigma };
+            let n = 4000;
+            let x: Vec<f64> = (0..n)
+                .map(|i| exact.quantile((i as f64 + 0.5) / n as f64))
+                .collect();
+            let fit = Pareto::fit(&x).unwrap();
+            let expected = (n as f64 * k + 5.0) / (n as f64 + 10.0);
+            assert!((fit.k - expected).abs() < 5e-3, "{k}: {}", fit.k);
+            assert!((fit.sigma / sigma - 1.0).abs() < 5e-3, "{}", fit.sigma);
+        }
+    }
+
+    #[test]
+    fn quantiles_invert_the_distribution_function() {
+        for k in [-0.7, 0.0, 1e-9, 0.8] {
+            let pareto = Pareto { k, sigma: 2.5 };
+            for p in [0.01, 0.5, 0.99] {
+                let x = pareto.quantile(p) / 2.5;
+                let above = if k == 0.0 {
+                    (-x).exp()
+                } else {
+                    (-(k * x).ln_1p() / k).exp()
+                };
+                assert!((1.0 - above - p).abs() < 1e-12, "{k} {p}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_exponential_tail_is_no_division_of_zero_by_zero() {
+        // m = 34, j = 9: sqrt(m / (j - 1/2)) = 2, and a quartile of a third of the maximum puts theta = 0 on the grid
+        let mut x = vec![1.0; 8];
+        x.extend([3.0; 8]);
+        let fit = Pareto::fit(&x).unwrap();
+        assert!(fit.k.is_finite() && fit.sigma > 0.0);
+    }
+}
