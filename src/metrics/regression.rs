@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::predict::GaussianMixture;
+use crate::predict::{GaussianMixture, MixtureStds};
 
 /// Root of the mean squared error of the predictions `mean` `[n]`, in units of the target.
 ///
@@ -36,16 +36,22 @@ pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
 }
 
 /// Negative log likelihood in nats, the mean over rows: each row is predicted by the equal mixture of Gaussians around
-/// its `samples` means, all of deviation `std`.
+/// its `samples` means.
 ///
-/// `means` is row-major `[n, samples]`. Infinite when a target is so far out (1e154 deviations) that the logarithm
+/// `means` is row-major `[n, samples]`; `stds` is one deviation for all components, or a slice `[n, samples]` of one for
+/// each. Infinite when a target is so far out (1e154 deviations) that the logarithm
 /// of its density overflows.
 ///
 /// # Errors
-/// No rows or samples, shapes that do not fit, a value that is not finite, or a `std` that is not positive.
-pub fn mixture_nll(means: &[f64], samples: usize, std: f64, y: &[f64]) -> Result<f64> {
+/// No rows or samples, shapes that do not fit, a value that is not finite, or a deviation that is not positive.
+pub fn mixture_nll<'a>(
+    means: &[f64],
+    samples: usize,
+    stds: impl Into<MixtureStds<'a>>,
+    y: &[f64],
+) -> Result<f64> {
     let score = |mixture: GaussianMixture, y| Ok(-mixture.log_density(y));
-    average("mixture_nll", means, samples, std, y, score)
+    average("mixture_nll", means, samples, stds.into(), y, score)
 }
 
 /// Continuous ranked probability score, the mean over rows, of the mixtures of [`mixture_nll`]; in units of the target.
@@ -54,20 +60,25 @@ pub fn mixture_nll(means: &[f64], samples: usize, std: f64, y: &[f64]) -> Result
 ///
 /// # Errors
 /// Those of [`mixture_nll`].
-pub fn mixture_crps(means: &[f64], samples: usize, std: f64, y: &[f64]) -> Result<f64> {
+pub fn mixture_crps<'a>(
+    means: &[f64],
+    samples: usize,
+    stds: impl Into<MixtureStds<'a>>,
+    y: &[f64],
+) -> Result<f64> {
     let score = |mixture: GaussianMixture, y| Ok(mixture.crps(y));
-    average("mixture_crps", means, samples, std, y, score)
+    average("mixture_crps", means, samples, stds.into(), y, score)
 }
 
 fn average(
     op: &'static str,
     means: &[f64],
     samples: usize,
-    std: f64,
+    stds: MixtureStds,
     y: &[f64],
     score: impl Fn(GaussianMixture, f64) -> Result<f64> + Sync,
 ) -> Result<f64> {
-    let scores = per_row(op, means, samples, std, y, score)?;
+    let scores = per_row(op, means, samples, stds, y, score)?;
     Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
 
@@ -76,7 +87,7 @@ pub(super) fn per_row<T: Send>(
     op: &'static str,
     means: &[f64],
     samples: usize,
-    std: f64,
+    stds: MixtureStds,
     y: &[f64],
     score: impl Fn(GaussianMixture, f64) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
@@ -88,11 +99,20 @@ pub(super) fn per_row<T: Send>(
             format!("{} means", means.len()),
         ));
     }
+    if let MixtureStds::Each(stds) = stds
+        && stds.len() != means.len()
+    {
+        let expected = format!("{} deviations, one per mean", means.len());
+        return Err(Error::shape(op, expected, stds.len()));
+    }
     finite("predictions", means)?;
     finite("targets", y)?;
-    let rows = means.par_chunks_exact(samples).zip(y);
-    rows.map(|(row, &y)| score(GaussianMixture::new(row, std)?, y))
-        .collect()
+    let rows = means.par_chunks_exact(samples).zip(y).enumerate();
+    rows.map(|(row, (means, &y))| {
+        let mixture = GaussianMixture::of(means, stds.of_row(row, samples))?;
+        score(mixture, y)
+    })
+    .collect()
 }
 
 fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
@@ -159,6 +179,28 @@ mod tests {
             assert!(score(&[1.0], 1, 0.0, &[1.0]).is_err());
             assert!(score(&[f64::NAN], 1, 1.0, &[1.0]).is_err());
             assert!(score(&[1.0], 1, 1.0, &[f64::INFINITY]).is_err());
+        }
+    }
+
+    #[test]
+    fn components_are_scored_with_their_own_deviations() {
+        // row 0 all of deviation 2, row 1 of deviations 1 and 3
+        let (means, stds, y) = ([0.0, 1.0, 5.0, 6.0], [2.0, 2.0, 1.0, 3.0], [0.5, 7.0]);
+        let rows = [
+            GaussianMixture::new(&means[..2], 2.0).unwrap(),
+            GaussianMixture::with_stds(&means[2..], &stds[2..]).unwrap(),
+        ];
+        let expected = |f: fn(&GaussianMixture, f64) -> f64| {
+            let scores = rows.iter().zip(y).map(|(row, y)| f(row, y));
+            scores.sum::<f64>() / 2.0
+        };
+        let nll = mixture_nll(&means, 2, &stds[..], &y).unwrap();
+        assert_relative_eq!(nll, -expected(|row, y| row.log_density(y)), epsilon = 1e-14);
+        let crps = mixture_crps(&means, 2, &stds[..], &y).unwrap();
+        assert_relative_eq!(crps, expected(|row, y| row.crps(y)), epsilon = 1e-14);
+        for bad in [&stds[..3], &[1.0; 5], &[], &[1.0, 1.0, 0.0, 1.0]] {
+            assert!(mixture_nll(&means, 2, bad, &y).is_err());
+            assert!(mixture_crps(&means, 2, bad, &y).is_err());
         }
     }
 

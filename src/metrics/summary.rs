@@ -4,6 +4,7 @@ use super::calibration::{DEFAULT_BINS, ece, mce, reliability};
 use super::classification::{accuracy, brier, nll};
 use super::regression::{coverage, mixture_crps, mixture_nll, per_row, rmse};
 use crate::error::Result;
+use crate::predict::{MixtureStds, RegressionPredictions};
 
 /// Scores of class probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,13 +74,32 @@ impl RegressionMetrics {
         })
     }
 
-    /// Scores of the predictions of [`mixture_nll`]: `means` row-major `[n, samples]`, deviation `std`, targets `y`.
+    /// Scores of `predictions` against targets `y` `[n]`, in the targets' own units.
+    ///
+    /// # Errors
+    /// Those of [`mixture_nll`] and of [`RegressionPredictions::total_stds`].
+    pub fn of(predictions: &RegressionPredictions, y: &[f64]) -> Result<Self> {
+        let (means, samples) = (&predictions.means, predictions.samples);
+        match predictions.total_stds()? {
+            None => Self::compute(means, samples, predictions.noise_std, y),
+            Some(stds) => Self::compute(means, samples, stds.as_slice(), y),
+        }
+    }
+
+    /// Scores of the predictions of [`mixture_nll`]: `means` row-major `[n, samples]`, one deviation for all components or
+    /// a slice `[n, samples]` of them, targets `y` `[n]`.
     ///
     /// # Errors
     /// Those of [`mixture_nll`].
-    pub fn compute(means: &[f64], samples: usize, std: f64, y: &[f64]) -> Result<Self> {
+    pub fn compute<'a>(
+        means: &[f64],
+        samples: usize,
+        stds: impl Into<MixtureStds<'a>>,
+        y: &[f64],
+    ) -> Result<Self> {
         let op = "RegressionMetrics::compute";
-        let rows = per_row(op, means, samples, std, y, |mixture, _| {
+        let stds = stds.into();
+        let rows = per_row(op, means, samples, stds, y, |mixture, _| {
             let ends = (mixture.quantile(0.05)?, mixture.quantile(0.95)?);
             Ok((mixture.mean(), ends))
         })?;
@@ -87,9 +107,9 @@ impl RegressionMetrics {
         let (lower, upper): (Vec<f64>, Vec<f64>) = ends.into_iter().unzip();
         Ok(Self {
             n: y.len(),
-            nll: mixture_nll(means, samples, std, y)?,
+            nll: mixture_nll(means, samples, stds, y)?,
             rmse: rmse(&centres, y)?,
-            crps: mixture_crps(means, samples, std, y)?,
+            crps: mixture_crps(means, samples, stds, y)?,
             coverage_90: coverage(&lower, &upper, y)?,
         })
     }
@@ -139,5 +159,29 @@ mod tests {
         let m = RegressionMetrics::compute(&[0.0, 4.0], 2, 1.0, &[2.0]).unwrap();
         assert_eq!((m.rmse, m.coverage_90), (0.0, 1.0));
         assert!(RegressionMetrics::compute(&[0.0, 4.0], 1, 1.0, &[2.0]).is_err());
+    }
+
+    #[test]
+    fn predictions_are_scored_by_their_whole_deviations() {
+        // noise 3 and own deviation 4 make 5; the targets are at the ends of a 90 % interval of that
+        let end = 5.0 * 1.644_853_626_951_473;
+        let y = [end * 0.999, -end * 0.999, end * 1.001, 0.0];
+        let mut p = RegressionPredictions {
+            samples: 1,
+            means: vec![0.0; 4],
+            noise_std: 3.0,
+            component_stds: vec![4.0; 4],
+        };
+        let m = RegressionMetrics::of(&p, &y).unwrap();
+        let whole = RegressionMetrics::compute(&p.means, 1, 5.0, &y).unwrap();
+        assert_eq!((m.n, m.coverage_90), (4, 0.75));
+        assert_relative_eq!(m.nll, whole.nll, max_relative = 1e-14);
+        assert_relative_eq!(m.crps, whole.crps, max_relative = 1e-14);
+        assert_eq!(m.rmse, whole.rmse);
+        p.component_stds.clear();
+        let noise = RegressionMetrics::compute(&p.means, 1, 3.0, &y).unwrap();
+        assert_eq!(RegressionMetrics::of(&p, &y).unwrap(), noise);
+        p.component_stds = vec![4.0; 3];
+        assert!(RegressionMetrics::of(&p, &y).is_err());
     }
 }

@@ -4,6 +4,6 @@ mod mixture;
 mod outputs;
 mod predictions;
 
-pub use mixture::{GaussianMixture, normal_cdf};
+pub use mixture::{GaussianMixture, MixtureStds, normal_cdf};
 pub use outputs::{Outputs, network_outputs};
 pub use predictions::{ClassPredictions, RegressionPredictions, RegressionSummary};

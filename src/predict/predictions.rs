@@ -3,12 +3,14 @@
 //! Classification, with `p_s` the softmax of sample `s`: `p = mean_s p_s`; total uncertainty is the entropy `H(p)`, the
 //! epistemic part the mutual information `H(p) - mean_s H(p_s)` between label and parameters (Houlsby et al. 2011).
 //!
-//! Regression: a mixture of one Gaussian per sample, all with the noise's standard deviation. Its variance is the noise's
-//! (aleatoric) plus that of the samples' means (epistemic).
+//! Regression: a mixture of one Gaussian per sample, with the noise's standard deviation. Its variance is the noise's
+//! (aleatoric) plus that of the samples' means (epistemic). Where part of the parameters is integrated out given the
+//! rest (Rao-Blackwell), the mean of a sample's Gaussian is itself uncertain: its variance adds to that of the component,
+//! and its average over samples to the epistemic part, by the law of total variance.
 
 use rayon::prelude::*;
 
-use super::mixture::GaussianMixture;
+use super::mixture::{GaussianMixture, MixtureStds};
 use super::outputs::Outputs;
 use crate::error::{Error, Result};
 
@@ -94,8 +96,11 @@ pub struct RegressionPredictions {
     pub samples: usize,
     /// Means of the components, `[n, samples]` row-major.
     pub means: Vec<f64>,
-    /// Standard deviation of every component.
+    /// Standard deviation of the noise, which every component has.
     pub noise_std: f64,
+    /// Standard deviations of the components' means around `means`, noise not included, `[n, samples]` row-major; empty if
+    /// the means are exact. A component has the variance `noise_std^2 + component_std^2`.
+    pub component_stds: Vec<f64>,
 }
 
 /// The predictive distribution of one row, in numbers.
@@ -105,7 +110,7 @@ pub struct RegressionSummary {
     pub mean: f64,
     /// Predictive standard deviation, noise included.
     pub std: f64,
-    /// Standard deviation of the samples' means.
+    /// Standard deviation without the noise: of the samples' means, and of each around its own.
     pub epistemic_std: f64,
     /// 5 % quantile of the mixture.
     pub q05: f64,
@@ -140,13 +145,67 @@ impl RegressionPredictions {
                 .map(|o| target_mean + target_std * o)
                 .collect(),
             noise_std: noise_std * target_std,
+            component_stds: Vec::new(),
         })
+    }
+
+    /// From standardised Gaussians of the noiseless output: `outputs` `[n, samples, 1]` are their means, `stds`
+    /// `[n, samples]` their deviations (0 where one is exact). Units and noise as in [`RegressionPredictions::new`].
+    ///
+    /// # Errors
+    /// If the outputs are not one number wide, there are more or fewer deviations than outputs, one is negative or not
+    /// finite, or the noise is not positive.
+    pub fn analytic(
+        outputs: &Outputs,
+        stds: &[f64],
+        noise_std: f64,
+        target_mean: f64,
+        target_std: f64,
+    ) -> Result<Self> {
+        if stds.len() != outputs.values.len() {
+            let expected = format!("{} deviations", outputs.values.len());
+            return Err(Error::shape(
+                "RegressionPredictions::analytic",
+                expected,
+                stds.len(),
+            ));
+        }
+        let mut predictions = Self::new(outputs, noise_std, target_mean, target_std)?;
+        predictions.component_stds = stds.iter().map(|s| target_std * s).collect();
+        predictions.total_stds()?;
+        Ok(predictions)
+    }
+
+    /// The deviations of the components with the noise, `[n, samples]` row-major; `None` if that is `noise_std` for all.
+    ///
+    /// # Errors
+    /// If there are more or fewer component deviations than means, one is negative or not finite, or the noise is not
+    /// positive.
+    pub fn total_stds(&self) -> Result<Option<Vec<f64>>> {
+        let (noise, own) = (self.noise_std, &self.component_stds);
+        if !(noise.is_finite() && noise > 0.0) {
+            let requirement = "must be finite and positive";
+            return Err(Error::config("noise_std", noise, requirement));
+        }
+        if own.is_empty() {
+            return Ok(None);
+        }
+        if own.len() != self.means.len() {
+            let expected = format!("{} component deviations", self.means.len());
+            return Err(Error::shape("RegressionPredictions", expected, own.len()));
+        }
+        if let Some(index) = own.iter().position(|s| !(s.is_finite() && *s >= 0.0)) {
+            let value = format!("{} (number {index}, from 0)", own[index]);
+            let requirement = "must be finite and not negative";
+            return Err(Error::config("component_stds", value, requirement));
+        }
+        Ok(Some(own.iter().map(|s| noise.hypot(*s)).collect()))
     }
 
     /// Mean, spread and quantiles of every row, rows in parallel.
     ///
     /// # Errors
-    /// If the noise is not positive.
+    /// Without samples, and those of [`RegressionPredictions::total_stds`].
     pub fn summaries(&self) -> Result<Vec<RegressionSummary>> {
         if self.samples == 0 {
             return Err(Error::shape(
@@ -155,10 +214,15 @@ impl RegressionPredictions {
                 0,
             ));
         }
+        let own = self.total_stds()?;
+        let stds = own
+            .as_deref()
+            .map_or(MixtureStds::Common(self.noise_std), MixtureStds::Each);
         self.means
             .par_chunks_exact(self.samples)
-            .map(|means| {
-                let mixture = GaussianMixture::new(means, self.noise_std)?;
+            .enumerate()
+            .map(|(row, means)| {
+                let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
                 let (mean, variance) = (mixture.mean(), mixture.variance());
                 Ok(RegressionSummary {
                     mean,
@@ -211,5 +275,64 @@ mod tests {
         assert!((summary.std - 20f64.sqrt()).abs() < 1e-12);
         // symmetric mixture: quantiles mirror one another
         assert!((summary.q05 + summary.q95 - 20.0).abs() < 1e-8);
+    }
+
+    #[test]
+    fn analytic_components_carry_their_own_variance() {
+        let means = outputs(2, 2, 1, &[-1.0, 1.0, 0.0, 0.0]);
+        let stds = [0.5, 1.0, 0.0, 2.0];
+        let p = RegressionPredictions::analytic(&means, &stds, 0.5, 10.0, 4.0).unwrap();
+        assert_eq!((p.means[0], p.noise_std), (6.0, 2.0));
+        assert_eq!(p.component_stds, [2.0, 4.0, 0.0, 8.0]);
+        let total = p.total_stds().unwrap().unwrap();
+        for (std, square) in total.iter().zip([8.0f64, 20.0, 4.0, 68.0]) {
+            assert!((std * std - square).abs() < 1e-12);
+        }
+        let rows = p.summaries().unwrap();
+        // row 0: means 6 and 14, their own variances 4 and 16, noise 4
+        assert!((rows[0].epistemic_std.powi(2) - (16.0 + 10.0)).abs() < 1e-12);
+        assert!((rows[0].std.powi(2) - 30.0).abs() < 1e-12);
+        // row 1: no spread of means, variances 0 and 64; symmetric
+        assert!((rows[1].epistemic_std.powi(2) - 32.0).abs() < 1e-12);
+        assert!((rows[1].q05 + rows[1].q95 - 20.0).abs() < 1e-8);
+        for (row, summary) in rows.iter().enumerate() {
+            let at = 2 * row..2 * row + 2;
+            let mixture = GaussianMixture::with_stds(&p.means[at.clone()], &total[at]).unwrap();
+            assert!((mixture.cdf(summary.q05) - 0.05).abs() < 1e-10);
+            assert!((mixture.cdf(summary.q95) - 0.95).abs() < 1e-10);
+        }
+    }
+
+    #[test]
+    fn exact_components_are_those_of_plain_predictions() {
+        let means = outputs(2, 3, 1, &[-1.0, 0.2, 1.0, 4.0, 3.0, 0.1]);
+        let plain = RegressionPredictions::new(&means, 0.3, -2.0, 3.0).unwrap();
+        let exact = RegressionPredictions::analytic(&means, &[0.0; 6], 0.3, -2.0, 3.0).unwrap();
+        assert_eq!(plain.total_stds().unwrap(), None);
+        assert_eq!(plain.means, exact.means);
+        let both = plain.summaries().unwrap();
+        for (a, b) in both.iter().zip(exact.summaries().unwrap()) {
+            assert!((a.mean - b.mean).abs() < 1e-12 && (a.std - b.std).abs() < 1e-12);
+            assert!((a.epistemic_std - b.epistemic_std).abs() < 1e-12);
+            assert!((a.q05 - b.q05).abs() < 1e-9 && (a.q95 - b.q95).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn deviations_that_are_none_are_refused() {
+        let means = outputs(1, 2, 1, &[0.0, 1.0]);
+        let analytic = |stds: &[f64], noise| {
+            RegressionPredictions::analytic(&means, stds, noise, 0.0, 1.0).map(|_| ())
+        };
+        assert!(analytic(&[0.0, 1.0], 1.0).is_ok());
+        for stds in [&[][..], &[1.0], &[1.0, -1.0], &[f64::NAN, 1.0]] {
+            assert!(analytic(stds, 1.0).is_err(), "{stds:?}");
+        }
+        // the square of a negative noise would pass for that of a positive one
+        for noise in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
+            assert!(analytic(&[1.0, 1.0], noise).is_err(), "{noise}");
+        }
+        let wide = outputs(1, 1, 2, &[0.0, 1.0]);
+        assert!(RegressionPredictions::analytic(&wide, &[1.0; 2], 1.0, 0.0, 1.0).is_err());
     }
 }

@@ -1,0 +1,302 @@
+//! The predictive distribution of a regression: an equal mixture of Gaussians, one for each posterior sample.
+//!
+//! Samples of all parameters give components with the deviation of the noise. Where a part of the parameters is integrated
+//! out (Rao-Blackwell), a sample of the others gives a Gaussian with a deviation of its own.
+
+use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
+
+use crate::error::{Error, Result};
+
+/// The standard normal distribution function, accurate relative to its value in the lower tail as far as doubles go.
+pub fn normal_cdf(x: f64) -> f64 {
+    0.5 * libm::erfc(-x * FRAC_1_SQRT_2)
+}
+
+fn normal_density(x: f64) -> f64 {
+    (-0.5 * x * x).exp() / (2.0 * PI).sqrt()
+}
+
+/// The standard deviations of a mixture's components.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MixtureStds<'a> {
+    /// One for all.
+    Common(f64),
+    /// One per component, in the order of the means.
+    Each(&'a [f64]),
+}
+
+impl From<f64> for MixtureStds<'_> {
+    fn from(std: f64) -> Self {
+        Self::Common(std)
+    }
+}
+
+impl<'a> From<&'a [f64]> for MixtureStds<'a> {
+    fn from(stds: &'a [f64]) -> Self {
+        Self::Each(stds)
+    }
+}
+
+impl MixtureStds<'_> {
+    /// Those of row `row` where rows have `samples` components each.
+    pub(crate) fn of_row(&self, row: usize, samples: usize) -> MixtureStds<'_> {
+        match self {
+            Self::Common(std) => MixtureStds::Common(*std),
+            Self::Each(stds) => MixtureStds::Each(&stds[row * samples..(row + 1) * samples]),
+        }
+    }
+}
+
+/// `1/s sum_i N(means[i], stds[i]^2)`: `s` Gaussians of equal weight, in the units of the target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GaussianMixture<'a> {
+    means: &'a [f64],
+    stds: MixtureStds<'a>,
+    /// The smallest deviation.
+    unit: f64,
+}
+
+impl<'a> GaussianMixture<'a> {
+    /// A mixture around `means` `[s]`, all components with the deviation `std`.
+    ///
+    /// # Errors
+    /// No means, a mean that is not finite, or a deviation that is not finite and positive.
+    pub fn new(means: &'a [f64], std: f64) -> Result<Self> {
+        Self::of(means, MixtureStds::Common(std))
+    }
+
+    /// A mixture around `means` `[s]` with the deviations `stds` `[s]`.
+    ///
+    /// # Errors
+    /// Those of [`GaussianMixture::new`], or another number of deviations than of means.
+    pub fn with_stds(means: &'a [f64], stds: &'a [f64]) -> Result<Self> {
+        Self::of(means, MixtureStds::Each(stds))
+    }
+
+    /// A mixture of either kind.
+    pub(crate) fn of(means: &'a [f64], stds: MixtureStds<'a>) -> Result<Self> {
+        if means.is_empty() {
+            return Err(Error::shape("GaussianMixture", "at least 1 mean", 0));
+        }
+        if let Some(index) = means.iter().position(|m| !m.is_finite()) {
+            let what = "means of a mixture";
+            return Err(Error::NonFinite { what, index });
+        }
+        let good = |std: f64| std.is_finite() && std > 0.0;
+        let requirement = "must be finite and positive";
+        let unit = match stds {
+            MixtureStds::Common(std) if good(std) => std,
+            MixtureStds::Common(std) => return Err(Error::config("std", std, requirement)),
+            MixtureStds::Each(all) => {
+                if all.len() != means.len() {
+                    let expected = format!("{} deviations", means.len());
+                    return Err(Error::shape("GaussianMixture", expected, all.len()));
+                }
+                if let Some(index) = all.iter().position(|&std| !good(std)) {
+                    let value = format!("{} (component {index}, from 0)", all[index]);
+                    return Err(Error::config("stds", value, requirement));
+                }
+                all.iter().copied().fold(f64::INFINITY, f64::min)
+            }
+        };
+        Ok(Self { means, stds, unit })
+    }
+
+    /// The means of the components `[s]`.
+    pub fn means(&self) -> &'a [f64] {
+        self.means
+    }
+
+    /// The standard deviations of the components.
+    pub fn stds(&self) -> MixtureStds<'a> {
+        self.stds
+    }
+
+    /// Expectation; not finite when means are too far apart for their difference to be.
+    pub fn mean(&self) -> f64 {
+        // relative to the first, so that a common offset costs no accuracy
+        let origin = self.means[0];
+        origin + self.average(|m, _| m - origin)
+    }
+
+    /// Variance: the components' own, on average, plus that of their means.
+    pub fn variance(&self) -> f64 {
+        let mean = self.mean();
+        self.average_std(|std| std * std) + self.average(|m, _| (m - mean) * (m - mean))
+    }
+
+    /// Natural logarithm of the density; minus infinity where it is below anything a double can express the
+    /// logarithm of.
+    pub fn log_density(&self, y: f64) -> f64 {
+        let log_unit = self.unit.ln();
+        let exponent = |m: f64, std: f64| {
+            let kernel = -0.5 * ((y - m) / std) * ((y - m) / std);
+            match self.stds {
+                MixtureStds::Common(_) => kernel,
+                MixtureStds::Each(_) => kernel - (std.ln() - log_unit),
+            }
+        };
+        let largest = self.fold(f64::NEG_INFINITY, |top, m, std| top.max(exponent(m, std)));
+        if largest == f64::NEG_INFINITY {
+            return largest;
+        }
+        // relative to the largest term, which then is 1: the sum neither underflows nor overflows
+        let mean = self.average(|m, std| (exponent(m, std) - largest).exp());
+        largest + mean.ln() - log_unit - 0.5 * (2.0 * PI).ln()
+    }
+
+    /// Probability of a value up to `x`.
+    pub fn cdf(&self, x: f64) -> f64 {
+        self.average(|m, std| normal_cdf((x - m) / std))
+    }
+
+    /// Probability of a value above `x`, accurate where it is tiny.
+    fn survival(&self, x: f64) -> f64 {
+        self.average(|m, std| normal_cdf((m - x) / std))
+    }
+
+    /// The value `x` with `cdf(x) = p`.
+    ///
+    /// The result and such an `x` differ by at most `1e-10` of the smallest deviation, or by the spacing of doubles near `x`
+    /// if that is larger: no density exceeds `0.4 / smallest`, so that `cdf(result)` is within `4e-11` of `p` wherever the
+    /// quantile falls, and a narrow component inside a broad one is not jumped over. Where the mixture is so thin that the
+    /// rounding of [`GaussianMixture::cdf`] covers more than that (far from a narrow component, or in the void between
+    /// components many deviations apart) every `x` within that rounding fits.
+    ///
+    /// # Errors
+    /// `p` outside the open interval (0, 1).
+    pub fn quantile(&self, p: f64) -> Result<f64> {
+        if !(p > 0.0 && p < 1.0) {
+            let requirement = "must lie strictly between 0 and 1";
+            return Err(Error::config("p", p, requirement));
+        }
+        let tolerance = 1e-10 * self.unit;
+        // Beyond 40 deviations the tail is 0 in double precision, so the bracket holds every quantile.
+        let lowest = self.fold(f64::INFINITY, |low, m, std| low.min(m - 40.0 * std));
+        let highest = self.fold(f64::NEG_INFINITY, |high, m, std| high.max(m + 40.0 * std));
+        let (mut low, mut high) = (lowest.max(f64::MIN), highest.min(f64::MAX));
+        let mean = self.mean();
+        let inside = mean > low && mean < high; // the mean overflows before the quantile does
+        let mut x = if inside { mean } else { 0.5 * low + 0.5 * high };
+        loop {
+            let width = high - low;
+            // Newton may creep along one side of the bracket: the third step without halving it is a bisection.
+            for step in 0..3 {
+                let newton = self.toward_quantile(x, p, tolerance, &mut low, &mut high);
+                let middle = 0.5 * low + 0.5 * high;
+                if high - low <= tolerance || middle <= low || middle >= high {
+                    return Ok(middle);
+                }
+                let halved = high - low <= 0.5 * width;
+                let usable = newton > low && newton < high && (step < 2 || halved);
+                x = if usable { newton } else { middle };
+                if halved {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Moves the end of the bracket that `x` belongs to, and proposes the next `x`.
+    ///
+    /// The proposal is a Newton step on the logarithm of the smaller tail, which is nearly a parabola far out, and a
+    /// quarter of the tolerance more: it lands beyond the quantile once Newton has converged, and closes the bracket.
+    fn toward_quantile(
+        &self,
+        x: f64,
+        p: f64,
+        tolerance: f64,
+        low: &mut f64,
+        high: &mut f64,
+    ) -> f64 {
+        // above the median the upper tail: 1 - p is exact there, and 1 - cdf would cancel
+        let (tail, wanted, sign) = if p <= 0.5 {
+            (self.cdf(x), p, 1.0)
+        } else {
+            (self.survival(x), 1.0 - p, -1.0)
+        };
+        let scaled = |m: f64, std: f64| normal_density((x - m) / std) * (self.unit / std);
+        let density = self.average(scaled) / self.unit;
+        let step = sign * tail / density * (wanted / tail).ln();
+        if sign * (tail - wanted) >= 0.0 {
+            *high = x;
+            x + step - 0.25 * tolerance
+        } else {
+            *low = x;
+            x + step + 0.25 * tolerance
+        }
+    }
+
+    /// Continuous ranked probability score of the observation `y`, in units of the target; smaller is better.
+    ///
+    /// The closed form of Grimit et al. (2006), `E|X - y| - E|X - X'| / 2`, in `O(s^2)`.
+    pub fn crps(&self, y: f64) -> f64 {
+        let to_observation = self.average(|m, std| absolute_moment(y - m, std));
+        // E|X - X'|: X - X' of two components has the variance of both
+        let pairs = match self.stds {
+            MixtureStds::Common(std) => {
+                let spread = SQRT_2 * std;
+                self.pairs(move |_, _| spread)
+            }
+            MixtureStds::Each(stds) => self.pairs(move |i, j| root_of_squares(stds[i], stds[j])),
+        };
+        // the s terms with X and X' of the same component, and every other pair twice
+        let count = self.means.len() as f64;
+        let same = self.average_std(|std| absolute_moment(0.0, SQRT_2 * std));
+        to_observation - 0.5 * (same + 2.0 * pairs / count) / count
+    }
+
+    /// The sum of `E|Z|` over pairs of components `j < i`, with `Z ~ N(means[i] - means[j], std(i, j)^2)`.
+    fn pairs(&self, std: impl Fn(usize, usize) -> f64) -> f64 {
+        let mut pairs = 0.0;
+        for (i, a) in self.means.iter().enumerate() {
+            let before = self.means[..i].iter().enumerate();
+            let row: f64 = before.map(|(j, b)| absolute_moment(a - b, std(i, j))).sum();
+            pairs += row;
+        }
+        pairs
+    }
+
+    fn fold(&self, start: f64, f: impl Fn(f64, f64, f64) -> f64) -> f64 {
+        let means = self.means.iter();
+        match self.stds {
+            MixtureStds::Common(std) => means.fold(start, |acc, &m| f(acc, m, std)),
+            MixtureStds::Each(stds) => means.zip(stds).fold(start, |acc, (&m, &s)| f(acc, m, s)),
+        }
+    }
+
+    /// The average of `f(mean, std)` over the components.
+    fn average(&self, f: impl Fn(f64, f64) -> f64) -> f64 {
+        self.fold(0.0, |sum, m, std| sum + f(m, std)) / self.means.len() as f64
+    }
+
+    /// The average of `f(std)` over the components.
+    fn average_std(&self, f: impl Fn(f64) -> f64) -> f64 {
+        match self.stds {
+            MixtureStds::Common(std) => f(std),
+            MixtureStds::Each(_) => self.average(|_, std| f(std)),
+        }
+    }
+}
+
+/// `sqrt(a^2 + b^2)` of positive numbers: the square of the ratio neither overflows nor matters where it underflows. In the
+/// innermost loop, where `f64::hypot` is a call that takes longer.
+#[inline]
+fn root_of_squares(a: f64, b: f64) -> f64 {
+    let (large, ratio) = if a > b { (a, b / a) } else { (b, a / b) };
+    large * (1.0 + ratio * ratio).sqrt()
+}
+
+/// `E|Z|` of `Z ~ N(mean, std^2)`.
+fn absolute_moment(mean: f64, std: f64) -> f64 {
+    let distance = mean.abs();
+    let t = distance / std;
+    // `2 std phi(t) + mean (2 Phi(t) - 1)` as the distance and a remainder, which past t = 9 is below rounding
+    if t > 9.0 {
+        return distance;
+    }
+    distance + 2.0 * std * (normal_density(t) - t * normal_cdf(-t))
+}
+
+#[cfg(test)]
+mod tests;
