@@ -7,13 +7,14 @@ mod common;
 use allocation_counter::measure;
 use common::{labels, lenet5, normals};
 use fiberwalk::autodiff::Graph;
+use fiberwalk::deform::{HeadLikelihood, LastLayer};
 use fiberwalk::walk::{
     Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, Kernel, Microcanonical,
     MicrocanonicalOptions,
 };
 use fiberwalk::{
-    Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior,
-    RowCurvature, Scalar, Streams,
+    Activation, Categorical, Curved, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network,
+    Phase, Posterior, RowCurvature, Scalar, Streams,
 };
 
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.
@@ -136,4 +137,39 @@ fn gradients_and_products_of_lenet_allocate_nothing() {
 #[test]
 fn the_counter_counts() {
     assert!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total > 0);
+}
+
+/// The conditional of the last layer and draws from it, for every likelihood that it knows.
+#[test]
+fn a_draw_of_the_last_layer_allocates_nothing() {
+    let (n, d) = (300, 5);
+    let x = normals(n * d, 4);
+    for (likelihood, outputs) in [
+        (HeadLikelihood::Categorical, 3),
+        (HeadLikelihood::Bernoulli, 1),
+        (HeadLikelihood::Poisson, 1),
+        (HeadLikelihood::Gaussian { noise_std: 0.3 }, 1),
+    ] {
+        let net = Mlp::new(&[d, 20, outputs], Activation::Tanh).unwrap();
+        let y = labels(n, outputs.max(2), 5);
+        let last = LastLayer::<f32>::new(&net, likelihood, 1.0, &x, &y).unwrap();
+        let theta = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
+        let theta: Vec<f32> = theta.into_iter().map(|t| t as f32).collect();
+        let hidden = &theta[..net.hidden_params()];
+        let mut w = vec![0.5; last.dim()];
+        let mut ws = last.workspace();
+        let mut round = || {
+            last.condition(hidden, &mut ws).unwrap();
+            ws.place(&mut w);
+            ws.take_back(&mut w);
+            last.log_evidence(hidden, &mut ws).unwrap();
+        };
+        round();
+        let info = measure(|| (0..5).for_each(|_| round()));
+        assert_eq!(
+            info.count_total, 0,
+            "{likelihood:?}, {} bytes",
+            info.bytes_total
+        );
+    }
 }

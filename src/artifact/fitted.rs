@@ -8,7 +8,7 @@ use super::training::TrainingRows;
 use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
 };
-use crate::error::Error;
+use crate::error::{Error, Result as Outcome};
 use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -48,7 +48,7 @@ pub(super) fn last_layer<T: Scalar>(
     metadata: &Metadata,
     network: &dyn LinearHead,
     rows: &TrainingRows<T>,
-) -> crate::Result<LastLayer<T>> {
+) -> Outcome<LastLayer<T>> {
     let likelihood = match metadata.task {
         TaskSpec::Classification { .. } => HeadLikelihood::Categorical,
         TaskSpec::Regression { noise_std, .. } => HeadLikelihood::Gaussian { noise_std },
@@ -59,11 +59,7 @@ pub(super) fn last_layer<T: Scalar>(
 
 impl<T: Scalar> Fitted<T> {
     /// The tensors of a model of `dim` parameters.
-    pub(super) fn tensors(
-        &self,
-        dim: usize,
-        metadata: &Metadata,
-    ) -> crate::Result<Vec<Tensor<'_>>> {
+    pub(super) fn tensors(&self, dim: usize, metadata: &Metadata) -> Outcome<Vec<Tensor<'_>>> {
         let mut all = Vec::new();
         match self {
             Fitted::Map => {}

@@ -183,7 +183,7 @@ impl<T: Scalar> Model<T> {
     }
 
     /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior
-    /// samples as in [`Model::samples`].
+    /// samples as in [`Model::samples`]; of an atlas and a regression, with the exact mixture over `count` anchors.
     ///
     /// # Errors
     /// If the rows do not fit the model, a draw fails, or an output is not finite.
@@ -196,8 +196,8 @@ impl<T: Scalar> Model<T> {
             }
             TaskSpec::Regression { .. } => {
                 let mut all = Vec::new();
-                self.outputs(features, count, streams, |block| {
-                    all.extend(self.mixtures(block)?.summaries()?);
+                self.mixtures(features, count, streams, |block| {
+                    all.extend(block.summaries()?);
                     Ok(())
                 })?;
                 Ok(Predictions::Real(all))
@@ -228,16 +228,11 @@ impl<T: Scalar> Model<T> {
             }
             TaskSpec::Regression { .. } => {
                 let (mut parts, mut done) = (Vec::new(), 0);
-                self.outputs(data.features(), count, streams, |block| {
-                    let p = self.mixtures(block)?;
-                    let y = &data.targets()[done..done + block.rows];
-                    parts.push(RegressionMetrics::compute(
-                        &p.means,
-                        p.samples,
-                        p.noise_std,
-                        y,
-                    )?);
-                    done += block.rows;
+                self.mixtures(data.features(), count, streams, |block| {
+                    let rows = block.means.len() / block.samples.max(1);
+                    let y = &data.targets()[done..done + rows];
+                    parts.push(RegressionMetrics::of(block, y)?);
+                    done += rows;
                     Ok(())
                 })?;
                 let none = || Error::shape("evaluate", "at least one row", 0);
@@ -261,17 +256,46 @@ impl<T: Scalar> Model<T> {
         network_outputs(network.as_ref(), &samples, &x, use_block)
     }
 
-    /// The predictive mixtures of a regression, in the target's own units.
-    fn mixtures(&self, outputs: &Outputs) -> Result<RegressionPredictions> {
-        match self.metadata.task {
-            TaskSpec::Regression {
+    /// The predictive mixtures of a regression, in the target's own units, block by block. An atlas knows its components in closed form.
+    fn mixtures(
+        &self,
+        features: &[f64],
+        count: usize,
+        streams: Streams,
+        mut use_block: impl FnMut(&RegressionPredictions) -> Result<()>,
+    ) -> Result<()> {
+        let TaskSpec::Regression {
+            noise_std,
+            target_mean,
+            target_scale,
+        } = self.metadata.task
+        else {
+            return Err(Error::shape("mixtures", "a regression", "a classification"));
+        };
+        let Fitted::Atlas { atlas, .. } = &self.fitted else {
+            return self.outputs(features, count, streams, |block| {
+                let mixtures =
+                    RegressionPredictions::new(block, noise_std, target_mean, target_scale)?;
+                use_block(&mixtures)
+            });
+        };
+        let x = self.metadata.standardizer()?.transform(features)?;
+        let network = self.metadata.build_network()?;
+        atlas.components(network.as_ref(), &x, count, |c| {
+            let outputs = Outputs {
+                rows: c.rows,
+                samples: c.anchors,
+                width: 1,
+                values: c.means.clone(),
+            };
+            let mixtures = RegressionPredictions::analytic(
+                &outputs,
+                &c.stds,
                 noise_std,
                 target_mean,
                 target_scale,
-            } => RegressionPredictions::new(outputs, noise_std, target_mean, target_scale),
-            TaskSpec::Classification { .. } => {
-                Err(Error::shape("mixtures", "a regression", "a classification"))
-            }
-        }
+            )?;
+            use_block(&mixtures)
+        })
     }
 }

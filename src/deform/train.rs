@@ -198,7 +198,9 @@ fn train_in<T: Scalar>(
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let (k, hidden_dim) = (frame.directions(), split.dim);
     let mut rng = streams.rng(Phase::DEFORM, 0);
-    let mixing = draw_mixing(k, options.blocks, &mut rng);
+    // no directions have nothing to be mixed
+    let blocks = if k == 0 { 0 } else { options.blocks };
+    let mixing = draw_mixing(k, blocks, &mut rng);
     let flow_options = FlowOptions {
         kind: options.kind,
         hidden: options.hidden.clone(),

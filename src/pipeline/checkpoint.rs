@@ -262,6 +262,7 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         particles,
         steps,
         samples,
+        flow: _,
         recombine: _,
         frozen: _,
         walk_batch,

@@ -7,7 +7,7 @@
 use super::agreement::Agreement;
 use super::fit::Problem;
 use super::trust::{Trust, trust};
-use super::{Stage, Summary};
+use super::{FlowChoice, Stage, Summary};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{
@@ -89,8 +89,13 @@ impl Problem<'_> {
             Deformation::new(None, last)
         } else {
             let agreement = self.agreement(walked, evidence)?;
-            let mut candidates = self.framed(&last, walked, &agreement, summary)?;
-            candidates.extend(self.units(&last, posterior, walked, &agreement, summary)?);
+            let mut candidates = Vec::new();
+            if self.options.flow != FlowChoice::Units {
+                candidates = self.framed(&last, walked, &agreement, summary)?;
+            }
+            if self.options.flow != FlowChoice::Frame {
+                candidates.extend(self.units(&last, posterior, walked, &agreement, summary)?);
+            }
             let map = agreement.distance(&evidence.map.theta)?;
             summary.candidates(&candidates, map);
             let best = candidates

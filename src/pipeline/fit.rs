@@ -2,7 +2,7 @@
 
 use super::checkpoint::Keeper;
 use super::prepare::{Prepared, describe, prepare};
-use super::{FitOptions, Method, Stage, Summary};
+use super::{FitOptions, FlowChoice, Method, Stage, Summary};
 use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::{Dataset, Task};
@@ -195,6 +195,9 @@ impl Problem<'_> {
         };
         if options.recombine && options.method != Method::Atlas {
             return only("recombine", &true, "method atlas");
+        }
+        if options.flow != FlowChoice::Auto && options.method != Method::Flow {
+            return only("flow", &options.flow.name(), "method flow");
         }
         match options.frozen {
             Some(count) if !deforms => return only("frozen", &count, "methods atlas and flow"),

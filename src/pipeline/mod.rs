@@ -22,5 +22,5 @@ mod walk_summary;
 
 pub use checkpoint::CheckpointOptions;
 pub use fit::{FitResult, fit, fit_owned};
-pub use options::{Batch, FitOptions, KernelKind, Method, Stage};
+pub use options::{Batch, FitOptions, FlowChoice, KernelKind, Method, Stage};
 pub use summary::Summary;

@@ -53,6 +53,44 @@ impl FromStr for Method {
     }
 }
 
+/// The flow over hidden parameters that a method `flow` learns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FlowChoice {
+    /// Whichever predicts most like the walk.
+    #[default]
+    Auto,
+    /// A Gaussian in a frame around the walk's mean, with couplings if they help, as wide as predicts most like the walk.
+    Frame,
+    /// Exchangeable units, from maximum likelihood or refined on the ELBO.
+    Units,
+}
+
+impl FlowChoice {
+    /// All of them.
+    pub const ALL: [FlowChoice; 3] = [FlowChoice::Auto, FlowChoice::Frame, FlowChoice::Units];
+
+    /// The name that the command line uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            FlowChoice::Auto => "auto",
+            FlowChoice::Frame => "frame",
+            FlowChoice::Units => "units",
+        }
+    }
+}
+
+impl FromStr for FlowChoice {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = FlowChoice::ALL.into_iter().find(|c| c.name() == name);
+        found.ok_or_else(|| {
+            let names = FlowChoice::ALL.map(FlowChoice::name).join(", ");
+            Error::config("flow", name, &format!("must be one of {names}"))
+        })
+    }
+}
+
 /// How particles move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KernelKind {
@@ -152,6 +190,8 @@ pub struct FitOptions {
     pub steps: Option<usize>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
+    /// For a flow: which one.
+    pub flow: FlowChoice,
     /// For an atlas: anchors whose hidden units come each from a walker of its own, in the place of the walkers themselves.
     pub recombine: bool,
     /// For an atlas or a flow: so many draws are stored in the place of the sampler, which carries the training rows.
@@ -189,6 +229,7 @@ impl Default for FitOptions {
             particles: 64,
             steps: None,
             samples: 256,
+            flow: FlowChoice::Auto,
             recombine: false,
             frozen: None,
             walk_batch: None,

@@ -1,6 +1,7 @@
 //! The program as its users run it: from a CSV to predictions, and the same bits for any number of threads.
 
 use std::fs;
+use std::path::Path;
 
 use crate::common::program::{csv_rows, ok, scores, split, text};
 
@@ -143,7 +144,7 @@ fn yacht_from_csv_to_predictive_intervals() {
 fn any_number_of_threads_gives_the_same_files() {
     let (dir, train, test) = split("glass.csv");
     let mut files: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-    for method in ["map", "walk", "flow"] {
+    for method in ["map", "walk", "atlas", "flow"] {
         files.clear();
         for threads in ["1", "2", "8"] {
             let (model, predictions) = (dir.path().join("m.fw"), dir.path().join("p.csv"));
@@ -189,6 +190,43 @@ fn any_number_of_threads_gives_the_same_files() {
     ];
     ok(&[&["fit", text(&train), "--out", text(&model)], &args[..]].concat());
     assert!(fs::read(&model).unwrap() != files[0].0);
+}
+
+/// Frozen draws predict as the sampler does that they were drawn with, and the file has neither it nor the data.
+#[test]
+fn frozen_draws_need_no_training_data() {
+    let (dir, train, test) = split("yacht.csv");
+    let fit = |name: &str, options: &[&str]| {
+        let model = dir.path().join(name);
+        let few = "--hidden 8 --steps 60 --particles 10 --samples 20 --noise-std 0.2";
+        let few: Vec<&str> = few.split(' ').collect();
+        let out = ["fit", text(&train), "--out", text(&model)];
+        let said = ok(&[&out[..], &few, options].concat());
+        (model, said)
+    };
+    for method in ["atlas", "flow"] {
+        let (live, said) = fit("live.fw", &["--method", method]);
+        assert!(
+            said.contains("the file carries the 215 training rows"),
+            "{said}"
+        );
+        let (frozen, said) = fit("frozen.fw", &["--method", method, "--frozen", "40"]);
+        assert!(said.contains("40 draws and no training data"), "{said}");
+        let bytes = fs::read(&frozen).unwrap();
+        let archive = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+        let mut names = archive.names();
+        names.sort_unstable();
+        assert_eq!(names, ["map", "samples"]);
+        let nll = |model: &Path| scores(model, &test)["nll"].as_f64().unwrap();
+        let (a, b) = (nll(&live), nll(&frozen));
+        // 40 draws against 256 (an atlas of 20 anchors: against its exact mixture)
+        assert!((a - b).abs() < 0.3, "{method}: {a} and {b}");
+    }
+    let (_, said) = fit("other.fw", &["--method", "atlas", "--recombine"]);
+    assert!(
+        said.contains("recombined from the units of all walkers"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -64,7 +64,20 @@ fn bad_training_files_are_refused_in_one_line() {
     case(
         good,
         &["--method", "nuts"],
-        &["nuts", "map", "walk", "flow"],
+        &["nuts", "map", "walk", "atlas", "flow"],
+    );
+    case(good, &["--recombine"], &["recombine", "method atlas"]);
+    case(good, &["--frozen", "5"], &["frozen", "atlas and flow"]);
+    case(
+        good,
+        &["--frozen", "0", "--method", "atlas"],
+        &["frozen", "positive"],
+    );
+    case(good, &["--flow", "units"], &["flow = units", "method flow"]);
+    case(
+        good,
+        &["--flow", "spline", "--method", "flow"],
+        &["spline", "frame", "units"],
     );
     case(
         good,

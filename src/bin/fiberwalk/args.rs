@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{Batch, KernelKind, Method};
+use fiberwalk::pipeline::{Batch, FlowChoice, KernelKind, Method};
 use fiberwalk::{Activation, Error, Result, Streams};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
@@ -97,6 +97,9 @@ pub struct FitArgs {
     /// Points of the walk to keep
     #[arg(long, default_value_t = 256)]
     pub samples: usize,
+    /// The flow over hidden parameters: auto (the one that predicts most like the walk), frame or units
+    #[arg(long, default_value = "auto")]
+    pub flow: FlowChoice,
     /// For an atlas: anchors with every hidden unit from a walker of its own
     #[arg(long)]
     pub recombine: bool,

@@ -45,6 +45,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         particles: args.particles,
         steps: args.steps.value(),
         samples: args.samples,
+        flow: args.flow,
         recombine: args.recombine,
         frozen: args.frozen,
         walk_batch: args.walk_batch,
