@@ -13,6 +13,7 @@ mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+mod evidence;
 mod exactness;
 mod fiber;
 mod flows;

@@ -151,7 +151,7 @@ impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
                 }
                 for class in self.outputs.chunks_exact_mut(rows) {
                     for (o, &s) in class.iter_mut().zip(&*sum) {
-                        *o = *o / s;
+                        *o /= s;
                     }
                 }
                 for s in sum.iter_mut() {
