@@ -83,7 +83,8 @@ impl Problem {
         let (hidden, options) = (self.net.hidden_params(), TrainOptions::default());
         let streams = Streams::new(0);
         let (flow, _) = train_principal(&self.walk, hidden, &options, streams, |_| ())?;
-        Ok(HiddenFlow::Framed(flow))
+        // as wide as `fiberwalk fit` finds best on vehicle
+        Ok(HiddenFlow::Framed(flow.scaled(0.25)?))
     }
 
     fn units(&self) -> Result<HiddenFlow<f32>> {

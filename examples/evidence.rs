@@ -6,6 +6,8 @@
 //! copy that it started in, and the flow learns that one. The importance weights are taken with the *symmetrised* flow, the mean of `q` over all
 //! copies, which covers the posterior; as that is the same at all copies, draws of `q` serve.
 
+#![allow(clippy::print_stdout)]
+
 use std::path::Path;
 
 use fiberwalk::data::{CsvOptions, Standardizer, load_csv};

@@ -68,10 +68,10 @@ impl<T: Scalar> Fitted<T> {
                 all.push(Tensor::new("samples", shape, samples));
             }
             Fitted::Atlas { atlas, rows } => {
-                let (anchors, centres) = atlas.parts();
+                let (anchors, modes) = atlas.parts();
                 let shape = |numbers: &[T]| vec![atlas.len(), numbers.len() / atlas.len()];
                 all.push(Tensor::new("atlas.anchors", shape(anchors), anchors));
-                all.push(Tensor::new("atlas.centres", shape(centres), centres));
+                all.push(Tensor::new("atlas.modes", shape(modes), modes));
                 all.extend(rows.tensors(&metadata.standardizer()?));
             }
             Fitted::Flow { deformation, rows } => {
@@ -123,7 +123,7 @@ impl<T: Scalar> Fitted<T> {
             "atlas" => {
                 let rows = rows()?;
                 let (shape, anchors) = read::<T>(archive, "atlas.anchors", 2)?;
-                let (_, centres) = read::<T>(archive, "atlas.centres", 2)?;
+                let (_, modes) = read::<T>(archive, "atlas.modes", 2)?;
                 if shape[1] != network.hidden_params() {
                     return Err(format!(
                         "anchors of {} parameters, the network has {} hidden ones",
@@ -132,10 +132,10 @@ impl<T: Scalar> Fitted<T> {
                     ));
                 }
                 let last = last_layer(metadata, network, &rows).map_err(say)?;
-                let atlas = Atlas::from_parts(anchors, centres, last).map_err(say)?;
+                let atlas = Atlas::from_parts(anchors, modes, last).map_err(say)?;
                 if atlas.len() != shape[0] {
                     return Err(format!(
-                        "{} anchors, but centres of {}",
+                        "{} anchors, but modes of {}",
                         shape[0],
                         atlas.len()
                     ));

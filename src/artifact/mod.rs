@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | `map` | `[P]` | every method |
 //! | `samples` | `[S, P]` | `walk`; `atlas` and `flow` that were frozen |
-//! | `atlas.anchors`, `atlas.centres` | `[A, P_h]`, `[A, P_w]` | `atlas` |
+//! | `atlas.anchors`, `atlas.modes` | `[A, P_h]`, `[A, P_w]` | `atlas` |
 //! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` in a frame |
 //! | `frame.basis`, `frame.complement` | `[K, P_h]`, `[1]` | the same |
 //! | `flow.params` | `[*]` | `flow` with hidden layers |

@@ -26,8 +26,8 @@ use crate::scalar::Scalar;
 pub struct Atlas<T> {
     /// `[anchors, hidden]`.
     anchors: Vec<T>,
-    /// Centres of the conditionals, from which Newton's method starts: `[anchors, last]`.
-    centres: Vec<T>,
+    /// Modes of the conditionals, from which Newton's method starts: `[anchors, last]`.
+    modes: Vec<T>,
     count: usize,
     hidden: usize,
     last: LastLayer<T>,
@@ -50,39 +50,38 @@ pub struct Components {
 const BLOCK: usize = 256;
 
 impl<T: Scalar> Atlas<T> {
-    /// An atlas of anchors `[count, hidden]`; the centres of their conditionals are computed, in parallel.
+    /// An atlas of anchors `[count, hidden]`; the modes of their conditionals are computed, in parallel.
     ///
     /// # Errors
     /// If there are none, the numbers do not make up rows, or a conditional cannot be computed.
     pub fn new(anchors: Vec<T>, count: usize, last: LastLayer<T>) -> Result<Self> {
         let hidden = anchors.len() / count.max(1);
-        let centres: Vec<Vec<T>> = (0..count)
+        let modes: Vec<Vec<T>> = (0..count)
             .into_par_iter()
             .map_init(
                 || last.workspace(),
                 |ws, a| {
                     let anchor = anchors.get(a * hidden..(a + 1) * hidden).unwrap_or(&[]);
-                    let conditional = last.condition(anchor, ws)?;
-                    Ok(conditional.centre.iter().map(|&c| T::from_f64(c)).collect())
+                    last.condition(anchor, ws)?;
+                    Ok(ws.mode().iter().map(|&m| T::from_f64(m)).collect())
                 },
             )
             .collect::<Result<_>>()?;
-        Self::from_parts(anchors, centres.concat(), last)
+        Self::from_parts(anchors, modes.concat(), last)
     }
 
-    /// An atlas from its parts, as they come from a file: anchors `[count, hidden]`, centres `[count, last]`.
+    /// An atlas from its parts, as they come from a file: anchors `[count, hidden]`, modes `[count, last]`.
     ///
     /// # Errors
     /// If there is no anchor, a number is not finite, or lengths do not fit.
-    pub fn from_parts(anchors: Vec<T>, centres: Vec<T>, last: LastLayer<T>) -> Result<Self> {
-        let count = centres.len() / last.dim();
-        if count == 0 || centres.len() != count * last.dim() || !anchors.len().is_multiple_of(count)
-        {
-            let expected = format!("at least one anchor, with centres of {}", last.dim());
-            let got = format!("{} and {} numbers", anchors.len(), centres.len());
+    pub fn from_parts(anchors: Vec<T>, modes: Vec<T>, last: LastLayer<T>) -> Result<Self> {
+        let count = modes.len() / last.dim();
+        if count == 0 || modes.len() != count * last.dim() || !anchors.len().is_multiple_of(count) {
+            let expected = format!("at least one anchor, with modes of {}", last.dim());
+            let got = format!("{} and {} numbers", anchors.len(), modes.len());
             return Err(Error::shape("Atlas", expected, got));
         }
-        for (what, numbers) in [("anchors", &anchors), ("centres of anchors", &centres)] {
+        for (what, numbers) in [("anchors", &anchors), ("modes of anchors", &modes)] {
             if let Some(index) = first_non_finite(numbers) {
                 return Err(Error::NonFinite { what, index });
             }
@@ -90,7 +89,7 @@ impl<T: Scalar> Atlas<T> {
         Ok(Self {
             hidden: anchors.len() / count,
             anchors,
-            centres,
+            modes,
             count,
             last,
         })
@@ -111,9 +110,9 @@ impl<T: Scalar> Atlas<T> {
         self.hidden + self.last.dim()
     }
 
-    /// Anchors `[len, hidden]` and centres of their conditionals `[len, last]`.
+    /// Anchors `[len, hidden]` and modes of their conditionals `[len, last]`.
     pub fn parts(&self) -> (&[T], &[T]) {
-        (&self.anchors, &self.centres)
+        (&self.anchors, &self.modes)
     }
 
     /// The conditional of the last layer.
@@ -121,12 +120,12 @@ impl<T: Scalar> Atlas<T> {
         &self.last
     }
 
-    /// Anchor `a` and the centre of its conditional.
+    /// Anchor `a` and the mode of its conditional.
     fn anchor(&self, a: usize) -> (&[T], &[T]) {
         let last = self.last.dim();
         (
             &self.anchors[a * self.hidden..(a + 1) * self.hidden],
-            &self.centres[a * last..(a + 1) * last],
+            &self.modes[a * last..(a + 1) * last],
         )
     }
 
@@ -150,8 +149,8 @@ impl<T: Scalar> Atlas<T> {
         of_anchor.into_par_iter().enumerate().try_for_each_init(
             || self.last.workspace(),
             |ws: &mut LastLayerWorkspace<T>, (a, rows)| {
-                let (anchor, centre) = self.anchor(a);
-                self.last.condition_from(anchor, centre, ws)?;
+                let (anchor, mode) = self.anchor(a);
+                self.last.condition_from(anchor, mode, ws)?;
                 for (i, row) in rows {
                     let (hidden, w) = row.split_at_mut(h);
                     hidden.copy_from_slice(anchor);
@@ -205,9 +204,9 @@ impl<T: Scalar> Atlas<T> {
             }
             let start = || (program.workspace(), self.last.workspace());
             let one = |(run, ws): &mut (_, LastLayerWorkspace<T>), k: usize| {
-                let (anchor, centre) = self.anchor(k * self.count / used);
+                let (anchor, mode) = self.anchor(k * self.count / used);
                 program.run(&[anchor, &features], run)?;
-                let conditional = self.last.condition_from(anchor, centre, ws)?;
+                let conditional = self.last.condition_from(anchor, mode, ws)?;
                 let mut phi = vec![1.0; h + 1];
                 let rows = program.tensor(run, 0).chunks_exact(h.max(1)).take(rows);
                 let pairs = rows.map(|row| {

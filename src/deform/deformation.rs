@@ -28,15 +28,28 @@ pub struct Deformation<T> {
     hidden: Option<HiddenFlow<T>>,
     last: LastLayer<T>,
     proposals: usize,
+    /// Where Newton's method starts: the mode of the last layer in the middle of a flow that has one.
+    start: Option<Vec<T>>,
 }
 
 impl<T: Scalar> Deformation<T> {
     /// A flow over the hidden parameters, if there are any, and the conditional of the last layer.
     pub fn new(hidden: Option<HiddenFlow<T>>, last: LastLayer<T>) -> Self {
+        let start = match &hidden {
+            Some(HiddenFlow::Framed(flow)) => {
+                let mut ws = last.workspace();
+                let middle = flow.frame().parts().0;
+                // where that fails there is no start, and errors come where they belong
+                let solved = last.condition(middle, &mut ws).is_ok();
+                solved.then(|| ws.mode().iter().map(|&m| T::from_f64(m)).collect())
+            }
+            _ => None,
+        };
         Self {
             hidden,
             last,
             proposals: 1,
+            start,
         }
     }
 
@@ -81,7 +94,7 @@ impl<T: Scalar> Deformation<T> {
         self.per_row(z, |i, row, ws| {
             row[..h].copy_from_slice(&hidden[i * h..(i + 1) * h]);
             let (hidden, w) = row.split_at_mut(h);
-            self.last.condition(hidden, ws)?;
+            self.last.solve(hidden, self.start.as_deref(), ws)?;
             ws.place(w);
             Ok(log_det[i] + ws.log_det())
         })
@@ -96,7 +109,7 @@ impl<T: Scalar> Deformation<T> {
         let (latent, log_det) = self.map_hidden(theta, HiddenFlow::inverse)?;
         self.per_row(theta, |i, row, ws| {
             let (hidden, w) = row.split_at_mut(h);
-            self.last.condition(hidden, ws)?;
+            self.last.solve(hidden, self.start.as_deref(), ws)?;
             ws.take_back(w);
             hidden.copy_from_slice(&latent[i * h..(i + 1) * h]);
             Ok(log_det[i] - ws.log_det())
@@ -118,21 +131,27 @@ impl<T: Scalar> Deformation<T> {
     /// If a conditional cannot be computed or a draw is not finite.
     pub fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
         let too_many = || Error::config("samples", count, "times the parameters must be a number");
-        let (h, dim, m) = (self.hidden_dim(), self.dim(), self.proposals);
+        let (h, dim) = (self.hidden_dim(), self.dim());
+        // without hidden parameters all proposals are alike
+        let m = if h == 0 { 1 } else { self.proposals };
         let numbers = count.checked_mul(dim).ok_or_else(too_many)?;
         let latent = numbers.checked_mul(m).ok_or_else(too_many)?;
         let mut z = vec![T::ZERO; numbers];
         let mut all = Vec::with_capacity(latent / dim.max(1) * h);
-        let mut choice = vec![0.0; count];
+        let mut gumbels = Vec::with_capacity(if m > 1 { count * m } else { 0 });
         for (i, row) in z.chunks_exact_mut(dim).enumerate() {
             let mut rng = streams.rng(Phase::SAMPLE, i as u64);
             fill_normal(&mut rng, row);
             all.extend_from_slice(&row[..h]);
-            choice[i] = rng.random();
             for _ in 1..m {
                 let start = all.len();
                 all.resize(start + h, T::ZERO);
                 fill_normal(&mut rng, &mut all[start..]);
+            }
+            if m > 1 {
+                // a uniform number is below 1: the inner logarithm is finite where it is above 0
+                let gumbel = |u: f64| -(-u.max(f64::MIN_POSITIVE).ln()).ln();
+                gumbels.extend((0..m).map(|_| gumbel(rng.random())));
             }
         }
         let hidden = match &self.hidden {
@@ -142,13 +161,24 @@ impl<T: Scalar> Deformation<T> {
         let (theta, _) = self.per_row(&z, |i, row, ws| {
             let (h_row, w) = row.split_at_mut(h);
             let proposals = &hidden[i * m * h..(i + 1) * m * h];
-            let chosen = match m {
-                1 => 0,
-                _ => self.choose(proposals, choice[i], ws)?,
-            };
-            h_row.copy_from_slice(&proposals[chosen * h..(chosen + 1) * h]);
-            self.last.condition(h_row, ws)?;
-            ws.place(w);
+            if m == 1 {
+                h_row.copy_from_slice(proposals);
+                self.last.solve(h_row, self.start.as_deref(), ws)?;
+                ws.place(w);
+                return Ok(0.0);
+            }
+            let latent = w.to_vec();
+            let mut best = f64::NEG_INFINITY;
+            for (proposal, gumbel) in proposals.chunks_exact(h).zip(&gumbels[i * m..]) {
+                // the largest of log p + Gumbel noise is a draw from p (Gumbel's trick)
+                let score = self.last.log_evidence(proposal, ws)? + gumbel;
+                if score > best || best == f64::NEG_INFINITY {
+                    best = score;
+                    h_row.copy_from_slice(proposal);
+                    w.copy_from_slice(&latent);
+                    ws.place(w);
+                }
+            }
             Ok(0.0)
         })?;
         match first_non_finite(&theta) {
@@ -158,32 +188,6 @@ impl<T: Scalar> Deformation<T> {
                 index,
             }),
         }
-    }
-
-    /// One of the proposals (`[m, h]`), with probability proportional to its evidence, by a number that is uniform in `[0, 1)`.
-    fn choose(
-        &self,
-        proposals: &[T],
-        uniform: f64,
-        ws: &mut LastLayerWorkspace<T>,
-    ) -> Result<usize> {
-        let h = self.hidden_dim().max(1);
-        let mut weights = Vec::with_capacity(self.proposals);
-        for proposal in proposals.chunks_exact(h) {
-            weights.push(self.last.log_evidence(proposal, ws)?);
-        }
-        let top = weights.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
-        for w in &mut weights {
-            *w = (*w - top).exp();
-        }
-        let mut left = uniform * weights.iter().sum::<f64>();
-        for (m, w) in weights.iter().enumerate() {
-            left -= w;
-            if left < 0.0 {
-                return Ok(m);
-            }
-        }
-        Ok(weights.len().saturating_sub(1))
     }
 
     fn hidden_dim(&self) -> usize {

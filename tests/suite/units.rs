@@ -200,9 +200,7 @@ fn refinement_finds_a_posterior_that_is_known() {
     )
     .unwrap();
     // the evidence hardly depends on the hidden parameters: what it is at zero, to 1e-3
-    let evidence = last
-        .log_evidence(&vec![0.0; 8], &mut last.workspace())
-        .unwrap();
+    let evidence = last.log_evidence(&[0.0; 8], &mut last.workspace()).unwrap();
     assert!(report.start < evidence - 1.0, "{report:?}");
     assert!(
         (report.elbo - evidence).abs() < 0.1,
@@ -295,9 +293,9 @@ fn draws_of_the_atlas_have_the_conditionals_distribution() {
     let mut sums = [(0.0, 0.0); 2];
     for (i, theta) in draws.chunks_exact(h + k).enumerate() {
         let a = i % 2;
-        let centre = &atlas.parts().1[a * k..(a + 1) * k];
-        let mode = [&theta[..h], centre].concat();
-        let top = posterior.log_density(&mode, &mut ws).unwrap();
+        let mode = &atlas.parts().1[a * k..(a + 1) * k];
+        let at = [&theta[..h], mode].concat();
+        let top = posterior.log_density(&at, &mut ws).unwrap();
         let form = 2.0 * (top - posterior.log_density(theta, &mut ws).unwrap());
         sums[a].0 += form;
         sums[a].1 += form * form;

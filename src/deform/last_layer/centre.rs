@@ -51,21 +51,11 @@ impl<T: Scalar> LastLayer<T> {
         let log_det = ws.factoriser.factor().log_det();
         let prior = 0.5 * dim * self.prior_precision.ln();
         if self.likelihood.is_gaussian() {
-            // -U at the mean, and the volume of the Gaussian around it
-            let (h, n, k) = (self.features, self.rows, self.outputs);
-            let mut squares = 0.0;
-            for c in 0..k {
-                for row in 0..n {
-                    let mut r = -self.exact_targets[c * n + row];
-                    for i in 0..h {
-                        r += ws.exact_phi[i * n + row] * ws.centre[i * k + c];
-                    }
-                    squares += r * r;
-                }
-            }
-            let fit = 0.5 * self.likelihood.weight() * squares + self.constant;
-            let size = 0.5 * self.prior_precision * dot(&ws.centre, &ws.centre);
-            return prior - fit - size - 0.5 * k as f64 * log_det;
+            // -U at the mean, where A c = Phi^T y / s^2, and the volume of the Gaussian around it
+            let fit =
+                0.5 * self.likelihood.weight() * dot(&self.exact_targets, &self.exact_targets);
+            let gain = 0.5 * dot(&ws.centre, &ws.gradient);
+            return prior - self.constant - fit + gain - 0.5 * self.outputs as f64 * log_det;
         }
         // E_q[-U - log q], with |z|^2 = dim for every draw
         let energy = self.averages(ws) + self.constant;

@@ -203,7 +203,7 @@ impl<T: Scalar> LastLayer<T> {
         Ok(ws.conditional())
     }
 
-    /// The same, with Newton's method started at `start`, `[H + 1, outputs]`: a centre that is known already saves most of its steps.
+    /// The same, with Newton's method started at `start`, `[H + 1, outputs]`: a mode nearby saves most of its steps.
     ///
     /// # Errors
     /// Those of [`LastLayer::condition`].
@@ -230,7 +230,7 @@ impl<T: Scalar> LastLayer<T> {
         Ok(self.integrated(ws))
     }
 
-    fn solve(
+    pub(super) fn solve(
         &self,
         theta_h: &[T],
         start: Option<&[T]>,

@@ -9,8 +9,8 @@ use crate::scalar::Scalar;
 use crate::simd;
 
 /// Newton's method stops when half its decrement, an estimate of the distance to the minimum in nats, is below this many roots of the number
-/// type's epsilon (1e-5 in f32, 4e-10 in f64): after the next, full step the distance is about its square.
-const TOLERANCE: f64 = 0.03;
+/// type's epsilon (1e-3 in f32, 4e-8 in f64): after the next, full step the distance is about its square.
+const TOLERANCE: f64 = 3.0;
 const MAX_NEWTON: usize = 100;
 
 impl<T: Scalar> LastLayer<T> {
@@ -31,31 +31,41 @@ impl<T: Scalar> LastLayer<T> {
         }
         let factor = ws.factoriser.factorise(&ws.hessian)?;
         back(&ws.exact_phi, n, &self.exact_targets, &mut ws.centre);
+        for (g, c) in ws.gradient.iter_mut().zip(&ws.centre) {
+            *g = weight * c;
+        }
         for c in 0..k {
             let column = &mut ws.step[..h];
             for (i, x) in column.iter_mut().enumerate() {
-                *x = weight * ws.centre[i * k + c];
+                *x = ws.gradient[i * k + c];
             }
             factor.solve(column);
             for (i, x) in column.iter().enumerate() {
                 ws.centre[i * k + c] = *x;
             }
         }
+        ws.mode.copy_from_slice(&ws.centre);
         Ok(())
     }
 
     /// The minimum of `U` in `ws.centre`, outputs there in `ws.outputs`, and the factor of the Hessian.
     pub(super) fn newton(&self, start: Option<&[T]>, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
-        match start {
-            None => ws.centre.fill(0.0),
-            Some(start) => {
-                for (c, s) in ws.centre.iter_mut().zip(start) {
-                    *c = s.to_f64();
-                }
+        let tolerance = TOLERANCE * T::EPSILON.to_f64().sqrt();
+        ws.centre.fill(0.0);
+        let mut energy = self.energy_at_centre(ws);
+        if let Some(start) = start {
+            for (c, s) in ws.centre.iter_mut().zip(start) {
+                *c = s.to_f64();
+            }
+            let there = self.energy_at_centre(ws);
+            if there < energy {
+                energy = there;
+            } else {
+                // a start from elsewhere can be worse than none
+                ws.centre.fill(0.0);
+                energy = self.energy_at_centre(ws);
             }
         }
-        let tolerance = TOLERANCE * T::EPSILON.to_f64().sqrt();
-        let mut energy = self.energy_at_centre(ws);
         // what rounding may add to a sum over rows
         let slack = |energy: f64| 8.0 * T::EPSILON.to_f64() * energy.abs();
         for _ in 0..MAX_NEWTON {
@@ -86,6 +96,7 @@ impl<T: Scalar> LastLayer<T> {
             }
             if 0.5 * decrement <= tolerance {
                 // the Hessian belongs to the point before a step of this little length
+                ws.mode.copy_from_slice(&ws.centre);
                 return Ok(());
             }
         }

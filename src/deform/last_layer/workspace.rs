@@ -34,6 +34,8 @@ pub struct LastLayerWorkspace<T> {
     pub(super) block: Vec<T>,
     pub(super) hessian: Vec<f64>,
     pub(super) centre: Vec<f64>,
+    /// Where Newton's method ended.
+    pub(super) mode: Vec<f64>,
     pub(super) step: Vec<f64>,
     pub(super) gradient: Vec<f64>,
     pub(super) trial: Vec<f64>,
@@ -66,6 +68,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             block: vec![T::ZERO; iterated * h * h],
             hessian: vec![0.0; order * order],
             centre: vec![0.0; dim],
+            mode: vec![0.0; dim],
             step: vec![0.0; dim],
             gradient: vec![0.0; dim],
             trial: vec![0.0; dim],
@@ -73,6 +76,11 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             factoriser: Factoriser::new(order),
             phi,
         }
+    }
+
+    /// The mode of the last conditional, `[H + 1, outputs]`: the best place to start from when it is computed again.
+    pub fn mode(&self) -> &[f64] {
+        &self.mode
     }
 
     /// The last conditional that was computed here.
