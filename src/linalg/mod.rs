@@ -5,10 +5,12 @@ mod cholesky;
 mod dense;
 mod diagonal;
 mod lanczos;
+mod normal;
 mod operator;
 mod orthogonal;
 pub(crate) mod product;
 mod quadrature;
+mod rows;
 pub mod vector;
 
 pub use cg::{
