@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::iter::Sum;
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::simd::{Elementary, Lanes};
+use crate::simd::{BoxMuller, Elementary, Lanes};
 
 /// `f32` or `f64`. Walks and training default to `f32`; tests of derivatives run in `f64`.
 ///
@@ -14,6 +14,7 @@ pub trait Scalar:
     + faer::traits::RealField
     + Elementary
     + Lanes
+    + BoxMuller
     + Copy
     + Default
     + PartialOrd

@@ -6,10 +6,12 @@ mod dense;
 mod diagonal;
 mod lanczos;
 mod log_mean;
+mod normal;
 mod operator;
 mod orthogonal;
 pub(crate) mod product;
 mod quadrature;
+mod rows;
 pub mod vector;
 
 pub use cg::{

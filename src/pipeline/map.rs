@@ -1,12 +1,17 @@
 //! The MAP estimate of a fit: by gradients of all rows with the scales tuned by evidence, or by minibatches with the scales given.
 
+use rayon::prelude::*;
+
 use super::fit::Problem;
 use super::{Batch, Method, Stage, Summary};
 use crate::curvature::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
-use crate::model::LogDensity;
-use crate::optim::{MapReport, MinibatchOptions, fit_minibatch};
+use crate::model::{LogDensity, Minibatch, Posterior};
+use crate::optim::{
+    MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_map,
+    fit_minibatch,
+};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 
@@ -78,30 +83,16 @@ impl Problem<'_> {
         let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
         let noise_std = self.prepared.target.and(self.options.noise_std);
         let density = self.minibatch::<T>(alpha, noise_std)?;
-        let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
-        let start: Vec<T> = start.into_iter().map(T::from_f64).collect();
-        let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);
-        density.log_density_and_grad(&start, &mut grad, &mut ws)?;
-        let initial_gradient_norm = norm(&grad);
         let options = self.minibatch_options(batch_rows);
-        let report = fit_minibatch(&density, None, start, &options, self.streams, |at| {
+        let (report, map) = self.one_by_minibatches(&density, &options, 0, |at| {
             (self.progress)(Stage::Map, at.step, at.steps);
         })?;
-        let log_density = density.log_density_and_grad(&report.theta, &mut grad, &mut ws)?;
         summary.minibatches(
             &report,
             &options,
             alpha,
             self.options.prior_precision.is_some(),
         );
-        let map = MapReport {
-            theta: report.theta,
-            energy: -log_density,
-            gradient_norm: norm(&grad),
-            initial_gradient_norm,
-            gradients: report.gradients,
-            clipped: report.clipped,
-        };
         summary.map(&map, None);
         Ok(EvidenceReport {
             map,
@@ -114,6 +105,63 @@ impl Problem<'_> {
         })
     }
 
+    /// The estimate from the initial parameters of number `index`. The batches are the same for all.
+    fn one_by_minibatches<T: Scalar>(
+        &self,
+        density: &Minibatch<T>,
+        options: &MinibatchOptions,
+        index: u64,
+        progress: impl FnMut(&MinibatchProgress) + Send,
+    ) -> Result<(MinibatchReport<T>, MapReport<T>)> {
+        let start = self.initial(index);
+        let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);
+        density.log_density_and_grad(&start, &mut grad, &mut ws)?;
+        let initial_gradient_norm = norm(&grad);
+        let mut report = fit_minibatch(density, None, start, options, self.streams, progress)?;
+        let log_density = density.log_density_and_grad(&report.theta, &mut grad, &mut ws)?;
+        let map = MapReport {
+            theta: std::mem::take(&mut report.theta),
+            energy: -log_density,
+            gradient_norm: norm(&grad),
+            initial_gradient_norm,
+            gradients: report.gradients,
+            clipped: report.clipped,
+        };
+        Ok((report, map))
+    }
+
+    /// Initial parameters of number `index`.
+    fn initial<T: Scalar>(&self, index: u64) -> Vec<T> {
+        let start = self.network.init(&mut self.streams.rng(Phase::INIT, index));
+        start.into_iter().map(T::from_f64).collect()
+    }
+
+    /// Estimates from other initial parameters, trained as the first one was, with the scales that it has.
+    pub(super) fn other_estimates<T: Scalar>(
+        &self,
+        posterior: &Posterior<T>,
+        first: &EvidenceReport<T>,
+    ) -> Result<Vec<MapReport<T>>> {
+        let others = (1..self.options.starts as u64).into_par_iter();
+        let Some(rows) = self.batch_rows() else {
+            let options = MapOptions::default();
+            return others
+                .map(|index| fit_map(posterior, self.initial(index), &options, |_| ()))
+                .collect();
+        };
+        if self.options.starts < 2 {
+            return Ok(Vec::new());
+        }
+        let density = self.minibatch::<T>(first.prior_precision, first.noise_std)?;
+        let options = self.minibatch_options(rows);
+        others
+            .map(|index| {
+                let fit = self.one_by_minibatches(&density, &options, index, |_| ());
+                Ok(fit?.1)
+            })
+            .collect()
+    }
+
     fn by_evidence<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
         let regression = self.prepared.target.is_some();
         let options = EvidenceOptions {
@@ -123,10 +171,9 @@ impl Problem<'_> {
             tune_noise_std: regression && self.options.noise_std.is_none(),
             ..EvidenceOptions::default()
         };
-        let start = self.network.init(&mut self.streams.rng(Phase::INIT, 0));
         let steps = options.map.steps;
         let report = tune_by_evidence(
-            start.into_iter().map(T::from_f64).collect(),
+            self.initial(0),
             |alpha, noise| self.posterior(alpha, noise),
             &options,
             self.streams,

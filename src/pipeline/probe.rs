@@ -1,12 +1,10 @@
 //! Predictions for a few training rows, observed along a walk: what has to forget its start and to mix.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::Result;
 use crate::nn::Network;
 use crate::scalar::Scalar;
-use crate::walk::Observable;
+use crate::walk::{Observable, Pool};
 
 /// Rows that are predicted at most, and numbers that are observed at most.
 const ROWS: usize = 16;
@@ -17,8 +15,7 @@ pub(super) struct Probe<T> {
     program: Program<T>,
     features: Vec<T>,
     len: usize,
-    /// Memory that workers take and give back.
-    pool: Mutex<Vec<Workspace<T>>>,
+    pool: Pool<Workspace<T>>,
 }
 
 impl<T: Scalar> Probe<T> {
@@ -45,7 +42,7 @@ impl<T: Scalar> Probe<T> {
             program: graph.compile(&[predicted])?,
             features,
             len: rows * outputs,
-            pool: Mutex::new(Vec::new()),
+            pool: Pool::new(),
         })
     }
 }
@@ -56,13 +53,13 @@ impl<T: Scalar> Observable<T> for Probe<T> {
     }
 
     fn observe(&self, theta: &[T], out: &mut [f64]) -> Result<()> {
-        let pool = || self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut ws = pool().pop().unwrap_or_else(|| self.program.workspace());
-        self.program.run(&[theta, &self.features], &mut ws)?;
-        for (o, v) in out.iter_mut().zip(self.program.tensor(&ws, 0)) {
-            *o = v.to_f64();
-        }
-        pool().push(ws);
-        Ok(())
+        let make = || self.program.workspace();
+        self.pool.with(make, |ws| {
+            self.program.run(&[theta, &self.features], ws)?;
+            for (o, v) in out.iter_mut().zip(self.program.tensor(ws, 0)) {
+                *o = v.to_f64();
+            }
+            Ok(())
+        })
     }
 }

@@ -10,8 +10,6 @@ use super::{KernelKind, Stage, Summary};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Posterior};
-use crate::optim::{MapOptions, fit_map};
-use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
@@ -104,12 +102,15 @@ impl Problem<'_> {
             }
             KernelKind::Tangent => {
                 let how = TangentOptions::default();
-                let known = starts.par_iter().map(|start| {
-                    let space = whitened_space(posterior, start, None, &how, self.streams)?;
+                // that of the first start is known
+                let known = starts.par_iter().enumerate().map(|(i, start)| {
+                    let space = match i {
+                        0 => space.whitened(),
+                        _ => whitened_space(posterior, start, None, &how, self.streams)?,
+                    };
                     Ok((start.clone(), space))
                 });
                 let known = known.collect::<Result<Vec<_>>>()?;
-                let space = known.first().map_or(space, |first| &first.1);
                 let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
                 let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
                 // a space of its own for every start
@@ -131,12 +132,19 @@ impl Problem<'_> {
                     adjusted: self.options.adjusted,
                     ..MicrocanonicalOptions::default()
                 };
-                let frame = if way.keeper.resumes() {
-                    // the checkpoint has one
-                    InverseMassMatrix::diagonal(posterior.prior_precision())?
+                let known = if starts.len() > 1 {
+                    None
                 } else {
+                    source.known(&space.whitened())?
+                };
+                let frame = match known {
+                    // the checkpoint has one
+                    _ if way.keeper.resumes() => {
+                        InverseMassMatrix::diagonal(posterior.prior_precision())?
+                    }
+                    Some(frame) => frame,
                     // as much as the first twenty steps are worth, halved
-                    source.frame(&points, Some(10 * options.particles))?
+                    None => source.frame(&points, Some(10 * options.particles))?,
                 };
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
                 way.frame += source.bytes::<T>(posterior.product_bytes());
@@ -181,17 +189,7 @@ impl Problem<'_> {
         keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
     ) -> Result<Vec<Vec<T>>> {
-        let others = || {
-            (1..self.options.starts)
-                .into_par_iter()
-                .map(|index| {
-                    let mut rng = self.streams.rng(Phase::INIT, index as u64);
-                    let theta = self.network.init(&mut rng).into_iter().map(T::from_f64);
-                    fit_map(posterior, theta.collect(), &MapOptions::default(), |_| ())
-                })
-                .collect::<Result<Vec<_>>>()
-        };
-        let others = keeper.others(others)?;
+        let others = keeper.others(|| self.other_estimates(posterior, evidence))?;
         summary.starts(&others);
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));

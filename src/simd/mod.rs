@@ -6,12 +6,14 @@
 //! everywhere), so the bits do not depend on the instruction set either.
 
 mod aligned;
+mod box_muller;
 mod elementary;
 mod lanes;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use aligned::Aligned;
+pub use box_muller::BoxMuller;
 pub use elementary::Elementary;
 pub use lanes::Lanes;
 

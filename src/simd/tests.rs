@@ -4,7 +4,7 @@ use super::Elementary;
 use crate::simd;
 
 /// Distance in units in the last place of the reference, subnormal spacing at the bottom.
-fn ulp32(got: f32, want: f64) -> f64 {
+pub(super) fn ulp32(got: f32, want: f64) -> f64 {
     let w = want as f32;
     if got == w {
         return 0.0;
@@ -14,7 +14,7 @@ fn ulp32(got: f32, want: f64) -> f64 {
     (got as f64 - want).abs() / (next - w.abs().max(f32::MIN_POSITIVE) as f64)
 }
 
-fn ulp64(got: f64, want: f64) -> f64 {
+pub(super) fn ulp64(got: f64, want: f64) -> f64 {
     if got == want {
         return 0.0;
     }

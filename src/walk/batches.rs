@@ -94,6 +94,10 @@ impl<T: Scalar, K: Refresh<T, Batch<T>>> Kernel<T, Minibatch<T>> for Batched<K> 
         self.inner.memory()
     }
 
+    fn before_adapt(&self, state: &mut K::State, warm_up: &WarmUp<'_, T>) {
+        self.inner.before_adapt(state, warm_up);
+    }
+
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
         // what the kernel may spend on a frame it spends on all rows
         let gradients = warm_up.block.gradients as f64 * self.share;

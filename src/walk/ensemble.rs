@@ -3,13 +3,12 @@
 //! A particle's path depends on its index and the seed alone, and whatever is summed over particles is summed in index order: any
 //! number of threads gives the same bits. Memory is `O(particles x state + threads x workspace)`.
 
-use std::sync::{Mutex, PoisonError};
-
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::kernel::{Fields, Kernel, Particle, Tally};
 use super::observe::Observable;
+use super::pool::Pool;
 use crate::error::{Error, Result};
 use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
@@ -33,8 +32,7 @@ pub(super) struct Walker<S> {
 /// The particles of a walk.
 pub(super) struct Ensemble<S, W> {
     pub walkers: Vec<Walker<S>>,
-    /// Memory that workers take and give back.
-    pool: Mutex<Vec<W>>,
+    pool: Pool<W>,
 }
 
 impl<S, W: Send> Ensemble<S, W> {
@@ -52,7 +50,7 @@ impl<S, W: Send> Ensemble<S, W> {
         K: Kernel<T, D, State = S, Workspace = W>,
         S: Particle<T>,
     {
-        let pool = Mutex::new(Vec::new());
+        let pool = Pool::new();
         let walkers = (0..particles)
             .into_par_iter()
             .map(|index| {
@@ -60,9 +58,8 @@ impl<S, W: Send> Ensemble<S, W> {
                     return Err(Error::config("starts", 0, "must be at least one"));
                 };
                 let mut rng = streams.rng(Phase::WALK, index as u64);
-                let mut ws = take(&pool).unwrap_or_else(|| kernel.workspace(density));
-                let state = kernel.init(density, start, &mut rng, &mut ws)?;
-                give_back(&pool, ws);
+                let make = || kernel.workspace(density);
+                let state = pool.with(make, |ws| kernel.init(density, start, &mut rng, ws))?;
                 let total = Tally {
                     gradients: 1,
                     ..Tally::default()
@@ -97,14 +94,16 @@ impl<S, W: Send> Ensemble<S, W> {
     {
         let pool = &self.pool;
         self.walkers.par_iter_mut().try_for_each(|walker| {
-            let mut ws = take(pool).unwrap_or_else(|| kernel.workspace(density));
             walker.block = Tally::default();
-            for _ in 0..steps {
-                let info = kernel.step(density, &mut walker.state, &mut walker.rng, &mut ws)?;
-                walker.block.add(&info);
-                (walker.energy, walker.viable) = (info.energy, info.viable);
-            }
-            give_back(pool, ws);
+            let make = || kernel.workspace(density);
+            pool.with(make, |ws| {
+                for _ in 0..steps {
+                    let info = kernel.step(density, &mut walker.state, &mut walker.rng, ws)?;
+                    walker.block.add(&info);
+                    (walker.energy, walker.viable) = (info.energy, info.viable);
+                }
+                Ok(())
+            })?;
             walker.total.merge(&walker.block);
             walker.observed.resize(observable.len(), 0.0);
             observable.observe(walker.state.theta(), &mut walker.observed)
@@ -142,13 +141,4 @@ impl<S, W: Send> Ensemble<S, W> {
         }
         Ok(())
     }
-}
-
-fn take<W>(pool: &Mutex<Vec<W>>) -> Option<W> {
-    pool.lock().unwrap_or_else(PoisonError::into_inner).pop()
-}
-
-fn give_back<W>(pool: &Mutex<Vec<W>>, ws: W) {
-    let mut pool = pool.lock().unwrap_or_else(PoisonError::into_inner);
-    pool.push(ws);
 }

@@ -12,12 +12,22 @@
 //! `b_i^T D^{-1/2} grad U / (lambda_i + 1)` is how far the Gauss-Newton step goes back along direction `i`: the distance from the fiber comes for
 //! free.
 //!
+//! **Lifted vectors.** `S = D^{-1/2} A` with the symmetric `A = I + sum_i (s_i - 1) b_i b_i^T`. Of a vector `x` in the frame's coordinates a walk needs
+//! the image `A x`, by which the parameters move, and inner products with others. So it keeps
+//!
+//! `L x = (A x, (1 - s_i^2)^{1/2} b_i^T x)`,
+//!
+//! `P + k` numbers. `L` is linear and, as `A^2 + (I - A^2) = I`, keeps inner products: kicks and refreshments are done on lifted vectors as they would be on
+//! plain ones, and no matrix is needed to move. What comes from outside is lifted: the gradient, `L S^T grad`, and noise. For both together that
+//! takes one pass over the `b_i` for all products and one for all sums.
+//!
 //! What it drops: eigenpairs that were not computed, and how the curvature changes along a walk.
 
 use super::kernel::{Fields, same_length};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{add_rows, dot, dot_rows};
 use crate::scalar::Scalar;
+use crate::simd::{self, Elementary};
 
 /// The map `S` and its transpose.
 #[derive(Clone, Debug)]
@@ -117,7 +127,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
                 *w = T::from_f64((point[i].to_f64() - mean[i]) / self.scale[i].to_f64());
             }
             squares += dot(&whitened, &whitened);
-            dot_rows(&self.basis, &whitened, &mut along);
+            dot_rows(&self.basis, [&whitened], [&mut along]);
             for (a, s) in along.iter().zip(&self.shrink) {
                 let stretch = 1.0 / (1.0 + s);
                 squares += a * a * (stretch * stretch - 1.0);
@@ -141,40 +151,137 @@ impl<T: Scalar> InverseMassMatrix<T> {
         same_length("basis", numbers, self.basis.len())
     }
 
+    /// Numbers of a lifted vector, `P + k`.
+    pub fn lifted_len(&self) -> usize {
+        self.dim() + self.directions()
+    }
+
     /// `out = S u`; `coefficients` is scratch of length [`InverseMassMatrix::directions`].
     pub fn apply(&self, u: &[T], out: &mut [T], coefficients: &mut [f64]) {
         out.copy_from_slice(u);
-        dot_rows(&self.basis, u, coefficients);
+        dot_rows(&self.basis, [u], [&mut *coefficients]);
         for (x, s) in coefficients.iter_mut().zip(&self.shrink) {
             *x *= s;
         }
-        add_rows(coefficients, &self.basis, out);
+        add_rows([coefficients], &self.basis, [&mut *out]);
         for (o, &s) in out.iter_mut().zip(&self.scale) {
             *o *= s;
         }
     }
 
-    /// `out = S^T gradient`; gives the distance from the fiber, if there is a frame. `coefficients` is scratch.
+    /// `L x` in place: the first `P` numbers of `x` are given. `scratch` is of length [`InverseMassMatrix::directions`].
+    pub fn lift(&self, x: &mut [T], scratch: &mut [f64]) {
+        self.raise([x], [1], [scratch]);
+    }
+
+    /// `L^T lifted`, `[P]`: the vector that was lifted.
+    pub fn lower(&self, lifted: &[T]) -> Vec<T> {
+        let (image, tail) = lifted.split_at(self.dim());
+        let mut along = vec![0.0; self.directions()];
+        dot_rows(&self.basis, [image], [&mut along]);
+        for ((a, &s), t) in along.iter_mut().zip(&self.shrink).zip(tail) {
+            *a = s * *a + complement(s) * t.to_f64();
+        }
+        let mut out = image.to_vec();
+        add_rows([&along], &self.basis, [&mut out]);
+        out
+    }
+
+    /// Lifts `S^T gradient` into `out`, and in place what is in the first `P` numbers of `noise`. Gives the distance from the fiber, if there is a frame.
     pub fn pull_back(
         &self,
         gradient: &[T],
         out: &mut [T],
-        coefficients: &mut [f64],
+        noise: Option<&mut [T]>,
+        [scratch, more]: [&mut [f64]; 2],
     ) -> Option<f64> {
         for ((o, &g), &s) in out.iter_mut().zip(gradient).zip(&self.scale) {
             *o = g * s;
         }
+        let [newton, ..] = match noise {
+            Some(noise) => self.raise([out, noise], [2, 1], [scratch, more]),
+            None => [self.raise([out], [2], [scratch])[0], 0.0],
+        };
+        (!self.shrink.is_empty()).then_some(newton)
+    }
+
+    /// `out = theta + time D^{-1/2} A u` for a lifted `u`; gives the length of the move.
+    pub fn drift(&self, time: f64, lifted: &[T], theta: &[T], out: &mut [T]) -> f64 {
+        let (time, scale) = (T::from_f64(time), &self.scale[..]);
+        simd::dispatch(Move {
+            time,
+            scale,
+            lifted,
+            theta,
+            out,
+        })
+    }
+
+    /// Lifts `A^{p - 1} x` for every `x`, whose first `P` numbers are given, and its `p`. Gives the length of `(lambda_i + 1)^{-1} b_i^T x`.
+    fn raise<const V: usize>(
+        &self,
+        x: [&mut [T]; V],
+        powers: [i32; V],
+        mut along: [&mut [f64]; V],
+    ) -> [f64; V] {
+        let mut lengths = [0.0; V];
         if self.shrink.is_empty() {
-            return None;
+            return lengths;
         }
-        dot_rows(&self.basis, out, coefficients);
-        let mut distance = 0.0;
-        for ((x, s), n) in coefficients.iter_mut().zip(&self.shrink).zip(&self.newton) {
-            distance += (*x * n) * (*x * n);
-            *x *= s;
+        let mut parts = x.map(|x| x.split_at_mut(self.dim()));
+        let images = parts.each_ref().map(|(image, _)| &**image);
+        dot_rows(&self.basis, images, along.each_mut().map(|a| &mut **a));
+        for j in 0..V {
+            let ((_, tail), along) = (&mut parts[j], &mut along[j]);
+            for (i, (a, t)) in along.iter_mut().zip(&mut **tail).enumerate() {
+                lengths[j] += (*a * self.newton[i]).powi(2);
+                let shrink = self.shrink[i];
+                let shrunk = *a * (1.0 + shrink).powi(powers[j] - 1);
+                *t = T::from_f64(complement(shrink) * shrunk);
+                *a = (1.0 + shrink) * shrunk - *a;
+            }
         }
-        add_rows(coefficients, &self.basis, out);
-        Some(distance.sqrt())
+        let along = along.each_ref().map(|a| &**a);
+        add_rows(along, &self.basis, parts.map(|(image, _)| image));
+        lengths.map(f64::sqrt)
+    }
+}
+
+/// `(1 - s^2)^{1/2}` from `s - 1`.
+fn complement(shrink: f64) -> f64 {
+    (-shrink * (2.0 + shrink)).max(0.0).sqrt()
+}
+
+struct Move<'a, T> {
+    time: T,
+    scale: &'a [T],
+    lifted: &'a [T],
+    theta: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for Move<'_, T> {
+    type Output = f64;
+    #[inline(always)]
+    fn run(self) -> f64 {
+        let n = self.out.len();
+        let (scale, lifted, theta) = (&self.scale[..n], &self.lifted[..n], &self.theta[..n]);
+        for i in 0..n {
+            self.out[i] = Elementary::times_plus(self.time * scale[i], lifted[i], theta[i]);
+        }
+        let whole = n - n % 8;
+        let mut squares = [0.0f64; 8];
+        for (scale, lifted) in scale.chunks_exact(8).zip(lifted.chunks_exact(8)) {
+            for i in 0..8 {
+                let way = (scale[i] * lifted[i]).to_f64();
+                squares[i] = way.mul_add(way, squares[i]);
+            }
+        }
+        let rest = scale[whole..].iter().zip(&lifted[whole..]);
+        let rest: f64 = rest.map(|(&s, &u)| (s * u).to_f64().powi(2)).sum();
+        let [a, b, c, d, e, f, g, h] = squares;
+        let sum = ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest;
+        self.time.to_f64().abs() * sum.sqrt()
     }
 }
 
@@ -197,9 +304,14 @@ mod tests {
         let (mut u, mut g) = (vec![0.0; n], vec![0.0; n]);
         fill_normal(&mut rng, &mut u);
         fill_normal(&mut rng, &mut g);
-        let (mut su, mut stg, mut scratch) = (vec![0.0; n], vec![0.0; n], vec![0.0; k]);
+        let (mut su, mut scratch, mut more) = (vec![0.0; n], vec![0.0; k], vec![0.0; k]);
         s.apply(&u, &mut su, &mut scratch);
-        let distance = s.pull_back(&g, &mut stg, &mut scratch).unwrap();
+        let (mut lifted, mut noise) = (vec![0.0; n + k], vec![0.0; n + k]);
+        noise[..n].copy_from_slice(&u);
+        let both = [&mut scratch[..], &mut more[..]];
+        let distance = s.pull_back(&g, &mut lifted, Some(&mut noise), both);
+        let distance = distance.unwrap();
+        let stg = s.lower(&lifted);
         // S by its definition
         let mut squares = 0.0;
         for i in 0..n {
@@ -222,6 +334,31 @@ mod tests {
         assert!((distance - squares.sqrt()).abs() < 1e-12);
         // the transpose by adjointness
         assert!((dot(&su, &g) - dot(&u, &stg)).abs() < 1e-12);
+        // lifted vectors have the inner products of those that were lifted, and move the parameters by S
+        for (x, y, plain) in [
+            (&noise, &noise, dot(&u, &u)),
+            (&noise, &lifted, dot(&u, &stg)),
+            (&lifted, &lifted, dot(&stg, &stg)),
+        ] {
+            assert!((dot(x, y) - plain).abs() < 1e-12 * plain.abs().max(1.0));
+        }
+        for (a, b) in s.lower(&noise).iter().zip(&u) {
+            assert!((a - b).abs() < 1e-12);
+        }
+        let mut moved = vec![0.0; n];
+        let length = s.drift(0.3, &noise, &g, &mut moved);
+        for i in 0..n {
+            assert!((moved[i] - (g[i] + 0.3 * su[i])).abs() < 1e-12);
+        }
+        assert!((length - 0.3 * dot(&su, &su).sqrt()).abs() < 1e-12);
+        // alone as together
+        let (mut alone, mut again) = (vec![0.0; n + k], noise.clone());
+        let both = [&mut scratch[..], &mut more[..]];
+        assert_eq!(s.pull_back(&g, &mut alone, None, both), Some(distance));
+        assert_eq!(alone, lifted);
+        again[..n].copy_from_slice(&u);
+        s.lift(&mut again, &mut scratch);
+        assert_eq!(again, noise);
         assert!(InverseMassMatrix::<f64>::diagonal(&[1.0, 0.0]).is_err());
         assert!(InverseMassMatrix::new(&precision, &values, &basis[1..], c).is_err());
     }

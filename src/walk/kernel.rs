@@ -47,6 +47,12 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
         0
     }
 
+    /// Called for every particle before [`Kernel::adapt`], which is told the same and the positions: takes out of the coordinates
+    /// of the kernel what has to outlive them.
+    fn before_adapt(&self, state: &mut Self::State, warm_up: &WarmUp<'_, T>) {
+        let _ = (state, warm_up);
+    }
+
     /// Called between blocks of the warm-up.
     ///
     /// # Errors

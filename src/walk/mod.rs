@@ -9,6 +9,7 @@ mod inverse_mass;
 mod kernel;
 mod microcanonical;
 mod observe;
+mod pool;
 mod renew;
 mod run;
 mod tangent;
@@ -25,6 +26,7 @@ pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
+pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
 pub use run::{Run, WalkOptions, walk};
 pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};

@@ -109,6 +109,32 @@ impl<D> GgnFrame<'_, D> {
     }
 }
 
+impl<D> GgnFrame<'_, D> {
+    /// The frame at the one point whose tangent space is known, in whitened coordinates and with all eigenvalues above
+    /// some bound that is below `1 / (2 c)` for its normal ones; `None` if there may be directions for the frame that the space does not have.
+    ///
+    /// # Errors
+    /// If the space has another dimension.
+    pub fn known<T: Scalar>(&self, space: &TangentSpace<T>) -> Result<Option<InverseMassMatrix<T>>>
+    where
+        D: Curved<T>,
+    {
+        let options = &self.options;
+        let threshold = 0.5 / options.softening;
+        let values = space.values();
+        let count = values.iter().take_while(|&&v| v > threshold).count();
+        // one below the threshold shows that there are no further ones above
+        let below = count < values.len();
+        let complete = below || space.is_complete() || count >= options.max_directions;
+        let count = count.min(options.max_directions);
+        let basis = &space.basis()[..count * space.dim()];
+        let precision = self.density.prior_precision();
+        let frame =
+            || InverseMassMatrix::new(precision, &values[..count], basis, options.softening);
+        complete.then(frame).transpose()
+    }
+}
+
 impl<T: Scalar, D: Curved<T>> FrameSource<T> for GgnFrame<'_, D> {
     fn frame(&self, points: &[&[T]], budget: Option<usize>) -> Result<InverseMassMatrix<T>> {
         let (options, dim) = (&self.options, self.density.dim());

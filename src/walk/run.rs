@@ -182,14 +182,19 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             }
             None => {
                 let last = self.warm_up_ends(kernel.memory());
-                let walkers = self.ensemble.walkers.iter();
-                kernel.adapt(&WarmUp {
+                let mut warm_up = WarmUp {
                     steps: self.steps,
                     at_most: self.longest_warm_up(),
                     last,
                     block: &block,
-                    positions: walkers.map(|w| w.state.theta()).collect(),
-                })?;
+                    positions: Vec::new(),
+                };
+                let walkers = &mut self.ensemble.walkers;
+                for walker in walkers.iter_mut() {
+                    kernel.before_adapt(&mut walker.state, &warm_up);
+                }
+                warm_up.positions = walkers.iter().map(|w| w.state.theta()).collect();
+                kernel.adapt(&warm_up)?;
                 if last {
                     self.warm_up = Some(self.steps);
                     // diagnostics are about what comes now

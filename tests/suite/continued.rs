@@ -98,7 +98,7 @@ fn options(steps: Option<usize>) -> WalkOptions {
     WalkOptions {
         particles: 9,
         steps,
-        max_steps: 120,
+        max_steps: 80,
         keep: 4,
         block: 5,
     }

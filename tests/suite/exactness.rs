@@ -285,31 +285,37 @@ fn after_a_renewal_the_step_is_one_in_the_new_frame() {
     let start = &linear.start()[0];
     let mut state = kernel.init(density, start, &mut rng, &mut ws).unwrap();
     kernel.step(density, &mut state, &mut rng, &mut ws).unwrap();
-    let warm_up = WarmUp {
-        steps: 20,
-        at_most: 100,
-        last: false,
-        block: &Tally::default(),
-        positions: vec![state.theta()],
-    };
-    Kernel::<f64, fiberwalk::Posterior<f64>>::adapt(&mut kernel, &warm_up).unwrap();
-    let map = kernel.inverse_mass().clone();
-    assert!(map.directions() > 0);
     let mut velocity = Velocity(Vec::new());
-    state.fields(&mut velocity).unwrap();
-    let mut twin_state = TwinState {
-        theta: state.theta().to_vec(),
-        velocity: velocity.0,
-    };
-    let twin = Twin::new(&map, 0.2, LENGTH, false);
-    let (mut twin_rng, mut twin_ws) = (rng.clone(), density.workspace());
-    for gradients in [2, 1] {
-        let got = kernel.step(density, &mut state, &mut rng, &mut ws).unwrap();
-        let want = twin.step(density, &mut twin_state, &mut twin_rng, &mut twin_ws);
-        assert_eq!(got.gradients, gradients);
-        assert!((got.energy_error - want.unwrap().energy_error).abs() < 1e-9);
-        for (a, b) in state.theta().iter().zip(&twin_state.theta) {
-            assert!((a - b).abs() < 1e-9, "{a} {b}");
+    // from the prior's coordinates to the frame's, and from those to new ones
+    for steps in [20, 40] {
+        state.fields(&mut velocity).unwrap();
+        let plain = kernel.inverse_mass().lower(&velocity.0);
+        let mut warm_up = WarmUp {
+            steps,
+            at_most: 100,
+            last: false,
+            block: &Tally::default(),
+            positions: Vec::new(),
+        };
+        Kernel::<f64, fiberwalk::Posterior<f64>>::before_adapt(&kernel, &mut state, &warm_up);
+        warm_up.positions = vec![state.theta()];
+        Kernel::<f64, fiberwalk::Posterior<f64>>::adapt(&mut kernel, &warm_up).unwrap();
+        let map = kernel.inverse_mass().clone();
+        assert!(map.directions() > 0);
+        let mut twin_state = TwinState {
+            theta: state.theta().to_vec(),
+            velocity: plain,
+        };
+        let twin = Twin::new(&map, 0.2, LENGTH, false);
+        let (mut twin_rng, mut twin_ws) = (rng.clone(), density.workspace());
+        for gradients in [2, 1] {
+            let got = kernel.step(density, &mut state, &mut rng, &mut ws).unwrap();
+            let want = twin.step(density, &mut twin_state, &mut twin_rng, &mut twin_ws);
+            assert_eq!(got.gradients, gradients);
+            assert!((got.energy_error - want.unwrap().energy_error).abs() < 1e-9);
+            for (a, b) in state.theta().iter().zip(&twin_state.theta) {
+                assert!((a - b).abs() < 1e-9, "{a} {b}");
+            }
         }
     }
 }

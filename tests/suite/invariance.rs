@@ -93,11 +93,28 @@ fn edit(particle: &mut impl Particle<f64>, name: &str, mut change: impl FnMut(&m
     assert!(edit.found, "a particle has no {name}");
 }
 
+/// Changes the direction of a particle, which keeps it lifted by `map`.
+fn turn(
+    particle: &mut impl Particle<f64>,
+    map: &InverseMassMatrix<f64>,
+    name: &str,
+    change: &dyn Fn(&mut Vec<f64>),
+) {
+    edit(particle, name, |lifted| {
+        let mut u = map.lower(lifted);
+        change(&mut u);
+        u.resize(map.lifted_len(), 0.0);
+        map.lift(&mut u, &mut vec![0.0; map.directions()]);
+        *lifted = u;
+    });
+}
+
 /// Two walks of `steps` steps of the same stream: from `theta`, and from its image with the image of the `direction` that was drawn. After each step
 /// `noise`, if there is any, refreshes the direction of either by the same numbers, and by their image. Gives the largest difference of the second path from
 /// the image of the first, and of the energies.
 fn differences<K: Kernel<f64, Posterior<f64>>>(
     kernels: [&K; 2],
+    maps: [&InverseMassMatrix<f64>; 2],
     direction: &str,
     noise: Option<f64>,
     steps: usize,
@@ -112,7 +129,7 @@ fn differences<K: Kernel<f64, Posterior<f64>>>(
     };
     let mut a = init(kernels[0], &theta, &mut ws);
     let mut b = init(kernels[1], &symmetry.apply(&theta), &mut ws);
-    edit(&mut b, direction, |u| *u = symmetry.apply(u));
+    turn(&mut b, maps[1], direction, &|u| *u = symmetry.apply(u));
     let (mut path, mut energy) = (0.0f64, 0.0f64);
     for _ in 0..steps {
         let mut step = |kernel: &K, state: &mut K::State| -> Info {
@@ -127,8 +144,8 @@ fn differences<K: Kernel<f64, Posterior<f64>>>(
         if let Some(share) = noise {
             let mut z = vec![0.0; theta.len()];
             fill_normal(&mut rng, &mut z);
-            edit(&mut a, direction, |u| refresh_by(share, &z, u));
-            edit(&mut b, direction, |u| {
+            turn(&mut a, maps[0], direction, &|u| refresh_by(share, &z, u));
+            turn(&mut b, maps[1], direction, &|u| {
                 refresh_by(share, &symmetry.apply(&z), u)
             });
         }
@@ -167,7 +184,7 @@ fn the_symmetry_is_one_of_the_posterior() {
 fn permuted_units_take_the_permuted_path() {
     let kernel = Microcanonical::new(prior_map(), &straight(0.3)).unwrap();
     for noise in [None, Some(0.1)] {
-        let (path, energy) = differences([&kernel, &kernel], "velocity", noise, 50);
+        let (path, energy) = differences([&kernel; 2], [&prior_map(); 2], "velocity", noise, 50);
         assert!(path < 1e-9 && energy < 1e-9, "{path:e} {energy:e}");
     }
     let drift = Drift::new(DriftOptions {
@@ -177,11 +194,14 @@ fn permuted_units_take_the_permuted_path() {
         retries: 8,
     });
     let drift = drift.unwrap();
-    let (path, energy) = differences([&drift, &drift], "direction", None, 50);
+    let (path, energy) = differences([&drift; 2], [&prior_map(); 2], "direction", None, 50);
     assert!(path < 1e-9 && energy < 1e-9, "{path:e} {energy:e}");
     // a kernel to which coordinates are not alike
     let uneven = |fault| Twin::new(&prior_map(), 0.3, f64::INFINITY, false).with(fault);
-    let difference = |fault| differences([&uneven(fault), &uneven(fault)], "velocity", None, 50);
+    let difference = |fault| {
+        let twin = uneven(fault);
+        differences([&twin; 2], [&prior_map(); 2], "velocity", None, 50)
+    };
     assert!(difference(Fault::None).0 < 1e-9);
     assert!(difference(Fault::UnevenDrift).0 > 1e-2);
 }
@@ -197,15 +217,16 @@ fn permuted_units_have_the_permuted_frame() {
     };
     let source = GgnFrame::new(&density, &options, Streams::new(1)).unwrap();
     let image = Symmetry::new().apply(&theta);
-    let [a, b] = [&theta, &image].map(|at| {
-        let frame = source.frame(&[at], None).unwrap();
-        assert!(frame.directions() > 5);
-        Microcanonical::new(frame, &straight(0.3)).unwrap()
+    let maps = [&theta, &image].map(|at| source.frame(&[at], None).unwrap());
+    let [a, b] = [0, 1].map(|i| {
+        assert!(maps[i].directions() > 5);
+        Microcanonical::new(maps[i].clone(), &straight(0.3)).unwrap()
     });
-    let (path, energy) = differences([&a, &b], "velocity", Some(0.1), 50);
+    let both = [&maps[0], &maps[1]];
+    let (path, energy) = differences([&a, &b], both, "velocity", Some(0.1), 50);
     assert!(path < 1e-6 && energy < 1e-6, "{path:e} {energy:e}");
     // not the same frame for both
-    let (path, _) = differences([&a, &a], "velocity", Some(0.1), 50);
+    let (path, _) = differences([&a, &a], [both[0]; 2], "velocity", Some(0.1), 50);
     assert!(path > 1e-3, "{path:e}");
 }
 

@@ -103,4 +103,14 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
     };
     let alone = fit::<f32>(&data, &alone, &|_, _, _| ()).unwrap();
     assert!(alone.summary.figures()["validation_nll"] > 0.0);
+    // a further start is trained as the first one: by as many batches
+    let two = FitOptions {
+        batch: Batch::Rows(32),
+        epochs: Some(7),
+        starts: 2,
+        ..options(Method::Walk)
+    };
+    let two = fit::<f32>(&data, &two, &|_, _, _| ()).unwrap();
+    let figures = two.summary.figures();
+    assert_eq!(figures["starts_gradients"], figures["map_gradients"]);
 }

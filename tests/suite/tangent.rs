@@ -1,10 +1,11 @@
 //! The tangent walk where the fiber is known: a linear model with more parameters than rows.
 
-use fiberwalk::curvature::TangentOptions;
+use fiberwalk::curvature::{GgnOperator, TangentOptions, TangentSpace};
 use fiberwalk::linalg::vector::{dot, norm};
 use fiberwalk::linalg::{Cholesky, orthonormal_rows, project_out};
 use fiberwalk::walk::{
-    Kernel, Tangent, TangentWalkOptions, Walk, WalkOptions, walk, whitened_space,
+    FrameOptions, FrameSource, GgnFrame, Kernel, Tangent, TangentWalkOptions, Walk, WalkOptions,
+    walk, whitened_space,
 };
 use fiberwalk::{Activation, Gaussian, IsotropicGaussian, Mlp, Network, Phase, Posterior, Streams};
 
@@ -154,6 +155,50 @@ fn its_radius_is_that_of_the_prior_in_the_free_directions() {
     let free = (D + 1) as f64 - space.effective_dimension();
     assert!(free > 7.0 - 1e-9 && free < 7.5, "{free}");
     assert!((settings.step_size * 50.0 - free.sqrt()).abs() < 1e-12);
+}
+
+/// With one number for a prior the tangent space need not be computed again for whitened coordinates, nor for the first frame of a walk.
+#[test]
+fn one_space_serves_whitened_walks_and_their_frame() {
+    let problem = linear();
+    let streams = Streams::new(3);
+    let options = TangentOptions {
+        tolerance: 1e-12,
+        ..TangentOptions::default()
+    };
+    let mut op = GgnOperator::new(&problem.posterior, &problem.mode).unwrap();
+    let space = TangentSpace::new(&mut op, ALPHA, &options, streams).unwrap();
+    let white = space.whitened();
+    let want = whitened_space(&problem.posterior, &problem.mode, None, &options, streams).unwrap();
+    assert_eq!(white.prior_precision(), 1.0);
+    assert!((white.effective_dimension() - want.effective_dimension()).abs() < 1e-9);
+    for (a, b) in white.values().iter().zip(want.values()) {
+        assert!((a - b).abs() < 1e-9 * b, "{a} {b}");
+    }
+    let frame = FrameOptions {
+        tolerance: 1e-12,
+        ..FrameOptions::default()
+    };
+    let source = GgnFrame::new(&problem.posterior, &frame, streams).unwrap();
+    let known = source.known(&white).unwrap().unwrap();
+    let computed = source.frame(&[&problem.mode], None).unwrap();
+    assert_eq!(known.directions(), computed.directions());
+    let (v, mut scratch) = (normals(D + 1, 5), vec![0.0; known.directions()]);
+    let [a, b] = [&known, &computed].map(|frame| {
+        let mut out = vec![0.0; D + 1];
+        frame.apply(&v, &mut out, &mut scratch);
+        out
+    });
+    for (a, b) in a.iter().zip(&b) {
+        assert!((a - b).abs() < 1e-8, "{a} {b}");
+    }
+    // a space that may lack directions says nothing
+    let (values, basis) = (
+        white.values()[..2].to_vec(),
+        white.basis()[..2 * (D + 1)].to_vec(),
+    );
+    let part = TangentSpace::from_parts(D + 1, values, basis, 1.0, false).unwrap();
+    assert!(source.known(&part).unwrap().is_none());
 }
 
 #[test]

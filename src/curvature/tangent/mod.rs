@@ -180,6 +180,23 @@ impl<T: Scalar> TangentSpace<T> {
         })
     }
 
+    /// The same split where the prior is a unit ball, for a prior that is one number.
+    #[must_use]
+    pub fn whitened(&self) -> Self {
+        let alpha = self.prior_precision;
+        let trace = self.trace.map(|t| TraceEstimate {
+            value: t.value / alpha,
+            std_error: t.std_error / alpha,
+        });
+        Self {
+            values: self.values.iter().map(|l| l / alpha).collect(),
+            basis: self.basis.clone(),
+            prior_precision: 1.0,
+            trace,
+            ..*self
+        }
+    }
+
     /// `P`.
     pub fn dim(&self) -> usize {
         self.dim

@@ -14,7 +14,9 @@ use crate::scalar::Scalar;
 pub struct LanczosOptions {
     /// Number of leading (algebraically largest) eigenpairs.
     pub count: usize,
-    /// Largest residual, relative to the largest Ritz value in modulus.
+    /// Largest residual, relative to the largest Ritz value in modulus. A small residual says that an eigenvalue is near, not that it is the next
+    /// one: with a loose tolerance, 1e-2, the iteration may end before it has seen an eigenvector that the start has little of, and the last
+    /// pair can then be a wrong one.
     pub tolerance: f64,
     /// Largest number of products.
     pub max_products: usize,

@@ -13,75 +13,68 @@
 //! logarithm of what a Metropolis test needs: the map is reversible up to the sign of `u`, and the factor by which it changes volume on the
 //! sphere of velocities is that of the kick (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707).
 
-use rand_chacha::ChaCha8Rng;
+//!
+//! Vectors may be lifted ([`crate::walk::InverseMassMatrix`]): they then have more numbers than there are dimensions, and the dimension is said. A velocity
+//! may come in any length, it is its direction that counts: what rounding does to the length goes out again with the next kick, without a pass of its own.
 
-use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
+use crate::linalg::vector::{combine, dots, norm, scale};
 use crate::scalar::Scalar;
 
-/// A velocity of uniform direction.
-pub(in crate::walk) fn fresh_velocity<T: Scalar>(rng: &mut ChaCha8Rng, u: &mut [T]) {
-    loop {
-        fill_normal(rng, u);
-        let length = norm(u);
-        // the zero vector has probability zero
-        if length > 0.0 {
-            scale(1.0 / length, u);
-            return;
-        }
-    }
-}
-
-/// The kick of `gradient` for a time `time`; gives the change of kinetic energy.
-pub(in crate::walk) fn kick<T: Scalar>(
-    time: f64,
-    gradient: &[T],
-    gradient_norm: f64,
-    u: &mut [T],
-) -> f64 {
-    let free = u.len() as f64 - 1.0;
-    if gradient_norm == 0.0 || free <= 0.0 {
-        return 0.0;
-    }
-    let delta = time * gradient_norm / free;
-    // the component of u along the force; rounding must not take it out of its range
-    let along = (-dot(gradient, u) / gradient_norm).clamp(-1.0, 1.0);
-    // everything times 2 exp(-delta), which neither overflows nor cancels
-    let z = (-delta).exp();
-    let of_force = (1.0 - z) * (1.0 + z + along * (1.0 - z));
-    scale(2.0 * z, u);
-    axpy(-of_force / gradient_norm, gradient, u);
+/// Takes `u` to unit length; the zero vector stays.
+pub(in crate::walk) fn normalise<T: Scalar>(u: &mut [T]) {
     let length = norm(u);
     if length > 0.0 {
         scale(1.0 / length, u);
     }
+}
+
+/// The kick of `force`, the gradient of the log density, for a time `time` in `dim` dimensions; gives the change of kinetic energy.
+pub(in crate::walk) fn kick<T: Scalar>(time: f64, dim: usize, force: &[T], u: &mut [T]) -> f64 {
+    let free = dim as f64 - 1.0;
+    let [force_squared, product, speed_squared] = dots(force, u);
+    let (strength, speed) = (force_squared.sqrt(), speed_squared.sqrt());
+    if strength == 0.0 || speed == 0.0 || free <= 0.0 {
+        return 0.0;
+    }
+    let delta = time * strength / free;
+    // the component of u along the force; rounding must not take it out of its range
+    let along = (product / (strength * speed)).clamp(-1.0, 1.0);
+    // everything times 2 exp(-delta), which neither overflows nor cancels
+    let z = (-delta).exp();
+    let of_force = (1.0 - z) * (1.0 + z + along * (1.0 - z));
     let growth = 1.0 + along + (1.0 - along) * z * z;
+    if growth > 0.0 {
+        combine(
+            2.0 * z / (growth * speed),
+            u,
+            of_force / (growth * strength),
+            force,
+        );
+    }
     free * (delta - std::f64::consts::LN_2 + growth.ln())
 }
 
-/// Forgets a part of the direction: `u <- (u + nu z) / |u + nu z|` with `z ~ N(0, I)` and
-/// `nu = ((e^{2 time / length} - 1) / d)^{1/2}`. After a time `length` the direction is lost. `z` is scratch.
+/// Forgets a part of the direction: `u <- (u + nu z) / |u + nu z|` with `z ~ N(0, I)` in `dim` dimensions and
+/// `nu = ((e^{2 time / length} - 1) / d)^{1/2}`. After a time `length` the direction is lost.
 pub(in crate::walk) fn refresh<T: Scalar>(
     time: f64,
     length: f64,
-    rng: &mut ChaCha8Rng,
+    dim: usize,
+    z: &[T],
     u: &mut [T],
-    z: &mut [T],
 ) {
-    if length.is_infinite() {
-        return;
-    }
-    fill_normal(rng, z);
-    let nu = ((2.0 * time / length).exp_m1() / u.len() as f64).sqrt();
-    axpy(nu, z, u);
-    let norm = norm(u);
+    let nu = ((2.0 * time / length).exp_m1() / dim as f64).sqrt();
+    let [noise, product, speed] = dots(z, u);
+    let norm = (speed + nu * (2.0 * product + nu * noise)).sqrt();
     if norm > 0.0 && norm.is_finite() {
-        scale(1.0 / norm, u);
+        combine(1.0 / norm, u, nu / norm, z);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linalg::vector::{dot, fill_normal};
     use crate::rng::{Phase, Streams};
 
     fn random(n: usize, seed: u64) -> Vec<f64> {
@@ -92,7 +85,8 @@ mod tests {
 
     fn unit(n: usize, seed: u64) -> Vec<f64> {
         let mut u = vec![0.0; n];
-        fresh_velocity(&mut Streams::new(seed).rng(Phase::USER, 1), &mut u);
+        fill_normal(&mut Streams::new(seed).rng(Phase::USER, 1), &mut u);
+        normalise(&mut u);
         u
     }
 
@@ -131,7 +125,8 @@ mod tests {
         for (n, time, seed) in [(2, 0.7, 1), (5, 1.3, 2), (40, 6.0, 3)] {
             let (g, u) = (random(n, seed), unit(n, seed));
             let mut got = u.clone();
-            let energy = kick(time, &g, norm(&g), &mut got);
+            let force: Vec<f64> = g.iter().map(|g| -g).collect();
+            let energy = kick(time, n, &force, &mut got);
             let (want, want_energy) = integrated(time, &g, &u);
             for (a, b) in got.iter().zip(&want) {
                 assert!((a - b).abs() < 1e-9, "{a} against {b}");
@@ -147,9 +142,9 @@ mod tests {
     fn a_kick_is_undone_by_the_same_one_backwards_and_survives_extremes() {
         let (g, u) = (random(9, 4), unit(9, 4));
         let mut v = u.clone();
-        let there = kick(0.8, &g, norm(&g), &mut v);
+        let there = kick(0.8, 9, &g, &mut v);
         v.iter_mut().for_each(|x| *x = -*x);
-        let back = kick(0.8, &g, norm(&g), &mut v);
+        let back = kick(0.8, 9, &g, &mut v);
         for (a, b) in v.iter().zip(&u) {
             assert!((a + b).abs() < 1e-12);
         }
@@ -159,13 +154,20 @@ mod tests {
         );
         // no force, and one that turns the velocity at once
         let mut v = u.clone();
-        assert_eq!(kick(1.0, &[0.0; 9], 0.0, &mut v), 0.0);
+        assert_eq!(kick(1.0, 9, &[0.0; 9], &mut v), 0.0);
         assert_eq!(v, u);
         let huge: Vec<f64> = g.iter().map(|x| 1e6 * x).collect();
-        let energy = kick(1.0, &huge, norm(&huge), &mut v);
+        let energy = kick(1.0, 9, &huge, &mut v);
         assert!(energy.is_finite() && (norm(&v) - 1.0).abs() < 1e-12);
-        let downhill = -dot(&v, &huge) / norm(&huge);
+        let downhill = dot(&v, &huge) / norm(&huge);
         assert!((downhill - 1.0).abs() < 1e-12);
+        // the length that a velocity comes in is not its own
+        let (mut v, mut long) = (u.clone(), u.iter().map(|u| 3.0 * u).collect::<Vec<f64>>());
+        let energies = [&mut v, &mut long].map(|u| kick(0.8, 9, &g, u));
+        assert!((energies[0] - energies[1]).abs() < 1e-12);
+        for (a, b) in v.iter().zip(&long) {
+            assert!((a - b).abs() < 1e-12);
+        }
     }
 
     /// The correlation of the direction after a time `t` is `e^{-t/L}`.
@@ -177,10 +179,12 @@ mod tests {
         for trial in 0..trials {
             let mut rng = Streams::new(trial).rng(Phase::USER, 2);
             let (mut u, mut z) = (vec![0.0f64; n], vec![0.0; n]);
-            fresh_velocity(&mut rng, &mut u);
+            fill_normal(&mut rng, &mut u);
+            normalise(&mut u);
             let start = u.clone();
             for _ in 0..steps {
-                refresh(time, length, &mut rng, &mut u, &mut z);
+                fill_normal(&mut rng, &mut z);
+                refresh(time, length, n, &z, &mut u);
             }
             sum += dot(&start, &u);
         }

@@ -27,7 +27,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
-use isokinetic::fresh_velocity;
+use isokinetic::normalise;
 pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};
 
 /// Settings of a microcanonical walk. Lengths are in the coordinates of the inverse mass matrix, where the prior's standard deviation is 1.
@@ -153,6 +153,13 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
         }
     }
 
+    /// Whether the coordinates are computed anew at this point of the warm-up.
+    fn renews(&self, warm_up: &WarmUp<'_, T>) -> bool {
+        // what is left of the warm-up has to tune the step in the new coordinates
+        let late = 5 * warm_up.steps > 3 * warm_up.at_most;
+        self.source.is_some() && !(warm_up.last || late || warm_up.steps < self.renewal)
+    }
+
     /// The step size as it is tuned so far.
     pub fn step_size(&self) -> f64 {
         self.step_size.value()
@@ -179,11 +186,12 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             density: density.workspace(),
             theta: zeros(),
             gradient: zeros(),
+            force: zeros(),
+            noise: zeros(),
             velocity: zeros(),
-            buffer: zeros(),
-            coefficients: Vec::new(),
             at: zeros(),
             slope: zeros(),
+            along: [Vec::new(), Vec::new()],
         }
     }
 
@@ -199,23 +207,23 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             let got = format!("{} of a density of {}", theta.len(), density.dim());
             return Err(Error::shape("Microcanonical", expected, got));
         }
-        ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
+        ws.fit(self.inverse_mass.directions());
         ws.theta.copy_from_slice(theta);
-        let point = self.evaluate(density, ws)?;
+        let point = self.evaluate(density, false, ws)?;
         if !point.energy.is_finite() {
             let what = "energy at the start of a walk";
             return Err(Error::NonFinite { what, index: 0 });
         }
-        if let Some(index) = first_non_finite(&ws.gradient) {
+        if let Some(index) = first_non_finite(&ws.force) {
             let what = "gradient at the start of a walk";
             return Err(Error::NonFinite { what, index });
         }
-        let mut velocity = vec![T::ZERO; theta.len()];
-        fresh_velocity(rng, &mut velocity);
+        let mut velocity = vec![T::ZERO; self.inverse_mass.lifted_len()];
+        self.fresh_velocity(rng, &mut velocity, ws);
         Ok(MicrocanonicalState {
             theta: theta.to_vec(),
             energy: point.energy,
-            gradient: ws.gradient.clone(),
+            force: ws.force.clone(),
             velocity,
             fiber_distance: point.fiber_distance,
             frame: self.frame,
@@ -229,11 +237,13 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
-        ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
-        let renewed = state.frame != self.frame;
+        let lifted = self.inverse_mass.lifted_len();
+        let lengths = [state.force.len(), state.velocity.len()];
+        let renewed = state.frame != self.frame || lengths != [lifted; 2];
         if renewed {
             self.refresh(density, state, ws)?;
         }
+        ws.fit(self.inverse_mass.directions());
         let mut info = if self.adjusted {
             self.adjusted(density, state, rng, ws)?
         } else {
@@ -252,6 +262,16 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         if steps.is_finite() { steps as usize } else { 0 }
     }
 
+    /// The velocity has the same numbers in the new coordinates as in the old ones: it goes there plain.
+    fn before_adapt(&self, state: &mut Self::State, warm_up: &WarmUp<'_, T>) {
+        if self.renews(warm_up) && state.velocity.len() == self.inverse_mass.lifted_len() {
+            state.velocity = self.inverse_mass.lower(&state.velocity);
+            state
+                .velocity
+                .resize(self.inverse_mass.lifted_len(), T::ZERO);
+        }
+    }
+
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
         self.step_size.adapt(warm_up.block, warm_up.last);
         if warm_up.last {
@@ -260,9 +280,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             }
             return Ok(());
         }
-        // what is left of the warm-up has to tune the step in the new coordinates
-        let late = 5 * warm_up.steps > 3 * warm_up.at_most;
-        if let (Some(source), false) = (self.source, late || warm_up.steps < self.renewal) {
+        if let (Some(source), true) = (self.source, self.renews(warm_up)) {
             let gradients = warm_up.block.gradients as f64 / warm_up.block.steps.max(1) as f64
                 * (warm_up.steps * warm_up.positions.len()) as f64;
             let budget = (FRAME_SHARE * gradients) as usize;
@@ -303,10 +321,19 @@ impl<T: Scalar, D: LogDensity<T>> Refresh<T, D> for Microcanonical<'_, T> {
         state: &mut Self::State,
         ws: &mut Self::Workspace,
     ) -> Result<()> {
-        ws.coefficients.resize(self.inverse_mass.directions(), 0.0);
+        ws.fit(self.inverse_mass.directions());
         ws.theta.copy_from_slice(&state.theta);
-        let point = self.evaluate(density, ws)?;
+        let point = self.evaluate(density, false, ws)?;
         state.moved_to(&point, ws);
+        let lifted = self.inverse_mass.lifted_len();
+        if state.frame != self.frame || state.velocity.len() != lifted {
+            // plain, from before the renewal
+            state.velocity.resize(self.inverse_mass.dim(), T::ZERO);
+            state.velocity.resize(lifted, T::ZERO);
+            self.inverse_mass
+                .lift(&mut state.velocity, &mut ws.along[0]);
+            normalise(&mut state.velocity);
+        }
         state.frame = self.frame;
         Ok(())
     }

@@ -4,10 +4,10 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::Microcanonical;
-use super::isokinetic::{fresh_velocity, kick, refresh};
+use super::isokinetic::{kick, normalise, refresh};
 use super::state::{MicrocanonicalState, MicrocanonicalWorkspace, Point};
 use crate::error::Result;
-use crate::linalg::vector::{axpy, distance, norm};
+use crate::linalg::vector::{distance, fill_normal};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 use crate::walk::kernel::Info;
@@ -19,49 +19,58 @@ const DIVERGENCE: f64 = 1.0;
 const LONGEST: f64 = 1_000.0;
 
 impl<T: Scalar> Microcanonical<'_, T> {
-    /// Half kick, drift by `step_size`, half kick: from `theta`, `gradient` and the velocity in `ws` to where `ws` then is. Gives the point, the
-    /// energy error, and the length of the move.
+    /// Half kick, drift by `step_size`, half kick: from `theta`, `force` and the velocity to where `ws` then is. Gives the point, the energy error,
+    /// which is not finite where the point is not, and the length of the move. With `noise`, what is in `ws.noise` is lifted.
     fn leap<D: LogDensity<T>>(
         &self,
         density: &D,
-        (theta, gradient, energy): (&[T], &[T], f64),
+        (theta, force, energy): (&[T], &[T], f64),
         velocity: &mut [T],
+        noise: bool,
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<(Point, f64, f64)> {
-        let time = self.step_size.value();
-        let mut error = kick(0.5 * time, gradient, norm(gradient), velocity);
-        self.inverse_mass
-            .apply(velocity, &mut ws.buffer, &mut ws.coefficients);
-        let displacement = time * norm(&ws.buffer);
-        ws.theta.copy_from_slice(theta);
-        axpy(time, &ws.buffer, &mut ws.theta);
-        let point = self.evaluate(density, ws)?;
-        if point.finite {
-            error += kick(0.5 * time, &ws.gradient, norm(&ws.gradient), velocity);
-            error += point.energy - energy;
-        }
+        let (time, dim) = (self.step_size.value(), self.inverse_mass.dim());
+        let first = kick(0.5 * time, dim, force, velocity);
+        let displacement = self
+            .inverse_mass
+            .drift(time, velocity, theta, &mut ws.theta);
+        let point = self.evaluate(density, noise, ws)?;
+        let second = kick(0.5 * time, dim, &ws.force, velocity);
+        let error = first + second + point.energy - energy;
         Ok((point, error, displacement))
     }
 
-    /// Energy and gradient at `ws.theta`.
+    /// Energy and force at `ws.theta`; with `noise`, what is in `ws.noise` is lifted, which along with a force costs little.
     pub(super) fn evaluate<D: LogDensity<T>>(
         &self,
         density: &D,
+        noise: bool,
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<Point> {
         let log_density =
-            density.log_density_and_grad(&ws.theta, &mut ws.buffer, &mut ws.density)?;
-        let fiber_distance =
-            self.inverse_mass
-                .pull_back(&ws.buffer, &mut ws.gradient, &mut ws.coefficients);
-        for g in &mut ws.gradient {
-            *g = -*g;
-        }
+            density.log_density_and_grad(&ws.theta, &mut ws.gradient, &mut ws.density)?;
+        let fiber_distance = self.inverse_mass.pull_back(
+            &ws.gradient,
+            &mut ws.force,
+            noise.then_some(&mut ws.noise[..]),
+            ws.along.each_mut().map(|a| &mut a[..]),
+        );
         Ok(Point {
             energy: -log_density,
             fiber_distance,
-            finite: log_density.is_finite() && norm(&ws.gradient).is_finite(),
         })
+    }
+
+    /// A velocity of uniform direction.
+    pub(super) fn fresh_velocity<W>(
+        &self,
+        rng: &mut ChaCha8Rng,
+        velocity: &mut [T],
+        ws: &mut MicrocanonicalWorkspace<T, W>,
+    ) {
+        fill_normal(rng, &mut velocity[..self.inverse_mass.dim()]);
+        self.inverse_mass.lift(velocity, &mut ws.along[0]);
+        normalise(velocity);
     }
 
     pub(super) fn unadjusted<D: LogDensity<T>>(
@@ -71,16 +80,20 @@ impl<T: Scalar> Microcanonical<'_, T> {
         rng: &mut ChaCha8Rng,
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<Info> {
-        let start = (&state.theta[..], &state.gradient[..], state.energy);
-        let (point, error, displacement) = self.leap(density, start, &mut state.velocity, ws)?;
-        let diverged = !point.finite || error.abs() > DIVERGENCE * state.theta.len() as f64;
+        let dim = state.theta.len();
+        let start = (&state.theta[..], &state.force[..], state.energy);
+        fill_normal(rng, &mut ws.noise[..dim]);
+        let (point, error, displacement) =
+            self.leap(density, start, &mut state.velocity, true, ws)?;
+        let diverged = !error.is_finite() || error.abs() > DIVERGENCE * dim as f64;
         if diverged {
             // it stays, and tries another direction
-            fresh_velocity(rng, &mut state.velocity);
+            state.velocity.copy_from_slice(&ws.noise);
+            normalise(&mut state.velocity);
         } else {
             state.moved_to(&point, ws);
             let (time, length) = (self.step_size.value(), self.decoherence_length);
-            refresh(time, length, rng, &mut state.velocity, &mut ws.buffer);
+            refresh(time, length, dim, &ws.noise, &mut state.velocity);
         }
         Ok(Info {
             energy_error: if diverged { 0.0 } else { error },
@@ -102,7 +115,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
         // drawn before anything that depends on where the particle is: the kernel is a mixture of reversible ones
         let mean = (self.decoherence_length / self.step_size.value()).min(LONGEST);
         let steps = (2.0 * rng.random::<f64>() * mean).ceil().max(1.0) as usize;
-        fresh_velocity(rng, &mut state.velocity);
+        self.fresh_velocity(rng, &mut state.velocity, ws);
         let toss: f64 = rng.random();
         let (mut error, mut diverged, mut gradients) = (0.0f64, false, 0);
         let (mut low, mut high) = (0.0f64, 0.0f64);
@@ -113,22 +126,22 @@ impl<T: Scalar> Microcanonical<'_, T> {
         };
         let mut velocity = take(&mut ws.velocity, &state.velocity);
         let mut at = take(&mut ws.at, &state.theta);
-        let mut slope = take(&mut ws.slope, &state.gradient);
+        let mut slope = take(&mut ws.slope, &state.force);
         let mut energy = state.energy;
         let mut last = None;
         for _ in 0..steps {
             let start = (&at[..], &slope[..], energy);
-            let (point, lost, _) = self.leap(density, start, &mut velocity, ws)?;
+            let (point, lost, _) = self.leap(density, start, &mut velocity, false, ws)?;
             gradients += 1;
             error += lost;
             // the range of the error is the same there and back, its size is not: a test of the size would not be reversible
             (low, high) = (low.min(error), high.max(error));
-            diverged = !point.finite || high - low > DIVERGENCE * state.theta.len() as f64;
+            diverged = !lost.is_finite() || high - low > DIVERGENCE * state.theta.len() as f64;
             if diverged {
                 break;
             }
             std::mem::swap(&mut at, &mut ws.theta);
-            std::mem::swap(&mut slope, &mut ws.gradient);
+            std::mem::swap(&mut slope, &mut ws.force);
             energy = point.energy;
             last = Some(point);
         }
@@ -140,7 +153,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let mut displacement = 0.0;
         if let (true, Some(point)) = (toss < acceptance, last) {
             std::mem::swap(&mut ws.theta, &mut at);
-            std::mem::swap(&mut ws.gradient, &mut slope);
+            std::mem::swap(&mut ws.force, &mut slope);
             displacement = distance(&ws.theta, &state.theta);
             state.moved_to(&point, ws);
         }

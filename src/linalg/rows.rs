@@ -1,0 +1,241 @@
+//! Products of vectors with the rows of a matrix, for several vectors at once: the matrix is larger than the near caches, and reading it is most of
+//! the work.
+
+use pulp::{Simd, WithSimd};
+
+use super::product::run;
+use crate::scalar::Scalar;
+
+/// `out[j][i] = <rows[i], v[j]>` for rows of the length of the vectors, one after the other in `rows`, which is read once.
+pub fn dot_rows<T: Scalar, const V: usize>(rows: &[T], v: [&[T]; V], out: [&mut [f64]; V]) {
+    if v.iter().all(|v| !v.is_empty()) {
+        run(DotRows { rows, v, out });
+    }
+}
+
+struct DotRows<'a, T, const V: usize> {
+    rows: &'a [T],
+    v: [&'a [T]; V],
+    out: [&'a mut [f64]; V],
+}
+
+/// Numbers that are summed in their own type before the sum goes on in f64.
+const RUN: usize = 2048;
+
+impl<T: Scalar, const V: usize> WithSimd for DotRows<'_, T, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Some(n) = self.v.first().map(|v| v.len()) else {
+            return;
+        };
+        // four rows at a time: the vectors are read a quarter as often, and four sums of each are under way
+        for (group, rows) in self.rows.chunks(4 * n).enumerate() {
+            let count = rows.len() / n;
+            // where fewer rows are left, the last one again: its sums are not kept
+            let mut four = [rows; 4];
+            for (i, row) in four.iter_mut().enumerate() {
+                *row = &rows[i.min(count - 1) * n..][..n];
+            }
+            let mut sums = [[0.0; 4]; V];
+            for start in (0..n).step_by(RUN) {
+                let end = n.min(start + RUN);
+                let (mut rows, mut v) = ([rows; 4], [rows; V]);
+                for i in 0..4 {
+                    rows[i] = &four[i][start..end];
+                }
+                for (part, v) in v.iter_mut().zip(&self.v) {
+                    *part = &v[start..end];
+                }
+                let part = four_dots(simd, rows, v);
+                for j in 0..V {
+                    for i in 0..4 {
+                        sums[j][i] += T::sum_lanes(simd, part[j][i]).to_f64();
+                    }
+                }
+            }
+            for (out, sums) in self.out.iter_mut().zip(&sums) {
+                out[4 * group..4 * group + count].copy_from_slice(&sums[..count]);
+            }
+        }
+    }
+}
+
+/// Four inner products with each vector, their lanes not yet added up.
+#[inline(always)]
+fn four_dots<S: Simd, T: Scalar, const V: usize>(
+    simd: S,
+    rows: [&[T]; 4],
+    v: [&[T]; V],
+) -> [[T::Of<S>; 4]; V] {
+    let (first, _) = T::split(simd, rows[0]);
+    let count = first.len();
+    let (mut whole_rows, mut whole_v) = ([first; 4], [first; V]);
+    let (mut rest_rows, mut rest_v) = (rows, v);
+    for i in 0..4 {
+        let (whole, rest) = T::split(simd, rows[i]);
+        (whole_rows[i], rest_rows[i]) = (&whole[..count], rest);
+    }
+    for j in 0..V {
+        let (whole, rest) = T::split(simd, v[j]);
+        (whole_v[j], rest_v[j]) = (&whole[..count], rest);
+    }
+    let mut acc = [[T::splat(simd, T::ZERO); 4]; V];
+    for p in 0..count {
+        for i in 0..4 {
+            let x = whole_rows[i][p];
+            for j in 0..V {
+                acc[j][i] = T::mul_add(simd, x, whole_v[j][p], acc[j][i]);
+            }
+        }
+    }
+    for i in 0..4 {
+        let x = T::load_part(simd, rest_rows[i]);
+        for j in 0..V {
+            acc[j][i] = T::mul_add(simd, x, T::load_part(simd, rest_v[j]), acc[j][i]);
+        }
+    }
+    acc
+}
+
+/// `v[j] += sum_i coefficients[j][i] rows[i]`, where `rows` is read once.
+pub fn add_rows<T: Scalar, const V: usize>(
+    coefficients: [&[f64]; V],
+    rows: &[T],
+    v: [&mut [T]; V],
+) {
+    if v.iter().all(|v| !v.is_empty()) {
+        run(AddRows {
+            coefficients,
+            rows,
+            v,
+        });
+    }
+}
+
+struct AddRows<'a, T, const V: usize> {
+    coefficients: [&'a [f64]; V],
+    rows: &'a [T],
+    v: [&'a mut [T]; V],
+}
+
+impl<T: Scalar, const V: usize> WithSimd for AddRows<'_, T, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let Some(n) = self.v.first().map(|v| v.len()) else {
+            return;
+        };
+        // four rows at a time: the vectors are read and written a quarter as often
+        for (group, rows) in self.rows.chunks(4 * n).enumerate() {
+            let count = rows.len() / n;
+            let mut c = [[T::ZERO; 4]; V];
+            for (c, all) in c.iter_mut().zip(&self.coefficients) {
+                for (c, &x) in c.iter_mut().zip(&all[4 * group..4 * group + count]) {
+                    *c = T::from_f64(x);
+                }
+            }
+            // where fewer rows are left, the last one again, times zero
+            let mut four = [rows; 4];
+            for (i, row) in four.iter_mut().enumerate() {
+                *row = &rows[i.min(count - 1) * n..][..n];
+            }
+            self.add_four(simd, c, four);
+        }
+    }
+}
+
+impl<T: Scalar, const V: usize> AddRows<'_, T, V> {
+    #[inline(always)]
+    fn add_four<S: Simd>(&mut self, simd: S, c: [[T; 4]; V], rows: [&[T]; 4]) {
+        let (first, _) = T::split(simd, rows[0]);
+        let (mut whole, mut rest) = ([first; 4], rows);
+        for i in 0..4 {
+            let (vectors, left) = T::split(simd, rows[i]);
+            (whole[i], rest[i]) = (&vectors[..first.len()], left);
+        }
+        let mut factors = [[T::splat(simd, T::ZERO); 4]; V];
+        for j in 0..V {
+            for i in 0..4 {
+                factors[j][i] = T::splat(simd, c[j][i]);
+            }
+        }
+        let v = self.v.each_mut().map(|v| T::split_mut(simd, v));
+        for (p, &x) in first.iter().enumerate() {
+            let x = [x, whole[1][p], whole[2][p], whole[3][p]];
+            for j in 0..V {
+                v[j].0[p] = sum_of_four::<S, T>(simd, factors[j], x, v[j].0[p]);
+            }
+        }
+        if !rest[0].is_empty() {
+            let mut x = [T::splat(simd, T::ZERO); 4];
+            for i in 0..4 {
+                x[i] = T::load_part(simd, rest[i]);
+            }
+            for j in 0..V {
+                let sum = sum_of_four::<S, T>(simd, factors[j], x, T::load_part(simd, v[j].1));
+                T::store_part(simd, v[j].1, sum);
+            }
+        }
+    }
+}
+
+/// `sum + sum_i c[i] x[i]`.
+#[inline(always)]
+fn sum_of_four<S: Simd, T: Scalar>(
+    simd: S,
+    c: [T::Of<S>; 4],
+    x: [T::Of<S>; 4],
+    sum: T::Of<S>,
+) -> T::Of<S> {
+    let sum = T::mul_add(simd, c[0], x[0], sum);
+    let sum = T::mul_add(simd, c[1], x[1], sum);
+    let sum = T::mul_add(simd, c[2], x[2], sum);
+    T::mul_add(simd, c[3], x[3], sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linalg::vector::fill_normal;
+    use crate::rng::{Phase, Streams};
+
+    /// Against the loops, for lengths around the runs and numbers of rows around four; and one vector gives what two give.
+    #[test]
+    fn rows_are_multiplied_and_added_as_the_loops_do() {
+        for n in [1, 7, 16, 33, 1154, 2047, 2048, 2100] {
+            for k in [0, 1, 3, 4, 5, 9] {
+                let mut rng = Streams::new(7).rng(Phase::USER, 0);
+                let (mut rows, mut v, mut w) = (vec![0.0f64; n * k], vec![0.0; n], vec![0.0; n]);
+                for x in [&mut rows, &mut v, &mut w] {
+                    fill_normal(&mut rng, x);
+                }
+                let (mut out, mut alone) =
+                    ([vec![f64::NAN; k], vec![f64::NAN; k]], vec![f64::NAN; k]);
+                let [of_v, of_w] = &mut out;
+                dot_rows(&rows, [&v, &w], [of_v, of_w]);
+                dot_rows(&rows, [&w], [&mut alone]);
+                assert_eq!(alone, out[1]);
+                let mut sums = [v.clone(), w.clone()];
+                let mut alone = w.clone();
+                let [to_v, to_w] = &mut sums;
+                add_rows([&out[0], &out[1]], &rows, [to_v, to_w]);
+                add_rows([&out[1]], &rows, [&mut alone]);
+                assert_eq!(alone, sums[1]);
+                for (j, v) in [&v, &w].into_iter().enumerate() {
+                    let mut want = v.clone();
+                    for (row, got) in rows.chunks_exact(n).zip(&out[j]) {
+                        let product: f64 = row.iter().zip(v).map(|(a, b)| a * b).sum();
+                        assert!((got - product).abs() < 1e-11, "{n} {k}");
+                        want.iter_mut().zip(row).for_each(|(w, x)| *w += got * x);
+                    }
+                    for (got, want) in sums[j].iter().zip(&want) {
+                        assert!((got - want).abs() < 1e-11 * want.abs().max(1.0), "{n} {k}");
+                    }
+                }
+            }
+        }
+    }
+}
