@@ -84,7 +84,9 @@ impl Problem {
         let streams = Streams::new(0);
         let (flow, _) = train_principal(&self.walk, hidden, &options, streams, |_| ())?;
         // as wide as `fiberwalk fit` finds best on vehicle
-        Ok(HiddenFlow::Framed(flow.scaled(0.25)?))
+        Ok(HiddenFlow::Framed(
+            flow.in_frame(flow.frame().scaled(0.25)?)?,
+        ))
     }
 
     fn units(&self) -> Result<HiddenFlow<f32>> {

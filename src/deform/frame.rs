@@ -256,6 +256,15 @@ impl<T: Scalar> Frame<T> {
         Self::from_parts(mean, scale.collect(), basis, self.complement)
     }
 
+    /// The same frame around another mean, `[P]`.
+    ///
+    /// # Errors
+    /// If its length is wrong or a number is not finite.
+    pub fn centred(&self, mean: Vec<T>) -> Result<Self> {
+        let (scale, basis) = (self.scale.clone(), self.basis.clone());
+        Self::from_parts(mean, scale, basis, self.complement)
+    }
+
     /// `P`.
     pub fn dim(&self) -> usize {
         self.mean.len()

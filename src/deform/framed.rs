@@ -80,12 +80,17 @@ impl<T: Scalar> FramedFlow<T> {
         })
     }
 
-    /// The same flow around the mean, narrower by `factor` in every direction.
+    /// The same flow in another frame of as many directions: narrower, or around another mean.
     ///
     /// # Errors
-    /// Those of [`Frame::scaled`].
-    pub fn scaled(&self, factor: f64) -> Result<Self> {
-        let frame = self.frame.scaled(factor)?;
+    /// If the frame has other dimensions.
+    pub fn in_frame(&self, frame: Frame<T>) -> Result<Self> {
+        let own = (self.frame.dim(), self.frame.directions());
+        if (frame.dim(), frame.directions()) != own {
+            let expected = format!("{} directions of {}", own.1, own.0);
+            let got = format!("{} of {}", frame.directions(), frame.dim());
+            return Err(Error::shape("FramedFlow::in_frame", expected, got));
+        }
         Ok(Self {
             frame,
             ..self.clone()

@@ -11,7 +11,7 @@ use super::{FlowChoice, Stage, Summary};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{
-    Atlas, Deformation, ElboOptions, FrameOptions, HiddenFlow, LastLayer, TrainOptions,
+    Atlas, Deformation, ElboOptions, Frame, FrameOptions, HiddenFlow, LastLayer, TrainOptions,
     UnitTrainOptions, fit_units, recombine, refine, train_principal,
 };
 use crate::error::Result;
@@ -20,14 +20,19 @@ use crate::nn::unit_blocks;
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
-/// Widths of the framed flow that are tried.
+/// Widths of the framed flow that are tried around the walk's mean, and around the MAP estimate.
 const WIDTHS: [f64; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
+const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
 
 /// Proposals of a flow of units where a conditional is cheap: for a Gaussian likelihood.
 const PROPOSALS: usize = 4;
 
-/// Draws that a candidate is judged by.
-const JUDGED: usize = 128;
+/// Draws that a candidate is judged by, at most and at least, and rows times parameters times draws in between.
+const JUDGED: (f64, f64) = (128.0, 16.0);
+const JUDGE_EFFORT: f64 = 4e9;
+
+/// Hidden parameters up to which a flow of units is learned: its memory is hundreds of times as much.
+const UNITS: usize = 20_000;
 
 /// Rows times parameters up to which the ELBO is worth its gradients, of which it takes thousands.
 const REFINED: usize = 20_000_000;
@@ -91,9 +96,16 @@ impl Problem<'_> {
             let agreement = self.agreement(walked, evidence)?;
             let mut candidates = Vec::new();
             if self.options.flow != FlowChoice::Units {
-                candidates = self.framed(&last, walked, &agreement, summary)?;
+                let map = &evidence.map.theta;
+                candidates = self.framed(&last, (walked, map), &agreement, summary)?;
             }
-            if self.options.flow != FlowChoice::Frame {
+            let large = self.network.hidden_params() > UNITS;
+            let units = match self.options.flow {
+                FlowChoice::Auto => !large,
+                FlowChoice::Frame => false,
+                FlowChoice::Units => true,
+            };
+            if units {
                 candidates.extend(self.units(&last, posterior, walked, &agreement, summary)?);
             }
             let map = agreement.distance(&evidence.map.theta)?;
@@ -128,7 +140,9 @@ impl Problem<'_> {
         deformation: Deformation<T>,
         agreement: &Agreement<'_>,
     ) -> Result<Candidate<T>> {
-        let samples = deformation.sample(JUDGED, self.streams)?;
+        let effort = (self.prepared.y.len() * self.network.dim()) as f64;
+        let judged = (JUDGE_EFFORT / effort).clamp(JUDGED.1, JUDGED.0) as usize;
+        let samples = deformation.sample(judged, self.streams)?;
         Ok(Candidate {
             distance: agreement.distance(&samples)?,
             what,
@@ -140,7 +154,7 @@ impl Problem<'_> {
     fn framed<T: Scalar>(
         &self,
         last: &LastLayer<T>,
-        walked: &Walk<T>,
+        (walked, map): (&Walk<T>, &[T]),
         agreement: &Agreement<'_>,
         summary: &mut Summary,
     ) -> Result<Vec<Candidate<T>>> {
@@ -157,12 +171,17 @@ impl Problem<'_> {
         let done = |done| (self.progress)(Stage::Flow, done, options.steps);
         let (flow, report) = train_principal(walked, hidden, &options, self.streams, done)?;
         summary.framed(&report);
-        let candidate = |width: &f64| {
-            let hidden = HiddenFlow::Framed(flow.scaled(*width)?);
+        let candidate = |(around, frame, width): (&str, &Frame<T>, &f64)| {
+            let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
             let deformation = Deformation::new(Some(hidden), last.clone());
-            self.candidate(format!("frame x {width}"), deformation, agreement)
+            let what = format!("frame around {around} x {width}");
+            self.candidate(what, deformation, agreement)
         };
-        WIDTHS.iter().map(candidate).collect()
+        let mean = flow.frame();
+        let of_map = mean.centred(map[..hidden].to_vec())?;
+        let of_mean = WIDTHS.iter().map(|width| ("the mean", mean, width));
+        let of_map = MAP_WIDTHS.iter().map(|width| ("the MAP", &of_map, width));
+        of_mean.chain(of_map).map(candidate).collect()
     }
 
     /// Exchangeable units, and the same refined on the ELBO.
