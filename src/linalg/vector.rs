@@ -1,7 +1,7 @@
-//! Loops over vectors. Inner products accumulate in f64, in a fixed order.
+//! Loops over vectors. Inner products accumulate in f64, in a fixed order; [`dots`] and [`dot_rows`] in lanes of the number type, which are added up in f64.
 
 pub use super::normal::fill_normal;
-pub use super::rows::{add_rows, dot_rows};
+pub use super::rows::{add_rows, dot_rows, dots};
 use crate::scalar::Scalar;
 use crate::simd::{self, Elementary};
 
@@ -70,47 +70,6 @@ impl<T: Scalar> simd::Vectorised for Axpy<'_, T> {
     }
 }
 
-/// `<x, x>`, `<x, y>` and `<y, y>`.
-pub fn dots<T: Scalar>(x: &[T], y: &[T]) -> [f64; 3] {
-    simd::dispatch(Dots { x, y })
-}
-
-struct Dots<'a, T> {
-    x: &'a [T],
-    y: &'a [T],
-}
-
-impl<T: Scalar> simd::Vectorised for Dots<'_, T> {
-    type Output = [f64; 3];
-    #[inline(always)]
-    fn run(self) -> [f64; 3] {
-        let n = self.x.len().min(self.y.len());
-        let (x, last_x) = self.x[..n].split_at(n - n % 8);
-        let (y, last_y) = self.y[..n].split_at(n - n % 8);
-        let (mut xx, mut xy, mut yy) = ([0.0f64; 8], [0.0f64; 8], [0.0f64; 8]);
-        for (x, y) in x.chunks_exact(8).zip(y.chunks_exact(8)) {
-            for i in 0..8 {
-                let (x, y) = (x[i].to_f64(), y[i].to_f64());
-                xx[i] = x.mul_add(x, xx[i]);
-                xy[i] = x.mul_add(y, xy[i]);
-                yy[i] = y.mul_add(y, yy[i]);
-            }
-        }
-        let (mut last, mut both) = ([0.0f64; 3], [xx, xy, yy]);
-        for (x, y) in last_x.iter().zip(last_y) {
-            let (x, y) = (x.to_f64(), y.to_f64());
-            last[0] += x * x;
-            last[1] += x * y;
-            last[2] += y * y;
-        }
-        for (last, lanes) in last.iter_mut().zip(&mut both) {
-            let [a, b, c, d, e, f, g, h] = *lanes;
-            *last += ((a + e) + (c + g)) + ((b + f) + (d + h));
-        }
-        last
-    }
-}
-
 /// `y = a y + b x`.
 pub fn combine<T: Scalar>(a: f64, y: &mut [T], b: f64, x: &[T]) {
     let (a, b) = (T::from_f64(a), T::from_f64(b));
@@ -167,7 +126,7 @@ mod tests {
 
     #[test]
     fn the_three_products_and_the_combination_are_the_loops() {
-        for n in [0, 1, 7, 8, 9, 100] {
+        for n in [0, 1, 7, 8, 9, 33, 100, 5000] {
             let mut rng = Streams::new(8).rng(Phase::USER, 0);
             let (mut x, mut y) = (vec![0.0f64; n], vec![0.0; n]);
             fill_normal(&mut rng, &mut x);

@@ -264,24 +264,29 @@ impl<T: Scalar> simd::Vectorised for Move<'_, T> {
     type Output = f64;
     #[inline(always)]
     fn run(self) -> f64 {
-        let n = self.out.len();
-        let (scale, lifted, theta) = (&self.scale[..n], &self.lifted[..n], &self.theta[..n]);
-        for i in 0..n {
-            self.out[i] = Elementary::times_plus(self.time * scale[i], lifted[i], theta[i]);
+        let (time, n) = (self.time, self.out.len());
+        let (scale, lifted) = (&self.scale[..n], &self.lifted[..n]);
+        let ways = scale.iter().zip(lifted).zip(self.theta);
+        for (out, ((&scale, &lifted), &theta)) in self.out.iter_mut().zip(ways) {
+            *out = Elementary::times_plus(time, scale * lifted, theta);
         }
-        let whole = n - n % 8;
-        let mut squares = [0.0f64; 8];
-        for (scale, lifted) in scale.chunks_exact(8).zip(lifted.chunks_exact(8)) {
-            for i in 0..8 {
-                let way = (scale[i] * lifted[i]).to_f64();
-                squares[i] = way.mul_add(way, squares[i]);
+        // squares in lanes of the number type: the length is a diagnostic
+        let mut squares = [T::ZERO; 32];
+        let (mut scales, mut moves) = (scale.chunks_exact(32), lifted.chunks_exact(32));
+        for (scale, lifted) in scales.by_ref().zip(moves.by_ref()) {
+            for i in 0..32 {
+                let way = scale[i] * lifted[i];
+                squares[i] = Elementary::times_plus(way, way, squares[i]);
             }
         }
-        let rest = scale[whole..].iter().zip(&lifted[whole..]);
-        let rest: f64 = rest.map(|(&s, &u)| (s * u).to_f64().powi(2)).sum();
-        let [a, b, c, d, e, f, g, h] = squares;
-        let sum = ((a + e) + (c + g)) + ((b + f) + (d + h)) + rest;
-        self.time.to_f64().abs() * sum.sqrt()
+        let mut sum = 0.0;
+        for (&scale, &lifted) in scales.remainder().iter().zip(moves.remainder()) {
+            sum += (scale * lifted).to_f64().powi(2);
+        }
+        for square in squares {
+            sum += square.to_f64();
+        }
+        time.to_f64().abs() * sum.sqrt()
     }
 }
 
