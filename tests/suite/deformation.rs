@@ -67,6 +67,7 @@ fn regression(sizes: &[usize], n: usize) -> (Mlp, Vec<f64>, Vec<f64>, Posterior<
 fn a_linear_model_has_its_exact_posterior() {
     let (net, x, y, posterior) = regression(&[3, 1], 25);
     let last = gaussian_head(&net, &x, &y);
+    let integrated = last.log_evidence(&[], &mut last.workspace()).unwrap();
     let deformation = Deformation::new(None, last);
     // y ~ N(0, NOISE^2 I + Phi Phi^T / ALPHA)
     let n = y.len();
@@ -83,6 +84,7 @@ fn a_linear_model_has_its_exact_posterior() {
         let projection: f64 = vector.iter().zip(&y).map(|(v, y)| v * y).sum();
         evidence -= 0.5 * (projection.powi(2) / value + value.ln());
     }
+    assert!((integrated - evidence).abs() < 1e-8 * evidence.abs());
     let mut ws = posterior.workspace();
     for seed in 0..5 {
         let theta = normals(4, 40 + seed);
