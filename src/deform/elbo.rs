@@ -15,7 +15,7 @@
 use rayon::prelude::*;
 
 use super::{Bijection, LastLayer, LastLayerWorkspace};
-use crate::autodiff::Graph;
+use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{dot, fill_normal, first_non_finite, scale};
 use crate::model::LogDensity;
@@ -264,10 +264,10 @@ struct Map<T> {
     rows: usize,
     /// `[dim, rows]`.
     z: Vec<T>,
-    forward: crate::autodiff::Program<T>,
-    forward_ws: crate::autodiff::Workspace<T>,
-    back: crate::autodiff::Program<T>,
-    back_ws: crate::autodiff::Workspace<T>,
+    forward: Program<T>,
+    forward_ws: Workspace<T>,
+    back: Program<T>,
+    back_ws: Workspace<T>,
     gradient: Vec<T>,
 }
 

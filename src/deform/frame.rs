@@ -4,14 +4,13 @@
 //! the flow, everything orthogonal to them is a Gaussian of one scale `s`. Its log-determinant is
 //! `1/2 sum log D_i + (P - K) log s`, that of the flow aside.
 //!
-//! `mu`, `D` and `s` are estimated from the points of a walk. `B` is given: the normal space of the fiber (the leading
-//! Gauss-Newton directions), because that is where a walk's points are structured; the tangent space, in which each
-//! walker drifted in a direction of its own, has no leading direction to learn from a few dozen walkers. A displacement
-//! `D^{1/2} w` changes the outputs by `J D^{1/2} w`, so the directions are scaled by `D^{1/2}` before they are
-//! orthonormalised.
+//! `mu`, `D` and `s` are estimated from the points of a walk. `B` is given ([`Frame::fit`]), such as the leading Gauss-Newton directions: a displacement
+//! `D^{1/2} w` changes the outputs by `J D^{1/2} w`, so these are scaled by `D^{1/2}` before they are orthonormalised. Or it is made of the principal components of the points
+//! in units of their scales ([`Frame::principal`]); of a few dozen walkers, each of which went its own way, the leading ones can be the walkers themselves, and how many of
+//! them hold for others is to be found out on held-out walkers.
 
 use crate::error::{Error, Result};
-use crate::linalg::vector::{axpy, dot, first_non_finite, norm};
+use crate::linalg::vector::{self, axpy, dot, first_non_finite, norm};
 use crate::linalg::{orthonormal_rows, symmetric_eigen};
 use crate::scalar::Scalar;
 
@@ -113,7 +112,7 @@ impl<T: Scalar> Frame<T> {
             }
             let length = norm(direction);
             if length > 0.0 {
-                crate::linalg::vector::scale(1.0 / length, direction);
+                vector::scale(1.0 / length, direction);
             }
         }
         orthonormal_rows(&mut basis, dim);

@@ -1,13 +1,14 @@
 //! How far a deformation is to be trusted as a density: the ELBO, the tail of the importance weights, the evidence.
 
+use rayon::prelude::*;
+
 use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
-use crate::linalg::vector::dot;
+use crate::linalg::vector::{dot, fill_normal};
 use crate::model::{LogDensity, Posterior};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
-use rayon::prelude::*;
 
 /// What draws of a deformation say of it.
 pub(super) struct Trust {
@@ -31,7 +32,7 @@ pub(super) fn trust<T: Scalar>(
     let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
     let mut z = vec![T::ZERO; draws * dim];
     for (i, row) in z.chunks_exact_mut(dim).enumerate() {
-        crate::linalg::vector::fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
+        fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
     }
     let (theta, log_det) = deformation.forward(&z)?;
     let energies = energies(posterior, &theta)?;

@@ -12,7 +12,7 @@
 
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
-use crate::simd;
+use crate::simd::{Elementary, Vectorised};
 
 /// The likelihoods that the conditional knows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,11 +113,10 @@ pub(super) struct Expect<'a, T> {
     pub scratch: &'a mut [T],
 }
 
-impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
+impl<T: Scalar> Vectorised for Expect<'_, T> {
     type Output = f64;
     #[inline(always)]
     fn run(self) -> f64 {
-        let half = T::from_f64(0.5);
         match self.likelihood {
             HeadLikelihood::Gaussian { noise_std } => {
                 let mut sum = 0.0;
@@ -144,7 +143,7 @@ impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
                 sum.fill(T::ZERO);
                 for class in self.outputs.chunks_exact_mut(rows) {
                     for ((o, &t), s) in class.iter_mut().zip(&*top).zip(sum.iter_mut()) {
-                        let e = crate::simd::Elementary::exp(*o - t);
+                        let e = Elementary::exp(*o - t);
                         *o = e;
                         *s += e;
                     }
@@ -155,7 +154,7 @@ impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
                     }
                 }
                 for s in sum.iter_mut() {
-                    *s = crate::simd::Elementary::ln(*s);
+                    *s = Elementary::ln(*s);
                 }
                 energy + sum.iter().map(|s| s.to_f64()).sum::<f64>()
             }
@@ -167,9 +166,9 @@ impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
                     .zip(self.scratch.iter_mut())
                 {
                     // y is 0 or 1: the loss is softplus of the logit against it
-                    let against = (half - y) * (T::ONE + T::ONE) * *o;
-                    *s = crate::simd::Elementary::softplus(against);
-                    *o = crate::simd::Elementary::sigmoid(*o);
+                    let against = (T::ONE - y - y) * *o;
+                    *s = Elementary::softplus(against);
+                    *o = Elementary::sigmoid(*o);
                 }
                 let rows = self.targets.len();
                 self.scratch[..rows].iter().map(|s| s.to_f64()).sum()
@@ -177,7 +176,7 @@ impl<T: Scalar> simd::Vectorised for Expect<'_, T> {
             HeadLikelihood::Poisson => {
                 let mut sum = 0.0;
                 for (o, &y) in self.outputs.iter_mut().zip(self.targets) {
-                    let rate = crate::simd::Elementary::exp(*o);
+                    let rate = Elementary::exp(*o);
                     sum += (rate - y * *o).to_f64();
                     *o = rate;
                 }
