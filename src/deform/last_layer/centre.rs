@@ -1,12 +1,11 @@
-//! From the mode of a convex energy to the mean of the Gaussian that fits it best.
+//! From the mode of a convex energy to the Gaussian that fits it best.
 //!
-//! Of all `q = N(c, A^{-1})` with the Hessian `A` at the mode, the one nearest to the posterior (in `KL(q | p)`) has `E_q[grad U] = 0`.
-//! The average is taken over draws `c +- L^{-T} z_i` with fixed orthogonal directions `z_i` of length `dim^{1/2}`, and `c` is moved by steps
-//! `c <- c - A^{-1} E_q[grad U]`, as long as `E_q[U]` falls. With the directions fixed the centre is a function of the hidden parameters, as a
-//! coupling layer needs it.
+//! Of all Gaussians `q = N(c, A^{-1})` the one nearest to the posterior (in `KL(q | p)`) has `E_q[grad U] = 0` and `A = E_q[Hessian of U]` (Opper & Archambeau 2009).
+//! Here is one step of Newton's method towards it, from Laplace's approximation `q_0` at the mode: `A = E_{q_0}[H]`, `c = mode - A^{-1} E_{q_0}[grad U]`. Averages are taken over draws
+//! `mode +- L_0^{-T} z_i` with fixed orthogonal directions `z_i` of length `dim^{1/2}`: so centre and precision are functions of the hidden parameters, as a coupling layer needs them.
+//! `E_{q_0}[U(. - s)]` is convex in the shift `s`; the step is halved until it falls.
 //!
-//! On the last layer of a network with 204 outgoing weights and 592 rows the Gaussian around the mode has `E[log w]`, `w` the importance weights of
-//! its draws, 16 nats below that around the centre, and the predictions have twice the distance to Hamiltonian Monte Carlo.
+//! Further steps bring little, since the averages are those of a few draws. What one brings is much: with six classes and 214 rows (glass) Laplace's last layer predicts three times as far from a walk.
 
 use super::LastLayer;
 use super::newton::residuals;
@@ -15,33 +14,33 @@ use crate::error::Result;
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 
-/// Steps towards `E_q[grad U] = 0`; each is a tenth of the one before, or less.
-const STEPS: usize = 2;
+/// Halvings of the step, at most.
+const HALVINGS: usize = 6;
 
 impl<T: Scalar> LastLayer<T> {
-    /// Moves `ws.centre` from the mode, where Newton's method has left it.
+    /// Moves `ws.centre` from the mode, where Newton's method has left it, and replaces the Hessian there by its average.
     pub(super) fn centre(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         self.displace(ws);
-        let mut best = f64::INFINITY;
-        for _ in 0..STEPS {
-            let energy = self.averages(ws);
-            if energy.is_nan() || energy >= best {
-                // the step before was too long for this posterior: what it started from is kept
-                ws.centre.copy_from_slice(&ws.trial);
-                break;
-            }
-            best = energy;
-            residuals(self, &mut ws.average);
-            back(&ws.phi, self.rows, &ws.average, &mut ws.product);
-            for ((g, p), c) in ws.step.iter_mut().zip(&ws.product).zip(&ws.centre) {
-                *g = p.to_f64() + self.prior_precision * c;
-            }
-            ws.factoriser.factor().solve(&mut ws.step);
-            ws.trial.copy_from_slice(&ws.centre);
-            for (c, s) in ws.centre.iter_mut().zip(&ws.step) {
-                *c -= s;
-            }
+        ws.curvatures.fill(T::ZERO);
+        let before = self.averages(ws, true);
+        residuals(self, &mut ws.average);
+        back(&ws.phi, self.rows, &ws.average, &mut ws.product);
+        for ((g, p), c) in ws.step.iter_mut().zip(&ws.product).zip(&ws.centre) {
+            *g = p.to_f64() + self.prior_precision * c;
         }
+        self.hessian(ws);
+        ws.factoriser.factorise(&ws.hessian)?.solve(&mut ws.step);
+        let mut length = 1.0;
+        for _ in 0..HALVINGS {
+            for ((c, m), s) in ws.centre.iter_mut().zip(&ws.mode).zip(&ws.step) {
+                *c = m - length * s;
+            }
+            if self.averages(ws, false) <= before {
+                return Ok(());
+            }
+            length *= 0.5;
+        }
+        ws.centre.copy_from_slice(&ws.mode);
         Ok(())
     }
 
@@ -58,7 +57,8 @@ impl<T: Scalar> LastLayer<T> {
             return prior - self.constant - fit + gain - 0.5 * self.outputs as f64 * log_det;
         }
         // E_q[-U - log q], with |z|^2 = dim for every draw
-        let energy = self.averages(ws) + self.constant;
+        self.displace(ws);
+        let energy = self.averages(ws, false) + self.constant;
         prior - energy - 0.5 * log_det + 0.5 * dim
     }
 
@@ -82,8 +82,8 @@ impl<T: Scalar> LastLayer<T> {
         }
     }
 
-    /// `E_q[U]` but for constants, and the averages of the expected targets in `ws.average`.
-    fn averages(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
+    /// `E_q[U]` but for constants, around `ws.centre`, and the averages of the expected targets in `ws.average`; adds those of the curvatures if they are asked for.
+    fn averages(&self, ws: &mut LastLayerWorkspace<T>, curved: bool) -> f64 {
         let dim = self.dim();
         let share = T::from_f64(0.5 / self.node_count() as f64);
         for (x, c) in ws.cast[..dim].iter_mut().zip(&ws.centre) {
@@ -100,6 +100,9 @@ impl<T: Scalar> LastLayer<T> {
                 sum += self.expect(&mut ws.expected, &mut ws.scratch);
                 for (a, &e) in ws.average.iter_mut().zip(&ws.expected) {
                     *a += share * e;
+                }
+                if curved {
+                    self.add_curvatures(share, &ws.expected, &mut ws.curvatures);
                 }
             }
         }

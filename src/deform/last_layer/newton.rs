@@ -69,6 +69,8 @@ impl<T: Scalar> LastLayer<T> {
         // what rounding may add to a sum over rows
         let slack = |energy: f64| 8.0 * T::EPSILON.to_f64() * energy.abs();
         for _ in 0..MAX_NEWTON {
+            ws.curvatures.fill(T::ZERO);
+            self.add_curvatures(T::ONE, &ws.expected, &mut ws.curvatures);
             self.hessian(ws);
             let factor = ws.factoriser.factorise(&ws.hessian)?;
             residuals(self, &mut ws.expected);
@@ -131,25 +133,39 @@ impl<T: Scalar> LastLayer<T> {
         })
     }
 
-    /// The lower triangle of `sum_n phi_n phi_n^T (x) Lambda_n + alpha I` in coordinates `(feature, output)`, from `ws.expected`.
+    /// Adds `share` times the curvature of every row to `curvatures`: of a softmax `p_c p_e` for every pair of outputs `c > e`, of one output its own.
+    pub(super) fn add_curvatures(&self, share: T, expected: &[T], curvatures: &mut [T]) {
+        let n = self.rows;
+        for ((c, e), out) in self.pairs().zip(curvatures.chunks_exact_mut(n)) {
+            simd::dispatch(AddCurvature {
+                likelihood: self.likelihood,
+                share,
+                p: &expected[c * n..][..n],
+                q: &expected[e * n..][..n],
+                out,
+            });
+        }
+    }
+
+    /// The pairs of outputs that [`LastLayer::add_curvatures`] is about.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<T> {
+        let k = self.outputs;
+        let pairs = (0..k).flat_map(|c| (0..c).map(move |e| (c, e)));
+        pairs.chain((k == 1).then_some((0, 0)))
+    }
+
+    /// The lower triangle of `sum_n phi_n phi_n^T (x) Lambda_n + alpha I` in coordinates `(feature, output)`, from `ws.curvatures`.
     ///
     /// The curvature of a softmax has rows that sum to zero: its diagonal blocks are minus the sums of the others.
-    fn hessian(&self, ws: &mut LastLayerWorkspace<T>) {
+    pub(super) fn hessian(&self, ws: &mut LastLayerWorkspace<T>) {
         let (h, n, k) = (self.features, self.rows, self.outputs);
         let dim = h * k;
         ws.hessian.fill(0.0);
-        let pairs = (0..k).flat_map(|c| (0..c).map(move |e| (c, e)));
-        let alone = (k == 1).then_some((0, 0));
-        for (c, e) in pairs.chain(alone) {
-            let (p, q) = (&ws.expected[c * n..][..n], &ws.expected[e * n..][..n]);
+        for ((c, e), weights) in self.pairs().zip(ws.curvatures.chunks_exact(n)) {
             for (out, phi) in ws.weighted.chunks_exact_mut(n).zip(ws.phi.chunks_exact(n)) {
-                simd::dispatch(Weight {
-                    likelihood: self.likelihood,
-                    p,
-                    q,
-                    phi,
-                    out,
-                });
+                for ((out, &phi), &weight) in out.iter_mut().zip(phi).zip(weights) {
+                    *out = weight * phi;
+                }
             }
             lower_product(&ws.weighted, &ws.phi, n, &mut ws.block);
             for i in 0..h {
@@ -186,38 +202,35 @@ pub(super) fn residuals<T: Scalar>(last: &LastLayer<T>, expected: &mut [T]) {
     }
 }
 
-/// Features times the curvature of a pair of outputs (of a softmax, its modulus).
-struct Weight<'a, T> {
+/// The curvature of a pair of outputs (of a softmax, its modulus), row by row.
+struct AddCurvature<'a, T> {
     likelihood: HeadLikelihood,
+    share: T,
     p: &'a [T],
     q: &'a [T],
-    phi: &'a [T],
     out: &'a mut [T],
 }
 
-impl<T: Scalar> simd::Vectorised for Weight<'_, T> {
+impl<T: Scalar> simd::Vectorised for AddCurvature<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run(self) {
-        let rows = self
-            .out
-            .iter_mut()
-            .zip(self.phi)
-            .zip(self.p.iter().zip(self.q));
+        let share = self.share;
+        let rows = self.out.iter_mut().zip(self.p.iter().zip(self.q));
         match self.likelihood {
             HeadLikelihood::Categorical => {
-                for ((out, &phi), (&p, &q)) in rows {
-                    *out = p * q * phi;
+                for (out, (&p, &q)) in rows {
+                    *out += share * p * q;
                 }
             }
             HeadLikelihood::Bernoulli => {
-                for ((out, &phi), (&p, _)) in rows {
-                    *out = p * (T::ONE - p) * phi;
+                for (out, (&p, _)) in rows {
+                    *out += share * p * (T::ONE - p);
                 }
             }
             HeadLikelihood::Poisson => {
-                for ((out, &phi), (&p, _)) in rows {
-                    *out = p * phi;
+                for (out, (&p, _)) in rows {
+                    *out += share * p;
                 }
             }
             // has a way of its own

@@ -1,5 +1,5 @@
 use super::*;
-use crate::linalg::vector::{dot, norm};
+use crate::linalg::vector::dot;
 use crate::nn::{Activation, LinearHead, Mlp};
 
 const ALPHA: f64 = 0.7;
@@ -74,49 +74,47 @@ fn newton_ends_at_the_mode_with_the_hessian() {
     }
 }
 
-/// `A^{-1/2} E_q[grad U]` by many draws: it vanishes at the centre, and not at the mode; and `E_q[U]` is less there.
+/// `KL(q | p)` but for a constant, `E_q[U] + log det A / 2`, by many draws: the fitted Gaussian is no farther from the posterior than Laplace's, and
+/// much nearer where the prior is weak, so that the posterior leans far away from its mode.
 #[test]
-fn the_centre_is_where_the_average_slope_vanishes() {
+fn the_fitted_gaussian_is_nearer_to_the_posterior_than_laplaces() {
     for (likelihood, outputs) in CONVEX {
-        let (last, theta) = problem(likelihood, outputs);
-        let mut ws = last.workspace();
-        last.compute_features(&theta, &mut ws).unwrap();
-        last.newton(None, &mut ws).unwrap();
-        let mode = ws.centre.clone();
-        last.centre(&mut ws).unwrap();
-        let centre = ws.centre.clone();
-        let factor = ws.factoriser.factor().clone();
-        let (dim, count) = (last.dim(), 4_000);
-        let mut average = |around: &[f64]| {
-            let (mut slope, mut energy) = (vec![0.0; dim], 0.0);
-            for z in normals(count * dim, 9).chunks_exact(dim) {
-                for sign in [1.0, -1.0] {
-                    let mut w: Vec<f64> = z.iter().map(|z| sign * z).collect();
-                    factor.solve_transposed(&mut w);
-                    ws.centre
-                        .iter_mut()
-                        .zip(around)
-                        .zip(&w)
-                        .for_each(|((c, a), w)| *c = a + w);
-                    energy += last.energy_at_centre(&mut ws);
-                    newton::residuals(&last, &mut ws.expected);
-                    workspace::back(&ws.phi, last.rows, &ws.expected, &mut ws.product);
-                    for ((s, p), c) in slope.iter_mut().zip(&ws.product).zip(&ws.centre) {
-                        *s += p + ALPHA * c;
+        for (alpha, gain) in [(ALPHA, -0.02), (0.003, 0.3)] {
+            let (mut last, theta) = problem(likelihood, outputs);
+            last.prior_precision = alpha;
+            let mut ws = last.workspace();
+            let (dim, count) = (last.dim(), 2_000);
+            let divergence = |ws: &mut LastLayerWorkspace<f64>| {
+                let (around, factor) = (ws.centre.clone(), ws.factoriser.factor().clone());
+                let mut energy = 0.0;
+                for z in normals(count * dim, 9).chunks_exact(dim) {
+                    for sign in [1.0, -1.0] {
+                        let mut w: Vec<f64> = z.iter().map(|z| sign * z).collect();
+                        factor.solve_transposed(&mut w);
+                        let places = ws.centre.iter_mut().zip(&around).zip(&w);
+                        places.for_each(|((c, a), w)| *c = a + w);
+                        energy += last.energy_at_centre(ws);
                     }
                 }
-            }
-            factor.solve_lower(&mut slope);
-            let draws = 2.0 * count as f64;
-            (norm(&slope) / draws, energy / draws)
-        };
-        let ((at_mode, of_mode), (at_centre, of_centre)) = (average(&mode), average(&centre));
-        // sixteen nodes know the average to a part of it
-        assert!(
-            at_centre < 0.3 * at_mode,
-            "{likelihood:?}: {at_centre} against {at_mode}"
-        );
-        assert!(of_centre < of_mode, "{likelihood:?}");
+                ws.centre.copy_from_slice(&around);
+                energy / (2.0 * count as f64) + 0.5 * factor.log_det()
+            };
+            last.compute_features(&theta, &mut ws).unwrap();
+            last.newton(None, &mut ws).unwrap();
+            let laplace = divergence(&mut ws);
+            last.centre(&mut ws).unwrap();
+            let fitted = divergence(&mut ws);
+            // a rate of counts has no weak directions here: the data determine it
+            let gain = if likelihood == HeadLikelihood::Poisson {
+                -0.02
+            } else {
+                gain
+            };
+            assert!(
+                fitted < laplace - gain,
+                "{likelihood:?} {alpha}: {fitted} against {laplace}"
+            );
+        }
     }
 }
 
@@ -195,14 +193,14 @@ fn a_start_changes_nothing_but_the_time() {
         let mut ws = last.workspace();
         let first = last.condition(&theta, &mut ws).unwrap().centre.to_vec();
         let again = last.condition_from(&theta, &first, &mut ws).unwrap();
-        // Newton's tolerance, 4e-10 nats, squared by its last step
+        // the Hessian is that of a point (2 x 4e-8)^{1/2} standard deviations from the mode, one way or the other
         let distance: Vec<f64> = again
             .centre
             .iter()
             .zip(&first)
             .map(|(a, b)| a - b)
             .collect();
-        assert!(dot(&distance, &distance).sqrt() < 1e-6, "{likelihood:?}");
+        assert!(dot(&distance, &distance).sqrt() < 1e-3, "{likelihood:?}");
     }
 }
 

@@ -22,6 +22,8 @@ pub struct LastLayerWorkspace<T> {
     pub(super) expected: Vec<T>,
     /// Expected targets averaged over draws.
     pub(super) average: Vec<T>,
+    /// Curvatures of the pairs of outputs, `[pairs, rows]`.
+    pub(super) curvatures: Vec<T>,
     /// What the nodes change about the outputs, `[nodes, outputs, rows]`.
     pub(super) shifts: Vec<T>,
     /// Outputs at the centre.
@@ -60,6 +62,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             weighted: vec![T::ZERO; iterated * h * n],
             expected: vec![T::ZERO; iterated * k * n],
             average: vec![T::ZERO; iterated * k * n],
+            curvatures: vec![T::ZERO; iterated * last.pairs().count() * n],
             shifts: vec![T::ZERO; nodes * k * n],
             outputs: vec![T::ZERO; iterated * k * n],
             scratch: vec![T::ZERO; iterated * 2 * n],
