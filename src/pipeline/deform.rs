@@ -2,11 +2,11 @@
 //!
 //! Several flows are fitted to the walk: exchangeable units, as they come from maximum likelihood and refined on the ELBO, and a Gaussian in
 //! a frame (with couplings if these help held-out walkers), at its own width and narrower. Which one serves best depends on the network and the
-//! data, and is measured: the one is kept whose draws predict most like the walk (`agreement`).
+//! data, and is measured: of those whose draws predict most like the walk (`agreement`), or nearly so, the one with the highest ELBO is kept.
 
 use super::agreement::Agreement;
 use super::fit::Problem;
-use super::trust::{Trust, trust};
+use super::trust::{Trust, trust, weigh};
 use super::{FlowChoice, Stage, Summary};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
@@ -30,6 +30,9 @@ const PROPOSALS: usize = 4;
 /// Draws that a candidate is judged by, at most and at least, and rows times parameters times draws in between.
 const JUDGED: (f64, f64) = (128.0, 16.0);
 const JUDGE_EFFORT: f64 = 4e9;
+
+/// Candidates whose distance is at most so many times the least predict alike.
+const ALIKE: f64 = 1.5;
 
 /// Hidden parameters up to which a flow of units is learned: its memory is hundreds of times as much.
 const UNITS: usize = 20_000;
@@ -109,10 +112,9 @@ impl Problem<'_> {
                 candidates.extend(self.units(&last, posterior, walked, &agreement, summary)?);
             }
             let map = agreement.distance(&evidence.map.theta)?;
-            summary.candidates(&candidates, map);
-            let best = candidates
-                .into_iter()
-                .reduce(|a, b| if b.distance < a.distance { b } else { a });
+            let best = self.best(&candidates, posterior)?;
+            summary.candidates(&candidates, best, map);
+            let best = candidates.into_iter().nth(best);
             best.map_or_else(|| Deformation::new(None, last), |best| best.deformation)
         };
         let trusted: Trust = trust(&deformation, posterior, self.streams)?;
@@ -123,6 +125,36 @@ impl Problem<'_> {
         let rows = self.training_rows(summary);
         let deformation = Box::new(deformation);
         Ok(Fitted::Flow { deformation, rows })
+    }
+
+    /// Of the candidates that predict about as much like the walk as any, the one with the highest ELBO: a hundred draws cannot tell their predictions apart, and a
+    /// better density should not be given away for that.
+    fn best<T: Scalar>(
+        &self,
+        candidates: &[Candidate<T>],
+        posterior: &Posterior<T>,
+    ) -> Result<usize> {
+        let least = candidates.iter().map(|c| c.distance);
+        let least = least.fold(f64::INFINITY, f64::min);
+        let (mut best, mut highest) = (0, f64::NEG_INFINITY);
+        for (i, candidate) in candidates.iter().enumerate() {
+            if candidate.distance > ALIKE * least {
+                continue;
+            }
+            let draws = self.judged();
+            let (weights, _) = weigh(&candidate.deformation, posterior, draws, self.streams)?;
+            let elbo = weights.iter().sum::<f64>() / draws as f64;
+            if elbo > highest {
+                (best, highest) = (i, elbo);
+            }
+        }
+        Ok(best)
+    }
+
+    /// Draws that a candidate is judged by.
+    fn judged(&self) -> usize {
+        let effort = (self.prepared.y.len() * self.network.dim()) as f64;
+        (JUDGE_EFFORT / effort).clamp(JUDGED.1, JUDGED.0) as usize
     }
 
     fn agreement<T: Scalar>(
@@ -140,9 +172,7 @@ impl Problem<'_> {
         deformation: Deformation<T>,
         agreement: &Agreement<'_>,
     ) -> Result<Candidate<T>> {
-        let effort = (self.prepared.y.len() * self.network.dim()) as f64;
-        let judged = (JUDGE_EFFORT / effort).clamp(JUDGED.1, JUDGED.0) as usize;
-        let samples = deformation.sample(judged, self.streams)?;
+        let samples = deformation.sample(self.judged(), self.streams)?;
         Ok(Candidate {
             distance: agreement.distance(&samples)?,
             what,

@@ -58,19 +58,16 @@ impl Summary {
         self.figure("refinement_gradients", report.gradients as f64);
     }
 
-    pub(super) fn candidates<T: Scalar>(&mut self, all: &[Candidate<T>], map: f64) {
+    pub(super) fn candidates<T: Scalar>(&mut self, all: &[Candidate<T>], best: usize, map: f64) {
         let list: Vec<String> = all
             .iter()
             .map(|c| format!("{} {:.3}", c.what, c.distance))
             .collect();
-        let best = all
-            .iter()
-            .reduce(|a, b| if b.distance < a.distance { b } else { a });
-        let Some(best) = best else { return };
+        let Some(best) = all.get(best) else { return };
         self.line(
             "flow",
             format!(
-                "{} predicts most like the walk: distance of predictions {:.3} (MAP {map:.3}); tried {}",
+                "{} is kept: distance of predictions to the walk's {:.3} (MAP {map:.3}); tried {}",
                 best.what,
                 best.distance,
                 list.join(", ")

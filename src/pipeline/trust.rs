@@ -30,19 +30,7 @@ pub(super) fn trust<T: Scalar>(
     let dim = deformation.dim();
     let effort = (posterior.rows() * dim) as f64;
     let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
-    let mut z = vec![T::ZERO; draws * dim];
-    for (i, row) in z.chunks_exact_mut(dim).enumerate() {
-        fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
-    }
-    let (theta, log_det) = deformation.forward(&z)?;
-    let energies = energies(posterior, &theta)?;
-    let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
-    let weights: Vec<f64> = z
-        .chunks_exact(dim)
-        .zip(&log_det)
-        .zip(&energies)
-        .map(|((z, log_det), energy)| 0.5 * dot(z, z) + constant + log_det - energy)
-        .collect();
+    let (weights, energies) = weigh(deformation, posterior, draws, streams)?;
     let used = if deformation.proposals() == 1 {
         energies
     } else {
@@ -56,6 +44,30 @@ pub(super) fn trust<T: Scalar>(
         importance: ImportanceSummary::new(&weights)?,
         energy: (mean, (variance / n).sqrt()),
     })
+}
+
+/// `log p(D, theta) / q(theta)` of so many draws of the map, and their energies.
+pub(super) fn weigh<T: Scalar>(
+    deformation: &Deformation<T>,
+    posterior: &Posterior<T>,
+    draws: usize,
+    streams: Streams,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    let dim = deformation.dim();
+    let mut z = vec![T::ZERO; draws * dim];
+    for (i, row) in z.chunks_exact_mut(dim).enumerate() {
+        fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
+    }
+    let (theta, log_det) = deformation.forward(&z)?;
+    let energies = energies(posterior, &theta)?;
+    let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
+    let weights = z
+        .chunks_exact(dim)
+        .zip(&log_det)
+        .zip(&energies)
+        .map(|((z, log_det), energy)| 0.5 * dot(z, z) + constant + log_det - energy)
+        .collect();
+    Ok((weights, energies))
 }
 
 fn energies<T: Scalar>(posterior: &Posterior<T>, theta: &[T]) -> Result<Vec<f64>> {

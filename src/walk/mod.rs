@@ -26,6 +26,8 @@ pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
+// the pipeline looks on by workspaces too
+#[cfg(feature = "safetensors")]
 pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
 pub use run::{Run, WalkOptions, walk};
