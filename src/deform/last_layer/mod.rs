@@ -4,15 +4,14 @@
 //! training rows and a constant 1 in `Phi` (`[N, H + 1]`). With the prior `w ~ N(0, 1 / alpha)`:
 //! - Gaussian likelihood: the conditional posterior is exactly `N(c, A^{-1})`, `A = Phi^T Phi / noise_std^2 + alpha I`,
 //!   `c = A^{-1} Phi^T y / noise_std^2`, and what is left of the evidence when `w` is integrated out is exact too.
-//! - Softmax, Bernoulli and Poisson likelihoods: `U(w) = -log p(y, w | theta_h)` is convex in `w`. Newton's method gives its minimum, and the
-//!   Hessian there `A`. The centre `c` is then moved from the minimum to where `E[grad U(w)] = 0` for `w ~ N(c, A^{-1})`
-//!   (`centre`): the posterior leans away from its mode, and a Gaussian around the mode is far off when `w` has hundreds of dimensions.
+//! - Softmax, Bernoulli and Poisson likelihoods: `U(w) = -log p(y, w | theta_h)` is convex in `w`. Newton's method gives its minimum and the
+//!   Hessian there, and from that Gaussian one step of variational inference (`centre`) the precision `A = E[H(w)]` and the centre `c` where `E[grad U(w)] = 0`:
+//!   the posterior leans away from its mode, and Laplace's Gaussian around it is far off when `w` has hundreds of dimensions.
 //!
 //! The map `w = c(theta_h) + L^{-T} z` with `A = L L^T` passes the hidden block through and shifts and scales the last
 //! layer: `log |det| = -sum log L_ii`, and the inverse is `z = L^T (w - c)`. It needs the training data.
 //!
-//! What it drops: for likelihoods that are not Gaussian, skewness and heavier tails. Gaussian integrals of logistic models by their mean
-//! equation are variational inference with a fixed covariance (Challis & Barber 2013 give the theory).
+//! What it drops: for likelihoods that are not Gaussian, skewness and heavier tails.
 
 mod centre;
 mod likelihood;
@@ -61,7 +60,7 @@ pub struct LastLayer<T> {
 /// `N(centre, A^{-1})` by its centre and the Cholesky factor of `A`; coordinates are `[H + 1, outputs]` row-major, bias last.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditional<'w> {
-    /// For a Gaussian likelihood the mean; for others the mean of the best Gaussian of that covariance.
+    /// For a Gaussian likelihood the mean; for others the mean of the fitted Gaussian.
     pub centre: &'w [f64],
     /// The factor of the precision `A`.
     pub precision: &'w Cholesky,
