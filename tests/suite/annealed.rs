@@ -138,16 +138,20 @@ fn the_same_bits_for_any_number_of_threads() {
     let with = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
         let pool = pool.build().unwrap();
-        pool.install(|| run(&posterior, &options(24, 100), 5))
+        pool.install(|| run(&posterior, &options(48, 200), 5))
     };
     let one = with(1);
     for threads in [2, 8] {
         assert_eq!(with(threads), one);
     }
+    // as many particles and temperatures as the errors of the other test are known to be right for
     let z = (one.log_evidence - exact) / one.std_error;
     assert!(z.abs() < 4.0, "{z}");
     // per particle: its start, and 8 for each temperature but the last; the pilot settles for 40 transitions, once in place of one
-    assert_eq!(one.gradients, 24 * (1 + 99 * 8) + 16 * (1 + (99 + 39) * 8));
+    assert_eq!(
+        one.gradients,
+        48 * (1 + 199 * 8) + 16 * (1 + (199 + 39) * 8)
+    );
 }
 
 /// The standard normal density where `x > 0`.
