@@ -136,7 +136,9 @@ impl Problem<'_> {
     ) -> Result<usize> {
         let least = candidates.iter().map(|c| c.distance);
         let least = least.fold(f64::INFINITY, f64::min);
-        let (mut best, mut highest) = (0, f64::NEG_INFINITY);
+        // the nearest one, should no ELBO be a number
+        let nearest = candidates.iter().position(|c| c.distance == least);
+        let (mut best, mut highest) = (nearest.unwrap_or(0), f64::NEG_INFINITY);
         for (i, candidate) in candidates.iter().enumerate() {
             if candidate.distance > ALIKE * least {
                 continue;
