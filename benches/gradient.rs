@@ -11,7 +11,7 @@ use fiberwalk::autodiff::Graph;
 use fiberwalk::nn::SequentialSpec;
 use fiberwalk::{
     Activation, Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network,
-    Phase, Posterior, Result, Scalar, Streams,
+    Phase, PosteriorDensity, Result, Scalar, Streams,
 };
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -88,14 +88,14 @@ impl Work {
         let prior = IsotropicGaussian::new(1.0)?;
         let theta = network.init(&mut streams.rng(Phase::INIT, 0));
         Ok(Problem {
-            posterior: Posterior::new(network.as_ref(), likelihood, &prior, &x, &y)?,
+            posterior: PosteriorDensity::new(network.as_ref(), likelihood, &prior, &x, &y)?,
             theta: theta.into_iter().map(T::from_f64).collect(),
         })
     }
 }
 
 struct Problem<T> {
-    posterior: Posterior<T>,
+    posterior: PosteriorDensity<T>,
     theta: Vec<T>,
 }
 

@@ -11,7 +11,8 @@ use fiberwalk::curvature::GgnOperator;
 use fiberwalk::linalg::{LanczosOptions, leading_eigenpairs};
 use fiberwalk::nn::SequentialSpec;
 use fiberwalk::{
-    Activation, Categorical, IsotropicGaussian, Mlp, Network, Phase, Posterior, Result, Streams,
+    Activation, Categorical, IsotropicGaussian, Mlp, Network, Phase, PosteriorDensity, Result,
+    Streams,
 };
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -27,7 +28,7 @@ fn pairs(c: &mut Criterion, name: &str, network: &dyn Network, n: usize) -> Resu
         .map(|_| (rng.next_u32() as usize % network.output_dim()) as f64)
         .collect();
     let prior = IsotropicGaussian::new(1.0)?;
-    let posterior = Posterior::<f32>::new(network, &Categorical, &prior, &x, &y)?;
+    let posterior = PosteriorDensity::<f32>::new(network, &Categorical, &prior, &x, &y)?;
     let theta = network.init(&mut streams.rng(Phase::INIT, 0));
     let theta: Vec<f32> = theta.into_iter().map(|t| t as f32).collect();
     let mut op = GgnOperator::new(&posterior, &theta)?;

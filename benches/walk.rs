@@ -12,13 +12,13 @@ use fiberwalk::walk::{
     FrameOptions, FrameSource, GgnFrame, Microcanonical, MicrocanonicalOptions, WalkOptions, walk,
 };
 use fiberwalk::{
-    Activation, Categorical, IsotropicGaussian, MapOptions, Mlp, Network, Phase, Posterior, Result,
-    Streams, fit_map,
+    Activation, Categorical, IsotropicGaussian, MapOptions, Mlp, Network, Phase, PosteriorDensity,
+    Result, Streams, fit_map,
 };
 use rand_distr::{Distribution, StandardNormal};
 
 /// The first 592 rows of vehicle and 18-50-4 tanh: 1,154 parameters, as in the reference.
-fn vehicle() -> Result<(Posterior<f32>, Vec<f32>)> {
+fn vehicle() -> Result<(PosteriorDensity<f32>, Vec<f32>)> {
     let rows = 592;
     let data = load_csv(
         Path::new("examples/data/vehicle.csv"),
@@ -28,7 +28,7 @@ fn vehicle() -> Result<(Posterior<f32>, Vec<f32>)> {
     let net = Mlp::new(&[data.d(), 50, 4], Activation::Tanh)?;
     let prior = IsotropicGaussian::new(1.0)?;
     let (x, y) = (&x[..rows * data.d()], &data.targets()[..rows]);
-    let posterior = Posterior::new(&net, &Categorical, &prior, x, y)?;
+    let posterior = PosteriorDensity::new(&net, &Categorical, &prior, x, y)?;
     let start = net.init(&mut Streams::new(0).rng(Phase::INIT, 0));
     let start = start.into_iter().map(|t| t as f32).collect();
     let map = fit_map(&posterior, start, &MapOptions::default(), |_| ())?;
@@ -36,7 +36,7 @@ fn vehicle() -> Result<(Posterior<f32>, Vec<f32>)> {
 }
 
 /// LeNet-5 at its initial parameters, on noise: 61,706 parameters, 512 images.
-fn lenet5() -> Result<(Posterior<f32>, Vec<f32>)> {
+fn lenet5() -> Result<(PosteriorDensity<f32>, Vec<f32>)> {
     let spec: SequentialSpec = "lenet5".parse()?;
     let net = spec.build([1, 28, 28], 10)?;
     let streams = Streams::new(0);
@@ -45,7 +45,7 @@ fn lenet5() -> Result<(Posterior<f32>, Vec<f32>)> {
     let x: Vec<f64> = noise.take(images * 784).collect();
     let y: Vec<f64> = (0..images).map(|i| (i % 10) as f64).collect();
     let prior = IsotropicGaussian::new(1.0)?;
-    let posterior = Posterior::new(&net, &Categorical, &prior, &x, &y)?;
+    let posterior = PosteriorDensity::new(&net, &Categorical, &prior, &x, &y)?;
     let start = net.init(&mut streams.rng(Phase::INIT, 0));
     Ok((posterior, start.into_iter().map(|t| t as f32).collect()))
 }
@@ -53,7 +53,7 @@ fn lenet5() -> Result<(Posterior<f32>, Vec<f32>)> {
 fn bench(
     c: &mut Criterion,
     name: &str,
-    (posterior, start): (Posterior<f32>, Vec<f32>),
+    (posterior, start): (PosteriorDensity<f32>, Vec<f32>),
     (particles, steps): (usize, usize),
     (directions, step_size): (usize, f64),
 ) -> Result<()> {

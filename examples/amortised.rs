@@ -23,7 +23,7 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{
     Activation, Categorical, IsotropicGaussian, LinearHead, MapOptions, Mlp, Network, Phase,
-    Posterior, Result, Streams, fit_map,
+    PosteriorDensity, Result, Streams, fit_map,
 };
 
 const HIDDEN: usize = 50;
@@ -61,7 +61,7 @@ fn main() -> Result<()> {
     let net = Mlp::new(&[train.d(), HIDDEN, classes], Activation::Tanh)?;
     let (alpha, y) = (1.0, train.targets());
     let prior = IsotropicGaussian::new(alpha)?;
-    let posterior = Posterior::<f32>::new(&net, &Categorical, &prior, &x, y)?;
+    let posterior = PosteriorDensity::<f32>::new(&net, &Categorical, &prior, &x, y)?;
     let start = net.init(&mut streams.rng(Phase::INIT, 0));
     let start = start.into_iter().map(|t| t as f32).collect();
     let map = fit_map(&posterior, start, &MapOptions::default(), |_| ())?;

@@ -23,7 +23,7 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{
     Activation, Gaussian, IsotropicGaussian, LinearHead, MapOptions, Mlp, Network, Phase,
-    Posterior, Result, Streams, fit_map,
+    PosteriorDensity, Result, Streams, fit_map,
 };
 
 const NOISE: f64 = 0.3;
@@ -75,7 +75,7 @@ pub fn evidence(units: usize, effort: &Effort) -> Result<(ImportanceSummary, Ann
     let y = Standardizer::fit(data.targets(), 1)?.transform(data.targets())?;
     let net = Mlp::new(&[1, units, 1], Activation::Tanh)?;
     let (likelihood, prior) = (Gaussian::new(NOISE)?, IsotropicGaussian::new(1.0)?);
-    let posterior = Posterior::<f64>::new(&net, &likelihood, &prior, &x, &y)?;
+    let posterior = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y)?;
     let streams = Streams::new(0);
 
     let start = net.init(&mut streams.rng(Phase::INIT, 0));

@@ -6,7 +6,7 @@
 
 use fiberwalk::{
     Activation, Categorical, Error, Gaussian, IsotropicGaussian, Likelihood, Mlp, Network, Phase,
-    Posterior, Result, Streams,
+    PosteriorDensity, Result, Streams,
 };
 use rand_distr::{Distribution, StandardNormal};
 
@@ -40,7 +40,7 @@ fn main() -> Result<()> {
         &Categorical
     };
     let prior = IsotropicGaussian::new(1.0)?;
-    let posterior = Posterior::<f32>::new(&network, likelihood, &prior, &x, &y)?;
+    let posterior = PosteriorDensity::<f32>::new(&network, likelihood, &prior, &x, &y)?;
     let start = network.init(&mut streams.rng(Phase::INIT, 0));
     let theta: Vec<f32> = start.into_iter().map(|t| t as f32).collect();
 

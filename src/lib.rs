@@ -49,6 +49,7 @@
 #[cfg(feature = "safetensors")]
 pub mod artifact;
 pub mod autodiff;
+pub mod baselines;
 pub mod curvature;
 pub mod data;
 pub mod deform;
@@ -71,8 +72,8 @@ pub use error::{Error, Result};
 pub use model::{
     Bernoulli, Categorical, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
     GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam,
-    LikelihoodParams, LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior, Prior,
-    RowCurvature,
+    LikelihoodParams, LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior,
+    PosteriorDensity, Prior, RowCurvature,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use optim::{

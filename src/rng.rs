@@ -37,6 +37,20 @@ impl Phase {
     pub const RECOMBINE: Phase = Phase(12);
     /// Annealed importance sampling: index `i` for particle `i`, from 2^40 on its pilot.
     pub const ANNEAL: Phase = Phase(10);
+    /// Members of a deep ensemble.
+    pub const ENSEMBLE: Phase = Phase(14);
+    /// Hamiltonian chains.
+    pub const HMC: Phase = Phase(15);
+    /// Stochastic weight averaging.
+    pub const SWAG: Phase = Phase(16);
+    /// Langevin dynamics.
+    pub const SGLD: Phase = Phase(17);
+    /// Variational inference.
+    pub const VARIATIONAL: Phase = Phase(18);
+    /// Dropout masks.
+    pub const DROPOUT: Phase = Phase(19);
+    /// Targets drawn from the model, for an expected Fisher matrix.
+    pub const FISHER: Phase = Phase(20);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

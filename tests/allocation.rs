@@ -14,7 +14,7 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{
     Activation, Categorical, Curved, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network,
-    Phase, Posterior, RowCurvature, Scalar, Streams,
+    Phase, PosteriorDensity, RowCurvature, Scalar, Streams,
 };
 
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.
@@ -29,7 +29,7 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
         labels(n, net.output_dim(), 3),
     );
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::<T>::new(net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<T>::new(net, &Categorical, &prior, &x, &y).unwrap();
     let mut out = vec![T::ZERO; theta.len()];
     let mut ws = posterior.workspace();
     let mut ggn = posterior.ggn_workspace();
@@ -81,9 +81,9 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
     }
 }
 
-fn a_step_allocates_nothing<T: Scalar, K: Kernel<T, Posterior<T>>>(
+fn a_step_allocates_nothing<T: Scalar, K: Kernel<T, PosteriorDensity<T>>>(
     kernel: &K,
-    posterior: &Posterior<T>,
+    posterior: &PosteriorDensity<T>,
     theta: &[T],
 ) {
     let mut rng = Streams::new(0).rng(Phase::WALK, 0);

@@ -16,7 +16,7 @@
 use crate::error::{Error, Result};
 use crate::linalg::SpectralQuadrature;
 use crate::linalg::vector::dot;
-use crate::model::{Curved, LogDensity, Posterior};
+use crate::model::{Curved, LogDensity, PosteriorDensity};
 use crate::optim::{MapOptions, MapReport, fit_map};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -90,7 +90,7 @@ const NOISES: (f64, f64) = (1e-2, 1e2);
 /// # Errors
 /// If `theta` has the wrong length or the quadrature fails.
 pub fn log_evidence<T: Scalar>(
-    posterior: &Posterior<T>,
+    posterior: &PosteriorDensity<T>,
     theta: &[T],
     options: &EvidenceOptions,
     streams: Streams,
@@ -110,7 +110,7 @@ pub fn log_evidence<T: Scalar>(
 /// If a setting is out of range, `build` refuses, or a fit fails.
 pub fn tune_by_evidence<T: Scalar>(
     theta: Vec<T>,
-    build: impl Fn(f64, Option<f64>) -> Result<Posterior<T>>,
+    build: impl Fn(f64, Option<f64>) -> Result<PosteriorDensity<T>>,
     options: &EvidenceOptions,
     streams: Streams,
     mut progress: impl FnMut(usize),
@@ -181,7 +181,7 @@ pub fn tune_by_evidence<T: Scalar>(
 }
 
 fn spectrum<T: Scalar>(
-    posterior: &Posterior<T>,
+    posterior: &PosteriorDensity<T>,
     theta: &[T],
     options: &EvidenceOptions,
     streams: Streams,
@@ -190,7 +190,7 @@ fn spectrum<T: Scalar>(
     SpectralQuadrature::new(&mut op, options.probes, options.lanczos_steps, streams)
 }
 
-fn mean_precision<T: Scalar>(posterior: &Posterior<T>) -> f64 {
+fn mean_precision<T: Scalar>(posterior: &PosteriorDensity<T>) -> f64 {
     let precision = posterior.prior_precision();
     precision.iter().sum::<f64>() / precision.len().max(1) as f64
 }

@@ -12,12 +12,12 @@
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
 use crate::model::{
-    Curved, FisherWorkspace, LogDensity, Posterior, ProductWorkspace, RowCurvature,
+    Curved, FisherWorkspace, LogDensity, PosteriorDensity, ProductWorkspace, RowCurvature,
 };
 use crate::scalar::Scalar;
 
 /// `v -> G v` at a point.
-pub struct GgnOperator<'a, T: Scalar, D: Curved<T> = Posterior<T>> {
+pub struct GgnOperator<'a, T: Scalar, D: Curved<T> = PosteriorDensity<T>> {
     density: &'a D,
     theta: Vec<T>,
     ws: D::ProductWorkspace,
@@ -25,7 +25,7 @@ pub struct GgnOperator<'a, T: Scalar, D: Curved<T> = Posterior<T>> {
 
 /// `v -> H v` at a point.
 pub struct HessianOperator<'a, T> {
-    posterior: &'a Posterior<T>,
+    posterior: &'a PosteriorDensity<T>,
     theta: Vec<T>,
     ws: ProductWorkspace<T>,
 }
@@ -74,7 +74,7 @@ impl<'a, T: Scalar> HessianOperator<'a, T> {
     ///
     /// # Errors
     /// If `theta` has the wrong length.
-    pub fn new(posterior: &'a Posterior<T>, theta: &[T]) -> Result<Self> {
+    pub fn new(posterior: &'a PosteriorDensity<T>, theta: &[T]) -> Result<Self> {
         check_length("HessianOperator", posterior.dim(), theta.len())?;
         Ok(Self {
             posterior,

@@ -17,6 +17,7 @@ use super::{LastLayer, LastLayerWorkspace};
 use crate::autodiff::Graph;
 use crate::error::{Error, Result};
 use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::model::Posterior;
 use crate::nn::{LinearHead, UnitBlock};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -274,4 +275,14 @@ pub fn recombine<T: Scalar>(
         }
     }
     Ok(all)
+}
+
+impl<T: Scalar> Posterior<T> for Atlas<T> {
+    fn dim(&self) -> usize {
+        Atlas::dim(self)
+    }
+
+    fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        Atlas::sample(self, count, streams)
+    }
 }

@@ -18,6 +18,7 @@ use super::bijection::pulled_back_normal;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::model::Posterior;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -227,5 +228,15 @@ impl<T: Scalar> Deformation<T> {
             .map_init(|| self.last.workspace(), |ws, (i, row)| work(i, row, ws))
             .collect::<Result<_>>()?;
         Ok((out, log_dets))
+    }
+}
+
+impl<T: Scalar> Posterior<T> for Deformation<T> {
+    fn dim(&self) -> usize {
+        Deformation::dim(self)
+    }
+
+    fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        Deformation::sample(self, count, streams)
     }
 }

@@ -20,7 +20,7 @@ use crate::scalar::Scalar;
 /// The posterior given many rows, evaluated on some of them at a time. The data are part of it, cast once to the engine's
 /// number type.
 ///
-/// As a [`LogDensity`] it is the same density as [`super::Posterior`], on all its rows, computed shard by shard.
+/// As a [`LogDensity`] it is the same density as [`super::PosteriorDensity`], on all its rows, computed shard by shard.
 #[derive(Clone, Debug)]
 pub struct Minibatch<T> {
     compiled: Arc<Compiled<T>>,
@@ -54,7 +54,7 @@ impl<T: Scalar> Minibatch<T> {
     /// [`Minibatch::SHARD_ROWS`] rows.
     ///
     /// # Errors
-    /// As [`super::Posterior::new`].
+    /// As [`super::PosteriorDensity::new`].
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,

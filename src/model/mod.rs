@@ -8,9 +8,10 @@ mod chunk;
 mod density;
 mod likelihood;
 mod minibatch;
-mod posterior;
+mod posterior_density;
 mod prior;
 mod rows;
+mod sampled;
 mod shards;
 
 pub use batch::Batch;
@@ -20,9 +21,10 @@ pub use likelihood::{
     HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
-pub use posterior::{Posterior, PosteriorWorkspace, ProductWorkspace};
+pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 pub use rows::{FisherWorkspace, RowCurvature};
+pub use sampled::{Points, Posterior, thinned};
 
 use crate::error::{Error, Result};
 

@@ -58,7 +58,7 @@ impl<T: Scalar> RowCurvature<T> {
     /// The likelihood of rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]`).
     ///
     /// # Errors
-    /// As [`Posterior::new`](super::Posterior::new).
+    /// As [`PosteriorDensity::new`](super::PosteriorDensity::new).
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,

@@ -15,7 +15,7 @@ use crate::deform::{
     UnitTrainOptions, fit_units, recombine, refine, train_principal,
 };
 use crate::error::Result;
-use crate::model::Posterior;
+use crate::model::PosteriorDensity;
 use crate::nn::unit_blocks;
 use crate::scalar::Scalar;
 use crate::walk::Walk;
@@ -86,7 +86,7 @@ impl Problem<'_> {
 
     pub(super) fn flow<T: Scalar>(
         &mut self,
-        posterior: &Posterior<T>,
+        posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
@@ -132,7 +132,7 @@ impl Problem<'_> {
     fn best<T: Scalar>(
         &self,
         candidates: &[Candidate<T>],
-        posterior: &Posterior<T>,
+        posterior: &PosteriorDensity<T>,
     ) -> Result<usize> {
         let least = candidates.iter().map(|c| c.distance);
         let least = least.fold(f64::INFINITY, f64::min);
@@ -220,7 +220,7 @@ impl Problem<'_> {
     fn units<T: Scalar>(
         &self,
         last: &LastLayer<T>,
-        posterior: &Posterior<T>,
+        posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         agreement: &Agreement<'_>,
         summary: &mut Summary,

@@ -8,7 +8,7 @@ use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace
 use crate::data::{Dataset, Task};
 use crate::deform::{HeadLikelihood, HiddenFlow, LastLayer};
 use crate::error::{Error, Result};
-use crate::model::{Categorical, Gaussian, IsotropicGaussian, Minibatch, Posterior};
+use crate::model::{Categorical, Gaussian, IsotropicGaussian, Minibatch, PosteriorDensity};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -115,12 +115,12 @@ impl Problem<'_> {
         &self,
         prior_precision: f64,
         noise_std: Option<f64>,
-    ) -> Result<Posterior<T>> {
+    ) -> Result<PosteriorDensity<T>> {
         let prior = IsotropicGaussian::new(prior_precision)?;
         let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
         match noise_std {
-            None => Posterior::new(network, &Categorical, &prior, x, y),
-            Some(std) => Posterior::new(network, &Gaussian::new(std)?, &prior, x, y),
+            None => PosteriorDensity::new(network, &Categorical, &prior, x, y),
+            Some(std) => PosteriorDensity::new(network, &Gaussian::new(std)?, &prior, x, y),
         }
     }
 

@@ -7,7 +7,7 @@ use super::{Batch, Method, Stage, Summary};
 use crate::curvature::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
-use crate::model::{LogDensity, Minibatch, Posterior};
+use crate::model::{LogDensity, Minibatch, PosteriorDensity};
 use crate::optim::{
     MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_map,
     fit_minibatch,
@@ -139,7 +139,7 @@ impl Problem<'_> {
     /// Estimates from other initial parameters, trained as the first one was, with the scales that it has.
     pub(super) fn other_estimates<T: Scalar>(
         &self,
-        posterior: &Posterior<T>,
+        posterior: &PosteriorDensity<T>,
         first: &EvidenceReport<T>,
     ) -> Result<Vec<MapReport<T>>> {
         let others = (1..self.options.starts as u64).into_par_iter();

@@ -6,7 +6,7 @@ use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
 use crate::linalg::vector::{dot, fill_normal};
-use crate::model::{LogDensity, Posterior};
+use crate::model::{LogDensity, PosteriorDensity};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -24,7 +24,7 @@ const EFFORT: f64 = 1e9;
 /// Draws of a deformation with their weights.
 pub(super) fn trust<T: Scalar>(
     deformation: &Deformation<T>,
-    posterior: &Posterior<T>,
+    posterior: &PosteriorDensity<T>,
     streams: Streams,
 ) -> Result<Trust> {
     let dim = deformation.dim();
@@ -49,7 +49,7 @@ pub(super) fn trust<T: Scalar>(
 /// `log p(D, theta) / q(theta)` of so many draws of the map, and their energies.
 pub(super) fn weigh<T: Scalar>(
     deformation: &Deformation<T>,
-    posterior: &Posterior<T>,
+    posterior: &PosteriorDensity<T>,
     draws: usize,
     streams: Streams,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
@@ -70,7 +70,7 @@ pub(super) fn weigh<T: Scalar>(
     Ok((weights, energies))
 }
 
-fn energies<T: Scalar>(posterior: &Posterior<T>, theta: &[T]) -> Result<Vec<f64>> {
+fn energies<T: Scalar>(posterior: &PosteriorDensity<T>, theta: &[T]) -> Result<Vec<f64>> {
     theta
         .par_chunks_exact(posterior.dim())
         .map_init(

@@ -9,7 +9,7 @@ use super::probe::Probe;
 use super::{KernelKind, Stage, Summary};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
-use crate::model::{Curved, LogDensity, Minibatch, Posterior};
+use crate::model::{Curved, LogDensity, Minibatch, PosteriorDensity};
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
@@ -73,7 +73,7 @@ impl Problem<'_> {
 
     pub(super) fn walk<T: Scalar>(
         &self,
-        posterior: &Posterior<T>,
+        posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         space: &TangentSpace<T>,
         keeper: &mut Keeper<'_, T>,
@@ -184,7 +184,7 @@ impl Problem<'_> {
     /// The MAP estimate, and others from other initial parameters if more than one start is asked for.
     fn starts<T: Scalar>(
         &self,
-        posterior: &Posterior<T>,
+        posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,

@@ -8,7 +8,7 @@ use fiberwalk::model::Curved;
 use fiberwalk::walk::{AnnealedEvidence, AnnealedOptions, annealed_evidence};
 use fiberwalk::{
     Activation, Bernoulli, Gaussian, IsotropicGaussian, LogDensity, Mlp, PerLayerGaussian,
-    Posterior, Result, Scalar, Streams,
+    PosteriorDensity, Result, Scalar, Streams,
 };
 
 const NOISE: f64 = 0.5;
@@ -16,7 +16,7 @@ const NOISE: f64 = 0.5;
 const PRIOR: [f64; 2] = [2.0, 0.7];
 
 /// 12 rows of two features, and `log N(y; 0, NOISE^2 I + X D^{-1} X^T)`.
-fn linear<T: Scalar>() -> (Posterior<T>, f64) {
+fn linear<T: Scalar>() -> (PosteriorDensity<T>, f64) {
     let (n, d) = (12, 2);
     let (x, noise) = (normals(n * d, 3), normals(n, 4));
     let y: Vec<f64> = (0..n)
@@ -26,7 +26,7 @@ fn linear<T: Scalar>() -> (Posterior<T>, f64) {
     let precisions = [("layer0.weight", PRIOR[0]), ("layer0.bias", PRIOR[1])];
     let prior = PerLayerGaussian::new(&precisions).unwrap();
     let likelihood = Gaussian::new(NOISE).unwrap();
-    let posterior = Posterior::new(&network, &likelihood, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::new(&network, &likelihood, &prior, &x, &y).unwrap();
     let mut covariance = vec![0.0; n * n];
     for (i, a) in x.chunks_exact(d).enumerate() {
         for (j, b) in x.chunks_exact(d).enumerate() {
@@ -109,7 +109,7 @@ fn the_evidence_of_a_logistic_regression() {
     let (x, y) = (normals(n, 8), labels(n, 2, 6));
     let network = Mlp::new(&[1, 1], Activation::Tanh).unwrap();
     let prior = IsotropicGaussian::new(0.25).unwrap();
-    let posterior = Posterior::<f64>::new(&network, &Bernoulli, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&network, &Bernoulli, &prior, &x, &y).unwrap();
     // the trapezoidal rule over 6 standard deviations of the prior: smooth and 0 at the ends
     let (points, reach) = (241, 12.0);
     let step = 2.0 * reach / (points - 1) as f64;

@@ -6,7 +6,7 @@ use fiberwalk::walk::{
     MicrocanonicalOptions, Observable, Run, Walk, WalkOptions,
 };
 use fiberwalk::{
-    Activation, Error, Gaussian, IsotropicGaussian, LogDensity, Posterior, Result, Streams,
+    Activation, Error, Gaussian, IsotropicGaussian, LogDensity, PosteriorDensity, Result, Streams,
 };
 
 /// What was saved: names and bits, in order.
@@ -63,7 +63,7 @@ impl Fields<f64> for Reader<'_> {
     }
 }
 
-fn problem() -> (Posterior<f64>, Vec<Vec<f64>>) {
+fn problem() -> (PosteriorDensity<f64>, Vec<Vec<f64>>) {
     let (net, theta) = network(&[2, 4, 1], Activation::Tanh, 80);
     let (x, noise) = (normals(2 * 12, 81), normals(12, 82));
     let y: Vec<f64> = x
@@ -75,7 +75,7 @@ fn problem() -> (Posterior<f64>, Vec<Vec<f64>>) {
         Gaussian::new(0.3).unwrap(),
         IsotropicGaussian::new(1.0).unwrap(),
     );
-    let posterior = Posterior::new(&net, &likelihood, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::new(&net, &likelihood, &prior, &x, &y).unwrap();
     let other = network(&[2, 4, 1], Activation::Tanh, 83).1;
     (posterior, vec![theta, other])
 }
@@ -108,7 +108,7 @@ fn save<S, W, K>(run: &mut Run<f64, S, W>, kernel: &mut K) -> Saved
 where
     S: fiberwalk::walk::Particle<f64>,
     W: Send,
-    K: Kernel<f64, Posterior<f64>, State = S, Workspace = W>,
+    K: Kernel<f64, PosteriorDensity<f64>, State = S, Workspace = W>,
 {
     let mut writer = Writer(Vec::new());
     kernel.fields(&mut writer).unwrap();
@@ -117,7 +117,7 @@ where
 }
 
 /// Walks to the end and saves after every block; then goes on from each of what was saved.
-fn interrupted_everywhere<K: Kernel<f64, Posterior<f64>>>(
+fn interrupted_everywhere<K: Kernel<f64, PosteriorDensity<f64>>>(
     kernel: impl Fn() -> K,
     options: &WalkOptions,
 ) -> Walk<f64> {
@@ -171,7 +171,7 @@ fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
     (bits.collect(), format!("{walk:?}"))
 }
 
-fn frames(density: &Posterior<f64>) -> GgnFrame<'_, Posterior<f64>> {
+fn frames(density: &PosteriorDensity<f64>) -> GgnFrame<'_, PosteriorDensity<f64>> {
     let options = FrameOptions {
         softening: 0.3,
         ..FrameOptions::default()
@@ -180,7 +180,7 @@ fn frames(density: &Posterior<f64>) -> GgnFrame<'_, Posterior<f64>> {
 }
 
 fn microcanonical<'a>(
-    source: &'a GgnFrame<'_, Posterior<f64>>,
+    source: &'a GgnFrame<'_, PosteriorDensity<f64>>,
     dim: usize,
     adjusted: bool,
 ) -> Microcanonical<'a, f64> {

@@ -10,7 +10,8 @@ use fiberwalk::linalg::{
     vector::dot,
 };
 use fiberwalk::{
-    Activation, Categorical, Gaussian, IsotropicGaussian, Mlp, Network, Phase, Posterior, Streams,
+    Activation, Categorical, Gaussian, IsotropicGaussian, Mlp, Network, Phase, PosteriorDensity,
+    Streams,
 };
 
 fn dense(op: &mut impl SymmetricOperator<f64>) -> Vec<f64> {
@@ -24,11 +25,11 @@ fn dense(op: &mut impl SymmetricOperator<f64>) -> Vec<f64> {
     a
 }
 
-fn vehicle(hidden: usize) -> (Mlp, Vec<f64>, Posterior<f64>) {
+fn vehicle(hidden: usize) -> (Mlp, Vec<f64>, PosteriorDensity<f64>) {
     let (x, y, d, k) = standardised("vehicle.csv");
     let (net, theta) = network(&[d, hidden, k], Activation::Tanh, 3);
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::new(&net, &Categorical, &prior, &x, &y).unwrap();
     (net, theta, posterior)
 }
 
@@ -121,7 +122,7 @@ fn hessian_is_ggn_plus_prior_for_a_linear_model() {
     let (x, y, d, k) = standardised("vehicle.csv");
     let (net, theta) = network(&[d, k], Activation::Tanh, 4);
     let prior = IsotropicGaussian::new(2.5).unwrap();
-    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let v = normals(net.dim(), 6);
     let (mut g, mut h) = (vec![0.0; net.dim()], vec![0.0; net.dim()]);
     GgnOperator::new(&posterior, &theta)
@@ -151,7 +152,7 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     let net = Mlp::new(&[d, 1], Activation::Identity).unwrap();
     let build = |alpha: f64, noise: Option<f64>| {
         let likelihood = Gaussian::new(noise.unwrap_or(1.0))?;
-        Posterior::<f64>::new(&net, &likelihood, &IsotropicGaussian::new(alpha)?, &x, &y)
+        PosteriorDensity::<f64>::new(&net, &likelihood, &IsotropicGaussian::new(alpha)?, &x, &y)
     };
     // y ~ N(0, noise^2 I + Phi Phi^T / alpha), Phi the rows with a constant 1
     let closed = |alpha: f64, noise: f64| {

@@ -8,7 +8,7 @@ use fiberwalk::linalg::symmetric_eigen;
 use fiberwalk::walk::Walk;
 use fiberwalk::{
     Activation, Categorical, Gaussian, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network,
-    Posterior, Streams,
+    PosteriorDensity, Streams,
 };
 
 const NOISE: f64 = 0.3;
@@ -54,11 +54,12 @@ fn gaussian_head(net: &Mlp, x: &[f64], y: &[f64]) -> LastLayer<f64> {
     LastLayer::new(net, likelihood, ALPHA, x, y).unwrap()
 }
 
-fn regression(sizes: &[usize], n: usize) -> (Mlp, Vec<f64>, Vec<f64>, Posterior<f64>) {
+fn regression(sizes: &[usize], n: usize) -> (Mlp, Vec<f64>, Vec<f64>, PosteriorDensity<f64>) {
     let (net, _) = network(sizes, Activation::Tanh, 1);
     let (x, y) = (normals(n * sizes[0], 2), normals(n, 3));
     let prior = IsotropicGaussian::new(ALPHA).unwrap();
-    let posterior = Posterior::new(&net, &Gaussian::new(NOISE).unwrap(), &prior, &x, &y).unwrap();
+    let posterior =
+        PosteriorDensity::new(&net, &Gaussian::new(NOISE).unwrap(), &prior, &x, &y).unwrap();
     (net, x, y, posterior)
 }
 
@@ -171,7 +172,7 @@ fn what_is_integrated_out_is_the_elbo_of_the_conditional() {
     let (net, theta) = network(&sizes, Activation::Tanh, 2);
     let (x, y) = (normals(n * 3, 4), labels(n, 4, 5));
     let prior = IsotropicGaussian::new(ALPHA).unwrap();
-    let softmax = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let softmax = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let last = LastLayer::<f64>::new(&net, HeadLikelihood::Categorical, ALPHA, &x, &y).unwrap();
     let (mean, error, got) = elbo(&softmax, &last, &theta[..net.hidden_params()]);
     // the nodes are not the draws: 16 of them know the mean of what is not quadratic to a few hundredths
@@ -190,7 +191,11 @@ fn what_is_integrated_out_is_the_elbo_of_the_conditional() {
 }
 
 /// `E[log p(D, theta) - log p(theta_h) - log q(w)]` over draws of the last layer, its standard error, and what the last layer says of it.
-fn elbo(posterior: &Posterior<f64>, last: &LastLayer<f64>, hidden: &[f64]) -> (f64, f64, f64) {
+fn elbo(
+    posterior: &PosteriorDensity<f64>,
+    last: &LastLayer<f64>,
+    hidden: &[f64],
+) -> (f64, f64, f64) {
     let (h, k) = (hidden.len(), last.dim());
     let mut ws = last.workspace();
     let got = last.log_evidence(hidden, &mut ws).unwrap();

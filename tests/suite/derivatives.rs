@@ -4,7 +4,7 @@ use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::Graph;
 use fiberwalk::{
     Activation, Categorical, Curved, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Mlp,
-    Network, Posterior,
+    Network, PosteriorDensity,
 };
 use proptest::prelude::*;
 
@@ -15,7 +15,7 @@ struct Problem {
     x: Vec<f64>,
     y: Vec<f64>,
     classes: usize,
-    posterior: Posterior<f64>,
+    posterior: PosteriorDensity<f64>,
 }
 
 const NOISE: f64 = 0.7;
@@ -41,7 +41,7 @@ fn problem(
     } else {
         (labels(n, classes, seed + 3), &Categorical)
     };
-    let posterior = Posterior::new(&net, likelihood, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::new(&net, likelihood, &prior, &x, &y).unwrap();
     Problem {
         net,
         theta,
@@ -213,7 +213,7 @@ proptest! {
 #[test]
 fn single_precision_agrees_with_double() {
     let p = problem(&[50], Activation::Tanh, 18, 300, 4, 5);
-    let single: Posterior<f32> = Posterior::new(
+    let single: PosteriorDensity<f32> = PosteriorDensity::new(
         &p.net,
         &Categorical,
         &IsotropicGaussian::new(1.3).unwrap(),
@@ -249,7 +249,7 @@ fn the_energy_is_a_sum_with_its_constants() {
     let prior = IsotropicGaussian::new(alpha).unwrap();
     let likelihood = Gaussian::new(noise).unwrap();
     let posterior =
-        Posterior::<f64>::new(&net, &likelihood, &prior, &[3.0, 3.0], &[1.0, 1.0]).unwrap();
+        PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &[3.0, 3.0], &[1.0, 1.0]).unwrap();
     let theta = [0.2, 0.1];
     let log_normal =
         |x: f64, s: f64| -0.5 * (x / s).powi(2) - s.ln() - 0.5 * (2.0 * std::f64::consts::PI).ln();

@@ -39,7 +39,7 @@ fn options(step_size: f64, adjusted: bool) -> MicrocanonicalOptions {
     }
 }
 
-fn frames(linear: &Linear) -> GgnFrame<'_, fiberwalk::Posterior<f64>> {
+fn frames(linear: &Linear) -> GgnFrame<'_, fiberwalk::PosteriorDensity<f64>> {
     let options = FrameOptions {
         softening: 0.3,
         tolerance: 1e-10,
@@ -297,9 +297,11 @@ fn after_a_renewal_the_step_is_one_in_the_new_frame() {
             block: &Tally::default(),
             positions: Vec::new(),
         };
-        Kernel::<f64, fiberwalk::Posterior<f64>>::before_adapt(&kernel, &mut state, &warm_up);
+        Kernel::<f64, fiberwalk::PosteriorDensity<f64>>::before_adapt(
+            &kernel, &mut state, &warm_up,
+        );
         warm_up.positions = vec![state.theta()];
-        Kernel::<f64, fiberwalk::Posterior<f64>>::adapt(&mut kernel, &warm_up).unwrap();
+        Kernel::<f64, fiberwalk::PosteriorDensity<f64>>::adapt(&mut kernel, &warm_up).unwrap();
         let map = kernel.inverse_mass().clone();
         assert!(map.directions() > 0);
         let mut twin_state = TwinState {

@@ -14,8 +14,8 @@ use fiberwalk::linalg::{
 };
 use fiberwalk::{
     Activation, Categorical, Curved, Gaussian, GaussianLearnedNoise, HeteroscedasticGaussian,
-    IsotropicGaussian, Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Phase, Posterior,
-    RowCurvature, Streams,
+    IsotropicGaussian, Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Phase,
+    PosteriorDensity, RowCurvature, Streams,
 };
 
 fn dense(op: &mut impl SymmetricOperator<f64>) -> Vec<f64> {
@@ -47,7 +47,7 @@ fn outputs_change_at_second_order_along_the_tangent_space_and_at_first_along_the
     let (x, y) = (normals(n * d, 6), normals(n * k, 7));
     let prior = IsotropicGaussian::new(1.0).unwrap();
     let posterior =
-        Posterior::<f64>::new(&net, &Gaussian::new(0.5).unwrap(), &prior, &x, &y).unwrap();
+        PosteriorDensity::<f64>::new(&net, &Gaussian::new(0.5).unwrap(), &prior, &x, &y).unwrap();
     let mut op = GgnOperator::new(&posterior, &theta).unwrap();
     let options = TangentOptions {
         normal: NormalDimension::Relative { kappa: 1e-6 },
@@ -100,7 +100,7 @@ fn lanczos_finds_the_leading_eigenpairs_of_vehicle_18_50_4() {
     let (x, y, d, k) = standardised("vehicle.csv");
     let (net, theta) = network(&[d, 50, k], Activation::Tanh, 3);
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let mut op = GgnOperator::new(&posterior, &theta).unwrap();
     let n = op.dim();
     let eigen = symmetric_eigen(&dense(&mut op), n).unwrap();
@@ -149,7 +149,7 @@ fn a_space_is_renewed_at_a_nearby_point_for_fewer_products() {
     let (x, y, d, k) = standardised("vehicle.csv");
     let (net, theta) = network(&[d, 20, k], Activation::Tanh, 3);
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let options = TangentOptions {
         normal: NormalDimension::Count(16),
         tolerance: 1e-6,
@@ -194,7 +194,7 @@ fn whitened_by_a_prior_per_layer_the_spectrum_is_that_of_the_posterior_precision
     let (net, theta) = network(&[4, 5, 3], Activation::Tanh, 5);
     let (x, y) = (normals(30 * 4, 6), labels(30, 3, 7));
     let prior = PerLayerGaussian::new(&[("layer0", 0.5), ("layer2", 8.0)]).unwrap();
-    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let precision = posterior.prior_precision().to_vec();
     let n = net.dim();
     let g = dense(&mut GgnOperator::new(&posterior, &theta).unwrap());
@@ -235,7 +235,7 @@ fn row_gradients(
     let mut rows = Vec::new();
     for i in 0..n {
         let (x, y) = (&x[i * d..(i + 1) * d], &y[i * m..(i + 1) * m]);
-        let posterior = Posterior::<f64>::new(net, likelihood, &prior, x, y).unwrap();
+        let posterior = PosteriorDensity::<f64>::new(net, likelihood, &prior, x, y).unwrap();
         let mut grad = vec![0.0; theta.len()];
         posterior
             .log_density_and_grad(theta, &mut grad, &mut posterior.workspace())
@@ -291,7 +291,7 @@ fn the_empirical_fisher_matrix_and_both_diagonals_are_those_of_the_rows() {
             )
         });
         let prior = IsotropicGaussian::new(1.0).unwrap();
-        let posterior = Posterior::<f64>::new(&net, likelihood, &prior, &x, y).unwrap();
+        let posterior = PosteriorDensity::<f64>::new(&net, likelihood, &prior, &x, y).unwrap();
         let want = exact_diagonal(&mut GgnOperator::new(&posterior, &theta).unwrap()).unwrap();
         for (got, want) in rows.ggn_diagonal(&theta).unwrap().iter().zip(&want) {
             assert!(
@@ -333,7 +333,7 @@ fn the_diagonal_of_the_hessian_is_estimated_within_its_error() {
     let (net, theta) = network(&[3, 6, 2], Activation::Tanh, 5);
     let (x, y) = (normals(40 * 3, 6), labels(40, 2, 7));
     let prior = IsotropicGaussian::new(1.5).unwrap();
-    let posterior = Posterior::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let mut op = HessianOperator::new(&posterior, &theta).unwrap();
     let n = net.dim();
     let h = dense(&mut op);
@@ -358,7 +358,7 @@ fn the_same_bits_for_any_number_of_threads() {
     let theta: Vec<f32> = theta.into_iter().map(|t| t as f32).collect();
     let (x, y) = (normals(700 * 6, 6), labels(700, 3, 7));
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let rows = RowCurvature::<f32>::new(&net, &Categorical, &x, &y).unwrap();
     let options = TangentOptions {
         normal: NormalDimension::Share {

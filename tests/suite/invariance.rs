@@ -8,20 +8,20 @@ use fiberwalk::walk::{
     Kernel, Microcanonical, MicrocanonicalOptions, Particle,
 };
 use fiberwalk::{
-    Activation, Categorical, IsotropicGaussian, LogDensity, Network, Phase, Posterior, Result,
-    Streams,
+    Activation, Categorical, IsotropicGaussian, LogDensity, Network, Phase, PosteriorDensity,
+    Result, Streams,
 };
 
 const SIZES: [usize; 3] = [3, 6, 3];
 
 /// A classifier with a hidden layer of tanh units, and a point from its prior's neighbourhood.
-fn problem(seed: u64) -> (Posterior<f64>, Vec<f64>) {
+fn problem(seed: u64) -> (PosteriorDensity<f64>, Vec<f64>) {
     let (net, theta) = network(&SIZES, Activation::Tanh, seed);
     let n = 15;
     let (x, y) = (normals(n * SIZES[0], 51), labels(n, SIZES[2], 52));
     let likelihood = Categorical;
     let prior = IsotropicGaussian::new(0.8).unwrap();
-    let posterior = Posterior::new(&net, &likelihood, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::new(&net, &likelihood, &prior, &x, &y).unwrap();
     assert_eq!(net.dim(), theta.len());
     (posterior, theta)
 }
@@ -112,7 +112,7 @@ fn turn(
 /// Two walks of `steps` steps of the same stream: from `theta`, and from its image with the image of the `direction` that was drawn. After each step
 /// `noise`, if there is any, refreshes the direction of either by the same numbers, and by their image. Gives the largest difference of the second path from
 /// the image of the first, and of the energies.
-fn differences<K: Kernel<f64, Posterior<f64>>>(
+fn differences<K: Kernel<f64, PosteriorDensity<f64>>>(
     kernels: [&K; 2],
     maps: [&InverseMassMatrix<f64>; 2],
     direction: &str,

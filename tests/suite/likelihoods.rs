@@ -7,7 +7,7 @@ use fiberwalk::optim::{MapOptions, fit_map};
 use fiberwalk::{
     Activation, Bernoulli, Categorical, Curved, Error, FanInGaussian, Gaussian,
     GaussianLearnedNoise, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian,
-    Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Poisson, Posterior, Prior,
+    Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Poisson, PosteriorDensity, Prior,
 };
 use proptest::prelude::*;
 
@@ -123,10 +123,10 @@ impl Problem {
     }
 
     /// The posterior of the rows `from..to`.
-    fn posterior(&self, from: usize, to: usize) -> Posterior<f64> {
+    fn posterior(&self, from: usize, to: usize) -> PosteriorDensity<f64> {
         let (d, m) = (self.x.len() / self.n, self.y.len() / self.n);
         let (x, y) = (&self.x[from * d..to * d], &self.y[from * m..to * m]);
-        Posterior::new(&self.net, &*self.case.likelihood, &*self.prior, x, y).unwrap()
+        PosteriorDensity::new(&self.net, &*self.case.likelihood, &*self.prior, x, y).unwrap()
     }
 
     /// `J^T Lambda J` from the rows of the Jacobian and `Lambda` in closed form, beside it the block of own parameters.
@@ -231,11 +231,11 @@ proptest! {
     fn blocks_of_rows_add_up(p in problems(), cut in 1usize..7) {
         prop_assume!(cut < p.n);
         let (all, first, second) = (p.posterior(0, p.n), p.posterior(0, cut), p.posterior(cut, p.n));
-        let nll = |q: &Posterior<f64>| q.neg_log_likelihood(&p.theta, &mut q.workspace()).unwrap();
+        let nll = |q: &PosteriorDensity<f64>| q.neg_log_likelihood(&p.theta, &mut q.workspace()).unwrap();
         let whole = nll(&all);
         prop_assert!((nll(&first) + nll(&second) - whole).abs() < 1e-12 * (1.0 + whole.abs()));
         let v = normals(all.dim(), 5);
-        let product = |q: &Posterior<f64>| {
+        let product = |q: &PosteriorDensity<f64>| {
             let mut out = vec![0.0; q.dim()];
             q.ggn_product(&p.theta, &v, &mut out, &mut q.ggn_workspace()).unwrap();
             out
@@ -265,7 +265,8 @@ fn single_precision_agrees_with_double() {
         let p = Problem::new(c, c % 3, (4, 12, 300), 3);
         let double = p.posterior(0, p.n);
         let likelihood = &*p.case.likelihood;
-        let single = Posterior::<f32>::new(&p.net, likelihood, &*p.prior, &p.x, &p.y).unwrap();
+        let single =
+            PosteriorDensity::<f32>::new(&p.net, likelihood, &*p.prior, &p.x, &p.y).unwrap();
         let theta: Vec<f32> = p.theta.iter().map(|&t| t as f32).collect();
         let (mut g32, mut g64) = (vec![0.0f32; theta.len()], vec![0.0; theta.len()]);
         let u32 = single
@@ -310,7 +311,7 @@ fn learned_noise_is_the_noise_of_the_data() {
         (GaussianLearnedNoise::shared(), 1),
     ] {
         let likelihood = likelihood.with_prior(0.4, 10.0).unwrap();
-        let posterior = Posterior::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
+        let posterior = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
         let mut theta = vec![0.0; net.dim()];
         theta.extend(likelihood.params(2).init());
         let map = fit_map(&posterior, theta, &options, |_| ()).unwrap();
@@ -353,7 +354,7 @@ fn the_curvature_of_reshaped_outputs_is_not_lost() {
         Box::new(Poisson),
     ];
     for likelihood in likelihoods {
-        let posterior = Posterior::<f64>::new(&net, &*likelihood, &prior, &x, &y).unwrap();
+        let posterior = PosteriorDensity::<f64>::new(&net, &*likelihood, &prior, &x, &y).unwrap();
         let mut theta = vec![0.0; net.dim()];
         theta.extend(likelihood.params(1).init());
         // outputs are log(1 + e^0); the last parameter is the bias, which moves every one of the three with slope 1/2
@@ -376,7 +377,7 @@ fn what_does_not_fit_is_refused() {
     let net = Mlp::new(&[1, 4], Activation::Identity).unwrap();
     let prior = IsotropicGaussian::new(1.0).unwrap();
     let build = |likelihood: &dyn Likelihood, prior: &dyn Prior, rows: usize, y: &[f64]| {
-        Posterior::<f32>::new(&net, likelihood, prior, &vec![0.5; rows], y).map(|p| p.rows())
+        PosteriorDensity::<f32>::new(&net, likelihood, prior, &vec![0.5; rows], y).map(|p| p.rows())
     };
     let hetero = HeteroscedasticGaussian::default();
     assert_eq!(build(&hetero, &prior, 3, &[0.0; 6]).unwrap(), 3);

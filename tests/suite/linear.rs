@@ -6,15 +6,15 @@ use fiberwalk::linalg::vector::dot;
 use fiberwalk::linalg::{Cholesky, symmetric_eigen};
 use fiberwalk::walk::{InverseMassMatrix, Kernel, Walk, WalkOptions, walk};
 use fiberwalk::{
-    Activation, Gaussian, LogDensity, Mlp, Network, PerLayerGaussian, Posterior, Prior, Result,
-    Streams,
+    Activation, Gaussian, LogDensity, Mlp, Network, PerLayerGaussian, PosteriorDensity, Prior,
+    Result, Streams,
 };
 
 pub const NOISE: f64 = 0.5;
 
 /// A linear model of `d` features with a bias: `P = d + 1`.
 pub struct Linear {
-    pub posterior: Posterior<f64>,
+    pub posterior: PosteriorDensity<f64>,
     /// Rows with a one for the bias, `[n, P]`.
     pub design: Vec<f64>,
     pub prior_precision: Vec<f64>,
@@ -44,7 +44,7 @@ impl Linear {
         let network = Mlp::new(&[d, 1], Activation::Tanh).unwrap();
         let prior = PerLayerGaussian::new(precisions).unwrap();
         let likelihood = Gaussian::new(NOISE).unwrap();
-        let posterior = Posterior::new(&network, &likelihood, &prior, x, &y).unwrap();
+        let posterior = PosteriorDensity::new(&network, &likelihood, &prior, x, &y).unwrap();
         let prior_precision = prior.precision(network.layout());
         let column = |j: usize| (0..n).map(|i| design[i * p + j]).collect::<Vec<f64>>();
         let product = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>();

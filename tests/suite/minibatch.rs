@@ -5,7 +5,7 @@ use fiberwalk::autodiff::{Var, Window};
 use fiberwalk::nn::{AvgPool2d, Conv2d, Flatten, Linear, ParamLayout, Sequential};
 use fiberwalk::{
     Activation, Categorical, Curved, Error, Gaussian, GaussianLearnedNoise, IsotropicGaussian,
-    Likelihood, LogDensity, Minibatch, Network, Posterior, Prior, Scalar,
+    Likelihood, LogDensity, Minibatch, Network, PosteriorDensity, Prior, Scalar,
 };
 use proptest::prelude::*;
 
@@ -98,7 +98,7 @@ impl Problem {
     }
 
     /// The posterior of some rows.
-    fn posterior(&self, rows: &[usize]) -> Posterior<f64> {
+    fn posterior(&self, rows: &[usize]) -> PosteriorDensity<f64> {
         let d = self.network.input_dim();
         let row = |&r: &usize| &self.x[r * d..(r + 1) * d];
         let x: Vec<f64> = rows.iter().flat_map(row).copied().collect();
@@ -107,7 +107,7 @@ impl Problem {
         let y: Vec<f64> = rows.iter().flat_map(targets).copied().collect();
         let prior = IsotropicGaussian::new(ALPHA).unwrap();
         let (net, likelihood) = (self.network.as_ref(), self.likelihood.as_ref());
-        Posterior::new(net, likelihood, &prior, &x, &y).unwrap()
+        PosteriorDensity::new(net, likelihood, &prior, &x, &y).unwrap()
     }
 
     /// `U_B` and its gradient from the posterior of the batch alone: likelihood scaled, prior not.

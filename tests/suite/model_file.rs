@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::common::data_file;
 use fiberwalk::artifact::{Fitted, Model, read_metadata};
-use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, Posterior, Streams};
+use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, PosteriorDensity, Streams};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
 
@@ -118,7 +118,7 @@ fn a_flow_uses_the_scales_of_its_model() {
         IsotropicGaussian::new(0.7).unwrap(),
     );
     let posterior =
-        Posterior::<f64>::new(net.as_ref(), &likelihood, &prior, &rows.features(), &rows.y)
+        PosteriorDensity::<f64>::new(net.as_ref(), &likelihood, &prior, &rows.features(), &rows.y)
             .unwrap();
     let mut ws = posterior.workspace();
     let mut theta = model.map.clone();

@@ -2,13 +2,13 @@
 
 use crate::common::{labels, network, normals};
 use fiberwalk::{
-    Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, Posterior, Scalar,
+    Activation, Categorical, Curved, IsotropicGaussian, LogDensity, Mlp, PosteriorDensity, Scalar,
 };
 
 /// `-U` and its gradient, in `T`.
 fn gradient<T: Scalar>(net: &Mlp, theta: &[f64], x: &[f64], y: &[f64]) -> (f64, Vec<f64>) {
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::<T>::new(net, &Categorical, &prior, x, y).unwrap();
+    let posterior = PosteriorDensity::<T>::new(net, &Categorical, &prior, x, y).unwrap();
     let theta: Vec<T> = theta.iter().map(|&t| T::from_f64(t)).collect();
     let mut grad = theta.clone();
     let mut ws = posterior.workspace();
@@ -52,7 +52,7 @@ fn logits_of_ten_thousand_give_no_nan() {
         *t += 1e4 * t.signum();
     }
     let prior = IsotropicGaussian::new(1.0).unwrap();
-    let posterior = Posterior::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let theta: Vec<f32> = theta.into_iter().map(f32::from_f64).collect();
     let mut out = theta.clone();
     let value = posterior

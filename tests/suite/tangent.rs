@@ -7,7 +7,9 @@ use fiberwalk::walk::{
     FrameOptions, FrameSource, GgnFrame, Kernel, Tangent, TangentWalkOptions, Walk, WalkOptions,
     walk, whitened_space,
 };
-use fiberwalk::{Activation, Gaussian, IsotropicGaussian, Mlp, Network, Phase, Posterior, Streams};
+use fiberwalk::{
+    Activation, Gaussian, IsotropicGaussian, Mlp, Network, Phase, PosteriorDensity, Streams,
+};
 
 use crate::common::normals;
 
@@ -18,7 +20,7 @@ const ALPHA: f64 = 0.5;
 
 /// `y = w x + b` with 12 parameters and 5 rows, and the mode in closed form.
 struct Linear {
-    posterior: Posterior<f64>,
+    posterior: PosteriorDensity<f64>,
     /// Rows `[x, 1]` in the order of the parameters.
     features: Vec<f64>,
     mode: Vec<f64>,
@@ -28,7 +30,7 @@ fn linear() -> Linear {
     let (x, y) = (normals(ROWS * D, 1), normals(ROWS, 2));
     let net = Mlp::new(&[D, 1], Activation::Identity).unwrap();
     let (likelihood, prior) = (Gaussian::new(NOISE).unwrap(), IsotropicGaussian::new(ALPHA));
-    let posterior = Posterior::new(&net, &likelihood, &prior.unwrap(), &x, &y).unwrap();
+    let posterior = PosteriorDensity::new(&net, &likelihood, &prior.unwrap(), &x, &y).unwrap();
     let dim = D + 1;
     assert_eq!(net.dim(), dim);
     let features: Vec<f64> = x

@@ -9,7 +9,7 @@ use fiberwalk::nn::{UnitBlock, unit_blocks};
 use fiberwalk::walk::Walk;
 use fiberwalk::{
     Activation, Gaussian, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network, Phase,
-    Posterior, Streams,
+    PosteriorDensity, Streams,
 };
 
 use crate::common::{network, normals};
@@ -164,7 +164,7 @@ fn refinement_finds_a_posterior_that_is_known() {
     let (x, y) = (normals(20, 11), normals(20, 12));
     let prior = IsotropicGaussian::new(alpha).unwrap();
     let likelihood = Gaussian::new(noise).unwrap();
-    let posterior = Posterior::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
+    let posterior = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
     let head = HeadLikelihood::Gaussian { noise_std: noise };
     let last = LastLayer::new(&net, head, alpha, &x, &y).unwrap();
     let start = some_flow(&net, 13);
@@ -210,14 +210,15 @@ fn refinement_finds_a_posterior_that_is_known() {
     }
 }
 
-fn atlas(anchors: usize) -> (Mlp, Atlas<f64>, Vec<f64>, Posterior<f64>) {
+fn atlas(anchors: usize) -> (Mlp, Atlas<f64>, Vec<f64>, PosteriorDensity<f64>) {
     let net = Mlp::new(&[2, 4, 1], Activation::Tanh).unwrap();
     let (x, y) = (normals(60, 21), normals(30, 22));
     let head = HeadLikelihood::Gaussian { noise_std: 0.5 };
     let last = LastLayer::new(&net, head, 2.0, &x, &y).unwrap();
     let hidden = normals(anchors * net.hidden_params(), 23);
     let prior = IsotropicGaussian::new(2.0).unwrap();
-    let posterior = Posterior::new(&net, &Gaussian::new(0.5).unwrap(), &prior, &x, &y).unwrap();
+    let posterior =
+        PosteriorDensity::new(&net, &Gaussian::new(0.5).unwrap(), &prior, &x, &y).unwrap();
     (
         net,
         Atlas::new(hidden.clone(), anchors, last).unwrap(),

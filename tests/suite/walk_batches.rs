@@ -7,8 +7,8 @@ use fiberwalk::walk::{
     WalkOptions,
 };
 use fiberwalk::{
-    Activation, Curved, Gaussian, IsotropicGaussian, LogDensity, Minibatch, Mlp, Phase, Posterior,
-    Result, Streams,
+    Activation, Curved, Gaussian, IsotropicGaussian, LogDensity, Minibatch, Mlp, Phase,
+    PosteriorDensity, Result, Streams,
 };
 
 const N: usize = 512;
@@ -16,7 +16,7 @@ const D: usize = 20;
 
 /// The posterior `N(mean, precision^{-1})`, twice: to be evaluated whole and by batches.
 struct Regression {
-    whole: Posterior<f64>,
+    whole: PosteriorDensity<f64>,
     data: Minibatch<f64>,
     mean: Vec<f64>,
     /// `[P, P]`.
@@ -37,7 +37,7 @@ impl Regression {
             Gaussian::new(1.0).unwrap(),
             IsotropicGaussian::new(1.0).unwrap(),
         );
-        let whole = Posterior::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
+        let whole = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
         let data = Minibatch::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
         let p = whole.dim();
         let (origin, mut precision) = (vec![0.0; p], Vec::new());

@@ -20,13 +20,13 @@ use crate::model::{HALF_LOG_2PI, positive};
 ///
 /// ```
 /// use fiberwalk::{
-///     Activation, GaussianLearnedNoise, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network, Phase, Posterior,
+///     Activation, GaussianLearnedNoise, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network, Phase, PosteriorDensity,
 ///     Streams,
 /// };
 /// let (network, likelihood) = (Mlp::new(&[1, 8, 1], Activation::Tanh)?, GaussianLearnedNoise::shared());
 /// let prior = IsotropicGaussian::new(1.0)?;
 /// let (x, y) = ([-1.0, 0.0, 1.0], [0.9, 0.1, 1.1]);
-/// let posterior = Posterior::<f64>::new(&network, &likelihood, &prior, &x, &y)?;
+/// let posterior = PosteriorDensity::<f64>::new(&network, &likelihood, &prior, &x, &y)?;
 /// let mut theta = network.init(&mut Streams::new(0).rng(Phase::INIT, 0));
 /// theta.extend(likelihood.params(network.output_dim()).init());
 /// assert_eq!(theta.len(), posterior.dim());

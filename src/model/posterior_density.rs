@@ -20,7 +20,7 @@ use crate::scalar::Scalar;
 /// Rows are worked through in blocks, one after the other on the caller's thread: the memory of an evaluation does not grow
 /// with the number of rows.
 #[derive(Clone, Debug)]
-pub struct Posterior<T> {
+pub struct PosteriorDensity<T> {
     dim: usize,
     rows: usize,
     chunks: Vec<Chunk<T>>,
@@ -29,18 +29,18 @@ pub struct Posterior<T> {
     prior_precision: Vec<f64>,
 }
 
-/// Memory for evaluating a [`Posterior`].
+/// Memory for evaluating a [`PosteriorDensity`].
 #[derive(Clone, Debug)]
 pub struct PosteriorWorkspace<T> {
     value: ProductWorkspace<T>,
     gradient: ProductWorkspace<T>,
 }
 
-/// Memory for a Gauss-Newton or Hessian product of a [`Posterior`].
+/// Memory for a Gauss-Newton or Hessian product of a [`PosteriorDensity`].
 #[derive(Clone, Debug)]
 pub struct ProductWorkspace<T>(Vec<Workspace<T>>);
 
-impl<T: Scalar> Posterior<T> {
+impl<T: Scalar> PosteriorDensity<T> {
     /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]` for a likelihood
     /// of `m` targets a row).
     ///
@@ -59,7 +59,7 @@ impl<T: Scalar> Posterior<T> {
             targets: y,
             encoded,
             own,
-        } = Checked::new::<T>("Posterior::new", parts, x, y)?;
+        } = Checked::new::<T>("PosteriorDensity::new", parts, x, y)?;
         let d = network.input_dim();
         let parts = Parts {
             network,
@@ -149,7 +149,7 @@ impl<T: Scalar> Posterior<T> {
         self.programs.first().map(|p| &p.gradient)
     }
 
-    /// Memory for [`Posterior::hessian_product`].
+    /// Memory for [`PosteriorDensity::hessian_product`].
     pub fn hessian_workspace(&self) -> ProductWorkspace<T> {
         self.memory(|p| &p.hessian)
     }
@@ -204,7 +204,7 @@ impl<T: Scalar> Posterior<T> {
             let Some(ws) = ws.0.get_mut(chunk.programs) else {
                 let got = "the workspace of another one";
                 return Err(Error::shape(
-                    "Posterior",
+                    "PosteriorDensity",
                     "a workspace of this posterior",
                     got,
                 ));
@@ -227,7 +227,7 @@ impl<T: Scalar> Posterior<T> {
             return Ok(());
         }
         let expected = format!("a vector of {} parameters", self.dim);
-        Err(Error::shape("Posterior", expected, got))
+        Err(Error::shape("PosteriorDensity", expected, got))
     }
 }
 
@@ -242,7 +242,7 @@ fn add<T: Scalar>(first: &mut bool, from: &[T], to: &mut [T]) {
     }
 }
 
-impl<T: Scalar> LogDensity<T> for Posterior<T> {
+impl<T: Scalar> LogDensity<T> for PosteriorDensity<T> {
     type Workspace = PosteriorWorkspace<T>;
 
     fn dim(&self) -> usize {
@@ -285,7 +285,7 @@ impl<T: Scalar> LogDensity<T> for Posterior<T> {
     }
 }
 
-impl<T: Scalar> Curved<T> for Posterior<T> {
+impl<T: Scalar> Curved<T> for PosteriorDensity<T> {
     type ProductWorkspace = ProductWorkspace<T>;
 
     fn ggn_workspace(&self) -> ProductWorkspace<T> {
