@@ -1,14 +1,18 @@
 //! What a method leaves behind, to tensors and back.
 
+use std::io::Write;
+
 use safetensors::SafeTensors;
 
 use super::metadata::{Metadata, TaskSpec};
+use super::spool::Spool;
 use super::tensors::{Tensor, read};
 use super::training::TrainingRows;
 use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
 };
 use crate::error::{Error, Result as Outcome};
+use crate::model::{Points, Posterior};
 use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -17,7 +21,9 @@ pub enum Fitted<T> {
     /// The MAP estimate alone.
     Map,
     /// Points `[S, P]`: of a walk, or draws of a deformation that were frozen.
-    Points(Vec<T>),
+    Points(Points<T>),
+    /// Points of a walk, in a file of their own: as [`Fitted::Points`] once the model is saved.
+    Spooled(Spool<T>),
     /// Anchors, and the rows of their conditional last layer.
     Atlas {
         /// The sampler.
@@ -58,14 +64,30 @@ pub(super) fn last_layer<T: Scalar>(
 }
 
 impl<T: Scalar> Fitted<T> {
+    /// What gives draws; nothing of a MAP estimate, which is one point.
+    pub fn posterior(&self) -> Option<&dyn Posterior<T>> {
+        match self {
+            Fitted::Map => None,
+            Fitted::Points(points) => Some(points),
+            Fitted::Spooled(spool) => Some(spool),
+            Fitted::Atlas { atlas, .. } => Some(atlas.as_ref()),
+            Fitted::Flow { deformation, .. } => Some(deformation.as_ref()),
+        }
+    }
+
     /// The tensors of a model of `dim` parameters.
     pub(super) fn tensors(&self, dim: usize, metadata: &Metadata) -> Outcome<Vec<Tensor<'_>>> {
         let mut all = Vec::new();
         match self {
             Fitted::Map => {}
-            Fitted::Points(samples) => {
-                let shape = vec![samples.len() / dim.max(1), dim];
-                all.push(Tensor::new("samples", shape, samples));
+            Fitted::Points(points) => {
+                let shape = vec![points.count(), dim];
+                all.push(Tensor::new("samples", shape, points.values()));
+            }
+            Fitted::Spooled(spool) => {
+                let shape = vec![spool.count(), dim];
+                let copy = move |out: &mut dyn Write| spool.copy_to(out);
+                all.push(Tensor::streamed::<T>("samples", shape, copy));
             }
             Fitted::Atlas { atlas, rows } => {
                 let (anchors, modes) = atlas.parts();
@@ -110,7 +132,8 @@ impl<T: Scalar> Fitted<T> {
                     "tensor 'samples' has shape {shape:?}, expected [*, {expected}]"
                 ));
             }
-            Ok(Fitted::Points(samples))
+            let points = Points::new(network.dim(), samples).map_err(say)?;
+            Ok(Fitted::Points(points))
         };
         let rows = || {
             let features = metadata.standardizer().map_err(say)?;

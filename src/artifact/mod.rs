@@ -24,6 +24,7 @@ mod checksum;
 mod fitted;
 mod metadata;
 mod model;
+mod spool;
 mod tensors;
 mod training;
 
@@ -33,4 +34,5 @@ pub(crate) use checksum::Checksum;
 pub use fitted::Fitted;
 pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, TaskSpec};
 pub use model::{Model, Predictions, Scores, read_metadata};
+pub use spool::{Spool, remove_spool};
 pub use training::TrainingRows;

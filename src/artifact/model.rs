@@ -165,20 +165,9 @@ impl<T: Scalar> Model<T> {
             );
             return Err(Error::config("samples", count, &requirement));
         }
-        match &self.fitted {
-            Fitted::Map => Ok(self.map.clone()),
-            Fitted::Points(samples) => {
-                let dim = self.map.len();
-                let all = samples.len() / dim;
-                let keep = count.min(all);
-                let rows = (0..keep).map(|i| i * all / keep);
-                Ok(rows
-                    .flat_map(|r| &samples[r * dim..(r + 1) * dim])
-                    .copied()
-                    .collect())
-            }
-            Fitted::Atlas { atlas, .. } => atlas.sample(count, streams),
-            Fitted::Flow { deformation, .. } => deformation.sample(count, streams),
+        match self.fitted.posterior() {
+            None => Ok(self.map.clone()),
+            Some(posterior) => posterior.sample(count, streams),
         }
     }
 

@@ -39,6 +39,21 @@ impl<'a> Tensor<'a> {
 }
 
 impl Tensor<'_> {
+    /// Numbers whose bytes `write` gives.
+    pub(super) fn streamed<'a, T: Scalar>(
+        name: &'static str,
+        shape: Vec<usize>,
+        write: impl Fn(&mut dyn Write) -> io::Result<()> + 'a,
+    ) -> Tensor<'a> {
+        Tensor {
+            name,
+            dtype: dtype::<T>(),
+            bytes: shape.iter().product::<usize>() * size_of::<T>(),
+            shape,
+            write: Box::new(write),
+        }
+    }
+
     /// Bytes as they are.
     pub(super) fn bytes(name: &'static str, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
         Self {

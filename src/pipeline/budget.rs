@@ -1,7 +1,7 @@
 //! What a walk may take: seconds, and bytes.
 //!
 //! Both end it between two blocks, with what it has. Seconds are those since the walk began, or was resumed. Bytes are what is known before it starts:
-//! the particles, a workspace for each thread, the frame and what computing it takes, and the points that are kept. The data, the
+//! the particles, a workspace for each thread, the frame and what computing it takes, and the points that are held. The data, the
 //! compiled network and the estimates, which were there before, are not in it.
 
 use std::time::{Duration, Instant};

@@ -4,18 +4,20 @@
 //! the estimate is computed anew: the same numbers give the same space. Which fit a checkpoint is of is compared option by option, the data
 //! by a checksum of the standardised rows.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::fit::Problem;
 use super::{FitOptions, Summary};
-use crate::artifact::{CheckpointHeader, CheckpointReader, Checksum, write_checkpoint};
+use crate::artifact::{
+    CheckpointHeader, CheckpointReader, Checksum, Fitted, Spool, write_checkpoint,
+};
 use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
-use crate::model::LogDensity;
+use crate::model::{LogDensity, Points};
 use crate::optim::MapReport;
 use crate::scalar::Scalar;
-use crate::walk::{Fields, Kernel, Run};
+use crate::walk::{Fields, Kernel, Particle, Run, Walk};
 
 /// Where a walk that is under way is written, how often, and whether to go on from there. Whoever saves the model removes the
 /// file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
@@ -44,6 +46,9 @@ pub(super) struct Keeper<'a, T> {
     trained: Option<Trained<T>>,
     reader: Option<CheckpointReader<T>>,
     written: Instant,
+    /// The file of the walk's points, if they are kept in one.
+    spool_path: Option<&'a Path>,
+    spool: Option<Spool<T>>,
     /// Why one could not be written.
     failure: Option<String>,
 }
@@ -52,12 +57,19 @@ impl<'a, T: Scalar> Keeper<'a, T> {
     /// Opens the checkpoint that is to be resumed from.
     pub(super) fn new(problem: &Problem<'a>) -> Result<Self> {
         let options = problem.options.checkpoint.as_ref();
+        let resumes = options.is_some_and(|o| o.resume);
+        let spool_path = problem.spool_path();
+        // a file that cannot be had is found out before anything takes time
+        let spool = spool_path.filter(|_| !resumes);
+        let spool = spool.map(|path| Spool::create(path, problem.network.dim()));
         let mut keeper = Self {
             options,
             identity: Vec::new(),
             trained: None,
             reader: None,
             written: Instant::now(),
+            spool_path,
+            spool: spool.transpose()?,
             failure: None,
         };
         let Some(options) = options.filter(|o| o.every.is_some() || o.resume) else {
@@ -138,17 +150,52 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         let (Some(mut reader), Some(options)) = (self.reader.take(), self.options) else {
             return Ok(());
         };
+        let mut spooled = Spooled::default();
         let restored = kernel
             .fields(&mut reader)
-            .and_then(|()| run.fields(&mut reader));
+            .and_then(|()| run.fields(&mut reader))
+            .and_then(|()| spooled.fields(&mut reader));
         restored.map_err(|e| match e {
             Error::Checkpoint { .. } | Error::Io { .. } => e,
             other => reader.wrong(format!("it is damaged: {other}")),
         })?;
+        if run.drained() != spooled.count {
+            return Err(reader.wrong("it is damaged: its points are not as many as it says"));
+        }
+        let dim = run.dim();
+        self.spool = match self.spool_path {
+            None if spooled.count > 0 => {
+                return Err(reader.wrong("it is of a walk whose points are in a file of their own"));
+            }
+            None => None,
+            // the points are in the checkpoint
+            Some(path) if spooled.count == 0 => Some(Spool::create(path, dim)?),
+            Some(path) => Some(Spool::resume(path, dim, spooled.count, spooled.checksum())?),
+        };
         reader.finish()?;
         let text = format!("after {} steps, {}", run.steps(), options.path.display());
         summary.line("resumed", text);
         Ok(())
+    }
+
+    /// Brings the points that were just kept to their file.
+    pub(super) fn spool<S: Particle<T>, W: Send>(&mut self, run: &mut Run<T, S, W>) -> Result<()> {
+        match &mut self.spool {
+            Some(spool) if run.kept_bytes() > 0 => run.drain(|points| spool.append(points)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The points of a walk that is over, wherever they are.
+    pub(super) fn points(&mut self, walked: Walk<T>) -> Result<Fitted<T>> {
+        match self.spool.take() {
+            Some(mut spool) => {
+                spool.append(&walked.points)?;
+                spool.sync()?;
+                Ok(Fitted::Spooled(spool))
+            }
+            None => Ok(Fitted::Points(Points::new(walked.dim, walked.points)?)),
+        }
     }
 
     /// Writes a checkpoint if it is time. That it cannot be written does not end a walk: it is said at the end.
@@ -167,10 +214,16 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             identity: self.identity.clone(),
             notes: trained.summary.to_json(),
         };
+        let mut spooled = Spooled::default();
+        if let Some(spool) = &mut self.spool {
+            spool.sync()?;
+            spooled = Spooled::of(spool);
+        }
         let written = write_checkpoint(&options.path, &header, |fields| {
             trained.fields(fields)?;
             kernel.fields(fields)?;
-            run.fields(fields)
+            run.fields(fields)?;
+            spooled.fields(fields)
         });
         self.failure = match written {
             Err(e @ Error::Io { .. }) => Some(e.to_string()),
@@ -188,6 +241,38 @@ impl<'a, T: Scalar> Keeper<'a, T> {
                 format!("no checkpoint could be written: {failure}"),
             );
         }
+    }
+}
+
+/// What a checkpoint says of the file of points.
+#[derive(Default)]
+struct Spooled {
+    count: usize,
+    /// The two halves of the checksum: a count may have 32 bits.
+    low: usize,
+    high: usize,
+}
+
+impl Spooled {
+    const HALF: u64 = u32::MAX as u64;
+
+    fn of<T: Scalar>(spool: &Spool<T>) -> Self {
+        let sum = spool.checksum();
+        Self {
+            count: spool.count(),
+            low: (sum & Self::HALF) as usize,
+            high: (sum >> 32) as usize,
+        }
+    }
+
+    fn checksum(&self) -> u64 {
+        (self.high as u64) << 32 | (self.low as u64 & Self::HALF)
+    }
+
+    fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.count("spooled", &mut self.count)?;
+        fields.count("spooled checksum, low", &mut self.low)?;
+        fields.count("spooled checksum, high", &mut self.high)
     }
 }
 
@@ -267,6 +352,7 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         frozen: _,
         walk_batch,
         seed,
+        spool: _,
         checkpoint: _,
         max_seconds: _,
         max_memory: _,

@@ -15,7 +15,7 @@ use crate::deform::{
     UnitTrainOptions, fit_units, recombine, refine, train_principal,
 };
 use crate::error::Result;
-use crate::model::PosteriorDensity;
+use crate::model::{Points, PosteriorDensity};
 use crate::nn::unit_blocks;
 use crate::scalar::Scalar;
 use crate::walk::Walk;
@@ -283,6 +283,6 @@ impl Problem<'_> {
         let count = self.options.frozen.unwrap_or(self.options.samples);
         let samples = sample(count)?;
         summary.frozen(count);
-        Ok(Fitted::Points(samples))
+        Ok(Fitted::Points(Points::new(self.network.dim(), samples)?))
     }
 }

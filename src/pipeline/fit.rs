@@ -1,5 +1,7 @@
 //! The stages, one after the other.
 
+use std::path::Path;
+
 use super::checkpoint::Keeper;
 use super::prepare::{Prepared, describe, prepare};
 use super::{FitOptions, FlowChoice, Method, Stage, Summary};
@@ -108,6 +110,15 @@ pub(super) struct Problem<'a> {
     pub prepared: Prepared,
     pub streams: Streams,
     pub progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+}
+
+impl<'a> Problem<'a> {
+    /// Where the points of the walk go, if they are not needed in memory.
+    pub(super) fn spool_path(&self) -> Option<&'a Path> {
+        let options = self.options;
+        let path = options.spool.as_deref();
+        path.filter(|_| options.method == Method::Walk)
+    }
 }
 
 impl Problem<'_> {
@@ -252,7 +263,7 @@ impl Problem<'_> {
         match self.options.method {
             Method::Atlas => self.atlas(&walked, evidence, summary),
             Method::Flow => self.flow(&posterior, &walked, evidence, summary),
-            Method::Map | Method::Walk => Ok(Fitted::Points(walked.points)),
+            Method::Map | Method::Walk => keeper.points(walked),
         }
     }
 

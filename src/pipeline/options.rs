@@ -1,6 +1,7 @@
 //! What can be chosen about a fit.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::CheckpointOptions;
@@ -201,11 +202,14 @@ pub struct FitOptions {
     pub walk_batch: Option<usize>,
     /// Seed of everything that is random.
     pub seed: u64,
+    /// For a walk: a file that its points are kept in while it is under way, and until the model is saved, in the place of memory. Whoever saves the
+    /// model removes it ([`remove_spool`](crate::artifact::remove_spool)).
+    pub spool: Option<PathBuf>,
     /// Whether, where and how often the walk is written to a file, to be resumed.
     pub checkpoint: Option<CheckpointOptions>,
     /// Seconds after which the walk is ended between two blocks, with what it has; `None`: as long as it takes.
     pub max_seconds: Option<f64>,
-    /// MiB that the walk may take: its particles, workspaces, frame and points. It is refused if it cannot begin with so much, and
+    /// MiB that the walk may take: its particles, workspaces, frame, and the points that are held in memory. It is refused if it cannot begin with so much, and
     /// ended when the next points would not fit.
     pub max_memory: Option<usize>,
 }
@@ -234,6 +238,7 @@ impl Default for FitOptions {
             frozen: None,
             walk_batch: None,
             seed: 0,
+            spool: None,
             checkpoint: None,
             max_seconds: None,
             max_memory: None,

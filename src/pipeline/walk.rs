@@ -212,6 +212,7 @@ impl Problem<'_> {
         way.keeper.restore(kernel, &mut run, way.summary)?;
         while run.advance(kernel, density, &probe)? {
             (self.progress)(Stage::Walk, run.steps(), run.at_most());
+            way.keeper.spool(&mut run)?;
             if budget.is_spent(&run) {
                 return Ok(run.finish_early());
             }

@@ -88,6 +88,8 @@ pub struct Run<T, S, W> {
     sampling: Tally,
     trace: Trace,
     points: Vec<T>,
+    /// Points that were handed away.
+    drained: usize,
     particle: Vec<usize>,
     energies: Vec<f64>,
     discarded: usize,
@@ -122,10 +124,21 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             sampling: Tally::default(),
             trace: Trace::default(),
             points: Vec::new(),
+            drained: 0,
             particle: Vec::new(),
             energies: Vec::new(),
             discarded: 0,
         })
+    }
+
+    /// Number of parameters.
+    pub fn dim(&self) -> usize {
+        self.dim
+    }
+
+    /// Points that were handed away by [`Run::drain`].
+    pub fn drained(&self) -> usize {
+        self.drained
     }
 
     /// Steps that each particle has taken.
@@ -263,7 +276,12 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     /// Keeps where the particles are.
     fn keep_here(&mut self) {
         // room for all that is to come, so that a vector that grows is never held twice; what is not used is not touched
-        let all = (self.options.keep).saturating_mul(self.ensemble.walkers.len() * self.dim);
+        let times = if self.drained == 0 {
+            self.options.keep
+        } else {
+            1
+        };
+        let all = times.saturating_mul(self.ensemble.walkers.len() * self.dim);
         if self.points.capacity() < all {
             let more = all - self.points.len();
             // without so much room it grows as it must
@@ -280,9 +298,21 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         }
     }
 
-    /// Bytes of the points that are kept.
+    /// Bytes of the points that are held.
     pub fn kept_bytes(&self) -> usize {
         size_of_val(&self.points[..])
+    }
+
+    /// Hands all points that are held, `[n, P]`, to `take`, and forgets them: for those who keep them on a disk. What else is known of them
+    /// stays. Between two blocks.
+    ///
+    /// # Errors
+    /// Those of `take`; the points are then still held.
+    pub fn drain(&mut self, take: impl FnOnce(&[T]) -> Result<()>) -> Result<()> {
+        take(&self.points)?;
+        self.drained += self.points.len() / self.dim.max(1);
+        self.points.clear();
+        Ok(())
     }
 
     /// Bytes of a point of every particle.
@@ -331,6 +361,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             warm_up: self.warm_up.unwrap_or(self.steps),
             forgotten: self.forgotten,
             points: self.points,
+            drained: self.drained,
             particle: self.particle,
             energies: self.energies,
             sampling: self.sampling,
@@ -356,6 +387,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.sampling.fields(fields)?;
         self.trace.fields(fields)?;
         fields.vector("points", &mut self.points)?;
+        fields.count("drained", &mut self.drained)?;
         fields.numbers("energies", &mut self.energies)?;
         fields.counts("particle", &mut self.particle)?;
         fields.count("discarded", &mut self.discarded)?;
@@ -373,7 +405,10 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         };
         let fits = steps
             && self.steps >= self.warm_up.unwrap_or(0)
-            && kept.checked_mul(self.dim) == Some(self.points.len())
+            && kept
+                .checked_sub(self.drained)
+                .and_then(|held| held.checked_mul(self.dim))
+                == Some(self.points.len())
             && self.energies.len() == kept
             && self.particle.iter().all(|&p| p < particles)
             && self.trace.is_of(particles);

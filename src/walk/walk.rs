@@ -17,7 +17,9 @@ pub struct Walk<T> {
     pub forgotten: bool,
     /// The viable points that were kept, `[len, dim]` row-major, in the order of their steps and particles.
     pub points: Vec<T>,
-    /// The particle of each point.
+    /// Points that were handed away before those in `points`: see [`Run::drain`](super::Run::drain).
+    pub drained: usize,
+    /// The particle of each point, of those that were handed away too.
     pub particle: Vec<usize>,
     /// The energy at each point, in nats.
     pub energies: Vec<f64>,
@@ -46,9 +48,13 @@ impl<T: Scalar> Walk<T> {
         self.particle.is_empty()
     }
 
-    /// Point `i`.
+    /// Point `i` of all that were kept.
+    ///
+    /// # Panics
+    /// If there is none, or it was handed away.
     pub fn point(&self, i: usize) -> &[T] {
-        &self.points[i * self.dim..(i + 1) * self.dim]
+        let at = i - self.drained;
+        &self.points[at * self.dim..(at + 1) * self.dim]
     }
 
     /// Number of particles.

@@ -83,7 +83,7 @@ fn every_method_takes_a_network_of_convolutions() {
         assert!(scores.accuracy > 0.95, "{method}: {scores:?}");
         match (&loaded.fitted, method) {
             (Fitted::Map, Method::Map) => {}
-            (Fitted::Points(points), Method::Walk) => assert_eq!(points.len(), 20 * 58),
+            (Fitted::Points(points), Method::Walk) => assert_eq!(points.values().len(), 20 * 58),
             (Fitted::Atlas { atlas, .. }, Method::Atlas) => assert_eq!(atlas.len(), 20),
             (Fitted::Flow { deformation, .. }, Method::Flow) => {
                 // all but the last layer

@@ -96,7 +96,7 @@ fn a_walks_samples_are_spread_over_its_points() {
     let samples = model.samples(4, Streams::new(0)).unwrap();
     // 10 points of 5 walkers: rows 0, 2, 5 and 7
     for (sample, row) in samples.chunks_exact(p).zip([0, 2, 5, 7]) {
-        assert_eq!(sample, &points[row * p..(row + 1) * p]);
+        assert_eq!(sample, &points.values()[row * p..(row + 1) * p]);
     }
     assert!(model.samples(usize::MAX, Streams::new(0)).is_err());
 }

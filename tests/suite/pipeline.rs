@@ -2,7 +2,7 @@
 
 use crate::common::data_file;
 use fiberwalk::Streams;
-use fiberwalk::artifact::Model;
+use fiberwalk::artifact::{Fitted, Model, remove_spool};
 use fiberwalk::data::{CsvOptions, load_csv};
 use fiberwalk::pipeline::{Batch, FitOptions, KernelKind, Method, fit};
 
@@ -34,6 +34,65 @@ fn a_model_in_memory_is_the_model_in_its_file() {
             let score = |m: &Model<f32>| m.evaluate(&data, 9, Streams::new(5)).unwrap();
             assert_eq!(score(&model), score(&loaded));
         }
+    }
+}
+
+/// Points in a file of their own make the same model as points in memory, whether it is asked before or after it was saved.
+#[test]
+fn points_on_a_disk_are_points_in_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
+    let spooled = FitOptions {
+        spool: Some(file("points")),
+        ..options(Method::Walk)
+    };
+    let kept = fit::<f32>(&data, &options(Method::Walk), &|_, _, _| ()).unwrap();
+    let other = fit::<f32>(&data, &spooled, &|_, _, _| ()).unwrap();
+    assert!(matches!(other.model.fitted, Fitted::Spooled(_)));
+    let draw = |m: &Model<f32>| m.samples(9, Streams::new(5)).unwrap();
+    assert_eq!(draw(&kept.model), draw(&other.model));
+    kept.model.save(&file("a.fw")).unwrap();
+    other.model.save(&file("b.fw")).unwrap();
+    let bytes = |name| std::fs::read(file(name)).unwrap();
+    assert!(bytes("a.fw") == bytes("b.fw"));
+    remove_spool(&file("points")).unwrap();
+    assert!(other.model.samples(9, Streams::new(5)).is_err());
+}
+
+/// A walk whose points are held in memory ends when the next ones would not fit.
+#[test]
+fn a_budget_of_memory_ends_a_walk_that_holds_its_points() {
+    let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
+    // a point has 4 bytes for each of 81,000 parameters: 2.5 MiB for all eight
+    let with = |max_memory: usize| {
+        let options = FitOptions {
+            hidden: vec![200, 380],
+            batch: Batch::Rows(214),
+            epochs: Some(1),
+            prior_precision: Some(1.0),
+            kernel: KernelKind::Drift,
+            particles: 8,
+            steps: Some(64),
+            samples: 256,
+            max_memory: Some(max_memory),
+            ..options(Method::Walk)
+        };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        pool.unwrap()
+            .install(|| fit::<f32>(&data, &options, &|_, _, _| ()))
+    };
+    let error = with(1).err().unwrap().to_string();
+    let least = error.split("needs ").nth(1).unwrap();
+    let least: usize = least.split(' ').next().unwrap().parse().unwrap();
+    // with just so much the walk keeps one point of each, with 20 more MiB eight more or so
+    for (more, few, many) in [(0, 8, 16), (20, 64, 80)] {
+        let fitted = with(least + more).unwrap();
+        let Fitted::Points(points) = &fitted.model.fitted else {
+            panic!("a walk")
+        };
+        assert!((few..=many).contains(&points.count()), "{}", points.count());
+        assert_eq!(fitted.summary.figures()["walk_cut_short"], 1.0);
     }
 }
 

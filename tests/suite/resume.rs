@@ -208,6 +208,53 @@ fn a_walk_that_is_ended_early_gives_what_it_has() {
     assert_eq!(seen, [4, 8, 12, 16, 20, 24, 26, 30, 33, 37, 40]);
 }
 
+/// Points that are handed away as they are kept are the points of a walk that keeps them, and what else it says of them is the same; a walk that was
+/// saved after some were handed away goes on alike.
+#[test]
+fn points_that_are_drained_are_those_that_would_have_been_kept() {
+    let options = options(Some(40));
+    let want = to_the_end(&mut drift(), run(&drift(), &options));
+    let mut kernel = drift();
+    let (mut walk, mut taken) = (run(&kernel, &options), Vec::new());
+    let mut tape = None;
+    while walk.advance(&mut kernel, &Curved(5), &Two).unwrap() {
+        let refused = walk.drain(|_| {
+            Err(Error::NonFinite {
+                what: "disk",
+                index: 0,
+            })
+        });
+        assert!(refused.is_err());
+        let take = |points: &[f64]| {
+            taken.extend_from_slice(points);
+            Ok(())
+        };
+        walk.drain(take).unwrap();
+        if walk.steps() == 33 {
+            tape = Some((saved(&mut kernel, &mut walk), taken.len()));
+        }
+    }
+    assert_eq!(taken, want.points);
+    let same = |walked: Walk<f64>, held: &[f64]| {
+        let again = Walk {
+            points: want.points.clone(),
+            drained: 0,
+            ..walked.clone()
+        };
+        assert_eq!(again, want);
+        assert_eq!(walked.points, held);
+        assert_eq!(walked.drained * 5 + held.len(), want.points.len());
+    };
+    same(walk.finish(), &[]);
+    let (mut tape, before) = tape.unwrap();
+    let mut kernel = drift();
+    let mut walk = run(&kernel, &options);
+    tape.at = Some(0);
+    Kernel::<f64, Curved>::fields(&mut kernel, &mut tape).unwrap();
+    walk.fields(&mut tape).unwrap();
+    same(to_the_end(&mut kernel, walk), &want.points[before..]);
+}
+
 #[test]
 fn a_state_that_cannot_be_is_refused() {
     let mut kernel = microcanonical(false);

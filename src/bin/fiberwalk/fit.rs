@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fiberwalk::artifact::remove_checkpoint;
+use fiberwalk::artifact::{remove_checkpoint, remove_spool};
 use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, fit_owned};
 use fiberwalk::{Result, Scalar};
 
@@ -25,8 +25,13 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     // a fit can take long: a place that cannot be written to is better found out before
     let input = Input::find(&args.train)?;
     check_destination(&args.out, &input.files())?;
-    let checkpoint = checkpoint_of(&args.out);
-    check_destination(&checkpoint, &input.files())?;
+    let (checkpoint, spool) = (
+        beside(&args.out, ".checkpoint"),
+        beside(&args.out, ".points"),
+    );
+    for path in [&checkpoint, &spool] {
+        check_destination(path, &input.files())?;
+    }
     let data = input.training(args)?;
     let options = FitOptions {
         layers: args.conv.clone(),
@@ -50,6 +55,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         frozen: args.frozen,
         walk_batch: args.walk_batch,
         seed: args.seed,
+        spool: Some(spool.clone()),
         checkpoint: Some(CheckpointOptions {
             path: checkpoint.clone(),
             every: args.checkpoint_every.0,
@@ -66,6 +72,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     let FitResult { model, mut summary } = outcome?;
     model.save(&args.out)?;
     remove_checkpoint(&checkpoint)?;
+    remove_spool(&spool)?;
     if !args.quiet {
         let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
         let text = format!(
@@ -81,9 +88,9 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     Ok(())
 }
 
-/// The file beside the model that a walk is kept in while it is under way.
-fn checkpoint_of(model: &Path) -> PathBuf {
+/// A file beside the model that a walk is kept in while it is under way.
+fn beside(model: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(model);
-    name.push(".checkpoint");
+    name.push(ending);
     name.into()
 }
