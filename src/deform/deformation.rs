@@ -15,8 +15,10 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use super::bijection::pulled_back_normal;
+use super::last_layer::Start;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result};
+use crate::linalg::Cholesky;
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::Posterior;
 use crate::rng::{Phase, Streams};
@@ -29,8 +31,8 @@ pub struct Deformation<T> {
     hidden: Option<HiddenFlow<T>>,
     last: LastLayer<T>,
     proposals: usize,
-    /// Where Newton's method starts: the mode of the last layer in the middle of a flow that has one.
-    start: Option<Vec<T>>,
+    /// Where Newton's method starts: the conditional in the middle of a flow that has one, its mode and its precision.
+    start: Option<(Vec<T>, Cholesky)>,
 }
 
 impl<T: Scalar> Deformation<T> {
@@ -41,8 +43,10 @@ impl<T: Scalar> Deformation<T> {
                 let mut ws = last.workspace();
                 let middle = flow.frame().parts().0;
                 // where that fails there is no start, and errors come where they belong
-                let solved = last.condition(middle, &mut ws).is_ok();
-                solved.then(|| ws.mode().iter().map(|&m| T::from_f64(m)).collect())
+                let precision = last.condition(middle, &mut ws).ok();
+                let precision = precision.map(|c| c.precision.clone());
+                let mode = || ws.mode().iter().map(|&m| T::from_f64(m)).collect();
+                precision.map(|precision| (mode(), precision))
             }
             _ => None,
         };
@@ -95,7 +99,7 @@ impl<T: Scalar> Deformation<T> {
         self.per_row(z, |i, row, ws| {
             row[..h].copy_from_slice(&hidden[i * h..(i + 1) * h]);
             let (hidden, w) = row.split_at_mut(h);
-            self.last.solve(hidden, self.start.as_deref(), ws)?;
+            self.last.solve(hidden, self.start(), ws)?;
             ws.place(w);
             Ok(log_det[i] + ws.log_det())
         })
@@ -110,7 +114,7 @@ impl<T: Scalar> Deformation<T> {
         let (latent, log_det) = self.map_hidden(theta, HiddenFlow::inverse)?;
         self.per_row(theta, |i, row, ws| {
             let (hidden, w) = row.split_at_mut(h);
-            self.last.solve(hidden, self.start.as_deref(), ws)?;
+            self.last.solve(hidden, self.start(), ws)?;
             ws.take_back(w);
             hidden.copy_from_slice(&latent[i * h..(i + 1) * h]);
             Ok(log_det[i] - ws.log_det())
@@ -164,7 +168,7 @@ impl<T: Scalar> Deformation<T> {
             let proposals = &hidden[i * m * h..(i + 1) * m * h];
             if m == 1 {
                 h_row.copy_from_slice(proposals);
-                self.last.solve(h_row, self.start.as_deref(), ws)?;
+                self.last.solve(h_row, self.start(), ws)?;
                 ws.place(w);
                 return Ok(0.0);
             }
@@ -189,6 +193,13 @@ impl<T: Scalar> Deformation<T> {
                 index,
             }),
         }
+    }
+
+    fn start(&self) -> Option<Start<'_, T>> {
+        let (mode, precision) = self.start.as_ref()?;
+        let hessian = Some(precision);
+        // that of a Gaussian likelihood is of one output, and not needed
+        (!self.last.is_gaussian()).then_some(Start { mode, hessian })
     }
 
     fn hidden_dim(&self) -> usize {

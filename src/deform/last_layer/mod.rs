@@ -66,6 +66,15 @@ pub struct Conditional<'w> {
     pub precision: &'w Cholesky,
 }
 
+/// Where Newton's method starts.
+#[derive(Clone, Copy)]
+pub(super) struct Start<'a, T> {
+    /// `[H + 1, outputs]`.
+    pub mode: &'a [T],
+    /// The factor of a Hessian that is about that of the conditional.
+    pub hessian: Option<&'a Cholesky>,
+}
+
 /// Largest dimension: the Hessian is dense, and this many rows of it are half a gigabyte.
 const MAX_DIM: usize = 8_192;
 
@@ -215,7 +224,8 @@ impl<T: Scalar> LastLayer<T> {
         if start.len() != self.dim() {
             return Err(Error::shape("LastLayer: start", self.dim(), start.len()));
         }
-        self.solve(theta_h, Some(start), ws)?;
+        let (mode, hessian) = (start, None);
+        self.solve(theta_h, Some(Start { mode, hessian }), ws)?;
         Ok(ws.conditional())
     }
 
@@ -232,7 +242,7 @@ impl<T: Scalar> LastLayer<T> {
     pub(super) fn solve(
         &self,
         theta_h: &[T],
-        start: Option<&[T]>,
+        start: Option<Start<'_, T>>,
         ws: &mut LastLayerWorkspace<T>,
     ) -> Result<()> {
         self.compute_features(theta_h, ws)?;

@@ -1,8 +1,8 @@
 //! The exact conditional for a Gaussian likelihood, and Newton's method for the convex ones.
 
-use super::LastLayer;
 use super::likelihood::{Expect, HeadLikelihood};
 use super::workspace::{LastLayerWorkspace, back, lower_product, outputs};
+use super::{LastLayer, Start};
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
@@ -49,17 +49,26 @@ impl<T: Scalar> LastLayer<T> {
     }
 
     /// The minimum of `U` in `ws.centre`, outputs there in `ws.outputs`, and the factor of the Hessian.
-    pub(super) fn newton(&self, start: Option<&[T]>, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
+    ///
+    /// A Hessian costs as much as half a dozen gradients, so the last one is used again as long as its steps halve the decrement (Shamanskii 1967): at first that of
+    /// the start, if it has one. The Hessian of the last step is always that of the point itself, so what comes out does not depend on the way.
+    pub(super) fn newton(
+        &self,
+        start: Option<Start<'_, T>>,
+        ws: &mut LastLayerWorkspace<T>,
+    ) -> Result<()> {
         let tolerance = TOLERANCE * T::EPSILON.to_f64().sqrt();
         ws.centre.fill(0.0);
         let mut energy = self.energy_at_centre(ws);
+        let mut nearby = None;
         if let Some(start) = start {
-            for (c, s) in ws.centre.iter_mut().zip(start) {
+            for (c, s) in ws.centre.iter_mut().zip(start.mode) {
                 *c = s.to_f64();
             }
             let there = self.energy_at_centre(ws);
             if there < energy {
                 energy = there;
+                nearby = start.hessian;
             } else {
                 // a start from elsewhere can be worse than none
                 ws.centre.fill(0.0);
@@ -68,19 +77,32 @@ impl<T: Scalar> LastLayer<T> {
         }
         // what rounding may add to a sum over rows
         let slack = |energy: f64| 8.0 * T::EPSILON.to_f64() * energy.abs();
+        let (mut computed, mut before) = (false, f64::INFINITY);
         for _ in 0..MAX_NEWTON {
             ws.curvatures.fill(T::ZERO);
             self.add_curvatures(T::ONE, &ws.expected, &mut ws.curvatures);
-            self.hessian(ws);
-            let factor = ws.factoriser.factorise(&ws.hessian)?;
             residuals(self, &mut ws.expected);
             back(&ws.phi, self.rows, &ws.expected, &mut ws.product);
             for ((g, p), c) in ws.gradient.iter_mut().zip(&ws.product).zip(&ws.centre) {
                 *g = p.to_f64() + self.prior_precision * c;
             }
-            ws.step.copy_from_slice(&ws.gradient);
-            factor.solve(&mut ws.step);
-            let decrement = dot(&ws.gradient, &ws.step);
+            let own = computed.then(|| ws.factoriser.factor());
+            let mut decrement = f64::INFINITY;
+            if let Some(factor) = own.or(nearby) {
+                ws.step.copy_from_slice(&ws.gradient);
+                factor.solve(&mut ws.step);
+                decrement = dot(&ws.gradient, &ws.step);
+            }
+            let exact =
+                decrement > 0.5 * before || decrement <= 2.0 * tolerance || !decrement.is_finite();
+            if exact {
+                self.hessian(ws);
+                ws.step.copy_from_slice(&ws.gradient);
+                ws.factoriser.factorise(&ws.hessian)?.solve(&mut ws.step);
+                decrement = dot(&ws.gradient, &ws.step);
+                computed = true;
+            }
+            before = decrement;
             ws.trial.copy_from_slice(&ws.centre);
             // halving meets Armijo's rule on a smooth convex function; when rounding stops it, the step is nil anyway
             let mut length = 1.0;
@@ -95,8 +117,10 @@ impl<T: Scalar> LastLayer<T> {
                     break;
                 }
                 length *= 0.5;
+                // a Hessian that misjudges the step is not used again
+                before = 0.0;
             }
-            if 0.5 * decrement <= tolerance {
+            if exact && 0.5 * decrement <= tolerance {
                 // the Hessian belongs to the point before a step of this little length
                 ws.mode.copy_from_slice(&ws.centre);
                 return Ok(());
@@ -162,11 +186,11 @@ impl<T: Scalar> LastLayer<T> {
         let dim = h * k;
         ws.hessian.fill(0.0);
         for ((c, e), weights) in self.pairs().zip(ws.curvatures.chunks_exact(n)) {
-            for (out, phi) in ws.weighted.chunks_exact_mut(n).zip(ws.phi.chunks_exact(n)) {
-                for ((out, &phi), &weight) in out.iter_mut().zip(phi).zip(weights) {
-                    *out = weight * phi;
-                }
-            }
+            simd::dispatch(Weigh {
+                weights,
+                phi: &ws.phi,
+                out: &mut ws.weighted,
+            });
             lower_product(&ws.weighted, &ws.phi, n, &mut ws.block);
             for i in 0..h {
                 for j in 0..=i {
@@ -198,6 +222,27 @@ pub(super) fn residuals<T: Scalar>(last: &LastLayer<T>, expected: &mut [T]) {
     } else {
         for (e, &y) in expected.iter_mut().zip(&last.targets) {
             *e += -y;
+        }
+    }
+}
+
+/// Rows of features times weights.
+struct Weigh<'a, T> {
+    weights: &'a [T],
+    phi: &'a [T],
+    out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for Weigh<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        let n = self.weights.len();
+        let rows = self.phi.chunks_exact(n);
+        for (out, phi) in self.out.chunks_exact_mut(n).zip(rows) {
+            for ((out, &phi), &weight) in out.iter_mut().zip(phi).zip(self.weights) {
+                *out = weight * phi;
+            }
         }
     }
 }
