@@ -9,7 +9,7 @@ use super::targets::{Distorted, Gauss, Target, counted};
 use super::twin::{self, Fault};
 
 const DRAWS: usize = 49;
-const REPLICATIONS: usize = 1_000;
+const REPLICATIONS: usize = 2_000;
 /// Four quantities of a dozen runs: a right sampler fails one in two thousand times.
 const LEVEL: f64 = 1e-5;
 
@@ -120,14 +120,14 @@ fn both_samplers_are_calibrated() {
     }
 }
 
-/// The twins, without and with a fault, at the large step.
-fn with_twin(target: Gauss, fault: Fault, streams: Streams) -> Result<Vec<Vec<f64>>> {
+/// The twins, without and with a fault.
+fn with_twin(target: Gauss, step: f64, fault: Fault, streams: Streams) -> Result<Vec<Vec<f64>>> {
     let target = counted(target);
     let mut rng = streams.rng(Phase::USER, 0);
     let count = 50 + THIN * DRAWS;
     let draws = match fault {
-        Fault::NoMetropolis => twin::hmc(&target, &[0.0; 2], (LARGE, 4), count, &mut rng, fault),
-        _ => twin::nuts(&target, &[0.0; 2], (LARGE, 10), count, &mut rng, fault),
+        Fault::NoMetropolis => twin::hmc(&target, &[0.0; 2], (step, 4), count, &mut rng, fault),
+        _ => twin::nuts(&target, &[0.0; 2], (step, 10), count, &mut rng, fault),
     };
     let kept = draws.into_iter().skip(50).step_by(THIN);
     Ok(kept.map(|(theta, ..)| theta).collect())
@@ -135,14 +135,15 @@ fn with_twin(target: Gauss, fault: Fault, streams: Streams) -> Result<Vec<Vec<f6
 
 #[test]
 fn what_is_wrong_on_purpose_is_found() {
-    let p = |fault| p_value(|target, streams| with_twin(target, fault, streams));
-    assert!(p(Fault::None) > LEVEL);
-    for (name, fault) in [
-        ("no Metropolis test", Fault::NoMetropolis),
-        ("uniform weights", Fault::UniformWeights),
-        ("wrong sign in the rule", Fault::WrongSign),
+    let p = |step, fault| p_value(|target, streams| with_twin(target, step, fault, streams));
+    assert!(p(LARGE, Fault::None) > LEVEL);
+    for (name, step, fault) in [
+        ("no Metropolis test", LARGE, Fault::NoMetropolis),
+        ("uniform weights", LARGE, Fault::UniformWeights),
+        // trees of some depth
+        ("wrong sign in the rule", 0.1, Fault::WrongSign),
     ] {
-        let p = p(fault);
+        let p = p(step, fault);
         assert!(p < LEVEL, "{name}: {p}");
     }
 }
@@ -160,12 +161,12 @@ fn a_gradient_that_is_scaled_is_found_where_it_matters() {
     assert!(p > LEVEL, "HMC is exact with it: {p}");
     let p = p_value(|target, streams| with_nuts(scaled(target, 0.9, 1.0), None, streams));
     assert!(p > LEVEL, "NUTS is exact with it: {p}");
-    let p = p_value(|target, streams| with_hmc(scaled(target, 0.8, 0.8), None, streams));
+    let p = p_value(|target, streams| with_hmc(scaled(target, 0.6, 0.6), None, streams));
     assert!(p < LEVEL, "HMC of another density: {p}");
-    let p = p_value(|target, streams| with_nuts(scaled(target, 0.8, 0.8), None, streams));
+    let p = p_value(|target, streams| with_nuts(scaled(target, 0.6, 0.6), None, streams));
     assert!(p < LEVEL, "NUTS of another density: {p}");
     let p = p_value(|target, streams| {
-        let target = counted(scaled(target, 0.8, 1.0));
+        let target = counted(scaled(target, 0.6, 1.0));
         let mut rng = streams.rng(Phase::USER, 0);
         let fault = Fault::NoMetropolis;
         let draws = twin::hmc(&target, &[0.0; 2], (0.1, 12), THIN * DRAWS, &mut rng, fault);

@@ -91,7 +91,6 @@ fn a_correlated_gaussian_in_both_precisions() {
     for chains in both::<f64, _>(&target, &options) {
         gaussian_is_met(&target.target, &chains);
         assert_eq!(chains.divergences(), 0);
-        assert!((chains.mean_acceptance() - 0.8).abs() < 0.1);
     }
     for chains in both::<f32, _>(&target, &options) {
         gaussian_is_met(&target.target, &chains);
@@ -135,6 +134,29 @@ fn the_mass_is_the_variances() {
                 assert!((mass / variance).ln().abs() < 0.4, "{mass} {variance}");
             }
             assert!(chain.step_size > 0.5 && chain.step_size < 2.0, "{chain:?}");
+        }
+    }
+}
+
+/// The last 50 transitions of a warm-up are too few for the average to forget its first, short steps, so that chains end above their target (Stan's and the
+/// reference's do so too); over a long one it is met.
+#[test]
+fn the_acceptance_is_the_one_asked_for() {
+    let target = counted(Gauss::rotated(6, 10.0));
+    for target_acceptance in [0.6, 0.8, 0.9] {
+        let options = ChainOptions {
+            warm_up: 4_000,
+            draws: 2_000,
+            adapt_mass: false,
+            target_acceptance,
+            ..ChainOptions::default()
+        };
+        for (chains, name) in both::<f64, _>(&target, &options)
+            .iter()
+            .zip(["HMC", "NUTS"])
+        {
+            let got = chains.mean_acceptance();
+            assert!((got - target_acceptance).abs() < 0.05, "{name}: {got}");
         }
     }
 }
