@@ -7,6 +7,7 @@ mod common;
 use allocation_counter::measure;
 use common::{labels, lenet5, normals};
 use fiberwalk::autodiff::Graph;
+use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, hmc, nuts};
 use fiberwalk::deform::{HeadLikelihood, LastLayer};
 use fiberwalk::walk::{
     Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, Kernel, Microcanonical,
@@ -137,6 +138,49 @@ fn gradients_and_products_of_lenet_allocate_nothing() {
 #[test]
 fn the_counter_counts() {
     assert!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total > 0);
+}
+
+/// Of Hamiltonian chains the transitions: a hundred more of them, the same number of allocations.
+#[test]
+fn a_leapfrog_step_and_a_tree_allocate_nothing() {
+    let net = Mlp::new(&[5, 8, 3], Activation::Tanh).unwrap();
+    let (x, y) = (normals(5 * 40, 2), labels(40, 3, 3));
+    let prior = IsotropicGaussian::new(1.0).unwrap();
+    let posterior = PosteriorDensity::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let start = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
+    let starts = [start.into_iter().map(|t| t as f32).collect::<Vec<f32>>()];
+    let chains = |draws| ChainOptions {
+        warm_up: 30,
+        draws,
+        keep: Some(5),
+        ..ChainOptions::default()
+    };
+    // the one worker is this thread, whose allocations are counted
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(|| {
+        let streams = Streams::new(2);
+        let by_nuts = |draws| {
+            let options = NutsOptions {
+                chains: chains(draws),
+                ..NutsOptions::default()
+            };
+            nuts(&posterior, &starts, &options, streams).unwrap()
+        };
+        let by_hmc = |draws| {
+            let options = HmcOptions {
+                chains: chains(draws),
+                ..HmcOptions::default()
+            };
+            hmc(&posterior, &starts, &options, streams).unwrap()
+        };
+        for run in [&by_nuts as &dyn Fn(usize) -> Chains<f32>, &by_hmc] {
+            let gradients = run(10).gradients();
+            let short = measure(|| drop(run(10))).count_total;
+            let long = measure(|| assert!(run(110).gradients() > gradients + 200)).count_total;
+            assert!(short > 10);
+            assert_eq!(short, long);
+        }
+    });
 }
 
 /// The conditional of the last layer and draws from it, for every likelihood that it knows.

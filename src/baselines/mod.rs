@@ -3,3 +3,10 @@
 //!
 //! | file | method |
 //! |---|---|
+//! | `hmc` | [`hmc()`] and [`nuts()`]: Hamiltonian Monte Carlo, the ground truth |
+
+mod hmc;
+
+pub use hmc::{
+    Chain, ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, Transition, hmc, nuts,
+};

@@ -1,7 +1,8 @@
 //! Whether draws can be trusted: convergence of chains, effective sample sizes, importance weights, and tests of a sampler by p-values.
 //!
 //! Three kinds of questions. *Have these chains forgotten their starts, and how many independent draws are they worth?*
-//! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`].
+//! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`],
+//! together in a [`TraceSummary`], and for Hamiltonian chains [`e_bfmi`].
 //! *How far is a density that can be drawn from to be trusted in place of one that is known up to a constant?* is answered by the
 //! weights between the two: [`ParetoSmoothed`], [`ImportanceSummary`], and with draws of both [`BridgeEstimate`].
 //! *Does this sampler draw from the right distribution?* needs a target that is known: a Gaussian
@@ -11,6 +12,7 @@
 mod bridge;
 mod chains;
 mod chi_square;
+mod energy;
 mod ess;
 mod fisher;
 mod gamma;
@@ -26,10 +28,12 @@ mod rhat;
 mod sbc;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 pub use bridge::BridgeEstimate;
 pub use chains::Chains;
 pub use chi_square::{chi_square_survival, goodness_of_fit};
+pub use energy::{E_BFMI_THRESHOLD, e_bfmi};
 pub use ess::{ess_bulk, ess_chain_means, ess_mean, ess_tail, mcse_mean};
 pub use fisher::{fisher_survival, regularized_beta};
 pub use gamma::{regularized_gamma_p, regularized_gamma_q};
@@ -43,3 +47,4 @@ pub use psis::{MIN_DRAWS, ParetoSmoothed};
 pub use ranks::rank_normalize;
 pub use rhat::{nested_rhat, rhat, rhat_bulk, rhat_folded};
 pub use sbc::{Ranks, SbcOptions, simulate_ranks, uniformity};
+pub use trace::TraceSummary;

@@ -101,6 +101,36 @@ pub fn uniformity(ranks: &[usize], draws: usize, bins: usize) -> Result<TestOutc
 /// stream `i` of [`Phase::SYNTHETIC`] for `prior`, `data` and the order of ties (which are broken at random, so that
 /// ranks of quantities with atoms are uniform too), and `posterior` gets [`Streams`] of its own, seeded by it.
 ///
+/// A sampler of one's own is put into `posterior`: here draws of `theta | y` for `theta ~ N(0, 1)`, `y ~ N(theta, 1)`, which is `N(y/2, 1/2)`, and with
+/// a wrong deviation, which is found.
+///
+/// ```
+/// use fiberwalk::diagnose::{SbcOptions, simulate_ranks};
+/// use fiberwalk::{Phase, Streams};
+/// use rand_distr::{Distribution, Normal, StandardNormal};
+/// let p_value = |deviation: f64| -> fiberwalk::Result<f64> {
+///     let ranks = simulate_ranks(
+///         &SbcOptions::default(),
+///         Streams::new(1),
+///         |rng| Ok(StandardNormal.sample(rng)),
+///         |theta: &f64, rng| {
+///             let noise: f64 = StandardNormal.sample(rng);
+///             Ok(theta + noise)
+///         },
+///         |y, draws, streams| {
+///             let own = Normal::new(0.5 * y, deviation).unwrap();
+///             Ok(own.sample_iter(streams.rng(Phase::USER, 0)).take(draws).collect())
+///         },
+///         // the parameter, and a quantity that looks at the data
+///         |&theta, y| vec![theta, -0.5 * (y - theta).powi(2)],
+///     )?;
+///     Ok(ranks.uniformity(20)?[0].p_value)
+/// };
+/// assert!(p_value(0.5f64.sqrt())? > 1e-3);
+/// assert!(p_value(0.5)? < 1e-3);
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
+///
 /// # Errors
 /// What the closures report, from the first replication that fails; nothing to do; a number of draws other than
 /// asked for; a number of quantities that varies; or a quantity that is NaN.

@@ -18,6 +18,7 @@ mod exactness;
 mod fiber;
 mod flows;
 mod geometry;
+mod hmc;
 mod invariance;
 mod layering;
 mod likelihoods;

@@ -1,0 +1,127 @@
+//! What Hamiltonian chains leave behind.
+
+use crate::error::{Error, Result};
+use crate::model::Points;
+use crate::scalar::Scalar;
+
+/// A trajectory along which the energy rises by more than this, in nats, has diverged (Stan's bound).
+pub(super) const DIVERGENCE: f64 = 1_000.0;
+
+/// What happened in a transition.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Transition {
+    /// `H` of the state that the chain is in after it, with the momentum it came with, in nats: what
+    /// [`e_bfmi`](crate::diagnose::e_bfmi) is made of.
+    pub hamiltonian: f64,
+    /// `U` there, in nats.
+    pub potential: f64,
+    /// HMC: the probability with which the end of the trajectory was accepted. NUTS: the mean of `min(1, exp(H_0 - H))` over all states.
+    pub acceptance: f64,
+    /// Leapfrog steps taken, one gradient each.
+    pub leapfrog_steps: usize,
+    /// Doublings of the trajectory (0 for HMC).
+    pub tree_depth: usize,
+    /// The energy rose by more than 1,000 nats, or was no number: the place is too narrow for the step size.
+    pub diverged: bool,
+}
+
+/// One chain.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chain<T> {
+    /// The draws that were kept, `[keep, P]` row-major, in their order.
+    pub points: Vec<T>,
+    /// The transitions of all draws, `[draws]`.
+    pub transitions: Vec<Transition>,
+    /// The step size of the draws.
+    pub step_size: f64,
+    /// The diagonal of their inverse mass matrix, `[P]`.
+    pub inverse_mass: Vec<f64>,
+    /// Transitions of the warm-up that diverged; most chains have some.
+    pub warm_up_divergences: usize,
+    /// Gradients computed, warm-up included.
+    pub gradients: usize,
+}
+
+/// The draws of several chains of equal length, and all that is known of them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Chains<T> {
+    /// `P`.
+    pub dim: usize,
+    /// In the order of their starts.
+    pub chains: Vec<Chain<T>>,
+}
+
+impl<T: Scalar> Chains<T> {
+    /// Number of chains.
+    pub fn count(&self) -> usize {
+        self.chains.len()
+    }
+
+    /// Points kept of each chain.
+    pub fn kept(&self) -> usize {
+        self.chains.first().map_or(0, |c| c.points.len() / self.dim)
+    }
+
+    /// All points, chain by chain, each `[P]`.
+    pub fn points(&self) -> impl Iterator<Item = &[T]> {
+        let all = self.chains.iter().map(|c| c.points.as_slice());
+        all.flat_map(|p| p.chunks_exact(self.dim))
+    }
+
+    /// A number of each point kept, `[chains, keep]`: for [`diagnose::Chains`](crate::diagnose::Chains).
+    pub fn quantity(&self, of: impl FnMut(&[T]) -> f64) -> Vec<f64> {
+        self.points().map(of).collect()
+    }
+
+    /// A number of each transition of the draws, `[chains, draws]`.
+    pub fn transitions(&self, of: impl FnMut(&Transition) -> f64) -> Vec<f64> {
+        let all = self.chains.iter().flat_map(|c| &c.transitions);
+        all.map(of).collect()
+    }
+
+    /// `H` of each draw, `[chains, draws]`.
+    pub fn hamiltonians(&self) -> Vec<f64> {
+        self.transitions(|t| t.hamiltonian)
+    }
+
+    /// `U` of each draw, `[chains, draws]`.
+    pub fn potentials(&self) -> Vec<f64> {
+        self.transitions(|t| t.potential)
+    }
+
+    /// Draws whose trajectories diverged. If there are any, a part of the posterior may be missing.
+    pub fn divergences(&self) -> usize {
+        let all = self.chains.iter().flat_map(|c| &c.transitions);
+        all.filter(|t| t.diverged).count()
+    }
+
+    /// Mean acceptance of the draws.
+    pub fn mean_acceptance(&self) -> f64 {
+        let all = self.transitions(|t| t.acceptance);
+        all.iter().sum::<f64>() / all.len() as f64
+    }
+
+    /// Gradients that all chains computed, warm-up included.
+    pub fn gradients(&self) -> usize {
+        self.chains.iter().map(|c| c.gradients).sum()
+    }
+
+    /// The points kept as a [`Posterior`](crate::Posterior).
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn into_points(self) -> Result<Points<T>> {
+        let mut chains = self.chains.into_iter();
+        let mut values = chains.next().map(|c| c.points).unwrap_or_default();
+        chains.for_each(|c| values.extend(c.points));
+        Points::new(self.dim, values)
+    }
+}
+
+impl<T: Scalar> TryFrom<Chains<T>> for Points<T> {
+    type Error = Error;
+
+    fn try_from(chains: Chains<T>) -> Result<Self> {
+        chains.into_points()
+    }
+}

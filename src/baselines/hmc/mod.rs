@@ -1,0 +1,94 @@
+//! The ground truth: Hamiltonian Monte Carlo and the No-U-Turn Sampler.
+//!
+//! Exact in the limit of long chains for any density with a gradient, and therefore what every approximation is measured against. For a network of a thousand
+//! parameters that takes some 100,000 gradients and more.
+//!
+//! | file | what |
+//! |---|---|
+//! | `state` | a point of phase space, the leapfrog step with a diagonal mass |
+//! | `metropolis` | a transition of HMC: a trajectory and a Metropolis test (Neal 2011) |
+//! | `tree`, `no_u_turn` | a transition of NUTS: doubling until it turns, multinomial draws (Hoffman & Gelman 2014, Betancourt 2017) |
+//! | `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on the schedule of Stan |
+//! | `chain`, `chains` | a chain from start to end, and what it leaves |
+//!
+//! Each chain adapts by itself; chains from different starts then tell by R-hat ([`diagnose`](crate::diagnose)) whether they found the same. The posterior
+//! of a network has a copy for every order of its hidden units: look at predictions, not at parameters.
+//!
+//! Nothing is dropped. Where this deviates from Stan: HMC's number of leapfrog steps is jittered and bounded, and the proposal of a subtree of NUTS is drawn state by state, not
+//! by halves, which has the same distribution.
+
+mod chain;
+mod chains;
+mod dual_averaging;
+mod metropolis;
+mod no_u_turn;
+mod options;
+mod state;
+mod tree;
+mod variance;
+mod windows;
+
+pub use chains::{Chain, Chains, Transition};
+pub use options::{ChainOptions, HmcOptions, NutsOptions, Trajectory};
+
+use crate::error::Result;
+use crate::model::LogDensity;
+use crate::rng::Streams;
+use crate::scalar::Scalar;
+
+/// Hamiltonian Monte Carlo with trajectories of a given length: a chain from each of `starts`, `[chains][P]`.
+///
+/// Chain `i` draws from stream `i` of [`Phase::HMC`](crate::Phase::HMC), so that the same streams give the same bits for any number of threads.
+///
+/// ```
+/// use fiberwalk::baselines::{ChainOptions, HmcOptions, hmc};
+/// use fiberwalk::{LogDensity, Result, Streams};
+/// /// `N(1, 2^2)`.
+/// struct Normal;
+/// impl LogDensity<f64> for Normal {
+///     type Workspace = ();
+///     fn dim(&self) -> usize { 1 }
+///     fn workspace(&self) {}
+///     fn log_density(&self, theta: &[f64], _: &mut ()) -> Result<f64> {
+///         Ok(-(theta[0] - 1.0).powi(2) / 8.0)
+///     }
+///     fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+///         grad[0] = -(theta[0] - 1.0) / 4.0;
+///         self.log_density(theta, ws)
+///     }
+/// }
+/// let chains = hmc(&Normal, &[vec![0.0], vec![3.0]], &HmcOptions::default(), Streams::new(0))?;
+/// let mean = chains.quantity(|theta| theta[0]).iter().sum::<f64>() / 2000.0;
+/// assert!((mean - 1.0).abs() < 0.2 && chains.divergences() == 0);
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
+///
+/// # Errors
+/// If a setting is outside its domain, a length is wrong, or the density or its gradient is not finite at a start.
+pub fn hmc<T: Scalar, D: LogDensity<T>>(
+    density: &D,
+    starts: &[Vec<T>],
+    options: &HmcOptions,
+    streams: Streams,
+) -> Result<Chains<T>> {
+    options.validate()?;
+    let mover = || metropolis::Metropolis::new(density.dim(), options);
+    chain::run_chains(density, starts, &options.chains, streams, mover)
+}
+
+/// The No-U-Turn Sampler: a chain from each of `starts`, `[chains][P]`, with trajectories as long as they lead away.
+///
+/// Random numbers as in [`hmc()`].
+///
+/// # Errors
+/// Those of [`hmc()`].
+pub fn nuts<T: Scalar, D: LogDensity<T>>(
+    density: &D,
+    starts: &[Vec<T>],
+    options: &NutsOptions,
+    streams: Streams,
+) -> Result<Chains<T>> {
+    options.validate()?;
+    let mover = || no_u_turn::NoUTurn::new(density.dim(), options);
+    chain::run_chains(density, starts, &options.chains, streams, mover)
+}
