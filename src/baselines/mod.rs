@@ -3,3 +3,11 @@
 //!
 //! | file | method |
 //! |---|---|
+//! | `laplace` | Laplace: a Gaussian at the MAP estimate, of five structures |
+
+mod laplace;
+
+pub use laplace::{
+    Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
+    Structure, TuneOptions, TuneReport, precision_grid,
+};
