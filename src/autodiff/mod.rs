@@ -28,6 +28,7 @@
 //! | `differentiate` | the reverse sweep, and JVP and HVP made of it |
 //! | `compile` | which values live in memory, which are fused, and in which buffer |
 //! | `program` | the instructions and the workspace |
+//! | `uses` | the products in which a weight is used |
 
 mod compile;
 mod differentiate;
@@ -37,7 +38,9 @@ mod program;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
+mod uses;
 
 pub use graph::{Graph, Var};
 pub use ops::Window;
 pub use program::{Program, Workspace};
+pub(crate) use uses::{UseKind, WeightUse};

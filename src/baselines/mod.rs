@@ -4,9 +4,15 @@
 //! | file | method |
 //! |---|---|
 //! | `hmc` | [`hmc()`] and [`nuts()`]: Hamiltonian Monte Carlo, the ground truth |
+//! | `laplace` | Laplace: a Gaussian at the MAP estimate, of five structures |
 
 mod hmc;
+mod laplace;
 
 pub use hmc::{
     Chain, ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, Transition, hmc, nuts,
+};
+pub use laplace::{
+    Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
+    Structure, TuneOptions, TuneReport, precision_grid,
 };

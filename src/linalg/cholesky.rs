@@ -67,6 +67,16 @@ impl Cholesky {
         solve_upper_triangular_in_place(self.factor.transpose(), rhs, Par::Seq);
     }
 
+    /// `x <- L^{-1} x` for every row `x` of `rows`, `[m, dim]` row-major, at once.
+    ///
+    /// # Panics
+    /// If `rows` is not a number of rows of length [`Cholesky::dim`].
+    pub fn solve_lower_rows(&self, rows: &mut [f64]) {
+        let count = rows.len() / self.dim().max(1);
+        let rhs = MatMut::from_column_major_slice_mut(rows, self.dim(), count);
+        solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
+    }
+
     /// `out = L^T x`, the inverse of [`Cholesky::solve_transposed`].
     ///
     /// # Panics
@@ -154,6 +164,11 @@ mod tests {
         let mut w = [2.0, 7.0];
         c.solve_lower(&mut w);
         assert!((w[0] - 1.0).abs() < 1e-14 && (w[1] - 2.0).abs() < 1e-14);
+        let mut rows = [2.0, 7.0, 4.0, 14.0];
+        c.solve_lower_rows(&mut rows);
+        for (x, want) in rows.iter().zip([1.0, 2.0, 2.0, 4.0]) {
+            assert!((x - want).abs() < 1e-14);
+        }
         let mut y = [0.0; 2];
         c.multiply_transposed(&[1.0, 2.0], &mut y);
         assert_eq!(y, [4.0, 6.0]);

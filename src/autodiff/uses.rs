@@ -1,0 +1,141 @@
+//! Where a weight is used: the product or convolution in a recorded graph that has it as one argument.
+//!
+//! Methods that need a layer's input and the derivative by its output (Kronecker factors) find both here, whatever network recorded them: no
+//! layer has to be told.
+
+use super::graph::{Graph, Node, Var};
+use super::ops::{Binary, ConvOp, Op, Window};
+use crate::error::{Error, Result};
+
+/// What a weight does with its input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum UseKind {
+    /// `s = a W`, with `W` `[in, out]`.
+    Product,
+    /// `s = conv(a, W)`, with `W` `[out, in / groups, kh, kw]`.
+    Convolution { window: Window, groups: usize },
+}
+
+/// One use of a weight, everything feature-major.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct WeightUse<'g> {
+    pub kind: UseKind,
+    /// `[in, n]`, or `[channels, h, w, n]`.
+    pub input: Var<'g>,
+    /// What the weight gives, before a bias: the variable to differentiate by.
+    output: Var<'g>,
+    /// The output is `[n, out]`, not `[out, n]`.
+    transposed: bool,
+}
+
+impl<'g> WeightUse<'g> {
+    /// The only use of `weight`.
+    ///
+    /// # Errors
+    /// If it is used in another way, more than once, or not at all; `name` says what it is.
+    pub fn find(weight: Var<'g>, name: &str) -> Result<Self> {
+        let graph = weight.graph;
+        let nodes = graph.nodes();
+        let refuse = |what: &str| {
+            let expected = format!("{name} to be the weight of one Linear or Conv2d layer");
+            Err(Error::shape("KFAC", expected, what))
+        };
+        let mut found = None;
+        for (id, node) in nodes.iter().enumerate() {
+            let Some(position) = node.args.iter().position(|&a| a == weight.id) else {
+                continue;
+            };
+            let at = |id: u32| Var { graph, id };
+            let output = at(id as u32);
+            let one = match (&node.op, position) {
+                // not yet a use
+                (Op::Transpose, _) => continue,
+                (
+                    &Op::MatMul {
+                        ta: true,
+                        tb: false,
+                    },
+                    0,
+                ) => Self {
+                    kind: UseKind::Product,
+                    input: at(node.args[1]),
+                    output,
+                    transposed: false,
+                },
+                (&Op::MatMul { ta, tb: false }, 1) => Self {
+                    kind: UseKind::Product,
+                    input: if ta {
+                        at(node.args[0])
+                    } else {
+                        at(node.args[0]).batch_last()
+                    },
+                    output,
+                    transposed: true,
+                },
+                (
+                    &Op::Conv {
+                        op: ConvOp::Forward,
+                        window,
+                        groups,
+                    },
+                    1,
+                ) => Self {
+                    kind: UseKind::Convolution { window, groups },
+                    input: at(node.args[0]),
+                    output,
+                    transposed: false,
+                },
+                (other, _) => return refuse(&format!("an operand of {other}")),
+            };
+            if found.replace(one).is_some() {
+                return refuse("used more than once");
+            }
+        }
+        found.map_or_else(|| refuse("not used"), Ok)
+    }
+
+    /// Whether `bias` is added to what the weight gives, and is used for nothing else.
+    pub fn is_shifted_by(&self, bias: Var<'g>) -> bool {
+        let nodes = self.output.graph.nodes();
+        let sums = |node: &&Node| {
+            let shows = |id: u32, what: u32| shown(&nodes, id) == shown(&nodes, what);
+            node.op == Op::Binary(Binary::Add)
+                && (node.args.iter().any(|&a| shows(a, self.output.id)))
+                && (node.args.iter().any(|&a| shows(a, bias.id)))
+        };
+        let ends = |node: &&Node| {
+            !is_view(&node.op)
+                && node
+                    .args
+                    .iter()
+                    .any(|&a| shown(&nodes, a) == shown(&nodes, bias.id))
+        };
+        nodes.iter().filter(sums).count() == 1 && nodes.iter().filter(ends).count() == 1
+    }
+
+    /// `(ds/do)^T u` for outputs `o` and a cotangent `u` of them, feature-major like the input.
+    ///
+    /// # Errors
+    /// If recording failed.
+    pub fn pull_back(&self, graph: &'g Graph, outputs: Var<'g>, u: Var<'g>) -> Result<Var<'g>> {
+        let g = graph.vjp(outputs, u, &[self.output])?[0];
+        Ok(if self.transposed { g.batch_last() } else { g })
+    }
+}
+
+fn is_view(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Reshape | Op::Transpose | Op::BatchFirst | Op::BatchLast | Op::Broadcast
+    )
+}
+
+/// What a value shows, in another shape or order.
+fn shown(nodes: &[Node], id: u32) -> u32 {
+    let node = &nodes[id as usize];
+    if is_view(&node.op) {
+        shown(nodes, node.args[0])
+    } else {
+        id
+    }
+}

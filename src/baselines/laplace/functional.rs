@@ -1,0 +1,236 @@
+//! The linearised predictive: `f(x; theta) ~ f(x; theta*) + J(x) (theta - theta*)`, so the outputs are Gaussian (Immer, Korzepa & Bauer 2021):
+//!
+//! `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)`.
+//!
+//! With `R R^T = Q^{-1}` the covariance is `V V^T` for the rows `V = (R^T J^T)^T`: the root is applied to the rows of the Jacobian, some rows of data at
+//! a time, and `Q^{-1}` is never formed.
+
+use rayon::prelude::*;
+
+use super::Laplace;
+use crate::curvature::{JacobianMemory, JacobianRows};
+use crate::error::{Error, Result};
+use crate::linalg::vector::dot;
+use crate::nn::Network;
+use crate::scalar::Scalar;
+
+/// Gaussians of the outputs of some rows, each by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OutputGaussian {
+    /// Number of rows, `n`.
+    pub rows: usize,
+    /// Outputs of each, `K`.
+    pub width: usize,
+    /// `f(x; theta*)`, `[n, K]`.
+    pub means: Vec<f64>,
+    /// Covariances, `[n, K, K]`.
+    pub covariances: Vec<f64>,
+}
+
+/// The Gaussian of the outputs of some rows together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointOutputGaussian {
+    /// Number of rows, `n`.
+    pub rows: usize,
+    /// Outputs of each, `K`.
+    pub width: usize,
+    /// `f(x; theta*)`, `[n K]`.
+    pub means: Vec<f64>,
+    /// Covariance, `[n K, n K]`, row-major.
+    pub covariance: Vec<f64>,
+}
+
+impl OutputGaussian {
+    /// Mean of a row, `[K]`.
+    pub fn mean(&self, row: usize) -> &[f64] {
+        &self.means[row * self.width..(row + 1) * self.width]
+    }
+
+    /// Covariance of a row, `[K, K]`.
+    pub fn covariance(&self, row: usize) -> &[f64] {
+        let size = self.width * self.width;
+        &self.covariances[row * size..(row + 1) * size]
+    }
+}
+
+/// Rows of data of one task, and of a block that is handed over.
+const TASK: usize = 16;
+const BLOCK: usize = 1024;
+
+/// Most numbers of the Jacobian that one task holds.
+const NUMBERS: usize = 1 << 20;
+
+impl<T: Scalar> Laplace<T> {
+    /// The outputs' Gaussians for rows `x` (`[n, input_dim]`, row-major) of the network of the fit, handed to `use_block` in blocks of at most 1,024
+    /// rows, in order. Rows are computed in parallel; memory does not grow with their number.
+    ///
+    /// # Errors
+    /// If a length does not fit, an output is not finite (the row is named), or `use_block` fails.
+    pub fn linearised(
+        &self,
+        network: &dyn Network,
+        x: &[f64],
+        mut use_block: impl FnMut(&OutputGaussian) -> Result<()>,
+    ) -> Result<()> {
+        let (rows, jacobian) = self.prepare(network, x)?;
+        let (k, q) = (jacobian.outputs(), self.active.len());
+        let task = (NUMBERS / (k * q).max(1)).clamp(1, TASK);
+        for first in (0..rows).step_by(BLOCK) {
+            let here = BLOCK.min(rows - first);
+            let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..here.div_ceil(task))
+                .into_par_iter()
+                .map_init(
+                    || (jacobian.memory(), Vec::new()),
+                    |(memory, roots), i| {
+                        let start = first + i * task;
+                        let end = (start + task).min(first + here);
+                        let means =
+                            self.root_rows(&jacobian, network, x, start..end, memory, roots)?;
+                        Ok((means, self.blocks(roots, k)))
+                    },
+                )
+                .collect::<Result<_>>()?;
+            let (means, covariances): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+            use_block(&OutputGaussian {
+                rows: here,
+                width: k,
+                means: means.concat(),
+                covariances: covariances.concat(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// [`Laplace::linearised`] of all rows at once: for what fits in memory.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn linearised_all(&self, network: &dyn Network, x: &[f64]) -> Result<OutputGaussian> {
+        let mut all = OutputGaussian {
+            rows: 0,
+            width: network.output_dim(),
+            means: Vec::new(),
+            covariances: Vec::new(),
+        };
+        self.linearised(network, x, |block| {
+            all.rows += block.rows;
+            all.means.extend_from_slice(&block.means);
+            all.covariances.extend_from_slice(&block.covariances);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// The outputs' Gaussian for all rows together: `O((n K)^2)` memory, and `n K q` for the Jacobian.
+    ///
+    /// # Errors
+    /// As for [`Laplace::linearised`].
+    pub fn linearised_joint(
+        &self,
+        network: &dyn Network,
+        x: &[f64],
+    ) -> Result<JointOutputGaussian> {
+        let (rows, jacobian) = self.prepare(network, x)?;
+        let (k, q) = (jacobian.outputs(), self.active.len());
+        let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..rows.div_ceil(TASK))
+            .into_par_iter()
+            .map_init(
+                || jacobian.memory(),
+                |memory, i| {
+                    let mut roots = Vec::new();
+                    let range = i * TASK..((i + 1) * TASK).min(rows);
+                    let means = self.root_rows(&jacobian, network, x, range, memory, &mut roots)?;
+                    Ok((means, roots))
+                },
+            )
+            .collect::<Result<_>>()?;
+        let (means, roots): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        let roots = roots.concat();
+        let n = rows * k;
+        let row = |i: usize| &roots[i * q..(i + 1) * q];
+        let mut covariance = vec![0.0; n * n];
+        covariance
+            .par_chunks_mut(n.max(1))
+            .enumerate()
+            .for_each(|(i, out)| {
+                out.iter_mut()
+                    .enumerate()
+                    .for_each(|(j, c)| *c = dot(row(i.max(j)), row(i.min(j))));
+            });
+        Ok(JointOutputGaussian {
+            rows,
+            width: k,
+            means: means.concat(),
+            covariance,
+        })
+    }
+
+    fn prepare(&self, network: &dyn Network, x: &[f64]) -> Result<(usize, JacobianRows<T>)> {
+        if network.layout() != &self.layout {
+            let expected = "the network of the fit";
+            return Err(Error::shape("Laplace::linearised", expected, "another"));
+        }
+        let d = network.input_dim();
+        if d == 0 || !x.len().is_multiple_of(d) {
+            let got = format!("{} numbers", x.len());
+            let expected = format!("rows of {d} features");
+            return Err(Error::shape("Laplace::linearised", expected, got));
+        }
+        Ok((x.len() / d, JacobianRows::new(network, &self.theta)?))
+    }
+
+    /// `R^T` times the gradients of all outputs of some rows, `[rows K, q]`, in `roots`; gives the outputs.
+    fn root_rows(
+        &self,
+        jacobian: &JacobianRows<T>,
+        network: &dyn Network,
+        x: &[f64],
+        rows: std::ops::Range<usize>,
+        memory: &mut JacobianMemory<T>,
+        roots: &mut Vec<f64>,
+    ) -> Result<Vec<f64>> {
+        let (d, k) = (network.input_dim(), jacobian.outputs());
+        roots.clear();
+        let mut means = Vec::with_capacity(rows.len() * k);
+        let mut unit = vec![0.0; k];
+        for row in rows {
+            for i in 0..k {
+                unit[i] = 1.0;
+                let (gradient, outputs) =
+                    jacobian.pull_back(&x[row * d..(row + 1) * d], &unit, memory)?;
+                unit[i] = 0.0;
+                let active = &gradient[self.active.clone()];
+                roots.extend(active.iter().map(|g| g.to_f64()));
+                if i == 0 {
+                    means.extend(outputs.iter().map(|o| o.to_f64()));
+                }
+            }
+            let finite = roots[roots.len() - k * self.active.len()..]
+                .iter()
+                .chain(&means[means.len() - k..])
+                .all(|v| v.is_finite());
+            if !finite {
+                return Err(Error::data(format!(
+                    "row {row} (from 0): the network's output or its gradient is not finite; its features are far outside those of training"
+                )));
+            }
+        }
+        self.precision.root_transposed(roots);
+        Ok(means)
+    }
+
+    /// The covariance of every `k` rows.
+    fn blocks(&self, roots: &[f64], k: usize) -> Vec<f64> {
+        let q = self.active.len().max(1);
+        let mut out = Vec::with_capacity(roots.len() / q * k);
+        for row in roots.chunks_exact(k * q) {
+            let v = |i: usize| &row[i * q..(i + 1) * q];
+            // the same product for (i, j) and (j, i)
+            out.extend((0..k * k).map(|at| {
+                let (i, j) = (at / k, at % k);
+                dot(v(i.max(j)), v(i.min(j)))
+            }));
+        }
+        out
+    }
+}

@@ -1,0 +1,303 @@
+//! Prior precisions and the noise level, by the evidence or by a score on other data, with the mean and the curvature of the fit.
+//!
+//! For a group `g` of parameters with one precision `p_g`, `gamma_g = sum_{i in g} (1 - p_g (Q^{-1})_ii)`, and with `M` residuals,
+//!
+//! `d log p(D) / d log p_g = 1/2 (gamma_g - p_g |theta_g|^2)`, `d log p(D) / d log noise_std = squares / noise_std^2 - (M - gamma)`.
+//!
+//! Both are zero at the fixed points of MacKay (1992), `p_g = gamma_g / |theta_g|^2` and `noise_std^2 = squares / (M - gamma)`. The step towards them in
+//! log space has in every coordinate the sign of the derivative, so it ascends; it is halved until the evidence does not fall.
+
+use super::Laplace;
+use super::structure::Precision;
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+
+/// Which parameters share a precision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PrecisionGroups {
+    /// All of them.
+    #[default]
+    One,
+    /// Those of a layer: of tensors whose names agree before the last dot.
+    PerLayer,
+    /// Those of a tensor.
+    PerTensor,
+}
+
+/// Settings of [`Laplace::tune_by_evidence`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TuneOptions {
+    /// Which precisions to tune; `None` leaves the prior.
+    pub groups: Option<PrecisionGroups>,
+    /// Tune the noise level too.
+    pub noise_std: bool,
+    /// Largest number of steps; laplace-torch takes 100 of Adam.
+    pub steps: usize,
+    /// The ascent ends when no scale changes by more than this in its logarithm.
+    pub tolerance: f64,
+    /// Bounds of precisions, within which an evidence that rises for ever is stopped.
+    pub bounds: (f64, f64),
+}
+
+impl Default for TuneOptions {
+    fn default() -> Self {
+        Self {
+            groups: Some(PrecisionGroups::One),
+            noise_std: false,
+            steps: 100,
+            tolerance: 1e-6,
+            bounds: (1e-6, 1e6),
+        }
+    }
+}
+
+impl TuneOptions {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If the tolerance is not positive, or the bounds are not positive, finite and ordered.
+    pub fn validate(&self) -> Result<()> {
+        if self.tolerance.is_nan() || self.tolerance <= 0.0 {
+            let requirement = "must be positive";
+            return Err(Error::config("tolerance", self.tolerance, requirement));
+        }
+        let (low, high) = self.bounds;
+        if low > 0.0 && low < high && high.is_finite() {
+            return Ok(());
+        }
+        let value = format!("({low}, {high})");
+        let requirement = "must be positive, finite and ordered";
+        Err(Error::config("bounds", value, requirement))
+    }
+}
+
+/// What tuning found; the approximation has these scales now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TuneReport {
+    /// Precision of each group, with its name (`all`, a layer or a tensor).
+    pub prior_precision: Vec<(String, f64)>,
+    /// The noise level, if the fit was told one.
+    pub noise_std: Option<f64>,
+    /// The evidence, in nats.
+    pub log_evidence: f64,
+    /// Steps taken.
+    pub steps: usize,
+    /// True if the last step changed nothing any more.
+    pub settled: bool,
+    /// True if a precision ended at one of its bounds.
+    pub bounded: bool,
+}
+
+/// Precisions evenly spaced in their logarithm, `count` of them, both ends included: laplace-torch searches 21 in `1e-4..=1e4`.
+pub fn precision_grid(from: f64, to: f64, count: usize) -> Vec<f64> {
+    let last = count.saturating_sub(1).max(1) as f64;
+    let at = |i: usize| from.ln() + (to.ln() - from.ln()) * i as f64 / last;
+    (0..count).map(|i| at(i).exp()).collect()
+}
+
+/// The logarithms of all scales that are tuned.
+#[derive(Clone)]
+struct Scales {
+    precisions: Vec<f64>,
+    noise: Option<f64>,
+}
+
+impl<T: Scalar> Laplace<T> {
+    /// Ascends the evidence over the precisions of the groups, and over the noise level if that is asked for.
+    ///
+    /// # Errors
+    /// If a setting is out of range, the noise is to be tuned and the fit was not told its level, or the structure cannot hold a precision for each
+    /// group.
+    pub fn tune_by_evidence(&mut self, options: &TuneOptions) -> Result<TuneReport> {
+        options.validate()?;
+        if options.noise_std && self.noise.is_none() {
+            let requirement = "to tune it, the fit must be told the level";
+            return Err(Error::config("noise_std", "none", requirement));
+        }
+        let groups = self.groups(options.groups);
+        let (low, high) = (options.bounds.0.ln(), options.bounds.1.ln());
+        let start = |(_, members): &(String, Vec<usize>)| {
+            let sum: f64 = members.iter().map(|&i| self.prior_precision[i].ln()).sum();
+            (sum / members.len().max(1) as f64).clamp(low, high)
+        };
+        let mut scales = Scales {
+            precisions: groups.iter().map(start).collect(),
+            noise: self.noise.map(|(_, now)| now.ln()),
+        };
+        let mut here = self.at(&groups, &scales)?;
+        let mut value = self.evidence_at(&here, &scales);
+        let (mut steps, mut settled) = (0, false);
+        while !settled && steps < options.steps {
+            steps += 1;
+            let mut step = self.direction(&groups, &here, &scales, options);
+            for (d, s) in step.precisions.iter_mut().zip(&scales.precisions) {
+                *d = (s + *d).clamp(low, high) - s;
+            }
+            settled = step.largest() <= options.tolerance;
+            // an ascent direction: some fraction of it does not lower the evidence, but for rounding
+            for _ in 0..30 {
+                let trial = scales.moved(&step);
+                let there = self.at(&groups, &trial)?;
+                let next = self.evidence_at(&there, &trial);
+                if next >= value - 1e-12 * value.abs() {
+                    (here, value, scales) = (there, next, trial);
+                    break;
+                }
+                step.halve();
+                settled = step.largest() <= options.tolerance;
+            }
+        }
+        let (prior, precision) = here;
+        self.prior_precision = prior;
+        self.precision = precision.into();
+        if let (Some((_, now)), Some(log)) = (&mut self.noise, scales.noise) {
+            *now = log.exp();
+        }
+        let bounded = |&p: &f64| groups.len() > 0 && (p <= low || p >= high);
+        let named = groups.iter().zip(&scales.precisions);
+        Ok(TuneReport {
+            prior_precision: named.map(|(g, p)| (g.0.clone(), p.exp())).collect(),
+            noise_std: self.noise_std(),
+            log_evidence: value,
+            steps,
+            settled,
+            bounded: scales.precisions.iter().any(bounded),
+        })
+    }
+
+    /// The precision, one for all parameters, with the best score of those that are tried: the lowest, such as the negative log-likelihood of
+    /// validation data. `score` is given this approximation with each; the best stays, with its score.
+    ///
+    /// # Errors
+    /// If there is nothing to try, a precision is not positive and finite, or `score` fails or gives nothing finite at all.
+    pub fn tune_by_score(
+        &mut self,
+        precisions: &[f64],
+        mut score: impl FnMut(&Self) -> Result<f64>,
+    ) -> Result<(f64, f64)> {
+        let before = self.prior_precision.clone();
+        let dim = self.theta.len();
+        let mut best: Option<(f64, f64)> = None;
+        for &p in precisions {
+            self.set_prior_precision(&vec![p; dim])?;
+            let value = score(self)?;
+            if value.is_finite() && best.is_none_or(|(_, b)| value < b) {
+                best = Some((p, value));
+            }
+        }
+        match best {
+            Some((p, value)) => {
+                self.set_prior_precision(&vec![p; dim])?;
+                Ok((p, value))
+            }
+            None => {
+                self.set_prior_precision(&before)?;
+                let requirement = "at least one with a finite score";
+                Err(Error::config("prior_precision", "grid", requirement))
+            }
+        }
+    }
+
+    /// Names and active members of the groups.
+    fn groups(&self, groups: Option<PrecisionGroups>) -> Vec<(String, Vec<usize>)> {
+        let mut all: Vec<(String, Vec<usize>)> = Vec::new();
+        let Some(groups) = groups else {
+            return all;
+        };
+        for tensor in self.layout.tensors() {
+            if tensor.range.start < self.active.start {
+                continue;
+            }
+            let name = match groups {
+                PrecisionGroups::One => "all",
+                PrecisionGroups::PerTensor => &tensor.name,
+                PrecisionGroups::PerLayer => match tensor.name.rsplit_once('.') {
+                    Some((layer, _)) => layer,
+                    None => &tensor.name,
+                },
+            };
+            match all.iter_mut().find(|(other, _)| other == name) {
+                Some((_, members)) => members.extend(tensor.range.clone()),
+                None => all.push((name.to_string(), tensor.range.clone().collect())),
+            }
+        }
+        all
+    }
+
+    /// Prior and precision at some scales.
+    fn at(
+        &self,
+        groups: &[(String, Vec<usize>)],
+        scales: &Scales,
+    ) -> Result<(Vec<f64>, Box<dyn Precision>)> {
+        let mut prior = self.prior_precision.clone();
+        for ((_, members), p) in groups.iter().zip(&scales.precisions) {
+            members.iter().for_each(|&i| prior[i] = p.exp());
+        }
+        let scale = match (self.noise, scales.noise) {
+            (Some((fitted, _)), Some(now)) => (2.0 * (fitted.ln() - now)).exp(),
+            _ => 1.0,
+        };
+        let precision = self.precision_with(&prior, scale)?;
+        Ok((prior, precision))
+    }
+
+    fn evidence_at(&self, here: &(Vec<f64>, Box<dyn Precision>), scales: &Scales) -> f64 {
+        self.evidence_of(here.1.as_ref(), &here.0, scales.noise.map(f64::exp))
+    }
+
+    /// The step to MacKay's fixed points.
+    fn direction(
+        &self,
+        groups: &[(String, Vec<usize>)],
+        (prior, precision): &(Vec<f64>, Box<dyn Precision>),
+        scales: &Scales,
+        options: &TuneOptions,
+    ) -> Scales {
+        let variances = precision.variances();
+        let determined = |i: usize| 1.0 - prior[i] * variances[i - self.active.start];
+        // rounding, or a group of which the data say nothing, must not give the logarithm of nothing
+        let least = f64::MIN_POSITIVE.sqrt();
+        let to = |(_, members): &(String, Vec<usize>), log: f64| {
+            let gamma: f64 = members.iter().map(|&i| determined(i)).sum();
+            let square = |&i: &usize| self.theta[i].to_f64().powi(2);
+            let squares: f64 = members.iter().map(square).sum();
+            gamma.max(least).ln() - squares.max(least).ln() - log
+        };
+        let pairs = groups.iter().zip(&scales.precisions);
+        let noise = |log: f64| {
+            let gamma: f64 = self.active.clone().map(determined).sum();
+            let free = self.residuals() - gamma;
+            match self.squares() {
+                Some(squares) if options.noise_std && free > 0.0 => {
+                    0.5 * (squares.max(least) / free).ln() - log
+                }
+                _ => 0.0,
+            }
+        };
+        Scales {
+            precisions: pairs.map(|(g, &log)| to(g, log)).collect(),
+            noise: scales.noise.map(noise),
+        }
+    }
+}
+
+impl Scales {
+    fn moved(&self, step: &Scales) -> Scales {
+        let pairs = self.precisions.iter().zip(&step.precisions);
+        Scales {
+            precisions: pairs.map(|(a, b)| a + b).collect(),
+            noise: self.noise.map(|a| a + step.noise.unwrap_or(0.0)),
+        }
+    }
+
+    fn halve(&mut self) {
+        self.precisions.iter_mut().for_each(|d| *d *= 0.5);
+        self.noise = self.noise.map(|d| 0.5 * d);
+    }
+
+    fn largest(&self) -> f64 {
+        let all = self.precisions.iter().chain(self.noise.as_ref());
+        all.fold(0.0, |m, d| m.max(d.abs()))
+    }
+}

@@ -1,0 +1,94 @@
+//! Rows of the Jacobian of a network's outputs, one VJP each: `J_n^T u`.
+
+use crate::autodiff::{Graph, Program, Workspace};
+use crate::error::{Error, Result};
+use crate::nn::Network;
+use crate::scalar::Scalar;
+
+/// `f(x)` and `J^T u` of a network at a point, one row of data at a time. Shared by threads, each with a [`JacobianMemory`].
+#[derive(Clone, Debug)]
+pub struct JacobianRows<T> {
+    program: Program<T>,
+    theta: Vec<T>,
+    features: usize,
+    outputs: usize,
+}
+
+/// Memory for [`JacobianRows`].
+#[derive(Clone, Debug)]
+pub struct JacobianMemory<T> {
+    ws: Workspace<T>,
+    x: Vec<T>,
+    u: Vec<T>,
+}
+
+impl<T: Scalar> JacobianRows<T> {
+    /// The rows at `theta`.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length.
+    pub fn new(network: &dyn Network, theta: &[T]) -> Result<Self> {
+        let (dim, d, k) = (network.dim(), network.input_dim(), network.output_dim());
+        if theta.len() != dim {
+            let expected = format!("a vector of {dim} parameters");
+            return Err(Error::shape("JacobianRows", expected, theta.len()));
+        }
+        let graph = Graph::new();
+        let t = graph.input(&[dim]);
+        let (x, u, one) = (
+            graph.input(&[1, d]),
+            graph.input(&[1, k]),
+            graph.input(&[1, 1]),
+        );
+        let outputs = network.forward(t, x);
+        let row = graph.vjp(outputs, u, &[t])?[0];
+        Ok(Self {
+            // the outputs times one: a result is read from memory of the program
+            program: graph.compile(&[outputs * one, row])?,
+            theta: theta.to_vec(),
+            features: d,
+            outputs: k,
+        })
+    }
+
+    /// Numbers of an output.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Fresh memory.
+    pub fn memory(&self) -> JacobianMemory<T> {
+        JacobianMemory {
+            ws: self.program.workspace(),
+            x: vec![T::ZERO; self.features],
+            u: vec![T::ZERO; self.outputs],
+        }
+    }
+
+    /// `J^T u` at features `x`, for `u` `[k]`: `[P]`, in the memory that is given; the outputs `f(x)` are behind it.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    pub fn pull_back<'m>(
+        &self,
+        x: &[f64],
+        u: &[f64],
+        memory: &'m mut JacobianMemory<T>,
+    ) -> Result<(&'m [T], &'m [T])> {
+        if x.len() != self.features || u.len() != self.outputs {
+            let expected = format!("{} features and {} outputs", self.features, self.outputs);
+            let got = format!("{} and {}", x.len(), u.len());
+            return Err(Error::shape("JacobianRows", expected, got));
+        }
+        for (to, &from) in memory.x.iter_mut().zip(x) {
+            *to = T::from_f64(from);
+        }
+        for (to, &from) in memory.u.iter_mut().zip(u) {
+            *to = T::from_f64(from);
+        }
+        let inputs = [self.theta.as_slice(), &memory.x, &memory.u, &[T::ONE]];
+        self.program.run(&inputs, &mut memory.ws)?;
+        let ws = &memory.ws;
+        Ok((self.program.tensor(ws, 1), self.program.tensor(ws, 0)))
+    }
+}

@@ -1,0 +1,283 @@
+//! The curvature of a likelihood by the outputs, row by row, as vectors: `Lambda_n = sum_r c_nr c_nr^T`.
+//!
+//! Every Gauss-Newton matrix is made of them: `G = sum_nr (J_n^T c_nr)(J_n^T c_nr)^T`. With the score `c_n = d(-log p(y_n | o_n)) / d o_n` in their
+//! place, one vector a row, it is the empirical Fisher matrix. The vectors are `sqrt(lambda) v` for the eigenpairs of `Lambda_n`, largest first;
+//! a softmax over `K` classes has `K - 1` of them.
+
+use rayon::prelude::*;
+
+use crate::autodiff::{Graph, Program};
+use crate::error::{Error, Result};
+use crate::linalg::symmetric_eigen;
+use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
+use crate::nn::Network;
+use crate::scalar::Scalar;
+
+/// What takes the place of `Lambda` in a matrix that is made of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RowFisher {
+    /// The likelihood's own `Lambda`, an expectation over its targets: the Gauss-Newton matrix.
+    #[default]
+    Ggn,
+    /// The score of the observed target times itself: the empirical Fisher matrix, which is another matrix (Kunstner et al. 2019).
+    Empirical,
+}
+
+/// Rows of data for a network and a likelihood without parameters of its own.
+#[derive(Clone, Copy)]
+pub struct Supervised<'a> {
+    /// The network.
+    pub network: &'a dyn Network,
+    /// The likelihood.
+    pub likelihood: &'a dyn Likelihood,
+    /// Features `[n, input_dim]`, row-major.
+    pub x: &'a [f64],
+    /// Targets `[n, m]`, row-major.
+    pub y: &'a [f64],
+}
+
+impl std::fmt::Debug for Supervised<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (d, k) = (self.network.input_dim(), self.network.output_dim());
+        write!(
+            f,
+            "{} rows for a network {d} -> {k}",
+            self.x.len() / d.max(1)
+        )
+    }
+}
+
+impl Supervised<'_> {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.x.len() / self.network.input_dim().max(1)
+    }
+
+    /// Features of a row.
+    pub fn row(&self, n: usize) -> &[f64] {
+        let d = self.network.input_dim();
+        &self.x[n * d..(n + 1) * d]
+    }
+
+    /// Checks lengths, targets and numbers.
+    ///
+    /// # Errors
+    /// If lengths do not fit, there are no rows, a number is not finite in `T`, the likelihood refuses the targets or owns parameters.
+    pub fn check<T: Scalar>(&self) -> Result<()> {
+        let (d, k) = (self.network.input_dim(), self.network.output_dim());
+        self.likelihood.check(k, self.y)?;
+        let own = self.likelihood.params(k).len();
+        if own > 0 {
+            let expected = "a likelihood without parameters of its own";
+            return Err(Error::shape(
+                "Supervised",
+                expected,
+                format!("{own} of them"),
+            ));
+        }
+        let m = self.likelihood.target_dim(k);
+        let rows = self.rows();
+        if rows == 0 || self.x.len() != rows * d || self.y.len() != rows * m {
+            let expected = format!("rows of {d} features and {m} targets, at least one");
+            let got = format!("{} and {} numbers", self.x.len(), self.y.len());
+            return Err(Error::shape("Supervised", expected, got));
+        }
+        for (what, numbers) in [("features", self.x), ("targets", self.y)] {
+            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
+            if let Some(index) = numbers.iter().position(beyond) {
+                return Err(Error::NonFinite { what, index });
+            }
+        }
+        Ok(())
+    }
+
+    /// The density of the data under a standard normal prior: it has the likelihood's products.
+    ///
+    /// # Errors
+    /// Those of [`PosteriorDensity::new`].
+    pub fn density<T: Scalar>(&self) -> Result<PosteriorDensity<T>> {
+        let prior = IsotropicGaussian::new(1.0)?;
+        PosteriorDensity::new(self.network, self.likelihood, &prior, self.x, self.y)
+    }
+}
+
+/// The vectors of all rows.
+#[derive(Clone, Debug)]
+pub(crate) struct OutputRoots {
+    /// Vectors of a row.
+    pub rank: usize,
+    /// Numbers of a vector.
+    pub outputs: usize,
+    /// `[n, rank, outputs]`.
+    pub values: Vec<f64>,
+}
+
+/// Rows whose outputs are computed at once.
+pub(crate) const BLOCK: usize = 64;
+
+impl OutputRoots {
+    /// The vectors of every row; rows in parallel.
+    ///
+    /// # Errors
+    /// If a `Lambda` cannot be had or decomposed.
+    pub fn new(data: &Supervised<'_>, outputs: &RowOutputs, fisher: RowFisher) -> Result<Self> {
+        let (k, n) = (data.network.output_dim(), data.rows());
+        let rank = match fisher {
+            RowFisher::Ggn => k,
+            RowFisher::Empirical => 1,
+        };
+        let m = data.y.len() / n.max(1);
+        let rows: Vec<Vec<f64>> = (0..n)
+            .into_par_iter()
+            .map(|row| {
+                let target = &data.y[row * m..(row + 1) * m];
+                let (o, slope) = (outputs.of(row), outputs.slope(row));
+                match fisher {
+                    RowFisher::Ggn => root(data.likelihood, o, target),
+                    RowFisher::Empirical => Ok(slope.to_vec()),
+                }
+            })
+            .collect::<Result<_>>()?;
+        // directions in which no row curves need not be followed
+        let used = |r: usize| {
+            rows.iter()
+                .any(|c| c[r * k..(r + 1) * k].iter().any(|x| *x != 0.0))
+        };
+        let kept = (0..rank).rev().find(|&r| used(r)).map_or(0, |r| r + 1);
+        let short = |c: &Vec<f64>| c[..kept * k].to_vec();
+        Ok(Self {
+            rank: kept,
+            outputs: k,
+            values: rows.iter().flat_map(short).collect(),
+        })
+    }
+
+    /// Vector `r` of a row.
+    pub fn vector(&self, row: usize, r: usize) -> &[f64] {
+        let at = (row * self.rank + r) * self.outputs;
+        &self.values[at..at + self.outputs]
+    }
+}
+
+/// `c_r = sqrt(lambda_r) v_r`, `[k, k]`, zero where `lambda` is rounding.
+fn root(likelihood: &dyn Likelihood, outputs: &[f64], target: &[f64]) -> Result<Vec<f64>> {
+    let k = outputs.len();
+    let mut lambda = vec![0.0; k * k];
+    likelihood.output_hessian(outputs, target, &[], &mut lambda)?;
+    let eigen = symmetric_eigen(&lambda, k)?;
+    let top = eigen.values.last().copied().unwrap_or(0.0);
+    let least = 4.0 * k as f64 * f64::EPSILON * top;
+    let mut out = vec![0.0; k * k];
+    let pairs = eigen.values.iter().zip(eigen.vectors.chunks_exact(k)).rev();
+    for (c, (&value, vector)) in out.chunks_exact_mut(k).zip(pairs) {
+        if value > least {
+            c.iter_mut()
+                .zip(vector)
+                .for_each(|(c, v)| *c = value.sqrt() * v);
+        }
+    }
+    Ok(out)
+}
+
+/// Outputs and scores of all rows at a point, and the value of the likelihood.
+pub(crate) struct RowOutputs {
+    k: usize,
+    values: Vec<f64>,
+    slopes: Vec<f64>,
+    /// `-log p(D | theta)`, in nats.
+    pub neg_log_likelihood: f64,
+}
+
+impl RowOutputs {
+    /// Those at `theta`; rows in parallel.
+    ///
+    /// # Errors
+    /// Those of [`Supervised::check`], if `theta` has the wrong length, or an output is not finite.
+    pub fn new<T: Scalar>(data: &Supervised<'_>, theta: &[T]) -> Result<Self> {
+        data.check::<T>()?;
+        let (n, k) = (data.rows(), data.network.output_dim());
+        let encoded = data.likelihood.encode(data.y);
+        let e = encoded.len() / n;
+        let whole = n / BLOCK * BLOCK;
+        let mut out = Self {
+            k,
+            values: Vec::with_capacity(n * k),
+            slopes: Vec::with_capacity(n * k),
+            neg_log_likelihood: 0.0,
+        };
+        // blocks of one size, and what is left
+        for (start, end, size) in [(0, whole, BLOCK), (whole, n, n - whole)] {
+            if start == end {
+                continue;
+            }
+            let program = outputs_program::<T>(data, e, size)?;
+            let firsts: Vec<usize> = (start..end).step_by(size).collect();
+            let blocks: Vec<(Vec<f64>, Vec<f64>, f64)> = firsts
+                .par_iter()
+                .map_init(
+                    || program.workspace(),
+                    |ws, &first| {
+                        let x = columns::<T>(data.x, n, first, size);
+                        let y = columns::<T>(&encoded, n, first, size);
+                        program.run(&[theta, &x, &y, &[], &[T::ONE]], ws)?;
+                        let rows = |v: &[T]| -> Vec<f64> {
+                            let at = |at: usize| v[at % k * size + at / k].to_f64();
+                            (0..size * k).map(at).collect()
+                        };
+                        let tensor = |i| rows(program.tensor(ws, i));
+                        Ok((tensor(0), tensor(1), program.scalar(ws, 2)))
+                    },
+                )
+                .collect::<Result<_>>()?;
+            for (values, slopes, nll) in blocks {
+                out.values.extend(values);
+                out.slopes.extend(slopes);
+                out.neg_log_likelihood += nll;
+            }
+        }
+        match out.values.iter().position(|v| !v.is_finite()) {
+            None => Ok(out),
+            Some(index) => Err(Error::NonFinite {
+                what: "outputs of the network",
+                index,
+            }),
+        }
+    }
+
+    fn of(&self, row: usize) -> &[f64] {
+        &self.values[row * self.k..(row + 1) * self.k]
+    }
+
+    fn slope(&self, row: usize) -> &[f64] {
+        &self.slopes[row * self.k..(row + 1) * self.k]
+    }
+}
+
+/// Outputs, scores and value of a block of rows whose encoded targets have `e` numbers. Takes `theta`, features, targets, nothing, and 1.
+fn outputs_program<T: Scalar>(data: &Supervised<'_>, e: usize, rows: usize) -> Result<Program<T>> {
+    let network = data.network;
+    let graph = Graph::new();
+    let theta = graph.input(&[network.dim()]);
+    let x = graph.input(&[network.input_dim(), rows]).batch_first();
+    let shape = if e == 1 { vec![rows] } else { vec![e, rows] };
+    let y = graph.input(&shape).batch_first();
+    let outputs = network.forward(theta, x);
+    let likelihood = data.likelihood;
+    let nll = likelihood.neg_log_likelihood(outputs, y, graph.input(&[0]));
+    let slope = graph.grad(nll, &[outputs])?[0];
+    // a result is read from memory of the program: what is passed on from an input would not be there
+    let one = graph.input(&[1, 1]);
+    let [outputs, slope] = [outputs, slope].map(|v| v.batch_last() * one);
+    graph.compile(&[outputs, slope, nll])
+}
+
+/// Rows `first..` of `rows` (`[n, d]` row-major) as columns `[d, block]`. The last block is filled up with copies of its first row, which every
+/// likelihood can take.
+pub(crate) fn columns<T: Scalar>(rows: &[f64], n: usize, first: usize, block: usize) -> Vec<T> {
+    let d = rows.len() / n.max(1);
+    let here = block.min(n - first);
+    let at = |j: usize, i: usize| rows[(first + if i < here { i } else { 0 }) * d + j];
+    (0..d * block)
+        .map(|k| T::from_f64(at(k / block, k % block)))
+        .collect()
+}

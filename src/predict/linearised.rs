@@ -1,0 +1,330 @@
+//! Predictions from Gaussian outputs, as the linearised Laplace approximation has them.
+//!
+//! Regression is exact: a Gaussian with the variance of the output and that of the noise. For classes the softmax of a Gaussian has no closed form:
+//! - **Monte Carlo**: outputs drawn from each row's Gaussian, as samples like any others ([`draw_outputs`]);
+//! - **probit** (MacKay 1992; Gibbs 1997): `p_k ~ m_k / sqrt(1 + pi/8 v_kk)` through the softmax: one output's variance at a time, no correlation;
+//! - **pairs** (Daunizeau 2017, arXiv 1703.00091, equations 11 and 23): `p_k = 1 / (2 - K + sum_{j != k} 1 / s_kj)` with
+//!   `s_kj = E sigmoid(o_k - o_j) ~ sigmoid(m / sqrt(1 + 0.368 v))` by mean and variance of the difference, then normalised: it sees correlations.
+//!
+//! One output alone is the logit of class 1 against class 0.
+
+use rayon::prelude::*;
+
+use super::outputs::Outputs;
+use super::predictions::RegressionPredictions;
+use crate::baselines::OutputGaussian;
+use crate::error::{Error, Result};
+use crate::linalg::vector::fill_normal;
+use crate::linalg::{symmetric_eigen, vector::dot};
+use crate::rng::{Phase, Streams};
+
+/// An approximation of the mean softmax of a Gaussian.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SoftmaxMean {
+    /// Every output by its own variance.
+    #[default]
+    Probit,
+    /// By the pairwise differences.
+    Pairs,
+}
+
+/// Daunizeau's factor of a variance, fitted to the logistic function.
+const PAIRS: f64 = 0.368;
+
+/// MacKay's.
+const PROBIT: f64 = std::f64::consts::PI / 8.0;
+
+/// Draws from every row's Gaussian: outputs of `samples` independent samples. Row `i` has its own stream, `first_row + i`, so that blocks of rows give
+/// what all rows together give.
+///
+/// # Errors
+/// If there are no samples, lengths do not fit, or a covariance is not finite.
+pub fn draw_outputs(
+    gaussian: &OutputGaussian,
+    samples: usize,
+    first_row: usize,
+    streams: Streams,
+) -> Result<Outputs> {
+    check(gaussian)?;
+    if samples == 0 {
+        return Err(Error::config("samples", samples, "must be positive"));
+    }
+    let k = gaussian.width;
+    let mut values = vec![0.0; gaussian.rows * samples * k];
+    values
+        .par_chunks_mut(samples * k)
+        .enumerate()
+        .try_for_each(|(row, out)| -> Result<()> {
+            let (mean, covariance) = (gaussian.mean(row), gaussian.covariance(row));
+            // semidefinite is enough: a last layer without data has directions of no spread
+            let eigen = symmetric_eigen(covariance, k)?;
+            let root: Vec<f64> = (0..k * k)
+                .map(|at| eigen.vectors[at % k * k + at / k] * eigen.values[at % k].max(0.0).sqrt())
+                .collect();
+            fill_normal(
+                &mut streams.rng(Phase::SAMPLE, (first_row + row) as u64),
+                out,
+            );
+            let mut z = vec![0.0; k];
+            for o in out.chunks_exact_mut(k) {
+                z.copy_from_slice(o);
+                for (i, o) in o.iter_mut().enumerate() {
+                    *o = mean[i] + dot(&root[i * k..(i + 1) * k], &z);
+                }
+            }
+            Ok(())
+        })?;
+    Ok(Outputs {
+        rows: gaussian.rows,
+        samples,
+        width: k,
+        values,
+    })
+}
+
+/// Class probabilities `[n, classes]` in closed form; of one output those of two classes.
+///
+/// # Errors
+/// If lengths do not fit or a number is not finite.
+pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result<Vec<f64>> {
+    check(gaussian)?;
+    let k = gaussian.width;
+    let mut all = Vec::with_capacity(gaussian.rows * k.max(2));
+    for row in 0..gaussian.rows {
+        let (m, v) = (gaussian.mean(row), gaussian.covariance(row));
+        let var = |i: usize, j: usize| v[i * k + j];
+        match (k, by) {
+            (1, SoftmaxMean::Probit) => {
+                let logit = m[0] / (1.0 + PROBIT * v[0]).sqrt();
+                all.extend([sigmoid(-logit), sigmoid(logit)]);
+            }
+            (1, SoftmaxMean::Pairs) => {
+                let logit = m[0] / (1.0 + PAIRS * v[0]).sqrt();
+                all.extend([sigmoid(-logit), sigmoid(logit)]);
+            }
+            (_, SoftmaxMean::Probit) => {
+                let scaled = |i: usize| m[i] / (1.0 + PROBIT * var(i, i)).sqrt();
+                let scaled: Vec<f64> = (0..k).map(scaled).collect();
+                let top = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                normalised(scaled.iter().map(|s| (s - top).exp()), &mut all);
+            }
+            (_, SoftmaxMean::Pairs) => {
+                // 1 / sigmoid(x) = 1 + exp(-x): the sum is 1 + sum_j exp(-x_kj)
+                let log_odds = |i: usize, j: usize| {
+                    let spread = (var(i, i) + var(j, j) - 2.0 * var(i, j)).max(0.0);
+                    (m[i] - m[j]) / (1.0 + PAIRS * spread).sqrt()
+                };
+                let one = |i: usize| {
+                    let others = (0..k).filter(|&j| j != i);
+                    let sum: f64 = others.map(|j| (-log_odds(i, j)).exp()).sum();
+                    1.0 / (1.0 + sum)
+                };
+                normalised((0..k).map(one), &mut all);
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Predictions of a real target in its own units, from standardised Gaussians of one output: the target is `target_mean + target_std * output`, with
+/// noise of `noise_std` standardised units.
+///
+/// # Errors
+/// If there is more than one output, lengths do not fit, a number is not finite, or the noise is not positive.
+pub fn regression_predictions(
+    gaussian: &OutputGaussian,
+    noise_std: f64,
+    target_mean: f64,
+    target_std: f64,
+) -> Result<RegressionPredictions> {
+    check(gaussian)?;
+    let outputs = Outputs {
+        rows: gaussian.rows,
+        samples: 1,
+        width: gaussian.width,
+        values: gaussian.means.clone(),
+    };
+    let deviation = |v: &f64| v.max(0.0).sqrt();
+    let stds: Vec<f64> = gaussian.covariances.iter().map(deviation).collect();
+    RegressionPredictions::analytic(&outputs, &stds, noise_std, target_mean, target_std)
+}
+
+fn check(gaussian: &OutputGaussian) -> Result<()> {
+    let (n, k) = (gaussian.rows, gaussian.width);
+    if gaussian.means.len() != n * k || gaussian.covariances.len() != n * k * k || k == 0 {
+        let expected = format!("{n} means of {k} outputs, and their covariances");
+        let got = format!(
+            "{} and {}",
+            gaussian.means.len(),
+            gaussian.covariances.len()
+        );
+        return Err(Error::shape("OutputGaussian", expected, got));
+    }
+    let all = gaussian.means.iter().chain(&gaussian.covariances);
+    match all.into_iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite {
+            what: "means and covariances of outputs",
+            index,
+        }),
+    }
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn normalised(weights: impl Iterator<Item = f64>, out: &mut Vec<f64>) {
+    let start = out.len();
+    out.extend(weights);
+    let sum: f64 = out[start..].iter().sum();
+    out[start..].iter_mut().for_each(|p| *p /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::predict::ClassPredictions;
+
+    fn three() -> OutputGaussian {
+        // two rows of three outputs, correlated
+        let root = [1.1, 0.0, 0.0, 0.6, 0.8, 0.0, -0.4, 0.3, 0.5];
+        let product = |at: usize| {
+            (0..3)
+                .map(|l| root[at / 3 * 3 + l] * root[at % 3 * 3 + l])
+                .sum()
+        };
+        let covariance: Vec<f64> = (0..9).map(product).collect();
+        let small: Vec<f64> = covariance.iter().map(|c| 0.09 * c).collect();
+        OutputGaussian {
+            rows: 2,
+            width: 3,
+            means: vec![0.5, -0.3, 0.2, 1.0, 0.0, -2.0],
+            covariances: [covariance, small].concat(),
+        }
+    }
+
+    #[test]
+    fn draws_have_the_moments_of_their_gaussian_and_blocks_change_nothing() {
+        let (gaussian, samples) = (three(), 40_000);
+        let drawn = draw_outputs(&gaussian, samples, 0, Streams::new(1)).unwrap();
+        for row in 0..2 {
+            let (m, v) = (gaussian.mean(row), gaussian.covariance(row));
+            let mean_of = |f: &dyn Fn(&[f64]) -> f64| {
+                drawn.row(row).chunks_exact(3).map(f).sum::<f64>() / samples as f64
+            };
+            for i in 0..3 {
+                // 5 standard deviations of a mean, and of a product: Var = v_ii v_jj + v_ij^2
+                let bound = 5.0 * (v[4 * i] / samples as f64).sqrt();
+                assert!((mean_of(&|o| o[i]) - m[i]).abs() < bound);
+                for j in 0..3 {
+                    let got = mean_of(&|o| (o[i] - m[i]) * (o[j] - m[j]));
+                    let spread = v[4 * i] * v[4 * j] + v[3 * i + j].powi(2);
+                    assert!((got - v[3 * i + j]).abs() < 5.0 * (spread / samples as f64).sqrt());
+                }
+            }
+        }
+        let second = OutputGaussian {
+            rows: 1,
+            width: 3,
+            means: gaussian.means[3..].to_vec(),
+            covariances: gaussian.covariances[9..].to_vec(),
+        };
+        let alone = draw_outputs(&second, samples, 1, Streams::new(1)).unwrap();
+        assert_eq!(alone.row(0), drawn.row(1));
+        assert!(draw_outputs(&gaussian, 0, 0, Streams::new(1)).is_err());
+    }
+
+    #[test]
+    fn closed_forms_are_near_the_mean_softmax() {
+        let gaussian = three();
+        let drawn = draw_outputs(&gaussian, 40_000, 0, Streams::new(2)).unwrap();
+        let mut sampled = ClassPredictions::empty(3);
+        sampled.extend(&drawn).unwrap();
+        // the sampled means are off by at most 0.5 / 200 = 0.0025; Daunizeau reports errors of up to 0.02
+        for (by, bound) in [(SoftmaxMean::Pairs, 0.02), (SoftmaxMean::Probit, 0.08)] {
+            let p = class_probabilities(&gaussian, by).unwrap();
+            for (row, got) in p.chunks_exact(3).enumerate() {
+                assert!((got.iter().sum::<f64>() - 1.0).abs() < 1e-14);
+                for (g, w) in got.iter().zip(&sampled.probabilities[3 * row..]) {
+                    assert!((g - w).abs() < bound, "{by:?}: {g} against {w}");
+                }
+            }
+        }
+        // no spread: the softmax
+        let sure = OutputGaussian {
+            covariances: vec![0.0; 18],
+            ..gaussian
+        };
+        let total: f64 = sure.mean(0).iter().map(|m| m.exp()).sum();
+        for by in [SoftmaxMean::Pairs, SoftmaxMean::Probit] {
+            let p = class_probabilities(&sure, by).unwrap();
+            for (p, m) in p.iter().zip(sure.mean(0)) {
+                assert!((p - m.exp() / total).abs() < 1e-14);
+            }
+        }
+    }
+
+    /// Two logits are one, their difference; and one by hand against quadrature.
+    #[test]
+    fn two_classes_by_one_logit_or_two() {
+        let (m, v) = (0.8, 2.5);
+        let one = OutputGaussian {
+            rows: 1,
+            width: 1,
+            means: vec![m],
+            covariances: vec![v],
+        };
+        let two = OutputGaussian {
+            rows: 1,
+            width: 2,
+            means: vec![0.3, 1.1],
+            covariances: vec![1.0, -0.25, -0.25, 1.0],
+        };
+        let p = class_probabilities(&one, SoftmaxMean::Pairs).unwrap();
+        let q = class_probabilities(&two, SoftmaxMean::Pairs).unwrap();
+        assert!((p[0] - q[0]).abs() < 1e-14 && (p[1] - q[1]).abs() < 1e-14);
+        let weight = |i: i32| (-0.5 * (0.05 * f64::from(i)).powi(2)).exp();
+        let logit = |i: i32| m + v.sqrt() * 0.05 * f64::from(i);
+        let total: f64 = (-200..=200).map(weight).sum();
+        let mean: f64 = (-200..=200)
+            .map(|i| weight(i) * sigmoid(logit(i)))
+            .sum::<f64>()
+            / total;
+        for by in [SoftmaxMean::Pairs, SoftmaxMean::Probit] {
+            let p = class_probabilities(&one, by).unwrap();
+            assert!(
+                (p[1] - mean).abs() < 0.01,
+                "{by:?}: {} against {mean}",
+                p[1]
+            );
+            assert!((p[0] + p[1] - 1.0).abs() < 1e-15);
+        }
+    }
+
+    #[test]
+    fn a_regression_adds_the_noise() {
+        let gaussian = OutputGaussian {
+            rows: 2,
+            width: 1,
+            means: vec![0.5, -1.0],
+            covariances: vec![0.16, 0.0],
+        };
+        let p = regression_predictions(&gaussian, 0.3, 10.0, 2.0).unwrap();
+        let rows = p.summaries().unwrap();
+        assert!((rows[0].mean - 11.0).abs() < 1e-12 && (rows[1].mean - 8.0).abs() < 1e-12);
+        assert!((rows[0].std - 1.0).abs() < 1e-12, "2 sqrt(0.16 + 0.09)");
+        assert!((rows[0].epistemic_std - 0.8).abs() < 1e-12);
+        assert!((rows[1].std - 0.6).abs() < 1e-12);
+        let short = OutputGaussian {
+            covariances: vec![1.0],
+            ..gaussian.clone()
+        };
+        assert!(regression_predictions(&short, 0.3, 0.0, 1.0).is_err());
+        let wrong = OutputGaussian {
+            means: vec![f64::NAN, 0.0],
+            ..gaussian
+        };
+        assert!(class_probabilities(&wrong, SoftmaxMean::Pairs).is_err());
+    }
+}
