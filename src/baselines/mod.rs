@@ -3,3 +3,10 @@
 //!
 //! | file | method |
 //! |---|---|
+//! | `ensemble` | deep ensembles: MAP estimates from different starts |
+
+mod ensemble;
+
+pub use ensemble::{
+    EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
+};
