@@ -4,9 +4,13 @@
 //! | file | method |
 //! |---|---|
 //! | `ensemble` | deep ensembles: MAP estimates from different starts |
+//! | `swag` | SWAG: the moments of descent at a constant rate |
 
+mod draws;
 mod ensemble;
+mod swag;
 
 pub use ensemble::{
     EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
 };
+pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
