@@ -17,6 +17,7 @@ pub struct Linear {
     pub posterior: PosteriorDensity<f64>,
     /// Rows with a one for the bias, `[n, P]`.
     pub design: Vec<f64>,
+    pub targets: Vec<f64>,
     pub prior_precision: Vec<f64>,
     /// `G + D`, `[P, P]`.
     pub precision: Vec<f64>,
@@ -62,6 +63,7 @@ impl Linear {
         Self {
             posterior,
             design,
+            targets: y,
             prior_precision,
             precision,
             mean,

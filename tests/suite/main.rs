@@ -7,6 +7,7 @@
 mod common;
 
 mod annealed;
+mod baselines;
 mod calibration;
 mod continued;
 mod curvature;

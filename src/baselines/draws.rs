@@ -1,0 +1,30 @@
+//! Independent draws in parallel, each from a stream of its own.
+
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+
+/// `[count, dim]`: row `i` is filled by `draw` with the generator of [`Phase::SAMPLE`] and `i`, in memory that it may have used before.
+///
+/// # Errors
+/// If `count` is 0, or those of `draw`.
+pub(super) fn independent<T: Scalar, W>(
+    [count, dim]: [usize; 2],
+    streams: Streams,
+    memory: impl Fn() -> W + Send + Sync,
+    draw: impl Fn(&mut W, &mut ChaCha8Rng, &mut [T]) -> Result<()> + Send + Sync,
+) -> Result<Vec<T>> {
+    if count == 0 {
+        return Err(Error::config("samples", count, "must be positive"));
+    }
+    let mut out = vec![T::ZERO; count.saturating_mul(dim)];
+    out.par_chunks_mut(dim.max(1))
+        .enumerate()
+        .try_for_each_init(memory, |memory, (i, row)| {
+            draw(memory, &mut streams.rng(Phase::SAMPLE, i as u64), row)
+        })?;
+    Ok(out)
+}
