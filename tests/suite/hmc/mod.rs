@@ -1,6 +1,8 @@
 //! HMC and NUTS: against samplers written from their definitions, and against distributions that are known.
 
 mod calibration;
+#[cfg(feature = "csv")]
+mod reference;
 mod targets;
 mod twin;
 
