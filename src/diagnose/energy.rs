@@ -39,7 +39,7 @@ mod tests {
 
     #[test]
     fn by_hand_and_of_what_says_nothing() {
-        // steps 1, 4, 1: 6 of squares; mean 2.5, deviations -0.5 0.5 -1.5... for 2, 3, 1, 2: mean 2, squares 0 1 1 0
+        // squared steps 1, 4, 1; mean 2, squared deviations 0, 1, 1, 0
         let energies = [
             2.0,
             3.0,

@@ -99,17 +99,13 @@ mod tests {
         assert_eq!(out.begin, [1.0, 0.0]);
         assert_eq!(out.end, [1.0, -0.5]);
         assert_eq!(out.rho, [4.0, 1.0]);
-        // the end has turned: r_end . rho = -4 + 3 * 1 < 0 of the whole; (a.end + b.rho) = (3, 1) gives -3 + 3 = 0
+        // of the whole: rho = (4, 1), and the last momentum goes back along it, -4 + 3
         let (goes_on, _) = joined(a(), branch([1.0, 0.5], [-1.0, 3.0], [2.0, 0.0]));
         assert!(!goes_on);
-        // only b.begin against a.rho + b.begin = (1.5, -1.2): -0.75 + 2.64 > 0; a.begin: 1.5 > 0; whole fine; make it turn
-        let second = branch([-1.9, 0.9], [1.0, 0.0], [2.0, 0.0]);
-        // a.rho + b.begin = (0.1, 1.9): a.begin gives 0.1, b.begin 1.52: goes on by a hair
-        assert!(joined(a(), second).0);
-        let second = branch([-2.1, 0.9], [1.0, 0.0], [2.0, 0.0]);
-        // (-0.1, 1.9): a.begin gives -0.1
-        assert!(!joined(a(), second).0);
-        // the mirror image: a.end + b.rho
+        // of a with the first momentum of b: (0.1, 1.9) is along (1, 0), (-0.1, 1.9) is not
+        assert!(joined(a(), branch([-1.9, 0.9], [1.0, 0.0], [2.0, 0.0])).0);
+        assert!(!joined(a(), branch([-2.1, 0.9], [1.0, 0.0], [2.0, 0.0])).0);
+        // of the last momentum of a with b
         let first = branch([1.0, 0.0], [-2.1, 0.9], [2.0, 0.0]);
         assert!(!joined(first, branch([1.0, 0.0], [1.0, 0.0], [2.0, 1.0])).0);
     }

@@ -1,6 +1,8 @@
 //! HMC and NUTS: against samplers written from their definitions, and against distributions that are known.
 
 mod calibration;
+#[cfg(feature = "csv")]
+mod reference;
 mod targets;
 mod twin;
 
@@ -248,11 +250,13 @@ fn fixed(step_size: f64, draws: usize) -> ChainOptions {
 
 fn same(chains: &Chains<f64>, twin: &[Draw]) {
     let chain = &chains.chains[0];
-    for (i, (draw, depth, leapfrogs)) in twin.iter().enumerate() {
+    for (i, (draw, energy, depth, leapfrogs)) in twin.iter().enumerate() {
         let dim = draw.len();
         assert_eq!(&chain.points[i * dim..(i + 1) * dim], draw, "draw {i}");
-        assert_eq!(chain.transitions[i].tree_depth, *depth, "draw {i}");
-        assert_eq!(chain.transitions[i].leapfrog_steps, *leapfrogs, "draw {i}");
+        let transition = &chain.transitions[i];
+        assert!((transition.hamiltonian - energy).abs() < 1e-9, "draw {i}");
+        assert_eq!(transition.tree_depth, *depth, "draw {i}");
+        assert_eq!(transition.leapfrog_steps, *leapfrogs, "draw {i}");
     }
 }
 

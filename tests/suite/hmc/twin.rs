@@ -61,8 +61,8 @@ impl Leaf {
     }
 }
 
-/// A draw, with the number of doublings and of leapfrog steps that it took.
-pub type Draw = (Vec<f64>, usize, usize);
+/// A draw, its energy, and the number of doublings and of leapfrog steps that it took.
+pub type Draw = (Vec<f64>, f64, usize, usize);
 
 pub fn hmc<D: LogDensity<f64, Workspace = ()>>(
     density: &D,
@@ -84,10 +84,13 @@ pub fn hmc<D: LogDensity<f64, Workspace = ()>>(
         for _ in 0..steps {
             leaf = leaf.leapfrog(density, step);
         }
-        if fault == Fault::NoMetropolis || toss < (start.energy() - leaf.energy()).exp() {
-            theta = leaf.theta;
-        }
-        out.push((theta.clone(), 0, steps));
+        let accepted = toss < (start.energy() - leaf.energy()).exp();
+        let next = match accepted || fault == Fault::NoMetropolis {
+            true => leaf,
+            false => start,
+        };
+        theta = next.theta.clone();
+        out.push((theta.clone(), next.energy(), 0, steps));
     }
     out
 }
@@ -129,11 +132,12 @@ pub fn nuts<D: LogDensity<f64, Workspace = ()>>(
         // in the order of time, with the momenta that the rule sees
         let mut whole = vec![start.clone()];
         let mut seen = vec![start.r.clone()];
+        let mut drawn = start.clone();
         let (mut total, mut depth, mut leapfrogs) = (1.0, 0, 0);
         'doubling: while depth < max_depth {
             let forward = rng.random::<bool>();
             let size = whole.len();
-            let (mut added, mut proposal, mut sum) = (Vec::new(), start.theta.clone(), 0.0);
+            let (mut added, mut proposal, mut sum) = (Vec::new(), start.clone(), 0.0);
             let mut leaf = whole[if forward { size - 1 } else { 0 }].clone();
             let mut momenta = Vec::new();
             for n in 1..=size {
@@ -144,7 +148,7 @@ pub fn nuts<D: LogDensity<f64, Workspace = ()>>(
                 }
                 sum += weight(&leaf);
                 if rng.random::<f64>() < weight(&leaf) / sum {
-                    proposal = leaf.theta.clone();
+                    proposal = leaf.clone();
                 }
                 added.push(leaf.clone());
                 momenta.push(rule(&leaf, forward));
@@ -158,7 +162,7 @@ pub fn nuts<D: LogDensity<f64, Workspace = ()>>(
             }
             depth += 1;
             if rng.random::<f64>() < sum / total {
-                theta = proposal;
+                drawn = proposal;
             }
             total += sum;
             if forward {
@@ -172,7 +176,8 @@ pub fn nuts<D: LogDensity<f64, Workspace = ()>>(
                 break;
             }
         }
-        out.push((theta.clone(), depth, leapfrogs));
+        theta = drawn.theta.clone();
+        out.push((theta.clone(), drawn.energy(), depth, leapfrogs));
     }
     out
 }
