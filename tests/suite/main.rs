@@ -21,6 +21,8 @@ mod geometry;
 mod invariance;
 mod kfac;
 mod laplace;
+mod laplace_evidence;
+mod laplace_limits;
 mod laplace_torch;
 mod layering;
 mod likelihoods;
