@@ -146,13 +146,13 @@ fn convolutions_with_strides_padding_and_groups() {
     };
     for fisher in [RowFisher::Ggn, RowFisher::Empirical] {
         // sums by hand: of the convolutions, group by group, and of the last layer
-        let mut a = vec![
+        let mut a = [
             vec![0.0; 13 * 13],
             vec![0.0; 81],
             vec![0.0; 81],
             vec![0.0; 49],
         ];
-        let mut b = vec![vec![0.0; 16], vec![0.0; 1], vec![0.0; 1], vec![0.0; 9]];
+        let mut b = [vec![0.0; 16], vec![0.0; 1], vec![0.0; 1], vec![0.0; 9]];
         for row in 0..n {
             let x = &x[row * 30..(row + 1) * 30];
             let (outputs, hidden, features) = forward(&plain, &theta, x, (9, 0, 0.0));
@@ -190,13 +190,13 @@ fn convolutions_with_strides_padding_and_groups() {
                 let slopes: Vec<Vec<f64>> = (0..out * positions).map(slope).collect();
                 let of_group = out / layer.groups;
                 for g in 0..layer.groups {
-                    for o in 0..of_group * of_group {
+                    for (o, sum) in b[i + g].iter_mut().enumerate() {
                         let (c, e) = (g * of_group + o / of_group, g * of_group + o % of_group);
                         for t in 0..positions {
                             let (u, v) = (&slopes[c * positions + t], &slopes[e * positions + t]);
                             let pairs =
                                 (0..9).map(|at| u[at / 3] * lambda(at / 3, at % 3) * v[at % 3]);
-                            b[i + g][o] += pairs.sum::<f64>() / positions as f64;
+                            *sum += pairs.sum::<f64>() / positions as f64;
                         }
                     }
                 }

@@ -23,6 +23,8 @@ mod hmc;
 mod invariance;
 mod kfac;
 mod laplace;
+mod laplace_evidence;
+mod laplace_limits;
 mod laplace_torch;
 mod layering;
 mod likelihoods;

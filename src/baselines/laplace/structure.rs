@@ -53,13 +53,11 @@ pub(super) fn active(network: &dyn Network, structure: Structure) -> Result<Rang
         return Ok(0..dim);
     }
     let k = network.output_dim();
-    match network.layout().tensors() {
-        [.., weight, bias] if weight.shape.len() == 2 && weight.shape[1] == k => {
-            if bias.shape == [k] && bias.range.end == dim {
-                return Ok(weight.range.start..dim);
-            }
+    if let [.., weight, bias] = network.layout().tensors() {
+        let ends = bias.shape == [k] && bias.range.end == dim;
+        if ends && weight.shape.len() == 2 && weight.shape[1] == k {
+            return Ok(weight.range.start..dim);
         }
-        _ => {}
     }
     let expected = format!("a network that ends with a weight [features, {k}] and a bias [{k}]");
     Err(Error::shape("Structure::LastLayer", expected, "another"))
@@ -134,7 +132,7 @@ impl<T: Scalar> SymmetricOperator<T> for LikelihoodHessian<'_, T> {
     fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()> {
         self.0.apply(v, out)?;
         for (o, &v) in out.iter_mut().zip(v) {
-            *o = *o - v;
+            *o -= v;
         }
         Ok(())
     }

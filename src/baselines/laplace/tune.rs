@@ -153,7 +153,7 @@ impl<T: Scalar> Laplace<T> {
         if let (Some((_, now)), Some(log)) = (&mut self.noise, scales.noise) {
             *now = log.exp();
         }
-        let bounded = |&p: &f64| groups.len() > 0 && (p <= low || p >= high);
+        let bounded = |&p: &f64| p <= low || p >= high;
         let named = groups.iter().zip(&scales.precisions);
         Ok(TuneReport {
             prior_precision: named.map(|(g, p)| (g.0.clone(), p.exp())).collect(),

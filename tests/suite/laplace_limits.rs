@@ -1,0 +1,113 @@
+//! What a Laplace approximation promises for any number of threads, and what it refuses.
+
+use crate::common::normals;
+use crate::laplace::{ALPHA, Classes, JOINED, Regression, SEPARATE, STRUCTURES, options};
+use fiberwalk::baselines::{Curvature, Laplace, LaplaceOptions, Structure, TuneOptions};
+use fiberwalk::curvature::Supervised;
+use fiberwalk::nn::{Layer, LayerNorm, Linear, Sequential};
+use fiberwalk::{
+    Error, FanInGaussian, GaussianLearnedNoise, IsotropicGaussian, Network, Posterior, Prior,
+    Streams,
+};
+
+#[test]
+fn the_same_bits_for_any_number_of_threads() {
+    let problem = Classes::new(150);
+    let prior = IsotropicGaussian::new(ALPHA).unwrap();
+    let theta: Vec<f32> = problem.theta.iter().map(|&t| t as f32).collect();
+    for structure in STRUCTURES {
+        let run = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
+            pool.install(|| {
+                let options = LaplaceOptions {
+                    structure,
+                    ..LaplaceOptions::default()
+                };
+                let data = problem.data();
+                let mut laplace =
+                    Laplace::fit(&data, &prior, &theta, &options, Streams::new(6)).unwrap();
+                let outputs = laplace.linearised_all(&problem.net, &problem.x).unwrap();
+                let joint = laplace
+                    .linearised_joint(&problem.net, &problem.x[..20])
+                    .unwrap();
+                let draws = laplace.sample(20, Streams::new(7)).unwrap();
+                let tuned = laplace.tune_by_evidence(&TuneOptions::default()).unwrap();
+                let mut bits: Vec<u64> = draws.iter().map(|d| u64::from(d.to_bits())).collect();
+                let numbers = outputs.covariances.iter().chain(&joint.covariance);
+                bits.extend(numbers.chain([&tuned.log_evidence]).map(|v| v.to_bits()));
+                bits
+            })
+        };
+        let one = run(1);
+        assert!(one == run(2) && one == run(8), "{structure:?}");
+    }
+}
+
+#[test]
+fn what_cannot_be_approximated_is_refused() {
+    let problem = Classes::new(20);
+    let isotropic = IsotropicGaussian::new(ALPHA).unwrap();
+    let message = |data: &Supervised<'_>, prior: &dyn Prior, options: &LaplaceOptions| {
+        let theta = vec![0.1; data.network.dim()];
+        let fitted = Laplace::fit(data, prior, &theta, options, Streams::new(0));
+        fitted.map(|_| ()).unwrap_err().to_string()
+    };
+    let plain = |structure| options(structure, Curvature::Ggn);
+    // a prior that tells weights from biases
+    let fan_in = FanInGaussian::new(1.0, 0.3).unwrap();
+    assert!(message(&problem.data(), &fan_in, &plain(JOINED)).contains("one prior precision"));
+    let theta = &problem.theta;
+    let fit =
+        |o: &LaplaceOptions| Laplace::fit(&problem.data(), &fan_in, theta, o, Streams::new(0));
+    assert!(fit(&plain(SEPARATE)).is_ok());
+    // a layer without Kronecker factors, by name
+    let layers: Vec<Box<dyn Layer>> = vec![Box::new(LayerNorm), Box::new(Linear::new(3).unwrap())];
+    let normalised = Sequential::new(&[2], layers).unwrap();
+    let data = Supervised {
+        network: &normalised,
+        ..problem.data()
+    };
+    let said = message(&data, &isotropic, &plain(JOINED));
+    assert!(said.contains("layer0."), "{said}");
+    // an exact Hessian that is not positive definite: two layers that start at zero are a saddle
+    let steep = Supervised {
+        x: &problem.x,
+        y: &[0.0; 20],
+        ..problem.data()
+    };
+    let weak = IsotropicGaussian::new(1e-8).unwrap();
+    let at_zero = vec![0.0; problem.net.dim()];
+    for (structure, at) in [(Structure::Full, &at_zero), (Structure::Diagonal, theta)] {
+        let options = options(structure, Curvature::Hessian);
+        let fitted = Laplace::fit(&steep, &weak, at, &options, Streams::new(0));
+        assert!(
+            matches!(fitted, Err(Error::NotPositiveDefinite { .. })),
+            "{structure:?}"
+        );
+    }
+    for structure in [JOINED, Structure::LowRank { rank: 2 }] {
+        let options = options(structure, Curvature::Hessian);
+        assert!(message(&problem.data(), &isotropic, &options).contains("semidefinite"));
+    }
+    assert!(
+        message(
+            &problem.data(),
+            &isotropic,
+            &plain(Structure::LowRank { rank: 0 })
+        )
+        .contains("rank")
+    );
+    // noise that is not the likelihood's, and likelihoods with parameters of their own
+    let noisy = LaplaceOptions {
+        noise_std: Some(0.5),
+        ..LaplaceOptions::default()
+    };
+    assert!(message(&problem.data(), &isotropic, &noisy).contains("noise_std"));
+    let learned = GaussianLearnedNoise::shared();
+    let regression = Regression::new(normals(20, 1), 2);
+    let said = message(&regression.data(&learned), &isotropic, &plain(JOINED));
+    assert!(said.contains("parameters of its own"), "{said}");
+}
