@@ -5,12 +5,17 @@
 //! |---|---|
 //! | `ensemble` | deep ensembles: MAP estimates from different starts |
 //! | `swag` | SWAG: the moments of descent at a constant rate |
+//! | `sgld` | Langevin dynamics by minibatches, plain and preconditioned |
 
 mod draws;
 mod ensemble;
+mod gradients;
+mod sgld;
 mod swag;
 
 pub use ensemble::{
     EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
 };
+pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
+pub use sgld::{Preconditioner, SgldOptions, SgldReport, StepDecay, sgld};
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};

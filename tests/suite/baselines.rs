@@ -1,6 +1,7 @@
 //! The methods that the walk is measured against, each on problems whose answer is known.
 
 mod ensemble;
+mod langevin;
 mod swag;
 
 use crate::linear::{Linear, NOISE};
