@@ -6,12 +6,15 @@
 //! | `ensemble` | deep ensembles: MAP estimates from different starts |
 //! | `swag` | SWAG: the moments of descent at a constant rate |
 //! | `sgld` | Langevin dynamics by minibatches, plain and preconditioned |
+//! | `variational` | mean-field variational inference: Bayes by backprop |
 
 mod draws;
 mod ensemble;
 mod gradients;
+mod history;
 mod sgld;
 mod swag;
+mod variational;
 
 pub use ensemble::{
     EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
@@ -19,3 +22,4 @@ pub use ensemble::{
 pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
 pub use sgld::{Preconditioner, SgldOptions, SgldReport, StepDecay, sgld};
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
+pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

@@ -3,6 +3,7 @@
 mod ensemble;
 mod langevin;
 mod swag;
+mod variational;
 
 use crate::linear::{Linear, NOISE};
 use fiberwalk::{Activation, Gaussian, Minibatch, Mlp, PerLayerGaussian, Result};
