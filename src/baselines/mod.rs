@@ -6,9 +6,11 @@
 //! | `ensemble` | deep ensembles: MAP estimates from different starts |
 //! | `swag` | SWAG: the moments of descent at a constant rate |
 //! | `sgld` | Langevin dynamics by minibatches, plain and preconditioned |
+//! | `dropout` | Monte Carlo dropout |
 //! | `variational` | mean-field variational inference: Bayes by backprop |
 
 mod draws;
+mod dropout;
 mod ensemble;
 mod gradients;
 mod history;
@@ -16,6 +18,7 @@ mod sgld;
 mod swag;
 mod variational;
 
+pub use dropout::{Dropout, DropoutMasks, DropoutOptions, DropoutReport, fit_dropout};
 pub use ensemble::{
     EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
 };

@@ -1,5 +1,6 @@
 //! The methods that the walk is measured against, each on problems whose answer is known.
 
+mod dropout;
 mod ensemble;
 mod langevin;
 mod swag;
