@@ -7,6 +7,7 @@
 //! | `swag` | SWAG: the moments of descent at a constant rate |
 //! | `sgld` | Langevin dynamics by minibatches, plain and preconditioned |
 //! | `dropout` | Monte Carlo dropout |
+//! | `riemann` | Riemannian Laplace: draws carried along geodesics of the energy's graph |
 //! | `variational` | mean-field variational inference: Bayes by backprop |
 
 mod draws;
@@ -14,6 +15,7 @@ mod dropout;
 mod ensemble;
 mod gradients;
 mod history;
+mod riemann;
 mod sgld;
 mod swag;
 mod variational;
@@ -23,6 +25,10 @@ pub use ensemble::{
     EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
 };
 pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
+pub use riemann::{
+    DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,
+    SecondOrder,
+};
 pub use sgld::{Preconditioner, SgldOptions, SgldReport, StepDecay, sgld};
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
 pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

@@ -3,6 +3,7 @@
 mod dropout;
 mod ensemble;
 mod langevin;
+mod riemann;
 mod swag;
 mod variational;
 
