@@ -306,6 +306,7 @@ fn chains_that_diverge_are_counted_and_left_out() {
     let starts = [linear.mean.clone(), vec![1e200; linear.dim()]];
     let report = sgld(&source, &starts, &options, Streams::new(1)).unwrap();
     assert_eq!((report.diverged, report.posterior.count()), (2, 4));
+    assert!((report.first_step_size - 2.0 * 0.01 / 14.0).abs() < 1e-15);
     let run = |starts: &[Vec<f64>], options: &SgldOptions| {
         sgld(&source, starts, options, Streams::new(1)).unwrap_err()
     };
