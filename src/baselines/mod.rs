@@ -7,16 +7,28 @@
 //! | `laplace` | Laplace: a Gaussian at the MAP estimate, of five structures |
 //! | `ensemble` | deep ensembles: MAP estimates from different starts |
 //! | `swag` | SWAG: the moments of descent at a constant rate |
+//! | `sgld` | Langevin dynamics by minibatches, plain and preconditioned |
+//! | `dropout` | Monte Carlo dropout |
+//! | `riemann` | Riemannian Laplace: draws carried along geodesics of the energy's graph |
+//! | `variational` | mean-field variational inference: Bayes by backprop |
 
 mod draws;
+mod dropout;
 mod ensemble;
+mod gradients;
+mod history;
 mod hmc;
 mod laplace;
+mod riemann;
+mod sgld;
 mod swag;
+mod variational;
 
+pub use dropout::{Dropout, DropoutMasks, DropoutOptions, DropoutReport, fit_dropout};
 pub use ensemble::{
     EnsembleMember, EnsembleOptions, EnsembleReport, fit_ensemble, fit_ensemble_minibatch,
 };
+pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
 pub use hmc::{
     Chain, ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, Transition, hmc, nuts,
 };
@@ -24,4 +36,10 @@ pub use laplace::{
     Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
     Structure, TuneOptions, TuneReport, precision_grid,
 };
+pub use riemann::{
+    DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,
+    SecondOrder,
+};
+pub use sgld::{Preconditioner, SgldOptions, SgldReport, StepDecay, sgld};
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
+pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

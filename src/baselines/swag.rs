@@ -312,9 +312,9 @@ impl<T: Scalar> Swag<T> {
         // covariance A + V V^T with A = s^2 / 2: M = I + V^T A^-1 V, b = V^T A^-1 r
         let (mut inner, mut b) = (vec![0.0; k * k], vec![0.0; k]);
         let (mut square, mut log_det) = (0.0, 0.0);
-        for i in 0..p {
+        for (i, theta) in theta.iter().enumerate() {
             let a = 0.5 * self.variance[i];
-            let r = theta[i].to_f64() - self.mean[i];
+            let r = theta.to_f64() - self.mean[i];
             square += r * r / a;
             log_det += a.ln();
             let v = |j: usize| self.factor() * self.deviations[j * p + i].to_f64();

@@ -1,7 +1,11 @@
 //! The methods that the walk is measured against, each on problems whose answer is known.
 
+mod dropout;
 mod ensemble;
+mod langevin;
+mod riemann;
 mod swag;
+mod variational;
 
 use crate::linear::{Linear, NOISE};
 use fiberwalk::{Activation, Gaussian, Minibatch, Mlp, PerLayerGaussian, Result};
