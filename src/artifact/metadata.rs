@@ -38,8 +38,11 @@ pub struct Metadata {
     pub network: NetworkSpec,
     /// Precision of the prior of every weight and bias.
     pub prior_precision: f64,
-    /// `map`, `walk`, `atlas` or `flow`.
+    /// Name of the method: `map`, `walk`, `atlas`, `flow` or a baseline.
     pub method: String,
+    /// True if predictions are those of the network linearised at the MAP estimate.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub linearised: bool,
     /// True for draws of a deformation that were stored in the place of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub frozen: bool,

@@ -6,7 +6,7 @@
 //! | tensor | shape | in files of |
 //! |---|---|---|
 //! | `map` | `[P]` | every method |
-//! | `samples` | `[S, P]` | `walk`; `atlas` and `flow` that were frozen |
+//! | `samples` | `[S, P]` | `walk` and all baselines; `atlas` and `flow` that were frozen |
 //! | `atlas.anchors`, `atlas.modes` | `[A, P_h]`, `[A, P_w]` | `atlas` |
 //! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` in a frame |
 //! | `frame.basis`, `frame.complement` | `[K, P_h]`, `[1]` | the same |

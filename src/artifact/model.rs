@@ -14,7 +14,8 @@ use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::predict::{
-    ClassPredictions, Outputs, RegressionPredictions, RegressionSummary, network_outputs,
+    ClassPredictions, Outputs, RegressionPredictions, RegressionSummary, linearised_outputs,
+    network_outputs,
 };
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -146,7 +147,7 @@ impl<T: Scalar> Model<T> {
         })
     }
 
-    /// Posterior samples, `[s, P]`: of an atlas or a flow `count` new draws from the given streams, of a walk (or frozen draws) its points, evenly
+    /// Posterior samples, `[s, P]`: of an atlas or a flow `count` new draws from the given streams, of a walk, a baseline or frozen draws its points, evenly
     /// thinned to at most `count`, of a MAP estimate that one point.
     ///
     /// # Errors
@@ -242,6 +243,9 @@ impl<T: Scalar> Model<T> {
         let samples = self.samples(count, streams)?;
         let x = self.metadata.standardizer()?.transform(features)?;
         let network = self.metadata.build_network()?;
+        if self.metadata.linearised {
+            return linearised_outputs(network.as_ref(), &self.map, &samples, &x, use_block);
+        }
         network_outputs(network.as_ref(), &samples, &x, use_block)
     }
 

@@ -170,11 +170,15 @@ impl Problem<'_> {
         }
         self.check_training()?;
         options.check_budget()?;
-        if options.method == Method::Map {
+        if !options.method.walks() {
+            self.check_baseline()?;
             return match &options.checkpoint {
                 Some(checkpoint) if checkpoint.resume => {
-                    let requirement = "is for walks; method map has none to go on with";
-                    Err(Error::config("resume", "true", requirement))
+                    let requirement = format!(
+                        "is for walks; method {} has none to go on with",
+                        options.method
+                    );
+                    Err(Error::config("resume", "true", &requirement))
                 }
                 _ => Ok(()),
             };
@@ -255,6 +259,9 @@ impl Problem<'_> {
             return Ok(Fitted::Map);
         }
         let posterior = self.posterior(evidence.prior_precision, evidence.noise_std)?;
+        if !self.options.method.walks() {
+            return self.baseline(&posterior, evidence, summary);
+        }
         let mut op = GgnOperator::new(&posterior, &evidence.map.theta)?;
         let options = TangentOptions::default();
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
@@ -263,7 +270,7 @@ impl Problem<'_> {
         match self.options.method {
             Method::Atlas => self.atlas(&walked, evidence, summary),
             Method::Flow => self.flow(&posterior, &walked, evidence, summary),
-            Method::Map | Method::Walk => keeper.points(walked),
+            _ => keeper.points(walked),
         }
     }
 
@@ -313,6 +320,7 @@ impl Problem<'_> {
             prior_precision: evidence.prior_precision,
             method: self.options.method.name().into(),
             seed: self.options.seed,
+            linearised: self.options.method.is_linearised(),
             frozen: self.options.frozen.is_some(),
             flow_hidden,
             flow_units,

@@ -24,7 +24,7 @@ const PRIOR_PRECISION: f64 = 1.0;
 
 impl Problem<'_> {
     /// Rows of a batch; `None`: all rows at once.
-    fn batch_rows(&self) -> Option<usize> {
+    pub(super) fn batch_rows(&self) -> Option<usize> {
         // the noise of a regression is tuned by evidence, and that needs all rows
         let tunes_noise = self.prepared.target.is_some() && self.options.noise_std.is_none();
         let size = self.prepared.y.len().saturating_mul(self.network.dim());
@@ -35,12 +35,12 @@ impl Problem<'_> {
         }
     }
 
-    fn minibatch_options(&self, batch_rows: usize) -> MinibatchOptions {
+    pub(super) fn minibatch_options(&self, batch_rows: usize) -> MinibatchOptions {
         let defaults = MinibatchOptions::default();
         // a walk starts from the estimate given all rows: none can be held out
         let held_out = match self.options.method {
             Method::Map => defaults.validation_fraction,
-            Method::Walk | Method::Atlas | Method::Flow => 0.0,
+            _ => 0.0,
         };
         MinibatchOptions {
             batch_rows,
@@ -131,7 +131,7 @@ impl Problem<'_> {
     }
 
     /// Initial parameters of number `index`.
-    fn initial<T: Scalar>(&self, index: u64) -> Vec<T> {
+    pub(super) fn initial<T: Scalar>(&self, index: u64) -> Vec<T> {
         let start = self.network.init(&mut self.streams.rng(Phase::INIT, index));
         start.into_iter().map(T::from_f64).collect()
     }
@@ -141,15 +141,16 @@ impl Problem<'_> {
         &self,
         posterior: &PosteriorDensity<T>,
         first: &EvidenceReport<T>,
+        starts: usize,
     ) -> Result<Vec<MapReport<T>>> {
-        let others = (1..self.options.starts as u64).into_par_iter();
+        let others = (1..starts as u64).into_par_iter();
         let Some(rows) = self.batch_rows() else {
             let options = MapOptions::default();
             return others
                 .map(|index| fit_map(posterior, self.initial(index), &options, |_| ()))
                 .collect();
         };
-        if self.options.starts < 2 {
+        if starts < 2 {
             return Ok(Vec::new());
         }
         let density = self.minibatch::<T>(first.prior_precision, first.noise_std)?;

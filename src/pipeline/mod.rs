@@ -1,17 +1,21 @@
 //! From a data set to a fitted model in one call: what the command line does, for programs.
 //!
-//! standardise -> network -> MAP estimate and scales by evidence -> tangent space -> walk -> deformation -> [`Model`].
+//! standardise -> network -> MAP estimate and scales by evidence -> tangent space -> walk -> deformation -> [`Model`]; or one of the
+//! [`baselines`](crate::baselines) in the place of the walk. [`measure`] scores any of them on test data.
 //!
 //! [`Model`]: crate::artifact::Model
 
 mod agreement;
+mod baselines;
 mod budget;
 mod checkpoint;
+mod compare;
 mod convergence;
 mod deform;
 mod deform_summary;
 mod fit;
 mod map;
+mod method;
 mod options;
 mod prepare;
 mod probe;
@@ -21,6 +25,8 @@ mod walk;
 mod walk_summary;
 
 pub use checkpoint::CheckpointOptions;
+pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
 pub use fit::{FitResult, fit, fit_owned};
-pub use options::{Batch, FitOptions, FlowChoice, KernelKind, Method, Stage};
+pub use method::Method;
+pub use options::{Batch, FitOptions, FlowChoice, KernelKind, Stage};
 pub use summary::Summary;

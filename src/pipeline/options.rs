@@ -1,58 +1,11 @@
 //! What can be chosen about a fit.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::CheckpointOptions;
+use super::{CheckpointOptions, Method};
 use crate::error::{Error, Result};
 use crate::nn::{Activation, SequentialSpec};
-
-/// How the posterior is represented.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// The MAP estimate alone: no uncertainty about the parameters.
-    Map,
-    /// Points of walks along the fiber.
-    Walk,
-    /// Hidden parameters of the walks' points, with the last layer drawn from its conditional.
-    Atlas,
-    /// A deformation learned from the walks' hidden parameters, with the last layer drawn from its conditional.
-    Flow,
-}
-
-impl Method {
-    /// All of them.
-    pub const ALL: [Method; 4] = [Method::Map, Method::Walk, Method::Atlas, Method::Flow];
-
-    /// The name that the command line and model files use.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Map => "map",
-            Method::Walk => "walk",
-            Method::Atlas => "atlas",
-            Method::Flow => "flow",
-        }
-    }
-}
-
-impl fmt::Display for Method {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for Method {
-    type Err = Error;
-
-    fn from_str(name: &str) -> Result<Self> {
-        let found = Method::ALL.into_iter().find(|m| m.name() == name);
-        found.ok_or_else(|| {
-            let names = Method::ALL.map(Method::name).join(", ");
-            Error::config("method", name, &format!("must be one of {names}"))
-        })
-    }
-}
 
 /// The flow over hidden parameters that a method `flow` learns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -189,7 +189,8 @@ impl Problem<'_> {
         keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
     ) -> Result<Vec<Vec<T>>> {
-        let others = keeper.others(|| self.other_estimates(posterior, evidence))?;
+        let others =
+            keeper.others(|| self.other_estimates(posterior, evidence, self.options.starts))?;
         summary.starts(&others);
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));

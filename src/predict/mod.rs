@@ -7,5 +7,5 @@ mod predictions;
 
 pub use linearised::{SoftmaxMean, class_probabilities, draw_outputs, regression_predictions};
 pub use mixture::{GaussianMixture, MixtureStds, normal_cdf};
-pub use outputs::{Outputs, network_outputs};
+pub use outputs::{Outputs, linearised_outputs, network_outputs};
 pub use predictions::{ClassPredictions, RegressionPredictions, RegressionSummary};

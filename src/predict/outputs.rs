@@ -45,6 +45,35 @@ pub fn network_outputs<T: Scalar>(
     network: &dyn Network,
     samples: &[T],
     x: &[f64],
+    use_block: impl FnMut(&Outputs) -> Result<()>,
+) -> Result<()> {
+    outputs(network, None, samples, x, use_block)
+}
+
+/// The same of the network linearised at `at` (`[P]`): `f(x; at) + J(x; at) (theta - at)`. Where samples are draws of a Gaussian around `at`, this is the linearised (GLM)
+/// predictive of its Laplace approximation (Immer, Korzepa & Bauer 2021), one Jacobian-vector product a draw: no covariance of outputs is formed, so any structure will do.
+///
+/// # Errors
+/// Those of [`network_outputs`], and if `at` has another length.
+pub fn linearised_outputs<T: Scalar>(
+    network: &dyn Network,
+    at: &[T],
+    samples: &[T],
+    x: &[f64],
+    use_block: impl FnMut(&Outputs) -> Result<()>,
+) -> Result<()> {
+    if at.len() != network.dim() {
+        let op = "linearised_outputs: the point";
+        return Err(Error::shape(op, network.dim(), at.len()));
+    }
+    outputs(network, Some(at), samples, x, use_block)
+}
+
+fn outputs<T: Scalar>(
+    network: &dyn Network,
+    linear_at: Option<&[T]>,
+    samples: &[T],
+    x: &[f64],
     mut use_block: impl FnMut(&Outputs) -> Result<()>,
 ) -> Result<()> {
     let (dim, d, width) = (network.dim(), network.input_dim(), network.output_dim());
@@ -66,7 +95,15 @@ pub fn network_outputs<T: Scalar>(
     let graph = Graph::new();
     let theta = graph.input(&[dim]);
     let inputs = graph.input(&[d, block]).batch_first();
-    let program = graph.compile::<T>(&[network.forward(theta, inputs)])?;
+    let program = match linear_at {
+        None => graph.compile::<T>(&[network.forward(theta, inputs)])?,
+        Some(_) => {
+            let step = graph.input(&[dim]);
+            let f = network.forward(theta, inputs);
+            let change = graph.jvp(f, theta, step)?;
+            graph.compile::<T>(&[f + change])?
+        }
+    };
     for first in (0..rows).step_by(block) {
         let here = block.min(rows - first);
         // the last block is filled up with zeros, whose outputs are not read
@@ -85,9 +122,17 @@ pub fn network_outputs<T: Scalar>(
         let per_sample: Vec<Vec<T>> = samples
             .par_chunks_exact(dim)
             .map_init(
-                || program.workspace(),
-                |ws, theta| {
-                    program.run(&[theta, &features], ws)?;
+                || (program.workspace(), vec![T::ZERO; dim]),
+                |(ws, step), theta| {
+                    match linear_at {
+                        None => program.run(&[theta, &features], ws)?,
+                        Some(at) => {
+                            for ((s, &theta), &at) in step.iter_mut().zip(theta).zip(at) {
+                                *s = theta - at;
+                            }
+                            program.run(&[at, &features, &*step], ws)?;
+                        }
+                    }
                     Ok(program.tensor(ws, 0)[..here * width].to_vec())
                 },
             )
@@ -173,5 +218,44 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("row 2000, feature 1"), "{error}");
+    }
+
+    #[test]
+    fn the_linearised_network_is_linear_and_touches_at_the_point() {
+        let net = Mlp::new(&[2, 5, 3], Activation::Tanh).unwrap();
+        let at: Vec<f64> = (0..net.dim()).map(|i| (i as f64).sin()).collect();
+        let step: Vec<f64> = (0..net.dim()).map(|i| (i as f64 * 0.7).cos()).collect();
+        let moved = |h: f64| -> Vec<f64> { at.iter().zip(&step).map(|(a, s)| a + h * s).collect() };
+        let samples = [
+            at.clone(),
+            moved(1.0),
+            moved(-2.0),
+            moved(1e-5),
+            moved(-1e-5),
+        ]
+        .concat();
+        let x: Vec<f64> = (0..2 * 4).map(|i| (i as f64 * 0.3).cos()).collect();
+        let all = |linear: bool| {
+            let mut all = Vec::new();
+            let keep = |block: &Outputs| {
+                all.extend_from_slice(&block.values);
+                Ok(())
+            };
+            match linear {
+                true => linearised_outputs(&net, &at, &samples, &x, keep).unwrap(),
+                false => network_outputs(&net, &samples, &x, keep).unwrap(),
+            }
+            all
+        };
+        let (linear, exact) = (all(true), all(false));
+        for (l, f) in linear.chunks_exact(15).zip(exact.chunks_exact(15)) {
+            for c in 0..3 {
+                let slope = (f[9 + c] - f[12 + c]) / 2e-5;
+                assert!((l[c] - f[c]).abs() < 1e-14);
+                assert!((l[3 + c] - l[c] - slope).abs() < 1e-8);
+                assert!((l[6 + c] - l[c] + 2.0 * slope).abs() < 1e-8);
+            }
+        }
+        assert!(linearised_outputs(&net, &at[1..], &samples, &x, |_| Ok(())).is_err());
     }
 }

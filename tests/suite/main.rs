@@ -45,6 +45,8 @@ mod checkpoints;
 #[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
+mod compare;
+#[cfg(feature = "cli")]
 mod fidelity;
 #[cfg(feature = "cli")]
 mod images;

@@ -24,9 +24,12 @@ fn a_model_in_memory_is_the_model_in_its_file() {
     for file in ["glass.csv", "snelson1d.csv"] {
         let data = load_csv(&data_file(file), &CsvOptions::default()).unwrap();
         for method in Method::ALL {
-            let model = fit::<f32>(&data, &options(method), &|_, _, _| ())
-                .unwrap()
-                .model;
+            let fitted = fit::<f32>(&data, &options(method), &|_, _, _| ()).unwrap();
+            // what was computed besides the estimate is told
+            let alone = matches!(fitted.summary.figures().get("map_gradients"), Some(&g) if g == fitted.summary.gradients());
+            let free = method == Method::Map || method.name().starts_with("laplace");
+            assert_eq!(alone, free, "{file} {method}");
+            let model = fitted.model;
             model.save(&path).unwrap();
             let loaded = Model::<f32>::load(&path).unwrap();
             let draw = |m: &Model<f32>| m.samples(9, Streams::new(5)).unwrap();

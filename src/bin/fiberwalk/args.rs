@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{Batch, FlowChoice, KernelKind, Method};
+use fiberwalk::pipeline::{Batch, FitOptions, FlowChoice, KernelKind, Method};
 use fiberwalk::{Activation, Error, Result, Streams};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
@@ -27,6 +27,8 @@ pub enum Command {
     Predict(PredictArgs),
     /// Score a model file on rows or images with known targets
     Evaluate(EvaluateArgs),
+    /// Fit several methods to the same rows and score them on the same others
+    Compare(Box<CompareArgs>),
 }
 
 #[derive(Args)]
@@ -34,11 +36,58 @@ pub struct FitArgs {
     /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz; the images alone if they are
     /// named as in MNIST and their labels lie beside them)
     pub train: PathBuf,
-    #[command(flatten)]
-    pub rows: Rows,
     /// Model file to write
     #[arg(long, value_name = "MODEL.fw")]
     pub out: PathBuf,
+    /// map, walk, atlas or flow; or a baseline: ensemble, laplace, laplace-glm, laplace-kfac, laplace-diag, laplace-last, swag, riemann, sgld, vi, dropout, hmc or
+    /// nuts (see docs/baselines.md)
+    #[arg(long, default_value = "walk")]
+    pub method: Method,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// For an atlas or a flow: store N draws, and neither the sampler nor the training rows that it needs
+    #[arg(long, value_name = "N")]
+    pub frozen: Option<usize>,
+    /// Write the walk to MODEL.fw.checkpoint every so many seconds, to be resumed (0: never); removed with the model written
+    #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period)]
+    pub checkpoint_every: Period,
+    /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
+    #[arg(long)]
+    pub resume: bool,
+    /// No progress bars and no summary
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Args)]
+pub struct CompareArgs {
+    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz; the images alone if they are
+    /// named as in MNIST and their labels lie beside them)
+    pub train: PathBuf,
+    /// Rows to score on, as for fit [default: three tenths of the training rows, drawn anew for every seed and not trained on]
+    #[arg(long, value_name = "TEST")]
+    pub test: Option<PathBuf>,
+    /// Methods to compare, separated by commas
+    #[arg(long, value_name = "A,B,...", default_value = "map,ensemble,laplace-glm,laplace-kfac,walk,atlas,flow", value_parser = parse_methods)]
+    pub methods: Methods,
+    /// Fits of each method, with seeds that follow one another
+    #[arg(long, default_value_t = 1)]
+    pub seeds: u64,
+    /// A JSON list with an object for every fit, in place of a table
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub settings: Settings,
+    /// No progress bars
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+/// What a fit can be told about, whatever the method.
+#[derive(Args)]
+pub struct Settings {
+    #[command(flatten)]
+    pub rows: Rows,
     /// Target column [default: the last one]
     #[arg(long, value_name = "NAME")]
     pub target: Option<String>,
@@ -70,9 +119,6 @@ pub struct FitArgs {
     /// Passes over the rows, at most, when training by minibatches [default: 20]
     #[arg(long)]
     pub epochs: Option<usize>,
-    /// map, walk, atlas or flow
-    #[arg(long, default_value = "walk")]
-    pub method: Method,
     /// How particles move: drift, tangent or microcanonical
     #[arg(long, default_value = "microcanonical")]
     pub kernel: KernelKind,
@@ -103,18 +149,9 @@ pub struct FitArgs {
     /// For an atlas: anchors with every hidden unit from a walker of its own
     #[arg(long)]
     pub recombine: bool,
-    /// For an atlas or a flow: store N draws, and neither the sampler nor the training rows that it needs
-    #[arg(long, value_name = "N")]
-    pub frozen: Option<usize>,
     /// Rows of the random batches that a microcanonical walk takes its gradients from, an approximation for many rows [default: all rows]
     #[arg(long, value_name = "N")]
     pub walk_batch: Option<usize>,
-    /// Write the walk to MODEL.fw.checkpoint every so many seconds, to be resumed (0: never); removed with the model written
-    #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period)]
-    pub checkpoint_every: Period,
-    /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
-    #[arg(long)]
-    pub resume: bool,
     /// End the walk after so many seconds, with the points that it has
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub max_seconds: Option<f64>,
@@ -129,9 +166,6 @@ pub struct FitArgs {
     /// Number type of the computation: f32 or f64
     #[arg(long, default_value = "f32", value_parser = parse_precision)]
     pub precision: Precision,
-    /// No progress bars and no summary
-    #[arg(long)]
-    pub quiet: bool,
 }
 
 #[derive(Args)]
@@ -195,6 +229,39 @@ pub struct Threads {
     pub threads: Option<usize>,
 }
 
+impl Settings {
+    /// What the library is told.
+    pub fn options(&self, method: Method) -> FitOptions {
+        FitOptions {
+            layers: self.conv.clone(),
+            hidden: self.hidden.0.clone(),
+            activation: self.activation,
+            prior_precision: self.prior_precision.value(),
+            noise_std: self.noise_std.value(),
+            batch: self.batch.0,
+            epochs: self.epochs,
+            method,
+            kernel: self.kernel,
+            step_size: self.step_size.value(),
+            decoherence_length: self.decoherence_length.value(),
+            adjusted: self.adjusted,
+            starts: self.starts,
+            particles: self.particles,
+            steps: self.steps.value(),
+            samples: self.samples,
+            flow: self.flow,
+            recombine: self.recombine,
+            frozen: None,
+            walk_batch: self.walk_batch,
+            seed: self.seed,
+            spool: None,
+            checkpoint: None,
+            max_seconds: self.max_seconds,
+            max_memory: self.max_memory,
+        }
+    }
+}
+
 impl Sampling {
     /// Where draws come from: the seed asked for, or the model's own.
     pub fn streams(&self, metadata: &Metadata) -> Streams {
@@ -239,6 +306,22 @@ impl<N: Copy> Auto<N> {
             Auto::Value(x) => Some(x),
         }
     }
+}
+
+/// Methods, each once.
+#[derive(Clone, Debug)]
+pub struct Methods(pub Vec<Method>);
+
+fn parse_methods(text: &str) -> std::result::Result<Methods, String> {
+    let mut all: Vec<Method> = Vec::new();
+    for name in text.split(',') {
+        let method: Method = name.trim().parse().map_err(|e: Error| e.to_string())?;
+        if all.contains(&method) {
+            return Err(format!("{method} is there twice"));
+        }
+        all.push(method);
+    }
+    Ok(Methods(all))
 }
 
 /// Channels, height and width.

@@ -14,7 +14,7 @@ use crate::progress::Bars;
 use crate::{check_destination, say};
 
 pub fn run(args: &FitArgs) -> Result<()> {
-    match args.precision {
+    match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
         Precision::Double => run_in::<f64>(args),
     }
@@ -32,37 +32,16 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     for path in [&checkpoint, &spool] {
         check_destination(path, &input.files())?;
     }
-    let data = input.training(args)?;
+    let data = input.training(&args.settings)?;
     let options = FitOptions {
-        layers: args.conv.clone(),
-        hidden: args.hidden.0.clone(),
-        activation: args.activation,
-        prior_precision: args.prior_precision.value(),
-        noise_std: args.noise_std.value(),
-        batch: args.batch.0,
-        epochs: args.epochs,
-        method: args.method,
-        kernel: args.kernel,
-        step_size: args.step_size.value(),
-        decoherence_length: args.decoherence_length.value(),
-        adjusted: args.adjusted,
-        starts: args.starts,
-        particles: args.particles,
-        steps: args.steps.value(),
-        samples: args.samples,
-        flow: args.flow,
-        recombine: args.recombine,
         frozen: args.frozen,
-        walk_batch: args.walk_batch,
-        seed: args.seed,
         spool: Some(spool.clone()),
         checkpoint: Some(CheckpointOptions {
             path: checkpoint.clone(),
             every: args.checkpoint_every.0,
             resume: args.resume,
         }),
-        max_seconds: args.max_seconds,
-        max_memory: args.max_memory,
+        ..args.settings.options(args.method)
     };
     let bars = Bars::new(args.quiet);
     let outcome = fit_owned::<T>(data, &options, &|stage, done, total| {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::{
-    CsvOptions, Dataset, IdxOptions, load_csv, load_features, load_for_schema, load_idx,
+    CsvOptions, Dataset, IdxOptions, Task, load_csv, load_features, load_for_schema, load_idx,
     load_idx_for_schema, load_images_for_schema, looks_like_idx,
 };
 use fiberwalk::{Error, Result};
 
-use crate::args::{FitArgs, ImageShape};
+use crate::args::{ImageShape, Settings};
 use crate::in_file;
 
 /// What an argument stands for.
@@ -67,7 +67,7 @@ impl Input {
     }
 
     /// Rows to train on.
-    pub fn training(&self, args: &FitArgs) -> Result<Dataset> {
+    pub fn training(&self, args: &Settings) -> Result<Dataset> {
         let rows = args.rows.rows;
         let data = match self {
             Input::Csv(file) => {
@@ -113,7 +113,7 @@ impl Input {
         let mut features = match self {
             Input::Csv(file) => load_features(file, &model.feature_names, &model.target_name)?,
             Input::Idx { images, .. } => {
-                let shape = image(model, images)?;
+                let shape = image(model.image, images)?;
                 load_images_for_schema(images, shape, rows)?.pixels
             }
         };
@@ -125,14 +125,30 @@ impl Input {
 
     /// Rows with known targets, to score a model on.
     pub fn scored(&self, model: &Metadata, rows: Option<usize>) -> Result<Dataset> {
-        let task = model.data_task();
+        let names = (&model.feature_names[..], &model.target_name[..]);
+        self.like(names, model.data_task(), model.image, rows)
+    }
+
+    /// Rows with known targets that have the columns of `train`.
+    pub fn scored_like(&self, train: &Dataset) -> Result<Dataset> {
+        let names = (train.feature_names(), train.target_name());
+        self.like(names, train.task(), train.image(), None)
+    }
+
+    fn like(
+        &self,
+        (features, target): (&[String], &str),
+        task: Task,
+        shape: Option<[usize; 3]>,
+        rows: Option<usize>,
+    ) -> Result<Dataset> {
         match self {
             Input::Csv(file) => {
-                let data = load_for_schema(file, &model.feature_names, &model.target_name, task)?;
+                let data = load_for_schema(file, features, target, task)?;
                 first_rows(data, rows)
             }
             Input::Idx { images, labels } => {
-                let shape = image(model, images)?;
+                let shape = image(shape, images)?;
                 load_idx_for_schema(images, needed(images, labels)?, shape, task, rows)
             }
         }
@@ -156,8 +172,8 @@ fn needed<'a>(images: &Path, labels: &'a Option<PathBuf>) -> Result<&'a Path> {
     })
 }
 
-fn image(model: &Metadata, images: &Path) -> Result<[usize; 3]> {
-    model.image.ok_or_else(|| {
+fn image(shape: Option<[usize; 3]>, images: &Path) -> Result<[usize; 3]> {
+    shape.ok_or_else(|| {
         let what = "images, but the model was trained on the columns of a table";
         data_error(images, what.into())
     })

@@ -1,11 +1,13 @@
-//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file or to images, predict, evaluate.
+//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file or to images, predict, evaluate, compare methods.
 //!
 //! Exit status 0; 2 for bad usage or bad input, with one line on standard error that says what and where; 1 otherwise.
 
 mod args;
+mod compare;
 mod evaluate;
 mod fit;
 mod input;
+mod peak;
 mod predict;
 mod progress;
 
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(e) if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            complain("error: a command is missing: fit, predict or evaluate (see --help)");
+            complain("error: a command is missing: fit, predict, evaluate or compare (see --help)");
             return ExitCode::from(2);
         }
         Err(e) => {
@@ -37,9 +39,10 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        Command::Fit(args) => args.threads.run(|| fit::run(&args)),
+        Command::Fit(args) => args.settings.threads.run(|| fit::run(&args)),
         Command::Predict(args) => args.threads.run(|| predict::run(&args)),
         Command::Evaluate(args) => args.threads.run(|| evaluate::run(&args)),
+        Command::Compare(args) => args.settings.threads.run(|| compare::run(&args)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -61,10 +64,11 @@ pub fn say(text: &str) -> Result<()> {
         })
 }
 
-const STANDARD_OUTPUT: &str = "standard output";
+/// What errors call it.
+pub const STANDARD_OUTPUT: &str = "standard output";
 
 /// One line on standard error. Names of files and columns come from outside: control characters are shown, not obeyed.
-fn complain(message: &str) {
+pub fn complain(message: &str) {
     let shown: String = message
         .chars()
         .flat_map(|c| {

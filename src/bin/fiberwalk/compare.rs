@@ -1,0 +1,160 @@
+//! `fiberwalk compare`: several methods fitted to the same rows, one table.
+
+use fiberwalk::data::{Dataset, stratified_split};
+use fiberwalk::pipeline::{
+    FitOptions, Measured, Method, MethodScores, Statistic, by_method, measure,
+};
+use fiberwalk::{Error, Phase, Result, Scalar, Streams};
+
+use crate::args::{CompareArgs, Precision};
+use crate::input::Input;
+use crate::progress::Bars;
+use crate::{complain, peak, say};
+
+/// Rows that are scored on, of those that are given, if no others are.
+const TEST_SHARE: f64 = 0.3;
+
+pub fn run(args: &CompareArgs) -> Result<()> {
+    if args.seeds == 0 {
+        return Err(Error::Config {
+            field: "--seeds",
+            value: "0".into(),
+            requirement: "must be positive".into(),
+        });
+    }
+    match args.settings.precision {
+        Precision::Single => run_in::<f32>(args),
+        Precision::Double => run_in::<f64>(args),
+    }
+}
+
+fn run_in<T: Scalar>(args: &CompareArgs) -> Result<()> {
+    let train = Input::find(&args.train)?.training(&args.settings)?;
+    let test = match &args.test {
+        Some(path) => Some(Input::find(path)?.scored_like(&train)?),
+        None => None,
+    };
+    let (mut all, mut first_failure) = (Vec::new(), None);
+    for seed in (args.settings.seed..).take(args.seeds as usize) {
+        let split = match &test {
+            Some(_) => None,
+            None => {
+                let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
+                let split = stratified_split(&train, TEST_SHARE, &mut rng)?;
+                Some((train.select(&split.train)?, train.select(&split.test)?))
+            }
+        };
+        let (train, test) = match (&split, &test) {
+            (Some((train, test)), _) => (train, test),
+            (None, Some(test)) => (&train, test),
+            // one of the two is there
+            (None, None) => continue,
+        };
+        for &method in &args.methods.0 {
+            match one::<T>(args, method, seed, train, test) {
+                Ok(measured) => all.push(measured),
+                // the others are not lost
+                Err(error) => {
+                    complain(&format!("{method}, seed {seed}: {error}"));
+                    first_failure.get_or_insert(error);
+                }
+            }
+        }
+    }
+    if args.json {
+        let json = serde_json::to_string(&all).map_err(|e| Error::Io {
+            path: crate::STANDARD_OUTPUT.into(),
+            source: e.into(),
+        })?;
+        say(&(json + "\n"))?;
+    } else {
+        say(&table(&by_method(&all)))?;
+    }
+    first_failure.map_or(Ok(()), Err)
+}
+
+fn one<T: Scalar>(
+    args: &CompareArgs,
+    method: Method,
+    seed: u64,
+    train: &Dataset,
+    test: &Dataset,
+) -> Result<Measured> {
+    let defaults = args.settings.options(method);
+    let options = FitOptions {
+        seed,
+        // what is for one method is not for the others
+        recombine: defaults.recombine && method == Method::Atlas,
+        flow: if method == Method::Flow {
+            defaults.flow
+        } else {
+            FitOptions::default().flow
+        },
+        ..defaults
+    };
+    peak::reset();
+    let bars = Bars::new(args.quiet);
+    let measured = measure::<T>(
+        train,
+        test,
+        &options,
+        options.samples,
+        &|stage, done, of| {
+            bars.show(stage, done, of);
+        },
+    );
+    bars.clear();
+    Ok(Measured {
+        peak_mib: peak::mib(),
+        ..measured?
+    })
+}
+
+/// Lines of equal columns: a mean, and its standard error where there is one.
+fn table(rows: &[MethodScores]) -> String {
+    let Some(first) = rows.first() else {
+        return String::new();
+    };
+    let mut cells: Vec<Vec<String>> = Vec::new();
+    let names = first.columns.iter().map(|(name, _)| (*name).to_string());
+    cells.push(std::iter::once("method".to_string()).chain(names).collect());
+    for row in rows {
+        let columns = row.columns.iter().map(|(name, s)| cell(name, s));
+        cells.push(
+            std::iter::once(row.method.to_string())
+                .chain(columns)
+                .collect(),
+        );
+    }
+    let width = |column: usize| {
+        let lengths = cells.iter().filter_map(|row| Some(row.get(column)?.len()));
+        lengths.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..cells[0].len()).map(width).collect();
+    let mut text = String::new();
+    for row in &cells {
+        for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
+            match i {
+                0 => text += &format!("{cell:<width$}"),
+                _ => text += &format!("  {cell:>width$}"),
+            }
+        }
+        text.push('\n');
+    }
+    text
+}
+
+fn cell(name: &str, s: &Statistic) -> String {
+    let digits = match name {
+        "gradients" | "peak_mib" => 0,
+        "fit_seconds" => 1,
+        "predict_seconds" => 2,
+        _ => 4,
+    };
+    match (s.error, name) {
+        (Some(error), "nll" | "accuracy" | "ece" | "brier" | "rmse" | "crps" | "coverage_90") => {
+            format!("{:.digits$} +- {error:.digits$}", s.mean)
+        }
+        _ => format!("{:.digits$}", s.mean),
+    }
+}

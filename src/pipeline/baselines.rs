@@ -1,0 +1,331 @@
+//! The baselines of a fit: what takes the place of a walk, from the same estimate and with the same scales.
+//!
+//! Each has the defaults of its file. Particular to a fit:
+//! - `laplace` and `riemann` take the full Gauss-Newton matrix, `laplace-glm` too; the structured ones predict linearised as well, as laplace-torch does.
+//! - chains of `hmc` and `nuts` start from MAP estimates of their own, `sgld` from the one estimate.
+//! - `samples` draws or points are left behind, of an ensemble its members.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::fit::Problem;
+use super::{Method, Summary};
+use crate::artifact::Fitted;
+use crate::baselines::{
+    AllRows, ChainOptions, Chains, DropoutOptions, EnsembleOptions, HmcOptions, Laplace,
+    LaplaceOptions, NutsOptions, OdeOptions, RandomBatches, RiemannLaplace, SgldOptions, Structure,
+    SwagOptions, VariationalOptions, fit_dropout, fit_ensemble, fit_ensemble_minibatch, fit_swag,
+    fit_variational, hmc, nuts, sgld,
+};
+use crate::curvature::{EvidenceReport, KfacBias, Supervised};
+use crate::diagnose::{self, ess_bulk, rhat};
+use crate::error::{Error, Result};
+use crate::model::{
+    Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Points, Posterior,
+    PosteriorDensity,
+};
+use crate::scalar::Scalar;
+
+/// Chains of HMC, NUTS and Langevin dynamics.
+const CHAINS: usize = 4;
+
+/// Parameters that a full covariance is computed for: half a gigabyte.
+const MAX_DENSE: usize = 8_192;
+
+impl Problem<'_> {
+    /// What a baseline cannot do is refused before anything takes time.
+    pub(super) fn check_baseline(&self) -> Result<()> {
+        let (method, dim) = (self.options.method, self.network.dim());
+        let dense = matches!(
+            method,
+            Method::Laplace | Method::LaplaceGlm | Method::Riemann
+        );
+        if dense && dim > MAX_DENSE {
+            let requirement = format!(
+                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac and laplace-last do not"
+            );
+            return Err(Error::config("method", method, &requirement));
+        }
+        if method != Method::Map && self.options.samples == 0 {
+            return Err(Error::config("samples", 0, "must be positive"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn baseline<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let samples = self.options.samples;
+        let points = match self.options.method {
+            Method::Ensemble => self.ensemble(posterior, evidence, summary)?,
+            Method::Swag => self.swag(evidence, summary)?,
+            Method::Sgld => self.langevin(evidence, summary)?,
+            Method::Vi => self.variational(posterior, evidence, summary)?,
+            Method::Dropout => self.dropout(posterior, summary)?,
+            Method::Hmc | Method::Nuts => self.chains(posterior, evidence, summary)?,
+            Method::Riemann => {
+                let gaussian = self.gaussian(evidence, summary)?;
+                let theta = evidence.map.theta.clone();
+                let riemann =
+                    RiemannLaplace::new(posterior, theta, &gaussian, OdeOptions::default())?;
+                let (draws, report) = riemann.sample_with_report(samples, self.streams)?;
+                let text = format!(
+                    "{} geodesics, {} of them not followed to their end, {} steps, {} gradients, {} Hessian products",
+                    samples, report.failed, report.steps, report.gradients, report.products
+                );
+                summary.line("riemann", text);
+                summary.figure("riemann_failed", report.failed as f64);
+                // a Hessian product costs about two gradients
+                summary.method_gradients(report.gradients + 2 * report.products);
+                draws
+            }
+            _ => self
+                .gaussian(evidence, summary)?
+                .sample(samples, self.streams)?,
+        };
+        Ok(Fitted::Points(Points::new(posterior.dim(), points)?))
+    }
+
+    /// The Laplace approximation of the method's structure.
+    fn gaussian<T: Scalar>(
+        &self,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Laplace<T>> {
+        let structure = match self.options.method {
+            Method::LaplaceKfac => Structure::Kfac {
+                bias: KfacBias::default(),
+            },
+            Method::LaplaceDiag => Structure::Diagonal,
+            Method::LaplaceLast => Structure::LastLayer,
+            _ => Structure::Full,
+        };
+        let likelihood: Box<dyn Likelihood> = match evidence.noise_std {
+            None => Box::new(Categorical),
+            Some(noise_std) => Box::new(Gaussian::new(noise_std)?),
+        };
+        let data = Supervised {
+            network: self.network.as_ref(),
+            likelihood: likelihood.as_ref(),
+            x: &self.prepared.x,
+            y: &self.prepared.y,
+        };
+        let prior = IsotropicGaussian::new(evidence.prior_precision)?;
+        let options = LaplaceOptions {
+            structure,
+            ..LaplaceOptions::default()
+        };
+        let theta = &evidence.map.theta;
+        let laplace = Laplace::fit(&data, &prior, theta, &options, self.streams)?;
+        let text = format!(
+            "{:?} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
+            structure,
+            laplace.active().len(),
+            laplace.effective_parameters(),
+            laplace.log_evidence(),
+            if self.options.method.is_linearised() {
+                "; predictions are linearised"
+            } else {
+                ""
+            }
+        );
+        summary.line("laplace", text);
+        summary.figure("log_evidence_structure", laplace.log_evidence());
+        Ok(laplace)
+    }
+
+    fn ensemble<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        // the paper's five, and ten as its curves end with
+        let mut options = EnsembleOptions {
+            members: 10,
+            ..EnsembleOptions::default()
+        };
+        let init = |rng: &mut ChaCha8Rng| self.network.init(rng);
+        let report = match self.batch_rows() {
+            None => fit_ensemble(posterior, init, &options, self.streams)?,
+            Some(rows) => {
+                options.minibatch = self.minibatch_options(rows);
+                let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
+                fit_ensemble_minibatch(&data, init, &options, self.streams)?
+            }
+        };
+        let energies = report.members.iter().map(|m| m.energy);
+        let (low, high) = energies.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), e| {
+            (a.min(e), b.max(e))
+        });
+        let text = format!(
+            "{} members, U from {low:.1} to {high:.1}, {} gradients",
+            report.members.len(),
+            report.gradients
+        );
+        summary.line("ensemble", text);
+        summary.method_gradients(report.gradients);
+        Ok(report.posterior.values().to_vec())
+    }
+
+    fn swag<T: Scalar>(
+        &self,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
+        let (theta, options) = (evidence.map.theta.clone(), SwagOptions::default());
+        let report = fit_swag(&data, theta, &options, self.streams)?;
+        let text = format!(
+            "moments of {} points, U {:.1} at their mean (estimate {:.1}), {} gradients of {} rows",
+            report.points,
+            report.energy,
+            report.initial_energy,
+            report.gradients,
+            options.batch_rows
+        );
+        summary.line("swag", text);
+        let rows = options.batch_rows.min(data.rows());
+        summary.method_gradients(report.gradients * rows / data.rows().max(1));
+        report.posterior.sample(self.options.samples, self.streams)
+    }
+
+    fn langevin<T: Scalar>(
+        &self,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        const ROWS: usize = 128;
+        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
+        let batches = RandomBatches::new(&data, ROWS)?;
+        let options = SgldOptions {
+            chains: CHAINS,
+            keep: self.options.samples.div_ceil(CHAINS),
+            ..SgldOptions::default()
+        };
+        let starts = [evidence.map.theta.clone()];
+        let report = sgld(&batches, &starts, &options, self.streams)?;
+        let count = report.energies.len().max(1) as f64;
+        let energy = report.energies.iter().sum::<f64>() / count;
+        let text = format!(
+            "{CHAINS} chains of {} steps, {} of them diverged, mean U {energy:.1}, {} gradients of {ROWS} rows",
+            options.steps, report.diverged, report.gradients
+        );
+        summary.line("sgld", text);
+        summary.method_gradients(report.gradients * ROWS.min(data.rows()) / data.rows().max(1));
+        Ok(report.posterior.values().to_vec())
+    }
+
+    fn variational<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        let rows = AllRows::new(posterior, self.prepared.y.len())?;
+        let (theta, options) = (evidence.map.theta.clone(), VariationalOptions::default());
+        let report = fit_variational(&rows, theta, &options, self.streams, |_| ())?;
+        let text = format!(
+            "ELBO {:.1} +- {:.1}, {} gradients",
+            report.elbo, report.elbo_error, report.gradients
+        );
+        summary.line("vi", text);
+        summary.figure("elbo", report.elbo);
+        summary.figure("elbo_error", report.elbo_error);
+        summary.method_gradients(report.gradients);
+        report.posterior.sample(self.options.samples, self.streams)
+    }
+
+    fn dropout<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        let rows = AllRows::new(posterior, self.prepared.y.len())?;
+        let (layout, options) = (self.network.layout(), DropoutOptions::default());
+        let report = fit_dropout(
+            &rows,
+            layout,
+            self.initial(0),
+            &options,
+            self.streams,
+            |_| (),
+        )?;
+        let text = format!("rate {}, {} gradients", options.rate, report.gradients);
+        summary.line("dropout", text);
+        summary.method_gradients(report.gradients);
+        report.posterior.sample(self.options.samples, self.streams)
+    }
+
+    fn chains<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        let others = self.other_estimates(posterior, evidence, CHAINS)?;
+        let trained: usize = others.iter().map(|map| map.gradients).sum();
+        let mut starts = vec![evidence.map.theta.clone()];
+        starts.extend(others.into_iter().map(|map| map.theta));
+        let defaults = ChainOptions::default();
+        let chains = ChainOptions {
+            keep: Some(self.options.samples.div_ceil(CHAINS).min(defaults.draws)),
+            ..defaults
+        };
+        let chains: Chains<T> = if self.options.method == Method::Hmc {
+            let options = HmcOptions {
+                chains,
+                ..HmcOptions::default()
+            };
+            hmc(posterior, &starts, &options, self.streams)?
+        } else {
+            let options = NutsOptions {
+                chains,
+                ..NutsOptions::default()
+            };
+            nuts(posterior, &starts, &options, self.streams)?
+        };
+        summary.chains(&chains)?;
+        summary.method_gradients(chains.gradients() + trained);
+        Ok(chains.into_points()?.values().to_vec())
+    }
+}
+
+impl Summary {
+    /// Gradients of all rows that a method took besides the estimate.
+    fn method_gradients(&mut self, gradients: usize) {
+        self.figure("method_gradients", gradients as f64);
+    }
+
+    /// Gradients of all rows that a fit took; of batches the share of the rows that they are of.
+    pub fn gradients(&self) -> f64 {
+        let all = self.figures().iter();
+        all.filter(|(name, _)| name.ends_with("_gradients"))
+            .map(|(_, gradients)| gradients)
+            .sum()
+    }
+
+    fn chains<T: Scalar>(&mut self, chains: &Chains<T>) -> Result<()> {
+        let energies = chains.potentials();
+        let energies = diagnose::Chains::new(&energies, chains.count())?;
+        let (rhat, ess) = (rhat(&energies), ess_bulk(&energies));
+        let hamiltonians = chains.hamiltonians();
+        let e_bfmi = diagnose::e_bfmi(&diagnose::Chains::new(&hamiltonians, chains.count())?);
+        let worst = e_bfmi.iter().copied().fold(f64::INFINITY, f64::min);
+        let text = format!(
+            "{} chains, acceptance {:.2}, {} divergences, R-hat of the energy {rhat:.3}, its bulk ESS {ess:.0}, E-BFMI {worst:.2}, {} gradients",
+            chains.count(),
+            chains.mean_acceptance(),
+            chains.divergences(),
+            chains.gradients()
+        );
+        self.line("chains", text);
+        self.figure("chains_divergences", chains.divergences() as f64);
+        self.figure("energy_rhat", rhat);
+        self.figure("energy_ess_bulk", ess);
+        self.figure("e_bfmi", worst);
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! Methods side by side: the program's table and JSON, and what is left when one of them fails.
+
+use crate::common::program::{fiberwalk, ok, refused, split, text};
+
+const QUICK: &str = "--hidden 6 --particles 8 --steps 60 --samples 16 --prior-precision 1 --quiet";
+
+fn args<'a>(files: &[&'a str], more: &'a str) -> Vec<&'a str> {
+    let words = QUICK.split(' ').chain(more.split(' '));
+    [&["compare"][..], files]
+        .concat()
+        .into_iter()
+        .chain(words)
+        .collect()
+}
+
+#[test]
+fn a_comparison_has_an_object_for_every_fit() {
+    let (_dir, train, test) = split("glass.csv");
+    let files = [text(&train), "--test", text(&test)];
+    let said = ok(&args(
+        &files,
+        "--methods map,laplace-last,ensemble,walk --seeds 2 --json",
+    ));
+    let all: Vec<serde_json::Value> = serde_json::from_str(&said).unwrap();
+    let of = |i: usize, key: &str| all[i][key].as_f64().unwrap();
+    let names: Vec<&str> = all.iter().map(|o| o["method"].as_str().unwrap()).collect();
+    let methods = ["map", "laplace-last", "ensemble", "walk"];
+    assert_eq!(names, [methods, methods].concat());
+    for i in 0..8 {
+        assert_eq!(of(i, "seed"), (i / 4) as f64);
+        assert_eq!(of(i, "n"), 53.0);
+        for key in [
+            "nll",
+            "accuracy",
+            "ece",
+            "mce",
+            "brier",
+            "fit_seconds",
+            "predict_seconds",
+        ] {
+            assert!(of(i, key) >= 0.0, "{key}");
+        }
+    }
+    // members and walkers take gradients besides those of the estimate, Laplace does not
+    assert_eq!(of(1, "gradients"), of(0, "gradients"));
+    assert!(of(2, "gradients") > 5.0 * of(0, "gradients"));
+    assert!(of(3, "gradients") >= of(0, "gradients") + 8.0 * 60.0);
+    // the scores are those of a fit and an evaluation by themselves
+    let model = train.with_file_name("m.fw");
+    let fit = [
+        "fit",
+        text(&train),
+        "--method",
+        "laplace-last",
+        "--out",
+        text(&model),
+        "--seed",
+        "1",
+    ];
+    ok(&fit.into_iter().chain(QUICK.split(' ')).collect::<Vec<_>>());
+    let one = ok(&[
+        "evaluate",
+        text(&model),
+        text(&test),
+        "--json",
+        "--samples",
+        "16",
+    ]);
+    let one: serde_json::Value = serde_json::from_str(&one).unwrap();
+    assert_eq!(one["nll"], all[5]["nll"]);
+}
+
+#[test]
+fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
+    let (_dir, train, _) = split("snelson1d.csv");
+    let files = [text(&train)];
+    // far too many numbers for one method of the two
+    let more = "--methods map,laplace-diag --seeds 2 --noise-std 0.3";
+    let said = ok(&args(&files, more));
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    for word in ["method", "nll", "rmse", "crps", "coverage_90", "gradients"] {
+        assert!(lines[0].contains(word), "{said}");
+    }
+    assert!(
+        lines[1].starts_with("map") && lines[1].contains("+-"),
+        "{said}"
+    );
+    assert!(lines[2].starts_with("laplace-diag"), "{said}");
+    // a walk with more points than steps is refused, and the estimate is not lost
+    let output = fiberwalk(&args(
+        &files,
+        "--methods walk,map --starts 9 --noise-std 0.3",
+    ));
+    let (out, err) = (
+        String::from_utf8(output.stdout).unwrap(),
+        String::from_utf8(output.stderr).unwrap(),
+    );
+    assert_eq!(output.status.code(), Some(2));
+    assert!(out.lines().nth(1).unwrap().starts_with("map"), "{out}");
+    assert!(
+        err.contains("walk, seed 0") && err.contains("starts = 9"),
+        "{err}"
+    );
+    for (more, words) in [
+        ("--methods map,map", &["map is there twice"][..]),
+        (
+            "--methods nonsense",
+            &["nonsense", "must be one of map, ensemble"],
+        ),
+        ("--methods map --seeds 0", &["--seeds", "positive"]),
+    ] {
+        refused(&args(&files, more), words);
+    }
+}
