@@ -24,6 +24,11 @@ fn a_model_in_memory_is_the_model_in_its_file() {
     for file in ["glass.csv", "snelson1d.csv"] {
         let data = load_csv(&data_file(file), &CsvOptions::default()).unwrap();
         for method in Method::ALL {
+            // thousands of steps: once is enough
+            let slow = [Method::Riemann, Method::Vi, Method::Hmc, Method::Nuts];
+            if file == "snelson1d.csv" && slow.contains(&method) {
+                continue;
+            }
             let fitted = fit::<f32>(&data, &options(method), &|_, _, _| ()).unwrap();
             // what was computed besides the estimate is told
             let alone = matches!(fitted.summary.figures().get("map_gradients"), Some(&g) if g == fitted.summary.gradients());
