@@ -152,7 +152,7 @@ impl HmcOptions {
 pub struct NutsOptions {
     /// Length of the chains and their adaptation.
     pub chains: ChainOptions,
-    /// Most doublings of a trajectory, which has at most `2^max_tree_depth - 1` leapfrog steps. A chain's working memory is `6 max_tree_depth + 16`
+    /// Most doublings of a trajectory, which has at most `2^max_tree_depth - 1` leapfrog steps. A chain's working memory is about `6 max_tree_depth + 20`
     /// vectors of `P`.
     pub max_tree_depth: usize,
 }

@@ -165,7 +165,7 @@ fn the_acceptance_is_the_one_asked_for() {
 
 #[test]
 fn the_moments_of_a_banana() {
-    // a curved density: at 0.8 the tips are left out in one chain of some, at 0.95 not
+    // a curved density, in small steps
     let options = ChainOptions {
         draws: 4_000,
         target_acceptance: 0.95,
