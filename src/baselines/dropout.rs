@@ -5,9 +5,9 @@
 //! fit:    min over M of E_m[U(M * m)],   gradient grad U_B(M * m) * m,  a fresh mask for every batch
 //! ```
 //!
-//! Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation", ICML 2016, equations 3, 7 and 8. To silence a unit is to set the weights that read it to zero, so a draw
-//! is again a `theta`. The prior is taken at the masked weights: for precision `alpha` its mean is `alpha |M|^2 / (2 (1 - p))`, which is the
-//! term of their equation 7 that comes of the divergence of `q` from the prior (weight decay; `|M|` here is `1 - p` times theirs' weight after scaling).
+//! Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation: representing model uncertainty in deep learning", ICML 2016, section 3. To silence a unit is to set the weights that read it to zero,
+//! so a draw is again a `theta`. The prior is taken at the masked weights: for precision `alpha` its mean is `alpha |M|^2 / (2 (1 - p))`, the weight decay that comes of the
+//! divergence of their `q` from the prior (they do not scale what is kept, so their weights are `M / (1 - p)`).
 //!
 //! Which units: the inputs of every `Linear` weight (`[in, out]`) but the network's first, which reads the data. Channels of convolutions are never dropped; what a linear layer
 //! reads of a flattened image is, number by number. Parameters of the likelihood are never dropped.

@@ -10,6 +10,8 @@
 //! whole energy, prior included, as theirs; `Sigma` is any Gaussian's around `theta*`. The speed `|c'|^2 + <grad U, c'>^2` is constant along a geodesic, so a draw is never further from `theta*`
 //! than `|v|`, nor its energy more than `|v|` above that of a minimum `theta*`, whatever the Laplace approximation says of that direction.
 //!
+//! Where it errs: it is too narrow, and stays so with any number of data (H. Yu et al., "Riemannian Laplace approximation with the Fisher metric", AISTATS 2024, arXiv 2311.02766).
+//!
 //! Dropped: their linearised networks, and geodesics of a batch in place of all data. Deviates: nothing else; the solver is Dormand-Prince with the
 //! tolerances that theirs has by default.
 
