@@ -2,8 +2,8 @@
 //!
 //! Regression is exact: a Gaussian with the variance of the output and that of the noise. For classes the softmax of a Gaussian has no closed form:
 //! - **Monte Carlo**: outputs drawn from each row's Gaussian, as samples like any others ([`draw_outputs`]);
-//! - **probit** (MacKay 1992; Gibbs 1997): `p_k ~ m_k / sqrt(1 + pi/8 v_kk)` through the softmax: one output's variance at a time, no correlation;
-//! - **pairs** (Daunizeau 2017, arXiv 1703.00091, equations 11 and 23): `p_k = 1 / (2 - K + sum_{j != k} 1 / s_kj)` with
+//! - **probit** (MacKay 1992, output by output): `p_k ~ m_k / sqrt(1 + pi/8 v_kk)` through the softmax: one output's variance at a time, no correlation;
+//! - **pairs** (Daunizeau 2017, arXiv 1703.00091: errors of at most 5 %): `p_k = 1 / (2 - K + sum_{j != k} 1 / s_kj)` with
 //!   `s_kj = E sigmoid(o_k - o_j) ~ sigmoid(m / sqrt(1 + 0.368 v))` by mean and variance of the difference, then normalised: it sees correlations.
 //!
 //! One output alone is the logit of class 1 against class 0.
@@ -241,8 +241,8 @@ mod tests {
         let drawn = draw_outputs(&gaussian, 40_000, 0, Streams::new(2)).unwrap();
         let mut sampled = ClassPredictions::empty(3);
         sampled.extend(&drawn).unwrap();
-        // the sampled means are off by at most 0.5 / 200 = 0.0025; Daunizeau reports errors of up to 0.02
-        for (by, bound) in [(SoftmaxMean::Pairs, 0.02), (SoftmaxMean::Probit, 0.08)] {
+        // the sampled means are off by at most 0.5 / 200 = 0.0025; the paper says 5 % for pairs, and nobody promises anything for probits
+        for (by, bound) in [(SoftmaxMean::Pairs, 0.0525), (SoftmaxMean::Probit, 0.08)] {
             let p = class_probabilities(&gaussian, by).unwrap();
             for (row, got) in p.chunks_exact(3).enumerate() {
                 assert!((got.iter().sum::<f64>() - 1.0).abs() < 1e-14);
@@ -250,6 +250,14 @@ mod tests {
                     assert!((g - w).abs() < bound, "{by:?}: {g} against {w}");
                 }
             }
+        }
+        // computed by another program from the formula
+        let by_pairs = class_probabilities(&gaussian, SoftmaxMean::Pairs).unwrap();
+        let want = [
+            0.4336983, 0.22245433, 0.34384736, 0.69960609, 0.26169465, 0.03869926,
+        ];
+        for (p, w) in by_pairs.iter().zip(want) {
+            assert!((p - w).abs() < 1e-8, "{p} for {w}");
         }
         // no spread: the softmax
         let sure = OutputGaussian {

@@ -73,10 +73,7 @@ impl Precision for KroneckerPrecision {
     }
 
     fn root_transposed(&self, rows: &mut [f64]) {
-        for block in self.each() {
-            for row in rows.chunks_exact_mut(self.dim) {
-                block.root_transposed(row);
-            }
-        }
+        self.each()
+            .for_each(|block| block.root_transposed(rows, self.dim));
     }
 }

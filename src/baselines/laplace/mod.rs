@@ -56,6 +56,30 @@ use crate::scalar::Scalar;
 use structure::{Precision, StructuredCurvature};
 
 /// A Gaussian posterior over the parameters of a network.
+///
+/// ```
+/// use fiberwalk::baselines::{Laplace, LaplaceOptions, Structure, TuneOptions};
+/// use fiberwalk::curvature::Supervised;
+/// use fiberwalk::predict::regression_predictions;
+/// use fiberwalk::{Activation, Gaussian, IsotropicGaussian, MapOptions, Mlp, Network, Phase, Posterior, PosteriorDensity, Streams, fit_map};
+///
+/// let (net, likelihood) = (Mlp::new(&[1, 5, 1], Activation::Tanh)?, Gaussian::new(0.2)?);
+/// let prior = IsotropicGaussian::new(1.0)?;
+/// let (x, y) = ([-1.0, -0.5, 0.0, 0.5, 1.0], [0.9, 0.3, 0.0, 0.2, 1.1]);
+/// let density = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y)?;
+/// let start = net.init(&mut Streams::new(0).rng(Phase::INIT, 0));
+/// let map = fit_map(&density, start, &MapOptions { steps: 500, ..MapOptions::default() }, |_| ())?;
+///
+/// let data = Supervised { network: &net, likelihood: &likelihood, x: &x, y: &y };
+/// let options = LaplaceOptions { structure: Structure::Full, noise_std: Some(0.2), ..LaplaceOptions::default() };
+/// let mut laplace = Laplace::fit(&data, &prior, &map.theta, &options, Streams::new(0))?;
+/// laplace.tune_by_evidence(&TuneOptions { noise_std: true, ..TuneOptions::default() })?;
+/// let outputs = laplace.linearised_all(&net, &[0.25, 3.0])?;
+/// let rows = regression_predictions(&outputs, laplace.noise_std().unwrap_or(0.2), 0.0, 1.0)?.summaries()?;
+/// assert!(rows[1].epistemic_std > rows[0].epistemic_std);
+/// assert_eq!(laplace.sample(10, Streams::new(1))?.len(), 10 * net.dim());
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Laplace<T> {
     theta: Vec<T>,

@@ -37,7 +37,8 @@ pub enum Curvature {
     Hessian,
 }
 
-/// Settings. The defaults are KFAC and the Gauss-Newton matrix, those of laplace-torch (Daxberger et al. 2021, section 4.1).
+/// Settings. The defaults are KFAC and the Gauss-Newton matrix, those of laplace-torch (Daxberger et al. 2021), but for all layers: by default that
+/// program takes the last one alone, as [`Structure::LastLayer`] does.
 #[derive(Clone, Debug)]
 pub struct LaplaceOptions {
     /// The form of the precision.

@@ -88,7 +88,7 @@ pub struct TuneReport {
     pub bounded: bool,
 }
 
-/// Precisions evenly spaced in their logarithm, `count` of them, both ends included: laplace-torch searches 21 in `1e-4..=1e4`.
+/// Precisions evenly spaced in their logarithm, `count` of them, both ends included: laplace-torch searches 100 in `1e-4..=1e4`.
 pub fn precision_grid(from: f64, to: f64, count: usize) -> Vec<f64> {
     let last = count.saturating_sub(1).max(1) as f64;
     let at = |i: usize| from.ln() + (to.ln() - from.ln()) * i as f64 / last;

@@ -81,33 +81,51 @@ impl ShiftedKronecker<'_> {
         }
     }
 
-    /// `v[index] <- R^T v[index]`.
-    pub fn root_transposed(&self, v: &mut [f64]) {
+    /// `v[index] <- R^T v[index]` for every row `v` of `rows`, `[m, dim]`.
+    pub fn root_transposed(&self, rows: &mut [f64], dim: usize) {
         let e = self.eigen;
-        let own: Vec<f64> = e.index.iter().map(|&at| v[at]).collect();
+        let m = rows.len() / dim.max(1);
+        let (a, b) = (e.a.values.len(), e.b.values.len());
+        // [a, m, b]: either product is then one for all rows
+        let mut own = vec![0.0; a * m * b];
+        let place = |i: usize, row: usize| (i * m + row) * b;
+        for (row, v) in rows.chunks_exact(dim).enumerate() {
+            for (i, index) in e.index.chunks_exact(b).enumerate() {
+                let to = &mut own[place(i, row)..][..b];
+                to.iter_mut().zip(index).for_each(|(to, &at)| *to = v[at]);
+            }
+        }
         let out = sandwich(&e.a.vectors, &own, &e.b.vectors, false);
-        for ((&at, x), value) in e.index.iter().zip(out).zip(&self.values) {
-            v[at] = x / value.sqrt();
+        let scales: Vec<f64> = self.values.iter().map(|v| 1.0 / v.sqrt()).collect();
+        for (row, v) in rows.chunks_exact_mut(dim).enumerate() {
+            let each = e.index.chunks_exact(b).zip(scales.chunks_exact(b));
+            for (i, (index, scales)) in each.enumerate() {
+                let from = &out[place(i, row)..][..b];
+                for ((&at, x), s) in index.iter().zip(from).zip(scales) {
+                    v[at] = x * s;
+                }
+            }
         }
     }
 }
 
-/// `U_a X U_b^T` for matrices of rows `U` and `X` `[a, b]`, or `U_a^T X U_b`.
-fn sandwich(ua: &[f64], x: &[f64], ub: &[f64], transposed: bool) -> Vec<f64> {
+/// With rows `U_a` `[a, a]`, `U_b` `[b, b]` and `X` `[a, m, b]`: `U_a X_r U_b^T` for each `r` in `m`, or, `back`, `U_a^T X_r U_b`.
+fn sandwich(ua: &[f64], x: &[f64], ub: &[f64], back: bool) -> Vec<f64> {
     let (a, b) = (ua.len().isqrt(), ub.len().isqrt());
-    let (mut half, mut out) = (vec![0.0; a * b], vec![0.0; a * b]);
+    let m = x.len() / (a * b).max(1);
+    let (mut half, mut out) = (vec![0.0; x.len()], vec![0.0; x.len()]);
     let ua = MatRef::from_row_major_slice(ua, a, a);
     let ub = MatRef::from_row_major_slice(ub, b, b);
-    let (left, right) = if transposed {
+    let (left, right) = if back {
         (ua.transpose(), ub)
     } else {
         (ua, ub.transpose())
     };
-    let x = MatRef::from_row_major_slice(x, a, b);
-    let to = MatMut::from_row_major_slice_mut(&mut half, a, b);
+    let x = MatRef::from_row_major_slice(x, a, m * b);
+    let to = MatMut::from_row_major_slice_mut(&mut half, a, m * b);
     matmul(to, Accum::Replace, left, x, 1.0, Par::Seq);
-    let half = MatRef::from_row_major_slice(&half, a, b);
-    let to = MatMut::from_row_major_slice_mut(&mut out, a, b);
+    let half = MatRef::from_row_major_slice(&half, a * m, b);
+    let to = MatMut::from_row_major_slice_mut(&mut out, a * m, b);
     matmul(to, Accum::Replace, half, right, 1.0, Par::Seq);
     out
 }
@@ -152,12 +170,22 @@ mod tests {
             // R R^T e_i
             let mut v = vec![0.0; 7];
             v[index[i]] = 1.0;
-            shifted.root_transposed(&mut v);
+            shifted.root_transposed(&mut v, 7);
             shifted.root(&mut v);
             for j in 0..6 {
                 assert!((v[index[j]] - inverse[j]).abs() < 1e-14, "{i} {j}");
             }
         }
         assert!(variances[4].is_nan(), "a place that is not the block's");
+        // rows together are rows one by one
+        let mut rows: Vec<f64> = (0..21).map(|i| (1.3 * f64::from(i)).sin()).collect();
+        let mut single = rows.clone();
+        shifted.root_transposed(&mut rows, 7);
+        for (row, v) in rows.chunks_exact(7).zip(single.chunks_exact_mut(7)) {
+            shifted.root_transposed(v, 7);
+            v.iter()
+                .zip(row)
+                .for_each(|(a, b)| assert!((a - b).abs() < 1e-15));
+        }
     }
 }

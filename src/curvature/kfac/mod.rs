@@ -13,7 +13,7 @@
 //! What it drops: all correlations between layers, and within one those between `a` and `g`; for convolutions also those between positions. It is
 //! exact for one row and one position, and for a single linear layer whose `Lambda` is the same for all rows.
 //!
-//! A bias is a weight whose input is 1. It is joined to the weights, `a <- (a, 1)`, or a block of its own, `T B`, as in laplace-torch.
+//! A bias is a weight whose input is 1. It is joined to the weights, `a <- (a, 1)`, or a block of its own, `T B`: for linear layers (`T = 1`) as in laplace-torch.
 //!
 //! | file | what it does |
 //! |---|---|
