@@ -3,7 +3,7 @@
 //! Each has the defaults of its file. Particular to a fit:
 //! - `laplace` and `riemann` take the full Gauss-Newton matrix, `laplace-glm` too; the structured ones predict linearised as well, as laplace-torch does.
 //! - chains of `hmc` and `nuts` start from MAP estimates of their own, `sgld` from the one estimate.
-//! - the rate of `swag` is lowered tenfold until its descent does not diverge; it is not chosen on held-out rows, and at a sharp estimate it may be too low to leave it.
+//! - the rate of `swag` is lowered tenfold until its mean is a viable point, as those of walks are; it is not chosen on held-out rows, and at a sharp estimate it may be too low to leave it.
 //! - `samples` draws or points are left behind, of an ensemble its members.
 
 use rand_chacha::ChaCha8Rng;
@@ -25,6 +25,7 @@ use crate::model::{
     PosteriorDensity,
 };
 use crate::scalar::Scalar;
+use crate::walk::viability_threshold;
 
 /// Chains of HMC, NUTS and Langevin dynamics.
 const CHAINS: usize = 4;
@@ -182,27 +183,35 @@ impl Problem<'_> {
         let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
         let theta = &evidence.map.theta;
         let mut options = SwagOptions::default();
+        let mut taken = 0;
         // the paper's rate is for mean losses of classifiers: where noise is small, or features are large, descent diverges at it
+        let threshold = viability_threshold(evidence.map.energy, data.dim());
         let report = loop {
-            match fit_swag(&data, theta.clone(), &options, self.streams) {
-                Err(Error::NonFinite { .. }) if options.learning_rate > LEAST_RATE => {
-                    options.learning_rate *= 0.1;
-                }
-                outcome => break outcome?,
+            let outcome = fit_swag(&data, theta.clone(), &options, self.streams);
+            let viable = match &outcome {
+                Ok(report) => report.energy <= threshold,
+                Err(Error::NonFinite { .. }) => false,
+                Err(_) => true,
+            };
+            if viable || options.learning_rate <= LEAST_RATE {
+                break outcome?;
             }
+            taken += outcome.map_or(0, |report| report.gradients);
+            options.learning_rate *= 0.1;
         };
+        taken += report.gradients;
         let text = format!(
             "rate {:.0e}, moments of {} points, U {:.1} at their mean (estimate {:.1}), {} gradients of {} rows",
             options.learning_rate,
             report.points,
             report.energy,
             report.initial_energy,
-            report.gradients,
+            taken,
             options.batch_rows
         );
         summary.line("swag", text);
         let rows = options.batch_rows.min(data.rows());
-        summary.method_gradients(report.gradients * rows / data.rows().max(1));
+        summary.method_gradients(taken * rows / data.rows().max(1));
         report.posterior.sample(self.options.samples, self.streams)
     }
 
