@@ -1,4 +1,4 @@
-//! Points of a walk in a file of their own, written as they are kept: a walk then needs memory for its particles alone, however many points are kept.
+//! Points of a walk in a file of their own, written as they are kept: they then take no memory, however many there are.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -29,7 +29,8 @@ const PIECE: usize = 1 << 16;
 #[derive(Debug)]
 pub struct Spool<T> {
     path: PathBuf,
-    file: BufWriter<File>,
+    /// None before the first point.
+    file: Option<BufWriter<File>>,
     dim: usize,
     count: usize,
     sum: Checksum,
@@ -37,19 +38,18 @@ pub struct Spool<T> {
 }
 
 impl<T: Scalar> Spool<T> {
-    /// A file without points yet. One of another walk is replaced, anything else that is there is not.
+    /// No points yet, and no file: it is made, or one of another walk replaced, with the first of them.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file is not one of points, or cannot be written.
+    /// [`Error::Io`] if something else is there.
     pub fn create(path: &Path, dim: usize) -> Result<Self> {
-        let io = of(path);
-        if path.exists() && !is_spool(path) {
+        // an empty one is what a full disk leaves
+        let empty = std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0);
+        if !empty && !is_spool(path) {
             let foreign = "it is there and not a file of points of a walk";
-            return Err(io(io::Error::other(foreign)));
+            return Err(of(path)(io::Error::other(foreign)));
         }
-        let mut file = File::create(path).map_err(of(path))?;
-        file.write_all(MAGIC).map_err(of(path))?;
-        Ok(Self::of_file(path, file, dim))
+        Ok(Self::of_file(path, None, dim))
     }
 
     /// The file of a walk that goes on after `count` points with the given checksum; later ones are cut off.
@@ -92,14 +92,14 @@ impl<T: Scalar> Spool<T> {
         Ok(Self {
             count,
             sum,
-            ..Self::of_file(path, file, dim)
+            ..Self::of_file(path, Some(BufWriter::new(file)), dim)
         })
     }
 
-    fn of_file(path: &Path, file: File, dim: usize) -> Self {
+    fn of_file(path: &Path, file: Option<BufWriter<File>>, dim: usize) -> Self {
         Self {
             path: path.to_path_buf(),
-            file: BufWriter::new(file),
+            file,
             dim,
             count: 0,
             sum: Checksum::new(),
@@ -116,7 +116,18 @@ impl<T: Scalar> Spool<T> {
             let expected = format!("[n, {}] numbers", self.dim);
             return Err(Error::shape("Spool::append", expected, points.len()));
         }
-        let mut out = Summing(&mut self.file, &mut self.sum);
+        if points.is_empty() {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let mut file = File::create(&self.path).map_err(of(&self.path))?;
+                file.write_all(MAGIC).map_err(of(&self.path))?;
+                none.insert(BufWriter::new(file))
+            }
+        };
+        let mut out = Summing(file, &mut self.sum);
         write_numbers(points, &mut out).map_err(of(&self.path))?;
         self.count += points.len() / self.dim;
         Ok(())
@@ -127,8 +138,11 @@ impl<T: Scalar> Spool<T> {
     /// # Errors
     /// [`Error::Io`] if that fails.
     pub fn sync(&mut self) -> Result<()> {
-        self.file.flush().map_err(of(&self.path))?;
-        self.file.get_ref().sync_data().map_err(of(&self.path))
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.flush().map_err(of(&self.path))?;
+        file.get_ref().sync_data().map_err(of(&self.path))
     }
 
     /// Number of points.
@@ -237,7 +251,14 @@ mod tests {
     fn points_come_back_and_a_resumed_file_forgets_what_came_after() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("p");
+        std::fs::write(&path, "").unwrap();
         let mut spool = Spool::<f32>::create(&path, 2).unwrap();
+        spool.sync().unwrap();
+        assert_eq!(
+            std::fs::read(&path).unwrap(),
+            b"",
+            "nothing before the first point"
+        );
         spool.append(&[1.0, 2.0, 3.0, 4.0]).unwrap();
         spool.append(&[]).unwrap();
         let (count, sum) = (spool.count(), spool.checksum());

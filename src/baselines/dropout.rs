@@ -13,7 +13,8 @@
 //! reads of a flattened image is, number by number. Parameters of the likelihood are never dropped.
 //!
 //! Dropped: masks of inputs; the entropy of `q`, which does not depend on `M`. Deviates: one mask for all rows of a batch, where implementations take one for each row (the mean of the gradient
-//! is the same, its noise larger); `p = 0.1` is that of their regressions of small data sets.
+//! is the same, its noise larger); the defaults are ours (`p = 0.1`, and 10,000 steps of Adam at 2e-3 along a cosine): their regressions of small
+//! data sets take 0.05 and 0.005.
 //!
 //! Step `t` draws batch and mask from stream `t` of [`Phase::DROPOUT`].
 

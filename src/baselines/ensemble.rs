@@ -7,7 +7,7 @@
 //! B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017,
 //! Algorithm 1, with five members as there.
 //!
-//! Dropped: adversarial training. Deviates: members minimise the energy with the prior, where theirs minimise the likelihood alone; the noise of a
+//! Dropped: adversarial training. A member is trained with the defaults of this crate's own estimates. Deviates: members minimise the energy with the prior, where theirs minimise the likelihood alone; the noise of a
 //! regression is whatever the likelihood says, and needs an output of its own only with [`crate::model::HeteroscedasticGaussian`].
 //!
 //! Member `m` takes its initial parameters from stream `m` of [`Phase::ENSEMBLE`], and by minibatches the order of its rows too.

@@ -1,5 +1,5 @@
 //! What the walk and its deformation are measured against, on the same engine: approximations of the same posterior, each the method of its
-//! paper with that paper's defaults.
+//! paper. Every file says where its defaults are from: the paper, an implementation that is widely used, or ours.
 //!
 //! | file | method |
 //! |---|---|

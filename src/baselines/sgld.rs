@@ -16,6 +16,9 @@
 //! and corrected for its start as in Adam (otherwise the first steps are ten times too long); points are kept at equal distances of `sum eps_t`, which are equal weights
 //! where the paper weights every point by `eps_t`.
 //!
+//! Defaults, ours: four chains of 10,000 constant steps, the first 2,000 dropped, 64 points of each, rate 0.01. A step is stable only while `lr` times the largest eigenvalue of the mean loss's
+//! Hessian is below 2: with little noise the rate must be lower.
+//!
 //! Chain `c` draws batches and noise from stream `c` of [`Phase::SGLD`].
 
 use rand_chacha::ChaCha8Rng;

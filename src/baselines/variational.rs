@@ -15,6 +15,8 @@
 //! Where it errs: the maximum is narrower than the posterior. On a Gaussian of precision `A` it has the right mean, variances `1 / A_ii`, and an ELBO that is
 //! `(sum log A_ii - log det A) / 2` too low.
 //!
+//! Defaults, ours: 4,000 steps at 1e-2 of two pairs each, deviations of 0.05 at the start.
+//!
 //! Pair `k` of step `t` is drawn from stream `t * pairs + k` of [`Phase::VARIATIONAL`].
 
 use rayon::prelude::*;

@@ -3,11 +3,12 @@
 //! Each has the defaults of its file. Particular to a fit:
 //! - `laplace` and `riemann` take the full Gauss-Newton matrix, `laplace-glm` too; the structured ones predict linearised as well, as laplace-torch does.
 //! - chains of `hmc` and `nuts` start from MAP estimates of their own, `sgld` from the one estimate.
-//! - the rate of `swag` is lowered tenfold until its mean is a viable point, as those of walks are; it is not chosen on held-out rows, and at a sharp estimate it may be too low to leave it.
+//! - the rates of `swag` and `sgld` are lowered tenfold until mean and points are viable, as those of walks are; SWAG's is not chosen on held-out rows, and at a sharp estimate it may be too low to leave it.
 //! - `samples` draws or points are left behind, of an ensemble its members.
 
 use rand_chacha::ChaCha8Rng;
 
+use super::fit::MAX_NUMBERS;
 use super::fit::Problem;
 use super::{Method, Summary};
 use crate::artifact::Fitted;
@@ -30,13 +31,19 @@ use crate::walk::viability_threshold;
 /// Chains of HMC, NUTS and Langevin dynamics.
 const CHAINS: usize = 4;
 
-/// SWAG's learning rate is not lowered beyond this.
+/// The learning rates of SWAG and of Langevin dynamics are not lowered beyond this.
 const LEAST_RATE: f64 = 1e-8;
 
 /// Parameters that a full covariance is computed for: half a gigabyte.
 const MAX_DENSE: usize = 8_192;
 
 impl Problem<'_> {
+    /// What a gradient of the estimate's training is of one of all rows.
+    pub(super) fn map_share(&self) -> f64 {
+        let rows = self.prepared.y.len();
+        self.batch_rows().map_or(1.0, |batch| share(batch, rows))
+    }
+
     /// What a baseline cannot do is refused before anything takes time.
     pub(super) fn check_baseline(&self) -> Result<()> {
         let (method, dim) = (self.options.method, self.network.dim());
@@ -46,12 +53,50 @@ impl Problem<'_> {
         );
         if dense && dim > MAX_DENSE {
             let requirement = format!(
-                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac and laplace-last do not"
+                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac does not"
             );
             return Err(Error::config("method", method, &requirement));
         }
-        if method != Method::Map && self.options.samples == 0 {
-            return Err(Error::config("samples", 0, "must be positive"));
+        let side = match method {
+            Method::LaplaceLast => dim - self.network.hidden_params(),
+            // the larger factor of a layer
+            Method::LaplaceKfac => {
+                let tensors = self.network.layout().tensors().iter();
+                let sides = tensors.map(|t| {
+                    let numbers: usize = t.shape.iter().product();
+                    let first = t.shape.first().copied().unwrap_or(1).max(1);
+                    first.max(numbers / first)
+                });
+                sides.max().unwrap_or(0)
+            }
+            _ => 0,
+        };
+        if side > MAX_DENSE {
+            let requirement = format!(
+                "needs a matrix of order {side}, at most {MAX_DENSE}; laplace-diag does not"
+            );
+            return Err(Error::config("method", method, &requirement));
+        }
+        if method == Method::Dropout && self.network.hidden_params() == 0 {
+            let requirement = "needs a network with hidden units";
+            return Err(Error::config("method", method, requirement));
+        }
+        if method == Method::Map {
+            return Ok(());
+        }
+        let most = match method {
+            Method::Hmc | Method::Nuts => CHAINS * ChainOptions::default().draws,
+            Method::Sgld => {
+                let options = SgldOptions::default();
+                CHAINS * (options.steps - options.burn_in)
+            }
+            _ => MAX_NUMBERS / dim.max(1),
+        };
+        let most = most.min(MAX_NUMBERS / dim.max(1));
+        if !(1..=most).contains(&self.options.samples) {
+            let requirement =
+                format!("must be in 1..={most} for method {method} and {dim} parameters");
+            return Err(Error::config("samples", self.options.samples, &requirement));
         }
         Ok(())
     }
@@ -83,7 +128,7 @@ impl Problem<'_> {
                 summary.line("riemann", text);
                 summary.figure("riemann_failed", report.failed as f64);
                 // a Hessian product costs about two gradients
-                summary.method_gradients(report.gradients + 2 * report.products);
+                summary.method_gradients((report.gradients + 2 * report.products) as f64);
                 draws
             }
             _ => self
@@ -125,8 +170,13 @@ impl Problem<'_> {
         let theta = &evidence.map.theta;
         let laplace = Laplace::fit(&data, &prior, theta, &options, self.streams)?;
         let text = format!(
-            "{:?} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
-            structure,
+            "{} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
+            match structure {
+                Structure::Kfac { .. } => "Kronecker-factored",
+                Structure::Diagonal => "diagonal",
+                Structure::LastLayer => "full last-layer",
+                _ => "full",
+            },
             laplace.active().len(),
             laplace.effective_parameters(),
             laplace.log_evidence(),
@@ -171,7 +221,7 @@ impl Problem<'_> {
             report.gradients
         );
         summary.line("ensemble", text);
-        summary.method_gradients(report.gradients);
+        summary.method_gradients(report.gradients as f64 * self.map_share());
         Ok(report.posterior.values().to_vec())
     }
 
@@ -196,7 +246,11 @@ impl Problem<'_> {
             if viable || options.learning_rate <= LEAST_RATE {
                 break outcome?;
             }
-            taken += outcome.map_or(0, |report| report.gradients);
+            taken += match outcome {
+                Ok(report) => report.gradients,
+                Err(Error::NonFinite { index, .. }) => index,
+                Err(_) => 0,
+            };
             options.learning_rate *= 0.1;
         };
         taken += report.gradients;
@@ -210,8 +264,7 @@ impl Problem<'_> {
             options.batch_rows
         );
         summary.line("swag", text);
-        let rows = options.batch_rows.min(data.rows());
-        summary.method_gradients(taken * rows / data.rows().max(1));
+        summary.method_gradients(taken as f64 * share(options.batch_rows, data.rows()));
         report.posterior.sample(self.options.samples, self.streams)
     }
 
@@ -223,21 +276,40 @@ impl Problem<'_> {
         const ROWS: usize = 128;
         let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
         let batches = RandomBatches::new(&data, ROWS)?;
-        let options = SgldOptions {
+        let mut options = SgldOptions {
             chains: CHAINS,
             keep: self.options.samples.div_ceil(CHAINS),
             ..SgldOptions::default()
         };
         let starts = [evidence.map.theta.clone()];
-        let report = sgld(&batches, &starts, &options, self.streams)?;
-        let count = report.energies.len().max(1) as f64;
-        let energy = report.energies.iter().sum::<f64>() / count;
+        let mut taken = 0;
+        // a chain that is beyond the stability of its steps can stay finite: activations saturate
+        let threshold = viability_threshold(evidence.map.energy, data.dim());
+        let (report, energy) = loop {
+            let outcome = sgld(&batches, &starts, &options, self.streams);
+            let energy = outcome.as_ref().map_or(f64::INFINITY, |report| {
+                let count = report.energies.len().max(1) as f64;
+                report.energies.iter().sum::<f64>() / count
+            });
+            let diverged = matches!(
+                outcome,
+                Err(Error::NonFinite { .. } | Error::NoConvergence { .. })
+            );
+            if options.learning_rate <= LEAST_RATE
+                || (energy <= threshold || outcome.is_err()) && !diverged
+            {
+                break (outcome?, energy);
+            }
+            taken += outcome.map_or(0, |report| report.gradients);
+            options.learning_rate *= 0.1;
+        };
+        taken += report.gradients;
         let text = format!(
-            "{CHAINS} chains of {} steps, {} of them diverged, mean U {energy:.1}, {} gradients of {ROWS} rows",
-            options.steps, report.diverged, report.gradients
+            "{CHAINS} chains of {} steps at rate {:.0e}, {} of them diverged, mean U {energy:.1}, {taken} gradients of {ROWS} rows",
+            options.steps, options.learning_rate, report.diverged
         );
         summary.line("sgld", text);
-        summary.method_gradients(report.gradients * ROWS.min(data.rows()) / data.rows().max(1));
+        summary.method_gradients(taken as f64 * share(ROWS, data.rows()));
         Ok(report.posterior.values().to_vec())
     }
 
@@ -257,7 +329,7 @@ impl Problem<'_> {
         summary.line("vi", text);
         summary.figure("elbo", report.elbo);
         summary.figure("elbo_error", report.elbo_error);
-        summary.method_gradients(report.gradients);
+        summary.method_gradients(report.gradients as f64);
         report.posterior.sample(self.options.samples, self.streams)
     }
 
@@ -278,7 +350,7 @@ impl Problem<'_> {
         )?;
         let text = format!("rate {}, {} gradients", options.rate, report.gradients);
         summary.line("dropout", text);
-        summary.method_gradients(report.gradients);
+        summary.method_gradients(report.gradients as f64);
         report.posterior.sample(self.options.samples, self.streams)
     }
 
@@ -311,22 +383,36 @@ impl Problem<'_> {
             nuts(posterior, &starts, &options, self.streams)?
         };
         summary.chains(&chains)?;
-        summary.method_gradients(chains.gradients() + trained);
+        let trained = trained as f64 * self.map_share();
+        summary.method_gradients(chains.gradients() as f64 + trained);
         Ok(chains.into_points()?.values().to_vec())
     }
 }
 
+/// What a gradient of a batch is of one of all rows.
+fn share(batch_rows: usize, rows: usize) -> f64 {
+    batch_rows.min(rows) as f64 / rows.max(1) as f64
+}
+
 impl Summary {
     /// Gradients of all rows that a method took besides the estimate.
-    fn method_gradients(&mut self, gradients: usize) {
-        self.figure("method_gradients", gradients as f64);
+    fn method_gradients(&mut self, gradients: f64) {
+        self.figure("method_gradients", gradients);
     }
 
     /// Gradients of all rows that a fit took; of batches the share of the rows that they are of.
     pub fn gradients(&self) -> f64 {
-        let all = self.figures().iter();
-        all.filter(|(name, _)| name.ends_with("_gradients"))
-            .map(|(_, gradients)| gradients)
+        let figure = |name: &str, otherwise| self.figures().get(name).copied().unwrap_or(otherwise);
+        let parts = [
+            ("map_gradients", "map_share"),
+            ("starts_gradients", "map_share"),
+            ("walk_gradients", "walk_share"),
+            ("refinement_gradients", ""),
+            ("method_gradients", ""),
+        ];
+        parts
+            .map(|(name, share)| figure(name, 0.0) * figure(share, 1.0))
+            .iter()
             .sum()
     }
 

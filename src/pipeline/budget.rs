@@ -108,6 +108,7 @@ impl Summary {
         let text = "an approximation: the walk spreads the further, the smaller they are";
         self.line("batches", format!("of {rows} of {all} rows, {text}"));
         self.figure("walk_batch", rows as f64);
+        self.figure("walk_share", rows as f64 / all.max(1) as f64);
     }
 
     /// That a walk was ended by its budget.

@@ -178,7 +178,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         Ok(())
     }
 
-    /// Brings the points that were just kept to their file.
+    /// Brings the points that were just kept to their file. A disk that does not take them ends the walk: the last checkpoint is there to go on from.
     pub(super) fn spool<S: Particle<T>, W: Send>(&mut self, run: &mut Run<T, S, W>) -> Result<()> {
         match &mut self.spool {
             Some(spool) if run.kept_bytes() > 0 => run.drain(|points| spool.append(points)),
@@ -216,7 +216,11 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         };
         let mut spooled = Spooled::default();
         if let Some(spool) = &mut self.spool {
-            spool.sync()?;
+            if let Err(error) = spool.sync() {
+                self.failure = Some(error.to_string());
+                self.written = Instant::now();
+                return Ok(());
+            }
             spooled = Spooled::of(spool);
         }
         let written = write_checkpoint(&options.path, &header, |fields| {

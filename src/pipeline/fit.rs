@@ -24,7 +24,7 @@ pub struct FitResult<T> {
 }
 
 /// Largest number of numbers that the points of a walk may have.
-const MAX_NUMBERS: usize = 1 << 30;
+pub(super) const MAX_NUMBERS: usize = 1 << 30;
 
 /// Fits a posterior to a data set. `progress` is called from any thread with a stage, how much of it is done, and how much
 /// there is.
@@ -171,6 +171,8 @@ impl Problem<'_> {
         self.check_training()?;
         options.check_budget()?;
         if !options.method.walks() {
+            self.check_deformation()?;
+            self.only_walks()?;
             self.check_baseline()?;
             return match &options.checkpoint {
                 Some(checkpoint) if checkpoint.resume => {
@@ -232,6 +234,25 @@ impl Problem<'_> {
                 return Err(Error::config("particles", options.particles, requirement));
             }
             self.last_layer::<f32>(1.0, self.prepared.target.map(|_| 1.0))?;
+        }
+        Ok(())
+    }
+
+    /// What bounds or changes a walk is not taken for something that other methods heed.
+    fn only_walks(&self) -> Result<()> {
+        let options = self.options;
+        let text = |value: Option<usize>| value.map(|v| v.to_string());
+        let given = [
+            ("walk_batch", text(options.walk_batch)),
+            ("max_seconds", options.max_seconds.map(|s| s.to_string())),
+            ("max_memory", text(options.max_memory)),
+            ("adjusted", options.adjusted.then(|| "true".into())),
+        ];
+        for (field, value) in given {
+            if let Some(value) = value {
+                let requirement = format!("is for methods that walk, not {}", options.method);
+                return Err(Error::config(field, value, &requirement));
+            }
         }
         Ok(())
     }
@@ -321,7 +342,7 @@ impl Problem<'_> {
             method: self.options.method.name().into(),
             seed: self.options.seed,
             linearised: self.options.method.is_linearised(),
-            frozen: self.options.frozen.is_some(),
+            frozen: self.options.frozen.is_some() && self.options.method.walks(),
             flow_hidden,
             flow_units,
             flow_proposals,

@@ -70,7 +70,10 @@ impl Problem<'_> {
 
     pub(super) fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
         match self.batch_rows() {
-            Some(rows) => self.by_minibatches(rows, summary),
+            Some(rows) => {
+                summary.figure("map_share", self.map_share());
+                self.by_minibatches(rows, summary)
+            }
             None => self.by_evidence(summary),
         }
     }

@@ -100,6 +100,47 @@ fn a_killed_fit_is_resumed_to_the_same_bits() {
     }
 }
 
+/// Killed after points had gone to their file, and again after a restart that was not asked to resume had begun: the points are still there to go on with.
+#[test]
+fn a_fit_that_is_killed_after_points_were_kept_is_resumed_to_the_same_bits() {
+    let (dir, train, _) = split("glass.csv");
+    let (whole, parts) = (dir.path().join("whole.fw"), dir.path().join("parts.fw"));
+    let checkpoint = dir.path().join("parts.fw.checkpoint");
+    let points = dir.path().join("parts.fw.points");
+    let settings = "--particles 6 --samples 6000 --hidden 5 --steps 4000 --quiet";
+    let fit = |out: &Path, more: &str| -> Vec<String> {
+        let words = format!("{settings} {more}");
+        let words = words.split(' ').map(String::from);
+        let files = ["fit", text(&train), "--out", text(out)].map(String::from);
+        files.into_iter().chain(words).collect()
+    };
+    let run = |args: &[String]| ok(&args.iter().map(|a| &a[..]).collect::<Vec<_>>());
+    let kill = |args: &[String], times, kept| {
+        killed(
+            &args.iter().map(|a| &a[..]).collect::<Vec<_>>(),
+            &checkpoint,
+            times,
+            kept,
+        )
+    };
+    run(&fit(&whole, "--checkpoint-every 0"));
+    assert!(kill(&fit(&parts, "--checkpoint-every 0.0001"), 3, true));
+    let before = fs::metadata(&points).unwrap().len();
+    assert!(before > 32);
+    // a restart by mistake, which ends before it has kept anything
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+        .args(fit(&parts, "--checkpoint-every 600"))
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(Duration::from_millis(20));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    run(&fit(&parts, "--resume --threads 2"));
+    assert!(fs::read(&whole).unwrap() == fs::read(&parts).unwrap());
+    assert!(!points.exists() && !checkpoint.exists());
+}
+
 /// A checkpoint of a small fit that was killed, in the directory of its data.
 fn abandoned(settings: &str) -> (tempfile::TempDir, std::path::PathBuf, Vec<String>) {
     let (dir, train, _) = split("glass.csv");

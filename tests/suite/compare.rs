@@ -74,7 +74,6 @@ fn a_comparison_has_an_object_for_every_fit() {
 fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
     let (_dir, train, _) = split("snelson1d.csv");
     let files = [text(&train)];
-    // far too many numbers for one method of the two
     let more = "--methods map,laplace-diag --seeds 2 --noise-std 0.3";
     let said = ok(&args(&files, more));
     let lines: Vec<&str> = said.lines().collect();
@@ -87,7 +86,7 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
         "{said}"
     );
     assert!(lines[2].starts_with("laplace-diag"), "{said}");
-    // a walk with more points than steps is refused, and the estimate is not lost
+    // more starts than particles: the walk is refused, and the estimate is not lost
     let output = fiberwalk(&args(
         &files,
         "--methods walk,map --starts 9 --noise-std 0.3",
@@ -109,7 +108,85 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
             &["nonsense", "must be one of map, ensemble"],
         ),
         ("--methods map --seeds 0", &["--seeds", "positive"]),
+        (
+            "--methods map --seeds 2 --seed 18446744073709551615",
+            &["--seed", "2^64"],
+        ),
     ] {
         refused(&args(&files, more), words);
+    }
+}
+
+/// What a baseline would not heed, or could not hold, is refused before it is fitted.
+#[test]
+fn baselines_refuse_what_is_not_for_them() {
+    let (dir, train, _) = split("glass.csv");
+    let out = dir.path().join("m.fw");
+    let fit = [
+        "fit",
+        text(&train),
+        "--out",
+        text(&out),
+        "--hidden",
+        "6",
+        "--quiet",
+    ];
+    for (more, words) in [
+        (
+            "--method laplace-kfac --frozen 5",
+            &["frozen = 5", "atlas and flow"][..],
+        ),
+        ("--method vi --recombine", &["recombine", "atlas"]),
+        (
+            "--method hmc --max-seconds 5",
+            &["max_seconds = 5", "that walk, not hmc"],
+        ),
+        (
+            "--method nuts --max-memory 5",
+            &["max_memory = 5", "that walk"],
+        ),
+        (
+            "--method map --walk-batch 5",
+            &["walk_batch = 5", "that walk"],
+        ),
+        ("--method swag --adjusted", &["adjusted", "that walk"]),
+        (
+            "--method laplace-kfac --samples 18446744073709551615",
+            &["samples = 18446744073709551615", "1..="],
+        ),
+        (
+            "--method hmc --samples 4001",
+            &["samples = 4001", "1..=4000"],
+        ),
+        (
+            "--method sgld --samples 32001",
+            &["samples = 32001", "1..=32000"],
+        ),
+        ("--method vi --samples 0", &["samples = 0", "1..="]),
+        (
+            "--method dropout --hidden none",
+            &["dropout", "hidden units"],
+        ),
+        (
+            "--method laplace --hidden 600",
+            &["laplace", "8192", "laplace-kfac"],
+        ),
+        (
+            "--method laplace-last --hidden 1400",
+            &["laplace-last", "order 8406"],
+        ),
+        (
+            "--method laplace-kfac --hidden 9000",
+            &["laplace-kfac", "order 9000"],
+        ),
+    ] {
+        let mut args: Vec<&str> = fit.to_vec();
+        // a setting may not be there twice
+        if more.contains("--hidden") {
+            args.drain(4..6);
+        }
+        args.extend(more.split(' '));
+        refused(&args, words);
+        assert!(!out.exists());
     }
 }

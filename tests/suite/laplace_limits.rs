@@ -1,13 +1,13 @@
 //! What a Laplace approximation promises for any number of threads, and what it refuses.
 
-use crate::common::normals;
+use crate::common::{labels, network, normals};
 use crate::laplace::{ALPHA, Classes, JOINED, Regression, SEPARATE, STRUCTURES, options};
 use fiberwalk::baselines::{Curvature, Laplace, LaplaceOptions, Structure, TuneOptions};
 use fiberwalk::curvature::Supervised;
 use fiberwalk::nn::{Layer, LayerNorm, Linear, Sequential};
 use fiberwalk::{
-    Error, FanInGaussian, GaussianLearnedNoise, IsotropicGaussian, Network, Posterior, Prior,
-    Streams,
+    Activation, Bernoulli, Error, FanInGaussian, Gaussian, GaussianLearnedNoise, IsotropicGaussian,
+    Likelihood, Network, Poisson, Posterior, Prior, Streams,
 };
 
 #[test]
@@ -106,8 +106,77 @@ fn what_cannot_be_approximated_is_refused() {
         ..LaplaceOptions::default()
     };
     assert!(message(&problem.data(), &isotropic, &noisy).contains("noise_std"));
+    // Bernoulli's curvature at an output of 0 is 1/4, Poisson's is 1: not noise levels of 2 and 1
+    let (net, theta) = network(&[2, 1], Activation::Identity, 3);
+    let likelihoods: [(&dyn Likelihood, f64); 2] = [(&Bernoulli, 2.0), (&Poisson, 1.0)];
+    for (likelihood, noise) in likelihoods {
+        let data = Supervised {
+            network: &net,
+            likelihood,
+            x: &normals(20, 4),
+            y: &labels(10, 2, 5),
+        };
+        let noisy = LaplaceOptions {
+            noise_std: Some(noise),
+            ..LaplaceOptions::default()
+        };
+        let fitted = Laplace::fit(&data, &isotropic, &theta, &noisy, Streams::new(0));
+        assert!(
+            fitted
+                .map(|_| ())
+                .unwrap_err()
+                .to_string()
+                .contains("noise_std")
+        );
+    }
     let learned = GaussianLearnedNoise::shared();
     let regression = Regression::new(normals(20, 1), 2);
     let said = message(&regression.data(&learned), &isotropic, &plain(JOINED));
     assert!(said.contains("parameters of its own"), "{said}");
+}
+
+/// A structure that is not the exact matrix can claim more determined parameters than there are residuals: then the evidence rises with the noise, and to say that
+/// it is at a maximum would be wrong.
+#[test]
+fn noise_that_cannot_be_told_from_the_fit_grows_to_its_bound_or_is_at_a_maximum() {
+    let (net, theta) = network(&[3, 40, 1], Activation::Tanh, 8);
+    let (x, y) = (normals(60 * 3, 9), normals(60, 10));
+    let prior = IsotropicGaussian::new(1.0).unwrap();
+    let likelihood = Gaussian::new(0.1).unwrap();
+    let data = Supervised {
+        network: &net,
+        likelihood: &likelihood,
+        x: &x,
+        y: &y,
+    };
+    let tuning = TuneOptions {
+        groups: None,
+        noise_std: true,
+        steps: 500,
+        tolerance: 1e-8,
+        ..TuneOptions::default()
+    };
+    for structure in [JOINED, Structure::Diagonal] {
+        let options = LaplaceOptions {
+            structure,
+            noise_std: Some(0.1),
+            ..LaplaceOptions::default()
+        };
+        let mut laplace = Laplace::fit(&data, &prior, &theta, &options, Streams::new(0)).unwrap();
+        // the case that this is about: 60 residuals
+        assert!(laplace.effective_parameters() > 60.0);
+        let before = laplace.log_evidence();
+        let report = laplace.tune_by_evidence(&tuning).unwrap();
+        assert!(report.log_evidence > before && report.settled, "{report:?}");
+        let noise = report.noise_std.unwrap();
+        assert!(noise > 0.1, "{report:?}");
+        if !report.bounded {
+            let mut evidence_at = |factor: f64| {
+                laplace.set_noise_std(noise * factor).unwrap();
+                laplace.log_evidence()
+            };
+            let (low, high) = (evidence_at(0.99), evidence_at(1.01));
+            assert!(report.log_evidence > low && report.log_evidence > high);
+        }
+    }
 }

@@ -152,7 +152,7 @@ fn edited_metadata_are_refused_with_the_reason() {
         ("\"sizes\":[1,6,1]", "\"sizes\":[1,6,3]", "outputs"),
         ("\"activation\":\"tanh\"", "\"activation\":\"what\"", "what"),
         ("\"method\":\"flow\"", "\"method\":\"walk\"", "samples"),
-        ("\"method\":\"flow\"", "\"method\":\"nuts\"", "nuts"),
+        ("\"method\":\"flow\"", "\"method\":\"mcmc\"", "mcmc"),
         (
             "\"flow_hidden\":[32]",
             "\"flow_hidden\":[9999999]",

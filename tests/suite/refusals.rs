@@ -63,8 +63,8 @@ fn bad_training_files_are_refused_in_one_line() {
     );
     case(
         good,
-        &["--method", "nuts"],
-        &["nuts", "map", "walk", "atlas", "flow"],
+        &["--method", "mcmc"],
+        &["mcmc", "map", "walk", "atlas", "flow"],
     );
     case(good, &["--recombine"], &["recombine", "method atlas"]);
     case(good, &["--frozen", "5"], &["frozen", "atlas and flow"]);

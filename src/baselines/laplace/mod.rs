@@ -15,6 +15,8 @@
 //! precisions [`crate::model::Prior::precision`] gives, which every prior of this crate is. `theta*` is not checked to be a mode: at another point
 //! the evidence is that of a Gaussian with the same value and curvature but without the slope, as in laplace-torch.
 //!
+//! Defaults: KFAC and the Gauss-Newton matrix, those of laplace-torch.
+//!
 //! Deviations from laplace-torch: the prior enters KFAC in the eigenbasis of the factors as there, but biases are joined to their weights unless
 //! [`KfacBias::Separate`](crate::curvature::KfacBias) is asked for; scales are tuned by an ascent that cannot overshoot instead of Adam.
 //!
@@ -230,14 +232,20 @@ impl<T: Scalar> Laplace<T> {
 fn check_noise(data: &Supervised<'_>, noise: f64) -> Result<()> {
     let (k, m) = (data.network.output_dim(), data.y.len() / data.rows().max(1));
     let mut lambda = vec![0.0; k * k];
-    data.likelihood
-        .output_hessian(&vec![0.0; k], &data.y[..m], &[], &mut lambda)?;
     let precision = noise.powi(-2);
     let fits = |(at, l): (usize, &f64)| {
         let want = if at % (k + 1) == 0 { precision } else { 0.0 };
         (l - want).abs() <= 1e-9 * precision
     };
-    if lambda.iter().enumerate().all(fits) {
+    // at one place that of a Bernoulli or a Poisson target can be the same number
+    let mut all = true;
+    for output in [0.0, 1.0] {
+        lambda.fill(0.0);
+        data.likelihood
+            .output_hessian(&vec![output; k], &data.y[..m], &[], &mut lambda)?;
+        all &= lambda.iter().enumerate().all(fits);
+    }
+    if all {
         return Ok(());
     }
     let requirement = "not the noise of this likelihood, or that is not Gaussian";

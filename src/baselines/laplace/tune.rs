@@ -5,12 +5,16 @@
 //! `d log p(D) / d log p_g = 1/2 (gamma_g - p_g |theta_g|^2)`, `d log p(D) / d log noise_std = squares / noise_std^2 - (M - gamma)`.
 //!
 //! Both are zero at the fixed points of MacKay (1992), `p_g = gamma_g / |theta_g|^2` and `noise_std^2 = squares / (M - gamma)`. The step towards them in
-//! log space has in every coordinate the sign of the derivative, so it ascends; it is halved until the evidence does not fall.
+//! log space has in every coordinate the sign of the derivative, so it ascends; it is halved until the evidence does not fall and the precision is positive
+//! definite. A structure that is not the exact Gauss-Newton matrix can claim more determined parameters than there are residuals: there the derivative is positive for any noise, which grows to its bound.
 
 use super::Laplace;
 use super::structure::Precision;
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
+
+/// Noise levels that are tuned to, in the units of the targets.
+const NOISES: (f64, f64) = (1e-6, 1e6);
 
 /// Which parameters share a precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,11 +137,21 @@ impl<T: Scalar> Laplace<T> {
             for (d, s) in step.precisions.iter_mut().zip(&scales.precisions) {
                 *d = (s + *d).clamp(low, high) - s;
             }
+            if let (Some(d), Some(s)) = (&mut step.noise, scales.noise) {
+                *d = (s + *d).clamp(NOISES.0.ln(), NOISES.1.ln()) - s;
+            }
             settled = step.largest() <= options.tolerance;
             // an ascent direction: some fraction of it does not lower the evidence, but for rounding
             for _ in 0..30 {
                 let trial = scales.moved(&step);
-                let there = self.at(&groups, &trial)?;
+                let there = match self.at(&groups, &trial) {
+                    // an exact Hessian needs so much prior
+                    Err(Error::NotPositiveDefinite { .. }) => {
+                        step.halve();
+                        continue;
+                    }
+                    outcome => outcome?,
+                };
                 let next = self.evidence_at(&there, &trial);
                 if next >= value - 1e-12 * value.abs() {
                     (here, value, scales) = (there, next, trial);
@@ -154,6 +168,10 @@ impl<T: Scalar> Laplace<T> {
             *now = log.exp();
         }
         let bounded = |&p: &f64| p <= low || p >= high;
+        let noise_bounded = options.noise_std
+            && scales
+                .noise
+                .is_some_and(|s| s <= NOISES.0.ln() || s >= NOISES.1.ln());
         let named = groups.iter().zip(&scales.precisions);
         Ok(TuneReport {
             prior_precision: named.map(|(g, p)| (g.0.clone(), p.exp())).collect(),
@@ -161,7 +179,7 @@ impl<T: Scalar> Laplace<T> {
             log_evidence: value,
             steps,
             settled,
-            bounded: scales.precisions.iter().any(bounded),
+            bounded: noise_bounded || scales.precisions.iter().any(bounded),
         })
     }
 
@@ -179,8 +197,18 @@ impl<T: Scalar> Laplace<T> {
         let dim = self.theta.len();
         let mut best: Option<(f64, f64)> = None;
         for &p in precisions {
-            self.set_prior_precision(&vec![p; dim])?;
-            let value = score(self)?;
+            let outcome = match self.set_prior_precision(&vec![p; dim]) {
+                // an exact Hessian needs so much prior: this one is not to be had
+                Err(Error::NotPositiveDefinite { .. }) => continue,
+                outcome => outcome,
+            };
+            let value = match outcome.and_then(|()| score(self)) {
+                Ok(value) => value,
+                Err(error) => {
+                    self.set_prior_precision(&before)?;
+                    return Err(error);
+                }
+            };
             if value.is_finite() && best.is_none_or(|(_, b)| value < b) {
                 best = Some((p, value));
             }
@@ -272,6 +300,7 @@ impl<T: Scalar> Laplace<T> {
                 Some(squares) if options.noise_std && free > 0.0 => {
                     0.5 * (squares.max(least) / free).ln() - log
                 }
+                Some(_) if options.noise_std => std::f64::consts::LN_2,
                 _ => 0.0,
             }
         };

@@ -152,10 +152,10 @@ pub struct Settings {
     /// Rows of the random batches that a microcanonical walk takes its gradients from, an approximation for many rows [default: all rows]
     #[arg(long, value_name = "N")]
     pub walk_batch: Option<usize>,
-    /// End the walk after so many seconds, with the points that it has
+    /// For methods that walk: end the walk after so many seconds, with the points that it has
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
     pub max_seconds: Option<f64>,
-    /// Memory of the walk: end it when more points would not fit, refuse it if its particles do not
+    /// For methods that walk: refuse the walk if its particles do not fit, end it when more points would not (those of method walk are on the disk)
     #[arg(long, value_name = "MIB")]
     pub max_memory: Option<usize>,
     /// Seed of everything that is random

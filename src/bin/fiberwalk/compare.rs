@@ -2,7 +2,7 @@
 
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::pipeline::{
-    FitOptions, Measured, Method, MethodScores, Statistic, by_method, measure,
+    FitOptions, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
 };
 use fiberwalk::{Error, Phase, Result, Scalar, Streams};
 
@@ -22,6 +22,13 @@ pub fn run(args: &CompareArgs) -> Result<()> {
             requirement: "must be positive".into(),
         });
     }
+    if args.settings.seed.checked_add(args.seeds - 1).is_none() {
+        return Err(Error::Config {
+            field: "--seed",
+            value: args.settings.seed.to_string(),
+            requirement: format!("must leave room for {} seeds below 2^64", args.seeds),
+        });
+    }
     match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
         Precision::Double => run_in::<f64>(args),
@@ -35,7 +42,8 @@ fn run_in<T: Scalar>(args: &CompareArgs) -> Result<()> {
         None => None,
     };
     let (mut all, mut first_failure) = (Vec::new(), None);
-    for seed in (args.settings.seed..).take(args.seeds as usize) {
+    let first = args.settings.seed;
+    for seed in first..=first + (args.seeds - 1) {
         let split = match &test {
             Some(_) => None,
             None => {
@@ -81,18 +89,22 @@ fn one<T: Scalar>(
     test: &Dataset,
 ) -> Result<Measured> {
     let defaults = args.settings.options(method);
+    let walks = method.walks();
     let options = FitOptions {
         seed,
-        // what is for one method is not for the others
+        // what is for some methods is not for the others
         recombine: defaults.recombine && method == Method::Atlas,
-        flow: if method == Method::Flow {
-            defaults.flow
-        } else {
-            FitOptions::default().flow
+        flow: match method {
+            Method::Flow => defaults.flow,
+            _ => FlowChoice::Auto,
         },
+        walk_batch: defaults.walk_batch.filter(|_| walks),
+        max_seconds: defaults.max_seconds.filter(|_| walks),
+        max_memory: defaults.max_memory.filter(|_| walks),
+        adjusted: defaults.adjusted && walks,
         ..defaults
     };
-    peak::reset();
+    let known = peak::reset();
     let bars = Bars::new(args.quiet);
     let measured = measure::<T>(
         train,
@@ -105,7 +117,7 @@ fn one<T: Scalar>(
     );
     bars.clear();
     Ok(Measured {
-        peak_mib: peak::mib(),
+        peak_mib: peak::mib().filter(|_| known),
         ..measured?
     })
 }

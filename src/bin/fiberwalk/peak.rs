@@ -2,10 +2,9 @@
 
 use std::fs;
 
-/// Forgets what the most was: it is what the process has now.
-pub fn reset() {
-    // where there is no such file nothing is known, and that is said by `mib`
-    let _ = fs::write("/proc/self/clear_refs", "5");
+/// Forgets what the most was: it is what the process has now, with all that the allocator keeps of what came before. False if the system does not do that.
+pub fn reset() -> bool {
+    fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
 /// The most since then, in MiB.
