@@ -279,6 +279,9 @@ mod tests {
         again.sync().unwrap();
         assert_eq!(all(&again), [1.0, 2.0, 3.0, 4.0, 7.0, 8.0]);
         assert!(again.append(&[1.0]).is_err());
+        // another walk that has kept nothing yet
+        drop(Spool::<f32>::create(&path, 2).unwrap());
+        assert_eq!(all(&again).len(), 6);
         // another checksum, more points than there are, nothing there
         assert!(Spool::<f32>::resume(&path, 2, count, sum ^ 1).is_err());
         assert!(Spool::<f32>::resume(&path, 2, 4, sum).is_err());

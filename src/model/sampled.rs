@@ -53,6 +53,11 @@ impl<T: Scalar> Points<T> {
         self.values.len() / self.dim
     }
 
+    /// All of them, given away, `[n, dim]`.
+    pub fn into_values(self) -> Vec<T> {
+        self.values
+    }
+
     /// All of them, `[n, dim]`.
     pub fn values(&self) -> &[T] {
         &self.values

@@ -162,17 +162,17 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         if run.drained() != spooled.count {
             return Err(reader.wrong("it is damaged: its points are not as many as it says"));
         }
-        let dim = run.dim();
-        self.spool = match self.spool_path {
-            None if spooled.count > 0 => {
-                return Err(reader.wrong("it is of a walk whose points are in a file of their own"));
-            }
-            None => None,
-            // the points are in the checkpoint
-            Some(path) if spooled.count == 0 => Some(Spool::create(path, dim)?),
-            Some(path) => Some(Spool::resume(path, dim, spooled.count, spooled.checksum())?),
-        };
+        if self.spool_path.is_none() && spooled.count > 0 {
+            return Err(reader.wrong("it is of a walk whose points are in a file of their own"));
+        }
+        // a checkpoint that turns out to be wrong must not have cut points off
         reader.finish()?;
+        let resumed = self.spool_path.map(|path| match spooled.count {
+            // the points are in the checkpoint
+            0 => Spool::create(path, run.dim()),
+            count => Spool::resume(path, run.dim(), count, spooled.checksum()),
+        });
+        self.spool = resumed.transpose()?;
         let text = format!("after {} steps, {}", run.steps(), options.path.display());
         summary.line("resumed", text);
         Ok(())

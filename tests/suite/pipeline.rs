@@ -156,6 +156,10 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
         energy(&small),
         energy(&whole)
     );
+    // a gradient of a batch is its share of one of all rows
+    let (of, share) = (small.summary.figures(), 40.0 / data.n() as f64);
+    let gradients = share * of["map_gradients"] + of["walk_gradients"];
+    assert!((small.summary.gradients() - gradients).abs() < 1e-6 * gradients);
     assert_eq!(small.summary.figures()["epochs"], 3000.0);
     assert!(!small.summary.figures().contains_key("log_evidence_laplace"));
     assert_eq!(
