@@ -5,6 +5,7 @@ use std::io::Write;
 use safetensors::SafeTensors;
 
 use super::metadata::{Metadata, TaskSpec};
+use super::method::Method;
 use super::spool::Spool;
 use super::tensors::{Tensor, read};
 use super::training::TrainingRows;
@@ -39,23 +40,6 @@ pub enum Fitted<T> {
         rows: TrainingRows<T>,
     },
 }
-
-/// Methods that leave points behind, besides those of this crate's own idea.
-const BASELINES: [&str; 13] = [
-    "ensemble",
-    "laplace",
-    "laplace-glm",
-    "laplace-kfac",
-    "laplace-diag",
-    "laplace-last",
-    "swag",
-    "riemann",
-    "sgld",
-    "vi",
-    "dropout",
-    "hmc",
-    "nuts",
-];
 
 type Parsed<X> = Result<X, String>;
 
@@ -156,12 +140,12 @@ impl<T: Scalar> Fitted<T> {
             let features = metadata.standardizer().map_err(say)?;
             TrainingRows::read(archive, &features, network.input_dim())
         };
-        match metadata.method.as_str() {
-            "map" => Ok(Fitted::Map),
-            "walk" => points(archive),
-            method if BASELINES.contains(&method) => points(archive),
-            "atlas" | "flow" if metadata.frozen => points(archive),
-            "atlas" => {
+        let name = &metadata.method;
+        let unknown = |_| format!("method '{name}' is unknown to this version");
+        match name.parse::<Method>().map_err(unknown)? {
+            Method::Map => Ok(Fitted::Map),
+            Method::Atlas | Method::Flow if metadata.frozen => points(archive),
+            Method::Atlas => {
                 let rows = rows()?;
                 let (shape, anchors) = read::<T>(archive, "atlas.anchors", 2)?;
                 let (_, modes) = read::<T>(archive, "atlas.modes", 2)?;
@@ -184,7 +168,7 @@ impl<T: Scalar> Fitted<T> {
                 let atlas = Box::new(atlas);
                 Ok(Fitted::Atlas { atlas, rows })
             }
-            "flow" => {
+            Method::Flow => {
                 let rows = rows()?;
                 let last = last_layer(metadata, network, &rows).map_err(say)?;
                 let hidden = match (network.hidden_params(), &metadata.flow_units) {
@@ -198,7 +182,7 @@ impl<T: Scalar> Fitted<T> {
                 let deformation = Box::new(deformation);
                 Ok(Fitted::Flow { deformation, rows })
             }
-            other => Err(format!("method '{other}' is unknown to this version")),
+            _ => points(archive),
         }
     }
 }

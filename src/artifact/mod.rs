@@ -23,6 +23,7 @@ mod checkpoint;
 mod checksum;
 mod fitted;
 mod metadata;
+mod method;
 mod model;
 mod spool;
 mod tensors;
@@ -33,6 +34,7 @@ pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, writ
 pub(crate) use checksum::Checksum;
 pub use fitted::Fitted;
 pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, TaskSpec};
+pub use method::Method;
 pub use model::{Model, Predictions, Scores, read_metadata};
 pub use spool::{Spool, remove_spool};
 pub use training::TrainingRows;

@@ -3,20 +3,21 @@
 //! Each has the defaults of its file. Particular to a fit:
 //! - `laplace` and `riemann` take the full Gauss-Newton matrix, `laplace-glm` too; the structured ones predict linearised as well, as laplace-torch does.
 //! - chains of `hmc` and `nuts` start from MAP estimates of their own, `sgld` from the one estimate.
-//! - the rates of `swag` and `sgld` are lowered tenfold until mean and points are viable, as those of walks are; SWAG's is not chosen on held-out rows, and at a sharp estimate it may be too low to leave it.
+//! - the rate of `sgld` is lowered tenfold until its points are viable, as those of walks are; that of `swag` is chosen on held-out rows (`swag.rs`).
 //! - `samples` draws or points are left behind, of an ensemble its members.
 
 use rand_chacha::ChaCha8Rng;
 
 use super::fit::MAX_NUMBERS;
 use super::fit::Problem;
+use super::rates::at_viable_rate;
 use super::{Method, Summary};
 use crate::artifact::Fitted;
 use crate::baselines::{
     AllRows, ChainOptions, Chains, DropoutOptions, EnsembleOptions, HmcOptions, Laplace,
     LaplaceOptions, NutsOptions, OdeOptions, RandomBatches, RiemannLaplace, SgldOptions, Structure,
-    SwagOptions, VariationalOptions, fit_dropout, fit_ensemble, fit_ensemble_minibatch, fit_swag,
-    fit_variational, hmc, nuts, sgld,
+    VariationalOptions, fit_dropout, fit_ensemble, fit_ensemble_minibatch, fit_variational, hmc,
+    nuts, sgld,
 };
 use crate::curvature::{EvidenceReport, KfacBias, Supervised};
 use crate::diagnose::{self, ess_bulk, rhat};
@@ -30,9 +31,6 @@ use crate::walk::viability_threshold;
 
 /// Chains of HMC, NUTS and Langevin dynamics.
 const CHAINS: usize = 4;
-
-/// The learning rates of SWAG and of Langevin dynamics are not lowered beyond this.
-const LEAST_RATE: f64 = 1e-8;
 
 /// Parameters that a full covariance is computed for: half a gigabyte.
 const MAX_DENSE: usize = 8_192;
@@ -157,7 +155,7 @@ impl Problem<'_> {
             Some(noise_std) => Box::new(Gaussian::new(noise_std)?),
         };
         let data = Supervised {
-            network: self.network.as_ref(),
+            network: self.network,
             likelihood: likelihood.as_ref(),
             x: &self.prepared.x,
             y: &self.prepared.y,
@@ -223,31 +221,6 @@ impl Problem<'_> {
         summary.line("ensemble", text);
         summary.method_gradients(report.gradients as f64 * self.map_share());
         Ok(report.posterior.into_values())
-    }
-
-    fn swag<T: Scalar>(
-        &self,
-        evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
-    ) -> Result<Vec<T>> {
-        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
-        let theta = &evidence.map.theta;
-        // the paper's rate is for mean losses of classifiers: where noise is small, or features are large, descent diverges at it
-        let threshold = viability_threshold(evidence.map.energy, data.dim());
-        let mut options = SwagOptions::default();
-        let (report, rate, taken) = at_viable_rate(options.learning_rate, threshold, |rate| {
-            options.learning_rate = rate;
-            let report = fit_swag(&data, theta.clone(), &options, self.streams)?;
-            let (energy, gradients) = (report.energy, report.gradients);
-            Ok((report, energy, gradients))
-        })?;
-        let text = format!(
-            "rate {:.0e}, moments of {} points, U {:.1} at their mean (estimate {:.1}), {} gradients of {} rows",
-            rate, report.points, report.energy, report.initial_energy, taken, options.batch_rows
-        );
-        summary.line("swag", text);
-        summary.method_gradients(taken as f64 * share(options.batch_rows, data.rows()));
-        report.posterior.sample(self.options.samples, self.streams)
     }
 
     fn langevin<T: Scalar>(
@@ -362,38 +335,14 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// What `run` gives (with its energy and the gradients that it took) at the first of the rates `rate`, `rate / 10`, ... whose energy is at most `threshold`; that
-/// rate, and the gradients of all tries. At [`LEAST_RATE`] whatever comes is taken.
-fn at_viable_rate<R>(
-    mut rate: f64,
-    threshold: f64,
-    mut run: impl FnMut(f64) -> Result<(R, f64, usize)>,
-) -> Result<(R, f64, usize)> {
-    let mut taken = 0;
-    loop {
-        match run(rate) {
-            Ok((report, energy, gradients)) => {
-                taken += gradients;
-                if energy <= threshold || rate <= LEAST_RATE {
-                    return Ok((report, rate, taken));
-                }
-            }
-            // the index is that of the gradient
-            Err(Error::NonFinite { index, .. }) if rate > LEAST_RATE => taken += index,
-            Err(error) => return Err(error),
-        }
-        rate *= 0.1;
-    }
-}
-
 /// What a gradient of a batch is of one of all rows.
-fn share(batch_rows: usize, rows: usize) -> f64 {
+pub(super) fn share(batch_rows: usize, rows: usize) -> f64 {
     batch_rows.min(rows) as f64 / rows.max(1) as f64
 }
 
 impl Summary {
     /// Gradients of all rows that a method took besides the estimate.
-    fn method_gradients(&mut self, gradients: f64) {
+    pub(super) fn method_gradients(&mut self, gradients: f64) {
         self.figure("method_gradients", gradients);
     }
 

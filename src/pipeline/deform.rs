@@ -164,7 +164,7 @@ impl Problem<'_> {
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
     ) -> Result<Agreement<'_>> {
-        let (network, x) = (self.network.as_ref(), &self.prepared.x);
+        let (network, x) = (self.network, &self.prepared.x);
         Agreement::new(network, x, evidence.noise_std, &walked.points)
     }
 

@@ -57,7 +57,7 @@ pub fn fit_owned<T: Scalar>(
     let about = About::of(&data);
     let mut problem = Problem {
         options,
-        network,
+        network: network.as_ref(),
         prepared: prepare(data)?,
         streams: Streams::new(options.seed),
         progress,
@@ -106,7 +106,7 @@ impl About {
 
 pub(super) struct Problem<'a> {
     pub options: &'a FitOptions,
-    pub network: Box<dyn LinearHead>,
+    pub network: &'a dyn LinearHead,
     pub prepared: Prepared,
     pub streams: Streams,
     pub progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
@@ -128,7 +128,7 @@ impl Problem<'_> {
         noise_std: Option<f64>,
     ) -> Result<PosteriorDensity<T>> {
         let prior = IsotropicGaussian::new(prior_precision)?;
-        let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
+        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
         match noise_std {
             None => PosteriorDensity::new(network, &Categorical, &prior, x, y),
             Some(std) => PosteriorDensity::new(network, &Gaussian::new(std)?, &prior, x, y),
@@ -142,7 +142,7 @@ impl Problem<'_> {
         noise_std: Option<f64>,
     ) -> Result<Minibatch<T>> {
         let prior = IsotropicGaussian::new(prior_precision)?;
-        let (network, x, y) = (self.network.as_ref(), &self.prepared.x, &self.prepared.y);
+        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
         match noise_std {
             None => Minibatch::new(network, &Categorical, &prior, x, y),
             Some(std) => Minibatch::new(network, &Gaussian::new(std)?, &prior, x, y),
@@ -267,7 +267,7 @@ impl Problem<'_> {
             Some(noise_std) => HeadLikelihood::Gaussian { noise_std },
         };
         let (x, y) = (&self.prepared.x, &self.prepared.y);
-        LastLayer::new(self.network.as_ref(), likelihood, prior_precision, x, y)
+        LastLayer::new(self.network, likelihood, prior_precision, x, y)
     }
 
     fn fit_method<T: Scalar>(

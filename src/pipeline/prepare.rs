@@ -16,6 +16,20 @@ pub(super) struct Prepared {
     pub target: Option<(f64, f64)>,
 }
 
+impl Prepared {
+    /// Some of the rows, on the scales of all.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let d = self.x.len() / self.y.len().max(1);
+        let row = |&i: &usize| self.x[i * d..(i + 1) * d].iter().copied();
+        Self {
+            x: rows.iter().flat_map(row).collect(),
+            y: rows.iter().map(|&i| self.y[i]).collect(),
+            features: self.features.clone(),
+            target: self.target,
+        }
+    }
+}
+
 /// Standardises a set in place. Pixels of images share one mean and scale: they are one quantity at many places, and a pixel that
 /// is nearly always blank must not be blown up to the size of the others.
 pub(super) fn prepare(data: Dataset) -> Result<Prepared> {

@@ -206,7 +206,7 @@ impl Problem<'_> {
         way: &mut Way<'_, '_, T>,
     ) -> Result<Walk<T>> {
         let classes = self.prepared.target.is_none();
-        let probe = Probe::new(self.network.as_ref(), &self.prepared.x, classes)?;
+        let probe = Probe::new(self.network, &self.prepared.x, classes)?;
         let of = (&*kernel, density);
         let budget = Budget::new(self, of, &starts[0], options, (way.workspace, way.frame))?;
         let mut run = Run::new(kernel, density, starts, options, self.streams)?;

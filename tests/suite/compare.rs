@@ -98,9 +98,11 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
     assert_eq!(output.status.code(), Some(2));
     assert!(out.lines().nth(1).unwrap().starts_with("map"), "{out}");
     assert!(
-        err.contains("walk, seed 0") && err.contains("starts = 9"),
+        err.starts_with("error: walk, seed 0: ") && err.contains("starts = 9"),
         "{err}"
     );
+    // it is said once
+    assert_eq!(err.lines().count(), 1, "{err}");
     for (more, words) in [
         ("--methods map,map", &["map is there twice"][..]),
         (
@@ -108,6 +110,7 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
             &["nonsense", "must be one of map, ensemble"],
         ),
         ("--methods map --seeds 0", &["--seeds", "positive"]),
+        ("--methods map --rows 1", &["train.csv", "1 rows", "split"]),
         (
             "--methods map --seeds 2 --seed 18446744073709551615",
             &["--seed", "2^64"],

@@ -11,8 +11,11 @@ use crate::linalg::product::{Outer, Piece};
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
 
-/// Rows of a block: those of one register tile.
+/// Rows of one register tile: a block is as many of them as [`TOGETHER`] numbers hold, and at least one.
 const ROWS: usize = 6;
+
+/// Few rows of data make short rows: several tiles of them share what it costs to begin a block.
+const TOGETHER: usize = 2048;
 
 /// Longest sum of a product that is joined: beyond, the product takes so long that the chain behind it does not count, and its
 /// operands are better read in panels that fit the first cache.
@@ -162,11 +165,12 @@ impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> WithSimd for MatMulMap<'a, T, G> {
     fn with_simd<S: Simd>(self, simd: S) {
         let MatMulShape { m, k, n, ta, .. } = self.shape;
         let width = n.clamp(1, BLOCK);
+        let tall = (TOGETHER / width / ROWS).max(1) * ROWS;
         let (a_row, a_col) = if ta { (1, m) } else { (k, 1) };
         for j in (0..n).step_by(width) {
             let columns = width.min(n - j);
-            for i in (0..m).step_by(ROWS) {
-                let rows = ROWS.min(m - i);
+            for i in (0..m).step_by(tall) {
+                let rows = tall.min(m - i);
                 let product = Outer {
                     m: rows,
                     n: columns,

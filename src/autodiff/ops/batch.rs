@@ -51,24 +51,23 @@ impl<'g> Var<'g> {
             return self.graph.fail(error);
         }
         let shape = turn(&own);
-        // where one side has a single element, or it is undone, nothing moves
-        let examples = if op == Op::BatchFirst {
-            shape[0]
-        } else {
-            own[0]
-        };
-        if own.len() == 1 || examples == 1 || numel(&own) == examples {
-            return self.reshape(&shape);
-        }
-        if let Some(c) = self.graph.as_constant(self.id) {
-            return self.graph.full(&shape, c);
-        }
         let node = self.graph.node(self.id);
         if node.op == inverse || (own.len() == 2 && node.op == op) {
             return Var {
                 graph: self.graph,
                 id: node.args[0],
             };
+        }
+        // where one side has a single element nothing moves; but a batch of single numbers still says how what is made of them shall lie
+        let (examples, keeps) = match op {
+            Op::BatchFirst => (shape[0], shape[0] > 0),
+            _ => (own[0], false),
+        };
+        if own.len() == 1 || examples == 1 || (numel(&own) == examples && !keeps) {
+            return self.reshape(&shape);
+        }
+        if let Some(c) = self.graph.as_constant(self.id) {
+            return self.graph.full(&shape, c);
         }
         self.graph.push(op, &[self.id], shape)
     }
@@ -225,17 +224,24 @@ mod tests {
         }
     }
 
+    /// A bias is then one number for a whole row of memory, and not a row of numbers again and again: of a single feature, too.
     #[test]
     fn a_network_on_a_view_moves_nothing() {
-        let graph = Graph::new();
-        let (w, b) = (graph.input(&[5, 3]), graph.input(&[3]));
-        let x = graph.input(&[5, 40]).batch_first();
-        let y = x.matmul(w) + b;
-        let energy = (y.tanh().logsumexp() - y.slice(1, 0..1)).sum();
-        let gradient = graph.grad(energy, &[w, b]).unwrap();
-        let program = graph
-            .compile::<f32>(&[energy, gradient[0], gradient[1]])
-            .unwrap();
-        assert!(!program.to_string().contains("transpose"), "{program}");
+        for features in [1, 5] {
+            let graph = Graph::new();
+            let (w, b) = (graph.input(&[features, 3]), graph.input(&[3]));
+            let x = graph.input(&[features, 40]).batch_first();
+            let y = x.matmul(w) + b;
+            let energy = (y.tanh().logsumexp() - y.slice(1, 0..1)).sum();
+            let gradient = graph.grad(energy, &[w, b]).unwrap();
+            let program = graph
+                .compile::<f32>(&[energy, gradient[0], gradient[1]])
+                .unwrap();
+            let text = program.to_string();
+            assert!(
+                !text.contains("transpose") && !text.contains("period: 3 "),
+                "{text}"
+            );
+        }
     }
 }

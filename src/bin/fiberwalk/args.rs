@@ -271,7 +271,7 @@ impl Sampling {
 
 impl Threads {
     /// Runs `work` on as many threads as were asked for.
-    pub fn run(&self, work: impl FnOnce() -> Result<()> + Send) -> Result<()> {
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
             return Err(Error::Config {

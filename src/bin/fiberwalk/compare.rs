@@ -1,5 +1,7 @@
 //! `fiberwalk compare`: several methods fitted to the same rows, one table.
 
+use std::process::ExitCode;
+
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::pipeline::{
     FitOptions, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
@@ -9,12 +11,13 @@ use fiberwalk::{Error, Phase, Result, Scalar, Streams};
 use crate::args::{CompareArgs, Precision};
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::{complain, peak, say};
+use crate::{complain, in_file, peak, say, status};
 
 /// Rows that are scored on, of those that are given, if no others are.
 const TEST_SHARE: f64 = 0.3;
 
-pub fn run(args: &CompareArgs) -> Result<()> {
+/// Success, or the status of the first fit that failed; which ones did has been said by then.
+pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     if args.seeds == 0 {
         return Err(Error::Config {
             field: "--seeds",
@@ -35,7 +38,7 @@ pub fn run(args: &CompareArgs) -> Result<()> {
     }
 }
 
-fn run_in<T: Scalar>(args: &CompareArgs) -> Result<()> {
+fn run_in<T: Scalar>(args: &CompareArgs) -> Result<ExitCode> {
     let train = Input::find(&args.train)?.training(&args.settings)?;
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train)?),
@@ -48,7 +51,8 @@ fn run_in<T: Scalar>(args: &CompareArgs) -> Result<()> {
             Some(_) => None,
             None => {
                 let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
-                let split = stratified_split(&train, TEST_SHARE, &mut rng)?;
+                let split = stratified_split(&train, TEST_SHARE, &mut rng)
+                    .map_err(|e| in_file(e, &args.train))?;
                 Some((train.select(&split.train)?, train.select(&split.test)?))
             }
         };
@@ -63,8 +67,8 @@ fn run_in<T: Scalar>(args: &CompareArgs) -> Result<()> {
                 Ok(measured) => all.push(measured),
                 // the others are not lost
                 Err(error) => {
-                    complain(&format!("{method}, seed {seed}: {error}"));
-                    first_failure.get_or_insert(error);
+                    complain(&format!("error: {method}, seed {seed}: {error}"));
+                    first_failure.get_or_insert(status(&error));
                 }
             }
         }
@@ -78,7 +82,7 @@ fn run_in<T: Scalar>(args: &CompareArgs) -> Result<()> {
     } else {
         say(&table(&by_method(&all)))?;
     }
-    first_failure.map_or(Ok(()), Err)
+    Ok(first_failure.unwrap_or(ExitCode::SUCCESS))
 }
 
 fn one<T: Scalar>(

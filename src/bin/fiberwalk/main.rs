@@ -39,18 +39,22 @@ fn main() -> ExitCode {
         }
     };
     let outcome = match cli.command {
-        Command::Fit(args) => args.settings.threads.run(|| fit::run(&args)),
-        Command::Predict(args) => args.threads.run(|| predict::run(&args)),
-        Command::Evaluate(args) => args.threads.run(|| evaluate::run(&args)),
+        Command::Fit(args) => args.settings.threads.run(|| fit::run(&args)).map(success),
+        Command::Predict(args) => args.threads.run(|| predict::run(&args)).map(success),
+        Command::Evaluate(args) => args.threads.run(|| evaluate::run(&args)).map(success),
         Command::Compare(args) => args.settings.threads.run(|| compare::run(&args)),
     };
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(e) => {
             complain(&format!("error: {e}"));
-            ExitCode::from(status(&e))
+            status(&e)
         }
     }
+}
+
+fn success((): ()) -> ExitCode {
+    ExitCode::SUCCESS
 }
 
 /// Writes to standard output; that it may be closed or full is an error like others, not a panic.
@@ -130,8 +134,8 @@ pub fn in_file(error: Error, file: &Path) -> Error {
 }
 
 /// 2 for what the user can mend in the call or the files, 1 for what the mathematics or the machine refused.
-fn status(error: &Error) -> u8 {
-    match error {
+pub fn status(error: &Error) -> ExitCode {
+    ExitCode::from(match error {
         Error::Io { path, .. } if path == Path::new(STANDARD_OUTPUT) => 1,
         Error::Data { .. }
         | Error::Config { .. }
@@ -140,7 +144,7 @@ fn status(error: &Error) -> u8 {
         | Error::Checkpoint { .. }
         | Error::Io { .. } => 2,
         _ => 1,
-    }
+    })
 }
 
 /// The message of a usage error, without the pages that follow it.

@@ -1,0 +1,286 @@
+//! SWAG of a fit, with the rate that predicts best.
+//!
+//! How wide SWAG's Gaussian is, its learning rate says and not the posterior; its authors choose it on held-out data. So does a fit: a fifth of the rows is held out, an estimate of the others
+//! is where SWAG goes from with each rate of a ladder, and the one whose draws predict the held-out rows best (mean log predictive density) is used for all rows. The rows that are held out train nothing
+//! that is scored on them, save the prior precision and the noise level, which are those of the whole fit.
+//!
+//! The ladder begins at the paper's 0.01, or where that is not viable (noise is small, or features are large: descent diverges) at the first tenth that is.
+
+use super::Summary;
+use super::baselines::share;
+use super::fit::Problem;
+use super::prepare::Prepared;
+use super::rates::{Tried, at_viable_rate, best_rate};
+use crate::baselines::{SwagOptions, SwagReport, fit_swag};
+use crate::curvature::EvidenceReport;
+use crate::data::random_split;
+use crate::error::{Error, Result};
+use crate::metrics::{ClassificationMetrics, RegressionMetrics};
+use crate::model::{LogDensity, Posterior};
+use crate::predict::{ClassPredictions, RegressionPredictions, network_outputs};
+use crate::rng::Phase;
+use crate::scalar::Scalar;
+use crate::walk::viability_threshold;
+
+/// Rows that a rate is judged by, of all rows.
+const HELD_OUT: f64 = 0.2;
+
+/// Below so many rows a fifth of them says nothing, and the rate is the first that is viable.
+const LEAST_ROWS: usize = 20;
+
+/// Draws that predict the held-out rows.
+const DRAWS: usize = 64;
+
+impl Problem<'_> {
+    pub(super) fn swag<T: Scalar>(
+        &self,
+        evidence: &EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
+        let rows = self.prepared.y.len();
+        let (first, chosen_by, choice) = match rows < LEAST_ROWS {
+            true => (SwagOptions::default().learning_rate, String::new(), 0.0),
+            false => {
+                let (best, gradients) = self.swag_rate(evidence)?;
+                let text = format!(" (NLL {:.3} of held-out rows)", best.score);
+                (best.rate, text, gradients)
+            }
+        };
+        let map = &evidence.map;
+        let (report, rate, taken) = self.swag_from(&map.theta, map.energy, evidence, first)?;
+        let batch_rows = SwagOptions::default().batch_rows;
+        let text = format!(
+            "rate {rate:.0e}{chosen_by}, moments of {} points, U {:.1} at their mean (estimate {:.1}), {taken} gradients of {batch_rows} rows",
+            report.points, report.energy, report.initial_energy
+        );
+        summary.line("swag", text);
+        summary.figure("swag_rate", rate);
+        summary.method_gradients(choice + taken as f64 * share(batch_rows, rows));
+        report.posterior.sample(self.options.samples, self.streams)
+    }
+
+    /// From an estimate of energy `energy`, with the first viable rate from `first` on; that rate, and the gradients of batches.
+    fn swag_from<T: Scalar>(
+        &self,
+        theta: &[T],
+        energy: f64,
+        evidence: &EvidenceReport<T>,
+        first: f64,
+    ) -> Result<(SwagReport<T>, f64, usize)> {
+        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
+        let threshold = viability_threshold(energy, data.dim());
+        at_viable_rate(first, threshold, |learning_rate| {
+            let options = SwagOptions {
+                learning_rate,
+                ..SwagOptions::default()
+            };
+            let report = fit_swag(&data, theta.to_vec(), &options, self.streams)?;
+            let (energy, gradients) = (report.energy, report.gradients);
+            Ok((report, energy, gradients))
+        })
+    }
+
+    /// The rate that predicts held-out rows best, and what the choice took in gradients of all rows.
+    fn swag_rate<T: Scalar>(&self, evidence: &EvidenceReport<T>) -> Result<(Tried, f64)> {
+        let rows = self.prepared.y.len();
+        let mut rng = self.streams.rng(Phase::SWAG, 1);
+        let split = random_split(rows, HELD_OUT, &mut rng)?;
+        let part = Problem {
+            prepared: self.prepared.select(&split.train),
+            ..*self
+        };
+        let posterior = part.posterior(evidence.prior_precision, evidence.noise_std)?;
+        let estimates = part.other_estimates(&posterior, evidence, 2)?;
+        let Some(map) = estimates.into_iter().next() else {
+            return Err(Error::shape("swag", "an estimate of the training part", 0));
+        };
+        let held_out = self.prepared.select(&split.test);
+        let score = |report: &SwagReport<T>| {
+            let draws = report.posterior.sample(DRAWS, self.streams)?;
+            self.mean_nll(&draws, &held_out, evidence.noise_std)
+        };
+        let defaults = SwagOptions::default();
+        let (report, first, mut taken) =
+            part.swag_from(&map.theta, map.energy, evidence, defaults.learning_rate)?;
+        let mut known = Some(score(&report)?);
+        let (best, others) = best_rate(first, |rate| {
+            if let Some(score) = known.take() {
+                return Ok((Some(score), 0));
+            }
+            let data = part.minibatch(evidence.prior_precision, evidence.noise_std)?;
+            let options = SwagOptions {
+                learning_rate: rate,
+                ..SwagOptions::default()
+            };
+            match fit_swag(&data, map.theta.clone(), &options, part.streams) {
+                Ok(report) => Ok((Some(score(&report)?), report.gradients)),
+                Err(Error::NonFinite { index, .. }) => Ok((None, index)),
+                Err(error) => Err(error),
+            }
+        })?;
+        taken += others;
+        let part_rows = split.train.len();
+        let of_all = part_rows as f64 / rows as f64;
+        let batches = taken as f64 * share(defaults.batch_rows, part_rows);
+        let gradients = of_all * (batches + map.gradients as f64 * part.map_share());
+        Ok((best, gradients))
+    }
+
+    /// Mean negative log predictive density of rows, targets in standardised units.
+    fn mean_nll<T: Scalar>(
+        &self,
+        draws: &[T],
+        rows: &Prepared,
+        noise_std: Option<f64>,
+    ) -> Result<f64> {
+        let classes = self.network.output_dim();
+        let Some(noise_std) = noise_std else {
+            let mut all = ClassPredictions::empty(classes);
+            network_outputs(self.network, draws, &rows.x, |block| all.extend(block))?;
+            let labels: Vec<usize> = rows.y.iter().map(|&y| y as usize).collect();
+            return Ok(ClassificationMetrics::compute(&all.probabilities, classes, &labels)?.nll);
+        };
+        let (mut sum, mut done) = (0.0, 0);
+        network_outputs(self.network, draws, &rows.x, |block| {
+            let predictions = RegressionPredictions::new(block, noise_std, 0.0, 1.0)?;
+            let y = &rows.y[done..done + block.rows];
+            sum += RegressionMetrics::of(&predictions, y)?.nll * block.rows as f64;
+            done += block.rows;
+            Ok(())
+        })?;
+        Ok(sum / done.max(1) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{Dataset, banana, regression_with_gap};
+    use crate::model::{Gaussian, IsotropicGaussian, PosteriorDensity};
+    use crate::nn::Mlp;
+    use crate::optim::{MapOptions, MapReport, fit_map};
+    use crate::pipeline::prepare::prepare;
+    use crate::pipeline::{FitOptions, Stage};
+    use crate::rng::Streams;
+    use crate::{Activation, Categorical};
+
+    fn quiet(_: Stage, _: usize, _: usize) {}
+
+    fn with_problem(data: Dataset, outputs: usize, check: impl FnOnce(&Problem<'_>)) {
+        let network = Mlp::new(&[data.d(), 4, outputs], Activation::Tanh).unwrap();
+        check(&Problem {
+            options: &FitOptions::default(),
+            network: &network,
+            prepared: prepare(data).unwrap(),
+            streams: Streams::new(3),
+            progress: &quiet,
+        });
+    }
+
+    fn evidence(map: MapReport<f64>, noise_std: Option<f64>) -> EvidenceReport<f64> {
+        EvidenceReport {
+            map,
+            prior_precision: 0.5,
+            noise_std,
+            rounds: 0,
+            settled: true,
+            bounded: false,
+            products: 0,
+        }
+    }
+
+    /// The score that a rate was chosen by, from the parts: an estimate of four fifths of the rows, SWAG there, the mean predictive density of the last fifth.
+    #[test]
+    fn the_rate_is_judged_by_rows_that_trained_nothing() {
+        let data = banana(60, &Streams::new(4)).unwrap();
+        with_problem(data, 2, |problem| {
+            let all = problem.posterior::<f64>(0.5, None).unwrap();
+            let map = fit_map(&all, problem.initial(0), &MapOptions::default(), |_| ()).unwrap();
+            let evidence = evidence(map, None);
+            let (best, gradients) = problem.swag_rate(&evidence).unwrap();
+
+            let mut rng = problem.streams.rng(Phase::SWAG, 1);
+            let split = random_split(60, HELD_OUT, &mut rng).unwrap();
+            let [train, test] =
+                [&split.train, &split.test].map(|rows| problem.prepared.select(rows));
+            assert_eq!([train.y.len(), test.y.len()], [48, 12]);
+            let prior = IsotropicGaussian::new(0.5).unwrap();
+            let (network, likelihood) = (problem.network, &Categorical);
+            let part =
+                PosteriorDensity::<f64>::new(network, likelihood, &prior, &train.x, &train.y)
+                    .unwrap();
+            let start = problem.initial(1);
+            let map = fit_map(&part, start, &MapOptions::default(), |_| ()).unwrap();
+            let rows = crate::model::Minibatch::<f64>::new(
+                network, likelihood, &prior, &train.x, &train.y,
+            );
+            let rows = rows.unwrap();
+            let score = |rate: f64| {
+                let options = SwagOptions {
+                    learning_rate: rate,
+                    ..SwagOptions::default()
+                };
+                let report = fit_swag(&rows, map.theta.clone(), &options, problem.streams).unwrap();
+                let draws = report.posterior.sample(DRAWS, problem.streams).unwrap();
+                let mut sum = 0.0;
+                network_outputs(network, &draws, &test.x, |block| {
+                    for row in 0..block.rows {
+                        let logits = block.row(row).chunks_exact(2);
+                        let class = test.y[row] as usize;
+                        let p = logits.map(|o| 1.0 / (1.0 + (o[1 - class] - o[class]).exp()));
+                        sum -= (p.sum::<f64>() / DRAWS as f64).ln();
+                    }
+                    Ok(())
+                })
+                .unwrap();
+                sum / 12.0
+            };
+            assert!((best.score - score(best.rate)).abs() < 1e-9, "{best:?}");
+            for rate in [0.01, 0.03, 0.1] {
+                assert!(score(rate) >= best.score - 1e-12, "{best:?}");
+            }
+            // a batch is all of the part, which is four fifths of the rows, so epochs and steps are gradients
+            let batches = (gradients / 0.8 - map.gradients as f64) / 140.0;
+            assert!(
+                (batches - batches.round()).abs() < 1e-9 && batches > 2.5,
+                "{batches}"
+            );
+        });
+    }
+
+    #[test]
+    fn the_score_of_a_regression_is_that_of_its_mixture() {
+        let data = regression_with_gap(40, 0.3, &Streams::new(4)).unwrap();
+        with_problem(data, 1, |problem| {
+            let noise = 0.3;
+            let draws: Vec<f64> = [0, 1].map(|i| problem.initial::<f64>(i)).concat();
+            let got = problem
+                .mean_nll(&draws, &problem.prepared, Some(noise))
+                .unwrap();
+            let gaussian = Gaussian::new(noise).unwrap();
+            let prior = IsotropicGaussian::new(1.0).unwrap();
+            let mut sum = 0.0;
+            for row in 0..40 {
+                let one = problem.prepared.select(&[row]);
+                let density = PosteriorDensity::<f64>::new(
+                    problem.network,
+                    &gaussian,
+                    &prior,
+                    &one.x,
+                    &one.y,
+                )
+                .unwrap();
+                let nll = |theta| {
+                    density
+                        .neg_log_likelihood(theta, &mut density.workspace())
+                        .unwrap()
+                };
+                let likelihood = draws
+                    .chunks_exact(density.dim())
+                    .map(|theta| (-nll(theta)).exp());
+                sum -= (0.5 * likelihood.sum::<f64>()).ln();
+            }
+            assert!((got - sum / 40.0).abs() < 1e-9, "{got} for {}", sum / 40.0);
+        });
+    }
+}
