@@ -234,7 +234,8 @@ fn both_kinds_are_the_papers_loop() {
 
 /// Two directions, one a thousand times as stiff: what plain dynamics cannot do in so few steps. Were `G` its mean, the variance would be `1 / (a (1 - eps G a / 4))`
 /// with `eps = 2 lr / N = 0.01` and `G a = (a / 1.08)^{1/2}`: 1.08 of the stiff direction's and 1.00 of the soft one's. `G` is an average over 1,000 steps, and
-/// the soft direction forgets in 200, so that it moves with the chain. 40,000 chains have 1.097 and 1.088, each to 0.008. The 1,500 here have
+/// the soft direction forgets in 200, so that it moves with the chain. 40,000 chains have 1.097 and 1.088, each to 0.008
+/// (1.094 and 1.026 with an average over 10,000). The 1,500 here have
 /// `(2 / 1500)^{1/2} = 0.037`, four of which are 0.15; a wrong root in `G` is a factor.
 #[test]
 fn preconditioned_chains_have_the_width_of_a_stiff_and_of_a_soft_direction() {
