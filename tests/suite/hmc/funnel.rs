@@ -93,13 +93,13 @@ fn centred(step_size: f64, draws: usize) -> [Chains<f64>; 2] {
     ]
 }
 
-/// A step of 0.02 reaches down to -9.2, below which there is a thousandth. Of the mouth, above 4, through which these trajectories of length 4 find their way slowly, chains of this
-/// length have too few visits for a standard error: the shares end at 0.9, and `x_i` at 1.
+/// A step of 0.02 reaches down to -9.2, below which there is a thousandth. Of the lowest hundredth, and of the mouth above 4, through which trajectories of length 4 find their
+/// way slowly, chains of this length have too few visits for a standard error: the shares are those between, and `x_i` ends at 1.
 #[test]
 fn a_short_step_meets_the_centred_funnel_and_does_not_diverge() {
     for chains in centred(0.02, 8_000) {
         assert!(chains.divergences() < 10, "{}", chains.divergences());
-        let shares = [0.01, 0.03, 0.1, 0.25, 0.5, 0.75, 0.9];
+        let shares = [0.03, 0.1, 0.25, 0.5, 0.75, 0.9];
         is_met(&chains, &shares, &[0.1, 1.0], |t| (t[0], t[1..].to_vec()));
     }
 }
