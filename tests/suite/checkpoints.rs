@@ -127,15 +127,11 @@ fn a_fit_that_is_killed_after_points_were_kept_is_resumed_to_the_same_bits() {
     assert!(kill(&fit(&parts, "--checkpoint-every 0.0001"), 3, true));
     let before = fs::metadata(&points).unwrap().len();
     assert!(before > 32);
-    // a restart by mistake, which ends before it has kept anything
-    let mut child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
-        .args(fit(&parts, "--checkpoint-every 600"))
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(Duration::from_millis(20));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    // a restart by mistake, which ends after training and the file of points was asked for, and before it has kept anything
+    let restart = fit(&parts, "--checkpoint-every 600 --max-memory 1 --threads 8");
+    let restart: Vec<&str> = restart.iter().map(|a| &a[..]).collect();
+    refused(&restart, &["max_memory = 1 MiB", "the walk needs"]);
+    assert_eq!(fs::metadata(&points).unwrap().len(), before);
     run(&fit(&parts, "--resume --threads 2"));
     assert!(fs::read(&whole).unwrap() == fs::read(&parts).unwrap());
     assert!(!points.exists() && !checkpoint.exists());

@@ -5,7 +5,6 @@ use rayon::prelude::*;
 
 use super::chains::{Chain, Chains, Transition};
 use super::dual_averaging::DualAveraging;
-use super::metropolis::Mover;
 use super::options::ChainOptions;
 use super::state::{Dynamics, State};
 use super::variance::Variance;
@@ -15,6 +14,18 @@ use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
+
+/// A way to move a chain that leaves its density as it is.
+pub(super) trait Mover<T: Scalar, D: LogDensity<T>> {
+    /// Moves `at`, whose momentum is new.
+    fn transition(
+        &mut self,
+        dynamics: &Dynamics<T, D>,
+        at: &mut State<T>,
+        rng: &mut ChaCha8Rng,
+        ws: &mut D::Workspace,
+    ) -> Result<Transition>;
+}
 
 /// A chain from each start, in parallel; chain `i` draws from stream `i` of [`Phase::HMC`].
 pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Mover<T, D> + Send>(
@@ -74,7 +85,7 @@ where
     gradients: usize,
 }
 
-/// Step sizes beyond which the search gives up: the density has no scale.
+/// Step sizes beyond which the search gives up. (Stan does above 1e7 and at 0.)
 const SMALLEST: f64 = 1e-10;
 const LARGEST: f64 = 1e7;
 
@@ -164,28 +175,34 @@ impl<T: Scalar, D: LogDensity<T>> Runner<'_, T, D> {
             scale: &self.scale,
             step_size: self.step_size,
         };
+        fill_normal(&mut self.rng, &mut self.at.momentum);
         let transition = mover.transition(&dynamics, &mut self.at, &mut self.rng, self.ws)?;
         self.gradients += transition.leapfrog_steps;
         Ok(transition)
     }
 
     /// The step size is doubled or halved until the acceptance of one leapfrog step crosses 0.8 (Hoffman & Gelman 2014, algorithm 4, which crosses
-    /// 0.5; with a new momentum each time, as in Stan). Dual averaging begins there. Nothing if the step size is given.
+    /// 0.5; with a new momentum each time, as in Stan). Dual averaging begins there. Nothing if the step size is given; an error if none is found.
     fn search(&mut self) -> Result<Option<DualAveraging>> {
         if self.options.step_size.is_some() {
             return Ok(None);
         }
+        // what a window of the warm-up ended with may be anything
+        self.step_size = self.step_size.clamp(SMALLEST, LARGEST);
+        let from = self.step_size;
         let mut trial = self.at.clone();
         let grow = self.first_step_is_short(&mut trial)?;
-        let factor = if grow { 2.0 } else { 0.5 };
-        while (SMALLEST..LARGEST).contains(&self.step_size) {
-            self.step_size *= factor;
+        loop {
+            let next = self.step_size * if grow { 2.0 } else { 0.5 };
+            if !(SMALLEST..=LARGEST).contains(&next) {
+                return Err(not_found(grow, from, self.step_size));
+            }
+            self.step_size = next;
             if self.first_step_is_short(&mut trial)? != grow {
-                break;
+                let target = self.options.target_acceptance;
+                return Ok(Some(DualAveraging::new(next, target)));
             }
         }
-        let target = self.options.target_acceptance;
-        Ok(Some(DualAveraging::new(self.step_size, target)))
     }
 
     fn first_step_is_short(&mut self, trial: &mut State<T>) -> Result<bool> {
@@ -201,4 +218,20 @@ impl<T: Scalar, D: LogDensity<T>> Runner<'_, T, D> {
         self.gradients += 1;
         Ok(before - trial.hamiltonian() > 0.8f64.ln())
     }
+}
+
+/// Why no step size is found: all are too short, or all too long.
+fn not_found(grow: bool, first: f64, last: f64) -> Error {
+    let why = match grow {
+        true => {
+            "no step is so long that the energy changes: the log density is flat where the chain is (is the posterior proper?), or so wide that an \
+             inverse mass is needed"
+        }
+        false => {
+            "no step is so short that the energy is kept: the gradient is not that of the log density, or the log density jumps where the chain is, or is \
+             so narrow that an inverse mass is needed"
+        }
+    };
+    let requirement = format!("none is found from {first:.1e} to there: {why}");
+    Error::config("step_size", format!("{last:.1e}"), &requirement)
 }

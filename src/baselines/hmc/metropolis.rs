@@ -10,25 +10,13 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::chain::Mover;
 use super::chains::{DIVERGENCE, Transition};
 use super::options::{HmcOptions, Trajectory};
 use super::state::{Dynamics, State};
 use crate::error::Result;
-use crate::linalg::vector::fill_normal;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
-
-/// A way to move a chain that leaves its density as it is.
-pub(super) trait Mover<T: Scalar, D: LogDensity<T>> {
-    /// Moves `at`, whose momentum is drawn anew.
-    fn transition(
-        &mut self,
-        dynamics: &Dynamics<T, D>,
-        at: &mut State<T>,
-        rng: &mut ChaCha8Rng,
-        ws: &mut D::Workspace,
-    ) -> Result<Transition>;
-}
 
 pub(super) struct Metropolis<T> {
     trajectory: Trajectory,
@@ -65,13 +53,11 @@ impl<T: Scalar, D: LogDensity<T>> Mover<T, D> for Metropolis<T> {
         rng: &mut ChaCha8Rng,
         ws: &mut D::Workspace,
     ) -> Result<Transition> {
-        fill_normal(rng, &mut at.momentum);
         let steps = self.steps(dynamics.step_size, rng.random());
         let toss: f64 = rng.random();
         let before = at.hamiltonian();
         let proposed = &mut self.proposed;
-        proposed.place(at);
-        proposed.momentum.copy_from_slice(&at.momentum);
+        proposed.set(at);
         let mut taken = 0;
         while taken < steps && proposed.log_density.is_finite() {
             dynamics.leapfrog(proposed, true, ws)?;

@@ -19,6 +19,11 @@
 //! p <- p - (eps/2) grad U(theta),  theta <- theta + eps M^{-1} p,  p <- p - (eps/2) grad U(theta)      one leapfrog step
 //! ```
 //!
+//! A step of `eps` reaches places down to about `eps / 2` wide. What is narrower is left out, although no step makes the limit distribution wrong, and divergences
+//! say that it is left out, not how much: of Neal's funnel with `v ~ N(0, 9)` a step of 0.5 has no draw of the lowest 9 %, one of 0.02 misses a
+//! thousandth. The step that a warm-up finds there is another for every chain, 0.01 to 0.3 at an acceptance of 0.8 and 0.003 to 0.08 at 0.99. The same density in
+//! coordinates that are not centred has no neck, and is met as it is.
+//!
 //! Defaults: Stan's 1,000 + 1,000 transitions, acceptance 0.8, diagonal mass and depth 10; ours a jitter of 0.2 and at most 1,024 steps of a trajectory of HMC.
 //!
 //! Nothing is dropped. Where this deviates from Stan: HMC's number of leapfrog steps is jittered and bounded, and the proposal of a subtree of NUTS is drawn state by state, not
@@ -71,7 +76,8 @@ use crate::scalar::Scalar;
 /// ```
 ///
 /// # Errors
-/// If a setting is outside its domain, a length is wrong, or the density or its gradient is not finite at a start.
+/// If a setting is outside its domain, a length is wrong, or the density or its gradient is not finite at a start; [`Error::Config`](crate::Error) of `step_size`
+/// if one is to be found and there is none: for a density that is flat where a chain is, or whose gradient is not its own.
 pub fn hmc<T: Scalar, D: LogDensity<T>>(
     density: &D,
     starts: &[Vec<T>],

@@ -19,13 +19,12 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
+use super::chain::Mover;
 use super::chains::{DIVERGENCE, Transition};
-use super::metropolis::Mover;
 use super::options::NutsOptions;
 use super::state::{Dynamics, State};
 use super::tree::Branch;
 use crate::error::Result;
-use crate::linalg::vector::fill_normal;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
@@ -133,12 +132,8 @@ impl<T: Scalar, D: LogDensity<T>> Mover<T, D> for NoUTurn<T> {
         rng: &mut ChaCha8Rng,
         ws: &mut D::Workspace,
     ) -> Result<Transition> {
-        fill_normal(rng, &mut at.momentum);
         let initial = at.hamiltonian();
-        for end in &mut self.ends {
-            end.place(at);
-            end.momentum.copy_from_slice(&at.momentum);
-        }
+        self.ends.iter_mut().for_each(|end| end.set(at));
         self.whole.set(&at.momentum);
         // which end of time `whole.end` is
         let mut facing_forward = true;

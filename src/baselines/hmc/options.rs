@@ -18,7 +18,7 @@ pub struct ChainOptions {
     /// divergences say so.
     pub target_acceptance: f64,
     /// A step size that is kept, in the units that the inverse mass makes standard; `None` to find one: by dual averaging over the warm-up, and without
-    /// a warm-up the one whose first step has an acceptance of 0.8.
+    /// a warm-up the one whose first step has an acceptance of 0.8. It is sought from 1e-10 to 1e7; a density without one there is an error.
     pub step_size: Option<f64>,
     /// The diagonal of the inverse mass matrix to begin with, `[P]`: variances of the parameters, as well as they are known. `None` for ones.
     pub inverse_mass: Option<Vec<f64>>,

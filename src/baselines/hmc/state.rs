@@ -46,6 +46,12 @@ impl<T: Scalar> State<T> {
         self.log_density = other.log_density;
     }
 
+    /// Takes position and momentum of another.
+    pub fn set(&mut self, other: &Self) {
+        self.place(other);
+        self.momentum.copy_from_slice(&other.momentum);
+    }
+
     /// `H`, in nats; infinite where it is not a number, or the density is no finite one.
     pub fn hamiltonian(&self) -> f64 {
         let h = 0.5 * dot(&self.momentum, &self.momentum) - self.log_density;

@@ -3,13 +3,15 @@
 use super::for_any_threads;
 use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::Graph;
-use fiberwalk::baselines::{AllRows, Dropout, DropoutMasks, DropoutOptions, fit_dropout};
+use fiberwalk::baselines::{
+    AllRows, Dropout, DropoutMasks, DropoutOptions, DropoutReport, RandomBatches, fit_dropout,
+};
 use fiberwalk::diagnose::goodness_of_fit;
 use fiberwalk::nn::SequentialSpec;
 use fiberwalk::optim::{Decay, OptimizerOptions, SgdOptions};
 use fiberwalk::{
-    Activation, Categorical, Error, IsotropicGaussian, LogDensity, Mlp, Network, Phase, Posterior,
-    PosteriorDensity, Streams,
+    Activation, Categorical, Error, Gaussian, IsotropicGaussian, LogDensity, Minibatch, Mlp,
+    Network, Phase, Posterior, PosteriorDensity, Streams,
 };
 
 /// All masks of these units with their probabilities, unit `j` dropped in mask `i` if bit `j` of `i` is set.
@@ -148,6 +150,106 @@ fn a_step_goes_down_the_gradient_of_the_masked_energy() {
         );
     }
     assert_eq!((fit.gradients, fit.history.len()), (1, 1));
+}
+
+/// Plain descent on a prior of precision 2 with data that say nothing, as their noise is 1e6: what the prior is under masks, alone.
+fn of_the_prior(steps: usize, learning_rate: f64, seed: u64) -> DropoutReport<f64> {
+    let (net, theta) = network(&[3, 6, 5, 2], Activation::Tanh, 1);
+    let prior = IsotropicGaussian::new(2.0).unwrap();
+    let (x, y) = (normals(20 * 3, 2), normals(20 * 2, 3));
+    let likelihood = Gaussian::new(1e6).unwrap();
+    let density = Minibatch::new(&net, &likelihood, &prior, &x, &y).unwrap();
+    // of each four rows the prior is there as a whole
+    let source = RandomBatches::new(&density, 4).unwrap();
+    let plain = SgdOptions {
+        momentum: 0.0,
+        nesterov: false,
+    };
+    let options = DropoutOptions {
+        rate: RATE,
+        steps,
+        learning_rate,
+        schedule: Decay::Constant.into(),
+        optimizer: OptimizerOptions::Sgd(plain),
+        clip_norm: None,
+    };
+    let streams = Streams::new(seed);
+    fit_dropout(&source, net.layout(), theta, &options, streams, |_| ()).unwrap()
+}
+
+const RATE: f64 = 0.3;
+
+/// The outgoing weights of hidden units, and whether a parameter is one of them.
+fn outgoing(report: &DropoutReport<f64>) -> (Vec<std::ops::Range<usize>>, Vec<bool>) {
+    let units = report.posterior.masks().outgoing().to_vec();
+    let mut is = vec![false; report.posterior.dim()];
+    units.iter().for_each(|u| is[u.clone()].fill(true));
+    (units, is)
+}
+
+/// A step is `M <- M (1 - lr alpha m^2)`: a weight that is kept `k` times of `T` ends at `M (1 - lr alpha / (1-p)^2)^k`, all of a unit with the same
+/// `k`, binomial; all other parameters at `M (1 - lr alpha)^T`.
+#[test]
+fn the_prior_decays_what_is_kept() {
+    let (_, start) = network(&[3, 6, 5, 2], Activation::Tanh, 1);
+    let (steps, decay) = (40, 0.01 * 2.0);
+    let kept_decay = 1.0 - decay / (1.0 - RATE).powi(2);
+    let (mut kept, mut all) = (0.0, 0.0);
+    for seed in 0..10 {
+        let report = of_the_prior(steps, 0.01, seed);
+        let (units, is_outgoing) = outgoing(&report);
+        assert_eq!(units.len(), 11);
+        let ratio = |i: usize| report.posterior.mean()[i] / start[i];
+        for i in (0..start.len()).filter(|&i| start[i] != 0.0 && !is_outgoing[i]) {
+            // the likelihood's share: gradients of 1e-11 times 40 steps of 0.01
+            let expected = (1.0 - decay).powi(steps as i32);
+            assert!(
+                (ratio(i) / expected - 1.0).abs() < 1e-9,
+                "{i}: {}",
+                ratio(i)
+            );
+        }
+        for unit in units {
+            let times = |i: usize| ratio(i).ln() / kept_decay.ln();
+            let count = times(unit.start).round();
+            assert!(unit.clone().all(|i| (times(i) - count).abs() < 1e-7));
+            kept += count;
+            all += steps as f64;
+        }
+    }
+    let deviation = (kept - (1.0 - RATE) * all) / (all * RATE * (1.0 - RATE)).sqrt();
+    assert!(deviation.abs() < 4.0, "{kept} of {all}");
+}
+
+/// Its mean over masks is `alpha |M|^2 / (2 (1-p))` of what is masked and `alpha |M|^2 / 2` of the rest. With `s_j` the squares of a unit and
+/// `Var m^2 = p / (1-p)^3`, the energy of a step has a variance of `alpha^2 / 4 sum s_j^2 p / (1-p)^3`.
+#[test]
+fn the_mean_of_the_prior_over_masks_is_the_closed_form() {
+    let steps = 4_000;
+    // nothing moves
+    let report = of_the_prior(steps, 1e-300, 1);
+    let theta = report.posterior.mean();
+    let (units, is_outgoing) = outgoing(&report);
+    let squares = |of: bool| -> f64 {
+        let all = theta.iter().zip(&is_outgoing);
+        all.filter(|(_, is)| **is == of).map(|(t, _)| t * t).sum()
+    };
+    let of_unit = |u: &std::ops::Range<usize>| theta[u.clone()].iter().map(|t| t * t).sum::<f64>();
+    let spread = RATE / (1.0 - RATE).powi(3);
+    let variance: f64 = units.iter().map(|u| of_unit(u).powi(2) * spread).sum();
+    let error = (variance / steps as f64).sqrt();
+    // constants: 20 rows of 2 numbers with a noise of 1e6, and the prior's
+    let log_two_pi = (2.0 * std::f64::consts::PI).ln();
+    let of_data = 40.0 * (1e6f64.ln() + 0.5 * log_two_pi);
+    let of_prior = theta.len() as f64 * 0.5 * (log_two_pi - 2.0f64.ln());
+    let mean = report.history.iter().sum::<f64>() / report.history.len() as f64;
+    let deviation = |power| {
+        let expected = squares(false) + squares(true) / (1.0 - RATE).powi(power);
+        (mean - of_data - of_prior - expected) / error
+    };
+    assert!(deviation(1).abs() < 4.0, "{}", deviation(1));
+    // as if it were taken at M, or at M / (1-p)
+    assert!(deviation(0) > 20.0 && deviation(2) < -20.0);
 }
 
 #[test]

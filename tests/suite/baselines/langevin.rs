@@ -232,8 +232,11 @@ fn both_kinds_are_the_papers_loop() {
     }
 }
 
-/// Two directions, one a thousand times as stiff: what plain dynamics cannot do in so few steps. The preconditioner is frozen by its average, so the
-/// width of the soft direction is within a few per cent: 400 chains give its variance to 7 %, and a wrong root in `G` is a factor.
+/// Two directions, one a thousand times as stiff: what plain dynamics cannot do in so few steps. Were `G` its mean, the variance would be `1 / (a (1 - eps G a / 4))`
+/// with `eps = 2 lr / N = 0.01` and `G a = (a / 1.08)^{1/2}`: 1.08 of the stiff direction's and 1.00 of the soft one's. `G` is an average over 1,000 steps, and
+/// the soft direction forgets in 200, so that it moves with the chain. 40,000 chains have 1.097 and 1.088, each to 0.008
+/// (1.094 and 1.026 with an average over 10,000). The 1,500 here have
+/// `(2 / 1500)^{1/2} = 0.037`, four of which are 0.15; a wrong root in `G` is a factor.
 #[test]
 fn preconditioned_chains_have_the_width_of_a_stiff_and_of_a_soft_direction() {
     let density = crate::linear::Quadratic {
@@ -242,7 +245,7 @@ fn preconditioned_chains_have_the_width_of_a_stiff_and_of_a_soft_direction() {
     };
     let source = AllRows::new(&density, 1).unwrap();
     let options = SgldOptions {
-        chains: 400,
+        chains: CHAINS,
         steps: 4_000,
         burn_in: 0,
         keep: 1,
@@ -256,13 +259,13 @@ fn preconditioned_chains_have_the_width_of_a_stiff_and_of_a_soft_direction() {
     let starts = [vec![0.03, 1.0], vec![-0.03, -1.0]];
     let report = sgld(&source, &starts, &options, Streams::new(5)).unwrap();
     let mut variance = [0.0; 2];
+    let n = CHAINS as f64;
     for x in report.posterior.values().chunks_exact(2) {
-        variance[0] += x[0] * x[0] / 400.0;
-        variance[1] += x[1] * x[1] / 400.0;
+        variance[0] += x[0] * x[0] / n;
+        variance[1] += x[1] * x[1] / n;
     }
-    let share = [variance[0] * 1e3, variance[1]];
-    for share in share {
-        assert!((0.7..1.4).contains(&share), "{share:?}");
+    for share in [variance[0] * 1e3, variance[1]] {
+        assert!((share / 1.092 - 1.0).abs() < 0.15, "{share}");
     }
 }
 

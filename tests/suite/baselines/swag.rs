@@ -6,9 +6,9 @@ use crate::linear::{Linear, p_value};
 use fiberwalk::baselines::{Swag, SwagOptions, fit_swag};
 use fiberwalk::diagnose::GaussianTarget;
 use fiberwalk::linalg::Cholesky;
-use fiberwalk::linalg::vector::dot;
+use fiberwalk::linalg::vector::{distance, dot, norm};
 use fiberwalk::optim::{Decay, MinibatchOptions, Optimizer, Sgd, SgdOptions, fit_minibatch_with};
-use fiberwalk::{Error, Minibatch, Phase, Posterior, Result, Streams};
+use fiberwalk::{Error, LogDensity, Minibatch, Phase, Posterior, Result, Streams};
 use proptest::prelude::*;
 use rand::Rng;
 
@@ -119,6 +119,90 @@ fn its_learning_rate_is_that_of_the_mean_loss() {
     for (a, b) in once.mean().iter().zip(thrice.mean()) {
         assert!((a - b).abs() < 1e-12 && (a - 0.1).abs() > 1e-3, "{a} {b}");
     }
+}
+
+/// The points that a fit with all its deviations went through: the start, and each from the one before, as `D_t = theta_t - mean_t` and
+/// `mean_t = mean_{t-1} + (theta_t - mean_{t-1}) / n`.
+fn walked(swag: &Swag<f64>, start: &[f64]) -> Vec<Vec<f64>> {
+    let mut mean = start.to_vec();
+    let mut points = vec![start.to_vec()];
+    for (t, deviation) in swag.deviations().chunks_exact(start.len()).enumerate() {
+        let n = (t + 2) as f64;
+        let theta = mean
+            .iter()
+            .zip(deviation)
+            .map(|(m, d)| m + d * n / (n - 1.0));
+        let theta: Vec<f64> = theta.collect();
+        mean.iter_mut()
+            .zip(&theta)
+            .for_each(|(m, x)| *m += (x - *m) / n);
+        points.push(theta);
+    }
+    points
+}
+
+/// Where the bound is always met, a step without momentum has a length of `lr c`, whatever the batch and the number of rows.
+#[test]
+fn a_gradient_of_the_mean_loss_is_bounded() {
+    let linear = Linear::full_rank();
+    for times in [1, 3] {
+        let density = repeated(&linear, times).unwrap();
+        let options = SwagOptions {
+            momentum: 0.0,
+            clip_norm: Some(1e-3),
+            collect_every: Some(1),
+            rank: 1_000,
+            ..options()
+        };
+        let start = vec![0.1; linear.dim()];
+        let report = fit_swag(&density, start.clone(), &options, Streams::new(0)).unwrap();
+        let points = walked(&report.posterior, &start);
+        assert_eq!(points.len(), report.gradients + 1);
+        for step in points.windows(2) {
+            let length = distance(&step[0], &step[1]);
+            // coordinates of about 1, of which steps of 1e-5 are differences: 1e-16 / 1e-5 each, and what is recovered from
+            assert!((length / 1e-5 - 1.0).abs() < 1e-8, "{length}");
+        }
+    }
+}
+
+/// All rows at once, written out: what is bounded is the gradient, not the velocity. It is too long at first, and short enough in the end.
+#[test]
+fn the_bound_is_that_of_the_gradient_before_the_momentum() {
+    let linear = Linear::full_rank();
+    let density = repeated(&linear, 2).unwrap();
+    let n = density.rows() as f64;
+    let (rate, bound, momentum) = (0.02, 2.0, 0.7);
+    let options = SwagOptions {
+        batch_rows: 1_000,
+        epochs: 60,
+        learning_rate: rate,
+        momentum,
+        clip_norm: Some(bound),
+        collect_every: Some(1),
+        rank: 1_000,
+    };
+    let start = vec![3.0; linear.dim()];
+    let report = fit_swag(&density, start.clone(), &options, Streams::new(0)).unwrap();
+    let points = walked(&report.posterior, &start);
+    assert_eq!(points.len(), 61);
+    let (mut theta, mut velocity) = (start.clone(), vec![0.0; linear.dim()]);
+    let (mut grad, mut ws) = (velocity.clone(), density.workspace());
+    let mut clipped = 0;
+    for point in &points[1..] {
+        density
+            .log_density_and_grad(&theta, &mut grad, &mut ws)
+            .unwrap();
+        let length = norm(&grad) / n;
+        clipped += usize::from(length > bound);
+        let scale = (bound / length).min(1.0) / n;
+        for i in 0..theta.len() {
+            velocity[i] = momentum * velocity[i] - scale * grad[i];
+            theta[i] -= rate * velocity[i];
+        }
+        assert!(distance(&theta, point) < 1e-11, "{theta:?} {point:?}");
+    }
+    assert!((10..50).contains(&clipped), "{clipped}");
 }
 
 /// The covariance written out, with a share of the diagonal and a divisor of the deviations.

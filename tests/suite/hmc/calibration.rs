@@ -6,7 +6,7 @@ use fiberwalk::{Phase, Result, Streams};
 use rand_distr::{Distribution, StandardNormal};
 
 use super::targets::{Distorted, Gauss, Target, counted};
-use super::twin::{self, Fault};
+use super::twin::{Fault, Twin};
 
 const DRAWS: usize = 49;
 const REPLICATIONS: usize = 1_000;
@@ -129,12 +129,17 @@ fn both_samplers_are_calibrated() {
 
 /// The twins, without and with a fault.
 fn with_twin(target: Gauss, step: f64, fault: Fault, streams: Streams) -> Result<Vec<Vec<f64>>> {
-    let target = counted(target);
+    let twin = Twin {
+        density: &counted(target),
+        step,
+        inverse_mass: vec![1.0; 2],
+        fault,
+    };
     let mut rng = streams.rng(Phase::USER, 0);
     let count = 50 + THIN * DRAWS;
     let draws = match fault {
-        Fault::NoMetropolis => twin::hmc(&target, &[0.0; 2], (step, 4), count, &mut rng, fault),
-        _ => twin::nuts(&target, &[0.0; 2], (step, 10), count, &mut rng, fault),
+        Fault::NoMetropolis => twin.hmc(&[0.0; 2], 4, count, &mut rng),
+        _ => twin.nuts(&[0.0; 2], 10, count, &mut rng),
     };
     let kept = draws.into_iter().skip(50).step_by(THIN);
     Ok(kept.map(|(theta, ..)| theta).collect())
@@ -187,10 +192,14 @@ fn a_gradient_that_is_scaled_is_found_where_it_matters() {
     let p = p_value(|target, streams| with_nuts(scaled(target, 0.6, 0.6), None, streams));
     assert!(p < LEVEL, "NUTS of another density: {p}");
     let p = p_value(|target, streams| {
-        let target = counted(scaled(target, 0.6, 1.0));
+        let twin = Twin {
+            density: &counted(scaled(target, 0.6, 1.0)),
+            step: 0.1,
+            inverse_mass: vec![1.0; 2],
+            fault: Fault::NoMetropolis,
+        };
         let mut rng = streams.rng(Phase::USER, 0);
-        let fault = Fault::NoMetropolis;
-        let draws = twin::hmc(&target, &[0.0; 2], (0.1, 12), THIN * DRAWS, &mut rng, fault);
+        let draws = twin.hmc(&[0.0; 2], 12, THIN * DRAWS, &mut rng);
         Ok(draws.into_iter().step_by(THIN).map(|d| d.0).collect())
     });
     assert!(p < LEVEL, "no test, a small step: {p}");

@@ -53,7 +53,7 @@ fn a_network_is_predicted_as_by_another_implementation() {
     };
     let x_test = scaler.transform(test.features()).unwrap();
     let table = read_table(&folder.join("hmc_predictions.csv")).unwrap();
-    let check = |name: &str, chains: Chains<f32>| {
+    let check = |name: &str, chains: Chains<f32>, within: f64| {
         let points = chains.into_points().unwrap();
         let (mut squares, mut spread, mut row) = (0.0, 0.0, 0);
         network_outputs(&network, points.values(), &x_test, |outputs| {
@@ -73,11 +73,12 @@ fn a_network_is_predicted_as_by_another_implementation() {
         let (rms, spread) = ((squares / rows).sqrt(), spread / rows);
         // chains of 1,000 draws are 0.0098 apart, so that one is 0.007 off: 0.0064 for four of 300, and 0.0035 of the reference
         assert!(rms < 2.0 * 0.0073, "{name}: {rms}");
-        assert!((spread - 1.0).abs() < 0.1, "{name}: {spread}");
+        assert!((spread - 1.0).abs() < within, "{name}: {spread}");
     };
-    check("HMC", hmc(&posterior, &starts, &for_hmc, streams).unwrap());
-    check(
-        "NUTS",
-        nuts(&posterior, &starts, &for_nuts, streams).unwrap(),
-    );
+    // Spreads over the seeds 0 to 7: of HMC 1.005 with a deviation of 0.007; of NUTS, whose trajectories depth 6 cuts short so that its chains are fewer
+    // independent draws, 1.012 with 0.013. A seed is within four deviations of that.
+    let chains = hmc(&posterior, &starts, &for_hmc, streams).unwrap();
+    check("HMC", chains, 0.005 + 4.0 * 0.007);
+    let chains = nuts(&posterior, &starts, &for_nuts, streams).unwrap();
+    check("NUTS", chains, 0.012 + 4.0 * 0.013);
 }

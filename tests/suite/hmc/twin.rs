@@ -1,5 +1,5 @@
-//! HMC and NUTS from their definitions: every state of a trajectory is kept, and every stretch is summed anew. With these random numbers in this order, and
-//! with faults that a test of a sampler must find.
+//! HMC and NUTS from their definitions: every state of a trajectory is kept, and every stretch is summed anew. The momentum is the textbook's, `p ~ N(0, M)`, with
+//! `M` wherever it stands there. With these random numbers in this order, and with faults that a test of a sampler must find.
 
 use fiberwalk::LogDensity;
 use fiberwalk::linalg::vector::fill_normal;
@@ -21,163 +21,192 @@ pub enum Fault {
 #[derive(Clone)]
 struct Leaf {
     theta: Vec<f64>,
-    r: Vec<f64>,
+    p: Vec<f64>,
     gradient: Vec<f64>,
     log_density: f64,
+    /// `H`.
+    energy: f64,
 }
 
 fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-impl Leaf {
-    fn at<D: LogDensity<f64, Workspace = ()>>(density: &D, theta: &[f64], r: Vec<f64>) -> Self {
-        let mut gradient = vec![0.0; theta.len()];
-        let log_density = density
-            .log_density_and_grad(theta, &mut gradient, &mut ())
-            .unwrap();
-        Self {
-            theta: theta.to_vec(),
-            r,
-            gradient,
-            log_density,
-        }
-    }
-
-    fn energy(&self) -> f64 {
-        0.5 * product(&self.r, &self.r) - self.log_density
-    }
-
-    fn leapfrog<D: LogDensity<f64, Workspace = ()>>(&self, density: &D, step: f64) -> Self {
-        let kick = |r: &[f64], g: &[f64]| -> Vec<f64> {
-            r.iter().zip(g).map(|(r, g)| r + 0.5 * step * g).collect()
-        };
-        let r = kick(&self.r, &self.gradient);
-        let moved = self.theta.iter().zip(&r).map(|(t, r)| t + step * r);
-        let theta: Vec<f64> = moved.collect();
-        let mut next = Self::at(density, &theta, r);
-        next.r = kick(&next.r, &next.gradient);
-        next
-    }
-}
-
 /// A draw, its energy, and the number of doublings and of leapfrog steps that it took.
 pub type Draw = (Vec<f64>, f64, usize, usize);
 
-pub fn hmc<D: LogDensity<f64, Workspace = ()>>(
-    density: &D,
-    theta: &[f64],
-    (step, steps): (f64, usize),
-    draws: usize,
-    rng: &mut ChaCha8Rng,
-    fault: Fault,
-) -> Vec<Draw> {
-    let mut theta = theta.to_vec();
-    let mut out = Vec::new();
-    for _ in 0..draws {
-        let mut r = vec![0.0; theta.len()];
-        fill_normal(rng, &mut r);
-        let start = Leaf::at(density, &theta, r);
-        let _jitter: f64 = rng.random();
-        let toss: f64 = rng.random();
-        let mut leaf = start.clone();
-        for _ in 0..steps {
-            leaf = leaf.leapfrog(density, step);
-        }
-        let accepted = toss < (start.energy() - leaf.energy()).exp();
-        let next = match accepted || fault == Fault::NoMetropolis {
-            true => leaf,
-            false => start,
+/// A sampler of a density with a step size and an inverse mass matrix that is diagonal.
+pub struct Twin<'a, D> {
+    pub density: &'a D,
+    pub step: f64,
+    pub inverse_mass: Vec<f64>,
+    pub fault: Fault,
+}
+
+impl<D: LogDensity<f64, Workspace = ()>> Twin<'_, D> {
+    fn leaf(&self, theta: Vec<f64>, p: Vec<f64>) -> Leaf {
+        let mut leaf = Leaf {
+            gradient: vec![0.0; theta.len()],
+            theta,
+            p,
+            log_density: 0.0,
+            energy: 0.0,
         };
-        theta = next.theta.clone();
-        out.push((theta.clone(), next.energy(), 0, steps));
+        let gradient = &mut leaf.gradient;
+        leaf.log_density = self
+            .density
+            .log_density_and_grad(&leaf.theta, gradient, &mut ())
+            .unwrap();
+        self.with_energy(leaf)
     }
-    out
-}
 
-/// Whether the trajectory goes on, by the sums over a stretch of an even number of momenta.
-fn goes_on(stretch: &[Vec<f64>]) -> bool {
-    let along = |part: &[Vec<f64>]| {
-        let sum = |i: usize| part.iter().map(|r| r[i]).sum::<f64>();
-        let rho: Vec<f64> = (0..part[0].len()).map(sum).collect();
-        product(&part[0], &rho) > 0.0 && product(&part[part.len() - 1], &rho) > 0.0
-    };
-    let half = stretch.len() / 2;
-    along(stretch) && along(&stretch[..=half]) && along(&stretch[half - 1..])
-}
+    fn with_energy(&self, mut leaf: Leaf) -> Leaf {
+        leaf.energy = 0.5 * product(&leaf.p, &self.velocity(&leaf.p)) - leaf.log_density;
+        leaf
+    }
 
-pub fn nuts<D: LogDensity<f64, Workspace = ()>>(
-    density: &D,
-    theta: &[f64],
-    (step, max_depth): (f64, usize),
-    draws: usize,
-    rng: &mut ChaCha8Rng,
-    fault: Fault,
-) -> Vec<Draw> {
-    let mut theta = theta.to_vec();
-    let mut out = Vec::new();
-    for _ in 0..draws {
-        let mut r = vec![0.0; theta.len()];
-        fill_normal(rng, &mut r);
-        let start = Leaf::at(density, &theta, r);
-        let initial = start.energy();
-        let weight = |leaf: &Leaf| match fault {
-            Fault::UniformWeights => 1.0,
-            _ => (initial - leaf.energy()).exp(),
+    /// `M^-1 p`.
+    fn velocity(&self, p: &[f64]) -> Vec<f64> {
+        p.iter()
+            .zip(&self.inverse_mass)
+            .map(|(p, m)| m * p)
+            .collect()
+    }
+
+    fn leapfrog(&self, from: &Leaf, forward: bool) -> Leaf {
+        let step = if forward { self.step } else { -self.step };
+        let kick = |p: &[f64], g: &[f64]| -> Vec<f64> {
+            p.iter().zip(g).map(|(p, g)| p + 0.5 * step * g).collect()
         };
-        let rule = |leaf: &Leaf, forward: bool| match fault == Fault::WrongSign && !forward {
-            true => leaf.r.iter().map(|r| -r).collect::<Vec<f64>>(),
-            false => leaf.r.clone(),
+        let p = kick(&from.p, &from.gradient);
+        let moved = from.theta.iter().zip(self.velocity(&p));
+        let mut next = self.leaf(moved.map(|(t, v)| t + step * v).collect(), p);
+        next.p = kick(&next.p, &next.gradient);
+        self.with_energy(next)
+    }
+
+    /// Draws one after the other, each from a new momentum at the one before.
+    fn chain(
+        &self,
+        theta: &[f64],
+        draws: usize,
+        rng: &mut ChaCha8Rng,
+        transition: impl Fn(&Leaf, &mut ChaCha8Rng) -> (Leaf, usize, usize),
+    ) -> Vec<Draw> {
+        let mut theta = theta.to_vec();
+        let mut draw = |_| {
+            let mut p = vec![0.0; theta.len()];
+            fill_normal(rng, &mut p);
+            for (p, m) in p.iter_mut().zip(&self.inverse_mass) {
+                *p /= m.sqrt();
+            }
+            let start = self.leaf(theta.clone(), p);
+            let (next, depth, leapfrogs) = transition(&start, rng);
+            theta.clone_from(&next.theta);
+            (next.theta, next.energy, depth, leapfrogs)
         };
-        // in the order of time, with the momenta that the rule sees
-        let mut whole = vec![start.clone()];
-        let mut seen = vec![start.r.clone()];
-        let mut drawn = start.clone();
-        let (mut total, mut depth, mut leapfrogs) = (1.0, 0, 0);
-        'doubling: while depth < max_depth {
-            let forward = rng.random::<bool>();
-            let size = whole.len();
-            let (mut added, mut proposal, mut sum) = (Vec::new(), start.clone(), 0.0);
-            let mut leaf = whole[if forward { size - 1 } else { 0 }].clone();
-            let mut momenta = Vec::new();
-            for n in 1..=size {
-                leaf = leaf.leapfrog(density, if forward { step } else { -step });
-                leapfrogs += 1;
-                if leaf.energy().is_nan() || leaf.energy() - initial > 1000.0 {
-                    break 'doubling;
-                }
-                sum += weight(&leaf);
-                if rng.random::<f64>() < weight(&leaf) / sum {
-                    proposal = leaf.clone();
-                }
-                added.push(leaf.clone());
-                momenta.push(rule(&leaf, forward));
-                let mut block = 2;
-                while n % block == 0 {
-                    if !goes_on(&momenta[n - block..]) {
+        (0..draws).map(&mut draw).collect()
+    }
+
+    /// HMC of so many leapfrog steps.
+    pub fn hmc(
+        &self,
+        theta: &[f64],
+        steps: usize,
+        draws: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Draw> {
+        self.chain(theta, draws, rng, |start, rng| {
+            let _jitter: f64 = rng.random();
+            let toss: f64 = rng.random();
+            let leaf = (0..steps).fold(start.clone(), |leaf, _| self.leapfrog(&leaf, true));
+            let accepted = toss < (start.energy - leaf.energy).exp();
+            let next = match accepted || self.fault == Fault::NoMetropolis {
+                true => leaf,
+                false => start.clone(),
+            };
+            (next, 0, steps)
+        })
+    }
+
+    /// NUTS of at most so many doublings.
+    pub fn nuts(
+        &self,
+        theta: &[f64],
+        max_depth: usize,
+        draws: usize,
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<Draw> {
+        self.chain(theta, draws, rng, |start, rng| {
+            let weight = |leaf: &Leaf| match self.fault {
+                Fault::UniformWeights => 1.0,
+                _ => (start.energy - leaf.energy).exp(),
+            };
+            let rule = |leaf: &Leaf, forward: bool| match self.fault == Fault::WrongSign && !forward
+            {
+                true => leaf.p.iter().map(|p| -p).collect::<Vec<f64>>(),
+                false => leaf.p.clone(),
+            };
+            // in the order of time, with the momenta that the rule sees
+            let mut whole = vec![start.clone()];
+            let mut seen = vec![start.p.clone()];
+            let mut drawn = start.clone();
+            let (mut total, mut depth, mut leapfrogs) = (1.0, 0, 0);
+            'doubling: while depth < max_depth {
+                let forward = rng.random::<bool>();
+                let size = whole.len();
+                let (mut added, mut proposal, mut sum) = (Vec::new(), start.clone(), 0.0);
+                let mut leaf = whole[if forward { size - 1 } else { 0 }].clone();
+                let mut momenta = Vec::new();
+                for n in 1..=size {
+                    leaf = self.leapfrog(&leaf, forward);
+                    leapfrogs += 1;
+                    if leaf.energy.is_nan() || leaf.energy - start.energy > 1000.0 {
                         break 'doubling;
                     }
-                    block *= 2;
+                    sum += weight(&leaf);
+                    if rng.random::<f64>() < weight(&leaf) / sum {
+                        proposal = leaf.clone();
+                    }
+                    added.push(leaf.clone());
+                    momenta.push(rule(&leaf, forward));
+                    let mut block = 2;
+                    while n % block == 0 {
+                        if !self.goes_on(&momenta[n - block..]) {
+                            break 'doubling;
+                        }
+                        block *= 2;
+                    }
+                }
+                depth += 1;
+                if rng.random::<f64>() < sum / total {
+                    drawn = proposal;
+                }
+                total += sum;
+                if forward {
+                    whole.extend(added);
+                    seen.extend(momenta);
+                } else {
+                    whole.splice(0..0, added.into_iter().rev());
+                    seen.splice(0..0, momenta.into_iter().rev());
+                }
+                if !self.goes_on(&seen) {
+                    break;
                 }
             }
-            depth += 1;
-            if rng.random::<f64>() < sum / total {
-                drawn = proposal;
-            }
-            total += sum;
-            if forward {
-                whole.extend(added);
-                seen.extend(momenta);
-            } else {
-                whole.splice(0..0, added.into_iter().rev());
-                seen.splice(0..0, momenta.into_iter().rev());
-            }
-            if !goes_on(&seen) {
-                break;
-            }
-        }
-        theta = drawn.theta.clone();
-        out.push((theta.clone(), drawn.energy(), depth, leapfrogs));
+            (drawn, depth, leapfrogs)
+        })
     }
-    out
+
+    /// Whether the trajectory goes on, by the velocities at the ends and the sums over a stretch of an even number of momenta.
+    fn goes_on(&self, stretch: &[Vec<f64>]) -> bool {
+        let along = |part: &[Vec<f64>]| {
+            let sum = |i: usize| part.iter().map(|p| p[i]).sum::<f64>();
+            let rho: Vec<f64> = (0..part[0].len()).map(sum).collect();
+            let with = |p: &[f64]| product(&self.velocity(p), &rho) > 0.0;
+            with(&part[0]) && with(&part[part.len() - 1])
+        };
+        let half = stretch.len() / 2;
+        along(stretch) && along(&stretch[..=half]) && along(&stretch[half - 1..])
+    }
 }
