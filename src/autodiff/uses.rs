@@ -3,6 +3,8 @@
 //! Methods that need a layer's input and the derivative by its output (Kronecker factors) find both here, whatever network recorded them: no
 //! layer has to be told.
 
+use std::ops::Range;
+
 use super::graph::{Graph, Node, Var};
 use super::ops::{Binary, ConvOp, Op, Window};
 use crate::error::{Error, Result};
@@ -29,6 +31,46 @@ pub(crate) struct WeightUse<'g> {
 }
 
 impl<'g> WeightUse<'g> {
+    /// That a vector of parameters is seen as the tensors `(range, shape)` alone: not in other parts or shapes, which would be further uses.
+    ///
+    /// # Errors
+    /// If not.
+    pub fn check_views<'a>(
+        theta: Var<'g>,
+        tensors: impl Iterator<Item = (Range<usize>, &'a [usize])>,
+    ) -> Result<()> {
+        let views = tensors.map(|(range, shape)| {
+            let part = theta.slice(0, range);
+            [theta.id, part.id, part.reshape(shape).id]
+        });
+        let views: Vec<[u32; 3]> = views.collect();
+        // of a vector that is one tensor the part is the whole, and of a vector the shape is that of the part
+        let leads = |from: u32, to: u32| {
+            let step = |v: &[u32; 3]| {
+                (from == v[0] && to == v[1])
+                    || (from == v[1] && to == v[2])
+                    || (from == v[2] && !v[..2].contains(&to))
+            };
+            views.iter().any(step)
+        };
+        let looks = |a: u32| a == theta.id || views.iter().any(|v| v[1] == a);
+        let nodes = theta.graph.nodes();
+        for (to, node) in nodes.iter().enumerate() {
+            let args = node.args.iter().copied().filter(|&a| looks(a));
+            for from in args {
+                if !leads(from, to as u32) {
+                    let expected = "parameters that are used as the tensors of the layout";
+                    return Err(Error::shape(
+                        "KFAC",
+                        expected,
+                        format!("{} of them", node.op),
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// The only use of `weight`.
     ///
     /// # Errors
@@ -48,8 +90,10 @@ impl<'g> WeightUse<'g> {
             let at = |id: u32| Var { graph, id };
             let output = at(id as u32);
             let one = match (&node.op, position) {
-                // not yet a use
-                (Op::Transpose, _) => continue,
+                // a use only if something uses it: a product has the weight itself
+                (Op::Transpose, _) if !nodes.iter().any(|n| n.args.contains(&(id as u32))) => {
+                    continue;
+                }
                 (
                     &Op::MatMul {
                         ta: true,
@@ -94,7 +138,7 @@ impl<'g> WeightUse<'g> {
         found.map_or_else(|| refuse("not used"), Ok)
     }
 
-    /// Whether `bias` is added to what the weight gives, and is used for nothing else.
+    /// Whether `bias` is added to what the weight gives, and neither is used for anything else.
     pub fn is_shifted_by(&self, bias: Var<'g>) -> bool {
         let nodes = self.output.graph.nodes();
         let sums = |node: &&Node| {
@@ -103,14 +147,13 @@ impl<'g> WeightUse<'g> {
                 && (node.args.iter().any(|&a| shows(a, self.output.id)))
                 && (node.args.iter().any(|&a| shows(a, bias.id)))
         };
-        let ends = |node: &&Node| {
-            !is_view(&node.op)
-                && node
-                    .args
-                    .iter()
-                    .any(|&a| shown(&nodes, a) == shown(&nodes, bias.id))
+        let uses = |node: &Node, what: u32| {
+            let shows = |&a: &u32| shown(&nodes, a) == shown(&nodes, what);
+            !is_view(&node.op) && node.args.iter().any(shows)
         };
-        nodes.iter().filter(sums).count() == 1 && nodes.iter().filter(ends).count() == 1
+        nodes.iter().filter(sums).count() == 1
+            && nodes.iter().filter(|n| uses(n, bias.id)).count() == 1
+            && nodes.iter().filter(|n| uses(n, self.output.id)).count() == 1
     }
 
     /// `(ds/do)^T u` for outputs `o` and a cotangent `u` of them, feature-major like the input.

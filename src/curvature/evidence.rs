@@ -7,7 +7,9 @@
 //! Setting its derivatives to zero gives the fixed point of MacKay (1992): with the effective number of parameters
 //! `gamma = tr G (G + alpha I)^{-1}`,
 //!
-//! `alpha <- gamma / |theta*|^2`, `noise_std^2 <- sum_i r_i^2 / (N - gamma)`.
+//! `alpha <- gamma / |theta*|^2`, `noise_std^2 <- sum_i r_i^2 / (N - gamma)`,
+//!
+//! over the `N` residuals `r_i`, rows times outputs.
 //!
 //! Estimate and hyperparameters are improved in turn. Both traces come from stochastic Lanczos quadrature, so `G` is
 //! never formed. What it drops: the prior precision is one number for all parameters, and the posterior is taken for a
@@ -147,7 +149,8 @@ pub fn tune_by_evidence<T: Scalar>(
                 .clamp(PRECISIONS.0, PRECISIONS.1);
         }
         if let (true, Some(std)) = (options.tune_noise_std, noise) {
-            let n = posterior.rows() as f64;
+            // every output of a row has a residual of its own
+            let n = posterior.targets() as f64;
             let nll = posterior.neg_log_likelihood(&map.theta, &mut posterior.workspace())?;
             let constant = n * (std.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln());
             let squares = 2.0 * std * std * (nll - constant).max(0.0);

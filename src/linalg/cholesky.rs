@@ -1,4 +1,4 @@
-//! Cholesky factorisation `A = L L^T`, by faer's sequential routine.
+//! Cholesky factorisation `A = L L^T`, by faer's sequential routine; that of large matrices in blocks ([`blocked`]).
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{
@@ -9,6 +9,7 @@ use faer::linalg::triangular_solve::{
 };
 use faer::{Mat, MatMut, Par, Spec};
 
+use super::blocked;
 use crate::error::{Error, Result};
 
 /// The factor of a positive definite matrix.
@@ -25,6 +26,16 @@ impl Cholesky {
     pub fn new(entries: &[f64], n: usize) -> Result<Self> {
         let mut factoriser = Factoriser::new(n);
         factoriser.factorise(entries)?;
+        Ok(factoriser.factor)
+    }
+
+    /// Factorises the matrix with the entries `entry(i, j)`, which is asked for the lower triangle alone.
+    ///
+    /// # Errors
+    /// Those of [`Cholesky::new`].
+    pub fn of_entries(n: usize, entry: impl Fn(usize, usize) -> f64) -> Result<Self> {
+        let mut factoriser = Factoriser::new(n);
+        factoriser.factorise_entries(entry)?;
         Ok(factoriser.factor)
     }
 
@@ -77,6 +88,18 @@ impl Cholesky {
         solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
     }
 
+    /// `x <- L^{-1} x` for vectors whose first `zeros` numbers are 0, which they stay: `rows` are the others, `[m, dim - zeros]`.
+    ///
+    /// # Panics
+    /// If there are more zeros than numbers, or `rows` is not a number of rows.
+    pub fn solve_lower_rows_behind(&self, zeros: usize, rows: &mut [f64]) {
+        let n = self.dim() - zeros;
+        let count = rows.len() / n.max(1);
+        let factor = self.factor.as_ref().submatrix(zeros, zeros, n, n);
+        let rhs = MatMut::from_column_major_slice_mut(rows, n, count);
+        solve_lower_triangular_in_place(factor, rhs, Par::Seq);
+    }
+
     /// `out = L^T x`, the inverse of [`Cholesky::solve_transposed`].
     ///
     /// # Panics
@@ -88,6 +111,9 @@ impl Cholesky {
     }
 }
 
+/// Order of the parts in which a matrix is copied.
+const TILE: usize = 32;
+
 /// Memory with which matrices of one order are factorised, one after the other, without taking more.
 pub struct Factoriser {
     factor: Cholesky,
@@ -97,7 +123,8 @@ pub struct Factoriser {
 impl Factoriser {
     /// For matrices of order `n`; the factor is the identity's until the first is factorised.
     pub fn new(n: usize) -> Self {
-        let request = cholesky_in_place_scratch::<f64>(n, Par::Seq, Spec::default());
+        let small = if n < blocked::LARGE { n } else { 0 };
+        let request = cholesky_in_place_scratch::<f64>(small, Par::Seq, Spec::default());
         Self {
             factor: Cholesky {
                 factor: Mat::identity(n, n),
@@ -115,26 +142,48 @@ impl Factoriser {
         if entries.len() != n * n {
             return Err(Error::shape("Cholesky", n * n, entries.len()));
         }
+        self.factorise_entries(|i, j| entries[i * n + j])
+    }
+
+    /// Factorises the matrix with the entries `entry(i, j)`, which is asked for the lower triangle alone.
+    ///
+    /// # Errors
+    /// Those of [`Cholesky::new`]; the factor is then of no matrix.
+    pub fn factorise_entries(&mut self, entry: impl Fn(usize, usize) -> f64) -> Result<&Cholesky> {
+        let n = self.factor.dim();
         let factor = &mut self.factor.factor;
-        for j in 0..n {
-            let (above, below) = factor.col_as_slice_mut(j).split_at_mut(j);
-            above.fill(0.0);
-            for (i, x) in below.iter_mut().enumerate() {
-                *x = entries[(j + i) * n + j];
+        // tile by tile: rows are read and columns written, and either alone would miss the cache
+        for left in (0..n).step_by(TILE) {
+            for j in left..(left + TILE).min(n) {
+                factor.col_as_slice_mut(j)[..j].fill(0.0);
+            }
+            for top in (left..n).step_by(TILE) {
+                for j in left..(left + TILE).min(n) {
+                    let rows = top.max(j)..(top + TILE).min(n);
+                    let column = &mut factor.col_as_slice_mut(j)[rows.clone()];
+                    for (i, x) in rows.zip(column) {
+                        *x = entry(i, j);
+                    }
+                }
             }
         }
-        let outcome = cholesky_in_place(
-            factor.as_mut(),
-            LltRegularization::default(),
-            Par::Seq,
-            MemStack::new(&mut self.memory),
-            Spec::default(),
-        );
-        if let Err(LltError::NonPositivePivot { index }) = outcome {
-            return Err(Error::NotPositiveDefinite {
-                dim: n,
-                pivot: index,
-            });
+        if n >= blocked::LARGE {
+            blocked::factorise(factor.as_mut())
+                .map_err(|pivot| Error::NotPositiveDefinite { dim: n, pivot })?;
+            for j in 0..n {
+                factor.col_as_slice_mut(j)[..j].fill(0.0);
+            }
+        } else {
+            let outcome = cholesky_in_place(
+                factor.as_mut(),
+                LltRegularization::default(),
+                Par::Seq,
+                MemStack::new(&mut self.memory),
+                Spec::default(),
+            );
+            if let Err(LltError::NonPositivePivot { index: pivot }) = outcome {
+                return Err(Error::NotPositiveDefinite { dim: n, pivot });
+            }
         }
         // a NaN passes every comparison with a pivot
         if let Some(pivot) = (0..n).find(|&i| !factor[(i, i)].is_finite()) {
@@ -174,6 +223,38 @@ mod tests {
         assert_eq!(y, [4.0, 6.0]);
         c.solve_transposed(&mut y);
         assert!((y[0] - 1.0).abs() < 1e-14 && (y[1] - 2.0).abs() < 1e-14);
+    }
+
+    /// Orders around that of the tiles, from the lower triangle alone; and vectors that begin with zeros.
+    #[test]
+    fn matrices_of_several_tiles() {
+        for n in [1, 31, 32, 33, 70] {
+            let entry = |i: usize, j: usize| {
+                let near = 1.0 / (1.0 + i.abs_diff(j) as f64);
+                near + if i == j { 1.0 + 0.1 * i as f64 } else { 0.0 }
+            };
+            let lower = |i: usize, j: usize| if i < j { f64::NAN } else { entry(i, j) };
+            let factor = Cholesky::of_entries(n, lower).unwrap();
+            let entries: Vec<f64> = (0..n * n).map(|at| lower(at / n, at % n)).collect();
+            assert_eq!(
+                factor.log_det(),
+                Cholesky::new(&entries, n).unwrap().log_det()
+            );
+            let x: Vec<f64> = (0..n).map(|i| (i as f64).sin()).collect();
+            let row = |i: usize| (0..n).map(|j| entry(i, j) * x[j]).sum();
+            let mut b: Vec<f64> = (0..n).map(row).collect();
+            factor.solve(&mut b);
+            // the condition number is at most 9 (1 + 2 H_70), over 1
+            assert!(b.iter().zip(&x).all(|(b, x)| (b - x).abs() < 1e-13));
+            let zeros = n / 2;
+            let mut all = x.clone();
+            all[..zeros].fill(0.0);
+            let mut rest = all[zeros..].to_vec();
+            factor.solve_lower(&mut all);
+            factor.solve_lower_rows_behind(zeros, &mut rest);
+            let same = all[zeros..].iter().zip(&rest);
+            assert!(same.into_iter().all(|(a, b)| (a - b).abs() < 1e-14));
+        }
     }
 
     #[test]

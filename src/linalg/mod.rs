@@ -1,5 +1,6 @@
 //! Linear algebra on matrices that are only known by what they do to a vector, and small dense helpers on faer.
 
+mod blocked;
 mod cg;
 mod cholesky;
 mod dense;

@@ -23,6 +23,7 @@ use crate::scalar::Scalar;
 pub struct PosteriorDensity<T> {
     dim: usize,
     rows: usize,
+    targets: usize,
     chunks: Vec<Chunk<T>>,
     /// The first block's, which have the prior in them, and those of further sizes.
     programs: Vec<Programs<T>>,
@@ -73,6 +74,7 @@ impl<T: Scalar> PosteriorDensity<T> {
         let mut posterior = Self {
             dim: parts.dim(),
             rows: n,
+            targets: n * likelihood.target_dim(network.output_dim()),
             chunks: Vec::new(),
             programs: Vec::new(),
             prior_precision,
@@ -105,6 +107,11 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// Number of data rows.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Numbers of the targets of all rows.
+    pub fn targets(&self) -> usize {
+        self.targets
     }
 
     /// Bytes of a workspace.

@@ -223,3 +223,75 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
         );
     }
 }
+
+/// Two outputs of one noise are a linear model of twice as many rows: MacKay's fixed point by dense eigenvalues. Were rows counted in the place of
+/// residuals, the constant that is taken off the negative log-likelihood would be half of what it has.
+#[test]
+fn the_noise_of_two_outputs_is_that_of_all_residuals() {
+    let (n, d, m, true_noise) = (300, 3, 2, 0.4);
+    let x = normals(n * d, 11);
+    let weights = [[1.0, -0.5, 0.3], [0.2, 0.8, -0.7]];
+    let mut y = normals(n * m, 12);
+    for (at, y) in y.iter_mut().enumerate() {
+        *y = true_noise * *y + 0.3 + dot(&x[at / m * d..(at / m + 1) * d], &weights[at % m]);
+    }
+    let net = Mlp::new(&[d, m], Activation::Identity).unwrap();
+    let build = |alpha: f64, noise: Option<f64>| {
+        let likelihood = Gaussian::new(noise.unwrap_or(1.0))?;
+        PosteriorDensity::<f64>::new(&net, &likelihood, &IsotropicGaussian::new(alpha)?, &x, &y)
+    };
+    let options = EvidenceOptions {
+        tune_noise_std: true,
+        noise_std: Some(1.0),
+        probes: 200,
+        rounds: 40,
+        tolerance: 1e-4,
+        ..EvidenceOptions::default()
+    };
+    let start = vec![0.0; net.dim()];
+    let report = tune_by_evidence(start, build, &options, Streams::new(3), |_| ()).unwrap();
+    assert!(report.settled && !report.bounded, "{report:?}");
+
+    // features with a constant 1; every output has the eigenvalues of `Phi^T Phi`
+    let p = d + 1;
+    let phi: Vec<f64> = x
+        .chunks_exact(d)
+        .flat_map(|r| [r, &[1.0]].concat())
+        .collect();
+    let mut gram = vec![0.0; p * p];
+    let mut b = vec![0.0; m * p];
+    for (row, y) in phi.chunks_exact(p).zip(y.chunks_exact(m)) {
+        (0..p * p).for_each(|at| gram[at] += row[at / p] * row[at % p]);
+        (0..m * p).for_each(|at| b[at] += y[at / p] * row[at % p]);
+    }
+    let eigen = symmetric_eigen(&gram, p).unwrap();
+    let (mut alpha, mut noise) = (1.0f64, 1.0f64);
+    for _ in 0..200 {
+        let ridge = alpha * noise * noise;
+        let gamma: f64 = eigen
+            .values
+            .iter()
+            .map(|l| m as f64 * l / (l + ridge))
+            .sum();
+        let (mut squares, mut length) = (0.0, 0.0);
+        for k in 0..m {
+            let mut w = vec![0.0; p];
+            for (v, l) in eigen.vectors.chunks_exact(p).zip(&eigen.values) {
+                let share = dot(v, &b[k * p..(k + 1) * p]) / (l + ridge);
+                w.iter_mut().zip(v).for_each(|(w, v)| *w += share * v);
+            }
+            length += dot(&w, &w);
+            let residual = |i: usize| y[i * m + k] - dot(&phi[i * p..(i + 1) * p], &w);
+            squares += (0..n).map(|i| residual(i).powi(2)).sum::<f64>();
+        }
+        (alpha, noise) = (gamma / length, (squares / ((n * m) as f64 - gamma)).sqrt());
+    }
+    // 592 degrees of freedom: the noise itself is known to 0.4 / sqrt(1184) = 0.012
+    assert!((noise - true_noise).abs() < 4.0 * 0.012, "{noise}");
+    // `gamma` is within 0.1 of the 8 parameters, and its probes are that of it again: of no weight against 592. The rounds end at 1e-4, and
+    // each brings the scales nearer by a factor of a hundred
+    let got = report.noise_std.unwrap();
+    assert!((got / noise - 1.0).abs() < 2e-4, "{got} for {noise}");
+    let got = report.prior_precision;
+    assert!((got / alpha - 1.0).abs() < 2e-3, "{got} for {alpha}");
+}

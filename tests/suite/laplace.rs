@@ -216,7 +216,9 @@ impl Classes {
         }
     }
 
-    /// The curvature as a dense matrix, another way than the structure takes.
+    /// The curvature that a structure stands for as a dense matrix: from products with the operator or from gradients, another way than the structure
+    /// takes, but for KFAC, whose factors it has itself: here they are only multiplied out, and what is tested is what becomes of the blocks. The
+    /// factors are tested against plain loops (`kfac`), where they are exact (below) and against laplace-torch (`laplace_torch`).
     fn curvature(&self, structure: Structure, curvature: Curvature) -> Vec<f64> {
         let p = self.net.dim();
         let density = self.data().density::<f64>().unwrap();

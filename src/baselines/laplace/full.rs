@@ -20,11 +20,11 @@ impl FullCurvature {
 impl StructuredCurvature for FullCurvature {
     fn with_prior(&self, scale: f64, prior: &[f64]) -> Result<Box<dyn Precision>> {
         let q = prior.len();
-        let mut matrix: Vec<f64> = self.matrix.iter().map(|x| scale * x).collect();
-        for (i, p) in prior.iter().enumerate() {
-            matrix[i * (q + 1)] += p;
-        }
-        Ok(Box::new(FullPrecision(Cholesky::new(&matrix, q)?)))
+        let entry = |i: usize, j: usize| {
+            let prior = if i == j { prior[i] } else { 0.0 };
+            scale * self.matrix[i * q + j] + prior
+        };
+        Ok(Box::new(FullPrecision(Cholesky::of_entries(q, entry)?)))
     }
 }
 
@@ -43,13 +43,15 @@ impl Precision for FullPrecision {
         let q = self.0.dim();
         let solve = |first: usize| {
             let count = COLUMNS.min(q - first);
-            let mut rows = vec![0.0; count * q];
-            for (i, row) in rows.chunks_exact_mut(q).enumerate() {
-                row[first + i] = 1.0;
+            // what is above the first of the ones stays 0
+            let left = q - first;
+            let mut rows = vec![0.0; count * left];
+            for (i, row) in rows.chunks_exact_mut(left).enumerate() {
+                row[i] = 1.0;
             }
-            self.0.solve_lower_rows(&mut rows);
+            self.0.solve_lower_rows_behind(first, &mut rows);
             let square = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>();
-            rows.chunks_exact(q).map(square).collect::<Vec<f64>>()
+            rows.chunks_exact(left).map(square).collect::<Vec<f64>>()
         };
         let starts = (0..q.div_ceil(COLUMNS)).into_par_iter();
         let parts: Vec<Vec<f64>> = starts.map(|i| solve(i * COLUMNS)).collect();

@@ -11,7 +11,7 @@ use crate::scalar::Scalar;
 
 /// One layer: its weight, its bias, and the shapes of what passes through.
 #[derive(Clone, Debug)]
-pub(super) struct Layer {
+pub(in crate::curvature) struct Layer {
     pub kind: UseKind,
     weight: Range<usize>,
     bias: Option<Range<usize>>,
@@ -25,7 +25,7 @@ pub(super) struct Layer {
 }
 
 /// All layers, compiled for blocks of rows.
-pub(super) struct Layers<T> {
+pub(in crate::curvature) struct Layers<T> {
     pub layers: Vec<Layer>,
     /// Inputs of all layers. Takes `theta`, `x` `[d, rows]`, and 1.
     pub inputs: Program<T>,
@@ -39,15 +39,27 @@ impl<T: Scalar> Layers<T> {
     /// # Errors
     /// If there is a parameter that is neither the weight nor the bias of a linear layer or a convolution.
     pub fn new(network: &dyn Network) -> Result<Self> {
+        Self::within(network, 0..network.dim())
+    }
+
+    /// Those whose parameters are in `range`.
+    ///
+    /// # Errors
+    /// Those of [`Layers::new`], for the parameters that are looked at, or if one is also seen in another way.
+    pub fn within(network: &dyn Network, range: Range<usize>) -> Result<Self> {
         let d = network.input_dim();
         let graph = Graph::new();
         let theta = graph.input(&[network.dim()]);
         let x = graph.input(&[d, BLOCK]).batch_first();
         network.forward(theta, x);
         let tensors = network.layout().tensors();
+        WeightUse::check_views(
+            theta,
+            tensors.iter().map(|t| (t.range.clone(), &t.shape[..])),
+        )?;
         let mut uses: Vec<WeightUse<'_>> = Vec::new();
         let mut layers: Vec<Layer> = Vec::new();
-        for tensor in tensors {
+        for tensor in tensors.iter().filter(|t| lies_in(t, &range)) {
             let var = tensor.view(theta);
             if let (&[extent], Some(last)) = (&tensor.shape[..], layers.last_mut()) {
                 let own = uses.last().is_some_and(|u| u.is_shifted_by(var));
@@ -70,13 +82,17 @@ impl<T: Scalar> Layers<T> {
         Ok(Self {
             layers,
             inputs,
-            cotangents: cotangents(network)?,
+            cotangents: cotangents(network, &range)?,
         })
     }
 }
 
+fn lies_in(tensor: &ParamTensor, range: &Range<usize>) -> bool {
+    range.start <= tensor.range.start && tensor.range.end <= range.end
+}
+
 /// The program of the derivatives.
-fn cotangents<T: Scalar>(network: &dyn Network) -> Result<Program<T>> {
+fn cotangents<T: Scalar>(network: &dyn Network, range: &Range<usize>) -> Result<Program<T>> {
     let graph = Graph::new();
     let theta = graph.input(&[network.dim()]);
     let x = graph.input(&[network.input_dim(), BLOCK]).batch_first();
@@ -86,7 +102,7 @@ fn cotangents<T: Scalar>(network: &dyn Network) -> Result<Program<T>> {
     // all of them before the first derivative, which uses the weights again; biases are no weights, and were recognised before
     let weights = network.layout().tensors().iter();
     let uses = weights
-        .filter(|t| t.shape.len() > 1)
+        .filter(|t| t.shape.len() > 1 && lies_in(t, range))
         .map(|t| WeightUse::find(t.view(theta), &t.name))
         .collect::<Result<Vec<_>>>()?;
     let mut all = Vec::new();
@@ -114,7 +130,8 @@ impl Layer {
             Error::shape("KFAC", "the weight of a Linear or Conv2d layer", got)
         };
         match (found.kind, &tensor.shape[..], &found.input.shape()[..]) {
-            (UseKind::Product, &[inputs, outputs], _) => Ok(plain(inputs, outputs)),
+            // other columns than the rows of data would be uses of their own
+            (UseKind::Product, &[inputs, outputs], &[_, BLOCK]) => Ok(plain(inputs, outputs)),
             (UseKind::Convolution { window, groups }, &[out, c, kh, kw], &[channels, h, w, _])
                 if groups > 0 =>
             {
@@ -127,6 +144,16 @@ impl Layer {
             }
             _ => Err(refuse()),
         }
+    }
+
+    /// Of a linear layer: where its parameters start, the weight `[in, out]` and right behind it the bias, and whether there is one.
+    pub fn linear(&self) -> Option<(usize, bool)> {
+        let behind = self
+            .bias
+            .as_ref()
+            .is_none_or(|b| b.start == self.weight.end);
+        let linear = self.kind == UseKind::Product && behind;
+        linear.then_some((self.weight.start, self.bias.is_some()))
     }
 
     /// Uses of the weights in one row of data.

@@ -28,6 +28,7 @@ mod layers;
 pub use factors::{KroneckerBlock, KroneckerFactors};
 
 pub(crate) use eigen::{KroneckerEigen, ShiftedKronecker};
+pub(super) use layers::Layers;
 
 use super::roots::RowFisher;
 

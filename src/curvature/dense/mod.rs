@@ -1,13 +1,20 @@
 //! Curvatures as dense matrices, for some of the parameters: for networks of some thousand.
 //!
-//! With the vectors `c_nr` of the likelihood's curvature, `G = S^T S` with rows `s_nr = J_n^T c_nr`: the rows are computed in parallel, some hundred
-//! at a time, and their products added up panel by panel, each panel in the order of the rows.
+//! With the vectors `c_nr` of the likelihood's curvature, `G = S^T S` with rows `s_nr = J_n^T c_nr`. Where all parameters are those of linear layers,
+//! and it is less work, the matrix is made of products of their inputs and derivatives ([`linear`]). Elsewhere the rows are computed in parallel, some
+//! hundred at a time, and their products added up panel by panel, each panel in the order of the rows.
+
+mod linear;
+#[cfg(test)]
+mod tests;
 
 use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
+
+use linear::LinearLayers;
 
 use super::jacobian::JacobianRows;
 use super::roots::{OutputRoots, RowFisher, RowOutputs, Supervised};
@@ -40,6 +47,19 @@ pub fn dense_curvature<T: Scalar>(
 
 /// [`dense_curvature`] with the likelihood's curvature given.
 pub(crate) fn dense_from_roots<T: Scalar>(
+    data: &Supervised<'_>,
+    theta: &[T],
+    range: Range<usize>,
+    roots: &OutputRoots,
+) -> Result<Vec<f64>> {
+    match LinearLayers::find(data, range.clone(), roots.rank) {
+        Some(layers) => layers.matrix(data, theta, roots),
+        None => by_rows(data, theta, range, roots),
+    }
+}
+
+/// `S^T S` from the rows of `S`, whatever the network is.
+fn by_rows<T: Scalar>(
     data: &Supervised<'_>,
     theta: &[T],
     range: Range<usize>,
