@@ -1,6 +1,7 @@
 //! How far the predictions of some samples are from those of a walk: what a deformation is for, measured.
 //!
-//! Compared are predictive distributions at inputs that need no targets: rows of the training set, and points half-way between two of them.
+//! Compared are predictive distributions at inputs that need no targets: rows of the training set, points half-way from one to another, and points as far on the other side,
+//! many of which lie beyond the data.
 //! Classification: the mean total variation. Regression: the root of the mean square difference of predictive means and of epistemic standard
 //! deviations, in units of the noise.
 
@@ -9,7 +10,7 @@ use crate::nn::LinearHead;
 use crate::predict::{ClassPredictions, network_outputs};
 use crate::scalar::Scalar;
 
-/// Rows of the training set that are looked at, at most; as many lie between them.
+/// Rows of the training set that are looked at, at most; as many points lie between them, and as many beyond.
 const ROWS: usize = 128;
 
 /// Points of the walk that its predictions are made of, at most.
@@ -39,9 +40,11 @@ impl<'a> Agreement<'a> {
             &x[at * d..(at + 1) * d]
         };
         let mut inputs: Vec<f64> = (0..used).flat_map(row).copied().collect();
-        for k in 0..used {
-            let pairs = row(k).iter().zip(row(k + used / 2 + 1));
-            inputs.extend(pairs.map(|(a, b)| 0.5 * (a + b)));
+        for share in [0.5, -0.5] {
+            for k in 0..used {
+                let pairs = row(k).iter().zip(row(k + used / 2 + 1));
+                inputs.extend(pairs.map(|(a, b)| a + share * (b - a)));
+            }
         }
         let mut agreement = Self {
             network,

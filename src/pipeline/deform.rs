@@ -21,18 +21,19 @@ use crate::scalar::Scalar;
 use crate::walk::Walk;
 
 /// Widths of the framed flow that are tried around the walk's mean, and around the MAP estimate.
-const WIDTHS: [f64; 5] = [1.0, 0.7, 0.5, 0.35, 0.25];
+const WIDTHS: [f64; 6] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15];
 const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
 
 /// Proposals of a flow of units where a conditional is cheap: for a Gaussian likelihood.
 const PROPOSALS: usize = 4;
 
-/// Draws that a candidate is judged by, at most and at least, and rows times parameters times draws in between.
-const JUDGED: (f64, f64) = (128.0, 16.0);
+/// Draws that a candidate is judged by, at most (where a conditional is cheap, and where it is not) and at least, and rows times parameters times draws in between.
+const JUDGED: [f64; 2] = [512.0, 128.0];
+const JUDGED_LEAST: f64 = 16.0;
 const JUDGE_EFFORT: f64 = 4e9;
 
 /// Candidates whose distance is at most so many times the least predict alike.
-const ALIKE: f64 = 1.5;
+const ALIKE: f64 = 1.2;
 
 /// Hidden parameters up to which a flow of units is learned: its memory is hundreds of times as much.
 const UNITS: usize = 20_000;
@@ -127,7 +128,7 @@ impl Problem<'_> {
         Ok(Fitted::Flow { deformation, rows })
     }
 
-    /// Of the candidates that predict about as much like the walk as any, the one with the highest ELBO: a hundred draws cannot tell their predictions apart, and a
+    /// Of the candidates that predict about as much like the walk as any, the one with the highest ELBO: so many draws cannot tell their predictions apart, and a
     /// better density should not be given away for that.
     fn best<T: Scalar>(
         &self,
@@ -156,7 +157,9 @@ impl Problem<'_> {
     /// Draws that a candidate is judged by.
     fn judged(&self) -> usize {
         let effort = (self.prepared.y.len() * self.network.dim()) as f64;
-        (JUDGE_EFFORT / effort).clamp(JUDGED.1, JUDGED.0) as usize
+        let gaussian = self.prepared.target.is_some();
+        let most = JUDGED[usize::from(!gaussian)];
+        (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
     }
 
     fn agreement<T: Scalar>(

@@ -156,13 +156,14 @@ impl Problem<'_> {
 mod tests {
     use super::*;
     use crate::data::{Dataset, banana, regression_with_gap};
+    use crate::model::Categorical;
     use crate::model::{Gaussian, IsotropicGaussian, PosteriorDensity};
+    use crate::nn::Activation;
     use crate::nn::Mlp;
     use crate::optim::{MapOptions, MapReport, fit_map};
     use crate::pipeline::prepare::prepare;
     use crate::pipeline::{FitOptions, Stage};
     use crate::rng::Streams;
-    use crate::{Activation, Categorical};
 
     fn quiet(_: Stage, _: usize, _: usize) {}
 

@@ -110,7 +110,10 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
             &["nonsense", "must be one of map, ensemble"],
         ),
         ("--methods map --seeds 0", &["--seeds", "positive"]),
-        ("--methods map --rows 1", &["train.csv", "1 rows", "split"]),
+        (
+            "--methods map --rows 1",
+            &["train.csv", "1 row", "at least 2"],
+        ),
         (
             "--methods map --seeds 2 --seed 18446744073709551615",
             &["--seed", "2^64"],
