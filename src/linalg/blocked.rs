@@ -6,29 +6,25 @@
 //! of threads. (faer's own parallel routine is not asked for that.)
 
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::cholesky::llt::factor::{
-    LltError, LltRegularization, cholesky_in_place, cholesky_in_place_scratch,
-};
+use faer::linalg::cholesky::llt::factor::{LltError, LltRegularization, cholesky_in_place};
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, MatMut, Par, Spec};
 use rayon::prelude::*;
 
 /// Columns of a block, and rows or columns of a part.
-const BLOCK: usize = 128;
+pub(super) const BLOCK: usize = 128;
 const PART: usize = 96;
 
 /// Orders from which on there is work for several threads.
 pub(super) const LARGE: usize = 4 * BLOCK;
 
-/// Factorises the lower triangle of `a` in place; what is above the diagonal is overwritten with anything.
+/// Factorises the lower triangle of `a` in place, with memory for order [`BLOCK`]; what is above the diagonal is overwritten with anything. The parts are listed anew for every block.
 ///
 /// # Errors
 /// The first pivot that is not positive.
-pub(super) fn factorise(mut a: MatMut<'_, f64>) -> Result<(), usize> {
+pub(super) fn factorise(mut a: MatMut<'_, f64>, memory: &mut MemBuffer) -> Result<(), usize> {
     let n = a.nrows();
-    let request = cholesky_in_place_scratch::<f64>(BLOCK, Par::Seq, Spec::default());
-    let mut memory = MemBuffer::new(request);
     for first in (0..n).step_by(BLOCK) {
         let width = BLOCK.min(n - first);
         let corner = a.as_mut().submatrix_mut(first, first, n - first, n - first);
@@ -38,7 +34,7 @@ pub(super) fn factorise(mut a: MatMut<'_, f64>) -> Result<(), usize> {
             top.as_mut(),
             LltRegularization::default(),
             Par::Seq,
-            MemStack::new(&mut memory),
+            MemStack::new(memory),
             Spec::default(),
         );
         if let Err(LltError::NonPositivePivot { index }) = outcome {
@@ -94,6 +90,15 @@ mod tests {
     use super::*;
     use crate::linalg::Cholesky;
     use faer::Mat;
+    use faer::linalg::cholesky::llt::factor::cholesky_in_place_scratch;
+
+    fn memory() -> MemBuffer {
+        MemBuffer::new(cholesky_in_place_scratch::<f64>(
+            BLOCK,
+            Par::Seq,
+            Spec::default(),
+        ))
+    }
 
     fn entry(i: usize, j: usize) -> f64 {
         let near = 1.0 / (1.0 + i.abs_diff(j) as f64);
@@ -105,7 +110,7 @@ mod tests {
     fn the_factor_is_of_the_matrix() {
         for n in [1, 127, 128, 129, 225, 300] {
             let mut a = Mat::from_fn(n, n, |i, j| if i < j { f64::NAN } else { entry(i, j) });
-            factorise(a.as_mut()).unwrap();
+            factorise(a.as_mut(), &mut memory()).unwrap();
             for i in 0..n {
                 for j in 0..=i {
                     let product: f64 = (0..=j).map(|l| a[(i, l)] * a[(j, l)]).sum();
@@ -121,7 +126,7 @@ mod tests {
         let n = LARGE + 70;
         let bad = |i: usize, j: usize| entry(i, j) - if (i, j) == (400, 400) { 9.0 } else { 0.0 };
         let mut a = Mat::from_fn(n, n, bad);
-        assert_eq!(factorise(a.as_mut()), Err(400));
+        assert_eq!(factorise(a.as_mut(), &mut memory()), Err(400));
         let with = |threads: usize| {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
             let pool = pool.build().unwrap();

@@ -114,7 +114,7 @@ impl Cholesky {
 /// Order of the parts in which a matrix is copied.
 const TILE: usize = 32;
 
-/// Memory with which matrices of one order are factorised, one after the other, without taking more.
+/// Memory with which matrices of one order are factorised, one after the other; without taking more, if they are small.
 pub struct Factoriser {
     factor: Cholesky,
     memory: MemBuffer,
@@ -123,8 +123,12 @@ pub struct Factoriser {
 impl Factoriser {
     /// For matrices of order `n`; the factor is the identity's until the first is factorised.
     pub fn new(n: usize) -> Self {
-        let small = if n < blocked::LARGE { n } else { 0 };
-        let request = cholesky_in_place_scratch::<f64>(small, Par::Seq, Spec::default());
+        let most = if n < blocked::LARGE {
+            n
+        } else {
+            blocked::BLOCK
+        };
+        let request = cholesky_in_place_scratch::<f64>(most, Par::Seq, Spec::default());
         Self {
             factor: Cholesky {
                 factor: Mat::identity(n, n),
@@ -168,7 +172,7 @@ impl Factoriser {
             }
         }
         if n >= blocked::LARGE {
-            blocked::factorise(factor.as_mut())
+            blocked::factorise(factor.as_mut(), &mut self.memory)
                 .map_err(|pivot| Error::NotPositiveDefinite { dim: n, pivot })?;
             for j in 0..n {
                 factor.col_as_slice_mut(j)[..j].fill(0.0);

@@ -325,9 +325,9 @@ fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
     }
     match first_non_finite(grad) {
         None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "training by minibatches diverged: gradient (index = parameter)",
-            index,
+        Some(_) => Err(Error::NonFinite {
+            what: "training by minibatches diverged: gradient (index = step)",
+            index: step,
         }),
     }
 }

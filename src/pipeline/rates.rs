@@ -25,9 +25,12 @@ pub(super) fn at_viable_rate<R>(
             Err(Error::NonFinite { index, .. }) if rate > LEAST_RATE => taken += index,
             Err(error) => return Err(error),
         }
-        rate *= 0.1;
+        rate = (0.1 * rate).max(LEAST_RATE);
     }
 }
+
+/// Rates of a ladder, at most: over five powers of ten.
+const RUNGS: i32 = 12;
 
 /// One of the rates that were tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +41,7 @@ pub(super) struct Tried {
 }
 
 /// The best of the rates `1, 3, 10, 30, ...` times `first`, by the score that `run` gives (with the gradients it took). The ladder ends where two rates in a row are no better
-/// than the best so far, or one is refused: `None`, as where a descent does not stay finite. Besides, the gradients of all tries.
+/// than the best so far, or one is refused: `None`, as where a descent does not stay finite; it has twelve rungs at most. Besides, the gradients of all tries.
 ///
 /// # Errors
 /// Those of `run`, and if `first` is refused.
@@ -48,14 +51,16 @@ pub(super) fn best_rate(
 ) -> Result<(Tried, usize)> {
     let mut best: Option<Tried> = None;
     let (mut taken, mut worse) = (0, 0);
-    for (power, digit) in (0..).flat_map(|power| [(power, 1.0), (power, 3.0)]) {
+    for (power, digit) in (0..RUNGS / 2).flat_map(|power| [(power, 1.0), (power, 3.0)]) {
         let rate = first * digit * 10f64.powi(power);
         let (score, gradients) = run(rate)?;
         taken += gradients;
-        match (score, &best) {
-            (Some(score), Some(best)) if score >= best.score => worse += 1,
-            (Some(score), _) => (best, worse) = (Some(Tried { rate, score }), 0),
-            (None, _) => worse = 2,
+        let least = best.as_ref().map_or(f64::INFINITY, |b| b.score);
+        match score {
+            Some(score) if score < least => (best, worse) = (Some(Tried { rate, score }), 0),
+            // worse, or not a number
+            Some(_) => worse += 1,
+            None => worse = 2,
         }
         if worse == 2 {
             break;
@@ -96,7 +101,7 @@ mod tests {
         assert!((rate - 0.01).abs() < 1e-15 && rates.len() == 3);
         // where nothing is viable the least rate's result is taken, or its error
         let (_, rate, _) = at_viable_rate(1.0, 5.0, |_| Ok(((), 9.0, 1))).unwrap();
-        assert!(rate <= LEAST_RATE * 1.001);
+        assert_eq!(rate, LEAST_RATE);
         assert!(at_viable_rate::<()>(1.0, 5.0, |_| Err(diverged(0))).is_err());
         let other = || Error::config("rank", 1, "must be at least 2");
         assert!(at_viable_rate::<()>(1.0, 5.0, |_| Err(other())).is_err());
@@ -133,5 +138,17 @@ mod tests {
         );
         assert_eq!(next.len(), 1);
         assert!(best_rate(1.0, |_| Ok((None, 1))).is_err());
+        // what is no number is not the best, and a ladder has an end
+        let mut next = [Some(2.0), Some(f64::NAN), Some(1.0)].into_iter();
+        let (best, _) = best_rate(1.0, |_| Ok((next.next().flatten(), 0))).unwrap();
+        assert_eq!(
+            best,
+            Tried {
+                rate: 10.0,
+                score: 1.0
+            }
+        );
+        let (best, taken) = best_rate(1.0, |rate| Ok((Some(-rate), 1))).unwrap();
+        assert_eq!((best.rate, taken), (3e5, 12));
     }
 }

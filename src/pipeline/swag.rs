@@ -1,10 +1,10 @@
 //! SWAG of a fit, with the rate that predicts best.
 //!
 //! How wide SWAG's Gaussian is, its learning rate says and not the posterior; its authors choose it on held-out data. So does a fit: a fifth of the rows is held out, an estimate of the others
-//! is where SWAG goes from with each rate of a ladder, and the one whose draws predict the held-out rows best (mean log predictive density) is used for all rows. The rows that are held out train nothing
-//! that is scored on them, save the prior precision and the noise level, which are those of the whole fit.
+//! is where SWAG goes from with each rate of a ladder, and the one whose draws predict the held-out rows best (mean log predictive density) is used for all rows, or the first tenth of it that is viable there. The rows that are held out train nothing
+//! that is scored on them, save the prior precision, the noise level and the scales of the columns, which are those of the whole fit.
 //!
-//! The ladder begins at the paper's 0.01, or where that is not viable (noise is small, or features are large: descent diverges) at the first tenth that is.
+//! The ladder begins at the paper's 0.01, or where that is not viable (noise is small, or features are large: descent diverges) at the first tenth that is; it ends before a rate that is not.
 
 use super::Summary;
 use super::baselines::share;
@@ -42,7 +42,10 @@ impl Problem<'_> {
             true => (SwagOptions::default().learning_rate, String::new(), 0.0),
             false => {
                 let (best, gradients) = self.swag_rate(evidence)?;
-                let text = format!(" (NLL {:.3} of held-out rows)", best.score);
+                let text = format!(
+                    " (of held-out rows {:.0e} is best, NLL {:.3})",
+                    best.rate, best.score
+                );
                 (best.rate, text, gradients)
             }
         };
@@ -103,18 +106,30 @@ impl Problem<'_> {
         let (report, first, mut taken) =
             part.swag_from(&map.theta, map.energy, evidence, defaults.learning_rate)?;
         let mut known = Some(score(&report)?);
+        let data = part.minibatch(evidence.prior_precision, evidence.noise_std)?;
+        let threshold = viability_threshold(map.energy, data.dim());
         let (best, others) = best_rate(first, |rate| {
             if let Some(score) = known.take() {
                 return Ok((Some(score), 0));
             }
-            let data = part.minibatch(evidence.prior_precision, evidence.noise_std)?;
             let options = SwagOptions {
                 learning_rate: rate,
                 ..SwagOptions::default()
             };
             match fit_swag(&data, map.theta.clone(), &options, part.streams) {
-                Ok(report) => Ok((Some(score(&report)?), report.gradients)),
+                // draws that cannot predict the rows, as where a layer overflows, are no better than a descent that ends
+                Ok(report) if report.energy <= threshold => {
+                    Ok((score(&report).ok(), report.gradients))
+                }
+                Ok(report) => Ok((None, report.gradients)),
                 Err(Error::NonFinite { index, .. }) => Ok((None, index)),
+                // squares overflow before energies do
+                Err(Error::Config {
+                    field: "variance", ..
+                }) => Ok((
+                    None,
+                    options.epochs * split.train.len().div_ceil(options.batch_rows),
+                )),
                 Err(error) => Err(error),
             }
         })?;

@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::structure::{Precision, StructuredCurvature};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
 
 /// `H`, `[q, q]`.
@@ -20,6 +20,10 @@ impl FullCurvature {
 impl StructuredCurvature for FullCurvature {
     fn with_prior(&self, scale: f64, prior: &[f64]) -> Result<Box<dyn Precision>> {
         let q = prior.len();
+        if self.matrix.len() != q * q {
+            let expected = format!("a prior for a matrix of {} numbers", self.matrix.len());
+            return Err(Error::shape("Laplace", expected, q));
+        }
         let entry = |i: usize, j: usize| {
             let prior = if i == j { prior[i] } else { 0.0 };
             scale * self.matrix[i * q + j] + prior

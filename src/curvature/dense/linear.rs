@@ -63,6 +63,7 @@ impl<T: Scalar> LinearLayers<T> {
     pub(super) fn find(data: &Supervised<'_>, range: Range<usize>, rank: usize) -> Option<Self> {
         let by_rows = rank * range.len() * range.len();
         let all = Self::all(data, range)?;
+        // without vectors there is nothing to add up, and no work is less than none
         (work_of_pairs(&all.places, rank) < by_rows).then_some(all)
     }
 
@@ -79,7 +80,7 @@ impl<T: Scalar> LinearLayers<T> {
                 inputs: layer.inputs + usize::from(bias),
                 outputs: layer.outputs,
             };
-            if place.start != end {
+            if place.start != end || place.inputs == 0 || place.outputs == 0 {
                 return None;
             }
             end += place.inputs * place.outputs;
