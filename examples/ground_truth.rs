@@ -1,7 +1,7 @@
 //! The posterior of a network by HMC or NUTS, with all that says whether to believe it: the ground truth that approximations are measured against.
 //!
 //! `cargo run --release --example ground_truth TRAIN.csv TEST.csv [--sampler nuts|hmc] [--hidden 50] [--noise-std 0.1] [--chains 4] [--warm-up 1000]
-//! [--draws 1000] [--leapfrog-steps 60] [--acceptance 0.8] [--seed 0] [--reference PREDICTIONS.csv]`
+//! [--draws 1000] [--leapfrog-steps 60] [--max-tree-depth 10] [--acceptance 0.8] [--seed 0] [--reference PREDICTIONS.csv]`
 //!
 //! A tanh network with a standard normal prior on every weight and bias; chains start at MAP estimates of their own. Columns are standardised with those of
 //! `TRAIN.csv`; a target of whole numbers from 0 means classes. Predictions on `TEST.csv` are class probabilities, or means in standardised units.
@@ -177,9 +177,10 @@ fn main() -> Result<()> {
             hmc(&posterior, &starts, &options, streams)?
         }
         _ => {
+            let defaults = NutsOptions::default();
             let options = NutsOptions {
                 chains: options,
-                ..NutsOptions::default()
+                max_tree_depth: arguments.number("max-tree-depth", defaults.max_tree_depth),
             };
             nuts(&posterior, &starts, &options, streams)?
         }

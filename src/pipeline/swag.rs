@@ -16,7 +16,7 @@ use crate::curvature::EvidenceReport;
 use crate::data::random_split;
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
-use crate::model::{LogDensity, Posterior};
+use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::predict::{ClassPredictions, RegressionPredictions, network_outputs};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
@@ -50,7 +50,10 @@ impl Problem<'_> {
             }
         };
         let map = &evidence.map;
-        let (report, rate, taken) = self.swag_from(&map.theta, map.energy, evidence, first)?;
+        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
+        let threshold = viability_threshold(map.energy, data.dim());
+        let run = |rate| self.swag_at(&data, &map.theta, rate);
+        let (report, rate, taken) = at_viable_rate(first, threshold, run)?;
         let batch_rows = SwagOptions::default().batch_rows;
         let text = format!(
             "rate {rate:.0e}{chosen_by}, moments of {} points, U {:.1} at their mean (estimate {:.1}), {taken} gradients of {batch_rows} rows",
@@ -62,25 +65,20 @@ impl Problem<'_> {
         report.posterior.sample(self.options.samples, self.streams)
     }
 
-    /// From an estimate of energy `energy`, with the first viable rate from `first` on; that rate, and the gradients of batches.
-    fn swag_from<T: Scalar>(
+    /// From an estimate with a rate: what comes of it, its energy, and the gradients of batches.
+    fn swag_at<T: Scalar>(
         &self,
+        data: &Minibatch<T>,
         theta: &[T],
-        energy: f64,
-        evidence: &EvidenceReport<T>,
-        first: f64,
+        learning_rate: f64,
     ) -> Result<(SwagReport<T>, f64, usize)> {
-        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
-        let threshold = viability_threshold(energy, data.dim());
-        at_viable_rate(first, threshold, |learning_rate| {
-            let options = SwagOptions {
-                learning_rate,
-                ..SwagOptions::default()
-            };
-            let report = fit_swag(&data, theta.to_vec(), &options, self.streams)?;
-            let (energy, gradients) = (report.energy, report.gradients);
-            Ok((report, energy, gradients))
-        })
+        let options = SwagOptions {
+            learning_rate,
+            ..SwagOptions::default()
+        };
+        let report = fit_swag(data, theta.to_vec(), &options, self.streams)?;
+        let (energy, gradients) = (report.energy, report.gradients);
+        Ok((report, energy, gradients))
     }
 
     /// The rate that predicts held-out rows best, and what the choice took in gradients of all rows.
@@ -103,32 +101,28 @@ impl Problem<'_> {
             self.mean_nll(&draws, &held_out, evidence.noise_std)
         };
         let defaults = SwagOptions::default();
-        let (report, first, mut taken) =
-            part.swag_from(&map.theta, map.energy, evidence, defaults.learning_rate)?;
-        let mut known = Some(score(&report)?);
         let data = part.minibatch(evidence.prior_precision, evidence.noise_std)?;
         let threshold = viability_threshold(map.energy, data.dim());
+        let run = |rate| part.swag_at(&data, &map.theta, rate);
+        let (report, first, mut taken) = at_viable_rate(defaults.learning_rate, threshold, run)?;
+        let mut known = Some(score(&report)?);
         let (best, others) = best_rate(first, |rate| {
             if let Some(score) = known.take() {
                 return Ok((Some(score), 0));
             }
-            let options = SwagOptions {
-                learning_rate: rate,
-                ..SwagOptions::default()
-            };
-            match fit_swag(&data, map.theta.clone(), &options, part.streams) {
+            match run(rate) {
                 // draws that cannot predict the rows, as where a layer overflows, are no better than a descent that ends
-                Ok(report) if report.energy <= threshold => {
-                    Ok((score(&report).ok(), report.gradients))
+                Ok((report, energy, gradients)) if energy <= threshold => {
+                    Ok((score(&report).ok(), gradients))
                 }
-                Ok(report) => Ok((None, report.gradients)),
+                Ok((.., gradients)) => Ok((None, gradients)),
                 Err(Error::NonFinite { index, .. }) => Ok((None, index)),
                 // squares overflow before energies do
                 Err(Error::Config {
                     field: "variance", ..
                 }) => Ok((
                     None,
-                    options.epochs * split.train.len().div_ceil(options.batch_rows),
+                    defaults.epochs * split.train.len().div_ceil(defaults.batch_rows),
                 )),
                 Err(error) => Err(error),
             }
@@ -171,10 +165,8 @@ impl Problem<'_> {
 mod tests {
     use super::*;
     use crate::data::{Dataset, banana, regression_with_gap};
-    use crate::model::Categorical;
-    use crate::model::{Gaussian, IsotropicGaussian, PosteriorDensity};
-    use crate::nn::Activation;
-    use crate::nn::Mlp;
+    use crate::model::{Categorical, Gaussian, IsotropicGaussian, PosteriorDensity};
+    use crate::nn::{Activation, Mlp};
     use crate::optim::{MapOptions, MapReport, fit_map};
     use crate::pipeline::prepare::prepare;
     use crate::pipeline::{FitOptions, Stage};
@@ -227,9 +219,7 @@ mod tests {
                     .unwrap();
             let start = problem.initial(1);
             let map = fit_map(&part, start, &MapOptions::default(), |_| ()).unwrap();
-            let rows = crate::model::Minibatch::<f64>::new(
-                network, likelihood, &prior, &train.x, &train.y,
-            );
+            let rows = Minibatch::<f64>::new(network, likelihood, &prior, &train.x, &train.y);
             let rows = rows.unwrap();
             let score = |rate: f64| {
                 let options = SwagOptions {

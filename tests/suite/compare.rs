@@ -123,6 +123,16 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
     }
 }
 
+/// A file whose rows can be trained on, but not split in two class by class, is named.
+#[test]
+fn a_file_that_cannot_be_split_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let one_each = dir.path().join("one_each.csv");
+    std::fs::write(&one_each, "x,class\n0.1,0\n0.2,1\n").unwrap();
+    let words = ["one_each.csv", "no class has 2 rows"];
+    refused(&args(&[text(&one_each)], "--methods map"), &words);
+}
+
 /// What a baseline would not heed, or could not hold, is refused before it is fitted.
 #[test]
 fn baselines_refuse_what_is_not_for_them() {
