@@ -70,10 +70,10 @@ pub mod walk;
 
 pub use error::{Error, Result};
 pub use model::{
-    Bernoulli, Categorical, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
+    Bernoulli, Categorical, CoordinatePrior, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
     GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam,
     LikelihoodParams, LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior,
-    PosteriorDensity, Prior, RowCurvature,
+    PosteriorDensity, Prior, RowCurvature, ScaleGroups, ScaledNetwork,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use optim::{

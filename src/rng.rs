@@ -51,6 +51,8 @@ impl Phase {
     pub const DROPOUT: Phase = Phase(19);
     /// Targets drawn from the model, for an expected Fisher matrix.
     pub const FISHER: Phase = Phase(20);
+    /// Draws of a prior that walkers start from.
+    pub const PRIOR: Phase = Phase(22);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

@@ -76,17 +76,17 @@ impl<T: Scalar> Fitted<T> {
         }
     }
 
-    /// The tensors of a model of `dim` parameters.
+    /// The tensors of a model of `dim` parameters, which samples have first.
     pub(super) fn tensors(&self, dim: usize, metadata: &Metadata) -> Outcome<Vec<Tensor<'_>>> {
         let mut all = Vec::new();
         match self {
             Fitted::Map => {}
             Fitted::Points(points) => {
-                let shape = vec![points.count(), dim];
+                let shape = vec![points.count(), dim + metadata.extras()];
                 all.push(Tensor::new("samples", shape, points.values()));
             }
             Fitted::Spooled(spool) => {
-                let shape = vec![spool.count(), dim];
+                let shape = vec![spool.count(), dim + metadata.extras()];
                 let copy = move |out: &mut dyn Write| spool.copy_to(out);
                 all.push(Tensor::streamed::<T>("samples", shape, copy));
             }
@@ -127,13 +127,13 @@ impl<T: Scalar> Fitted<T> {
     ) -> Parsed<Self> {
         let points = |archive| {
             let (shape, samples) = read::<T>(archive, "samples", 2)?;
-            if shape[1] != network.dim() || shape[0] == 0 {
-                let expected = network.dim();
+            let expected = network.dim() + metadata.extras();
+            if shape[1] != expected || shape[0] == 0 {
                 return Err(format!(
                     "tensor 'samples' has shape {shape:?}, expected [*, {expected}]"
                 ));
             }
-            let points = Points::new(network.dim(), samples).map_err(say)?;
+            let points = Points::new(expected, samples).map_err(say)?;
             Ok(Fitted::Points(points))
         };
         let rows = || {

@@ -9,13 +9,14 @@ use crate::deform::UnitFlowOptions;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, LinearHead, Mlp, SequentialSpec};
 
-/// Version of the format that this crate writes and reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the format that this crate reads. Version 2 has samples with scales of their own; all else is
+/// written as version 1.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// [`FORMAT_VERSION`] of the writer.
+    /// Version of the format: at most [`FORMAT_VERSION`].
     pub format_version: u32,
     /// Version of the crate that wrote the file.
     pub crate_version: String,
@@ -38,6 +39,10 @@ pub struct Metadata {
     pub network: NetworkSpec,
     /// Precision of the prior of every weight and bias.
     pub prior_precision: f64,
+    /// What samples carry behind their parameters, where scales are part of the posterior. `prior_precision` and the
+    /// noise of the task are then those of the MAP estimate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scales: Option<SampledScales>,
     /// Name of the method: `map`, `walk`, `atlas`, `flow` or a baseline.
     pub method: String,
     /// True if predictions are those of the network linearised at the MAP estimate.
@@ -70,6 +75,29 @@ fn one() -> usize {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_one(n: &usize) -> bool {
     *n == 1
+}
+
+/// The logarithms that follow the parameters in each sample: of the prior scales, then of the noise.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SampledScales {
+    /// How scales are grouped: see [`ScaleGroups`](crate::model::ScaleGroups).
+    pub groups: String,
+    /// A name for each scale.
+    pub names: Vec<String>,
+    /// True if the logarithm of the noise's standard deviation follows, in standardised units.
+    pub noise_std: bool,
+}
+
+impl SampledScales {
+    /// Numbers that follow the parameters.
+    pub fn len(&self) -> usize {
+        self.names.len() + usize::from(self.noise_std)
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// The task with its own parameters.
@@ -144,6 +172,11 @@ impl Metadata {
         }
     }
 
+    /// Numbers that each sample has behind its parameters.
+    pub fn extras(&self) -> usize {
+        self.scales.as_ref().map_or(0, SampledScales::len)
+    }
+
     /// The settings of a flow of exchangeable units, if it is one.
     pub fn unit_flow(&self) -> Option<UnitFlowOptions> {
         let [blocks, pooled] = self.flow_units?;
@@ -172,11 +205,22 @@ impl Metadata {
 
     /// Everything that can be wrong with the metadata alone, as a sentence.
     pub(super) fn check(&self) -> std::result::Result<Box<dyn LinearHead>, String> {
-        if self.format_version != FORMAT_VERSION {
+        if !(1..=FORMAT_VERSION).contains(&self.format_version) {
             return Err(format!(
-                "its format is version {}, this program reads version {FORMAT_VERSION}",
+                "its format is version {}, this program reads versions 1 to {FORMAT_VERSION}",
                 self.format_version
             ));
+        }
+        if self.scales.is_some() != (self.format_version == 2) {
+            return Err(format!(
+                "version {} of its format does not fit its scales",
+                self.format_version
+            ));
+        }
+        if let (Some(scales), TaskSpec::Classification { .. }) = (&self.scales, &self.task)
+            && scales.noise_std
+        {
+            return Err("its samples have a noise, but it is of classes".into());
         }
         // a file must not ask for more memory than it has bytes: a flow of so many layers has more parameters than tensors hold
         if self

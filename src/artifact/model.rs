@@ -36,6 +36,44 @@ pub struct Model<T> {
     pub fitted: Fitted<T>,
 }
 
+/// Posterior draws with the scales that they carry.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Draws<T> {
+    /// Parameters, `[s, P]`.
+    pub theta: Vec<T>,
+    /// Prior scales, `[s, G]`, named by [`SampledScales::names`](super::SampledScales); empty where scales are not
+    /// part of the posterior.
+    pub scales: Vec<f64>,
+    /// Standard deviation of the noise in standardised units, `[s]`; empty where it is not part of the posterior.
+    pub noise_std: Vec<f64>,
+}
+
+impl<T: Scalar> Draws<T> {
+    /// Takes rows `[s, P + extras]` apart.
+    pub(crate) fn of(rows: Vec<T>, dim: usize, metadata: &Metadata) -> Self {
+        let Some(spec) = &metadata.scales else {
+            return Self {
+                theta: rows,
+                scales: Vec::new(),
+                noise_std: Vec::new(),
+            };
+        };
+        let (mut theta, mut scales, mut noise_std) = (Vec::new(), Vec::new(), Vec::new());
+        let exp = |t: &T| t.to_f64().exp();
+        for row in rows.chunks_exact(dim + spec.len()) {
+            theta.extend_from_slice(&row[..dim]);
+            let (own, noise) = row[dim..].split_at(spec.names.len());
+            scales.extend(own.iter().map(exp));
+            noise_std.extend(noise.iter().map(exp));
+        }
+        Self {
+            theta,
+            scales,
+            noise_std,
+        }
+    }
+}
+
 /// Predictive distributions, a row per input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predictions {
@@ -153,6 +191,14 @@ impl<T: Scalar> Model<T> {
     /// # Errors
     /// If `count` is 0 or a draw fails.
     pub fn samples(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        Ok(self.draws(count, streams)?.theta)
+    }
+
+    /// The same with the scales that each sample carries.
+    ///
+    /// # Errors
+    /// Those of [`Model::samples`].
+    pub fn draws(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
         if count == 0 {
             return Err(Error::config("samples", count, "must be positive"));
         }
@@ -166,10 +212,18 @@ impl<T: Scalar> Model<T> {
             );
             return Err(Error::config("samples", count, &requirement));
         }
-        match self.fitted.posterior() {
-            None => Ok(self.map.clone()),
-            Some(posterior) => posterior.sample(count, streams),
-        }
+        let rows = match self.fitted.posterior() {
+            // the estimate has no scales of its own
+            None => {
+                return Ok(Draws {
+                    theta: self.map.clone(),
+                    scales: Vec::new(),
+                    noise_std: Vec::new(),
+                });
+            }
+            Some(posterior) => posterior.sample(count, streams)?,
+        };
+        Ok(Draws::of(rows, self.map.len(), &self.metadata))
     }
 
     /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior
@@ -181,7 +235,7 @@ impl<T: Scalar> Model<T> {
         match self.metadata.task {
             TaskSpec::Classification { classes } => {
                 let mut all = ClassPredictions::empty(classes);
-                self.outputs(features, count, streams, |block| all.extend(block))?;
+                self.outputs(features, count, streams, |block, _| all.extend(block))?;
                 Ok(Predictions::Classes(all))
             }
             TaskSpec::Regression { .. } => {
@@ -211,7 +265,9 @@ impl<T: Scalar> Model<T> {
         match self.metadata.task {
             TaskSpec::Classification { classes } => {
                 let mut all = ClassPredictions::empty(classes);
-                self.outputs(data.features(), count, streams, |block| all.extend(block))?;
+                self.outputs(data.features(), count, streams, |block, _| {
+                    all.extend(block)
+                })?;
                 let labels = data.labels()?;
                 let scores = ClassificationMetrics::compute(&all.probabilities, classes, &labels)?;
                 Ok(Scores::Classification(scores))
@@ -238,15 +294,17 @@ impl<T: Scalar> Model<T> {
         features: &[f64],
         count: usize,
         streams: Streams,
-        use_block: impl FnMut(&Outputs) -> Result<()>,
+        mut use_block: impl FnMut(&Outputs, &[f64]) -> Result<()>,
     ) -> Result<()> {
-        let samples = self.samples(count, streams)?;
+        let draws = self.draws(count, streams)?;
+        let (samples, noise) = (&draws.theta, &draws.noise_std);
+        let use_block = |block: &Outputs| use_block(block, noise);
         let x = self.metadata.standardizer()?.transform(features)?;
         let network = self.metadata.build_network()?;
         if self.metadata.linearised {
-            return linearised_outputs(network.as_ref(), &self.map, &samples, &x, use_block);
+            return linearised_outputs(network.as_ref(), &self.map, samples, &x, use_block);
         }
-        network_outputs(network.as_ref(), &samples, &x, use_block)
+        network_outputs(network.as_ref(), samples, &x, use_block)
     }
 
     /// The predictive mixtures of a regression, in the target's own units, block by block. An atlas knows its components in closed form.
@@ -266,10 +324,13 @@ impl<T: Scalar> Model<T> {
             return Err(Error::shape("mixtures", "a regression", "a classification"));
         };
         let Fitted::Atlas { atlas, .. } = &self.fitted else {
-            return self.outputs(features, count, streams, |block| {
-                let mixtures =
-                    RegressionPredictions::new(block, noise_std, target_mean, target_scale)?;
-                use_block(&mixtures)
+            return self.outputs(features, count, streams, |block, own| {
+                let mixtures = if own.is_empty() {
+                    RegressionPredictions::new(block, noise_std, target_mean, target_scale)
+                } else {
+                    RegressionPredictions::with_noise_stds(block, own, target_mean, target_scale)
+                };
+                use_block(&mixtures?)
             });
         };
         let x = self.metadata.standardizer()?.transform(features)?;

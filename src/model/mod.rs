@@ -5,6 +5,7 @@
 
 mod batch;
 mod chunk;
+mod coordinate_prior;
 mod density;
 mod likelihood;
 mod minibatch;
@@ -12,9 +13,11 @@ mod posterior_density;
 mod prior;
 mod rows;
 mod sampled;
+mod scaled;
 mod shards;
 
 pub use batch::Batch;
+pub use coordinate_prior::CoordinatePrior;
 pub use density::{Curved, LogDensity};
 pub use likelihood::{
     Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
@@ -25,6 +28,7 @@ pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspa
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 pub use rows::{FisherWorkspace, RowCurvature};
 pub use sampled::{Points, Posterior, thinned};
+pub use scaled::{ExactMove, ScaleGroups, ScaleParam, ScalePrior, ScaledNetwork};
 
 use crate::error::{Error, Result};
 

@@ -10,6 +10,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::fit::MAX_NUMBERS;
 use super::fit::Problem;
+use super::hierarchy::Coordinates;
 use super::rates::at_viable_rate;
 use super::{Method, Summary};
 use crate::artifact::Fitted;
@@ -306,6 +307,32 @@ impl Problem<'_> {
         let trained: usize = others.iter().map(|map| map.gradients).sum();
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));
+        let trained = trained as f64 * self.map_share();
+        self.chains_from(posterior, &starts, trained, summary)
+    }
+
+    /// Chains of scales and parameters, from draws of the prior.
+    pub(super) fn scaled_chains<T: Scalar>(
+        &self,
+        density: &PosteriorDensity<T>,
+        coordinates: &Coordinates<'_>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let Coordinates { scaled, own } = coordinates;
+        let starts = self.scaled_starts(scaled, *own, CHAINS)?;
+        let points = self.chains_from(density, &starts, 0.0, summary)?;
+        let points = coordinates.stored(&points)?;
+        Ok(Fitted::Points(Points::new(coordinates.width(), points)?))
+    }
+
+    /// Chains of HMC or NUTS from `starts`, which took `trained` gradients.
+    fn chains_from<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        starts: &[Vec<T>],
+        trained: f64,
+        summary: &mut Summary,
+    ) -> Result<Vec<T>> {
         let defaults = ChainOptions::default();
         let chains = ChainOptions {
             keep: Some(self.options.samples.div_ceil(CHAINS).min(defaults.draws)),
@@ -316,16 +343,15 @@ impl Problem<'_> {
                 chains,
                 ..HmcOptions::default()
             };
-            hmc(posterior, &starts, &options, self.streams)?
+            hmc(posterior, starts, &options, self.streams)?
         } else {
             let options = NutsOptions {
                 chains,
                 ..NutsOptions::default()
             };
-            nuts(posterior, &starts, &options, self.streams)?
+            nuts(posterior, starts, &options, self.streams)?
         };
         summary.chains(&chains)?;
-        let trained = trained as f64 * self.map_share();
         summary.method_gradients(chains.gradients() as f64 + trained);
         Ok(chains.into_points()?.into_values())
     }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::fit::Problem;
+use super::hierarchy::Coordinates;
 use super::{FitOptions, Summary};
 use crate::artifact::{
     CheckpointHeader, CheckpointReader, Checksum, Fitted, Spool, write_checkpoint,
@@ -49,6 +50,8 @@ pub(super) struct Keeper<'a, T> {
     /// The file of the walk's points, if they are kept in one.
     spool_path: Option<&'a Path>,
     spool: Option<Spool<T>>,
+    /// What a point of the walk is kept as.
+    coordinates: Option<Coordinates<'a>>,
     /// Why one could not be written.
     failure: Option<String>,
 }
@@ -61,8 +64,14 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         let spool_path = problem.spool_path();
         // a file that cannot be had is found out before anything takes time
         let spool = spool_path.filter(|_| !resumes);
-        let spool = spool.map(|path| Spool::create(path, problem.network.dim()));
+        let coordinates = problem.coordinates();
+        let width = match &coordinates {
+            Some(coordinates) => coordinates.width(),
+            None => problem.network.dim(),
+        };
+        let spool = spool.map(|path| Spool::create(path, width));
         let mut keeper = Self {
+            coordinates,
             options,
             identity: Vec::new(),
             trained: None,
@@ -181,20 +190,30 @@ impl<'a, T: Scalar> Keeper<'a, T> {
     /// Brings the points that were just kept to their file. A disk that does not take them ends the walk: the last checkpoint is there to go on from.
     pub(super) fn spool<S: Particle<T>, W: Send>(&mut self, run: &mut Run<T, S, W>) -> Result<()> {
         match &mut self.spool {
-            Some(spool) if run.kept_bytes() > 0 => run.drain(|points| spool.append(points)),
+            Some(spool) if run.kept_bytes() > 0 => {
+                let coordinates = &self.coordinates;
+                run.drain(|points| match coordinates {
+                    Some(coordinates) => spool.append(&coordinates.stored(points)?),
+                    None => spool.append(points),
+                })
+            }
             _ => Ok(()),
         }
     }
 
     /// The points of a walk that is over, wherever they are.
     pub(super) fn points(&mut self, walked: Walk<T>) -> Result<Fitted<T>> {
+        let points = match &self.coordinates {
+            Some(coordinates) => coordinates.stored(&walked.points)?,
+            None => walked.points,
+        };
         match self.spool.take() {
             Some(mut spool) => {
-                spool.append(&walked.points)?;
+                spool.append(&points)?;
                 spool.sync()?;
                 Ok(Fitted::Spooled(spool))
             }
-            None => Ok(Fitted::Points(Points::new(walked.dim, walked.points)?)),
+            None => Ok(Fitted::Points(Points::new(walked.dim, points)?)),
         }
     }
 
@@ -338,6 +357,7 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         layers,
         hidden,
         activation,
+        prior,
         prior_precision,
         noise_std,
         batch,
@@ -380,6 +400,7 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         ("layers", layers),
         ("hidden", format!("{hidden:?}")),
         ("activation", activation.name().into()),
+        ("prior", prior.name().into()),
         ("prior_precision", auto(prior_precision)),
         ("noise_std", auto(noise_std)),
         ("batch", format!("{batch:?}")),
@@ -390,7 +411,10 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         ("decoherence_length", auto(decoherence_length)),
         ("adjusted", adjusted.to_string()),
         ("starts", starts.to_string()),
-        ("particles", particles.to_string()),
+        (
+            "particles",
+            particles.map_or("auto".into(), |n| n.to_string()),
+        ),
         ("steps", steps.map_or("auto".into(), |n| n.to_string())),
         ("samples", samples.to_string()),
         ("walk_batch", format!("{walk_batch:?}")),

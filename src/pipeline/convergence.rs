@@ -56,8 +56,14 @@ fn nested(values: &[f64], particles: usize, starts: usize) -> Result<Option<f64>
 }
 
 impl Summary {
-    /// Adds what the trace of a walk says, if it is long enough to say anything.
-    pub(super) fn convergence<T: Scalar>(&mut self, walk: &Walk<T>, starts: usize) -> Result<()> {
+    /// Adds what the trace of a walk says, if it is long enough to say anything. Of the numbers observed the first
+    /// `predictions` are such.
+    pub(super) fn convergence<T: Scalar>(
+        &mut self,
+        walk: &Walk<T>,
+        starts: usize,
+        predictions: usize,
+    ) -> Result<()> {
         let trace = &walk.trace;
         if trace.blocks() < 4 || trace.particles() < 2 {
             return Ok(());
@@ -73,7 +79,7 @@ impl Summary {
         self.figure("energy_ess_bulk", energy.bulk);
         self.figure("energy_ess_tail", energy.tail);
         let of = |i: usize| draws(trace, |b, p| trace.observed_after(b)[p * trace.len + i]);
-        let all = (0..trace.len).map(|i| figures(&of(i), particles, starts));
+        let all = (0..predictions.min(trace.len)).map(|i| figures(&of(i), particles, starts));
         let all = all.collect::<Result<Vec<_>>>()?;
         let sorted = |f: &dyn Fn(&Figures) -> f64| -> Vec<f64> {
             // a prediction that does not vary has no R-hat
@@ -141,7 +147,7 @@ mod tests {
     fn agreement_and_its_lack_are_told_apart() {
         let figure = |apart: f64, starts: usize, name: &str| {
             let mut summary = Summary::default();
-            summary.convergence(&walk(apart), starts).unwrap();
+            summary.convergence(&walk(apart), starts, 2).unwrap();
             summary.figures().get(name).copied()
         };
         assert!(figure(0.0, 1, "energy_rhat").unwrap() < 1.05);

@@ -169,6 +169,7 @@ impl Problem<'_> {
             ));
         }
         self.check_training()?;
+        self.check_prior()?;
         options.check_budget()?;
         if !options.method.walks() {
             self.check_deformation()?;
@@ -189,7 +190,10 @@ impl Problem<'_> {
             return Err(Error::config("samples", 0, "must be positive"));
         }
         self.check_walk_batch()?;
-        let walk = self.walk_options()?;
+        let walk = match self.groups() {
+            Some(_) => self.scaled_walk_options()?,
+            None => self.walk_options()?,
+        };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
             let value = format!("{points} points of {} parameters", self.network.dim());
@@ -228,10 +232,10 @@ impl Problem<'_> {
         if deforms {
             if options.method == Method::Flow
                 && self.network.hidden_params() > 0
-                && options.particles < 5
+                && let Some(particles @ 0..5) = options.particles
             {
                 let requirement = "must be at least 5 for a flow, which holds out every fifth";
-                return Err(Error::config("particles", options.particles, requirement));
+                return Err(Error::config("particles", particles, requirement));
             }
             self.last_layer::<f32>(1.0, self.prepared.target.map(|_| 1.0))?;
         }
@@ -278,6 +282,9 @@ impl Problem<'_> {
     ) -> Result<Fitted<T>> {
         if self.options.method == Method::Map {
             return Ok(Fitted::Map);
+        }
+        if let Some(groups) = self.groups() {
+            return self.sample_scales(groups, keeper, summary);
         }
         let posterior = self.posterior(evidence.prior_precision, evidence.noise_std)?;
         if !self.options.method.walks() {
@@ -327,8 +334,9 @@ impl Problem<'_> {
                 }
             }
         };
+        let scales = self.sampled_scales();
         Metadata {
-            format_version: FORMAT_VERSION,
+            format_version: if scales.is_some() { FORMAT_VERSION } else { 1 },
             crate_version: env!("CARGO_PKG_VERSION").into(),
             precision: T::NAME.into(),
             task,
@@ -339,6 +347,7 @@ impl Problem<'_> {
             image: about.image,
             network,
             prior_precision: evidence.prior_precision,
+            scales,
             method: self.options.method.name().into(),
             seed: self.options.seed,
             linearised: self.options.method.is_linearised(),

@@ -45,6 +45,57 @@ impl FromStr for FlowChoice {
     }
 }
 
+/// Where the prior's scales, and the noise of a regression, come from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PriorChoice {
+    /// Sampled where the method can and the data are small enough: with relevance determination for classes, a scale for each
+    /// tensor for a real target. Else by evidence, or what is given.
+    #[default]
+    Auto,
+    /// Sampled: a scale for the weights of each layer, one for the biases of each hidden layer.
+    Hierarchical,
+    /// Sampled: the same, and one for each input.
+    Ard,
+    /// Sampled: one for all.
+    Shared,
+    /// One precision for all, by evidence.
+    Evidence,
+}
+
+impl PriorChoice {
+    /// All of them.
+    pub const ALL: [PriorChoice; 5] = [
+        PriorChoice::Auto,
+        PriorChoice::Hierarchical,
+        PriorChoice::Ard,
+        PriorChoice::Shared,
+        PriorChoice::Evidence,
+    ];
+
+    /// The name that the command line uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            PriorChoice::Auto => "auto",
+            PriorChoice::Hierarchical => "hierarchical",
+            PriorChoice::Ard => "ard",
+            PriorChoice::Shared => "shared",
+            PriorChoice::Evidence => "evidence",
+        }
+    }
+}
+
+impl FromStr for PriorChoice {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = PriorChoice::ALL.into_iter().find(|c| c.name() == name);
+        found.ok_or_else(|| {
+            let names = PriorChoice::ALL.map(PriorChoice::name).join(", ");
+            Error::config("prior", name, &format!("must be one of {names}"))
+        })
+    }
+}
+
 /// How particles move.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KernelKind {
@@ -118,9 +169,12 @@ pub struct FitOptions {
     pub hidden: Vec<usize>,
     /// Their nonlinearity.
     pub activation: Activation,
-    /// Precision of the prior of every weight and bias; `None`: by evidence.
+    /// Where the prior's scales come from.
+    pub prior: PriorChoice,
+    /// Precision of the prior of every weight and bias, if it is given; then no scale is sampled.
     pub prior_precision: Option<f64>,
-    /// Noise of a regression target in units of its standard deviation; `None`: by evidence.
+    /// Noise of a regression target in units of its standard deviation; `None`: sampled with the prior's scales, or by
+    /// evidence.
     pub noise_std: Option<f64>,
     /// How many rows a gradient of the MAP fit takes.
     pub batch: Batch,
@@ -138,9 +192,9 @@ pub struct FitOptions {
     pub adjusted: bool,
     /// MAP estimates that particles start from, in turn.
     pub starts: usize,
-    /// Number of particles that walk.
-    pub particles: usize,
-    /// Steps of each; `None`: the kernel's default.
+    /// Number of particles that walk; `None`: 64, or 16 where scales are sampled.
+    pub particles: Option<usize>,
+    /// Steps of each; `None`: the kernel's default. Where scales are sampled, a step takes about ten gradients.
     pub steps: Option<usize>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
@@ -173,6 +227,7 @@ impl Default for FitOptions {
             layers: None,
             hidden: vec![50],
             activation: Activation::Tanh,
+            prior: PriorChoice::Auto,
             prior_precision: None,
             noise_std: None,
             batch: Batch::Auto,
@@ -183,7 +238,7 @@ impl Default for FitOptions {
             decoherence_length: None,
             adjusted: false,
             starts: 1,
-            particles: 64,
+            particles: None,
             steps: None,
             samples: 256,
             flow: FlowChoice::Auto,

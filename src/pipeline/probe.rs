@@ -1,7 +1,8 @@
 //! Predictions for a few training rows, observed along a walk: what has to forget its start and to mix.
 
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::ScaledNetwork;
 use crate::nn::Network;
 use crate::scalar::Scalar;
 use crate::walk::{Observable, Pool};
@@ -61,5 +62,56 @@ impl<T: Scalar> Observable<T> for Probe<T> {
             }
             Ok(())
         })
+    }
+}
+
+/// Predictions as of a [`Probe`], and behind them the log scales and the likelihood's own numbers.
+pub(super) struct ScaledProbe<T> {
+    probe: Probe<T>,
+    /// Coordinates of the scaled network.
+    dim: usize,
+    /// Where the log scales begin.
+    params: usize,
+    tail: usize,
+}
+
+impl<T: Scalar> ScaledProbe<T> {
+    /// `own` numbers of the likelihood follow those of the network.
+    pub(super) fn new(
+        scaled: &ScaledNetwork<'_>,
+        own: usize,
+        x: &[f64],
+        classes: bool,
+    ) -> Result<Self> {
+        Ok(Self {
+            probe: Probe::new(scaled, x, classes)?,
+            dim: scaled.dim(),
+            params: scaled.inner().dim(),
+            tail: scaled.scales() + own,
+        })
+    }
+
+    /// Numbers observed before the log scales.
+    pub(super) fn predictions(&self) -> usize {
+        self.probe.len
+    }
+}
+
+impl<T: Scalar> Observable<T> for ScaledProbe<T> {
+    fn len(&self) -> usize {
+        self.probe.len + self.tail
+    }
+
+    fn observe(&self, phi: &[T], out: &mut [f64]) -> Result<()> {
+        if phi.len() != self.params + self.tail {
+            let expected = self.params + self.tail;
+            return Err(Error::shape("ScaledProbe", expected, phi.len()));
+        }
+        let (predicted, tail) = out.split_at_mut(self.probe.len);
+        self.probe.observe(&phi[..self.dim], predicted)?;
+        for (o, t) in tail.iter_mut().zip(&phi[self.params..]) {
+            *o = t.to_f64();
+        }
+        Ok(())
     }
 }

@@ -13,18 +13,18 @@ use crate::model::{Curved, LogDensity, Minibatch, PosteriorDensity};
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
-    Microcanonical, MicrocanonicalOptions, Run, Tangent, TangentWalkOptions, Walk, WalkOptions,
-    viability_threshold, whitened_space,
+    Microcanonical, MicrocanonicalOptions, Observable, Run, Tangent, TangentWalkOptions, Walk,
+    WalkOptions, viability_threshold, whitened_space,
 };
 
 /// What goes along with a walk.
-struct Way<'k, 'a, T> {
-    keeper: &'k mut Keeper<'a, T>,
-    summary: &'k mut Summary,
+pub(super) struct Way<'k, 'a, T> {
+    pub keeper: &'k mut Keeper<'a, T>,
+    pub summary: &'k mut Summary,
     /// Bytes of the memory of a gradient.
-    workspace: usize,
+    pub workspace: usize,
     /// Bytes of frames, and of what computing them takes.
-    frame: usize,
+    pub frame: usize,
 }
 
 impl Problem<'_> {
@@ -36,11 +36,12 @@ impl Problem<'_> {
             (None, KernelKind::Tangent) => Some(TangentWalkOptions::DEFAULT_STEPS),
             (steps, _) => steps,
         };
-        let per_particle = options.samples.div_ceil(options.particles.max(1));
         let defaults = WalkOptions::default();
+        let particles = options.particles.unwrap_or(defaults.particles);
+        let per_particle = options.samples.div_ceil(particles.max(1));
         let half = steps.unwrap_or(defaults.max_steps).div_ceil(2);
         let options = WalkOptions {
-            particles: options.particles,
+            particles,
             steps,
             keep: per_particle.min(half),
             ..defaults
@@ -83,6 +84,8 @@ impl Problem<'_> {
         let options = self.walk_options()?;
         let max_energy = viability_threshold(evidence.map.energy, dim);
         let starts = self.starts(posterior, evidence, keeper, summary)?;
+        let classes = self.prepared.target.is_none();
+        let probe = Probe::new(self.network, &self.prepared.x, classes)?;
         let mut way = Way {
             keeper,
             summary,
@@ -96,7 +99,8 @@ impl Problem<'_> {
                 let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
                 let drift = DriftOptions::scaled(free, alpha, largest, steps, max_energy);
                 let mut kernel = Drift::new(drift)?;
-                let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
+                let walked =
+                    self.walked(&mut kernel, posterior, &starts, &options, &probe, &mut way)?;
                 way.summary.drift(&walked, kernel.options());
                 walked
             }
@@ -119,7 +123,8 @@ impl Problem<'_> {
                     .map(|k| size_of_val(k.1.basis()))
                     .sum::<usize>();
                 let mut kernel = Tangent::new(settings, known, self.streams)?;
-                let walked = self.walked(&mut kernel, posterior, &starts, &options, &mut way)?;
+                let walked =
+                    self.walked(&mut kernel, posterior, &starts, &options, &probe, &mut way)?;
                 way.summary.tangent_walk(&walked, kernel.options());
                 walked
             }
@@ -149,7 +154,9 @@ impl Problem<'_> {
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
                 way.frame += source.bytes::<T>(posterior.product_bytes());
                 let walked = match self.options.walk_batch {
-                    None => self.walked(&mut kernel, posterior, &starts, &options, &mut way)?,
+                    None => {
+                        self.walked(&mut kernel, posterior, &starts, &options, &probe, &mut way)?
+                    }
                     Some(rows) => {
                         let data = self.minibatch(alpha, evidence.noise_std)?;
                         // a gradient for each of the shards that are done at once
@@ -158,7 +165,7 @@ impl Problem<'_> {
                         way.summary.batched(rows, self.prepared.y.len());
                         let mut batched = Batched::new(kernel, &data, rows)?;
                         let walked =
-                            self.walked(&mut batched, &data, &starts, &options, &mut way)?;
+                            self.walked(&mut batched, &data, &starts, &options, &probe, &mut way)?;
                         kernel = batched.into_inner();
                         walked
                     }
@@ -176,7 +183,7 @@ impl Problem<'_> {
             });
         }
         summary.walk(&walked, (dim as f64 / alpha).sqrt());
-        summary.convergence(&walked, starts.len())?;
+        summary.convergence(&walked, starts.len(), walked.trace.len)?;
         summary.cut_short(&walked, options.most_steps());
         Ok(walked)
     }
@@ -197,21 +204,20 @@ impl Problem<'_> {
         Ok(starts)
     }
 
-    fn walked<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
+    pub(super) fn walked<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
         &self,
         kernel: &mut K,
         density: &D,
         starts: &[Vec<T>],
         options: &WalkOptions,
+        probe: &dyn Observable<T>,
         way: &mut Way<'_, '_, T>,
     ) -> Result<Walk<T>> {
-        let classes = self.prepared.target.is_none();
-        let probe = Probe::new(self.network, &self.prepared.x, classes)?;
         let of = (&*kernel, density);
         let budget = Budget::new(self, of, &starts[0], options, (way.workspace, way.frame))?;
         let mut run = Run::new(kernel, density, starts, options, self.streams)?;
         way.keeper.restore(kernel, &mut run, way.summary)?;
-        while run.advance(kernel, density, &probe)? {
+        while run.advance(kernel, density, probe)? {
             (self.progress)(Stage::Walk, run.steps(), run.at_most());
             way.keeper.spool(&mut run)?;
             if budget.is_spent(&run) {

@@ -96,10 +96,12 @@ pub struct RegressionPredictions {
     pub samples: usize,
     /// Means of the components, `[n, samples]` row-major.
     pub means: Vec<f64>,
-    /// Standard deviation of the noise, which every component has.
+    /// Standard deviation of the noise: of every component, or the root mean square of `noise_stds`.
     pub noise_std: f64,
+    /// Standard deviations of the noise, one for each sample, where the noise is part of the posterior; else empty.
+    pub noise_stds: Vec<f64>,
     /// Standard deviations of the components' means around `means`, noise not included, `[n, samples]` row-major; empty if
-    /// the means are exact. A component has the variance `noise_std^2 + component_std^2`.
+    /// the means are exact. A component has the variance of its noise plus `component_std^2`.
     pub component_stds: Vec<f64>,
 }
 
@@ -145,8 +147,32 @@ impl RegressionPredictions {
                 .map(|o| target_mean + target_std * o)
                 .collect(),
             noise_std: noise_std * target_std,
+            noise_stds: Vec::new(),
             component_stds: Vec::new(),
         })
+    }
+
+    /// The same with a noise for each sample: `noise_stds` is `[samples]`, in standardised units.
+    ///
+    /// # Errors
+    /// Those of [`RegressionPredictions::new`], and if there are more or fewer of them than samples, or one is not positive
+    /// and finite.
+    pub fn with_noise_stds(
+        outputs: &Outputs,
+        noise_stds: &[f64],
+        target_mean: f64,
+        target_std: f64,
+    ) -> Result<Self> {
+        if noise_stds.len() != outputs.samples {
+            let op = "RegressionPredictions: deviations of the noise";
+            return Err(Error::shape(op, outputs.samples, noise_stds.len()));
+        }
+        let squares: f64 = noise_stds.iter().map(|s| s * s).sum();
+        let common = (squares / noise_stds.len().max(1) as f64).sqrt();
+        let mut predictions = Self::new(outputs, common, target_mean, target_std)?;
+        predictions.noise_stds = noise_stds.iter().map(|s| target_std * s).collect();
+        predictions.total_stds()?;
+        Ok(predictions)
     }
 
     /// From standardised Gaussians of the noiseless output: `outputs` `[n, samples, 1]` are their means, `stds`
@@ -187,8 +213,24 @@ impl RegressionPredictions {
             let requirement = "must be finite and positive";
             return Err(Error::config("noise_std", noise, requirement));
         }
-        if own.is_empty() {
+        let each = &self.noise_stds;
+        if !each.is_empty() {
+            if each.len() != self.samples {
+                let op = "RegressionPredictions: deviations of the noise";
+                return Err(Error::shape(op, self.samples, each.len()));
+            }
+            if let Some(index) = each.iter().position(|s| !(s.is_finite() && *s > 0.0)) {
+                let value = format!("{} (sample {index}, from 0)", each[index]);
+                let requirement = "must be finite and positive";
+                return Err(Error::config("noise_stds", value, requirement));
+            }
+        }
+        if own.is_empty() && each.is_empty() {
             return Ok(None);
+        }
+        if own.is_empty() {
+            let rows = self.means.len() / self.samples.max(1);
+            return Ok(Some(each.repeat(rows)));
         }
         if own.len() != self.means.len() {
             let expected = format!("{} component deviations", self.means.len());
@@ -199,7 +241,9 @@ impl RegressionPredictions {
             let requirement = "must be finite and not negative";
             return Err(Error::config("component_stds", value, requirement));
         }
-        Ok(Some(own.iter().map(|s| noise.hypot(*s)).collect()))
+        let noise_of = |i: usize| *each.get(i % self.samples.max(1)).unwrap_or(&noise);
+        let total = own.iter().enumerate().map(|(i, s)| noise_of(i).hypot(*s));
+        Ok(Some(total.collect()))
     }
 
     /// Mean, spread and quantiles of every row, rows in parallel.
@@ -300,6 +344,27 @@ mod tests {
             let mixture = GaussianMixture::with_stds(&p.means[at.clone()], &total[at]).unwrap();
             assert!((mixture.cdf(summary.q05) - 0.05).abs() < 1e-10);
             assert!((mixture.cdf(summary.q95) - 0.95).abs() < 1e-10);
+        }
+    }
+
+    /// Law of total variance with a noise for each sample, and the mixture that it means.
+    #[test]
+    fn samples_may_have_a_noise_each() {
+        let means = outputs(2, 2, 1, &[-1.0, 1.0, 0.5, 0.5]);
+        let p = RegressionPredictions::with_noise_stds(&means, &[0.1, 0.7], 10.0, 4.0).unwrap();
+        assert!((p.noise_std.powi(2) - 16.0 * 0.25).abs() < 1e-12);
+        let total = p.total_stds().unwrap().unwrap();
+        for (got, want) in total.iter().zip([0.4, 2.8, 0.4, 2.8]) {
+            assert!((got - want).abs() < 1e-12);
+        }
+        let rows = p.summaries().unwrap();
+        assert!((rows[0].epistemic_std - 4.0).abs() < 1e-9);
+        assert!(rows[1].epistemic_std < 1e-6 && (rows[1].std - 2.0).abs() < 1e-12);
+        let mixture = GaussianMixture::with_stds(&p.means[..2], &total[..2]).unwrap();
+        assert!((mixture.cdf(rows[0].q05) - 0.05).abs() < 1e-10);
+        let bad = |stds: &[f64]| RegressionPredictions::with_noise_stds(&means, stds, 0.0, 1.0);
+        for stds in [&[0.1][..], &[0.1, 0.0], &[0.1, f64::NAN], &[0.1, 0.2, 0.3]] {
+            assert!(bad(stds).is_err(), "{stds:?}");
         }
     }
 

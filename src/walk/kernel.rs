@@ -187,6 +187,8 @@ pub struct Info {
     pub diverged: bool,
     /// Gradients computed.
     pub gradients: usize,
+    /// Gradients for a unit of time of the flow; 0 for a kernel whose steps have no time.
+    pub slowness: f64,
 }
 
 impl Info {
@@ -201,6 +203,7 @@ impl Info {
             viable: true,
             diverged: false,
             gradients: 1,
+            slowness: 0.0,
         }
     }
 }
@@ -226,6 +229,8 @@ pub struct Tally {
     pub fiber_distance: f64,
     /// Steps whose distance from the fiber is known.
     pub measured: usize,
+    /// Sum of the gradients for a unit of time.
+    pub slowness: f64,
 }
 
 impl Tally {
@@ -240,6 +245,7 @@ impl Tally {
         }
         self.acceptance += info.acceptance;
         self.displacement += info.displacement;
+        self.slowness += info.slowness;
         if let Some(distance) = info.fiber_distance {
             self.fiber_distance += distance;
             self.measured = self.measured.saturating_add(1);
@@ -255,6 +261,7 @@ impl Tally {
         self.squared_errors += other.squared_errors;
         self.acceptance += other.acceptance;
         self.displacement += other.displacement;
+        self.slowness += other.slowness;
         self.fiber_distance += other.fiber_distance;
         self.measured = self.measured.saturating_add(other.measured);
     }
@@ -287,6 +294,7 @@ impl Tally {
         fields.number("squared_errors", &mut self.squared_errors)?;
         fields.number("acceptance", &mut self.acceptance)?;
         fields.number("displacement", &mut self.displacement)?;
+        fields.number("slowness", &mut self.slowness)?;
         fields.number("fiber_distance", &mut self.fiber_distance)
     }
 }

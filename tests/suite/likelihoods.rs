@@ -249,7 +249,7 @@ proptest! {
         let log_joint = all.log_density(&p.theta, &mut all.workspace()).unwrap();
         let own = p.case.likelihood.params(p.case.outputs);
         let mut means = vec![0.0; p.net.dim()];
-        means.extend(own.parts().iter().flat_map(|part| vec![part.prior_mean; part.len]));
+        means.extend(own.parts().iter().flat_map(|part| vec![part.prior.mode(); part.len]));
         let log_prior: f64 = p.theta.iter().zip(&means).zip(all.prior_precision()).map(|((t, m), a)| {
             0.5 * (a / (2.0 * std::f64::consts::PI)).ln() - 0.5 * a * (t - m).powi(2)
         }).sum();

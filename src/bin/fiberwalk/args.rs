@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{Batch, FitOptions, FlowChoice, KernelKind, Method};
+use fiberwalk::pipeline::{Batch, FitOptions, FlowChoice, KernelKind, Method, PriorChoice};
 use fiberwalk::{Activation, Error, Result, Streams};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
@@ -107,10 +107,15 @@ pub struct Settings {
     /// tanh, relu, sigmoid, silu, gelu, softplus or identity
     #[arg(long, default_value = "tanh")]
     pub activation: Activation,
-    /// Prior precision of every weight and bias: a number, or auto (by evidence)
+    /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input too), shared (sampled, one
+    /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk on
+    /// tables that are not too large, else by evidence)
+    #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, value_parser = parse_prior)]
+    pub prior: Prior,
+    /// Prior precision of every weight and bias: a number, or auto (as --prior says)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub prior_precision: Auto<f64>,
-    /// Noise of a regression target in units of its standard deviation: a number, or auto (by evidence)
+    /// Noise of a regression target in units of its standard deviation: a number, or auto (sampled with the prior's scales, or by evidence)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
     pub noise_std: Auto<f64>,
     /// Rows of a gradient step of the MAP fit: a number, full (all rows), or auto (all, or 128 for large problems)
@@ -134,10 +139,11 @@ pub struct Settings {
     /// MAP estimates that particles start from, in turn
     #[arg(long, default_value_t = 1)]
     pub starts: usize,
-    /// Number of particles that walk
-    #[arg(long, default_value_t = 64)]
-    pub particles: usize,
-    /// Steps of each particle: a number, or auto (a microcanonical walk ends when it has forgotten its start, after 2,000 at most; 1,000 for the drift kernel)
+    /// Number of particles that walk [default: 64; 16 where scales are sampled]
+    #[arg(long)]
+    pub particles: Option<usize>,
+    /// Steps of each particle: a number, or auto (a microcanonical walk ends when it has forgotten its start, after 2,000 at most; 1,000 for the drift kernel;
+    /// where scales are sampled, up to 4,000 steps of about ten gradients)
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>)]
     pub steps: Auto<usize>,
     /// Points of the walk to keep
@@ -236,7 +242,14 @@ impl Settings {
             layers: self.conv.clone(),
             hidden: self.hidden.0.clone(),
             activation: self.activation,
-            prior_precision: self.prior_precision.value(),
+            prior: match self.prior {
+                Prior::Choice(choice) => choice,
+                Prior::Precision(_) => PriorChoice::Auto,
+            },
+            prior_precision: match self.prior {
+                Prior::Precision(alpha) => Some(alpha),
+                Prior::Choice(_) => self.prior_precision.value(),
+            },
             noise_std: self.noise_std.value(),
             batch: self.batch.0,
             epochs: self.epochs,
@@ -306,6 +319,23 @@ impl<N: Copy> Auto<N> {
             Auto::Value(x) => Some(x),
         }
     }
+}
+
+/// Where prior scales come from, or the precision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Prior {
+    Choice(PriorChoice),
+    Precision(f64),
+}
+
+fn parse_prior(text: &str) -> std::result::Result<Prior, String> {
+    if let Ok(alpha) = text.parse() {
+        return Ok(Prior::Precision(alpha));
+    }
+    text.parse().map(Prior::Choice).map_err(|_: Error| {
+        let names = PriorChoice::ALL.map(PriorChoice::name).join(", ");
+        format!("expected a number or one of {names}")
+    })
 }
 
 /// Methods, each once.

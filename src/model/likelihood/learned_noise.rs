@@ -1,5 +1,5 @@
-//! Gaussian noise whose standard deviation is a parameter: `s = log noise_std` follows the network's parameters in `theta`,
-//! with prior `s ~ N(log median, log_std^2)`, so `noise_std` is log-normal.
+//! Gaussian noise whose standard deviation is a parameter: `s = log noise_std` follows the network's parameters in `theta`.
+//! Its prior is log-normal, `s ~ N(log median, log_std^2)`, or half-Cauchy, `noise_std ~ C+(0, scale)`.
 //!
 //! `-log p(y | o, s) = sum_j (y_j - o_j)^2 e^{-2 s_j} / 2 + s_j + log(2 pi) / 2`, `Lambda = diag(e^{-2 s_j})`.
 //!
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::autodiff::Var;
 use crate::error::Result;
-use crate::model::{HALF_LOG_2PI, positive};
+use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
 
 /// Real targets, as many as outputs, with independent Gaussian noise whose standard deviation is learned: one for all outputs
 /// or one for each. Its parameters are `log noise_std`.
@@ -35,8 +35,7 @@ use crate::model::{HALF_LOG_2PI, positive};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GaussianLearnedNoise {
     per_output: bool,
-    median: f64,
-    log_std: f64,
+    prior: CoordinatePrior,
     init: f64,
 }
 
@@ -49,8 +48,10 @@ impl GaussianLearnedNoise {
     pub fn shared() -> Self {
         Self {
             per_output: false,
-            median: MEDIAN,
-            log_std: LOG_STD,
+            prior: CoordinatePrior::Normal {
+                mean: MEDIAN.ln(),
+                precision: LOG_STD.powi(-2),
+            },
             init: MEDIAN,
         }
     }
@@ -69,9 +70,24 @@ impl GaussianLearnedNoise {
     /// If the median or the spread is not positive and finite.
     pub fn with_prior(self, median: f64, log_std: f64) -> Result<Self> {
         Ok(Self {
-            median: positive("median", median)?,
-            log_std: positive("log_std", log_std)?,
+            prior: CoordinatePrior::Normal {
+                mean: positive("median", median)?.ln(),
+                precision: positive("log_std", log_std)?.powi(-2),
+            },
             init: median,
+            ..self
+        })
+    }
+
+    /// The prior `noise_std ~ C+(0, scale)`, and a start at its median, `scale` (in units of the target).
+    ///
+    /// # Errors
+    /// If the scale is not positive and finite.
+    pub fn with_half_cauchy(self, scale: f64) -> Result<Self> {
+        let init = positive("scale", scale)?;
+        Ok(Self {
+            prior: CoordinatePrior::HalfCauchy { scale },
+            init,
             ..self
         })
     }
@@ -102,8 +118,7 @@ impl Likelihood for GaussianLearnedNoise {
             name: "log_noise_std".into(),
             len: self.levels(outputs),
             init: self.init.ln(),
-            prior_mean: self.median.ln(),
-            prior_precision: self.log_std.powi(-2),
+            prior: self.prior,
         });
         params
     }

@@ -1,11 +1,11 @@
 //! Parameters that a likelihood owns, with their prior and where they start.
 //!
-//! Each is a real number without bounds (the logarithm of a noise level, not the level) under a normal prior,
-//! `s ~ N(prior_mean, 1 / prior_precision)`. Any other prior is a normal one of another coordinate.
+//! Each is a real number without bounds: the logarithm of a noise level, not the level. Its prior is a
+//! [`CoordinatePrior`].
 
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
-use crate::model::HALF_LOG_2PI;
+use crate::model::CoordinatePrior;
 
 /// Some parameters of a likelihood that share a name, a start and a prior.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,10 +16,8 @@ pub struct LikelihoodParam {
     pub len: usize,
     /// Where a fit starts them.
     pub init: f64,
-    /// Mean of their normal prior.
-    pub prior_mean: f64,
-    /// Precision of their normal prior, in inverse squared units of the parameter; positive.
-    pub prior_precision: f64,
+    /// Prior of each.
+    pub prior: CoordinatePrior,
 }
 
 /// All parameters of a likelihood, in the order in which they follow the network's in `theta`.
@@ -54,9 +52,9 @@ impl LikelihoodParams {
         self.each(|p| p.init)
     }
 
-    /// Precision of the prior, parameter by parameter, `[q]`.
+    /// Curvature of the prior at its mode, parameter by parameter, `[q]`.
     pub fn prior_precision(&self) -> Vec<f64> {
-        self.each(|p| p.prior_precision)
+        self.each(|p| p.prior.precision())
     }
 
     /// Records `-log p(s)`, a scalar in nats, constants included; `params` is `[q]`.
@@ -66,9 +64,7 @@ impl LikelihoodParams {
         for p in &self.parts {
             let own = params.slice(0, start..start + p.len);
             start += p.len;
-            let constant = p.len as f64 * (HALF_LOG_2PI - 0.5 * p.prior_precision.ln());
-            let squares = (own - p.prior_mean).square().sum();
-            total = total + (squares * (0.5 * p.prior_precision) + constant);
+            total = total + p.prior.neg_log_density(own);
         }
         total
     }
@@ -76,19 +72,16 @@ impl LikelihoodParams {
     /// Checks every start and prior.
     ///
     /// # Errors
-    /// If a start or mean is not finite, or a precision not positive and finite.
+    /// If a start is not finite, or a prior is impossible.
     pub fn check(&self) -> Result<()> {
         for p in &self.parts {
-            for (field, value) in [("init", p.init), ("prior_mean", p.prior_mean)] {
-                if !value.is_finite() {
-                    let got = format!("{value} of {}", p.name);
-                    return Err(Error::config(field, got, "must be finite"));
-                }
+            if !p.init.is_finite() {
+                let got = format!("{} of {}", p.init, p.name);
+                return Err(Error::config("init", got, "must be finite"));
             }
-            if !(p.prior_precision > 0.0 && p.prior_precision.is_finite()) {
-                let got = format!("{} of {}", p.prior_precision, p.name);
-                let requirement = "must be positive and finite";
-                return Err(Error::config("prior_precision", got, requirement));
+            if p.prior.check().is_err() {
+                let got = format!("{:?} of {}", p.prior, p.name);
+                return Err(Error::config("prior", got, "must be a proper density"));
             }
         }
         Ok(())
@@ -107,15 +100,14 @@ mod tests {
 
     fn two() -> LikelihoodParams {
         let mut params = LikelihoodParams::default();
-        for (name, len, init, prior_mean, prior_precision) in
+        for (name, len, init, mean, precision) in
             [("a", 2, 0.5, -1.0, 4.0), ("b", 1, 0.0, 2.0, 0.25)]
         {
             params.push(LikelihoodParam {
                 name: name.into(),
                 len,
                 init,
-                prior_mean,
-                prior_precision,
+                prior: CoordinatePrior::Normal { mean, precision },
             });
         }
         params
@@ -147,11 +139,14 @@ mod tests {
     #[test]
     fn impossible_priors_are_refused_by_name() {
         type Change = fn(&mut LikelihoodParam);
+        fn normal(mean: f64, precision: f64) -> CoordinatePrior {
+            CoordinatePrior::Normal { mean, precision }
+        }
         let changes: [Change; 4] = [
             |p| p.init = f64::NAN,
-            |p| p.prior_mean = f64::INFINITY,
-            |p| p.prior_precision = 0.0,
-            |p| p.prior_precision = f64::INFINITY,
+            |p| p.prior = normal(f64::INFINITY, 1.0),
+            |p| p.prior = normal(0.0, 0.0),
+            |p| p.prior = CoordinatePrior::HalfCauchy { scale: -1.0 },
         ];
         assert!(two().check().is_ok());
         for change in changes {

@@ -8,11 +8,14 @@
 //!   make it small, 5e-4.
 //! - **Adjusted**: a step is a whole trajectory from a fresh velocity, of a number of sub-steps drawn uniformly around `L / step_size`, accepted with probability
 //!   `min(1, exp(-error))` (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707). Exact for any step size; the step is tuned to accept 0.9.
+//! - **With steps of its own** (`pace`): unadjusted, each walker with the step that suits the place where it is, and equal
+//!   stretches in time. For posteriors whose stiffness varies by orders of magnitude, as with sampled scales.
 //!
 //! Where it deviates: step size and `L` are tuned for all particles together, from what all did in a block of the warm-up, and not
 //! in every chain by itself.
 
 mod isokinetic;
+mod pace;
 mod state;
 mod step;
 
@@ -25,9 +28,10 @@ use super::renew::FrameSource;
 use super::tuning::StepSize;
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
-use crate::model::LogDensity;
+use crate::model::{ExactMove, LogDensity};
 use crate::scalar::Scalar;
 use isokinetic::normalise;
+use pace::Pace;
 pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};
 
 /// Settings of a microcanonical walk. Lengths are in the coordinates of the inverse mass matrix, where the prior's standard deviation is 1.
@@ -39,6 +43,9 @@ pub struct MicrocanonicalOptions {
     pub decoherence_length: Option<f64>,
     /// A Metropolis test after each trajectory.
     pub adjusted: bool,
+    /// Steps of each walker's own, as long as its energy error allows (`pace`). A step of the kernel is then a stretch of the
+    /// flow, of the same length in time for all walkers.
+    pub own_steps: bool,
     /// Variance of the energy error per dimension that an unadjusted walk is tuned to.
     pub target_error: f64,
     /// Mean acceptance that an adjusted walk is tuned to.
@@ -51,6 +58,7 @@ impl Default for MicrocanonicalOptions {
             step_size: None,
             decoherence_length: None,
             adjusted: false,
+            own_steps: false,
             target_error: 5e-4,
             target_acceptance: 0.9,
         }
@@ -64,9 +72,15 @@ pub struct Microcanonical<'a, T> {
     /// Counts the frames: what particles keep in the coordinates of an old one is computed anew.
     frame: usize,
     source: Option<&'a dyn FrameSource<T>>,
+    /// Made before every step of the kernel.
+    exact_move: Option<&'a dyn ExactMove<T>>,
     /// The step after which the frame is next computed anew.
     renewal: usize,
     adjusted: bool,
+    own_steps: bool,
+    /// Length in time of a stretch; `None` in the warm-up, where stretches have so many steps.
+    stride: Option<f64>,
+    target_error: f64,
     decoherence_length: f64,
     tune_length: bool,
     step_size: StepSize,
@@ -111,6 +125,10 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
             let (field, value) = ("target_acceptance", options.target_acceptance);
             return Err(Error::config(field, value, "must be between 0 and 1"));
         }
+        if options.own_steps && (options.adjusted || options.step_size.is_some()) {
+            let requirement = "must be false for an adjusted walk, and where a step size is given";
+            return Err(Error::config("own_steps", true, requirement));
+        }
         if options.adjusted && decoherence_length.is_infinite() {
             let requirement =
                 "must be finite for an adjusted walk: it is the length of a trajectory";
@@ -128,6 +146,8 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
                 }
                 StepSize::fixed(size)
             }
+            // a start, from which each walker goes on by itself
+            (None, _) if options.own_steps => StepSize::fixed(0.02 * radius),
             // a start from which blocks of a few steps get to the right order soon
             (None, false) => StepSize::for_error(0.02 * radius, options.target_error * dim as f64),
             (None, true) => StepSize::for_acceptance(0.02 * radius, options.target_acceptance),
@@ -136,8 +156,12 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
             inverse_mass,
             frame: 0,
             source: None,
+            exact_move: None,
             renewal: FIRST_RENEWAL,
             adjusted: options.adjusted,
+            own_steps: options.own_steps,
+            stride: None,
+            target_error: options.target_error,
             decoherence_length,
             tune_length: options.decoherence_length.is_none(),
             step_size,
@@ -149,6 +173,16 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
     pub fn renewed_by(self, source: &'a dyn FrameSource<T>) -> Self {
         Self {
             source: Some(source),
+            ..self
+        }
+    }
+
+    /// The same with an exact move in turn with its steps: at equal times, which leaves the density as it is where steps are
+    /// each walker's own.
+    #[must_use]
+    pub fn interwoven_with(self, exact_move: &'a dyn ExactMove<T>) -> Self {
+        Self {
+            exact_move: Some(exact_move),
             ..self
         }
     }
@@ -227,6 +261,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             velocity,
             fiber_distance: point.fiber_distance,
             frame: self.frame,
+            pace: Pace::new(self.step_size.value()),
         })
     }
 
@@ -239,12 +274,18 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
     ) -> Result<Info> {
         let lifted = self.inverse_mass.lifted_len();
         let lengths = [state.force.len(), state.velocity.len()];
-        let renewed = state.frame != self.frame || lengths != [lifted; 2];
+        if let Some(exact_move) = self.exact_move {
+            exact_move.apply(&mut state.theta, rng)?;
+        }
+        let renewed =
+            self.exact_move.is_some() || state.frame != self.frame || lengths != [lifted; 2];
         if renewed {
             self.refresh(density, state, ws)?;
         }
         ws.fit(self.inverse_mass.directions());
-        let mut info = if self.adjusted {
+        let mut info = if self.own_steps {
+            self.stretch(density, state, rng, ws)?
+        } else if self.adjusted {
             self.adjusted(density, state, rng, ws)?
         } else {
             self.unadjusted(density, state, rng, ws)?
@@ -256,6 +297,9 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
     fn memory(&self) -> usize {
         if self.adjusted {
             return 1;
+        }
+        if let (true, Some(stride)) = (self.own_steps, self.stride) {
+            return (self.decoherence_length / stride) as usize;
         }
         let steps = self.decoherence_length / self.step_size.value();
         // a length that is infinite is never forgotten, but then that was asked for
@@ -273,6 +317,13 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
     }
 
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
+        if self.own_steps {
+            // so long that a walker takes as many gradients for it, on average, as before
+            let block = warm_up.block;
+            let moved = block.steps.saturating_sub(block.divergences).max(1);
+            let slowness = block.slowness / moved as f64;
+            self.stride = (warm_up.last && slowness > 0.0).then(|| pace::STRETCH as f64 / slowness);
+        }
         self.step_size.adapt(warm_up.block, warm_up.last);
         if warm_up.last {
             if self.tune_length {
@@ -299,6 +350,9 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         fields.count("frame", &mut self.frame)?;
         fields.count("renewal", &mut self.renewal)?;
         fields.number("decoherence_length", &mut self.decoherence_length)?;
+        let mut stride = self.stride.unwrap_or(f64::NAN);
+        fields.number("stride", &mut stride)?;
+        self.stride = (stride > 0.0).then_some(stride);
         if self.renewal == 0 {
             return Err(Error::config("renewal", 0, "must be positive"));
         }

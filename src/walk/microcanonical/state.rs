@@ -1,5 +1,6 @@
 //! What a microcanonical particle carries, and what a step needs.
 
+use super::pace::Pace;
 use crate::error::Result;
 use crate::scalar::Scalar;
 use crate::walk::kernel::{Fields, Particle, same_length};
@@ -16,6 +17,8 @@ pub struct MicrocanonicalState<T> {
     pub(super) fiber_distance: Option<f64>,
     /// Number of the frame that force and velocity are in the coordinates of.
     pub(super) frame: usize,
+    /// Steps of its own, if it has them.
+    pub(super) pace: Pace,
 }
 
 /// Memory for a step.
@@ -84,6 +87,7 @@ impl<T: Scalar> Particle<T> for MicrocanonicalState<T> {
         let mut distance = self.fiber_distance.unwrap_or(f64::NAN);
         fields.number("fiber_distance", &mut distance)?;
         self.fiber_distance = (!distance.is_nan()).then_some(distance);
-        fields.count("frame", &mut self.frame)
+        fields.count("frame", &mut self.frame)?;
+        self.pace.fields(fields)
     }
 }

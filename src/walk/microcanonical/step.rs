@@ -13,23 +13,23 @@ use crate::scalar::Scalar;
 use crate::walk::kernel::Info;
 
 /// An energy error of this much per dimension, in nats, is a divergence (over a trajectory: its range): nothing that follows it is to be trusted.
-const DIVERGENCE: f64 = 1.0;
+pub(super) const DIVERGENCE: f64 = 1.0;
 
 /// Mean number of sub-steps of a trajectory, at most: a step that was tuned down to next to nothing must not take for ever.
 const LONGEST: f64 = 1_000.0;
 
 impl<T: Scalar> Microcanonical<'_, T> {
-    /// Half kick, drift by `step_size`, half kick: from `theta`, `force` and the velocity to where `ws` then is. Gives the point, the energy error,
+    /// Half kick, drift by `time`, half kick: from `theta`, `force` and the velocity to where `ws` then is. Gives the point, the energy error,
     /// which is not finite where the point is not, and the length of the move. With `noise`, what is in `ws.noise` is lifted.
-    fn leap<D: LogDensity<T>>(
+    pub(super) fn leap<D: LogDensity<T>>(
         &self,
         density: &D,
         (theta, force, energy): (&[T], &[T], f64),
         velocity: &mut [T],
-        noise: bool,
+        (time, noise): (f64, bool),
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<(Point, f64, f64)> {
-        let (time, dim) = (self.step_size.value(), self.inverse_mass.dim());
+        let dim = self.inverse_mass.dim();
         let first = kick(0.5 * time, dim, force, velocity);
         let displacement = self
             .inverse_mass
@@ -82,9 +82,10 @@ impl<T: Scalar> Microcanonical<'_, T> {
     ) -> Result<Info> {
         let dim = state.theta.len();
         let start = (&state.theta[..], &state.force[..], state.energy);
+        let time = self.step_size.value();
         fill_normal(rng, &mut ws.noise[..dim]);
         let (point, error, displacement) =
-            self.leap(density, start, &mut state.velocity, true, ws)?;
+            self.leap(density, start, &mut state.velocity, (time, true), ws)?;
         let diverged = !error.is_finite() || error.abs() > DIVERGENCE * dim as f64;
         if diverged {
             // it stays, and tries another direction
@@ -92,7 +93,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             normalise(&mut state.velocity);
         } else {
             state.moved_to(&point, ws);
-            let (time, length) = (self.step_size.value(), self.decoherence_length);
+            let length = self.decoherence_length;
             refresh(time, length, dim, &ws.noise, &mut state.velocity);
         }
         Ok(Info {
@@ -113,7 +114,8 @@ impl<T: Scalar> Microcanonical<'_, T> {
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<Info> {
         // drawn before anything that depends on where the particle is: the kernel is a mixture of reversible ones
-        let mean = (self.decoherence_length / self.step_size.value()).min(LONGEST);
+        let time = self.step_size.value();
+        let mean = (self.decoherence_length / time).min(LONGEST);
         let steps = (2.0 * rng.random::<f64>() * mean).ceil().max(1.0) as usize;
         self.fresh_velocity(rng, &mut state.velocity, ws);
         let toss: f64 = rng.random();
@@ -131,7 +133,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let mut last = None;
         for _ in 0..steps {
             let start = (&at[..], &slope[..], energy);
-            let (point, lost, _) = self.leap(density, start, &mut velocity, false, ws)?;
+            let (point, lost, _) = self.leap(density, start, &mut velocity, (time, false), ws)?;
             gradients += 1;
             error += lost;
             // the range of the error is the same there and back, its size is not: a test of the size would not be reversible

@@ -1,0 +1,32 @@
+//! Prior scales as part of the posterior: a network in coordinates in which its prior has unit variance.
+//!
+//! The prior of a weight `theta_i` of group `g` is `N(0, sigma_g^2)`, and `sigma_g` has a prior of its own. With
+//!
+//! `theta_i = z_i sigma_g`, `z_i ~ N(0, 1)`, `t_g = log sigma_g ~ p(t)`,
+//!
+//! the coordinates are `phi = (z, t)`. They are not centred: a priori `z` and `t` are independent, so there
+//! is no funnel where data are weak (Papaspiliopoulos, Roberts & Skold 2007). [`ScaledNetwork`] is the
+//! network as a function of `phi`, [`ScalePrior`] the density of `phi`. Both are parts like any other: every
+//! posterior density, walk, sampler and baseline takes them as it takes a network and a prior.
+//!
+//! | group | prior | reference |
+//! |---|---|---|
+//! | weights of a layer | `sigma ~ C+(0, fan_in^{-1/2})` | Neal 1996 for the scaling, Gelman 2006 for the half-Cauchy |
+//! | biases of a hidden layer | `sigma ~ C+(0, 1)` | |
+//! | biases of the last layer, all else | `sigma = 1` | |
+//! | inputs of the first layer, with ARD | `sigma_d = sigma lambda_d^{1/2}`, `lambda_d ~ IG(2, 2)` | MacKay 1994, Neal 1996 |
+//!
+//! With one scale for all, `sigma ~ C+(0, 1)` multiplies every parameter but the last biases, and weights by
+//! `fan_in^{-1/2}` besides.
+
+mod gibbs;
+mod groups;
+mod network;
+mod prior;
+#[cfg(test)]
+mod tests;
+
+pub use gibbs::ExactMove;
+pub use groups::{ScaleGroups, ScaleParam};
+pub use network::ScaledNetwork;
+pub use prior::ScalePrior;

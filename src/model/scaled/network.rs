@@ -1,0 +1,217 @@
+//! A network in the coordinates `phi = (z, t)`: standard normal numbers and log scales.
+
+use std::ops::Range;
+
+use rand::Rng;
+
+use super::groups::{Factors, ScaleGroups, ScaleParam, assign};
+use super::prior::ScalePrior;
+use crate::autodiff::Var;
+use crate::error::{Error, Result};
+use crate::model::CoordinatePrior;
+use crate::nn::{Network, ParamLayout};
+use crate::scalar::Scalar;
+
+/// `f(x; theta(phi))`: `phi` holds `P` standard normal numbers `z`, and behind them the log scales `t`.
+///
+/// ```
+/// use fiberwalk::{Activation, Mlp, Network, ScaleGroups, ScaledNetwork};
+/// let network = Mlp::new(&[2, 8, 1], Activation::Tanh)?;
+/// let scaled = ScaledNetwork::new(&network, ScaleGroups::PerTensor);
+/// assert_eq!(scaled.dim(), network.dim() + 3); // two weights, the hidden biases
+/// let mut theta = vec![0.0; network.dim()];
+/// let mut phi = vec![1.0; network.dim()];
+/// phi.extend([0.5f64.ln(), 0.0, 0.0]);
+/// scaled.theta(&phi, &mut theta)?;
+/// assert_eq!(theta[0], 0.5);
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
+pub struct ScaledNetwork<'a> {
+    inner: &'a dyn Network,
+    layout: ParamLayout,
+    params: Vec<ScaleParam>,
+    factors: Vec<Factors>,
+}
+
+impl<'a> ScaledNetwork<'a> {
+    /// `inner` with scales in groups.
+    pub fn new(inner: &'a dyn Network, groups: ScaleGroups) -> Self {
+        let (params, factors) = assign(inner.layout(), groups);
+        let mut layout = inner.layout().clone();
+        for param in &params {
+            layout.push(format!("log_scale.{}", param.name), &[param.len], 1);
+        }
+        Self {
+            inner,
+            layout,
+            params,
+            factors,
+        }
+    }
+
+    /// The network whose parameters are scaled.
+    pub fn inner(&self) -> &'a dyn Network {
+        self.inner
+    }
+
+    /// The log scales, in the order in which they follow `z` in `phi`.
+    pub fn params(&self) -> &[ScaleParam] {
+        &self.params
+    }
+
+    /// `G`, the number of log scales.
+    pub fn scales(&self) -> usize {
+        self.layout.len() - self.inner.dim()
+    }
+
+    /// A name for each log scale: that of its tensor, numbered where there are several.
+    pub fn scale_names(&self) -> Vec<String> {
+        let each = |p: &ScaleParam| -> Vec<String> {
+            match p.len {
+                1 => vec![p.name.clone()],
+                n => (0..n).map(|i| format!("{}.{i}", p.name)).collect(),
+            }
+        };
+        self.params.iter().flat_map(each).collect()
+    }
+
+    /// The prior of `phi`.
+    pub fn prior(&self) -> ScalePrior {
+        ScalePrior::new(self.inner.dim(), self.params.clone())
+    }
+
+    /// The most likely value a priori of every log scale, `[G]`: for a half-Cauchy prior the logarithm of its median.
+    pub fn init_scales(&self) -> Vec<f64> {
+        self.each_scale().map(|(_, prior)| prior.mode()).collect()
+    }
+
+    /// Place and prior of every log scale.
+    pub(super) fn each_scale(&self) -> impl Iterator<Item = (usize, CoordinatePrior)> {
+        let each = self
+            .params
+            .iter()
+            .flat_map(|p| std::iter::repeat_n(p.prior, p.len));
+        each.enumerate()
+    }
+
+    /// The parameters that the log scale at `at` multiplies.
+    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = Range<usize>> {
+        let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
+        tensors.filter_map(move |(tensor, of)| {
+            if of.shared == Some(at) {
+                return Some(tensor.range.clone());
+            }
+            let rows = *tensor.shape.first()?;
+            let row = at.checked_sub(of.rows?).filter(|&row| row < rows)?;
+            let width = tensor.range.len() / rows;
+            let start = tensor.range.start + row * width;
+            Some(start..start + width)
+        })
+    }
+
+    /// Writes `theta` (`[P]`) for `phi`, whose first `P + G` numbers count.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    pub fn theta<T: Scalar>(&self, phi: &[T], theta: &mut [T]) -> Result<()> {
+        let p = self.inner.dim();
+        if theta.len() != p || phi.len() < self.dim() {
+            let expected = format!("{p} parameters and {} coordinates", self.dim());
+            let got = format!("{} and {}", theta.len(), phi.len());
+            return Err(Error::shape("ScaledNetwork::theta", expected, got));
+        }
+        self.prior_std(&phi[p..], theta)?;
+        for (x, &z) in theta.iter_mut().zip(phi) {
+            *x *= z;
+        }
+        Ok(())
+    }
+
+    /// Writes the prior standard deviation of every parameter (`[P]`) for log scales `t`, whose first `G` count.
+    ///
+    /// # Errors
+    /// If a length is wrong.
+    pub fn prior_std<T: Scalar>(&self, t: &[T], std: &mut [T]) -> Result<()> {
+        if std.len() != self.inner.dim() || t.len() < self.scales() {
+            let expected = format!(
+                "{} parameters and {} scales",
+                self.inner.dim(),
+                self.scales()
+            );
+            let got = format!("{} and {}", std.len(), t.len());
+            return Err(Error::shape("ScaledNetwork::prior_std", expected, got));
+        }
+        let exp = |at: usize| t[at].to_f64().exp();
+        for (tensor, of) in self.inner.layout().tensors().iter().zip(&self.factors) {
+            let all = of.fixed * of.shared.map_or(1.0, exp);
+            let rows = tensor.shape.first().copied().unwrap_or(1).max(1);
+            let width = tensor.range.len() / rows;
+            for (i, s) in std[tensor.range.clone()].iter_mut().enumerate() {
+                let row = of.rows.map_or(1.0, |first| exp(first + i / width));
+                *s = T::from_f64(all * row);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Network for ScaledNetwork<'_> {
+    fn input_dim(&self) -> usize {
+        self.inner.input_dim()
+    }
+
+    fn output_dim(&self) -> usize {
+        self.inner.output_dim()
+    }
+
+    fn layout(&self) -> &ParamLayout {
+        &self.layout
+    }
+
+    fn forward<'g>(&self, phi: Var<'g>, x: Var<'g>) -> Var<'g> {
+        let graph = phi.graph();
+        let t = phi.slice(0, self.inner.dim()..self.layout.len());
+        let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
+        let scaled: Vec<Var<'g>> = tensors
+            .map(|(tensor, of)| {
+                let mut log_scale = of.shared.map(|at| t.slice(0, at..at + 1));
+                let z = tensor.view(phi);
+                let mut rows = vec![1; tensor.shape.len()];
+                if let Some(first) = of.rows {
+                    let n = tensor.shape[0];
+                    rows[0] = n;
+                    let each = t.slice(0, first..first + n);
+                    log_scale = Some(log_scale.map_or(each, |all| each + all));
+                }
+                let scaled = match log_scale {
+                    Some(log_scale) => z * log_scale.exp().reshape(&rows),
+                    None => z,
+                };
+                let scaled = if of.fixed == 1.0 {
+                    scaled
+                } else {
+                    scaled * of.fixed
+                };
+                scaled.reshape(&[tensor.range.len()])
+            })
+            .collect();
+        self.inner.forward(graph.concat(0, &scaled), x)
+    }
+
+    /// Initial parameters of the inner network, in units of the prior's modes.
+    fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
+        let mut phi = self.inner.init(rng);
+        let t = self.init_scales();
+        let mut std = vec![1.0; phi.len()];
+        // lengths are those of this network
+        if self.prior_std(&t, &mut std).is_ok() {
+            phi.iter_mut().zip(&std).for_each(|(z, s)| *z /= s);
+        }
+        phi.extend(t);
+        phi
+    }
+
+    fn widest(&self) -> usize {
+        self.inner.widest()
+    }
+}

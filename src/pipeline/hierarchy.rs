@@ -1,0 +1,285 @@
+//! Fits whose scales are part of the posterior: each sample has its own prior scales, and its own noise.
+//!
+//! The density is that of a [`ScaledNetwork`]: standard normal numbers, log scales, and for a real target the log noise,
+//! `noise_std ~ C+(0, 1/2)` in standardised units. The walk is microcanonical with steps of each walker's own, starts from draws
+//! of the prior near its medians, and is interwoven with draws of the scales given the parameters. It does not start at the MAP
+//! estimate, which lies where scales are small, far from where the mass is.
+//!
+//! How far it goes is a matter of arithmetic: `6 N P` operations a gradient, and [`WORK`] operations in all.
+
+use rand::RngExt;
+
+use super::checkpoint::Keeper;
+use super::fit::Problem;
+use super::probe::ScaledProbe;
+use super::walk::Way;
+use super::{KernelKind, Method, PriorChoice, Summary};
+use crate::artifact::{Fitted, SampledScales};
+use crate::error::{Error, Result};
+use crate::model::{
+    Categorical, Curved, Gaussian, GaussianLearnedNoise, Likelihood, PosteriorDensity, ScaleGroups,
+    ScaledNetwork,
+};
+use crate::nn::Network;
+use crate::rng::Phase;
+use crate::scalar::Scalar;
+use crate::walk::{
+    FrameOptions, GgnFrame, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, WalkOptions,
+};
+
+/// Rows times parameters up to which scales are sampled unless asked otherwise.
+const AUTO: usize = 10_000_000;
+
+/// Floating-point operations of a whole walk, about: ten seconds of two cores.
+const WORK: f64 = 1.6e12;
+
+/// Gradients of a walker at most, and at least, if their number is left open.
+const GRADIENTS: (f64, f64) = (2_000.0, 40_000.0);
+
+/// Walkers: fewer than in a walk with given scales, because each has to go farther.
+const WALKERS: usize = 16;
+
+/// Gradients of a step of the kernel.
+const STRETCH: usize = 10;
+
+/// Median of the prior of the noise, in standardised units.
+const NOISE: f64 = 0.5;
+
+/// How far log scales start from their medians at most.
+const SPREAD: f64 = 1.0;
+
+/// Mean square of the energy error per dimension.
+const TARGET_ERROR: f64 = 1e-4;
+
+/// The coordinates of a walk with sampled scales, and what its points are kept as.
+pub(super) struct Coordinates<'a> {
+    pub scaled: ScaledNetwork<'a>,
+    /// Numbers of the likelihood behind those of the network.
+    pub own: usize,
+}
+
+impl Coordinates<'_> {
+    /// Numbers of a point.
+    pub fn width(&self) -> usize {
+        self.scaled.dim() + self.own
+    }
+
+    /// Points `[n, width]` with parameters in the place of the standard normal numbers.
+    pub fn stored<T: Scalar>(&self, points: &[T]) -> Result<Vec<T>> {
+        let (width, params) = (self.width(), self.scaled.inner().dim());
+        let mut stored = points.to_vec();
+        for (phi, row) in points
+            .chunks_exact(width)
+            .zip(stored.chunks_exact_mut(width))
+        {
+            self.scaled.theta(phi, &mut row[..params])?;
+        }
+        Ok(stored)
+    }
+}
+
+impl<'a> Problem<'a> {
+    /// The coordinates, if scales are sampled.
+    pub(super) fn coordinates(&self) -> Option<Coordinates<'a>> {
+        let network: &'a dyn Network = self.network;
+        let groups = self.groups()?;
+        Some(Coordinates {
+            scaled: ScaledNetwork::new(network, groups),
+            own: usize::from(self.samples_noise()),
+        })
+    }
+}
+
+impl Problem<'_> {
+    fn samples_noise(&self) -> bool {
+        self.prepared.target.is_some() && self.options.noise_std.is_none()
+    }
+
+    /// How scales are grouped, if they are sampled.
+    pub(super) fn groups(&self) -> Option<ScaleGroups> {
+        let options = self.options;
+        match options.prior {
+            PriorChoice::Hierarchical => Some(ScaleGroups::PerTensor),
+            PriorChoice::Ard => Some(ScaleGroups::Ard),
+            PriorChoice::Shared => Some(ScaleGroups::Shared),
+            PriorChoice::Evidence => None,
+            PriorChoice::Auto => {
+                let plain = options.method == Method::Walk
+                    && options.kernel == KernelKind::Microcanonical
+                    && !options.adjusted
+                    && options.step_size.is_none()
+                    && options.walk_batch.is_none()
+                    && options.starts == 1
+                    && options.layers.is_none();
+                let size = self.prepared.y.len().saturating_mul(self.network.dim());
+                let fits = size <= AUTO && self.batch_rows().is_none();
+                let groups = match self.prepared.target {
+                    None => ScaleGroups::Ard,
+                    Some(_) => ScaleGroups::PerTensor,
+                };
+                (plain && fits && options.prior_precision.is_none()).then_some(groups)
+            }
+        }
+    }
+
+    /// Refuses what does not go with sampled scales.
+    pub(super) fn check_prior(&self) -> Result<()> {
+        let options = self.options;
+        if matches!(options.prior, PriorChoice::Auto) {
+            return Ok(());
+        }
+        let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
+            Err(Error::config(field, value, requirement))
+        };
+        let prior = options.prior.name();
+        if let Some(alpha) = options.prior_precision {
+            let requirement = format!("is one number for all parameters, and the prior is {prior}");
+            return wrong("prior_precision", &alpha, &requirement);
+        }
+        if options.prior == PriorChoice::Evidence {
+            return Ok(());
+        }
+        let (method, what) = (
+            options.method,
+            format!("does not go with the prior {prior}"),
+        );
+        if !matches!(method, Method::Walk | Method::Hmc | Method::Nuts) {
+            let requirement =
+                format!("samples scales with methods walk, hmc and nuts, not {method}");
+            return wrong("prior", &prior, &requirement);
+        }
+        if method == Method::Walk && options.kernel != KernelKind::Microcanonical {
+            return wrong("kernel", &options.kernel.name(), &what);
+        }
+        if let Some(rows) = options.walk_batch {
+            return wrong("walk_batch", &rows, &what);
+        }
+        if options.starts > 1 {
+            let requirement = format!("{what}: its walkers start from draws of the prior");
+            return wrong("starts", &options.starts, &requirement);
+        }
+        if let Some(rows) = self.batch_rows() {
+            return wrong("batch", &rows, &what);
+        }
+        Ok(())
+    }
+
+    /// What the model file says of the scales of its samples.
+    pub(super) fn sampled_scales(&self) -> Option<SampledScales> {
+        let coordinates = self.coordinates()?;
+        Some(SampledScales {
+            groups: self.groups()?.name().into(),
+            names: coordinates.scaled.scale_names(),
+            noise_std: coordinates.own > 0,
+        })
+    }
+
+    /// The settings of a walk with sampled scales.
+    pub(super) fn scaled_walk_options(&self) -> Result<WalkOptions> {
+        let options = self.options;
+        let particles = options.particles.unwrap_or(WALKERS);
+        let steps = options.steps.unwrap_or_else(|| {
+            let gradient = 6.0 * self.prepared.y.len() as f64 * self.network.dim() as f64;
+            let each = WORK / (gradient * particles.max(1) as f64);
+            (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
+        });
+        let per_particle = options.samples.div_ceil(particles.max(1));
+        let options = WalkOptions {
+            particles,
+            steps: Some(steps),
+            keep: per_particle.min(steps.div_ceil(2)),
+            block: (steps / 100).max(1),
+            ..WalkOptions::default()
+        };
+        options.validate()?;
+        Ok(options)
+    }
+
+    /// Walks, or chains, in the coordinates of a scaled network.
+    pub(super) fn sample_scales<T: Scalar>(
+        &self,
+        groups: ScaleGroups,
+        keeper: &mut Keeper<'_, T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let network: &dyn Network = self.network;
+        let scaled = ScaledNetwork::new(network, groups);
+        let own = usize::from(self.samples_noise());
+        let likelihood = self.scaled_likelihood()?;
+        let (x, y, prior) = (&self.prepared.x, &self.prepared.y, scaled.prior());
+        let density = PosteriorDensity::<T>::new(&scaled, likelihood.as_ref(), &prior, x, y)?;
+        if !self.options.method.walks() {
+            let coordinates = Coordinates { scaled, own };
+            return self.scaled_chains(&density, &coordinates, summary);
+        }
+        let options = self.scaled_walk_options()?;
+        let starts = self.scaled_starts(&scaled, own, options.particles)?;
+        let source = GgnFrame::new(&density, &FrameOptions::default(), self.streams)?;
+        let settings = MicrocanonicalOptions {
+            step_size: self.options.step_size,
+            decoherence_length: self.options.decoherence_length,
+            adjusted: self.options.adjusted,
+            own_steps: !self.options.adjusted && self.options.step_size.is_none(),
+            target_error: TARGET_ERROR,
+            ..MicrocanonicalOptions::default()
+        };
+        let mass = InverseMassMatrix::diagonal(density.prior_precision())?;
+        let mut kernel = Microcanonical::new(mass, &settings)?;
+        let mut way = Way {
+            keeper,
+            summary,
+            workspace: density.workspace_bytes(),
+            frame: 0,
+        };
+        // small noise makes the same directions stiff for all walkers; classes do not
+        if self.prepared.target.is_some() {
+            way.frame = source.bytes::<T>(density.product_bytes());
+            kernel = kernel.renewed_by(&source);
+        }
+        if !self.options.adjusted {
+            kernel = kernel.interwoven_with(&scaled);
+        }
+        let probe = ScaledProbe::new(&scaled, own, x, self.prepared.target.is_none())?;
+        let walked = self.walked(&mut kernel, &density, &starts, &options, &probe, &mut way)?;
+        let predictions = probe.predictions();
+        summary.scaled_kernel(&walked, &kernel, &settings);
+        summary.scaled_walk(&walked);
+        summary.convergence(&walked, 1, predictions)?;
+        let mut names = scaled.scale_names();
+        names.extend((own > 0).then(|| "noise_std".into()));
+        summary.sampled_scales(&walked, groups, &names, predictions)?;
+        summary.cut_short(&walked, options.most_steps());
+        keeper.points(walked)
+    }
+
+    fn scaled_likelihood(&self) -> Result<Box<dyn Likelihood>> {
+        Ok(match (self.prepared.target, self.options.noise_std) {
+            (None, _) => Box::new(Categorical),
+            (Some(_), Some(std)) => Box::new(Gaussian::new(std)?),
+            (Some(_), None) => Box::new(GaussianLearnedNoise::shared().with_half_cauchy(NOISE)?),
+        })
+    }
+
+    /// A start for each of `count` walkers: a draw of the prior, with log scales near their medians.
+    pub(super) fn scaled_starts<T: Scalar>(
+        &self,
+        scaled: &ScaledNetwork<'_>,
+        own: usize,
+        count: usize,
+    ) -> Result<Vec<Vec<T>>> {
+        let (prior, params) = (scaled.prior(), scaled.inner().dim());
+        let medians: Vec<f64> = scaled.init_scales();
+        let one = |index: usize| {
+            let mut rng = self.streams.rng(Phase::PRIOR, index as u64);
+            let mut phi = prior.draw(&mut rng)?;
+            for (t, median) in phi[params..].iter_mut().zip(&medians) {
+                *t = median + (*t - median).clamp(-SPREAD, SPREAD);
+            }
+            for _ in 0..own {
+                phi.push(NOISE.ln() + rng.random_range(-0.5..0.5));
+            }
+            Ok(phi.into_iter().map(T::from_f64).collect())
+        };
+        (0..count).map(one).collect()
+    }
+}

@@ -1,0 +1,170 @@
+//! Steps of a walker's own: as long as the energy error allows where the walker is.
+//!
+//! Where prior scales are large or the noise is small the posterior is stiffer by orders of magnitude, so one
+//! step length for all walkers is too long for some and too short for others. The energy error `e` of a step of length `h`
+//! goes as `h^3`. A walker keeps a moving average `c` of `e^2 / h^6` and steps by
+//!
+//! `h = (target / c)^{1/6}`;
+//!
+//! a step whose `|e|` is above ten times its target is taken back and tried at half the length, as integrators of
+//! differential equations do (Hairer, Norsett & Wanner 1993, II.4).
+//!
+//! **Time, not steps.** The flow has the posterior for its stationary density in *time*, whatever the steps by which it is
+//! integrated. A walker that takes short steps in stiff places spends more steps there than the density says. So while
+//! points are kept, one step of the kernel is a stretch of the flow of a fixed length in time, of as many
+//! integration steps as it takes. Averages over stretches are averages over time.
+
+use rand_chacha::ChaCha8Rng;
+
+use super::Microcanonical;
+use super::isokinetic::{normalise, refresh};
+use super::state::{MicrocanonicalState, MicrocanonicalWorkspace};
+use super::step::DIVERGENCE;
+use crate::error::{Error, Result};
+use crate::linalg::vector::{distance, fill_normal};
+use crate::model::LogDensity;
+use crate::scalar::Scalar;
+use crate::walk::kernel::{Fields, Info};
+
+/// Integration steps of a stretch: all of one in the warm-up, the mean while points are kept.
+pub(super) const STRETCH: usize = 10;
+
+/// Integration steps of a stretch at most: a walker that is stuck must end.
+const LONGEST: usize = 100 * STRETCH;
+
+/// What the moving average keeps of itself in a step.
+const KEEP: f64 = 0.85;
+
+/// An error this many times its target is taken back.
+const TOO_MUCH: f64 = 10.0;
+
+/// Halvings of one step before it counts as a divergence.
+const HALVINGS: usize = 30;
+
+/// The length of the next step, and what it is computed from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pace {
+    /// Length of the next step.
+    pub step: f64,
+    /// Moving average of `e^2 / h^6`; 0 before the first step.
+    stiffness: f64,
+}
+
+impl Pace {
+    pub fn new(step: f64) -> Self {
+        Self {
+            step,
+            stiffness: 0.0,
+        }
+    }
+
+    /// Learns from the error of a step of length `taken`. `target` is the mean square of the error that is wanted.
+    fn learn(&mut self, taken: f64, error: f64, target: f64) {
+        let seen = (error * error).max(1e-6 * target) / taken.powi(6);
+        self.stiffness = if self.stiffness > 0.0 {
+            KEEP * self.stiffness + (1.0 - KEEP) * seen
+        } else {
+            seen
+        };
+        let wanted = (target / self.stiffness).powf(1.0 / 6.0);
+        // the average may have been far away: it is followed, not jumped to
+        self.step = wanted.clamp(0.5 * taken, 1.5 * taken);
+    }
+
+    pub fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.number("own_step", &mut self.step)?;
+        fields.number("stiffness", &mut self.stiffness)?;
+        if self.step > 0.0 && self.step.is_finite() && self.stiffness >= 0.0 {
+            return Ok(());
+        }
+        Err(Error::config(
+            "own_step",
+            self.step,
+            "must be positive and finite",
+        ))
+    }
+}
+
+impl<T: Scalar> Microcanonical<'_, T> {
+    /// A stretch of the flow: of `stride` in time if it is given, else of [`STRETCH`] steps.
+    pub(super) fn stretch<D: LogDensity<T>>(
+        &self,
+        density: &D,
+        state: &mut MicrocanonicalState<T>,
+        rng: &mut ChaCha8Rng,
+        ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
+    ) -> Result<Info> {
+        let dim = state.theta.len();
+        let target = self.target_error * dim as f64;
+        let limit = TOO_MUCH * target.sqrt();
+        let (mut time, mut gradients, mut squares, mut steps) = (0.0, 0, 0.0, 0);
+        let mut velocity = std::mem::take(&mut ws.velocity);
+        let mut at = std::mem::take(&mut ws.at);
+        at.copy_from_slice(&state.theta);
+        let mut halvings = 0;
+        let mut diverged = false;
+        while steps < LONGEST {
+            let left = self.stride.map_or(f64::INFINITY, |stride| stride - time);
+            if (self.stride.is_none() && steps == STRETCH) || left <= 1e-9 * time {
+                break;
+            }
+            // the rest in two equal parts rather than in a whole one and a crumb
+            let step = if left < 2.0 * state.pace.step && left > state.pace.step {
+                0.5 * left
+            } else {
+                state.pace.step.min(left)
+            };
+            velocity.copy_from_slice(&state.velocity);
+            fill_normal(rng, &mut ws.noise[..dim]);
+            let start = (&state.theta[..], &state.force[..], state.energy);
+            let (point, error, _) = self.leap(density, start, &mut velocity, (step, true), ws)?;
+            gradients += 1;
+            if !error.is_finite() || error.abs() > limit {
+                halvings += 1;
+                state.pace.step = 0.5 * step;
+                if error.is_finite() && error.abs() < DIVERGENCE * dim as f64 {
+                    state.pace.learn(step, error, target);
+                    state.pace.step = state.pace.step.min(0.5 * step);
+                }
+                if halvings > HALVINGS {
+                    // another direction, from here
+                    diverged = true;
+                    state.velocity.copy_from_slice(&ws.noise);
+                    normalise(&mut state.velocity);
+                    break;
+                }
+                continue;
+            }
+            halvings = 0;
+            state.moved_to(&point, ws);
+            std::mem::swap(&mut state.velocity, &mut velocity);
+            refresh(
+                step,
+                self.decoherence_length,
+                dim,
+                &ws.noise,
+                &mut state.velocity,
+            );
+            state.pace.learn(step, error, target);
+            time += step;
+            squares += error * error;
+            steps += 1;
+        }
+        let displacement = distance(&at, &state.theta);
+        (ws.velocity, ws.at) = (velocity, at);
+        Ok(Info {
+            energy_error: (squares / steps.max(1) as f64).sqrt(),
+            displacement,
+            fiber_distance: state.fiber_distance,
+            viable: !diverged,
+            diverged,
+            gradients,
+            slowness: if time > 0.0 {
+                gradients as f64 / time
+            } else {
+                0.0
+            },
+            ..Info::moved(state.energy, 0.0)
+        })
+    }
+}
