@@ -3,5 +3,7 @@
 mod arviz;
 mod convergence;
 mod evidence;
+mod loo;
+mod loo_exact;
 mod psis;
 mod samplers;
