@@ -51,6 +51,8 @@ impl Phase {
     pub const DROPOUT: Phase = Phase(19);
     /// Targets drawn from the model, for an expected Fisher matrix.
     pub const FISHER: Phase = Phase(20);
+    /// Bootstraps of rows.
+    pub const BOOTSTRAP: Phase = Phase(21);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

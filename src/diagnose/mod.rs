@@ -9,9 +9,9 @@
 //! ([`GaussianTarget`]), a distribution function ([`ks_test`]), expectations ([`hotelling`]), or a prior and a way to
 //! make data, from which [`simulate_ranks`] needs nothing else.
 //!
-//! And one about models: *which of them predicts new rows best?* [`Loo`]
+//! And one about models: *which of them predicts new rows best, and with what weights do they together?* [`Loo`]
 //! says from the draws of one fit how each row would be predicted without itself, [`elpd_difference`] compares two
-//! models.
+//! models, [`Stacking`] and [`pseudo_bma_plus`] weight several.
 
 mod bridge;
 mod chains;
@@ -24,13 +24,16 @@ mod gaussian;
 mod hotelling;
 mod importance;
 mod kolmogorov;
+mod log_densities;
 mod loo;
 mod normal;
 mod outcome;
+mod pseudo_bma;
 mod psis;
 mod ranks;
 mod rhat;
 mod sbc;
+mod stacking;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -49,8 +52,10 @@ pub use kolmogorov::{kolmogorov_survival, ks_test};
 pub use loo::{ElpdDifference, Loo, LooBuilder, LooRow, elpd_difference, loo_log_weights};
 pub use normal::normal_quantile;
 pub use outcome::TestOutcome;
+pub use pseudo_bma::pseudo_bma_plus;
 pub use psis::{MIN_DRAWS, ParetoSmoothed};
 pub use ranks::rank_normalize;
 pub use rhat::{nested_rhat, rhat, rhat_bulk, rhat_folded};
 pub use sbc::{Ranks, SbcOptions, simulate_ranks, uniformity};
+pub use stacking::Stacking;
 pub use trace::TraceSummary;

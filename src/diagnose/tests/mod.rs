@@ -5,5 +5,7 @@ mod convergence;
 mod evidence;
 mod loo;
 mod loo_exact;
+mod pseudo_bma;
 mod psis;
 mod samplers;
+mod stacking;
