@@ -17,7 +17,7 @@
 //! | walk | drift, `theta <- theta + eps d - eta grad U(theta)`; tangent, back by `(lambda + 1)^{-1}`; microcanonical, `\|u\| = 1` | [`walk`](mod@walk) |
 //! | deformation | `theta = T(z)`, `z ~ N(0, I)`, with exact inverse and density | [`deform`] |
 //! | predictive | `p(y \| x, D) ~ mean_s p(y \| x, theta_s)` | [`predict`] |
-//! | trust | R-hat, effective sizes, simulation-based calibration, tests of samplers | [`diagnose`] |
+//! | trust | R-hat, effective sizes, simulation-based calibration, tests of samplers, leave-one-out | [`diagnose`] |
 //! | scores | likelihood, calibration, coverage | [`metrics`] |
 //! | model file | safetensors and JSON | `artifact` (feature `safetensors`) |
 //! | all in one call | | `pipeline` (feature `safetensors`) |

@@ -53,6 +53,8 @@ impl Phase {
     pub const FISHER: Phase = Phase(20);
     /// Draws of a prior that walkers start from.
     pub const PRIOR: Phase = Phase(22);
+    /// Bootstraps of rows.
+    pub const BOOTSTRAP: Phase = Phase(21);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

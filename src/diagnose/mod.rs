@@ -1,6 +1,6 @@
 //! Whether draws can be trusted: convergence of chains, effective sample sizes, importance weights, and tests of a sampler by p-values.
 //!
-//! Three kinds of questions. *Have these chains forgotten their starts, and how many independent draws are they worth?*
+//! Three kinds of questions on draws. *Have these chains forgotten their starts, and how many independent draws are they worth?*
 //! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`],
 //! together in a [`TraceSummary`], and for Hamiltonian chains [`e_bfmi`].
 //! *How far is a density that can be drawn from to be trusted in place of one that is known up to a constant?* is answered by the
@@ -8,6 +8,10 @@
 //! *Does this sampler draw from the right distribution?* needs a target that is known: a Gaussian
 //! ([`GaussianTarget`]), a distribution function ([`ks_test`]), expectations ([`hotelling`]), or a prior and a way to
 //! make data, from which [`simulate_ranks`] needs nothing else.
+//!
+//! And one about models: *which of them predicts new rows best, and with what weights do they together?* [`Loo`]
+//! says from the draws of one fit how each row would be predicted without itself, [`elpd_difference`] compares two
+//! models, [`Stacking`] and [`pseudo_bma_plus`] weight several.
 
 mod bridge;
 mod chains;
@@ -20,12 +24,16 @@ mod gaussian;
 mod hotelling;
 mod importance;
 mod kolmogorov;
+mod log_densities;
+mod loo;
 mod normal;
 mod outcome;
+mod pseudo_bma;
 mod psis;
 mod ranks;
 mod rhat;
 mod sbc;
+mod stacking;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -41,10 +49,13 @@ pub use gaussian::GaussianTarget;
 pub use hotelling::hotelling;
 pub use importance::{ImportanceSummary, LogEvidence, Refusal};
 pub use kolmogorov::{kolmogorov_survival, ks_test};
+pub use loo::{ElpdDifference, Loo, LooBuilder, LooRow, elpd_difference, loo_log_weights};
 pub use normal::normal_quantile;
 pub use outcome::TestOutcome;
+pub use pseudo_bma::pseudo_bma_plus;
 pub use psis::{MIN_DRAWS, ParetoSmoothed};
 pub use ranks::rank_normalize;
 pub use rhat::{nested_rhat, rhat, rhat_bulk, rhat_folded};
 pub use sbc::{Ranks, SbcOptions, simulate_ranks, uniformity};
+pub use stacking::Stacking;
 pub use trace::TraceSummary;

@@ -6,7 +6,7 @@
 //! weak prior on the shape that Vehtari et al. add to it. For weights `w_1 <= ... <= w_S`, the largest of them 1:
 //!
 //! ```text
-//! M = ceil(min(S/5, 3 sqrt S)),  u = w_{S-M}                     the tail: the weights above u, n <= M of them
+//! M = ceil(min(S/5, 3 sqrt(S/r))),  u = w_{S-M}                  the tail: the weights above u, n <= M of them
 //! F(x) = 1 - (1 + k x / sigma)^{-1/k}                            generalised Pareto, of the exceedances x = w - u
 //! w_{S-n+z} <- min(u + F^{-1}((z - 1/2) / n), 1),  z = 1 ... n
 //! ```
@@ -20,8 +20,8 @@
 //! sigma     = -k(theta^) / theta^,   k^ = (n k(theta^) + 10/2) / (n + 10)
 //! ```
 //!
-//! `k^` estimates how many moments the weights have: `1/k`. Above 1/2 their variance is infinite, above 1 their mean. The draws are taken
-//! as independent; the paper's tail for draws of a Markov chain is longer.
+//! `k^` estimates how many moments the weights have: `1/k`. Above 1/2 their variance is infinite, above 1 their mean. `r` is the relative
+//! efficiency of the draws, their effective number over their number: 1 if they are independent, and a longer tail for those of a slow chain.
 
 use std::cmp::Ordering;
 
@@ -61,9 +61,22 @@ impl ParetoSmoothed {
     /// # Errors
     /// Fewer than [`MIN_DRAWS`] weights, a NaN or `+inf`, or no weight above 0.
     pub fn new(log_weights: &[f64]) -> Result<Self> {
+        Self::with_efficiency(log_weights, 1.0)
+    }
+
+    /// The same for draws of a Markov chain that are worth `efficiency` independent ones each: the effective
+    /// number of draws over their number ([`ess_mean`](super::ess_mean) of the weights, say), above 1 for
+    /// draws that are better than independent. It sets the length of the tail and nothing else:
+    /// [`ParetoSmoothed::ess`] and the error of [`ParetoSmoothed::log_mean`] are still those of independent
+    /// draws.
+    ///
+    /// # Errors
+    /// Those of [`ParetoSmoothed::new`], or an efficiency that is not positive and finite.
+    pub fn with_efficiency(log_weights: &[f64], efficiency: f64) -> Result<Self> {
+        Self::check_efficiency(efficiency)?;
         let largest = check(log_weights)?;
         let mut smoothed: Vec<f64> = log_weights.iter().map(|w| w - largest).collect();
-        let k_hat = smooth(&mut smoothed);
+        let k_hat = smooth(&mut smoothed, efficiency);
         let mean = log_mean_exp(&smoothed);
         let log_sum = mean.value + (smoothed.len() as f64).ln();
         smoothed.iter_mut().for_each(|w| *w -= log_sum);
@@ -76,6 +89,15 @@ impl ParetoSmoothed {
                 ..mean
             },
         })
+    }
+
+    /// An efficiency that a tail's length can be had from.
+    pub(super) fn check_efficiency(efficiency: f64) -> Result<()> {
+        if efficiency > 0.0 && efficiency.is_finite() {
+            return Ok(());
+        }
+        let requirement = "must be positive and finite";
+        Err(Error::config("efficiency", efficiency, requirement))
     }
 
     /// `log mean_s w_s` of the smoothed weights with its standard error, in nats.
@@ -120,9 +142,10 @@ fn check(log_weights: &[f64]) -> Result<f64> {
 }
 
 /// Smooths logarithms of weights, of which the largest is 0, in place; gives the shape.
-fn smooth(log_weights: &mut [f64]) -> f64 {
+fn smooth(log_weights: &mut [f64], efficiency: f64) -> f64 {
     let size = log_weights.len() as f64;
-    let length = (0.2 * size).min(3.0 * size.sqrt()).ceil() as usize;
+    let longest = 3.0 * (size / efficiency).sqrt();
+    let length = (0.2 * size).min(longest).ceil() as usize;
     let mut order: Vec<usize> = (0..log_weights.len()).collect();
     // ties in the order of the draws, so that equal weights are smoothed the same way everywhere
     let by_weight = |&a: &usize, &b: &usize| -> Ordering {

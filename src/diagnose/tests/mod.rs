@@ -3,5 +3,9 @@
 mod arviz;
 mod convergence;
 mod evidence;
+mod loo;
+mod loo_exact;
+mod pseudo_bma;
 mod psis;
 mod samplers;
+mod stacking;

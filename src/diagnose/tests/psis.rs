@@ -8,7 +8,7 @@ use crate::rng::{Phase, Streams};
 const NONE: f64 = f64::NEG_INFINITY;
 
 /// `((s >> 11) + 1/2) / 2^53` of the generator of [`super::arviz`]; in Python with `& (2**64 - 1)`.
-fn uniforms(n: usize, seed: u64) -> Vec<f64> {
+pub(super) fn uniforms(n: usize, seed: u64) -> Vec<f64> {
     let mut s = seed;
     std::iter::repeat_with(|| {
         s = s

@@ -1,0 +1,48 @@
+//! Log predictive densities of rows by models, each row without its largest: what weights of models
+//! are made from.
+
+use crate::error::{Error, Result};
+
+/// How far below the largest a log density counts; what is lower has density 0 for any purpose, and
+/// sums of such numbers must not overflow.
+const LOWEST: f64 = -1e290;
+
+/// Numbers that have been looked at.
+pub(super) struct LogDensities {
+    /// `l_ik - max_j l_ij`, `[rows, models]`.
+    pub(super) below: Vec<f64>,
+    /// `max_j l_ij`, `[rows]`.
+    pub(super) tops: Vec<f64>,
+    pub(super) models: usize,
+}
+
+impl LogDensities {
+    /// From `l_ik`, `[rows, models]` row-major, for the operation of that name.
+    pub(super) fn new(op: &'static str, log_density: &[f64], models: usize) -> Result<Self> {
+        if models == 0 || log_density.is_empty() || !log_density.len().is_multiple_of(models) {
+            let expected = format!("log densities [rows, {models} models], both at least 1");
+            let got = format!("{} numbers", log_density.len());
+            return Err(Error::shape(op, expected, got));
+        }
+        if let Some(at) = log_density.iter().position(|l| !l.is_finite()) {
+            return Err(Error::data(format!(
+                "log predictive density of row {} by model {}: expected a finite number, got {}",
+                at / models,
+                at % models,
+                log_density[at]
+            )));
+        }
+        let mut below = log_density.to_vec();
+        let mut tops = Vec::with_capacity(below.len() / models);
+        for row in below.chunks_exact_mut(models) {
+            let top = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            row.iter_mut().for_each(|l| *l = (*l - top).max(LOWEST));
+            tops.push(top);
+        }
+        Ok(Self {
+            below,
+            tops,
+            models,
+        })
+    }
+}

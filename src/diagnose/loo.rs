@@ -1,0 +1,323 @@
+//! Leave-one-out cross-validation from one fit: each row is predicted without itself by weighting
+//! the draws of the posterior that has seen it.
+//!
+//! Vehtari, Gelman & Gabry, "Practical Bayesian model evaluation using leave-one-out
+//! cross-validation and WAIC", Statistics and Computing 27 (2017), arXiv 1507.04544. With draws
+//! `theta_s` of `p(theta | y)`, `s = 1 ... S`, and rows that are independent given the parameters:
+//!
+//! ```text
+//! w_is      ~ 1 / p(y_i | theta_s)              Pareto-smoothed over s, sum_s w_is = 1: see psis
+//! elpd_i    = log sum_s w_is p(y_i | theta_s)   ~ log p(y_i | y_-i)
+//! elpd_loo  = sum_i elpd_i                                                              (eq. 4)
+//! se        = sqrt(n V_i[elpd_i])               V with the divisor n - 1               (eq. 23)
+//! lppd      = sum_i log mean_s p(y_i | theta_s)
+//! p_loo     = lppd - elpd_loo,  looic = -2 elpd_loo
+//! se(A - B) = sqrt(n V_i[elpd_i(A) - elpd_i(B)])                                       (eq. 24)
+//! ```
+//!
+//! A row is *unreliable* if the shape `k` of its weights is above `min(1 - 1 / log10 S, 0.7)`
+//! (Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25, 2024): its `elpd_i` is then too high, as a
+//! rule. What helps is a fit without that row.
+//!
+//! **Where there is nothing to smooth** the weights stay as they are and `k = +inf`, which makes
+//! the row unreliable: below [`MIN_DRAWS`] draws, or with fewer than five weights above the rest.
+//! `k = -inf` says that a fifth of the draws or so share the largest weight: bounded weights, which
+//! are trusted. (ArviZ gives `+inf` there. Its `se` has the divisor `n`.)
+//!
+//! **What it drops.** All draws count the same: draws that have weights of their own must be
+//! resampled first. The error of `elpd_loo` by the finite number of draws is not in `se`.
+
+use rayon::prelude::*;
+
+use super::psis::{MIN_DRAWS, ParetoSmoothed};
+use crate::error::{Error, Result};
+use crate::linalg::log_mean_exp;
+
+/// One row left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LooRow {
+    /// `log p(y_i | y_-i)`, in nats.
+    pub elpd: f64,
+    /// `log p(y_i | y)`, in nats: the row predicted by the fit that has seen it.
+    pub lppd: f64,
+    /// Shape of the tail of the row's weights: [`ParetoSmoothed::k_hat`], and `+inf` below
+    /// [`MIN_DRAWS`] draws.
+    pub pareto_k: f64,
+    /// Number of draws.
+    pub draws: usize,
+}
+
+impl LooRow {
+    /// From `log p(y_i | theta_s)`, `[draws]`, in nats. `row` is named in errors and means nothing
+    /// else. `efficiency` is that of [`loo_log_weights`].
+    ///
+    /// Rows may be computed in any order on any thread and given to a [`LooBuilder`] in their own.
+    ///
+    /// # Errors
+    /// Those of [`loo_log_weights`].
+    pub fn new(row: usize, log_lik: &[f64], efficiency: Option<f64>) -> Result<Self> {
+        check(&format!(" of row {row}"), log_lik)?;
+        let (mut terms, pareto_k) = weights(log_lik, efficiency)?;
+        for (term, log_lik) in terms.iter_mut().zip(log_lik) {
+            *term += log_lik;
+        }
+        Ok(Self {
+            elpd: log_sum_exp(&terms),
+            lppd: log_mean_exp(log_lik).value,
+            pareto_k,
+            draws: log_lik.len(),
+        })
+    }
+}
+
+/// Leave-one-out cross-validation of a fit. In nats throughout; larger is better, except for
+/// `looic`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loo {
+    /// Expected log predictive density of as many new rows, `sum_i log p(y_i | y_-i)`.
+    pub elpd_loo: f64,
+    /// Standard error of `elpd_loo`, for rows that are drawn independently; infinite for one row.
+    pub se: f64,
+    /// Effective number of parameters, `lppd - elpd_loo`.
+    pub p_loo: f64,
+    /// Log predictive density of the rows by the fit that has seen them.
+    pub lppd: f64,
+    /// The terms of `elpd_loo`, `[rows]`.
+    pub pointwise: Vec<f64>,
+    /// Shapes of the weights' tails, `[rows]`: [`LooRow::pareto_k`].
+    pub pareto_k: Vec<f64>,
+    /// Number of draws.
+    pub draws: usize,
+}
+
+impl Loo {
+    /// From `log p(y_i | theta_s)`, `[draws, rows]` row-major, in nats; rows in parallel.
+    /// `efficiency` is that of [`loo_log_weights`], the same for all rows.
+    ///
+    /// Where so many numbers do not fit into memory, [`LooBuilder`] takes them row by row.
+    ///
+    /// # Errors
+    /// A length that is not `draws` times a number of rows, no draws, no rows, or those of
+    /// [`loo_log_weights`] for the first row that has one.
+    pub fn new(log_lik: &[f64], draws: usize, efficiency: Option<f64>) -> Result<Self> {
+        if draws == 0 || log_lik.is_empty() || !log_lik.len().is_multiple_of(draws) {
+            let expected = format!("log-likelihoods [{draws} draws, rows], both at least 1");
+            let got = format!("{} numbers", log_lik.len());
+            return Err(Error::shape("Loo", expected, got));
+        }
+        let rows = log_lik.len() / draws;
+        // all of them before the first error is looked for: it must not depend on who was fastest
+        let left_out: Vec<Result<LooRow>> = (0..rows)
+            .into_par_iter()
+            .map(|row| {
+                let of_row: Vec<f64> = log_lik.iter().skip(row).step_by(rows).copied().collect();
+                LooRow::new(row, &of_row, efficiency)
+            })
+            .collect();
+        let mut builder = Self::builder(efficiency);
+        for row in left_out {
+            builder.push(row?)?;
+        }
+        builder.finish()
+    }
+
+    /// Takes row after row. `efficiency` is that of [`loo_log_weights`], the same for all rows.
+    pub fn builder(efficiency: Option<f64>) -> LooBuilder {
+        LooBuilder {
+            efficiency,
+            rows: Vec::new(),
+        }
+    }
+
+    /// The largest `pareto_k` that so many draws allow: [`ParetoSmoothed::threshold`].
+    pub fn threshold(&self) -> f64 {
+        ParetoSmoothed::threshold(self.draws)
+    }
+
+    /// Number of rows with a `pareto_k` above the threshold, `+inf` among them.
+    pub fn unreliable(&self) -> usize {
+        let limit = self.threshold();
+        self.pareto_k.iter().filter(|&&k| k > limit).count()
+    }
+
+    /// `-2 elpd_loo`, on the scale of a deviance: smaller is better.
+    pub fn looic(&self) -> f64 {
+        -2.0 * self.elpd_loo
+    }
+}
+
+/// Collects the rows of a [`Loo`] one by one, so that `[draws, rows]` numbers need never be in
+/// memory.
+///
+/// ```
+/// use fiberwalk::diagnose::Loo;
+/// let mut builder = Loo::builder(None);
+/// for row in 0..3 {
+///     let log_lik: Vec<f64> = (0..200).map(|s| -0.5 * f64::from(row * s).sin().powi(2)).collect();
+///     builder.push_row(&log_lik)?;
+/// }
+/// let loo = builder.finish()?;
+/// assert!(loo.pointwise.len() == 3 && loo.p_loo > 0.0);
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct LooBuilder {
+    efficiency: Option<f64>,
+    rows: Vec<LooRow>,
+}
+
+impl LooBuilder {
+    /// The next row by its `log p(y_i | theta_s)`, `[draws]`, in nats.
+    ///
+    /// # Errors
+    /// Those of [`LooRow::new`] and [`LooBuilder::push`].
+    pub fn push_row(&mut self, log_lik: &[f64]) -> Result<()> {
+        self.push(LooRow::new(self.rows.len(), log_lik, self.efficiency)?)
+    }
+
+    /// The next row, computed elsewhere (with an efficiency of its own, if that is wanted).
+    ///
+    /// # Errors
+    /// Another number of draws than that of the first row.
+    pub fn push(&mut self, row: LooRow) -> Result<()> {
+        if let Some(first) = self.rows.first().filter(|first| first.draws != row.draws) {
+            let expected = format!("{} draws, as row 0 has", first.draws);
+            let got = format!("{} in row {}", row.draws, self.rows.len());
+            return Err(Error::shape("LooBuilder", expected, got));
+        }
+        self.rows.push(row);
+        Ok(())
+    }
+
+    /// The sums over all rows.
+    ///
+    /// # Errors
+    /// No rows.
+    pub fn finish(self) -> Result<Loo> {
+        let Some(LooRow { draws, .. }) = self.rows.first().copied() else {
+            return Err(Error::shape("LooBuilder", "at least 1 row", "none"));
+        };
+        let pointwise: Vec<f64> = self.rows.iter().map(|row| row.elpd).collect();
+        let (elpd_loo, se) = sum_with_error(&pointwise);
+        let lppd: f64 = self.rows.iter().map(|row| row.lppd).sum();
+        Ok(Loo {
+            elpd_loo,
+            se,
+            p_loo: lppd - elpd_loo,
+            lppd,
+            pointwise,
+            pareto_k: self.rows.iter().map(|row| row.pareto_k).collect(),
+            draws,
+        })
+    }
+}
+
+/// Logarithms of the weights, `[draws]` with `sum_s exp = 1`, that turn draws of `p(theta | y)`
+/// into draws of `p(theta | y_-i)`, and the shape `k` of their tail; from `log p(y_i | theta_s)`,
+/// `[draws]`, in nats.
+///
+/// Averages of anything under these weights are what the fit without the row says of it: its
+/// predictive mean, or the probability of less than `y_i` (LOO-PIT). They mean as little as
+/// `elpd_i` if `k` is high.
+///
+/// `efficiency` is the effective number of draws over their number: `ess_mean` of `p(y_i |
+/// theta_s)` over `S`, or one number for all rows; `None` is 1, independent draws.
+///
+/// # Errors
+/// No draws; an efficiency that is not positive and finite; a log-likelihood that is not finite.
+/// `-inf` is refused with the others: a draw under which the row cannot happen has infinite weight,
+/// all of it.
+pub fn loo_log_weights(log_lik: &[f64], efficiency: Option<f64>) -> Result<(Vec<f64>, f64)> {
+    check("", log_lik)?;
+    weights(log_lik, efficiency)
+}
+
+/// How much more one model expects of new rows than another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ElpdDifference {
+    /// `elpd(A) - elpd(B)`, in nats: above 0 if A is better.
+    pub difference: f64,
+    /// Its standard error, from the differences row by row; infinite for one row. Too small, as a
+    /// rule, below a hundred rows or for a difference of less than 4 (Sivula, Magnusson, Matamoros
+    /// & Vehtari, arXiv 2008.10296).
+    pub std_error: f64,
+}
+
+/// Compares two models by their log predictive densities of the same rows, `[rows]`, in nats:
+/// [`Loo::pointwise`] of both, or those of held-out rows.
+///
+/// # Errors
+/// Numbers of rows that differ, no rows, or a number that is not finite.
+pub fn elpd_difference(a: &[f64], b: &[f64]) -> Result<ElpdDifference> {
+    if a.len() != b.len() || a.is_empty() {
+        let got = format!("{} and {}", a.len(), b.len());
+        let expected = "as many rows of both models, at least 1";
+        return Err(Error::shape("elpd_difference", expected, got));
+    }
+    for (name, x) in [("the first", a), ("the second", b)] {
+        if let Some(row) = x.iter().position(|x| !x.is_finite()) {
+            return Err(Error::data(format!(
+                "log predictive density of row {row} by {name} model: expected a finite number, \
+                 got {}",
+                x[row]
+            )));
+        }
+    }
+    let differences: Vec<f64> = a.iter().zip(b).map(|(a, b)| a - b).collect();
+    let (difference, std_error) = sum_with_error(&differences);
+    Ok(ElpdDifference {
+        difference,
+        std_error,
+    })
+}
+
+/// `of_row` says whose log-likelihoods these are.
+fn check(of_row: &str, log_lik: &[f64]) -> Result<()> {
+    if log_lik.is_empty() {
+        let got = format!("none{of_row}");
+        return Err(Error::shape("leave-one-out", "at least 1 draw", got));
+    }
+    let Some(draw) = log_lik.iter().position(|l| !l.is_finite()) else {
+        return Ok(());
+    };
+    let got = log_lik[draw];
+    let why = match got == f64::NEG_INFINITY {
+        true => {
+            " (the row cannot happen under this draw, whose weight without it would be infinite)"
+        }
+        false => "",
+    };
+    Err(Error::data(format!(
+        "log-likelihood{of_row} at draw {draw}: expected a finite number, got {got}{why}"
+    )))
+}
+
+/// [`loo_log_weights`] of numbers that have been looked at.
+fn weights(log_lik: &[f64], efficiency: Option<f64>) -> Result<(Vec<f64>, f64)> {
+    let mut raw: Vec<f64> = log_lik.iter().map(|l| -l).collect();
+    let efficiency = efficiency.unwrap_or(1.0);
+    if raw.len() >= MIN_DRAWS {
+        let smoothed = ParetoSmoothed::with_efficiency(&raw, efficiency)?;
+        return Ok((smoothed.log_weights, smoothed.k_hat));
+    }
+    ParetoSmoothed::check_efficiency(efficiency)?;
+    let total = log_sum_exp(&raw);
+    raw.iter_mut().for_each(|w| *w -= total);
+    Ok((raw, f64::INFINITY))
+}
+
+fn log_sum_exp(x: &[f64]) -> f64 {
+    log_mean_exp(x).value + (x.len() as f64).ln()
+}
+
+/// `sum_i x_i` and `sqrt(n V_i[x_i])`.
+fn sum_with_error(x: &[f64]) -> (f64, f64) {
+    let n = x.len() as f64;
+    let sum: f64 = x.iter().sum();
+    if x.len() == 1 {
+        return (sum, f64::INFINITY);
+    }
+    let mean = sum / n;
+    let squares: f64 = x.iter().map(|x| (x - mean).powi(2)).sum();
+    (sum, (n * squares / (n - 1.0)).sqrt())
+}
