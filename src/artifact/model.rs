@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::atomic::write_atomically;
 use super::fitted::Fitted;
-use super::metadata::{Metadata, TaskSpec};
+use super::metadata::{Metadata, SampledScales, TaskSpec};
 use super::tensors::{Tensor, read, write_archive};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -50,8 +50,8 @@ pub struct Draws<T> {
 
 impl<T: Scalar> Draws<T> {
     /// Takes rows `[s, P + extras]` apart.
-    pub(crate) fn of(rows: Vec<T>, dim: usize, metadata: &Metadata) -> Self {
-        let Some(spec) = &metadata.scales else {
+    pub(crate) fn of(rows: Vec<T>, dim: usize, spec: Option<&SampledScales>) -> Self {
+        let Some(spec) = spec else {
             return Self {
                 theta: rows,
                 scales: Vec::new(),
@@ -223,7 +223,11 @@ impl<T: Scalar> Model<T> {
             }
             Some(posterior) => posterior.sample(count, streams)?,
         };
-        Ok(Draws::of(rows, self.map.len(), &self.metadata))
+        Ok(Draws::of(
+            rows,
+            self.map.len(),
+            self.metadata.scales.as_ref(),
+        ))
     }
 
     /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior

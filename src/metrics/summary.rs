@@ -170,6 +170,7 @@ mod tests {
             samples: 1,
             means: vec![0.0; 4],
             noise_std: 3.0,
+            noise_stds: Vec::new(),
             component_stds: vec![4.0; 4],
         };
         let m = RegressionMetrics::of(&p, &y).unwrap();

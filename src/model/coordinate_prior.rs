@@ -186,7 +186,7 @@ mod tests {
             let want = 2.0 / (PI * a * (1.0 + (sigma / a).powi(2))) * sigma;
             let got = (-at(CoordinatePrior::HalfCauchy { scale: a }, sigma.ln())[0]).exp();
             assert!((got / want - 1.0).abs() < 1e-12, "{got} {want}");
-            let (shape, rate, v) = (1.3, 0.4, sigma * sigma);
+            let (shape, rate, v) = (1.3f64, 0.4f64, sigma * sigma);
             let density =
                 rate.powf(shape) / libm::tgamma(shape) * v.powf(-shape - 1.0) * (-rate / v).exp();
             let prior = CoordinatePrior::InverseGamma { shape, rate };

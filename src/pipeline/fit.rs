@@ -74,6 +74,7 @@ pub fn fit_owned<T: Scalar>(
     keeper.trained(&evidence, &summary);
     let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
     keeper.say(&mut summary);
+    problem.say_leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
     let metadata = problem.metadata(about, spec, &evidence, &fitted, &summary);
     Ok(FitResult {
         model: Model {

@@ -16,6 +16,7 @@ mod deform_summary;
 mod fit;
 mod hierarchy;
 mod hierarchy_summary;
+mod leave_one_out;
 mod map;
 mod options;
 mod prepare;

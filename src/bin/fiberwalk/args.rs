@@ -73,6 +73,10 @@ pub struct CompareArgs {
     /// Fits of each method, with seeds that follow one another
     #[arg(long, default_value_t = 1)]
     pub seeds: u64,
+    /// Write the rows of every seed to DIR, as seedN_train.csv and seedN_test.csv with the target last: for other programs to
+    /// be measured on
+    #[arg(long, value_name = "DIR")]
+    pub write_splits: Option<PathBuf>,
     /// A JSON list with an object for every fit, in place of a table
     #[arg(long)]
     pub json: bool,

@@ -11,7 +11,7 @@ use fiberwalk::{Error, Phase, Result, Scalar, Streams};
 use crate::args::{CompareArgs, Precision};
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::{complain, in_file, peak, say, status};
+use crate::{complain, in_file, peak, say, splits, status};
 
 /// Rows that are scored on, of those that are given, if no others are.
 const TEST_SHARE: f64 = 0.3;
@@ -62,6 +62,9 @@ fn run_in<T: Scalar>(args: &CompareArgs) -> Result<ExitCode> {
             // one of the two is there
             (None, None) => continue,
         };
+        if let Some(directory) = &args.write_splits {
+            splits::write(directory, seed, train, test)?;
+        }
         for &method in &args.methods.0 {
             match one::<T>(args, method, seed, train, test) {
                 Ok(measured) => all.push(measured),

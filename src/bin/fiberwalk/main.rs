@@ -10,6 +10,7 @@ mod input;
 mod peak;
 mod predict;
 mod progress;
+mod splits;
 
 use std::io::Write;
 use std::path::Path;

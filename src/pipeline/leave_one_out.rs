@@ -1,0 +1,118 @@
+//! How well a fit predicts rows that it has not seen, from the draws that it has: leave-one-out by importance sampling.
+
+use rayon::prelude::*;
+
+use super::Summary;
+use super::fit::Problem;
+use crate::artifact::{Draws, Fitted};
+use crate::diagnose::{Loo, LooRow};
+use crate::error::Result;
+use crate::predict::network_outputs;
+use crate::scalar::Scalar;
+
+/// `log(2 pi) / 2`.
+const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
+
+/// Rows times parameters times draws that are predicted for it, at most.
+const EFFORT: usize = 4_000_000_000;
+
+impl Problem<'_> {
+    /// Says how well the points of a fit predict, where that takes little beside the fit.
+    pub(super) fn say_leave_one_out<T: Scalar>(
+        &self,
+        fitted: &Fitted<T>,
+        noise_std: Option<f64>,
+        summary: &mut Summary,
+    ) -> Result<()> {
+        let kept = match fitted {
+            Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
+            _ => None,
+        };
+        // draws of a linearised network are not its parameters, and those of an atlas or a flow have taken the rows along
+        let Some(kept) = kept.filter(|_| !self.options.method.is_linearised()) else {
+            return Ok(());
+        };
+        let samples = self.options.samples;
+        let effort = samples.saturating_mul(self.prepared.y.len());
+        if self.prepared.y.is_empty() || effort.saturating_mul(self.network.dim()) > EFFORT {
+            return Ok(());
+        }
+        let rows = kept.sample(samples, self.streams)?;
+        let draws = Draws::of(rows, self.network.dim(), self.sampled_scales().as_ref());
+        match self.leave_one_out(&draws, noise_std) {
+            Ok(loo) => summary.leave_one_out(&loo),
+            Err(error) => summary.line("loo", format!("not computed: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Leave-one-out of the training rows; a regression's in the target's own units. Without a noise of their own, draws have
+    /// `noise_std`.
+    fn leave_one_out<T: Scalar>(&self, draws: &Draws<T>, noise_std: Option<f64>) -> Result<Loo> {
+        let mut builder = Loo::builder(None);
+        let y = &self.prepared.y;
+        let units = self.prepared.target.map_or(0.0, |(_, scale)| scale.ln());
+        let mut done = 0;
+        network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
+            let row = |r: usize| {
+                let (outputs, target) = (block.row(r), y[done + r]);
+                let log_lik: Vec<f64> = match noise_std {
+                    None => outputs
+                        .chunks_exact(block.width)
+                        .map(|logits| log_softmax(logits, target as usize))
+                        .collect(),
+                    Some(common) => outputs
+                        .iter()
+                        .enumerate()
+                        .map(|(s, mean)| {
+                            let std = draws.noise_std.get(s).copied().unwrap_or(common);
+                            let z = (target - mean) / std;
+                            -0.5 * z * z - std.ln() - HALF_LOG_2PI - units
+                        })
+                        .collect(),
+                };
+                LooRow::new(done + r, &log_lik, None)
+            };
+            let rows: Vec<LooRow> = (0..block.rows)
+                .into_par_iter()
+                .map(row)
+                .collect::<Result<_>>()?;
+            done += block.rows;
+            rows.into_iter().try_for_each(|row| builder.push(row))
+        })?;
+        builder.finish()
+    }
+}
+
+/// The logarithm of the probability of class `label`.
+fn log_softmax(logits: &[f64], label: usize) -> f64 {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|o| (o - top).exp()).sum();
+    logits.get(label).map_or(f64::NAN, |o| o - top - sum.ln())
+}
+
+impl Summary {
+    /// What the rows say of predictions for others.
+    pub(super) fn leave_one_out(&mut self, loo: &Loo) {
+        let n = loo.pointwise.len();
+        let mut text = format!(
+            "elpd {:.1} +- {:.1} nats ({:.4} a row), {:.1} effective parameters",
+            loo.elpd_loo,
+            loo.se,
+            loo.elpd_loo / n.max(1) as f64,
+            loo.p_loo
+        );
+        let unreliable = loo.unreliable();
+        if unreliable > 0 {
+            text += &format!(
+                "; {unreliable} of {n} rows have k above {:.2}: what is said of them is too good",
+                loo.threshold()
+            );
+        }
+        self.line("loo", text);
+        self.figure("elpd_loo", loo.elpd_loo);
+        self.figure("elpd_loo_se", loo.se);
+        self.figure("p_loo", loo.p_loo);
+        self.figure("loo_unreliable_rows", unreliable as f64);
+    }
+}
