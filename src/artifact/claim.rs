@@ -57,7 +57,7 @@ impl Claim {
         })?;
         let lock_path = beside(&real);
         let entry = Entry::new(real).ok_or_else(in_use)?;
-        let lock = Lock::new(&lock_path, try_lock).map_err(|source| Error::Io {
+        let lock = Lock::take(&lock_path, try_lock).map_err(|source| Error::Io {
             path: lock_path.clone(),
             source,
         })?;
@@ -131,7 +131,7 @@ enum Outcome {
 }
 
 impl Lock {
-    fn new(
+    fn take(
         path: &Path,
         try_lock: impl Fn(&File) -> std::result::Result<(), TryLockError>,
     ) -> io::Result<Outcome> {
@@ -354,7 +354,7 @@ mod tests {
                     start.wait();
                     for _ in 0..500 {
                         // each as if it were a process of its own: the lock alone tells them apart
-                        let lock = Lock::new(&beside(&path), File::try_lock).unwrap();
+                        let lock = Lock::take(&beside(&path), File::try_lock).unwrap();
                         if let Outcome::Held(lock) = lock {
                             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                             taken.fetch_add(1, Ordering::SeqCst);
