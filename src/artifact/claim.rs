@@ -348,16 +348,23 @@ mod tests {
         let path = dir.path().join("m.fw");
         let (inside, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let start = Barrier::new(8);
+        // long enough for another to come in between, if it could
+        let pause = || std::thread::sleep(std::time::Duration::from_micros(20));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     start.wait();
                     for _ in 0..500 {
                         // each as if it were a process of its own: the lock alone tells them apart
-                        let lock = Lock::take(&beside(&path), File::try_lock).unwrap();
+                        let lock = Lock::take(&beside(&path), |file| {
+                            pause();
+                            file.try_lock()
+                        });
+                        let lock = lock.unwrap();
                         if let Outcome::Held(lock) = lock {
                             assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
                             taken.fetch_add(1, Ordering::SeqCst);
+                            pause();
                             inside.fetch_sub(1, Ordering::SeqCst);
                             drop(lock);
                         }
