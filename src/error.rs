@@ -101,6 +101,15 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A file that another run writes to, in this process or another one.
+    #[error(
+        "{}: in use by another run; wait until it has ended, or write to another file",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The operating system refused.
     #[error("{}: {source}", path.display())]
     Io {

@@ -21,6 +21,7 @@
 mod atomic;
 mod checkpoint;
 mod checksum;
+mod claim;
 mod fitted;
 mod metadata;
 mod method;
@@ -32,6 +33,7 @@ mod training;
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
 pub(crate) use checksum::Checksum;
+pub use claim::Claim;
 pub use fitted::Fitted;
 pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, SampledScales, TaskSpec};
 pub use method::Method;

@@ -5,8 +5,8 @@
 //! | 32 | `fiberwalk points 1`, blanks, and a newline |
 //! | the rest | points `[n, P]`, row-major, little-endian, in the precision of the fit |
 //!
-//! Points are only appended. A checkpoint that says how many there were, and their [checksum](super::checksum), is enough to go on: what came
-//! after it is cut off.
+//! Points are only appended, by one walk: the file is [claimed](Claim) for as long as its [`Spool`] is there. A checkpoint
+//! that says how many there were, and their [checksum](super::checksum), is enough to go on: what came after it is cut off.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -14,6 +14,7 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use super::checksum::Checksum;
+use super::claim::Claim;
 use super::tensors::{number, write_numbers};
 use crate::error::{Error, Result};
 use crate::model::{Posterior, thinned};
@@ -35,28 +36,32 @@ pub struct Spool<T> {
     count: usize,
     sum: Checksum,
     precision: PhantomData<T>,
+    _claim: Claim,
 }
 
 impl<T: Scalar> Spool<T> {
     /// No points yet, and no file: it is made, or one of another walk replaced, with the first of them.
     ///
     /// # Errors
-    /// [`Error::Io`] if something else is there.
+    /// [`Error::InUse`] if another walk writes to it, [`Error::Io`] if something else is there.
     pub fn create(path: &Path, dim: usize) -> Result<Self> {
+        let claim = Claim::of(path)?;
         // an empty one is what a full disk leaves
         let empty = std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0);
         if !empty && !is_spool(path) {
             let foreign = "it is there and not a file of points of a walk";
             return Err(of(path)(io::Error::other(foreign)));
         }
-        Ok(Self::of_file(path, None, dim))
+        Ok(Self::of_file(path, None, dim, claim))
     }
 
     /// The file of a walk that goes on after `count` points with the given checksum; later ones are cut off.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if the file is not there, or its first points are others; [`Error::Io`] if it cannot be used.
+    /// [`Error::InUse`] if another walk writes to it; [`Error::Checkpoint`] if the file is not there, or its first points are
+    /// others; [`Error::Io`] if it cannot be used.
     pub fn resume(path: &Path, dim: usize, count: usize, checksum: u64) -> Result<Self> {
+        let claim = Claim::of(path)?;
         let wrong = |what: &str| Error::Checkpoint {
             file: path.to_path_buf(),
             what: what.into(),
@@ -92,11 +97,11 @@ impl<T: Scalar> Spool<T> {
         Ok(Self {
             count,
             sum,
-            ..Self::of_file(path, Some(BufWriter::new(file)), dim)
+            ..Self::of_file(path, Some(BufWriter::new(file)), dim, claim)
         })
     }
 
-    fn of_file(path: &Path, file: Option<BufWriter<File>>, dim: usize) -> Self {
+    fn of_file(path: &Path, file: Option<BufWriter<File>>, dim: usize, claim: Claim) -> Self {
         Self {
             path: path.to_path_buf(),
             file,
@@ -104,6 +109,7 @@ impl<T: Scalar> Spool<T> {
             count: 0,
             sum: Checksum::new(),
             precision: PhantomData,
+            _claim: claim,
         }
     }
 
@@ -160,15 +166,22 @@ impl<T: Scalar> Spool<T> {
         &self.path
     }
 
-    /// All bytes of the points, to `out`. After [`Spool::sync`].
+    /// All bytes of the points, to `out`, if they are those that were appended. After [`Spool::sync`].
     pub(super) fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(MAGIC.len() as u64))?;
         let all = (self.count * self.dim * size_of::<T>()) as u64;
-        match io::copy(&mut file.take(all), out)? {
-            copied if copied == all => Ok(()),
-            _ => Err(io::Error::other("the file of points was cut short")),
+        let mut sum = Checksum::new();
+        let copied = io::copy(&mut file.take(all), &mut Summing(out, &mut sum))?;
+        if copied < all {
+            return Err(io::Error::other("the file of points was cut short"));
         }
+        // a claim keeps out those who ask for one
+        if sum.value() != self.sum.value() {
+            let what = "another program wrote to the file of points during the fit";
+            return Err(io::Error::other(what));
+        }
+        Ok(())
     }
 
     /// The given points, in increasing order.
@@ -225,9 +238,9 @@ fn of(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     }
 }
 
-struct Summing<'a>(&'a mut BufWriter<File>, &'a mut Checksum);
+struct Summing<'a, W: ?Sized>(&'a mut W, &'a mut Checksum);
 
-impl Write for Summing<'_> {
+impl<W: Write + ?Sized> Write for Summing<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.write_all(bytes)?;
         self.1.add(bytes);
@@ -279,9 +292,20 @@ mod tests {
         again.sync().unwrap();
         assert_eq!(all(&again), [1.0, 2.0, 3.0, 4.0, 7.0, 8.0]);
         assert!(again.append(&[1.0]).is_err());
-        // another walk that has kept nothing yet
-        drop(Spool::<f32>::create(&path, 2).unwrap());
+        // another walk is refused while this one goes on, and one that keeps nothing leaves the points there
+        for other in [
+            Spool::<f32>::create(&path, 2),
+            Spool::resume(&path, 2, count, sum),
+        ] {
+            assert!(matches!(other, Err(Error::InUse { .. })), "{other:?}");
+        }
         assert_eq!(all(&again).len(), 6);
+        let (count, sum) = (again.count(), again.checksum());
+        drop(again);
+        drop(Spool::<f32>::create(&path, 2).unwrap());
+        let again = Spool::<f32>::resume(&path, 2, count, sum).unwrap();
+        assert_eq!(all(&again).len(), 6);
+        drop(again);
         // another checksum, more points than there are, nothing there
         assert!(Spool::<f32>::resume(&path, 2, count, sum ^ 1).is_err());
         assert!(Spool::<f32>::resume(&path, 2, 4, sum).is_err());
@@ -289,6 +313,21 @@ mod tests {
         assert!(Spool::<f32>::resume(&dir.path().join("q"), 2, 0, sum).is_err());
         remove_spool(&path).unwrap();
         assert!(!path.exists());
+    }
+
+    /// Whoever writes to the file without a claim is found out when its points are copied to a model.
+    #[test]
+    fn points_that_were_overwritten_are_not_copied() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        let mut spool = Spool::<f32>::create(&path, 2).unwrap();
+        spool.append(&[1.0, 2.0]).unwrap();
+        spool.sync().unwrap();
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[33] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+        let error = spool.copy_to(&mut Vec::new()).unwrap_err();
+        assert!(error.to_string().contains("another program"), "{error}");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
+use super::quotes::first_fault;
 use crate::error::{Error, Result};
 
 /// Named columns of finite numbers.
@@ -20,17 +21,19 @@ pub struct Table {
 /// Reads every column of a CSV file.
 ///
 /// The file is UTF-8 (a byte order mark is skipped) and starts with a header; fields are separated by commas and
-/// trimmed; blank lines are skipped.
+/// trimmed; blank lines are skipped. Quotes are those of RFC 4180: a field that begins with one, with no blank before
+/// it, ends with one, with none after it, and may hold commas, line ends and quotes written twice; no other field holds one.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`], with the line, when it is empty or has no rows, is not
-/// UTF-8 or holds a NUL; when the header is missing, or a name in it is empty, occurs twice or has control characters;
+/// UTF-8 or holds a NUL; when a quote is out of place, in any column; when the header is missing, or a name in it is empty, occurs twice or has control characters;
 /// when a row has another number of fields than the header, or a cell is not a finite number.
 pub fn read_table(path: &Path) -> Result<Table> {
     read_columns(path, |names| Ok((0..names.len()).collect()))
 }
 
-/// Reads the columns that `choose` picks by index from the header, in its order; other columns may hold anything.
+/// Reads the columns that `choose` picks by index from the header, in its order; other columns may hold anything, with
+/// their quotes in place.
 ///
 /// # Errors
 /// Those of [`read_table`], for the chosen columns, and those of `choose`. An index without a column is a shape error.
@@ -95,9 +98,12 @@ fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     let line_of = |byte| Some(LineCounter::new(bytes).line_at(byte));
     let text = std::str::from_utf8(bytes)
         .map_err(|e| at(path, line_of(e.valid_up_to()), None, "not UTF-8 text"))?;
-    match text.find('\0') {
+    if let Some(byte) = text.find('\0') {
+        return Err(at(path, line_of(byte), None, "a NUL byte: not a text file"));
+    }
+    match first_fault(bytes) {
         None => Ok(text),
-        Some(byte) => Err(at(path, line_of(byte), None, "a NUL byte: not a text file")),
+        Some(fault) => Err(at(path, line_of(fault.at), None, fault.what)),
     }
 }
 
@@ -309,6 +315,62 @@ mod tests {
         let error = message(format!("a,b\n1,\"2\n{rows}"));
         assert!(error.starts_with("line 2") && error.len() < 120, "{error}");
         assert!(!error.contains('\n'));
+    }
+
+    #[test]
+    fn a_quote_out_of_place_is_refused_where_it_stands() {
+        let cases = [
+            ("a,b\n1,\"2\n3,4\n", "line 2: a field begins with a quote"),
+            (
+                "a,b\r\n1,2\r\n\"3\r\n,4\r\n",
+                "line 3: a field begins with a quote",
+            ),
+            ("a,\"b\n1,2\n", "line 1: a field begins with a quote"),
+            (
+                "\u{feff}\"a,b\n1,2\n",
+                "line 1: a field begins with a quote",
+            ),
+            (
+                "a,b\n\"1\"5,2\n",
+                "line 2: a field goes on after its closing quote",
+            ),
+            (
+                "a,b\n\n\"1\n\",2\n3,\"4\"5\n",
+                "line 5: a field goes on after its closing quote",
+            ),
+            ("a,b\n1,5\"\n", "line 2: a quote inside a field"),
+        ];
+        for (text, start) in cases {
+            let said = message(text);
+            assert!(
+                said.starts_with(start) && !said.contains('\n'),
+                "{text:?}: {said}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_column_that_is_not_read_has_its_quotes_checked() {
+        let file = |text: &str| {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            file
+        };
+        let first = |text: &str| read_columns(file(text).path(), |_| Ok(vec![0]));
+        for text in [
+            "a,y\n1,\"?\n3,?\n5,?\n",
+            "a,y\n1,?\n3,\"?\"?\n",
+            "a,y\n1,?\n3,?\n5,\"",
+            "a,y\n1,?\n3,\"\"\"",
+        ] {
+            assert!(first(text).is_err(), "{text:?}");
+        }
+        // a field may span lines, and holds quotes written twice
+        let table = first("a,\"y\"\r\n1,\"\"\"two\"\"\r\nlines\"\r\n\"3\",\"\"\r\n").unwrap();
+        assert_eq!(
+            (&table.values[..], &table.lines[..]),
+            (&[1., 3.][..], &[2, 4][..])
+        );
     }
 
     #[test]

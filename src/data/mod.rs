@@ -14,6 +14,8 @@ mod images;
 mod labels;
 #[cfg(feature = "csv")]
 mod load;
+#[cfg(feature = "csv")]
+mod quotes;
 mod split;
 mod standardize;
 mod synthetic;

@@ -73,7 +73,10 @@ pub fn reliability(
 /// Expected calibration error: the mean over rows of the distance between confidence and accuracy of their bin.
 pub fn ece(diagram: &[CalibrationBin]) -> f64 {
     let rows: usize = diagram.iter().map(|bin| bin.count).sum();
-    let gaps: f64 = diagram.iter().map(|bin| bin.count as f64 * bin.gap()).sum();
+    // from 0 and not by `sum`, which is minus 0 of nothing
+    let gaps = diagram
+        .iter()
+        .fold(0.0, |sum, bin| sum + bin.count as f64 * bin.gap());
     // a diagram of no rows has no error, rather than 0 / 0
     gaps / rows.max(1) as f64
 }
@@ -81,7 +84,9 @@ pub fn ece(diagram: &[CalibrationBin]) -> f64 {
 /// Maximum calibration error: the largest distance between confidence and accuracy among the bins with rows.
 pub fn mce(diagram: &[CalibrationBin]) -> f64 {
     let filled = diagram.iter().filter(|bin| bin.count > 0);
-    filled.map(CalibrationBin::gap).fold(0.0, f64::max)
+    // a gap that is no number stays, where `f64::max` would leave it out
+    let larger = |a: f64, b: f64| if a.is_nan() || a >= b { a } else { b };
+    filled.map(CalibrationBin::gap).fold(0.0, larger)
 }
 
 #[cfg(test)]
@@ -141,6 +146,13 @@ mod tests {
     }
 
     #[test]
+    fn a_bin_that_is_no_number_is_not_taken_for_a_perfect_one() {
+        let mut diagram = reliability(&[0.9, 0.1, 0.4, 0.6], 2, &[0, 0], 4).unwrap();
+        diagram[2].confidence = f64::NAN;
+        assert!(ece(&diagram).is_nan() && mce(&diagram).is_nan());
+    }
+
+    #[test]
     fn edges_tile_the_unit_interval() {
         let diagram = reliability(&[0.5, 0.5], 2, &[0], 4).unwrap();
         assert_eq!((diagram[0].lower, diagram[3].upper), (0.0, 1.0));
@@ -148,6 +160,7 @@ mod tests {
         assert!(reliability(&[0.5, 0.5], 2, &[0], 0).is_err());
         assert!(reliability(&[0.5, 0.4], 2, &[0], 4).is_err());
         assert_eq!((ece(&[]), mce(&[])), (0.0, 0.0));
+        assert_eq!(ece(&[]).to_string(), "0");
     }
 
     proptest! {

@@ -59,7 +59,7 @@ pub fn mixture_nll<'a>(
 /// Takes `O(n samples^2)`.
 ///
 /// # Errors
-/// Those of [`mixture_nll`].
+/// Those of [`mixture_nll`], or means so far apart that the score is not a number.
 pub fn mixture_crps<'a>(
     means: &[f64],
     samples: usize,
@@ -79,6 +79,9 @@ fn average(
     score: impl Fn(GaussianMixture, f64) -> Result<f64> + Sync,
 ) -> Result<f64> {
     let scores = per_row(op, means, samples, stds, y, score)?;
+    if let Some(index) = scores.iter().position(|s| s.is_nan()) {
+        return Err(Error::NonFinite { what: op, index });
+    }
     Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
 
@@ -180,6 +183,21 @@ mod tests {
             assert!(score(&[f64::NAN], 1, 1.0, &[1.0]).is_err());
             assert!(score(&[1.0], 1, 1.0, &[f64::INFINITY]).is_err());
         }
+    }
+
+    #[test]
+    fn a_score_that_is_no_number_is_an_error_with_its_row() {
+        let means = [0.0, 0.0, f64::MAX, f64::MIN];
+        let error = mixture_crps(&means, 2, 1.0, &[0.0, f64::MIN]).unwrap_err();
+        assert!(
+            matches!(error, Error::NonFinite { index: 1, .. }),
+            "{error}"
+        );
+        // that of a target far out is infinite, as stated
+        assert_eq!(
+            mixture_nll(&[0.0], 1, 1.0, &[1e200]).unwrap(),
+            f64::INFINITY
+        );
     }
 
     #[test]

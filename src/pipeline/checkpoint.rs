@@ -11,7 +11,7 @@ use super::fit::Problem;
 use super::hierarchy::Coordinates;
 use super::{FitOptions, Summary};
 use crate::artifact::{
-    CheckpointHeader, CheckpointReader, Checksum, Fitted, Spool, write_checkpoint,
+    CheckpointHeader, CheckpointReader, Checksum, Claim, Fitted, Spool, write_checkpoint,
 };
 use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
@@ -20,8 +20,9 @@ use crate::optim::MapReport;
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Kernel, Particle, Run, Walk};
 
-/// Where a walk that is under way is written, how often, and whether to go on from there. Whoever saves the model removes the
-/// file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
+/// Where a walk that is under way is written, how often, and whether to go on from there. While it runs a fit has the
+/// [claim](Claim) to the file, and another one to the same file is refused. Whoever saves the model removes the file
+/// ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointOptions {
     /// The file.
@@ -54,6 +55,8 @@ pub(super) struct Keeper<'a, T> {
     coordinates: Option<Coordinates<'a>>,
     /// Why one could not be written.
     failure: Option<String>,
+    /// No other fit writes the checkpoint, or resumes from it.
+    _claim: Option<Claim>,
 }
 
 impl<'a, T: Scalar> Keeper<'a, T> {
@@ -62,6 +65,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         let options = problem.options.checkpoint.as_ref();
         let resumes = options.is_some_and(|o| o.resume);
         let spool_path = problem.spool_path();
+        let claim = options.map(|o| Claim::of(&o.path)).transpose()?;
         // a file that cannot be had is found out before anything takes time
         let spool = spool_path.filter(|_| !resumes);
         let coordinates = problem.coordinates();
@@ -80,6 +84,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             spool_path,
             spool: spool.transpose()?,
             failure: None,
+            _claim: claim,
         };
         let Some(options) = options.filter(|o| o.every.is_some() || o.resume) else {
             return Ok(keeper);

@@ -30,7 +30,7 @@ pub(super) const MAX_NUMBERS: usize = 1 << 30;
 /// there is.
 ///
 /// # Errors
-/// If the data cannot train a model, a setting is out of range, or a stage fails.
+/// If the data cannot train a model, a setting is out of range, another fit writes to the same files, or a stage fails.
 pub fn fit<T: Scalar>(
     data: &Dataset,
     options: &FitOptions,

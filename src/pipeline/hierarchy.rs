@@ -42,6 +42,9 @@ const WALKERS: usize = 16;
 /// Gradients of a step of the kernel.
 const STRETCH: usize = 10;
 
+/// Directions of the frame: the stiffest. More take longer than they save.
+const DIRECTIONS: usize = 32;
+
 /// Median of the prior of the noise, in standardised units.
 const NOISE: f64 = 0.5;
 
@@ -214,7 +217,11 @@ impl Problem<'_> {
         }
         let options = self.scaled_walk_options()?;
         let starts = self.scaled_starts(&scaled, own, options.particles)?;
-        let source = GgnFrame::new(&density, &FrameOptions::default(), self.streams)?;
+        let frame = FrameOptions {
+            max_directions: DIRECTIONS,
+            ..FrameOptions::default()
+        };
+        let source = GgnFrame::new(&density, &frame, self.streams)?;
         let settings = MicrocanonicalOptions {
             step_size: self.options.step_size,
             decoherence_length: self.options.decoherence_length,

@@ -59,7 +59,9 @@ pub fn draw_outputs(
             // semidefinite is enough: a last layer without data has directions of no spread
             let eigen = symmetric_eigen(covariance, k)?;
             let root: Vec<f64> = (0..k * k)
-                .map(|at| eigen.vectors[at % k * k + at / k] * eigen.values[at % k].max(0.0).sqrt())
+                .map(|at| {
+                    eigen.vectors[at % k * k + at / k] * at_least_zero(eigen.values[at % k]).sqrt()
+                })
                 .collect();
             fill_normal(
                 &mut streams.rng(Phase::SAMPLE, (first_row + row) as u64),
@@ -85,7 +87,7 @@ pub fn draw_outputs(
 /// Class probabilities `[n, classes]` in closed form; of one output those of two classes.
 ///
 /// # Errors
-/// If lengths do not fit or a number is not finite.
+/// If lengths do not fit, or a number or a probability is not finite.
 pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result<Vec<f64>> {
     check(gaussian)?;
     let k = gaussian.width;
@@ -93,17 +95,18 @@ pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result
     for row in 0..gaussian.rows {
         let (m, v) = (gaussian.mean(row), gaussian.covariance(row));
         let var = |i: usize, j: usize| v[i * k + j];
+        let own = |i: usize| at_least_zero(var(i, i));
         match (k, by) {
             (1, SoftmaxMean::Probit) => {
-                let logit = m[0] / (1.0 + PROBIT * v[0]).sqrt();
+                let logit = m[0] / (1.0 + PROBIT * own(0)).sqrt();
                 all.extend([sigmoid(-logit), sigmoid(logit)]);
             }
             (1, SoftmaxMean::Pairs) => {
-                let logit = m[0] / (1.0 + PAIRS * v[0]).sqrt();
+                let logit = m[0] / (1.0 + PAIRS * own(0)).sqrt();
                 all.extend([sigmoid(-logit), sigmoid(logit)]);
             }
             (_, SoftmaxMean::Probit) => {
-                let scaled = |i: usize| m[i] / (1.0 + PROBIT * var(i, i)).sqrt();
+                let scaled = |i: usize| m[i] / (1.0 + PROBIT * own(i)).sqrt();
                 let scaled: Vec<f64> = (0..k).map(scaled).collect();
                 let top = scaled.iter().copied().fold(f64::NEG_INFINITY, f64::max);
                 normalised(scaled.iter().map(|s| (s - top).exp()), &mut all);
@@ -111,7 +114,7 @@ pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result
             (_, SoftmaxMean::Pairs) => {
                 // 1 / sigmoid(x) = 1 + exp(-x): the sum is 1 + sum_j exp(-x_kj)
                 let log_odds = |i: usize, j: usize| {
-                    let spread = (var(i, i) + var(j, j) - 2.0 * var(i, j)).max(0.0);
+                    let spread = at_least_zero(var(i, i) + var(j, j) - 2.0 * var(i, j));
                     (m[i] - m[j]) / (1.0 + PAIRS * spread).sqrt()
                 };
                 let one = |i: usize| {
@@ -123,7 +126,13 @@ pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result
             }
         }
     }
-    Ok(all)
+    match all.iter().position(|p| !p.is_finite()) {
+        None => Ok(all),
+        Some(index) => Err(Error::NonFinite {
+            what: "class probabilities",
+            index,
+        }),
+    }
 }
 
 /// Predictions of a real target in its own units, from standardised Gaussians of one output: the target is `target_mean + target_std * output`, with
@@ -168,6 +177,11 @@ fn check(gaussian: &OutputGaussian) -> Result<()> {
             index,
         }),
     }
+}
+
+/// A variance that rounding made negative is none; one that is no number stays so, where `max` would make it 0.
+fn at_least_zero(x: f64) -> f64 {
+    if x < 0.0 { 0.0 } else { x }
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -234,6 +248,33 @@ mod tests {
         let alone = draw_outputs(&second, samples, 1, Streams::new(1)).unwrap();
         assert_eq!(alone.row(0), drawn.row(1));
         assert!(draw_outputs(&gaussian, 0, 0, Streams::new(1)).is_err());
+    }
+
+    #[test]
+    fn a_probability_that_is_no_number_is_refused() {
+        let gaussian = |width, means: &[f64], covariances: &[f64]| OutputGaussian {
+            rows: means.len() / width,
+            width,
+            means: means.to_vec(),
+            covariances: covariances.to_vec(),
+        };
+        // the variance of a difference overflows, and so does its covariance: nothing is known of it, which is not certainty
+        let unknown = gaussian(2, &[5.0, 0.0], &[1e308; 4]);
+        assert!(class_probabilities(&unknown, SoftmaxMean::Pairs).is_err());
+        // a variance that is negative by rounding is none at all
+        let rounded = gaussian(1, &[1.0], &[-1e-12]);
+        let exact = gaussian(1, &[1.0], &[0.0]);
+        for by in [SoftmaxMean::Probit, SoftmaxMean::Pairs] {
+            let of = |g: &OutputGaussian| class_probabilities(g, by);
+            assert_eq!(of(&rounded).unwrap(), of(&exact).unwrap());
+            for negative in [
+                gaussian(1, &[1.0], &[-10.0]),
+                gaussian(2, &[1.0, 0.0], &[-10.0, 0.0, 0.0, -10.0]),
+            ] {
+                let p = of(&negative).unwrap();
+                assert!(p.iter().all(|p| p.is_finite()), "{by:?}: {p:?}");
+            }
+        }
     }
 
     /// Mean and standard deviation of the softmax of a row, by the trapezoidal rule on a grid of 31^3 points: from 1e-8 of what finer ones give.

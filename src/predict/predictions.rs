@@ -38,15 +38,34 @@ impl ClassPredictions {
         }
     }
 
-    /// Adds rows, from logits `[n, samples, classes]`.
+    /// Adds rows, from logits `[n, samples, classes]`; none if it fails.
     ///
     /// # Errors
-    /// If the logits are of another number of classes.
+    /// If the logits are of another number of classes, there are no samples or classes, or a logit is not finite. Minus
+    /// infinity is refused too: a network of finite parameters gives it only by an overflow, so that it says nothing of its
+    /// class.
     pub fn extend(&mut self, logits: &Outputs) -> Result<()> {
         let k = self.classes;
         if logits.width != k {
             return Err(Error::shape("ClassPredictions", k, logits.width));
         }
+        let expected = logits
+            .rows
+            .checked_mul(logits.samples)
+            .and_then(|n| n.checked_mul(k));
+        if k == 0 || logits.samples == 0 || expected != Some(logits.values.len()) {
+            let expected = format!(
+                "{} rows of at least one sample of at least one class",
+                logits.rows
+            );
+            let got = format!(
+                "{} numbers for {} samples of {k} classes",
+                logits.values.len(),
+                logits.samples
+            );
+            return Err(Error::shape("ClassPredictions", expected, got));
+        }
+        finite("logits", &logits.values)?;
         let mut p = vec![0.0; k];
         for row in 0..logits.rows {
             let mut mean = vec![0.0; k];
@@ -86,7 +105,16 @@ fn softmax(logits: &[f64], p: &mut [f64]) {
 }
 
 fn entropy(p: &[f64]) -> f64 {
-    p.iter().filter(|&&q| q > 0.0).map(|&q| -q * q.ln()).sum()
+    let positive = p.iter().filter(|&&q| q > 0.0);
+    // from 0 downward, so that certainty is 0: a sum of -1 ln 1 is minus 0, and so is the sum of nothing
+    positive.fold(0.0, |h, &q| h - q * q.ln())
+}
+
+fn finite(what: &'static str, values: &[f64]) -> Result<()> {
+    match values.iter().position(|v| !v.is_finite()) {
+        None => Ok(()),
+        Some(index) => Err(Error::NonFinite { what, index }),
+    }
 }
 
 /// Predictive mixtures of a real target, in its own units.
@@ -125,7 +153,7 @@ impl RegressionPredictions {
     /// `noise_std` standardised units.
     ///
     /// # Errors
-    /// If the outputs are not one number wide.
+    /// If the outputs are not one number wide, or one is not finite in units of the target.
     pub fn new(
         outputs: &Outputs,
         noise_std: f64,
@@ -139,13 +167,12 @@ impl RegressionPredictions {
                 outputs.width,
             ));
         }
+        let in_units = |o: &f64| target_mean + target_std * o;
+        let means: Vec<f64> = outputs.values.iter().map(in_units).collect();
+        finite("predictive means", &means)?;
         Ok(Self {
             samples: outputs.samples,
-            means: outputs
-                .values
-                .iter()
-                .map(|o| target_mean + target_std * o)
-                .collect(),
+            means,
             noise_std: noise_std * target_std,
             noise_stds: Vec::new(),
             component_stds: Vec::new(),
@@ -179,7 +206,7 @@ impl RegressionPredictions {
     /// `[n, samples]` their deviations (0 where one is exact). Units and noise as in [`RegressionPredictions::new`].
     ///
     /// # Errors
-    /// If the outputs are not one number wide, there are more or fewer deviations than outputs, one is negative or not
+    /// If the outputs are not one number wide, one is not finite in units of the target, there are more or fewer deviations than outputs, one is negative or not
     /// finite, or the noise is not positive.
     pub fn analytic(
         outputs: &Outputs,
@@ -249,7 +276,8 @@ impl RegressionPredictions {
     /// Mean, spread and quantiles of every row, rows in parallel.
     ///
     /// # Errors
-    /// Without samples, and those of [`RegressionPredictions::total_stds`].
+    /// Without samples, if a mean is not finite or the variance of a row overflows, and those of
+    /// [`RegressionPredictions::total_stds`].
     pub fn summaries(&self) -> Result<Vec<RegressionSummary>> {
         if self.samples == 0 {
             return Err(Error::shape(
@@ -268,6 +296,11 @@ impl RegressionPredictions {
             .map(|(row, means)| {
                 let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
                 let (mean, variance) = (mixture.mean(), mixture.variance());
+                // infinity less infinity would pass for an epistemic part of 0
+                if !(mean.is_finite() && variance.is_finite()) {
+                    let what = "mean and variance of a prediction, by row";
+                    return Err(Error::NonFinite { what, index: row });
+                }
                 Ok(RegressionSummary {
                     mean,
                     std: variance.sqrt(),
@@ -281,123 +314,5 @@ impl RegressionPredictions {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn outputs(rows: usize, samples: usize, width: usize, values: &[f64]) -> Outputs {
-        Outputs {
-            rows,
-            samples,
-            width,
-            values: values.to_vec(),
-        }
-    }
-
-    #[test]
-    fn two_samples_that_disagree_are_all_epistemic() {
-        let sure = 800.0;
-        let logits = outputs(2, 2, 2, &[sure, 0.0, 0.0, sure, 0.0, 0.0, 0.0, 0.0]);
-        let mut predictions = ClassPredictions::empty(2);
-        predictions.extend(&logits).unwrap();
-        assert_eq!(predictions.probabilities, [0.5; 4]);
-        let ln2 = 2f64.ln();
-        assert!((predictions.entropy[0] - ln2).abs() < 1e-15);
-        assert!((predictions.mutual_information[0] - ln2).abs() < 1e-15);
-        // two samples that agree on a coin: all aleatoric
-        assert!((predictions.entropy[1] - ln2).abs() < 1e-15);
-        assert!(predictions.mutual_information[1] < 1e-15);
-    }
-
-    #[test]
-    fn regression_goes_back_to_the_targets_units() {
-        let predictions =
-            RegressionPredictions::new(&outputs(1, 2, 1, &[-1.0, 1.0]), 0.5, 10.0, 4.0).unwrap();
-        assert_eq!(predictions.means, [6.0, 14.0]);
-        let summary = predictions.summaries().unwrap()[0];
-        assert_eq!(summary.mean, 10.0);
-        assert!((summary.epistemic_std - 4.0).abs() < 1e-12);
-        assert!((summary.std - 20f64.sqrt()).abs() < 1e-12);
-        // symmetric mixture: quantiles mirror one another
-        assert!((summary.q05 + summary.q95 - 20.0).abs() < 1e-8);
-    }
-
-    #[test]
-    fn analytic_components_carry_their_own_variance() {
-        let means = outputs(2, 2, 1, &[-1.0, 1.0, 0.0, 0.0]);
-        let stds = [0.5, 1.0, 0.0, 2.0];
-        let p = RegressionPredictions::analytic(&means, &stds, 0.5, 10.0, 4.0).unwrap();
-        assert_eq!((p.means[0], p.noise_std), (6.0, 2.0));
-        assert_eq!(p.component_stds, [2.0, 4.0, 0.0, 8.0]);
-        let total = p.total_stds().unwrap().unwrap();
-        for (std, square) in total.iter().zip([8.0f64, 20.0, 4.0, 68.0]) {
-            assert!((std * std - square).abs() < 1e-12);
-        }
-        let rows = p.summaries().unwrap();
-        // row 0: means 6 and 14, their own variances 4 and 16, noise 4
-        assert!((rows[0].epistemic_std.powi(2) - (16.0 + 10.0)).abs() < 1e-12);
-        assert!((rows[0].std.powi(2) - 30.0).abs() < 1e-12);
-        // row 1: no spread of means, variances 0 and 64; symmetric
-        assert!((rows[1].epistemic_std.powi(2) - 32.0).abs() < 1e-12);
-        assert!((rows[1].q05 + rows[1].q95 - 20.0).abs() < 1e-8);
-        for (row, summary) in rows.iter().enumerate() {
-            let at = 2 * row..2 * row + 2;
-            let mixture = GaussianMixture::with_stds(&p.means[at.clone()], &total[at]).unwrap();
-            assert!((mixture.cdf(summary.q05) - 0.05).abs() < 1e-10);
-            assert!((mixture.cdf(summary.q95) - 0.95).abs() < 1e-10);
-        }
-    }
-
-    /// Law of total variance with a noise for each sample, and the mixture that it means.
-    #[test]
-    fn samples_may_have_a_noise_each() {
-        let means = outputs(2, 2, 1, &[-1.0, 1.0, 0.5, 0.5]);
-        let p = RegressionPredictions::with_noise_stds(&means, &[0.1, 0.7], 10.0, 4.0).unwrap();
-        assert!((p.noise_std.powi(2) - 16.0 * 0.25).abs() < 1e-12);
-        let total = p.total_stds().unwrap().unwrap();
-        for (got, want) in total.iter().zip([0.4, 2.8, 0.4, 2.8]) {
-            assert!((got - want).abs() < 1e-12);
-        }
-        let rows = p.summaries().unwrap();
-        assert!((rows[0].epistemic_std - 4.0).abs() < 1e-9);
-        assert!(rows[1].epistemic_std < 1e-6 && (rows[1].std - 2.0).abs() < 1e-12);
-        let mixture = GaussianMixture::with_stds(&p.means[..2], &total[..2]).unwrap();
-        assert!((mixture.cdf(rows[0].q05) - 0.05).abs() < 1e-10);
-        let bad = |stds: &[f64]| RegressionPredictions::with_noise_stds(&means, stds, 0.0, 1.0);
-        for stds in [&[0.1][..], &[0.1, 0.0], &[0.1, f64::NAN], &[0.1, 0.2, 0.3]] {
-            assert!(bad(stds).is_err(), "{stds:?}");
-        }
-    }
-
-    #[test]
-    fn exact_components_are_those_of_plain_predictions() {
-        let means = outputs(2, 3, 1, &[-1.0, 0.2, 1.0, 4.0, 3.0, 0.1]);
-        let plain = RegressionPredictions::new(&means, 0.3, -2.0, 3.0).unwrap();
-        let exact = RegressionPredictions::analytic(&means, &[0.0; 6], 0.3, -2.0, 3.0).unwrap();
-        assert_eq!(plain.total_stds().unwrap(), None);
-        assert_eq!(plain.means, exact.means);
-        let both = plain.summaries().unwrap();
-        for (a, b) in both.iter().zip(exact.summaries().unwrap()) {
-            assert!((a.mean - b.mean).abs() < 1e-12 && (a.std - b.std).abs() < 1e-12);
-            assert!((a.epistemic_std - b.epistemic_std).abs() < 1e-12);
-            assert!((a.q05 - b.q05).abs() < 1e-9 && (a.q95 - b.q95).abs() < 1e-9);
-        }
-    }
-
-    #[test]
-    fn deviations_that_are_none_are_refused() {
-        let means = outputs(1, 2, 1, &[0.0, 1.0]);
-        let analytic = |stds: &[f64], noise| {
-            RegressionPredictions::analytic(&means, stds, noise, 0.0, 1.0).map(|_| ())
-        };
-        assert!(analytic(&[0.0, 1.0], 1.0).is_ok());
-        for stds in [&[][..], &[1.0], &[1.0, -1.0], &[f64::NAN, 1.0]] {
-            assert!(analytic(stds, 1.0).is_err(), "{stds:?}");
-        }
-        // the square of a negative noise would pass for that of a positive one
-        for noise in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
-            assert!(analytic(&[1.0, 1.0], noise).is_err(), "{noise}");
-        }
-        let wide = outputs(1, 1, 2, &[0.0, 1.0]);
-        assert!(RegressionPredictions::analytic(&wide, &[1.0; 2], 1.0, 0.0, 1.0).is_err());
-    }
-}
+#[path = "predictions_tests.rs"]
+mod tests;

@@ -56,3 +56,5 @@ mod model_file;
 mod pipeline;
 #[cfg(feature = "cli")]
 mod refusals;
+#[cfg(feature = "cli")]
+mod two_at_once;

@@ -222,3 +222,57 @@ fn bad_prediction_files_are_refused_in_one_line() {
     );
     refused(&["evaluate", "nothing.fw", text(&test)], &["nothing.fw"]);
 }
+
+/// The reader behind would take what follows an open quote for one field, and leave the rows after it out.
+#[test]
+fn quotes_out_of_place_are_refused_with_their_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str| dir.path().join(name);
+    let (train, model) = (file("train.csv"), file("m.fw"));
+    let (new, out) = (file("new.csv"), file("p.csv"));
+    let good = "a,b,y\n1,2,0.5\n3,4,1\n2,2,0.25\n5,4,1.5\n";
+    fs::write(&train, good).unwrap();
+    let map = ["--method", "map", "--hidden", "none", "--quiet"];
+    ok(&[&["fit", text(&train), "--out", text(&model)], &map[..]].concat());
+    let predict = ["predict", text(&model), text(&new), "--out", text(&out)];
+    for (content, line, what) in [
+        ("a,b,y\n1,2,\"?\n3,4,?\n5,6,?\n", "line 2", "never closed"),
+        (
+            "a,b,y\r\n1,2,?\r\n3,4,?\r\n5,6,\"",
+            "line 4",
+            "never closed",
+        ),
+        ("\u{feff}a,b,\"y\n1,2,?\n", "line 1", "never closed"),
+        ("a,b,y\n\"1\"5,2,3\n", "line 2", "after its closing quote"),
+        (
+            "a,b,y\n1,2,3\n1,2,\"3\" \n",
+            "line 3",
+            "after its closing quote",
+        ),
+        ("a,b,y\n1,2,5\"\n", "line 2", "a quote inside"),
+    ] {
+        fs::write(&new, content).unwrap();
+        refused(&predict, &["new.csv", line, what]);
+        assert!(!out.exists());
+        for command in [
+            vec!["evaluate", text(&model), text(&new)],
+            vec!["fit", text(&new), "--out", text(&out)],
+            vec![
+                "compare",
+                text(&train),
+                "--test",
+                text(&new),
+                "--methods",
+                "map",
+            ],
+        ] {
+            refused(&command, &["new.csv", line, what]);
+        }
+    }
+    fs::write(
+        &new,
+        "a,\"b\",y\n1,2,\"of\ntwo \"\"lines\"\"\"\n\"3\",4,?\n5,6,\n",
+    )
+    .unwrap();
+    assert!(ok(&predict).contains("3 rows"));
+}

@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fiberwalk::artifact::{remove_checkpoint, remove_spool};
+use fiberwalk::artifact::{Claim, remove_checkpoint, remove_spool};
 use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, fit_owned};
-use fiberwalk::{Result, Scalar};
+use fiberwalk::{Error, Result, Scalar};
 
 use crate::args::{FitArgs, Precision};
 use crate::input::Input;
@@ -24,14 +24,16 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     let started = Instant::now();
     // a fit can take long: a place that cannot be written to is better found out before
     let input = Input::find(&args.train)?;
-    check_destination(&args.out, &input.files())?;
     let (checkpoint, spool) = (
         beside(&args.out, ".checkpoint"),
         beside(&args.out, ".points"),
     );
-    for path in [&checkpoint, &spool] {
+    for path in [&args.out, &checkpoint, &spool] {
         check_destination(path, &input.files())?;
+        check_destination(&beside(path, ".lock"), &input.files())?;
     }
+    // to the end: another run with the same --out has the same names for all its files
+    let claim = Claim::of(&args.out)?;
     let data = input.training(&args.settings)?;
     let options = FitOptions {
         frozen: args.frozen,
@@ -50,8 +52,14 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     bars.clear();
     let FitResult { model, mut summary } = outcome?;
     model.save(&args.out)?;
-    remove_checkpoint(&checkpoint)?;
-    remove_spool(&spool)?;
+    // its points are in the file that is to go
+    drop(model);
+    if_free(&checkpoint, remove_checkpoint)?;
+    if_free(&spool, remove_spool)?;
+    if !claim.keeps_processes_out() {
+        let text = "there are no file locks here: another run with the same --out would not have been noticed";
+        summary.line("warning", text);
+    }
     if !args.quiet {
         let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
         let text = format!(
@@ -65,6 +73,15 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         say(&summary.to_string())?;
     }
     Ok(())
+}
+
+/// Removes a file, unless a program that does not know of this model's name has taken it for its own.
+fn if_free(path: &Path, remove: fn(&Path) -> Result<()>) -> Result<()> {
+    match Claim::of(path) {
+        Ok(_claim) => remove(path),
+        Err(Error::InUse { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
 }
 
 /// A file beside the model that a walk is kept in while it is under way.

@@ -143,6 +143,7 @@ pub fn status(error: &Error) -> ExitCode {
         | Error::Shape { .. }
         | Error::Artifact { .. }
         | Error::Checkpoint { .. }
+        | Error::InUse { .. }
         | Error::Io { .. } => 2,
         _ => 1,
     })

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use fiberwalk::artifact::{Model, Predictions, read_metadata, write_atomically};
+use fiberwalk::artifact::{Claim, Model, Predictions, read_metadata, write_atomically};
 use fiberwalk::predict::{ClassPredictions, RegressionSummary};
 use fiberwalk::{Result, Scalar};
 
@@ -15,6 +15,8 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let mut files = input.files();
     files.push(&args.model);
     check_destination(&args.out, &files)?;
+    // not over what a fit is writing
+    let _claim = Claim::of(&args.out)?;
     match read_metadata(&args.model)?.precision.as_str() {
         "f64" => run_in::<f64>(args, &input),
         _ => run_in::<f32>(args, &input),

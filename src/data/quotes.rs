@@ -1,0 +1,180 @@
+//! Whether the quotes of a CSV text are where RFC 4180 allows them. The reader behind [`read_table`](super::read_table)
+//! is more lenient: it takes a field whose quote is never closed for all the rest of the file, and `"1"5` for 15.
+//!
+//! A field in quotes begins with one and ends with one, right beside the commas and line ends; it may hold commas, line
+//! ends, and quotes written twice. A field that does not begin with a quote holds none: `5"` is refused, and so is a
+//! blank before or after quotes, which RFC 4180 counts as part of the field.
+
+/// A quote that is out of place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The byte to point at; of a field that is not closed, its first.
+    pub at: usize,
+    /// What is wrong there.
+    pub what: &'static str,
+}
+
+const NOT_CLOSED: &str = "a field begins with a quote that is never closed";
+const AFTER: &str = "a field goes on after its closing quote";
+const INSIDE: &str = "a quote inside a field that does not begin with one (put the field in quotes and write the quote twice)";
+
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
+enum State {
+    /// At the first byte of a field.
+    Start,
+    Plain,
+    Quoted {
+        opened: usize,
+    },
+    /// After a quote in a quoted field, which is its end or the first of two.
+    Quote {
+        opened: usize,
+    },
+}
+
+/// The first quote that is out of place, in one pass and without a copy.
+pub(super) fn first_fault(text: &[u8]) -> Option<Fault> {
+    let fault = |at, what| Some(Fault { at, what });
+    let skipped = match text.starts_with(BYTE_ORDER_MARK) {
+        true => BYTE_ORDER_MARK.len(),
+        false => 0,
+    };
+    let mut state = State::Start;
+    for (at, &byte) in text.iter().enumerate().skip(skipped) {
+        state = match (state, byte) {
+            (State::Quoted { opened }, b'"') => State::Quote { opened },
+            (State::Quoted { opened }, _) | (State::Quote { opened }, b'"') => {
+                State::Quoted { opened }
+            }
+            (_, b',' | b'\n' | b'\r') => State::Start,
+            (State::Quote { .. }, _) => return fault(at, AFTER),
+            (State::Start, b'"') => State::Quoted { opened: at },
+            (State::Plain, b'"') => return fault(at, INSIDE),
+            (State::Start | State::Plain, _) => State::Plain,
+        };
+    }
+    match state {
+        State::Quoted { opened } => fault(opened, NOT_CLOSED),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn fault(text: &str) -> Option<(usize, &'static str)> {
+        first_fault(text.as_bytes()).map(|f| (f.at, f.what))
+    }
+
+    #[test]
+    fn what_rfc_4180_allows_passes() {
+        for text in [
+            "",
+            "\"\"",
+            "a,b\n1,2\n",
+            "\"a\",\"b\"\r\n\"1\",\"2\"\r\n",
+            "\u{feff}\"a\",b\n1,\"2\"",
+            "\"a\rb\",\"c\n\nd\"\r1,2",
+            "\"a \"\"b\"\"\",\"\"\"\"\n",
+            "\"a,b\",,\"\"\n",
+            "\"\u{feff}\"\n",
+        ] {
+            assert_eq!(fault(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_quote_out_of_place_is_found() {
+        for (text, at, what) in [
+            ("\"", 0, NOT_CLOSED),
+            ("a,b\n1,\"2\n3,4\n", 6, NOT_CLOSED),
+            ("a,\"b\n1,2\n", 2, NOT_CLOSED),
+            ("\"a\"\"", 0, NOT_CLOSED),
+            ("\"a\"\",b\n1,2\n", 0, NOT_CLOSED),
+            ("\u{feff}\"a,b\n", 3, NOT_CLOSED),
+            ("a\n\"1\"5\n", 5, AFTER),
+            ("a\n\"1\" \n", 5, AFTER),
+            ("\"\u{feff}\"\u{feff}", 5, AFTER),
+            ("a\n5\"\n", 3, INSIDE),
+            ("a\n \"5\"\n", 3, INSIDE),
+            ("\u{feff}\u{feff}\"a\"", 6, INSIDE),
+        ] {
+            assert_eq!(fault(text), Some((at, what)), "{text:?}");
+        }
+    }
+
+    fn cell() -> impl Strategy<Value = String> {
+        let pieces = [
+            "\"", ",", "\n", "\r", "\r\n", " ", "a", "1", "é", "\u{feff}",
+        ];
+        let pieces = prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..6);
+        prop_oneof![any::<String>(), pieces.prop_map(|p| p.concat())]
+    }
+
+    fn written(rows: &[Vec<String>], always: bool, crlf: bool) -> Vec<u8> {
+        let mut writer = ::csv::WriterBuilder::new()
+            .flexible(true)
+            .quote_style(match always {
+                true => ::csv::QuoteStyle::Always,
+                false => ::csv::QuoteStyle::Necessary,
+            })
+            .terminator(match crlf {
+                true => ::csv::Terminator::CRLF,
+                false => ::csv::Terminator::Any(b'\n'),
+            })
+            .from_writer(Vec::new());
+        rows.iter().for_each(|r| writer.write_record(r).unwrap());
+        writer.into_inner().unwrap()
+    }
+
+    fn rows() -> impl Strategy<Value = Vec<Vec<String>>> {
+        prop::collection::vec(prop::collection::vec(cell(), 1..5), 1..5)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_writer_writes_passes(rows in rows(), always: bool, crlf: bool, mark: bool) {
+            let mark = if mark { "\u{feff}" } else { "" };
+            let bytes = [mark.as_bytes(), &written(&rows, always, crlf)].concat();
+            prop_assert_eq!(first_fault(&bytes), None);
+        }
+
+        #[test]
+        fn a_text_cut_off_inside_quotes_fails_where_they_begin(
+            rows in rows(), inside in cell(), place in any::<prop::sample::Index>(), crlf: bool
+        ) {
+            let before = written(&rows, true, crlf);
+            let field = inside.replace('"', "\"\"");
+            // between the two halves of a quote written twice, the first would be the end of the field
+            let cuts: Vec<usize> = (0..=field.len())
+                .filter(|&n| field.as_bytes()[..n].iter().filter(|&&b| b == b'"').count() % 2 == 0)
+                .collect();
+            let cut = cuts[place.index(cuts.len())];
+            let text = [&before, &b"\""[..], &field.as_bytes()[..cut]].concat();
+            let at = before.len();
+            prop_assert_eq!(first_fault(&text), Some(Fault { at, what: NOT_CLOSED }));
+            // and whole it passes
+            let text = [&before, &b"\""[..], field.as_bytes(), &b"\""[..]].concat();
+            prop_assert_eq!(first_fault(&text), None);
+        }
+
+        /// The scan and the reader agree on where fields end: a line more is a record of its own just where none is open.
+        #[test]
+        fn the_reader_ends_fields_where_the_scan_does(
+            mut text in prop::collection::vec(prop::sample::select(b"a1,\"\n\r ".to_vec()), 0..12)
+        ) {
+            let fault = first_fault(&text);
+            prop_assume!(fault.is_none_or(|f| f.what == NOT_CLOSED));
+            text.extend(b"\nz");
+            let mut reader = ::csv::ReaderBuilder::new()
+                .has_headers(false)
+                .flexible(true)
+                .from_reader(&text[..]);
+            let last = reader.records().last().unwrap().unwrap();
+            prop_assert_eq!(last == vec!["z"], fault.is_none(), "{:?}", last);
+        }
+    }
+}
