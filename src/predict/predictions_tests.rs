@@ -90,6 +90,7 @@ fn real_predictions_that_are_no_numbers_are_refused() {
         samples: 2,
         means: vec![0.0, 1.0],
         noise_std: 1e200,
+        noise_stds: Vec::new(),
         component_stds: Vec::new(),
     };
     assert!(wide.summaries().is_err());
