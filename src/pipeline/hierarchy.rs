@@ -2,12 +2,13 @@
 //!
 //! The density is that of a [`ScaledNetwork`]: standard normal numbers, log scales, and for a real target the log noise,
 //! `noise_std ~ C+(0, 1/2)` in standardised units. The walk is microcanonical with steps of each walker's own, starts from draws
-//! of the prior near its medians, and is interwoven with draws of the scales given the parameters. It does not start at the MAP
+//! of the prior near its medians (for a real target after a short descent), and is interwoven with draws of the scales given the parameters. It does not start at the MAP
 //! estimate, which lies where scales are small, far from where the mass is.
 //!
 //! How far it goes is a matter of arithmetic: `6 N P` operations a gradient, and [`WORK`] operations in all.
 
 use rand::RngExt;
+use rayon::prelude::*;
 
 use super::checkpoint::Keeper;
 use super::fit::Problem;
@@ -21,6 +22,7 @@ use crate::model::{
     ScaledNetwork,
 };
 use crate::nn::Network;
+use crate::optim::{MapOptions, fit_map};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{
@@ -47,6 +49,12 @@ const DIRECTIONS: usize = 32;
 
 /// Median of the prior of the noise, in standardised units.
 const NOISE: f64 = 0.5;
+
+/// Where the noise starts, and the steps of descent that follow for a real target: a walker that starts with large noise
+/// may stay where the noise explains everything.
+const NOISE_START: f64 = 0.15;
+const DESCENT: usize = 300;
+const DESCENT_RATE: f64 = 0.02;
 
 /// How far log scales start from their medians at most.
 const SPREAD: f64 = 1.0;
@@ -216,7 +224,10 @@ impl Problem<'_> {
             return self.scaled_chains(&density, &coordinates, summary);
         }
         let options = self.scaled_walk_options()?;
-        let starts = self.scaled_starts(&scaled, own, options.particles)?;
+        let mut starts = self.scaled_starts(&scaled, own, options.particles)?;
+        if self.prepared.target.is_some() && !keeper.resumes() {
+            starts = self.descended(&density, starts, summary)?;
+        }
         let frame = FrameOptions {
             max_directions: DIRECTIONS,
             ..FrameOptions::default()
@@ -259,6 +270,27 @@ impl Problem<'_> {
         keeper.points(walked)
     }
 
+    /// Starts brought down by some steps of Adam: not to a mode, but to where the network explains the data.
+    fn descended<T: Scalar>(
+        &self,
+        density: &PosteriorDensity<T>,
+        starts: Vec<Vec<T>>,
+        summary: &mut Summary,
+    ) -> Result<Vec<Vec<T>>> {
+        let options = MapOptions {
+            steps: DESCENT,
+            learning_rate: DESCENT_RATE,
+            ..MapOptions::default()
+        };
+        let reports = starts
+            .into_par_iter()
+            .map(|start| fit_map(density, start, &options, |_| ()))
+            .collect::<Result<Vec<_>>>()?;
+        let gradients: usize = reports.iter().map(|r| r.gradients).sum();
+        summary.figure("starts_gradients", gradients as f64);
+        Ok(reports.into_iter().map(|r| r.theta).collect())
+    }
+
     fn scaled_likelihood(&self) -> Result<Box<dyn Likelihood>> {
         Ok(match (self.prepared.target, self.options.noise_std) {
             (None, _) => Box::new(Categorical),
@@ -283,7 +315,7 @@ impl Problem<'_> {
                 *t = median + (*t - median).clamp(-SPREAD, SPREAD);
             }
             for _ in 0..own {
-                phi.push(NOISE.ln() + rng.random_range(-0.5..0.5));
+                phi.push(NOISE_START.ln() + rng.random_range(-0.5..0.5));
             }
             Ok(phi.into_iter().map(T::from_f64).collect())
         };
