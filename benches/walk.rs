@@ -13,7 +13,7 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{
     Activation, Categorical, IsotropicGaussian, MapOptions, Mlp, Network, Phase, PosteriorDensity,
-    Result, Streams, fit_map,
+    Result, ScaleGroups, ScaledNetwork, Streams, fit_map,
 };
 use rand_distr::{Distribution, StandardNormal};
 
@@ -33,6 +33,23 @@ fn vehicle() -> Result<(PosteriorDensity<f32>, Vec<f32>)> {
     let start = start.into_iter().map(|t| t as f32).collect();
     let map = fit_map(&posterior, start, &MapOptions::default(), |_| ())?;
     Ok((posterior, map.theta))
+}
+
+/// The same network and rows with a scale for each tensor and each input in the posterior, at its initial parameters.
+fn vehicle_scaled() -> Result<(PosteriorDensity<f32>, Vec<f32>)> {
+    let rows = 592;
+    let data = load_csv(
+        Path::new("examples/data/vehicle.csv"),
+        &CsvOptions::default(),
+    )?;
+    let x = Standardizer::fit(data.features(), data.d())?.transform(data.features())?;
+    let net = Mlp::new(&[data.d(), 50, 4], Activation::Tanh)?;
+    let scaled = ScaledNetwork::new(&net, ScaleGroups::Ard);
+    let prior = scaled.prior();
+    let (x, y) = (&x[..rows * data.d()], &data.targets()[..rows]);
+    let posterior = PosteriorDensity::new(&scaled, &Categorical, &prior, x, y)?;
+    let start = scaled.init(&mut Streams::new(0).rng(Phase::INIT, 0));
+    Ok((posterior, start.into_iter().map(|t| t as f32).collect()))
 }
 
 /// LeNet-5 at its initial parameters, on noise: 61,706 parameters, 512 images.
@@ -90,6 +107,17 @@ fn bench(
 fn walks(c: &mut Criterion) {
     let outcome = vehicle()
         .and_then(|problem| bench(c, "vehicle_64x50", problem, (64, 50), (32, 1.0)))
+        // what a step with sampled scales costs beside one without: no frame in either
+        .and_then(|()| bench(c, "vehicle_16x50", vehicle()?, (16, 50), (0, 0.1)))
+        .and_then(|()| {
+            bench(
+                c,
+                "vehicle_scaled_16x50",
+                vehicle_scaled()?,
+                (16, 50),
+                (0, 0.1),
+            )
+        })
         .and_then(|()| bench(c, "lenet5_8x10", lenet5()?, (8, 10), (8, 0.5)));
     assert!(outcome.is_ok(), "{outcome:?}");
 }
