@@ -303,7 +303,7 @@ proptest! {
             hidden: vec![3],
             prior_precision: Some(1.0),
             noise_std: Some(0.5),
-            particles: 3,
+            particles: Some(3),
             samples: 6,
             steps: Some(30),
             adjusted,

@@ -26,7 +26,7 @@ fn distance_to_hmc(
     let options = FitOptions {
         method,
         kernel,
-        particles,
+        particles: Some(particles),
         prior_precision: Some(1.0),
         noise_std: Some(0.1),
         seed,

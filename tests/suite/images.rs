@@ -44,7 +44,7 @@ fn options(method: Method) -> FitOptions {
         layers: Some(CONV.parse().unwrap()),
         prior_precision: Some(0.5),
         method,
-        particles: 10,
+        particles: Some(10),
         steps: Some(60),
         samples: 20,
         ..FitOptions::default()

@@ -10,7 +10,7 @@ fn options(method: Method) -> FitOptions {
     FitOptions {
         method,
         hidden: vec![6],
-        particles: 10,
+        particles: Some(10),
         steps: Some(60),
         samples: 20,
         ..FitOptions::default()
@@ -80,7 +80,7 @@ fn a_budget_of_memory_ends_a_walk_that_holds_its_points() {
             epochs: Some(1),
             prior_precision: Some(1.0),
             kernel: KernelKind::Drift,
-            particles: 8,
+            particles: Some(8),
             steps: Some(64),
             samples: 256,
             max_memory: Some(max_memory),

@@ -3,7 +3,8 @@
 use super::*;
 use crate::autodiff::Graph;
 use crate::model::{
-    CoordinatePrior, Gaussian, IsotropicGaussian, LogDensity, PerLayerGaussian, PosteriorDensity, Prior,
+    CoordinatePrior, Gaussian, IsotropicGaussian, LogDensity, PerLayerGaussian, PosteriorDensity,
+    Prior,
 };
 use crate::nn::{Activation, Mlp, Network};
 use crate::rng::{Phase, Streams};
