@@ -10,7 +10,7 @@ use fiberwalk::{
 };
 
 /// What was saved: names and bits, in order.
-type Saved = Vec<(String, Vec<u64>)>;
+pub type Saved = Vec<(String, Vec<u64>)>;
 
 struct Writer(Saved);
 
@@ -81,7 +81,7 @@ fn problem() -> (PosteriorDensity<f64>, Vec<Vec<f64>>) {
 }
 
 /// The first parameter and the radius, so that something is observed.
-struct Some2;
+pub struct Some2;
 
 impl Observable<f64> for Some2 {
     fn len(&self) -> usize {
@@ -94,7 +94,7 @@ impl Observable<f64> for Some2 {
     }
 }
 
-fn options(steps: Option<usize>) -> WalkOptions {
+pub fn options(steps: Option<usize>) -> WalkOptions {
     WalkOptions {
         particles: 9,
         steps,
@@ -104,7 +104,7 @@ fn options(steps: Option<usize>) -> WalkOptions {
     }
 }
 
-fn save<S, W, K>(run: &mut Run<f64, S, W>, kernel: &mut K) -> Saved
+pub fn save<S, W, K>(run: &mut Run<f64, S, W>, kernel: &mut K) -> Saved
 where
     S: fiberwalk::walk::Particle<f64>,
     W: Send,
@@ -116,20 +116,27 @@ where
     writer.0
 }
 
-/// Walks to the end and saves after every block; then goes on from each of what was saved.
 fn interrupted_everywhere<K: Kernel<f64, PosteriorDensity<f64>>>(
     kernel: impl Fn() -> K,
     options: &WalkOptions,
 ) -> Walk<f64> {
-    let (density, starts) = problem();
+    interrupted(&problem(), kernel, options)
+}
+
+/// Walks to the end and saves after every block; then goes on from each of what was saved.
+pub fn interrupted<K: Kernel<f64, PosteriorDensity<f64>>>(
+    (density, starts): &(PosteriorDensity<f64>, Vec<Vec<f64>>),
+    kernel: impl Fn() -> K,
+    options: &WalkOptions,
+) -> Walk<f64> {
     let fresh = || {
         let kernel = kernel();
-        let run = Run::new(&kernel, &density, &starts, options, Streams::new(6)).unwrap();
+        let run = Run::new(&kernel, density, starts, options, Streams::new(6)).unwrap();
         (run, kernel)
     };
     let (mut run, mut kernel) = fresh();
     let mut saved = vec![save(&mut run, &mut kernel)];
-    while run.advance(&mut kernel, &density, &Some2).unwrap() {
+    while run.advance(&mut kernel, density, &Some2).unwrap() {
         saved.push(save(&mut run, &mut kernel));
     }
     assert!(saved.len() > 12);
@@ -147,7 +154,7 @@ fn interrupted_everywhere<K: Kernel<f64, PosteriorDensity<f64>>>(
             from,
             "block {block}: restored otherwise than saved"
         );
-        while run.advance(&mut kernel, &density, &Some2).unwrap() {}
+        while run.advance(&mut kernel, density, &Some2).unwrap() {}
         assert!(
             &save(&mut run, &mut kernel) == last,
             "block {block}: another end"
@@ -158,7 +165,7 @@ fn interrupted_everywhere<K: Kernel<f64, PosteriorDensity<f64>>>(
 }
 
 /// All of a walk, bit by bit.
-fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
+pub fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
     let numbers = [
         &walk.points,
         &walk.energies,
@@ -171,7 +178,7 @@ fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
     (bits.collect(), format!("{walk:?}"))
 }
 
-fn frames(density: &PosteriorDensity<f64>) -> GgnFrame<'_, PosteriorDensity<f64>> {
+pub fn frames(density: &PosteriorDensity<f64>) -> GgnFrame<'_, PosteriorDensity<f64>> {
     let options = FrameOptions {
         softening: 0.3,
         ..FrameOptions::default()

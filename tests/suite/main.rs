@@ -19,6 +19,7 @@ mod exactness;
 mod fiber;
 mod flows;
 mod geometry;
+mod hierarchy;
 mod hmc;
 mod invariance;
 mod kfac;

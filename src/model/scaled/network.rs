@@ -49,6 +49,31 @@ impl<'a> ScaledNetwork<'a> {
         }
     }
 
+    /// The same with other priors of the log scales, one for each of [`ScaledNetwork::params`] in turn.
+    ///
+    /// ```
+    /// use fiberwalk::{Activation, CoordinatePrior, Mlp, ScaleGroups, ScaledNetwork};
+    /// let network = Mlp::new(&[2, 8, 1], Activation::Tanh)?;
+    /// let prior = CoordinatePrior::InverseGamma { shape: 3.0, rate: 1.0 };
+    /// let scaled = ScaledNetwork::new(&network, ScaleGroups::Shared).with_priors(&[prior])?;
+    /// assert_eq!(scaled.params()[0].prior, prior);
+    /// # Ok::<(), fiberwalk::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there are not as many, or one has a parameter out of range.
+    pub fn with_priors(mut self, priors: &[CoordinatePrior]) -> Result<Self> {
+        if priors.len() != self.params.len() {
+            let (expected, got) = (self.params.len(), priors.len());
+            return Err(Error::shape("ScaledNetwork::with_priors", expected, got));
+        }
+        for (param, prior) in self.params.iter_mut().zip(priors) {
+            prior.check()?;
+            param.prior = *prior;
+        }
+        Ok(self)
+    }
+
     /// The network whose parameters are scaled.
     pub fn inner(&self) -> &'a dyn Network {
         self.inner

@@ -3,7 +3,8 @@
 use super::*;
 use crate::autodiff::Graph;
 use crate::model::{
-    Gaussian, IsotropicGaussian, LogDensity, PerLayerGaussian, PosteriorDensity, Prior,
+    CoordinatePrior, Gaussian, IsotropicGaussian, LogDensity, PerLayerGaussian, PosteriorDensity,
+    Prior,
 };
 use crate::nn::{Activation, Mlp, Network};
 use crate::rng::{Phase, Streams};
@@ -111,6 +112,18 @@ fn another_network_is_refused() {
     assert!(PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &X, &[0.0; 3]).is_err());
     let iso = IsotropicGaussian::new(1.0).unwrap();
     assert!(PosteriorDensity::<f64>::new(&net, &likelihood, &iso, &X, &[0.0; 3]).is_ok());
+}
+
+#[test]
+fn priors_are_exchanged_one_for_one() {
+    let net = net();
+    let scaled = || ScaledNetwork::new(&net, ScaleGroups::Shared);
+    let prior = |shape| CoordinatePrior::InverseGamma { shape, rate: 1.0 };
+    let other = scaled().with_priors(&[prior(3.0)]).unwrap();
+    assert_eq!(other.init_scales(), [prior(3.0).mode()]);
+    assert!(scaled().with_priors(&[]).is_err());
+    assert!(scaled().with_priors(&[prior(3.0); 2]).is_err());
+    assert!(scaled().with_priors(&[prior(-1.0)]).is_err());
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub struct Microcanonical<'a, T> {
     renewal: usize,
     adjusted: bool,
     own_steps: bool,
-    /// Length in time of a stretch; `None` in the warm-up, where stretches have so many steps.
+    /// Length in time of a stretch; `None` in most of the warm-up, where stretches have so many steps.
     stride: Option<f64>,
     target_error: f64,
     decoherence_length: f64,
@@ -189,9 +189,14 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
 
     /// Whether the coordinates are computed anew at this point of the warm-up.
     fn renews(&self, warm_up: &WarmUp<'_, T>) -> bool {
-        // what is left of the warm-up has to tune the step in the new coordinates
-        let late = 5 * warm_up.steps > 3 * warm_up.at_most;
-        self.source.is_some() && !(warm_up.last || late || warm_up.steps < self.renewal)
+        let now = !(warm_up.last || Self::is_late(warm_up) || warm_up.steps < self.renewal);
+        self.source.is_some() && now
+    }
+
+    /// The last two fifths of the warm-up. In coordinates that stay, the step is tuned; and walkers with steps of their own,
+    /// which crowd in stiff places while they take equal numbers of them, go over to the density in stretches of equal time.
+    fn is_late(warm_up: &WarmUp<'_, T>) -> bool {
+        5 * warm_up.steps > 3 * warm_up.at_most
     }
 
     /// The step size as it is tuned so far.
@@ -317,12 +322,14 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
     }
 
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
-        if self.own_steps {
-            // so long that a walker takes as many gradients for it, on average, as before
+        if self.own_steps && (warm_up.last || Self::is_late(warm_up)) {
+            // so long that a walker takes as many gradients for it, on average, as for equal steps
             let block = warm_up.block;
             let moved = block.steps.saturating_sub(block.divergences).max(1);
             let slowness = block.slowness / moved as f64;
-            self.stride = (warm_up.last && slowness > 0.0).then(|| pace::STRETCH as f64 / slowness);
+            if slowness > 0.0 {
+                self.stride = Some(pace::STRETCH as f64 / slowness);
+            }
         }
         self.step_size.adapt(warm_up.block, warm_up.last);
         if warm_up.last {

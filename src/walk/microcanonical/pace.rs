@@ -11,8 +11,10 @@
 //!
 //! **Time, not steps.** The flow has the posterior for its stationary density in *time*, whatever the steps by which it is
 //! integrated. A walker that takes short steps in stiff places spends more steps there than the density says. So while
-//! points are kept, one step of the kernel is a stretch of the flow of a fixed length in time, of as many
-//! integration steps as it takes. Averages over stretches are averages over time.
+//! points are kept, and before that for the last two fifths of the warm-up, one step of the kernel is a stretch of the flow of
+//! a fixed length in time, of as many integration steps as it takes. Averages over stretches are averages over time. A
+//! stretch that would take more than a thousand steps is broken off. As that happens in stiff places, its end is no
+//! sample, and it counts as a divergence.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -150,6 +152,10 @@ impl<T: Scalar> Microcanonical<'_, T> {
             squares += error * error;
             steps += 1;
         }
+        // broken off: to keep such a point would count a stiff place too often
+        diverged |= self
+            .stride
+            .is_some_and(|stride| time < (1.0 - 1e-6) * stride);
         let displacement = distance(&at, &state.theta);
         (ws.velocity, ws.at) = (velocity, at);
         Ok(Info {
@@ -159,7 +165,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             viable: !diverged,
             diverged,
             gradients,
-            slowness: if time > 0.0 {
+            slowness: if time > 0.0 && !diverged {
                 gradients as f64 / time
             } else {
                 0.0
