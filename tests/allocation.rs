@@ -10,12 +10,12 @@ use fiberwalk::autodiff::Graph;
 use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, hmc, nuts};
 use fiberwalk::deform::{HeadLikelihood, LastLayer};
 use fiberwalk::walk::{
-    Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, Kernel, Microcanonical,
-    MicrocanonicalOptions,
+    Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
+    Microcanonical, MicrocanonicalOptions,
 };
 use fiberwalk::{
     Activation, Categorical, Curved, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network,
-    Phase, PosteriorDensity, RowCurvature, Scalar, Streams,
+    Phase, PosteriorDensity, RowCurvature, Scalar, ScaleGroups, ScaledNetwork, Streams,
 };
 
 /// Gradient, Gauss-Newton product (a JVP and a VJP), Hessian-vector product, and a step of a walk.
@@ -133,6 +133,26 @@ fn gradients_and_products_of_perceptrons_allocate_nothing() {
 fn gradients_and_products_of_lenet_allocate_nothing() {
     check::<f32>(&lenet5(), 100);
     check::<f64>(&lenet5(), 20);
+}
+
+#[test]
+fn a_stretch_and_a_draw_of_the_scales_allocate_nothing() {
+    let net = Mlp::new(&[18, 50, 4], Activation::Tanh).unwrap();
+    let scaled = ScaledNetwork::new(&net, ScaleGroups::Ard);
+    let (x, y) = (normals(18 * 100, 2), labels(100, 4, 3));
+    let prior = scaled.prior();
+    let posterior = PosteriorDensity::<f32>::new(&scaled, &Categorical, &prior, &x, &y).unwrap();
+    let phi = prior
+        .draw(&mut Streams::new(1).rng(Phase::USER, 0))
+        .unwrap();
+    let phi: Vec<f32> = phi.into_iter().map(|p| p as f32).collect();
+    let options = MicrocanonicalOptions {
+        own_steps: true,
+        ..MicrocanonicalOptions::default()
+    };
+    let mass = InverseMassMatrix::diagonal(posterior.prior_precision()).unwrap();
+    let kernel = Microcanonical::new(mass, &options).unwrap();
+    a_step_allocates_nothing(&kernel.interwoven_with(&scaled), &posterior, &phi);
 }
 
 #[test]

@@ -108,7 +108,6 @@ fn check(name: &str, draws: &[([f64; P], f64)]) {
     let want = Quadrature::new(log, -6.0, 8.0);
     let t: Vec<f64> = draws.iter().map(|d| d.1).collect();
     let p = ks_test(&t, |t| want.cdf(t)).unwrap().p_value;
-    eprintln!("{name}: scale {p:.3}");
     assert!(p > LEVEL, "{name}: scale {p}");
     // tails beyond: one part in a million on both sides together
     let most = normal_quantile(1.0 - 0.5 * LEVEL);
@@ -124,7 +123,6 @@ fn check(name: &str, draws: &[([f64; P], f64)]) {
             let got = values.iter().sum::<f64>() / n;
             let variance = values.iter().map(|v| (v - got).powi(2)).sum::<f64>() / (n - 1.0);
             let z = (got - want) / (variance / n).sqrt();
-            eprintln!("{name}: theta_{i}^{power} {got:.4} {want:.4} z {z:.2}");
             assert!(
                 z.abs() < most,
                 "{name}: theta_{i}^{power} {got}, not {want}: z {z}"
@@ -296,7 +294,6 @@ fn the_conjugate_model_predicts_by_students_t() {
         .map(|(at, e)| at[0] * new[0] + at[1] * new[1] + at[2].exp() * e)
         .collect();
     let p = ks_test(&predicted, students).unwrap().p_value;
-    eprintln!("student: {p:.3}");
     assert!(p > LEVEL, "{p}");
     // a normal of the same mean and spread is told from it, so the test sees the tails
     let variance = spread * spread * a_n / (a_n - 1.0);

@@ -34,11 +34,11 @@ pub(super) fn log_prior(prior: CoordinatePrior, t: f64) -> f64 {
 }
 
 /// One scale for all parameters but the last bias, drawn from its inverse gamma conditional, whose shape is off by `error`.
-pub(super) struct OffBy<'a> {
-    pub scaled: &'a ScaledNetwork<'a>,
-    pub shape: f64,
-    pub rate: f64,
-    pub error: f64,
+struct OffBy<'a> {
+    scaled: &'a ScaledNetwork<'a>,
+    shape: f64,
+    rate: f64,
+    error: f64,
 }
 
 impl ExactMove<f64> for OffBy<'_> {
@@ -104,7 +104,6 @@ fn scales_are_drawn_from_their_conditionals() {
             let squares = theta[range.clone()].iter().map(|x| x * x).sum();
             let want = conditional(prior, range.len(), squares);
             let p = ks_test(draws, |t| want.cdf(t)).unwrap().p_value;
-            eprintln!("conditional {prior:?} {range:?}: {p:.3}");
             assert!(p > LEVEL, "{prior:?} {range:?}: {p}");
         }
     }
@@ -138,11 +137,9 @@ fn the_prior_is_invariant() {
         for ((prior, draws), name) in priors.zip(&scales).zip(scaled.scale_names()) {
             let want = Quadrature::new(|t| log_prior(prior, t), -30.0, 30.0);
             let p = ks_test(draws, |t| want.cdf(t)).unwrap().p_value;
-            eprintln!("prior {groups} {name}: {p:.3}");
             assert!(p > LEVEL, "{groups} {name}: {p}");
         }
         let p = ks_test(&squares, |s| 1.0 - chi_square_survival(s, p as f64)).unwrap();
-        eprintln!("prior {groups} |z|^2: {:.3}", p.p_value);
         assert!(p.p_value > LEVEL, "{groups} |z|^2: {}", p.p_value);
     }
 }
@@ -178,7 +175,6 @@ fn a_shape_off_by_one_half_is_found() {
         let joint: Vec<f64> = (0..20_000).map(|_| drawn()).collect();
         let want = Quadrature::new(|t| log_prior(INVERSE_GAMMA, t), -30.0, 30.0);
         let joint = ks_test(&joint, |t| want.cdf(t)).unwrap().p_value;
-        eprintln!("twin {error}: {alone:.2e} {joint:.2e}");
         if error == 0.0 {
             assert!(alone > LEVEL && joint > LEVEL, "{alone} {joint}");
         } else {

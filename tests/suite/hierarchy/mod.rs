@@ -5,8 +5,6 @@ mod bits;
 mod calibration;
 mod closed;
 mod gibbs;
-#[cfg(feature = "cli")]
-mod reference;
 mod time;
 
 use fiberwalk::walk::{InverseMassMatrix, Microcanonical, MicrocanonicalOptions};
