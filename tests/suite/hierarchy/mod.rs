@@ -5,6 +5,7 @@ mod bits;
 mod calibration;
 mod closed;
 mod gibbs;
+mod reference;
 mod time;
 
 use fiberwalk::walk::{InverseMassMatrix, Microcanonical, MicrocanonicalOptions};
