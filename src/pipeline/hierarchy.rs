@@ -226,7 +226,8 @@ impl Problem<'_> {
         }
         let options = self.scaled_walk_options()?;
         let mut starts = self.scaled_starts(&scaled, own, options.particles)?;
-        if self.prepared.target.is_some() && !keeper.resumes() {
+        // a walk that is resumed does not need them, but its figures are to be the same
+        if self.prepared.target.is_some() {
             starts = self.descended(&density, starts, summary)?;
         }
         let frame = FrameOptions {

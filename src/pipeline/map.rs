@@ -185,7 +185,7 @@ impl Problem<'_> {
         )?;
         let posterior = self.posterior::<T>(report.prior_precision, report.noise_std)?;
         let evidence = log_evidence(&posterior, &report.map.theta, &options, self.streams)?;
-        summary.scales(&report, &options);
+        summary.scales(&report, &options, self.groups().is_some());
         summary.map(&report.map, Some(evidence));
         Ok(report)
     }

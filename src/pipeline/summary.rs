@@ -72,10 +72,21 @@ impl Summary {
         self.line("network", format!("{text}, {dim} parameters"));
     }
 
-    pub(super) fn scales<T>(&mut self, report: &EvidenceReport<T>, options: &EvidenceOptions) {
+    /// The scales of the MAP estimate; `sampled` says that they are not those of the samples.
+    pub(super) fn scales<T>(
+        &mut self,
+        report: &EvidenceReport<T>,
+        options: &EvidenceOptions,
+        sampled: bool,
+    ) {
         let how = |auto: bool| if auto { "by evidence" } else { "given" };
         let (alpha, how_alpha) = (report.prior_precision, how(options.tune_prior_precision));
-        let mut text = format!("prior precision {alpha:.4} ({how_alpha})");
+        let of = if sampled {
+            "of the MAP estimate alone: "
+        } else {
+            ""
+        };
+        let mut text = format!("{of}prior precision {alpha:.4} ({how_alpha})");
         self.figure("prior_precision", alpha);
         if let Some(std) = report.noise_std {
             text += &format!(", noise std {std:.4} ({})", how(options.tune_noise_std));
