@@ -121,11 +121,12 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", default="walk")
     parser.add_argument("--peers", default="")
-    parser.add_argument("options", nargs="*", help="further options of compare, after --")
-    args = parser.parse_args()
+    # what is not known here goes to compare
+    args, options = parser.parse_known_args()
+    options = [option for option in options if option != "--"]
     with tempfile.TemporaryDirectory() as directory:
         command = [args.fiberwalk, "compare", args.table, "--methods", args.methods, "--seeds", str(args.seeds)]
-        command += ["--json", "--quiet", "--write-splits", directory, *args.options]
+        command += ["--json", "--quiet", "--write-splits", directory, *options]
         ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         classification = "accuracy" in ours[0]
         rows = [dict(o, seconds=o["fit_seconds"] + o["predict_seconds"]) for o in ours]

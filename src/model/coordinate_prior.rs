@@ -146,30 +146,33 @@ mod tests {
         },
     ];
 
-    /// `-log p`, its slope and its curvature.
-    fn at(prior: CoordinatePrior, s: f64) -> [f64; 3] {
+    /// `-log p`, its slope and its curvature, as a function.
+    fn curve(prior: CoordinatePrior) -> impl Fn(f64) -> [f64; 3] {
         let graph = Graph::new();
         let (x, one) = (graph.input(&[1]), graph.input(&[1]));
         let value = prior.neg_log_density(x);
-        let slope = graph.grad(value, &[x]).unwrap()[0];
-        let curvature = graph.hvp(value, x, one).unwrap();
+        let slope = graph.grad(value, &[x]).unwrap()[0].sum();
+        let curvature = graph.hvp(value, x, one).unwrap().sum();
         let program = graph.compile::<f64>(&[value, slope, curvature]).unwrap();
-        let mut ws = program.workspace();
-        program.run(&[&[s], &[1.0]], &mut ws).unwrap();
-        [0, 1, 2].map(|i| program.tensor(&ws, i)[0])
+        move |s| {
+            let mut ws = program.workspace();
+            program.run(&[&[s], &[1.0]], &mut ws).unwrap();
+            [0, 1, 2].map(|i| program.scalar(&ws, i))
+        }
     }
 
     /// A missing Jacobian or constant would show here: the integral over `s` would not be one.
     #[test]
     fn densities_integrate_to_one_and_peak_at_the_mode() {
         for prior in ALL {
+            let at = curve(prior);
             // tails of the half-Cauchy fall as e^{-|s|}: below 1e-13 at 30
             let (step, n) = (0.01, 3_200);
             let total: f64 = (-n..=n)
-                .map(|i| step * (-at(prior, step * f64::from(i))[0]).exp())
+                .map(|i| step * (-at(step * f64::from(i))[0]).exp())
                 .sum();
             assert!((total - 1.0).abs() < 1e-9, "{prior:?}: {total}");
-            let [_, slope, curvature] = at(prior, prior.mode());
+            let [_, slope, curvature] = at(prior.mode());
             assert!(slope.abs() < 1e-12, "{prior:?}: slope {slope} at the mode");
             assert!(
                 (curvature / prior.precision() - 1.0).abs() < 1e-12,
@@ -184,13 +187,13 @@ mod tests {
         for sigma in [0.01f64, 0.2, 1.0, 40.0] {
             let a = 0.3;
             let want = 2.0 / (PI * a * (1.0 + (sigma / a).powi(2))) * sigma;
-            let got = (-at(CoordinatePrior::HalfCauchy { scale: a }, sigma.ln())[0]).exp();
+            let got = (-curve(CoordinatePrior::HalfCauchy { scale: a })(sigma.ln())[0]).exp();
             assert!((got / want - 1.0).abs() < 1e-12, "{got} {want}");
             let (shape, rate, v) = (1.3f64, 0.4f64, sigma * sigma);
             let density =
                 rate.powf(shape) / libm::tgamma(shape) * v.powf(-shape - 1.0) * (-rate / v).exp();
             let prior = CoordinatePrior::InverseGamma { shape, rate };
-            let got = at(prior, sigma.ln())[0];
+            let got = curve(prior)(sigma.ln())[0];
             let want = -(density * 2.0 * v).ln();
             if want.is_finite() {
                 assert!(
@@ -205,7 +208,7 @@ mod tests {
     #[test]
     fn draws_are_of_the_density() {
         for (i, prior) in ALL.into_iter().enumerate() {
-            let mut rng = Streams::new(4).rng(Phase::USER, i as u64);
+            let (at, mut rng) = (curve(prior), Streams::new(4).rng(Phase::USER, i as u64));
             let n = 20_000;
             let mut draws: Vec<f64> = (0..n).map(|_| prior.draw(&mut rng).unwrap()).collect();
             draws.sort_by(f64::total_cmp);
@@ -213,7 +216,7 @@ mod tests {
             for tenth in 1..10 {
                 let quantile = draws[n * tenth / 10];
                 while s < quantile {
-                    below += step * (-at(prior, s + 0.5 * step)[0]).exp();
+                    below += step * (-at(s + 0.5 * step)[0]).exp();
                     s += step;
                 }
                 let p = tenth as f64 / 10.0;

@@ -200,7 +200,8 @@ impl Problem<'_> {
             particles,
             steps: Some(steps),
             keep: per_particle.min(steps.div_ceil(2)),
-            block: (steps / 100).max(1),
+            // short enough for budgets and checkpoints, which come between blocks
+            block: (steps / 100).clamp(1, 50),
             ..WalkOptions::default()
         };
         options.validate()?;

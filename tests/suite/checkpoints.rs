@@ -50,15 +50,17 @@ fn a_killed_fit_is_resumed_to_the_same_bits() {
     let (dir, train, _) = split("glass.csv");
     let file = |name: &str| dir.path().join(name);
     for (method, kernel, steps) in [
-        ("walk", "microcanonical", "auto"),
-        ("walk", "microcanonical --walk-batch 20", "300"),
-        ("flow", "microcanonical --adjusted", "150"),
-        ("walk", "drift", "2000"),
-        ("flow", "drift", "600"),
-        ("walk", "tangent", "100"),
+        // scales are sampled
+        ("walk", "microcanonical", "300"),
+        ("walk", "microcanonical --starts 2", "auto"),
+        ("walk", "microcanonical --starts 2 --walk-batch 20", "300"),
+        ("flow", "microcanonical --starts 2 --adjusted", "150"),
+        ("walk", "drift --starts 2", "2000"),
+        ("flow", "drift --starts 2", "600"),
+        ("walk", "tangent --starts 2", "100"),
     ] {
         let settings = format!(
-            "--method {method} --kernel {kernel} --steps {steps} --starts 2 --particles 11 --samples 44 --hidden 12,8 --quiet"
+            "--method {method} --kernel {kernel} --steps {steps} --particles 11 --samples 44 --hidden 12,8 --quiet"
         );
         let settings: Vec<&str> = settings.split(' ').collect();
         let (whole, parts) = (file("whole.fw"), file("parts.fw"));

@@ -93,10 +93,19 @@ fn a_walks_samples_are_spread_over_its_points() {
     let Fitted::Points(points) = &model.fitted else {
         panic!("a walk")
     };
-    let samples = model.samples(4, Streams::new(0)).unwrap();
+    let draws = model.draws(4, Streams::new(0)).unwrap();
+    // a point has the logarithms of its scales and of its noise behind its parameters
+    let width = p + model.metadata.extras();
+    let scales = model.metadata.scales.as_ref().unwrap().names.len();
+    assert!(model.metadata.format_version == 2 && width > p + scales);
     // 10 points of 5 walkers: rows 0, 2, 5 and 7
-    for (sample, row) in samples.chunks_exact(p).zip([0, 2, 5, 7]) {
-        assert_eq!(sample, &points.values()[row * p..(row + 1) * p]);
+    for (i, row) in [0, 2, 5, 7].into_iter().enumerate() {
+        let point = &points.values()[row * width..(row + 1) * width];
+        assert_eq!(draws.theta[i * p..(i + 1) * p], point[..p]);
+        let logs = draws.scales[i * scales..(i + 1) * scales].iter();
+        for (scale, log) in logs.chain([&draws.noise_std[i]]).zip(&point[p..]) {
+            assert_eq!(*scale, f64::from(*log).exp());
+        }
     }
     assert!(model.samples(usize::MAX, Streams::new(0)).is_err());
 }

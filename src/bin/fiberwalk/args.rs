@@ -11,6 +11,8 @@ use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{Batch, FitOptions, FlowChoice, KernelKind, Method, PriorChoice};
 use fiberwalk::{Activation, Error, Result, Streams};
 
+use crate::prior::{Prior, parse_prior};
+
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
 #[derive(Parser)]
 #[command(name = "fiberwalk", version, about)]
@@ -323,23 +325,6 @@ impl<N: Copy> Auto<N> {
             Auto::Value(x) => Some(x),
         }
     }
-}
-
-/// Where prior scales come from, or the precision.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Prior {
-    Choice(PriorChoice),
-    Precision(f64),
-}
-
-fn parse_prior(text: &str) -> std::result::Result<Prior, String> {
-    if let Ok(alpha) = text.parse() {
-        return Ok(Prior::Precision(alpha));
-    }
-    text.parse().map(Prior::Choice).map_err(|_: Error| {
-        let names = PriorChoice::ALL.map(PriorChoice::name).join(", ");
-        format!("expected a number or one of {names}")
-    })
 }
 
 /// Methods, each once.

@@ -9,6 +9,7 @@ mod fit;
 mod input;
 mod peak;
 mod predict;
+mod prior;
 mod progress;
 mod splits;
 
