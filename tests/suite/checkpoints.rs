@@ -109,7 +109,7 @@ fn a_fit_that_is_killed_after_points_were_kept_is_resumed_to_the_same_bits() {
     let (whole, parts) = (dir.path().join("whole.fw"), dir.path().join("parts.fw"));
     let checkpoint = dir.path().join("parts.fw.checkpoint");
     let points = dir.path().join("parts.fw.points");
-    let settings = "--particles 6 --samples 6000 --hidden 5 --steps 4000 --quiet";
+    let settings = "--prior evidence --particles 6 --samples 6000 --hidden 5 --steps 4000 --quiet";
     let fit = |out: &Path, more: &str| -> Vec<String> {
         let words = format!("{settings} {more}");
         let words = words.split(' ').map(String::from);
