@@ -1,9 +1,9 @@
 //! Fits whose scales are part of the posterior: each sample has its own prior scales, and its own noise.
 //!
-//! The density is that of a [`ScaledNetwork`]: standard normal numbers, log scales, and for a real target the log noise,
-//! `noise_std ~ C+(0, 1/2)` in standardised units. The walk is microcanonical with steps of each walker's own, starts from draws
-//! of the prior near its medians (for a real target after a short descent), and is interwoven with draws of the scales given the parameters. It does not start at the MAP
-//! estimate, which lies where scales are small, far from where the mass is.
+//! The density is that of a [`ScaledNetwork`]: standard normal numbers, log scales, and for a real target the log
+//! noise, `noise_std ~ C+(0, 1/2)` in standardised units. The walk is microcanonical, with steps of each walker's own.
+//! It starts from draws of the prior near its medians, for a real target after a short descent. In turn with its steps
+//! it draws the scales given the parameters. It does not start at the MAP estimate, where scales are too small.
 //!
 //! How far it goes is a matter of arithmetic: `6 N P` operations a gradient, and [`WORK`] operations in all.
 

@@ -124,8 +124,7 @@ impl Summary {
         self.line("scales", text);
         let predictions = self.figures().get("prediction_rhat_median").copied();
         if worst > SCALES || predictions.is_some_and(|r| r > PREDICTIONS) {
-            let text = "walkers do not agree yet: the walk has not arrived, more --steps would bring it nearer (predictions average over \
-                        all walkers and are usable)";
+            let text = "walkers do not agree yet: the walk has not arrived; take more --steps";
             self.line("warning", text);
             self.figure("walk_arrived", 0.0);
         } else {

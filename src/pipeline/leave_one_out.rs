@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
-use super::Summary;
 use super::fit::Problem;
+use super::{KernelKind, Method, Summary};
 use crate::artifact::{Draws, Fitted};
 use crate::diagnose::{Loo, LooRow};
 use crate::error::Result;
@@ -28,8 +28,13 @@ impl Problem<'_> {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
             _ => None,
         };
-        // draws of a linearised network are not its parameters, and those of an atlas or a flow have taken the rows along
-        let Some(kept) = kept.filter(|_| !self.options.method.is_linearised()) else {
+        // the weights are right for draws of the posterior, and for nothing else
+        let samples_posterior = match self.options.method {
+            Method::Walk => self.options.kernel == KernelKind::Microcanonical,
+            Method::Hmc | Method::Nuts | Method::Sgld => true,
+            _ => false,
+        };
+        let Some(kept) = kept.filter(|_| samples_posterior) else {
             return Ok(());
         };
         let samples = self.options.samples;

@@ -116,7 +116,7 @@ pub struct Settings {
     /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input too), shared (sampled, one
     /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk on
     /// tables that are not too large, else by evidence)
-    #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, value_parser = parse_prior)]
+    #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, conflicts_with = "prior_precision", value_parser = parse_prior)]
     pub prior: Prior,
     /// Prior precision of every weight and bias: a number, or auto (as --prior says)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
