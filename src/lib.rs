@@ -66,14 +66,16 @@ pub mod predict;
 pub mod rng;
 pub mod scalar;
 pub mod simd;
+pub mod special;
 pub mod walk;
 
 pub use error::{Error, Result};
 pub use model::{
     Bernoulli, Categorical, CoordinatePrior, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
-    GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood, LikelihoodParam,
-    LikelihoodParams, LogDensity, Minibatch, PerLayerGaussian, Poisson, Posterior,
-    PosteriorDensity, Prior, RowCurvature, ScaleGroups, ScaledNetwork,
+    GaussianNoiseHead, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood,
+    LikelihoodParam, LikelihoodParams, LogDensity, Minibatch, Noise, Observation, PerLayerGaussian,
+    Poisson, PoissonWithBase, Posterior, PosteriorDensity, Prior, RowCurvature, ScaleGroups,
+    ScaledNetwork, StudentT,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use optim::{

@@ -2,12 +2,12 @@
 
 use std::io::Write;
 
-use safetensors::SafeTensors;
-
-use super::metadata::{Metadata, TaskSpec};
+use super::metadata::Metadata;
 use super::method::Method;
+use super::model::Model;
 use super::spool::Spool;
-use super::tensors::{Tensor, read};
+use super::task::TaskSpec;
+use super::tensors::{Archive, Tensor, read};
 use super::training::TrainingRows;
 use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
@@ -39,6 +39,16 @@ pub enum Fitted<T> {
         /// Rows that the last layer is conditioned on.
         rows: TrainingRows<T>,
     },
+    /// Several models, each with its share: the weights are in their metadata's order.
+    Mixture(Vec<Member<T>>),
+}
+
+/// One of the models of a mixture.
+pub struct Member<T> {
+    /// Its share; all together 1.
+    pub weight: f64,
+    /// The model.
+    pub model: Model<T>,
 }
 
 type Parsed<X> = Result<X, String>;
@@ -68,7 +78,7 @@ impl<T: Scalar> Fitted<T> {
     /// What gives draws; nothing of a MAP estimate, which is one point.
     pub fn posterior(&self) -> Option<&dyn Posterior<T>> {
         match self {
-            Fitted::Map => None,
+            Fitted::Map | Fitted::Mixture(_) => None,
             Fitted::Points(points) => Some(points),
             Fitted::Spooled(spool) => Some(spool),
             Fitted::Atlas { atlas, .. } => Some(atlas.as_ref()),
@@ -81,6 +91,12 @@ impl<T: Scalar> Fitted<T> {
         let mut all = Vec::new();
         match self {
             Fitted::Map => {}
+            Fitted::Mixture(members) => {
+                for (k, member) in members.iter().enumerate() {
+                    let own = member.model.tensors()?.into_iter();
+                    all.extend(own.map(|tensor| tensor.prefixed(&prefix(k))));
+                }
+            }
             Fitted::Points(points) => {
                 let shape = vec![points.count(), dim + metadata.extras()];
                 all.push(Tensor::new("samples", shape, points.values()));
@@ -123,7 +139,7 @@ impl<T: Scalar> Fitted<T> {
     pub(super) fn read(
         metadata: &Metadata,
         network: &dyn LinearHead,
-        archive: &SafeTensors<'_>,
+        archive: &Archive<'_>,
     ) -> Parsed<Self> {
         let points = |archive| {
             let (shape, samples) = read::<T>(archive, "samples", 2)?;
@@ -142,8 +158,19 @@ impl<T: Scalar> Fitted<T> {
         };
         let name = &metadata.method;
         let unknown = |_| format!("method '{name}' is unknown to this version");
+        if !metadata.members.is_empty() {
+            let members = metadata.members.iter().enumerate().map(|(k, spec)| {
+                let network = spec.metadata.build_network().map_err(say)?;
+                let part = archive.part(&prefix(k));
+                let model = Model::read(spec.metadata.clone(), network.as_ref(), &part)?;
+                let weight = spec.weight;
+                Ok(Member { weight, model })
+            });
+            return members.collect::<Parsed<_>>().map(Fitted::Mixture);
+        }
         match name.parse::<Method>().map_err(unknown)? {
             Method::Map => Ok(Fitted::Map),
+            Method::Auto => Err("a mixture without models".into()),
             Method::Atlas | Method::Flow if metadata.frozen => points(archive),
             Method::Atlas => {
                 let rows = rows()?;
@@ -187,6 +214,11 @@ impl<T: Scalar> Fitted<T> {
     }
 }
 
+/// What the names of the tensors of model `k` of a mixture begin with.
+fn prefix(k: usize) -> String {
+    format!("model{k}.")
+}
+
 fn framed_tensors<'a, T: Scalar>(flow: &'a FramedFlow<T>, all: &mut Vec<Tensor<'a>>) {
     let (mean, scale, basis, complement) = flow.frame().parts();
     let (_, mixing, params) = flow.flow_parts();
@@ -203,7 +235,7 @@ fn framed_tensors<'a, T: Scalar>(flow: &'a FramedFlow<T>, all: &mut Vec<Tensor<'
 fn read_framed<T: Scalar>(
     metadata: &Metadata,
     network: &dyn LinearHead,
-    archive: &SafeTensors<'_>,
+    archive: &Archive<'_>,
 ) -> Parsed<HiddenFlow<T>> {
     let (_, mean) = read::<T>(archive, "frame.mean", 1)?;
     let (_, scale) = read::<T>(archive, "frame.scale", 1)?;
@@ -235,7 +267,7 @@ fn read_framed<T: Scalar>(
 fn read_units<T: Scalar>(
     metadata: &Metadata,
     network: &dyn LinearHead,
-    archive: &SafeTensors<'_>,
+    archive: &Archive<'_>,
 ) -> Parsed<HiddenFlow<T>> {
     let options = metadata.unit_flow().ok_or("not a flow of units")?;
     let (_, params) = read::<T>(archive, "flow.params", 1)?;

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Standardizer, Task};
+use super::task::{TaskSpec, positive};
+use crate::data::{Standardizer, Task, Warp};
 use crate::deform::UnitFlowOptions;
 use crate::error::{Error, Result};
+use crate::model::Observation;
 use crate::nn::{Activation, LinearHead, Mlp, SequentialSpec};
 
-/// Newest version of the format that this crate reads. Version 2 has samples with scales of their own; all else is
-/// written as version 1.
-pub const FORMAT_VERSION: u32 = 2;
+/// Newest version of the format that this crate reads. Version 2 has samples with scales of their
+/// own. Version 3 has warped columns, likelihoods other than softmax and Gaussian, or several models
+/// in one file. What needs neither is written as version 1.
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +35,9 @@ pub struct Metadata {
     pub feature_mean: Vec<f64>,
     /// Population standard deviation of each feature; 0 for one that was constant.
     pub feature_scale: Vec<f64>,
+    /// What is done to each feature before it is shifted and scaled; empty if nothing is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feature_warps: Vec<Option<Warp>>,
     /// Height, width and channels, if the features are the pixels of images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<[usize; 3]>,
@@ -62,9 +68,21 @@ pub struct Metadata {
     /// Proposals of which a draw of a `flow` takes one.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub flow_proposals: usize,
+    /// The models of a mixture. Network, scales and noise above are then those of the heaviest.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub members: Vec<MemberSpec>,
     /// Figures of the fit, for the reader.
     #[serde(default)]
     pub diagnostics: BTreeMap<String, f64>,
+}
+
+/// One of the models of a mixture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberSpec {
+    /// Its share.
+    pub weight: f64,
+    /// What it says about itself.
+    pub metadata: Metadata,
 }
 
 fn one() -> usize {
@@ -86,38 +104,21 @@ pub struct SampledScales {
     pub names: Vec<String>,
     /// True if the logarithm of the noise's standard deviation follows, in standardised units.
     pub noise_std: bool,
+    /// True if behind it `log(dof - 2)` of Student-t noise follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dof: bool,
 }
 
 impl SampledScales {
     /// Numbers that follow the parameters.
     pub fn len(&self) -> usize {
-        self.names.len() + usize::from(self.noise_std)
+        self.names.len() + usize::from(self.noise_std) + usize::from(self.dof)
     }
 
     /// True if there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-}
-
-/// The task with its own parameters.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-pub enum TaskSpec {
-    /// Softmax over classes.
-    Classification {
-        /// Number of classes.
-        classes: usize,
-    },
-    /// Gaussian noise around the network's output.
-    Regression {
-        /// Noise in standardised units.
-        noise_std: f64,
-        /// Training mean of the target.
-        target_mean: f64,
-        /// Training standard deviation of the target.
-        target_scale: f64,
-    },
 }
 
 /// The architecture.
@@ -167,7 +168,7 @@ impl Metadata {
     /// The task as data sets know it.
     pub fn data_task(&self) -> Task {
         match self.task {
-            TaskSpec::Classification { classes } => Task::Classification { classes },
+            TaskSpec::Classification { classes, .. } => Task::Classification { classes },
             TaskSpec::Regression { .. } => Task::Regression,
         }
     }
@@ -200,7 +201,25 @@ impl Metadata {
     /// # Errors
     /// If lengths or values are impossible.
     pub fn standardizer(&self) -> Result<Standardizer> {
-        Standardizer::from_parts(self.feature_mean.clone(), self.feature_scale.clone())
+        Standardizer::from_parts(self.feature_mean.clone(), self.feature_scale.clone())?
+            .with_warps(self.feature_warps.clone())
+    }
+
+    /// The oldest version of the format that can say this.
+    pub fn least_version(&self) -> u32 {
+        let observation = self.task.observation();
+        let plain = matches!(
+            observation,
+            Observation::Categorical | Observation::Gaussian
+        );
+        let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
+        if !plain || !unwarped || !self.members.is_empty() {
+            3
+        } else if self.scales.is_some() {
+            2
+        } else {
+            1
+        }
     }
 
     /// Everything that can be wrong with the metadata alone, as a sentence.
@@ -211,17 +230,28 @@ impl Metadata {
                 self.format_version
             ));
         }
-        if self.scales.is_some() != (self.format_version == 2) {
+        if self.least_version() != self.format_version {
             return Err(format!(
-                "version {} of its format does not fit its scales",
-                self.format_version
+                "version {} of its format does not fit what it holds, which takes version {}",
+                self.format_version,
+                self.least_version()
             ));
         }
-        if let (Some(scales), TaskSpec::Classification { .. }) = (&self.scales, &self.task)
-            && scales.noise_std
-        {
-            return Err("its samples have a noise, but it is of classes".into());
+        self.task.check()?;
+        let observation = self.task.observation();
+        if let Some(scales) = &self.scales {
+            if scales.noise_std && !observation.has_noise() {
+                return Err(format!(
+                    "its samples have a noise, which the likelihood {observation} has not"
+                ));
+            }
+            if scales.dof != (observation == Observation::StudentT) {
+                return Err(format!(
+                    "its samples do not fit the likelihood {observation}"
+                ));
+            }
         }
+        self.check_members()?;
         // a file must not ask for more memory than it has bytes: a flow of so many layers has more parameters than tensors hold
         if self
             .flow_units
@@ -244,32 +274,8 @@ impl Metadata {
         }
         let network = self.build_network().map_err(|e| e.to_string())?;
         self.standardizer().map_err(|e| e.to_string())?;
-        let positive = |name: &str, value: f64| {
-            if value > 0.0 && value.is_finite() {
-                Ok(())
-            } else {
-                Err(format!("{name} is {value}, not positive"))
-            }
-        };
         positive("prior_precision", self.prior_precision)?;
-        let outputs = match self.task {
-            TaskSpec::Classification { classes } if classes < 2 => {
-                return Err(format!("{classes} classes"));
-            }
-            TaskSpec::Classification { classes } => classes,
-            TaskSpec::Regression {
-                noise_std,
-                target_mean,
-                target_scale,
-            } => {
-                positive("noise_std", noise_std)?;
-                positive("target_scale", target_scale)?;
-                if !target_mean.is_finite() {
-                    return Err(format!("target_mean is {target_mean}"));
-                }
-                1
-            }
-        };
+        let outputs = observation.outputs(self.task.classes().unwrap_or(1));
         if network.input_dim() != features || self.feature_mean.len() != features {
             return Err(format!(
                 "{features} feature names, {} means and a network with {} inputs",
@@ -284,6 +290,32 @@ impl Metadata {
             ));
         }
         Ok(network)
+    }
+
+    /// The models of a mixture are of the same columns and the same kind of target.
+    fn check_members(&self) -> std::result::Result<(), String> {
+        let kind = |o: Observation| (o.is_of_classes(), o == Observation::Poisson);
+        for (k, member) in self.members.iter().enumerate() {
+            let other = &member.metadata;
+            if !(member.weight > 0.0 && member.weight <= 1.0) {
+                return Err(format!(
+                    "model {k} of the mixture has weight {}",
+                    member.weight
+                ));
+            }
+            let alike = other.members.is_empty()
+                && other.precision == self.precision
+                && other.feature_names == self.feature_names
+                && other.target_name == self.target_name
+                && other.task.classes() == self.task.classes()
+                && kind(other.task.observation()) == kind(self.task.observation());
+            if !alike {
+                return Err(format!("model {k} of the mixture is of other data"));
+            }
+            let wrong = |e| format!("model {k} of the mixture: {e}");
+            other.check().map_err(wrong)?;
+        }
+        Ok(())
     }
 }
 

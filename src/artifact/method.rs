@@ -42,11 +42,13 @@ pub enum Method {
     Atlas,
     /// A deformation learned from the walks' hidden parameters, with the last layer drawn from its conditional.
     Flow,
+    /// A mixture of walks of different models, weighted by how well they predict rows left out.
+    Auto,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 17] = [
+    pub const ALL: [Method; 18] = [
         Method::Map,
         Method::Ensemble,
         Method::Laplace,
@@ -64,6 +66,7 @@ impl Method {
         Method::Walk,
         Method::Atlas,
         Method::Flow,
+        Method::Auto,
     ];
 
     /// The name that the command line and model files use.
@@ -86,6 +89,7 @@ impl Method {
             Method::Walk => "walk",
             Method::Atlas => "atlas",
             Method::Flow => "flow",
+            Method::Auto => "auto",
         }
     }
 

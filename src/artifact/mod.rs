@@ -14,6 +14,7 @@
 //! | `flow.mixing` | `[blocks, K, K]`, f64; of units `[*]`, f32 | the same |
 //! | `data.x` or `data.pixels` | `[N, d]`, standardised; as bytes | `atlas` and `flow`: the last layer is drawn from its conditional given the training data |
 //! | `data.y` | `[N]`, f64 | the same |
+//! | `model0.map`, `model0.samples`, `model1.map`, ... | as above | a mixture of several models |
 //!
 //! A file may be hostile: everything is checked on loading, and nothing is allocated that the file's own size does not
 //! account for.
@@ -26,7 +27,9 @@ mod fitted;
 mod metadata;
 mod method;
 mod model;
+mod predict;
 mod spool;
+mod task;
 mod tensors;
 mod training;
 
@@ -34,9 +37,11 @@ pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
 pub(crate) use checksum::Checksum;
 pub use claim::Claim;
-pub use fitted::Fitted;
-pub use metadata::{FORMAT_VERSION, Metadata, NetworkSpec, SampledScales, TaskSpec};
+pub use fitted::{Fitted, Member};
+pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, NetworkSpec, SampledScales};
 pub use method::Method;
-pub use model::{Draws, Model, Predictions, Scores, read_metadata};
+pub use model::{Draws, Model, read_metadata};
+pub use predict::{Predictions, Scores};
 pub use spool::{Spool, remove_spool};
+pub use task::TaskSpec;
 pub use training::TrainingRows;

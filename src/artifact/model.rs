@@ -4,19 +4,14 @@ use std::io::Write;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use serde::Serialize;
 
 use super::atomic::write_atomically;
 use super::fitted::Fitted;
-use super::metadata::{Metadata, SampledScales, TaskSpec};
-use super::tensors::{Tensor, read, write_archive};
-use crate::data::Dataset;
+use super::metadata::{Metadata, SampledScales};
+use super::tensors::{Archive, Tensor, read, write_archive};
 use crate::error::{Error, Result};
-use crate::metrics::{ClassificationMetrics, RegressionMetrics};
-use crate::predict::{
-    ClassPredictions, Outputs, RegressionPredictions, RegressionSummary, linearised_outputs,
-    network_outputs,
-};
+use crate::model::StudentT;
+use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -46,51 +41,44 @@ pub struct Draws<T> {
     pub scales: Vec<f64>,
     /// Standard deviation of the noise in standardised units, `[s]`; empty where it is not part of the posterior.
     pub noise_std: Vec<f64>,
+    /// Degrees of freedom of Student-t noise, `[s]`; empty for all other.
+    pub dof: Vec<f64>,
 }
 
 impl<T: Scalar> Draws<T> {
     /// Takes rows `[s, P + extras]` apart.
     pub(crate) fn of(rows: Vec<T>, dim: usize, spec: Option<&SampledScales>) -> Self {
         let Some(spec) = spec else {
-            return Self {
-                theta: rows,
-                scales: Vec::new(),
-                noise_std: Vec::new(),
-            };
+            return Self::plain(rows);
         };
         let (mut theta, mut scales, mut noise_std) = (Vec::new(), Vec::new(), Vec::new());
+        let mut dof = Vec::new();
         let exp = |t: &T| t.to_f64().exp();
         for row in rows.chunks_exact(dim + spec.len()) {
             theta.extend_from_slice(&row[..dim]);
-            let (own, noise) = row[dim..].split_at(spec.names.len());
+            let (own, rest) = row[dim..].split_at(spec.names.len());
+            let (noise, tails) = rest.split_at(usize::from(spec.noise_std));
             scales.extend(own.iter().map(exp));
             noise_std.extend(noise.iter().map(exp));
+            dof.extend(tails.iter().map(|u| StudentT::dof(u.to_f64())));
         }
         Self {
             theta,
             scales,
             noise_std,
+            dof,
         }
     }
-}
 
-/// Predictive distributions, a row per input.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Predictions {
-    /// Of a class.
-    Classes(ClassPredictions),
-    /// Of a real target.
-    Real(Vec<RegressionSummary>),
-}
-
-/// Scores of predictions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Scores {
-    /// Of class probabilities.
-    Classification(ClassificationMetrics),
-    /// Of predictive mixtures.
-    Regression(RegressionMetrics),
+    /// Parameters alone.
+    fn plain(theta: Vec<T>) -> Self {
+        Self {
+            theta,
+            scales: Vec::new(),
+            noise_std: Vec::new(),
+            dof: Vec::new(),
+        }
+    }
 }
 
 /// The metadata of a model file, checked; the tensors are not looked at.
@@ -137,12 +125,18 @@ impl<T: Scalar> Model<T> {
             what,
         };
         let json = serde_json::to_string(&self.metadata).map_err(|e| wrong(e.to_string()))?;
-        let dim = self.map.len();
-        let mut tensors = vec![Tensor::new("map", vec![dim], &self.map)];
-        tensors.extend(self.fitted.tensors(dim, &self.metadata)?);
+        let tensors = self.tensors()?;
         write_atomically(path, |w: &mut dyn Write| {
             write_archive(tensors, (KEY, json), w)
         })
+    }
+
+    /// All that is written besides the metadata.
+    pub(super) fn tensors(&self) -> Result<Vec<Tensor<'_>>> {
+        let dim = self.map.len();
+        let mut tensors = vec![Tensor::new("map", vec![dim], &self.map)];
+        tensors.extend(self.fitted.tensors(dim, &self.metadata)?);
+        Ok(tensors)
     }
 
     /// Reads a model.
@@ -169,7 +163,16 @@ impl<T: Scalar> Model<T> {
             ));
         }
         let archive = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-        let (_, map) = read::<T>(&archive, "map", 1)?;
+        Self::read(metadata, network.as_ref(), &Archive::of(&archive))
+    }
+
+    /// A model of known metadata, which were checked, from its tensors.
+    pub(super) fn read(
+        metadata: Metadata,
+        network: &dyn LinearHead,
+        archive: &Archive<'_>,
+    ) -> std::result::Result<Self, String> {
+        let (_, map) = read::<T>(archive, "map", 1)?;
         if map.len() != network.dim() {
             return Err(format!(
                 "tensor 'map' has {} numbers, the network {}",
@@ -177,7 +180,7 @@ impl<T: Scalar> Model<T> {
                 network.dim()
             ));
         }
-        let fitted = Fitted::read(&metadata, network.as_ref(), &archive)?;
+        let fitted = Fitted::read(&metadata, network, archive)?;
         Ok(Self {
             metadata,
             map,
@@ -212,15 +215,14 @@ impl<T: Scalar> Model<T> {
             );
             return Err(Error::config("samples", count, &requirement));
         }
+        if let Fitted::Mixture(members) = &self.fitted {
+            let value = format!("{} models", members.len());
+            let requirement = "have no parameters in common: take the samples of each";
+            return Err(Error::config("samples of a mixture", value, requirement));
+        }
         let rows = match self.fitted.posterior() {
             // the estimate has no scales of its own
-            None => {
-                return Ok(Draws {
-                    theta: self.map.clone(),
-                    scales: Vec::new(),
-                    noise_std: Vec::new(),
-                });
-            }
+            None => return Ok(Draws::plain(self.map.clone())),
             Some(posterior) => posterior.sample(count, streams)?,
         };
         Ok(Draws::of(
@@ -228,132 +230,5 @@ impl<T: Scalar> Model<T> {
             self.map.len(),
             self.metadata.scales.as_ref(),
         ))
-    }
-
-    /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior
-    /// samples as in [`Model::samples`]; of an atlas and a regression, with the exact mixture over `count` anchors.
-    ///
-    /// # Errors
-    /// If the rows do not fit the model, a draw fails, or an output is not finite.
-    pub fn predict(&self, features: &[f64], count: usize, streams: Streams) -> Result<Predictions> {
-        match self.metadata.task {
-            TaskSpec::Classification { classes } => {
-                let mut all = ClassPredictions::empty(classes);
-                self.outputs(features, count, streams, |block, _| all.extend(block))?;
-                Ok(Predictions::Classes(all))
-            }
-            TaskSpec::Regression { .. } => {
-                let mut all = Vec::new();
-                self.mixtures(features, count, streams, |block| {
-                    all.extend(block.summaries()?);
-                    Ok(())
-                })?;
-                Ok(Predictions::Real(all))
-            }
-        }
-    }
-
-    /// Scores on rows with known targets, with posterior samples as in [`Model::samples`].
-    ///
-    /// # Errors
-    /// If the data are for another task, do not fit the model, or a draw fails.
-    pub fn evaluate(&self, data: &Dataset, count: usize, streams: Streams) -> Result<Scores> {
-        if data.task() != self.metadata.data_task() {
-            let (expected, got) = (self.metadata.data_task(), data.task());
-            return Err(Error::shape(
-                "evaluate",
-                format!("{expected:?}"),
-                format!("{got:?}"),
-            ));
-        }
-        match self.metadata.task {
-            TaskSpec::Classification { classes } => {
-                let mut all = ClassPredictions::empty(classes);
-                self.outputs(data.features(), count, streams, |block, _| {
-                    all.extend(block)
-                })?;
-                let labels = data.labels()?;
-                let scores = ClassificationMetrics::compute(&all.probabilities, classes, &labels)?;
-                Ok(Scores::Classification(scores))
-            }
-            TaskSpec::Regression { .. } => {
-                let (mut parts, mut done) = (Vec::new(), 0);
-                self.mixtures(data.features(), count, streams, |block| {
-                    let rows = block.means.len() / block.samples.max(1);
-                    let y = &data.targets()[done..done + rows];
-                    parts.push(RegressionMetrics::of(block, y)?);
-                    done += rows;
-                    Ok(())
-                })?;
-                let none = || Error::shape("evaluate", "at least one row", 0);
-                RegressionMetrics::pooled(&parts)
-                    .map(Scores::Regression)
-                    .ok_or_else(none)
-            }
-        }
-    }
-
-    fn outputs(
-        &self,
-        features: &[f64],
-        count: usize,
-        streams: Streams,
-        mut use_block: impl FnMut(&Outputs, &[f64]) -> Result<()>,
-    ) -> Result<()> {
-        let draws = self.draws(count, streams)?;
-        let (samples, noise) = (&draws.theta, &draws.noise_std);
-        let use_block = |block: &Outputs| use_block(block, noise);
-        let x = self.metadata.standardizer()?.transform(features)?;
-        let network = self.metadata.build_network()?;
-        if self.metadata.linearised {
-            return linearised_outputs(network.as_ref(), &self.map, samples, &x, use_block);
-        }
-        network_outputs(network.as_ref(), samples, &x, use_block)
-    }
-
-    /// The predictive mixtures of a regression, in the target's own units, block by block. An atlas knows its components in closed form.
-    fn mixtures(
-        &self,
-        features: &[f64],
-        count: usize,
-        streams: Streams,
-        mut use_block: impl FnMut(&RegressionPredictions) -> Result<()>,
-    ) -> Result<()> {
-        let TaskSpec::Regression {
-            noise_std,
-            target_mean,
-            target_scale,
-        } = self.metadata.task
-        else {
-            return Err(Error::shape("mixtures", "a regression", "a classification"));
-        };
-        let Fitted::Atlas { atlas, .. } = &self.fitted else {
-            return self.outputs(features, count, streams, |block, own| {
-                let mixtures = if own.is_empty() {
-                    RegressionPredictions::new(block, noise_std, target_mean, target_scale)
-                } else {
-                    RegressionPredictions::with_noise_stds(block, own, target_mean, target_scale)
-                };
-                use_block(&mixtures?)
-            });
-        };
-        let x = self.metadata.standardizer()?.transform(features)?;
-        let network = self.metadata.build_network()?;
-        atlas.components(network.as_ref(), &x, count, |c| {
-            let outputs = Outputs {
-                rows: c.rows,
-                samples: c.anchors,
-                width: 1,
-                values: c.means.clone(),
-            };
-            let mixtures = RegressionPredictions::analytic(
-                &outputs,
-                &c.stds,
-                noise_std,
-                target_mean,
-                target_scale,
-            )?;
-            use_block(&mixtures)
-        })
     }
 }

@@ -4,14 +4,14 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use safetensors::tensor::{Metadata as SafeMetadata, TensorInfo};
+use safetensors::tensor::{Metadata as SafeMetadata, TensorInfo, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
 use crate::scalar::Scalar;
 
 /// A tensor on its way into a file: borrowed, and turned into bytes a piece at a time.
 pub(super) struct Tensor<'a> {
-    name: &'static str,
+    name: String,
     dtype: Dtype,
     shape: Vec<usize>,
     bytes: usize,
@@ -29,7 +29,7 @@ impl<'a> Tensor<'a> {
     ) -> Self {
         let values: Cow<'a, [T]> = values.into();
         Self {
-            name,
+            name: name.into(),
             dtype: dtype::<T>(),
             shape,
             bytes: size_of_val(&*values),
@@ -46,7 +46,7 @@ impl Tensor<'_> {
         write: impl Fn(&mut dyn Write) -> io::Result<()> + 'a,
     ) -> Tensor<'a> {
         Tensor {
-            name,
+            name: name.into(),
             dtype: dtype::<T>(),
             bytes: shape.iter().product::<usize>() * size_of::<T>(),
             shape,
@@ -54,15 +54,54 @@ impl Tensor<'_> {
         }
     }
 
+    /// The same with something before its name.
+    pub(super) fn prefixed(mut self, prefix: &str) -> Self {
+        self.name.insert_str(0, prefix);
+        self
+    }
+
     /// Bytes as they are.
     pub(super) fn bytes(name: &'static str, shape: Vec<usize>, bytes: Vec<u8>) -> Self {
         Self {
-            name,
+            name: name.into(),
             dtype: Dtype::U8,
             shape,
             bytes: bytes.len(),
             write: Box::new(move |out| out.write_all(&bytes)),
         }
+    }
+}
+
+/// The tensors of an archive whose names begin alike.
+pub(super) struct Archive<'a> {
+    tensors: &'a SafeTensors<'a>,
+    prefix: String,
+}
+
+impl<'a> Archive<'a> {
+    /// All of them.
+    pub(super) fn of(tensors: &'a SafeTensors<'a>) -> Self {
+        Self::within(tensors, String::new())
+    }
+
+    /// Those whose names begin with `prefix`, which is left out from then on.
+    fn within(tensors: &'a SafeTensors<'a>, prefix: String) -> Self {
+        Self { tensors, prefix }
+    }
+
+    /// Those among them whose names begin with `prefix`.
+    pub(super) fn part(&self, prefix: &str) -> Self {
+        Self::within(self.tensors, format!("{}{prefix}", self.prefix))
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.tensor(name).is_ok()
+    }
+
+    fn tensor(&self, name: &str) -> Result<TensorView<'a>, String> {
+        let name = format!("{}{name}", self.prefix);
+        let missing = |_| format!("tensor '{name}' is missing");
+        self.tensors.tensor(&name).map_err(missing)
     }
 }
 
@@ -73,7 +112,7 @@ pub(super) fn write_archive(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     // the order that the format's own library writes: wide numbers first, then by name
-    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then(a.name.cmp(b.name)));
+    tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
     let mut end = 0;
     let infos = tensors.iter().map(|tensor| {
         let start = end;
@@ -83,7 +122,7 @@ pub(super) fn write_archive(
             shape: tensor.shape.clone(),
             data_offsets: (start, end),
         };
-        (tensor.name.to_string(), info)
+        (tensor.name.clone(), info)
     });
     let entries = HashMap::from([(entry.0.to_string(), entry.1)]);
     let header = SafeMetadata::new(Some(entries), infos.collect()).map_err(io::Error::other)?;
@@ -134,13 +173,11 @@ fn dtype<T: Scalar>() -> Dtype {
 
 /// Reads a tensor of the given number of axes; all numbers must be finite. Gives its extents too.
 pub(super) fn read<T: Scalar>(
-    archive: &SafeTensors<'_>,
+    archive: &Archive<'_>,
     name: &str,
     axes: usize,
 ) -> Result<(Vec<usize>, Vec<T>), String> {
-    let tensor = archive
-        .tensor(name)
-        .map_err(|_| format!("tensor '{name}' is missing"))?;
+    let tensor = archive.tensor(name)?;
     if tensor.dtype() != dtype::<T>() {
         return Err(format!(
             "tensor '{name}' is {:?}, not {}",
@@ -164,13 +201,11 @@ pub(super) fn read<T: Scalar>(
 
 /// Reads a tensor of bytes with the given number of axes; gives its extents too.
 pub(super) fn read_bytes<'a>(
-    archive: &SafeTensors<'a>,
+    archive: &Archive<'a>,
     name: &str,
     axes: usize,
 ) -> Result<(Vec<usize>, &'a [u8]), String> {
-    let tensor = archive
-        .tensor(name)
-        .map_err(|_| format!("tensor '{name}' is missing"))?;
+    let tensor = archive.tensor(name)?;
     if tensor.dtype() != Dtype::U8 || tensor.shape().len() != axes {
         return Err(format!(
             "tensor '{name}' is {:?} {:?}, not bytes with {axes} axes",
@@ -184,7 +219,6 @@ pub(super) fn read_bytes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use safetensors::tensor::TensorView;
 
     /// The oracle is the format's own library, which holds everything in memory.
     #[test]
@@ -217,6 +251,8 @@ mod tests {
         let want = safetensors::serialize(views, Some(entries)).unwrap();
         assert!(got == want);
         let archive = SafeTensors::deserialize(&got).unwrap();
+        let archive = Archive::of(&archive);
+        assert!(archive.part("wi").has("de") && !archive.part("wi").has("wide"));
         assert_eq!(read::<f32>(&archive, "b", 1).unwrap().1, long);
         assert_eq!(read::<f64>(&archive, "wide", 2).unwrap().1, one);
     }

@@ -19,6 +19,8 @@ mod quotes;
 mod split;
 mod standardize;
 mod synthetic;
+mod target_map;
+mod warp;
 
 #[cfg(feature = "csv")]
 pub use csv::{Table, read_table};
@@ -34,3 +36,5 @@ pub use load::{CsvOptions, load_csv, load_features, load_for_schema};
 pub use split::{Split, k_folds, random_split, stratified_split};
 pub use standardize::Standardizer;
 pub use synthetic::{banana, linear_regression, regression_with_gap};
+pub use target_map::TargetMap;
+pub use warp::Warp;

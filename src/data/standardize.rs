@@ -1,5 +1,6 @@
 //! Shifting and scaling of columns to mean 0 and standard deviation 1, as learnt on the training rows.
 
+use super::warp::Warp;
 use crate::error::{Error, Result};
 
 /// A column whose standard deviation is below this fraction of its largest magnitude counts as constant.
@@ -17,6 +18,8 @@ const ROUNDING_NOISE: f64 = 64.0 * f64::EPSILON;
 pub struct Standardizer {
     mean: Vec<f64>,
     scale: Vec<f64>,
+    /// What is done to each column first; empty if nothing is done to any.
+    warps: Vec<Option<Warp>>,
 }
 
 impl Standardizer {
@@ -31,7 +34,35 @@ impl Standardizer {
         let (mean, scale) = (0..columns)
             .map(|j| moments(values[j..].iter().step_by(columns).copied()))
             .unzip();
-        Ok(Self { mean, scale })
+        Ok(Self {
+            mean,
+            scale,
+            warps: Vec::new(),
+        })
+    }
+
+    /// Columns that are warped first: `choose` gives each column its map, or none.
+    ///
+    /// # Errors
+    /// Those of [`Standardizer::fit`], and if a map is not defined for a value.
+    pub fn fit_warped(
+        values: &[f64],
+        columns: usize,
+        choose: impl Fn(&[f64]) -> Option<Warp>,
+    ) -> Result<Self> {
+        check_rows("Standardizer::fit_warped", values, columns)?;
+        let column =
+            |j: usize| -> Vec<f64> { values[j..].iter().step_by(columns).copied().collect() };
+        let warps: Vec<Option<Warp>> = (0..columns).map(|j| choose(&column(j))).collect();
+        if warps.iter().all(Option::is_none) {
+            return Self::fit(values, columns);
+        }
+        let warped = warped(values.to_vec(), &warps);
+        check_finite(&warped)?;
+        Ok(Self {
+            warps,
+            ..Self::fit(&warped, columns)?
+        })
     }
 
     /// One mean and one population standard deviation of all values, for each of the columns: for the pixels of images, which
@@ -45,6 +76,7 @@ impl Standardizer {
         Ok(Self {
             mean: vec![mean; columns],
             scale: vec![scale; columns],
+            warps: Vec::new(),
         })
     }
 
@@ -65,7 +97,30 @@ impl Standardizer {
         if let Some(bad) = scale.iter().find(|s| **s < 0.0) {
             return Err(Error::config("scale", bad, "may not be negative"));
         }
-        Ok(Self { mean, scale })
+        Ok(Self {
+            mean,
+            scale,
+            warps: Vec::new(),
+        })
+    }
+
+    /// The same with a map for each column that comes before shift and scale; none at all if
+    /// `warps` is empty.
+    ///
+    /// # Errors
+    /// If there are more or fewer maps than columns, or one is impossible.
+    pub fn with_warps(self, warps: Vec<Option<Warp>>) -> Result<Self> {
+        if !warps.is_empty() && warps.len() != self.columns() {
+            let op = "Standardizer::with_warps";
+            return Err(Error::shape(op, self.columns(), warps.len()));
+        }
+        warps.iter().flatten().try_for_each(|w| w.check())?;
+        Ok(Self { warps, ..self })
+    }
+
+    /// The maps of the columns; empty if there are none.
+    pub fn warps(&self) -> &[Option<Warp>] {
+        &self.warps
     }
 
     /// Training means `[d]`.
@@ -101,7 +156,12 @@ impl Standardizer {
     /// # Errors
     /// Those of [`Standardizer::transform`].
     pub fn transform_owned(&self, values: Vec<f64>) -> Result<Vec<f64>> {
-        self.map("Standardizer::transform", values, standardize)
+        let op = "Standardizer::transform";
+        if self.warps.is_empty() {
+            return self.map(op, values, standardize);
+        }
+        check_finite(&values)?;
+        self.map(op, warped(values, &self.warps), standardize)
     }
 
     /// `mean + z * scale` of row-major `[n, d]`: the inverse of [`Standardizer::transform`].
@@ -110,7 +170,15 @@ impl Standardizer {
     /// A length that is no multiple of `d`, or a value that is not finite before or after.
     pub fn inverse_transform(&self, values: &[f64]) -> Result<Vec<f64>> {
         let restore = |z: f64, mean: f64, scale: f64| mean + z * scale;
-        self.map("Standardizer::inverse_transform", values.to_vec(), restore)
+        let mut values = self.map("Standardizer::inverse_transform", values.to_vec(), restore)?;
+        if !self.warps.is_empty() {
+            let maps = self.warps.iter().cycle();
+            for (x, warp) in values.iter_mut().zip(maps) {
+                *x = warp.map_or(*x, |w| w.inverse(*x));
+            }
+            check_finite(&values)?;
+        }
+        Ok(values)
     }
 
     fn map(
@@ -137,6 +205,14 @@ impl Standardizer {
             Some(index) => Err(Error::NonFinite { what: op, index }),
         }
     }
+}
+
+/// Rows with every column mapped.
+fn warped(mut values: Vec<f64>, warps: &[Option<Warp>]) -> Vec<f64> {
+    for (x, warp) in values.iter_mut().zip(warps.iter().cycle()) {
+        *x = warp.map_or(*x, |w| w.forward(*x));
+    }
+    values
 }
 
 /// At least one row and column of finite values.
@@ -297,6 +373,36 @@ mod tests {
         assert!(Standardizer::from_parts(vec![0.0], vec![f64::INFINITY]).is_err());
         let copy = Standardizer::from_parts(s.mean().to_vec(), s.scale().to_vec()).unwrap();
         assert_eq!(copy, s);
+    }
+
+    #[test]
+    fn warped_columns_come_back_and_the_others_are_as_before() {
+        let values: Vec<f64> = (0..60)
+            .flat_map(|i| [(0.1 * f64::from(i)).exp(), f64::from(i % 7)])
+            .collect();
+        let bounds = (-2.0, 4.0);
+        let choose = |column: &[f64]| Warp::yeo_johnson(column, bounds);
+        let s = Standardizer::fit_warped(&values, 2, choose).unwrap();
+        assert!(s.warps()[0].is_some() && s.warps()[1].is_none());
+        let z = s.transform(&values).unwrap();
+        let plain = Standardizer::fit(&values, 2)
+            .unwrap()
+            .transform(&values)
+            .unwrap();
+        for (i, (a, b)) in z.iter().zip(&plain).enumerate() {
+            assert!(i % 2 == 0 || a == b);
+        }
+        // evenly spaced numbers have a kurtosis of 1.8, their exponentials of much more
+        let kurtosis = |z: &[f64]| z.iter().step_by(2).map(|z| z.powi(4)).sum::<f64>() / 60.0;
+        assert!(kurtosis(&z) < 3.0 && kurtosis(&plain) > 5.0);
+        for (x, back) in values.iter().zip(s.inverse_transform(&z).unwrap()) {
+            assert_relative_eq!(*x, back, max_relative = 1e-10, epsilon = 1e-12);
+        }
+        let parts = Standardizer::from_parts(s.mean().to_vec(), s.scale().to_vec()).unwrap();
+        assert_eq!(parts.clone().with_warps(s.warps().to_vec()).unwrap(), s);
+        assert!(parts.with_warps(vec![None]).is_err());
+        let none = Standardizer::fit_warped(&values, 2, |_| None).unwrap();
+        assert_eq!(none, Standardizer::fit(&values, 2).unwrap());
     }
 
     proptest! {

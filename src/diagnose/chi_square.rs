@@ -1,8 +1,8 @@
 //! The chi-square distribution, and Pearson's test of counts.
 
-use super::gamma::regularized_gamma_q;
 use super::outcome::TestOutcome;
 use crate::error::{Error, Result};
+use crate::special::regularized_gamma_q;
 
 /// `P(X > x)` for a chi-square variable of `dof` degrees of freedom; NaN unless `x >= 0` and `dof > 0`.
 pub fn chi_square_survival(x: f64, dof: f64) -> f64 {

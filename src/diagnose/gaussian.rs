@@ -17,13 +17,13 @@
 //! their covariance from the chains themselves.
 
 use super::chi_square::chi_square_survival;
-use super::gamma::regularized_gamma_p;
 use super::hotelling::hotelling;
 use super::kolmogorov::ks_test;
 use super::outcome::TestOutcome;
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
 use crate::linalg::vector::{dot, first_non_finite};
+use crate::special::regularized_gamma_p;
 
 /// A Gaussian `N(mean, covariance)` that draws are claimed to come from.
 #[derive(Clone, Debug)]

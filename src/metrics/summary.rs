@@ -3,8 +3,8 @@
 use super::calibration::{DEFAULT_BINS, ece, mce, reliability};
 use super::classification::{accuracy, brier, nll};
 use super::regression::{coverage, mixture_crps, mixture_nll, per_row, rmse};
-use crate::error::Result;
-use crate::predict::{MixtureStds, RegressionPredictions};
+use crate::error::{Error, Result};
+use crate::predict::{MixedPredictions, MixtureStds, RegressionPredictions};
 
 /// Scores of class probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,6 +84,40 @@ impl RegressionMetrics {
             None => Self::compute(means, samples, predictions.noise_std, y),
             Some(stds) => Self::compute(means, samples, stds.as_slice(), y),
         }
+    }
+
+    /// Scores of `predictions` by laws against targets `y` `[n]`, in the targets' own units. The
+    /// interval is from the 5 % to the 95 % quantile, ends included: of counts it may hold more
+    /// than 90 %.
+    ///
+    /// # Errors
+    /// If there are more or fewer targets than rows, and those of
+    /// [`MixedPredictive::new`](crate::predict::MixedPredictive::new).
+    pub fn of_laws(predictions: &MixedPredictions, y: &[f64]) -> Result<Self> {
+        if predictions.rows != y.len() || y.is_empty() {
+            let (expected, got) = (predictions.rows.max(1), y.len());
+            return Err(Error::shape("RegressionMetrics::of_laws", expected, got));
+        }
+        let rows = predictions.each(|row, mixture| {
+            let y = y[row];
+            let inside = mixture.quantile(0.05)? <= y && y <= mixture.quantile(0.95)?;
+            let miss = mixture.mean() - y;
+            Ok([
+                -mixture.log_density(y),
+                miss * miss,
+                mixture.crps(y)?,
+                f64::from(u8::from(inside)),
+            ])
+        })?;
+        let n = y.len() as f64;
+        let mean = |i: usize| rows.iter().map(|r| r[i]).sum::<f64>() / n;
+        Ok(Self {
+            n: y.len(),
+            nll: mean(0),
+            rmse: mean(1).sqrt(),
+            crps: mean(2),
+            coverage_90: mean(3),
+        })
     }
 
     /// Scores of the predictions of [`mixture_nll`]: `means` row-major `[n, samples]`, one deviation for all components or

@@ -9,6 +9,7 @@ mod coordinate_prior;
 mod density;
 mod likelihood;
 mod minibatch;
+mod observation;
 mod posterior_density;
 mod prior;
 mod rows;
@@ -20,10 +21,12 @@ pub use batch::Batch;
 pub use coordinate_prior::CoordinatePrior;
 pub use density::{Curved, LogDensity};
 pub use likelihood::{
-    Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianPerOutput,
+    Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianNoiseHead, GaussianPerOutput,
     HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,
+    PoissonWithBase, StudentT,
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
+pub use observation::{Noise, Observation};
 pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 pub use rows::{FisherWorkspace, RowCurvature};

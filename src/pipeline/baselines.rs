@@ -23,10 +23,7 @@ use crate::baselines::{
 use crate::curvature::{EvidenceReport, KfacBias, Supervised};
 use crate::diagnose::{self, ess_bulk, rhat};
 use crate::error::{Error, Result};
-use crate::model::{
-    Categorical, Gaussian, IsotropicGaussian, Likelihood, LogDensity, Points, Posterior,
-    PosteriorDensity,
-};
+use crate::model::{IsotropicGaussian, LogDensity, Points, Posterior, PosteriorDensity};
 use crate::scalar::Scalar;
 use crate::walk::viability_threshold;
 
@@ -151,10 +148,7 @@ impl Problem<'_> {
             Method::LaplaceLast => Structure::LastLayer,
             _ => Structure::Full,
         };
-        let likelihood: Box<dyn Likelihood> = match evidence.noise_std {
-            None => Box::new(Categorical),
-            Some(noise_std) => Box::new(Gaussian::new(noise_std)?),
-        };
+        let likelihood = self.likelihood(evidence.noise_std)?;
         let data = Supervised {
             network: self.network,
             likelihood: likelihood.as_ref(),

@@ -3,14 +3,19 @@
 use std::path::Path;
 
 use super::checkpoint::Keeper;
+use super::describe::About;
+use super::portfolio::fit_portfolio;
 use super::prepare::{Prepared, describe, prepare};
 use super::{FitOptions, FlowChoice, Method, Stage, Summary};
-use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, Model, NetworkSpec, TaskSpec};
+use crate::artifact::{Fitted, Model};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
-use crate::data::{Dataset, Task};
-use crate::deform::{HeadLikelihood, HiddenFlow, LastLayer};
+use crate::data::Dataset;
+use crate::deform::{HeadLikelihood, LastLayer};
+use crate::diagnose::Loo;
 use crate::error::{Error, Result};
-use crate::model::{Categorical, Gaussian, IsotropicGaussian, Minibatch, PosteriorDensity};
+use crate::model::{
+    IsotropicGaussian, Likelihood, Minibatch, Noise, Observation, PosteriorDensity,
+};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -21,6 +26,9 @@ pub struct FitResult<T> {
     pub model: Model<T>,
     /// Diagnostics of every stage.
     pub summary: Summary,
+    /// Leave-one-out of the training rows, where the points are draws of the posterior and it takes
+    /// little beside the fit.
+    pub loo: Option<Loo>,
 }
 
 /// Largest number of numbers that the points of a walk may have.
@@ -49,7 +57,10 @@ pub fn fit_owned<T: Scalar>(
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<FitResult<T>> {
     data.check_trainable()?;
-    let spec = describe(&data, options);
+    if options.method == Method::Auto {
+        return fit_portfolio(&data, options, progress);
+    }
+    let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = Summary::default();
     summary.data(&data);
@@ -58,23 +69,26 @@ pub fn fit_owned<T: Scalar>(
     let mut problem = Problem {
         options,
         network: network.as_ref(),
-        prepared: prepare(data)?,
+        prepared: prepare(data, options)?,
         streams: Streams::new(options.seed),
         progress,
     };
     problem.check_options()?;
+    summary.columns(&problem.prepared, about.feature_names());
     let mut keeper = Keeper::<T>::new(&problem)?;
     let evidence = match keeper.evidence() {
         Some((evidence, said)) => {
             summary = said;
             evidence
         }
+        // where scales are sampled the walk has starts of its own
+        None if problem.groups().is_some() => problem.stand_in(&mut summary)?,
         None => problem.fit_map(&mut summary)?,
     };
     keeper.trained(&evidence, &summary);
     let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
     keeper.say(&mut summary);
-    problem.say_leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+    let loo = problem.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
     let metadata = problem.metadata(about, spec, &evidence, &fitted, &summary);
     Ok(FitResult {
         model: Model {
@@ -83,26 +97,8 @@ pub fn fit_owned<T: Scalar>(
             fitted,
         },
         summary,
+        loo,
     })
-}
-
-/// What a model remembers of the data set besides its numbers.
-struct About {
-    task: Task,
-    feature_names: Vec<String>,
-    target_name: String,
-    image: Option<[usize; 3]>,
-}
-
-impl About {
-    fn of(data: &Dataset) -> Self {
-        Self {
-            task: data.task(),
-            feature_names: data.feature_names().to_vec(),
-            target_name: data.target_name().into(),
-            image: data.image(),
-        }
-    }
 }
 
 pub(super) struct Problem<'a> {
@@ -130,10 +126,15 @@ impl Problem<'_> {
     ) -> Result<PosteriorDensity<T>> {
         let prior = IsotropicGaussian::new(prior_precision)?;
         let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        match noise_std {
-            None => PosteriorDensity::new(network, &Categorical, &prior, x, y),
-            Some(std) => PosteriorDensity::new(network, &Gaussian::new(std)?, &prior, x, y),
-        }
+        let likelihood = self.likelihood(noise_std)?;
+        PosteriorDensity::new(network, likelihood.as_ref(), &prior, x, y)
+    }
+
+    /// The likelihood, with a noise where it has one.
+    pub(super) fn likelihood(&self, noise_std: Option<f64>) -> Result<Box<dyn Likelihood>> {
+        let noise = Noise::Given(noise_std.unwrap_or(1.0));
+        let prepared = &self.prepared;
+        prepared.observation.likelihood(noise, prepared.base_rate)
     }
 
     /// The same density, to be evaluated on batches.
@@ -144,10 +145,8 @@ impl Problem<'_> {
     ) -> Result<Minibatch<T>> {
         let prior = IsotropicGaussian::new(prior_precision)?;
         let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        match noise_std {
-            None => Minibatch::new(network, &Categorical, &prior, x, y),
-            Some(std) => Minibatch::new(network, &Gaussian::new(std)?, &prior, x, y),
-        }
+        let likelihood = self.likelihood(noise_std)?;
+        Minibatch::new(network, likelihood.as_ref(), &prior, x, y)
     }
 
     /// What a user could have got wrong is found out before anything takes time.
@@ -162,13 +161,15 @@ impl Problem<'_> {
         let options = self.options;
         in_range("prior_precision", options.prior_precision, 1e-12, 1e12)?;
         in_range("noise_std", options.noise_std, 1e-6, 1e6)?;
-        if let (None, Some(std)) = (self.prepared.target, options.noise_std) {
-            return Err(Error::config(
-                "noise_std",
-                std,
-                "is for regression; this target has classes",
-            ));
+        let observation = self.prepared.observation;
+        if let (false, Some(std)) = (observation.has_noise(), options.noise_std) {
+            let what = match observation.is_of_classes() {
+                true => "is for regression; this target has classes".into(),
+                false => format!("is for real targets; the likelihood {observation} has no noise"),
+            };
+            return Err(Error::config("noise_std", std, &what));
         }
+        self.check_likelihood()?;
         self.check_training()?;
         self.check_prior()?;
         options.check_budget()?;
@@ -208,9 +209,38 @@ impl Problem<'_> {
         Ok(())
     }
 
+    /// Likelihoods that not every method can do with.
+    fn check_likelihood(&self) -> Result<()> {
+        let (observation, method) = (self.prepared.observation, self.options.method);
+        let wrong =
+            |requirement: String| Err(Error::config("likelihood", observation, &requirement));
+        match observation {
+            Observation::Categorical | Observation::Gaussian => Ok(()),
+            Observation::StudentT | Observation::Heteroscedastic => {
+                if self.options.noise_std.is_some() {
+                    return wrong("samples its noise, and --noise-std gives one".into());
+                }
+                if self.groups().is_some() {
+                    return Ok(());
+                }
+                wrong(format!(
+                    "needs sampled scales: method walk on a table, or {method} with a prior that is hierarchical"
+                ))
+            }
+            Observation::Bernoulli | Observation::Poisson => {
+                let knows = !matches!(method, Method::Atlas | Method::Flow | Method::Swag);
+                if knows {
+                    return Ok(());
+                }
+                wrong(format!("is not known to method {method}"))
+            }
+        }
+    }
+
     /// What an atlas or a flow cannot do is refused here and not at the end.
     fn check_deformation(&self) -> Result<()> {
         let options = self.options;
+        let observation = self.prepared.observation;
         let deforms = matches!(options.method, Method::Atlas | Method::Flow);
         let only = |field, value: &dyn std::fmt::Display, what| {
             Err(Error::config(field, value, &format!("is for {what}")))
@@ -238,7 +268,8 @@ impl Problem<'_> {
                 let requirement = "must be at least 5 for a flow, which holds out every fifth";
                 return Err(Error::config("particles", particles, requirement));
             }
-            self.last_layer::<f32>(1.0, self.prepared.target.map(|_| 1.0))?;
+            let noise_std = observation.has_noise().then_some(1.0);
+            self.last_layer::<f32>(1.0, noise_std)?;
         }
         Ok(())
     }
@@ -300,63 +331,6 @@ impl Problem<'_> {
             Method::Atlas => self.atlas(&walked, evidence, summary),
             Method::Flow => self.flow(&posterior, &walked, evidence, summary),
             _ => keeper.points(walked),
-        }
-    }
-
-    fn metadata<T: Scalar>(
-        &self,
-        about: About,
-        network: NetworkSpec,
-        evidence: &EvidenceReport<T>,
-        fitted: &Fitted<T>,
-        summary: &Summary,
-    ) -> Metadata {
-        let (mut flow_hidden, mut flow_units, mut flow_proposals) = (Vec::new(), None, 1);
-        if let Fitted::Flow { deformation, .. } = fitted {
-            flow_proposals = deformation.proposals();
-            match deformation.hidden() {
-                Some(HiddenFlow::Framed(flow)) => flow_hidden = flow.flow_parts().0.to_vec(),
-                Some(HiddenFlow::Units(flow)) => {
-                    let options = flow.parts().1;
-                    flow_hidden.clone_from(&options.hidden);
-                    flow_units = Some([options.blocks, options.pooled]);
-                }
-                None => {}
-            }
-        }
-        let task = match (about.task, self.prepared.target) {
-            (Task::Classification { classes }, _) => TaskSpec::Classification { classes },
-            (Task::Regression, target) => {
-                let (target_mean, target_scale) = target.unwrap_or((0.0, 1.0));
-                TaskSpec::Regression {
-                    noise_std: evidence.noise_std.unwrap_or(1.0),
-                    target_mean,
-                    target_scale,
-                }
-            }
-        };
-        let scales = self.sampled_scales();
-        Metadata {
-            format_version: if scales.is_some() { FORMAT_VERSION } else { 1 },
-            crate_version: env!("CARGO_PKG_VERSION").into(),
-            precision: T::NAME.into(),
-            task,
-            feature_names: about.feature_names,
-            target_name: about.target_name,
-            feature_mean: self.prepared.features.mean().to_vec(),
-            feature_scale: self.prepared.features.scale().to_vec(),
-            image: about.image,
-            network,
-            prior_precision: evidence.prior_precision,
-            scales,
-            method: self.options.method.name().into(),
-            seed: self.options.seed,
-            linearised: self.options.method.is_linearised(),
-            frozen: self.options.frozen.is_some() && self.options.method.walks(),
-            flow_hidden,
-            flow_units,
-            flow_proposals,
-            diagnostics: summary.figures().clone(),
         }
     }
 }

@@ -14,13 +14,11 @@ use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::ScaledProbe;
 use super::walk::Way;
-use super::{KernelKind, Method, PriorChoice, Summary};
+use super::{KernelKind, Method, PriorChoice, Stage, Summary};
 use crate::artifact::{Fitted, SampledScales};
+use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
-use crate::model::{
-    Categorical, Curved, Gaussian, GaussianLearnedNoise, Likelihood, PosteriorDensity, ScaleGroups,
-    ScaledNetwork,
-};
+use crate::model::{Curved, Noise, Observation, PosteriorDensity, ScaleGroups, ScaledNetwork};
 use crate::nn::Network;
 use crate::optim::{MapOptions, fit_map};
 use crate::rng::Phase;
@@ -53,6 +51,7 @@ const NOISE: f64 = 0.5;
 /// Where the noise starts, and the steps of descent that follow for a real target: a walker that starts with large noise
 /// may stay where the noise explains everything.
 const NOISE_START: f64 = 0.15;
+const TAIL_START: f64 = 8.0;
 const DESCENT: usize = 300;
 const DESCENT_RATE: f64 = 0.02;
 
@@ -62,6 +61,14 @@ const SPREAD: f64 = 0.3;
 
 /// Mean square of the energy error per dimension.
 const TARGET_ERROR: f64 = 1e-4;
+
+fn descent() -> MapOptions {
+    MapOptions {
+        steps: DESCENT,
+        learning_rate: DESCENT_RATE,
+        ..MapOptions::default()
+    }
+}
 
 /// The coordinates of a walk with sampled scales, and what its points are kept as.
 pub(super) struct Coordinates<'a> {
@@ -93,18 +100,32 @@ impl Coordinates<'_> {
 impl<'a> Problem<'a> {
     /// The coordinates, if scales are sampled.
     pub(super) fn coordinates(&self) -> Option<Coordinates<'a>> {
-        let network: &'a dyn Network = self.network;
         let groups = self.groups()?;
         Some(Coordinates {
-            scaled: ScaledNetwork::new(network, groups),
-            own: usize::from(self.samples_noise()),
+            scaled: self.scaled_network(groups),
+            own: self.own(),
         })
+    }
+
+    /// The network with its scales. What means noise has a scale of its own.
+    fn scaled_network(&self, groups: ScaleGroups) -> ScaledNetwork<'a> {
+        let network: &'a dyn Network = self.network;
+        match self.prepared.observation {
+            Observation::Heteroscedastic => ScaledNetwork::with_scale_per_output(network, groups),
+            _ => ScaledNetwork::new(network, groups),
+        }
     }
 }
 
 impl Problem<'_> {
     fn samples_noise(&self) -> bool {
-        self.prepared.target.is_some() && self.options.noise_std.is_none()
+        self.prepared.observation.has_noise() && self.options.noise_std.is_none()
+    }
+
+    /// Numbers of the likelihood that are sampled.
+    fn own(&self) -> usize {
+        let own = self.prepared.observation.own();
+        if self.samples_noise() { own } else { 0 }
     }
 
     /// How scales are grouped, if they are sampled.
@@ -125,9 +146,9 @@ impl Problem<'_> {
                     && options.layers.is_none();
                 let size = self.prepared.y.len().saturating_mul(self.network.dim());
                 let fits = size <= AUTO && self.batch_rows().is_none();
-                let groups = match self.prepared.target {
-                    None => ScaleGroups::Ard,
-                    Some(_) => ScaleGroups::PerTensor,
+                let groups = match self.prepared.observation.is_of_classes() {
+                    true => ScaleGroups::Ard,
+                    false => ScaleGroups::PerTensor,
                 };
                 (plain && fits && options.prior_precision.is_none()).then_some(groups)
             }
@@ -183,6 +204,7 @@ impl Problem<'_> {
             groups: self.groups()?.name().into(),
             names: coordinates.scaled.scale_names(),
             noise_std: coordinates.own > 0,
+            dof: coordinates.own > 1,
         })
     }
 
@@ -192,7 +214,7 @@ impl Problem<'_> {
         let particles = options.particles.unwrap_or(WALKERS);
         let steps = options.steps.unwrap_or_else(|| {
             let gradient = 6.0 * self.prepared.y.len() as f64 * self.network.dim() as f64;
-            let each = WORK / (gradient * particles.max(1) as f64);
+            let each = options.work.unwrap_or(WORK) / (gradient * particles.max(1) as f64);
             (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
         });
         let per_particle = options.samples.div_ceil(particles.max(1));
@@ -215,12 +237,10 @@ impl Problem<'_> {
         keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
     ) -> Result<Fitted<T>> {
-        let network: &dyn Network = self.network;
-        let scaled = ScaledNetwork::new(network, groups);
-        let own = usize::from(self.samples_noise());
-        let likelihood = self.scaled_likelihood()?;
-        let (x, y, prior) = (&self.prepared.x, &self.prepared.y, scaled.prior());
-        let density = PosteriorDensity::<T>::new(&scaled, likelihood.as_ref(), &prior, x, y)?;
+        let (scaled, own) = (self.scaled_network(groups), self.own());
+        let density = self.scaled_density(&scaled)?;
+        let x = &self.prepared.x;
+        let observation = self.prepared.observation;
         if !self.options.method.walks() {
             let coordinates = Coordinates { scaled, own };
             return self.scaled_chains(&density, &coordinates, summary);
@@ -228,7 +248,7 @@ impl Problem<'_> {
         let options = self.scaled_walk_options()?;
         let mut starts = self.scaled_starts(&scaled, own, options.particles)?;
         // a walk that is resumed does not need them, but its figures are to be the same
-        if self.prepared.target.is_some() {
+        if !observation.is_of_classes() {
             starts = self.descended(&density, starts, summary)?;
         }
         let frame = FrameOptions {
@@ -253,21 +273,23 @@ impl Problem<'_> {
             frame: 0,
         };
         // small noise makes the same directions stiff for all walkers; classes do not
-        if self.prepared.target.is_some() {
+        if observation.has_noise() {
             way.frame = source.bytes::<T>(density.product_bytes());
             kernel = kernel.renewed_by(&source);
         }
         if !self.options.adjusted {
             kernel = kernel.interwoven_with(&scaled);
         }
-        let probe = ScaledProbe::new(&scaled, own, x, self.prepared.target.is_none())?;
+        let softmax = observation == Observation::Categorical;
+        let probe = ScaledProbe::new(&scaled, own, x, softmax)?;
         let walked = self.walked(&mut kernel, &density, &starts, &options, &probe, &mut way)?;
         let predictions = probe.predictions();
         summary.scaled_kernel(&walked, &kernel, &settings);
         summary.scaled_walk(&walked);
         summary.convergence(&walked, 1, predictions)?;
         let mut names = scaled.scale_names();
-        names.extend((own > 0).then(|| "noise_std".into()));
+        let of_noise = ["noise_std", "dof_less_2"];
+        names.extend(of_noise[..own].iter().map(|name| (*name).into()));
         summary.sampled_scales(&walked, groups, &names, predictions)?;
         summary.cut_short(&walked, options.most_steps());
         keeper.points(walked)
@@ -280,11 +302,7 @@ impl Problem<'_> {
         starts: Vec<Vec<T>>,
         summary: &mut Summary,
     ) -> Result<Vec<Vec<T>>> {
-        let options = MapOptions {
-            steps: DESCENT,
-            learning_rate: DESCENT_RATE,
-            ..MapOptions::default()
-        };
+        let options = descent();
         let reports = starts
             .into_par_iter()
             .map(|start| fit_map(density, start, &options, |_| ()))
@@ -294,11 +312,48 @@ impl Problem<'_> {
         Ok(reports.into_iter().map(|r| r.theta).collect())
     }
 
-    fn scaled_likelihood(&self) -> Result<Box<dyn Likelihood>> {
-        Ok(match (self.prepared.target, self.options.noise_std) {
-            (None, _) => Box::new(Categorical),
-            (Some(_), Some(std)) => Box::new(Gaussian::new(std)?),
-            (Some(_), None) => Box::new(GaussianLearnedNoise::shared().with_half_cauchy(NOISE)?),
+    /// The density over standard normal numbers, log scales, and what the likelihood has.
+    fn scaled_density<T: Scalar>(&self, scaled: &ScaledNetwork<'_>) -> Result<PosteriorDensity<T>> {
+        let prepared = &self.prepared;
+        let noise = match self.options.noise_std {
+            Some(std) => Noise::Given(std),
+            None => Noise::Sampled { scale: NOISE },
+        };
+        let likelihood = prepared.observation.likelihood(noise, prepared.base_rate)?;
+        let (x, y) = (&prepared.x, &prepared.y);
+        PosteriorDensity::new(scaled, likelihood.as_ref(), &scaled.prior(), x, y)
+    }
+
+    /// What stands in the place of a MAP estimate, which says nothing where scales are sampled: the
+    /// first start of the walk, brought down to where the network explains the data.
+    pub(super) fn stand_in<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+        let Some(Coordinates { scaled, own }) = self.coordinates() else {
+            return self.fit_map(summary);
+        };
+        let density = self.scaled_density::<T>(&scaled)?;
+        let starts = self.scaled_starts(&scaled, own, 1)?;
+        let options = descent();
+        let start = starts.into_iter().next().unwrap_or_default();
+        let mut map = fit_map(&density, start, &options, |done| {
+            (self.progress)(Stage::Map, done, DESCENT);
+        })?;
+        let noise_std = match (self.options.noise_std, own) {
+            (Some(std), _) => Some(std),
+            (None, 0) => None,
+            (None, _) => map.theta.get(scaled.dim()).map(|s| s.to_f64().exp()),
+        };
+        let mut theta = vec![T::ZERO; scaled.inner().dim()];
+        scaled.theta(&map.theta, &mut theta)?;
+        map.theta = theta;
+        summary.figure("map_gradients", map.gradients as f64);
+        Ok(EvidenceReport {
+            map,
+            prior_precision: 1.0,
+            noise_std,
+            rounds: 0,
+            settled: true,
+            bounded: false,
+            products: 0,
         })
     }
 
@@ -317,8 +372,8 @@ impl Problem<'_> {
             for (t, median) in phi[params..].iter_mut().zip(&medians) {
                 *t = median + (*t - median).clamp(-SPREAD, SPREAD);
             }
-            for _ in 0..own {
-                phi.push(NOISE_START.ln() + rng.random_range(-0.5..0.5));
+            for start in [NOISE_START, TAIL_START].iter().take(own) {
+                phi.push(start.ln() + rng.random_range(-0.5..0.5));
             }
             Ok(phi.into_iter().map(T::from_f64).collect())
         };

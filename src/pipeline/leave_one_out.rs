@@ -5,25 +5,24 @@ use rayon::prelude::*;
 use super::fit::Problem;
 use super::{KernelKind, Method, Summary};
 use crate::artifact::{Draws, Fitted};
+use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
 use crate::error::Result;
-use crate::predict::network_outputs;
+use crate::model::Observation;
+use crate::predict::{Outputs, Own, law_of, network_outputs};
 use crate::scalar::Scalar;
-
-/// `log(2 pi) / 2`.
-const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
 
 /// Rows times parameters times draws that are predicted for it, at most.
 const EFFORT: usize = 4_000_000_000;
 
 impl Problem<'_> {
     /// Says how well the points of a fit predict, where that takes little beside the fit.
-    pub(super) fn say_leave_one_out<T: Scalar>(
+    pub(super) fn leave_one_out<T: Scalar>(
         &self,
         fitted: &Fitted<T>,
         noise_std: Option<f64>,
         summary: &mut Summary,
-    ) -> Result<()> {
+    ) -> Result<Option<Loo>> {
         let kept = match fitted {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
             _ => None,
@@ -35,57 +34,84 @@ impl Problem<'_> {
             _ => false,
         };
         let Some(kept) = kept.filter(|_| samples_posterior) else {
-            return Ok(());
+            return Ok(None);
         };
         let samples = self.options.samples;
         let effort = samples.saturating_mul(self.prepared.y.len());
         if self.prepared.y.is_empty() || effort.saturating_mul(self.network.dim()) > EFFORT {
-            return Ok(());
+            return Ok(None);
         }
         let rows = kept.sample(samples, self.streams)?;
         let draws = Draws::of(rows, self.network.dim(), self.sampled_scales().as_ref());
-        match self.leave_one_out(&draws, noise_std) {
-            Ok(loo) => summary.leave_one_out(&loo),
-            Err(error) => summary.line("loo", format!("not computed: {error}")),
-        }
-        Ok(())
+        Ok(match self.loo_of(&draws, noise_std) {
+            Ok(loo) => {
+                summary.leave_one_out(&loo);
+                Some(loo)
+            }
+            Err(error) => {
+                summary.line("loo", format!("not computed: {error}"));
+                None
+            }
+        })
     }
 
-    /// Leave-one-out of the training rows; a regression's in the target's own units. Without a noise of their own, draws have
-    /// `noise_std`.
-    fn leave_one_out<T: Scalar>(&self, draws: &Draws<T>, noise_std: Option<f64>) -> Result<Loo> {
+    /// Leave-one-out of the training rows, in the target's own units. Without a noise of their own,
+    /// draws have `noise_std`.
+    fn loo_of<T: Scalar>(&self, draws: &Draws<T>, noise_std: Option<f64>) -> Result<Loo> {
         let mut builder = Loo::builder(None);
-        let y = &self.prepared.y;
-        let units = self.prepared.target.map_or(0.0, |(_, scale)| scale.ln());
         let mut done = 0;
         network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
-            let row = |r: usize| {
-                let (outputs, target) = (block.row(r), y[done + r]);
-                let log_lik: Vec<f64> = match noise_std {
-                    None => outputs
-                        .chunks_exact(block.width)
-                        .map(|logits| log_softmax(logits, target as usize))
-                        .collect(),
-                    Some(common) => outputs
-                        .iter()
-                        .enumerate()
-                        .map(|(s, mean)| {
-                            let std = draws.noise_std.get(s).copied().unwrap_or(common);
-                            let z = (target - mean) / std;
-                            -0.5 * z * z - std.ln() - HALF_LOG_2PI - units
-                        })
-                        .collect(),
-                };
-                LooRow::new(done + r, &log_lik, None)
-            };
             let rows: Vec<LooRow> = (0..block.rows)
                 .into_par_iter()
-                .map(row)
+                .map(|r| {
+                    let log_lik = self.log_lik(done + r, block, r, draws, noise_std)?;
+                    LooRow::new(done + r, &log_lik, None)
+                })
                 .collect::<Result<_>>()?;
             done += block.rows;
             rows.into_iter().try_for_each(|row| builder.push(row))
         })?;
         builder.finish()
+    }
+
+    /// Log density of training row `row`, the `at`-th of a block, under every draw.
+    fn log_lik<T: Scalar>(
+        &self,
+        row: usize,
+        block: &Outputs,
+        at: usize,
+        draws: &Draws<T>,
+        noise_std: Option<f64>,
+    ) -> Result<Vec<f64>> {
+        let prepared = &self.prepared;
+        let (observation, y) = (prepared.observation, prepared.y[row]);
+        let samples = block.row(at).chunks_exact(block.width).enumerate();
+        match observation {
+            Observation::Categorical => {
+                Ok(samples.map(|(_, o)| log_softmax(o, y as usize)).collect())
+            }
+            Observation::Bernoulli => {
+                let logits = |o: &[f64]| [0.0, o.first().copied().unwrap_or(f64::NAN)];
+                Ok(samples
+                    .map(|(_, o)| log_softmax(&logits(o), y as usize))
+                    .collect())
+            }
+            _ => {
+                let target = prepared.target.unwrap_or(TargetMap::IDENTITY);
+                let slope = target.log_slope(target.inverse(y));
+                let common = noise_std.unwrap_or(1.0);
+                samples
+                    .map(|(s, outputs)| {
+                        let own = Own {
+                            noise_std: draws.noise_std.get(s).copied().unwrap_or(common),
+                            dof: draws.dof.get(s).copied().unwrap_or(f64::NAN),
+                            base_rate: prepared.base_rate,
+                        };
+                        Ok(law_of(observation, outputs, &own)?.log_density(y) + slope)
+                    })
+                    .collect()
+            }
+        }
     }
 }
 
@@ -98,7 +124,7 @@ fn log_softmax(logits: &[f64], label: usize) -> f64 {
 
 impl Summary {
     /// What the rows say of predictions for others.
-    pub(super) fn leave_one_out(&mut self, loo: &Loo) {
+    fn leave_one_out(&mut self, loo: &Loo) {
         let n = loo.pointwise.len();
         let mut text = format!(
             "elpd {:.1} +- {:.1} nats ({:.4} a row), {:.1} effective parameters",

@@ -26,7 +26,7 @@ impl Problem<'_> {
     /// Rows of a batch; `None`: all rows at once.
     pub(super) fn batch_rows(&self) -> Option<usize> {
         // the noise of a regression is tuned by evidence, and that needs all rows
-        let tunes_noise = self.prepared.target.is_some() && self.options.noise_std.is_none();
+        let tunes_noise = self.prepared.observation.has_noise() && self.options.noise_std.is_none();
         let size = self.prepared.y.len().saturating_mul(self.network.dim());
         match self.options.batch {
             Batch::Rows(rows) => Some(rows),
@@ -58,7 +58,9 @@ impl Problem<'_> {
                     "is for minibatches; this fit takes all rows at once (see --batch)";
                 Err(Error::config("epochs", epochs, requirement))
             }
-            (Some(_), _) if self.prepared.target.is_some() && self.options.noise_std.is_none() => {
+            (Some(_), _)
+                if self.prepared.observation.has_noise() && self.options.noise_std.is_none() =>
+            {
                 let requirement =
                     "must be a number for minibatches: tuning it takes all rows at once";
                 Err(Error::config("noise_std", "auto", requirement))
@@ -84,7 +86,8 @@ impl Problem<'_> {
         summary: &mut Summary,
     ) -> Result<EvidenceReport<T>> {
         let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
-        let noise_std = self.prepared.target.and(self.options.noise_std);
+        let has_noise = self.prepared.observation.has_noise();
+        let noise_std = self.options.noise_std.filter(|_| has_noise);
         let density = self.minibatch::<T>(alpha, noise_std)?;
         let options = self.minibatch_options(batch_rows);
         let (report, map) = self.one_by_minibatches(&density, &options, 0, |at| {
@@ -167,12 +170,12 @@ impl Problem<'_> {
     }
 
     fn by_evidence<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
-        let regression = self.prepared.target.is_some();
+        let has_noise = self.prepared.observation.has_noise();
         let options = EvidenceOptions {
             prior_precision: self.options.prior_precision.unwrap_or(1.0),
             tune_prior_precision: self.options.prior_precision.is_none(),
-            noise_std: regression.then(|| self.options.noise_std.unwrap_or(1.0)),
-            tune_noise_std: regression && self.options.noise_std.is_none(),
+            noise_std: has_noise.then(|| self.options.noise_std.unwrap_or(1.0)),
+            tune_noise_std: has_noise && self.options.noise_std.is_none(),
             ..EvidenceOptions::default()
         };
         let steps = options.map.steps;
@@ -185,7 +188,7 @@ impl Problem<'_> {
         )?;
         let posterior = self.posterior::<T>(report.prior_precision, report.noise_std)?;
         let evidence = log_evidence(&posterior, &report.map.theta, &options, self.streams)?;
-        summary.scales(&report, &options, self.groups().is_some());
+        summary.scales(&report, &options);
         summary.map(&report.map, Some(evidence));
         Ok(report)
     }

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{CheckpointOptions, Method};
+use super::{CheckpointOptions, FeatureTransform, Method, TargetTransform};
 use crate::error::{Error, Result};
+use crate::model::Observation;
 use crate::nn::{Activation, SequentialSpec};
 
 /// The flow over hidden parameters that a method `flow` learns.
@@ -169,6 +170,12 @@ pub struct FitOptions {
     pub hidden: Vec<usize>,
     /// Their nonlinearity.
     pub activation: Activation,
+    /// How targets come about; `None`: softmax for classes, Gaussian noise for a real target.
+    pub likelihood: Option<Observation>,
+    /// What is done to features before they are standardised.
+    pub feature_transform: FeatureTransform,
+    /// What is done to a real target before it is standardised.
+    pub target_transform: TargetTransform,
     /// Where the prior's scales come from.
     pub prior: PriorChoice,
     /// Precision of the prior of every weight and bias, if it is given; then no scale is sampled.
@@ -196,6 +203,9 @@ pub struct FitOptions {
     pub particles: Option<usize>,
     /// Steps of each; `None`: the kernel's default. Where scales are sampled, a step takes about ten gradients.
     pub steps: Option<usize>,
+    /// Where scales are sampled and steps are left open: floating-point operations of the walk,
+    /// about; `None`: 1.6e12, which takes about ten seconds of two cores.
+    pub work: Option<f64>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
     /// For a flow: which one.
@@ -227,6 +237,9 @@ impl Default for FitOptions {
             layers: None,
             hidden: vec![50],
             activation: Activation::Tanh,
+            likelihood: None,
+            feature_transform: FeatureTransform::Auto,
+            target_transform: TargetTransform::None,
             prior: PriorChoice::Auto,
             prior_precision: None,
             noise_std: None,
@@ -240,6 +253,7 @@ impl Default for FitOptions {
             starts: 1,
             particles: None,
             steps: None,
+            work: None,
             samples: 256,
             flow: FlowChoice::Auto,
             recombine: false,

@@ -1,9 +1,11 @@
 //! The data as the network sees them, and the network that fits them.
 
-use super::FitOptions;
+use super::transforms::feature_map;
+use super::{FitOptions, TargetTransform};
 use crate::artifact::NetworkSpec;
-use crate::data::{Dataset, Standardizer, Task};
-use crate::error::Result;
+use crate::data::{Dataset, Standardizer, TargetMap, Task};
+use crate::error::{Error, Result};
+use crate::model::Observation;
 
 /// Standardised data and how to go back.
 pub(super) struct Prepared {
@@ -12,8 +14,12 @@ pub(super) struct Prepared {
     /// Targets `[n]`.
     pub y: Vec<f64>,
     pub features: Standardizer,
-    /// Mean and scale of a regression target.
-    pub target: Option<(f64, f64)>,
+    /// The map of a real target, or of counts; `None` for classes.
+    pub target: Option<TargetMap>,
+    /// How targets come about.
+    pub observation: Observation,
+    /// Counts that an output of 0 means: their mean.
+    pub base_rate: f64,
 }
 
 impl Prepared {
@@ -26,46 +32,85 @@ impl Prepared {
             y: rows.iter().map(|&i| self.y[i]).collect(),
             features: self.features.clone(),
             target: self.target,
+            observation: self.observation,
+            base_rate: self.base_rate,
         }
     }
 }
 
-/// Standardises a set in place. Pixels of images share one mean and scale: they are one quantity at many places, and a pixel that
-/// is nearly always blank must not be blown up to the size of the others.
-pub(super) fn prepare(data: Dataset) -> Result<Prepared> {
-    let features = match data.image() {
-        Some(_) => Standardizer::fit_shared(data.features(), data.d())?,
-        None => Standardizer::fit(data.features(), data.d())?,
-    };
-    let task = data.task();
+/// Standardises a set in place. Counts stay as they are.
+pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
+    let observation = observation(&data, options)?;
+    let features = feature_map(&data, options)?;
+    let transform = options.target_transform;
     let (x, y) = data.into_values();
     let x = features.transform_owned(x)?;
-    Ok(match task {
-        Task::Classification { .. } => Prepared {
-            x,
-            y,
-            features,
-            target: None,
-        },
-        Task::Regression => {
-            let target = Standardizer::fit(&y, 1)?;
-            Prepared {
-                x,
-                y: target.transform_owned(y)?,
-                features,
-                target: Some((target.mean()[0], target.scale()[0])),
+    let refused = observation.is_of_classes()
+        || matches!(observation, Observation::Poisson | Observation::StudentT);
+    if refused && transform != TargetTransform::None {
+        let requirement = match observation {
+            Observation::StudentT => {
+                "does not go with Student-t noise: the target would have no mean".into()
             }
-        }
+            _ => format!("is for real targets with noise, not for the likelihood {observation}"),
+        };
+        return Err(Error::config("target_transform", transform, &requirement));
+    }
+    let target = match observation {
+        Observation::Categorical | Observation::Bernoulli => None,
+        Observation::Poisson => Some(TargetMap::IDENTITY),
+        _ => Some(transform.map(&y)?),
+    };
+    let base_rate = match observation {
+        // of nothing but zeros too
+        Observation::Poisson => (y.iter().sum::<f64>() + 0.5) / (y.len() as f64 + 0.5),
+        _ => 1.0,
+    };
+    let y = match target {
+        Some(map) if map != TargetMap::IDENTITY => y.iter().map(|&y| map.forward(y)).collect(),
+        _ => y,
+    };
+    Ok(Prepared {
+        x,
+        y,
+        features,
+        target,
+        observation,
+        base_rate,
     })
 }
 
+/// How targets come about: as asked for, or what the task suggests.
+pub(super) fn observation(data: &Dataset, options: &FitOptions) -> Result<Observation> {
+    let (classes, plain) = match data.task() {
+        Task::Classification { classes } => (Some(classes), Observation::Categorical),
+        Task::Regression => (None, Observation::Gaussian),
+    };
+    let Some(asked) = options.likelihood else {
+        return Ok(plain);
+    };
+    let wrong = |requirement: &str| Err(Error::config("likelihood", asked, requirement));
+    match (asked.is_of_classes(), classes) {
+        (true, None) => wrong("is for classes; this target is a real number (see --task)"),
+        (false, Some(_)) => wrong("is for a real target; this one has classes (see --task)"),
+        (true, Some(classes)) if asked == Observation::Bernoulli && classes != 2 => {
+            wrong(&format!("is for two classes; this target has {classes}"))
+        }
+        _ => Ok(asked),
+    }
+}
+
 /// The network that the options ask for, with an input for every feature and an output for every class or real target.
-pub(super) fn describe(data: &Dataset, options: &FitOptions) -> NetworkSpec {
-    let outputs = match data.task() {
+///
+/// # Errors
+/// If the likelihood does not go with the target.
+pub(super) fn describe(data: &Dataset, options: &FitOptions) -> Result<NetworkSpec> {
+    let classes = match data.task() {
         Task::Classification { classes } => classes,
         Task::Regression => 1,
     };
-    match &options.layers {
+    let outputs = observation(data, options)?.outputs(classes);
+    Ok(match &options.layers {
         Some(layers) => NetworkSpec::Layers {
             layers: layers.to_string(),
             outputs,
@@ -79,5 +124,5 @@ pub(super) fn describe(data: &Dataset, options: &FitOptions) -> NetworkSpec {
                 activation: options.activation.name().into(),
             }
         }
-    }
+    })
 }

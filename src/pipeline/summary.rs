@@ -5,11 +5,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::prepare::Prepared;
 use crate::artifact::NetworkSpec;
 use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
-use crate::data::{Dataset, Task};
+use crate::data::{Dataset, Task, Warp};
+use crate::model::Observation;
 use crate::optim::{MapReport, MinibatchOptions, MinibatchReport};
 use crate::scalar::Scalar;
+
+/// Columns that are listed by name.
+const LISTED: usize = 8;
 
 /// Headed lines and named figures.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,6 +66,40 @@ impl Summary {
         self.line("data", format!("{rows}, {target} ('{name}')"));
     }
 
+    /// What is out of the ordinary about likelihood and columns.
+    pub(super) fn columns(&mut self, prepared: &Prepared, names: &[String]) {
+        let observation = prepared.observation;
+        if !matches!(
+            observation,
+            Observation::Categorical | Observation::Gaussian
+        ) {
+            self.line("likelihood", observation.name());
+        }
+        if let Some(warp) = prepared.target.and_then(|target| target.warp) {
+            let text = match warp {
+                Warp::Log => "the target's logarithm".into(),
+                Warp::YeoJohnson { lambda, .. } => {
+                    format!("the target by a Yeo-Johnson map of power {lambda:.2}")
+                }
+            };
+            self.line("transform", text);
+        }
+        let warped = prepared.features.warps().iter().zip(names);
+        let warped: Vec<&str> = warped
+            .filter(|w| w.0.is_some())
+            .map(|w| w.1.as_str())
+            .collect();
+        if !warped.is_empty() {
+            let listed = warped[..warped.len().min(LISTED)].join(", ");
+            let more = match warped.len().saturating_sub(LISTED) {
+                0 => String::new(),
+                n => format!(" and {n} more"),
+            };
+            let text = format!("Yeo-Johnson maps for {listed}{more}");
+            self.line("transform", text);
+        }
+    }
+
     pub(super) fn network(&mut self, network: &NetworkSpec, dim: usize) {
         let text = match network {
             NetworkSpec::Mlp { sizes, activation } => {
@@ -72,21 +111,11 @@ impl Summary {
         self.line("network", format!("{text}, {dim} parameters"));
     }
 
-    /// The scales of the MAP estimate; `sampled` says that they are not those of the samples.
-    pub(super) fn scales<T>(
-        &mut self,
-        report: &EvidenceReport<T>,
-        options: &EvidenceOptions,
-        sampled: bool,
-    ) {
+    /// The scales of the MAP estimate.
+    pub(super) fn scales<T>(&mut self, report: &EvidenceReport<T>, options: &EvidenceOptions) {
         let how = |auto: bool| if auto { "by evidence" } else { "given" };
         let (alpha, how_alpha) = (report.prior_precision, how(options.tune_prior_precision));
-        let of = if sampled {
-            "of the MAP estimate alone: "
-        } else {
-            ""
-        };
-        let mut text = format!("{of}prior precision {alpha:.4} ({how_alpha})");
+        let mut text = format!("prior precision {alpha:.4} ({how_alpha})");
         self.figure("prior_precision", alpha);
         if let Some(std) = report.noise_std {
             text += &format!(", noise std {std:.4} ({})", how(options.tune_noise_std));

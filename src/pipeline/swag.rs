@@ -179,7 +179,7 @@ mod tests {
         check(&Problem {
             options: &FitOptions::default(),
             network: &network,
-            prepared: prepare(data).unwrap(),
+            prepared: prepare(data, &FitOptions::default()).unwrap(),
             streams: Streams::new(3),
             progress: &quiet,
         });

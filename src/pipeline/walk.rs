@@ -9,7 +9,7 @@ use super::probe::Probe;
 use super::{KernelKind, Stage, Summary};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
-use crate::model::{Curved, LogDensity, Minibatch, PosteriorDensity};
+use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
@@ -84,7 +84,7 @@ impl Problem<'_> {
         let options = self.walk_options()?;
         let max_energy = viability_threshold(evidence.map.energy, dim);
         let starts = self.starts(posterior, evidence, keeper, summary)?;
-        let classes = self.prepared.target.is_none();
+        let classes = self.prepared.observation == Observation::Categorical;
         let probe = Probe::new(self.network, &self.prepared.x, classes)?;
         let mut way = Way {
             keeper,

@@ -1,11 +1,15 @@
 //! The posterior predictive: what a set of parameter samples says about new inputs, and how sure it is.
 
+mod law;
 mod linearised;
+mod mixed_rows;
 mod mixture;
 mod outputs;
 mod predictions;
 
+pub use law::Law;
 pub use linearised::{SoftmaxMean, class_probabilities, draw_outputs, regression_predictions};
-pub use mixture::{GaussianMixture, MixtureStds, normal_cdf};
+pub use mixed_rows::{MemberLaws, MixedPredictions, Own, law_of};
+pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part, normal_cdf};
 pub use outputs::{Outputs, linearised_outputs, network_outputs};
 pub use predictions::{ClassPredictions, RegressionPredictions, RegressionSummary};

@@ -45,6 +45,65 @@ impl ClassPredictions {
     /// infinity is refused too: a network of finite parameters gives it only by an overflow, so that it says nothing of its
     /// class.
     pub fn extend(&mut self, logits: &Outputs) -> Result<()> {
+        self.check(logits)?;
+        for row in 0..logits.rows {
+            self.push([(1.0, logits.row(row))].into_iter());
+        }
+        Ok(())
+    }
+
+    /// The same rows by several models: of each its weight and its logits. Weights have the sum 1.
+    ///
+    /// # Errors
+    /// Those of [`ClassPredictions::extend`], and if models differ in their rows.
+    pub fn extend_weighted(&mut self, models: &[(f64, Outputs)]) -> Result<()> {
+        let rows = models.first().map_or(0, |m| m.1.rows);
+        for (_, logits) in models {
+            self.check(logits)?;
+            if logits.rows != rows {
+                return Err(Error::shape("ClassPredictions", rows, logits.rows));
+            }
+        }
+        for row in 0..rows {
+            self.push(
+                models
+                    .iter()
+                    .map(|(weight, logits)| (*weight, logits.row(row))),
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds a row from the samples of models.
+    fn push<'a>(&mut self, models: impl Iterator<Item = (f64, &'a [f64])>) {
+        let k = self.classes;
+        let (mut p, mut total) = (vec![0.0; k], vec![0.0; k]);
+        let mut conditional = 0.0;
+        for (weight, samples) in models {
+            let (mut mean, mut expected_entropy) = (vec![0.0; k], 0.0);
+            for sample in samples.chunks_exact(k) {
+                softmax(sample, &mut p);
+                expected_entropy += entropy(&p);
+                for (m, &q) in mean.iter_mut().zip(&p) {
+                    *m += q;
+                }
+            }
+            let count = (samples.len() / k) as f64;
+            for (t, m) in total.iter_mut().zip(&mean) {
+                *t += weight * (m / count);
+            }
+            conditional += weight * (expected_entropy / count);
+        }
+        let entropy = entropy(&total);
+        self.entropy.push(entropy);
+        // not negative but for rounding, by Jensen's inequality
+        self.mutual_information
+            .push((entropy - conditional).max(0.0));
+        self.probabilities.extend_from_slice(&total);
+    }
+
+    /// That logits can be of these classes.
+    fn check(&self, logits: &Outputs) -> Result<()> {
         let k = self.classes;
         if logits.width != k {
             return Err(Error::shape("ClassPredictions", k, logits.width));
@@ -65,30 +124,7 @@ impl ClassPredictions {
             );
             return Err(Error::shape("ClassPredictions", expected, got));
         }
-        finite("logits", &logits.values)?;
-        let mut p = vec![0.0; k];
-        for row in 0..logits.rows {
-            let mut mean = vec![0.0; k];
-            let mut expected_entropy = 0.0;
-            for sample in logits.row(row).chunks_exact(k) {
-                softmax(sample, &mut p);
-                expected_entropy += entropy(&p);
-                for (m, &q) in mean.iter_mut().zip(&p) {
-                    *m += q;
-                }
-            }
-            let count = logits.samples as f64;
-            for m in &mut mean {
-                *m /= count;
-            }
-            let total = entropy(&mean);
-            self.entropy.push(total);
-            // not negative but for rounding, by Jensen's inequality
-            self.mutual_information
-                .push((total - expected_entropy / count).max(0.0));
-            self.probabilities.extend_from_slice(&mean);
-        }
-        Ok(())
+        finite("logits", &logits.values)
     }
 }
 

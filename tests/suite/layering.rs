@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The modules, each allowed to import those before it. `simd` stands before `scalar`, whose functions it provides.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "error",
+    "special",
     "simd",
     "scalar",
     "rng",

@@ -5,9 +5,10 @@ use fiberwalk::autodiff::{Graph, Window};
 use fiberwalk::nn::{Conv2d, Flatten, Sequential};
 use fiberwalk::optim::{MapOptions, fit_map};
 use fiberwalk::{
-    Activation, Bernoulli, Categorical, Curved, Error, FanInGaussian, Gaussian,
-    GaussianLearnedNoise, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian,
-    Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Poisson, PosteriorDensity, Prior,
+    Activation, Bernoulli, Categorical, CoordinatePrior, Curved, Error, FanInGaussian, Gaussian,
+    GaussianLearnedNoise, GaussianNoiseHead, GaussianPerOutput, HeteroscedasticGaussian,
+    IsotropicGaussian, Likelihood, LogDensity, Mlp, Network, PerLayerGaussian, Poisson,
+    PosteriorDensity, Prior,
 };
 use proptest::prelude::*;
 
@@ -19,12 +20,13 @@ struct Case {
     own: fn(f64) -> Vec<f64>,
 }
 
-const CASES: usize = 11;
+const CASES: usize = 13;
 
 fn case(index: usize) -> Case {
     let none: fn(f64) -> Vec<f64> = |_| vec![];
     let pair = || GaussianPerOutput::new(&[0.5, 1.5]).unwrap();
     let hetero = || Box::new(HeteroscedasticGaussian::new(0.1).unwrap());
+    let head = || Box::new(GaussianNoiseHead::new(0.5).unwrap());
     let (name, likelihood, outputs, own): (_, Box<dyn Likelihood>, _, _) = match index {
         0 => ("categorical", Box::new(Categorical), 3, none),
         1 => ("bernoulli", Box::new(Bernoulli), 1, none),
@@ -55,7 +57,9 @@ fn case(index: usize) -> Case {
             |n| vec![2.0 * n; 3],
         ),
         9 => ("heteroscedastic", hetero(), 2, none),
-        _ => ("heteroscedastic", hetero(), 4, none),
+        10 => ("heteroscedastic", hetero(), 4, none),
+        11 => ("noise head", head(), 2, |n| vec![2.0 * n]),
+        _ => ("noise head", head(), 4, |n| vec![4.0 * n]),
     };
     Case {
         name,
@@ -248,12 +252,25 @@ proptest! {
         // what is left of the energy is normal densities with the precisions that are stated
         let log_joint = all.log_density(&p.theta, &mut all.workspace()).unwrap();
         let own = p.case.likelihood.params(p.case.outputs);
-        let mut means = vec![0.0; p.net.dim()];
-        means.extend(own.parts().iter().flat_map(|part| vec![part.prior.mode(); part.len]));
-        let log_prior: f64 = p.theta.iter().zip(&means).zip(all.prior_precision()).map(|((t, m), a)| {
-            0.5 * (a / (2.0 * std::f64::consts::PI)).ln() - 0.5 * a * (t - m).powi(2)
-        }).sum();
-        prop_assert_eq!(means.len(), all.prior_precision().len());
+        let normal = |t: f64, mean: f64, a: f64| {
+            0.5 * (a / (2.0 * std::f64::consts::PI)).ln() - 0.5 * a * (t - mean).powi(2)
+        };
+        let (weights, params) = p.theta.split_at(p.net.dim());
+        let precisions = all.prior_precision();
+        prop_assert_eq!(precisions.len(), p.theta.len());
+        let mut log_prior: f64 = weights.iter().zip(precisions).map(|(&t, &a)| normal(t, 0.0, a)).sum();
+        let priors = own.parts().iter().flat_map(|part| vec![part.prior; part.len]);
+        for (&s, prior) in params.iter().zip(priors) {
+            log_prior += match prior {
+                CoordinatePrior::Normal { mean, precision } => normal(s, mean, precision),
+                // of e^s, with the Jacobian
+                CoordinatePrior::HalfCauchy { scale } => {
+                    let sigma = s.exp();
+                    (2.0 / std::f64::consts::PI / scale / (1.0 + (sigma / scale).powi(2)) * sigma).ln()
+                }
+                CoordinatePrior::InverseGamma { .. } => f64::NAN,
+            };
+        }
         let rest = log_joint + nll(&all);
         prop_assert!((rest - log_prior).abs() < 1e-11 * (1.0 + log_joint.abs() + log_prior.abs()), "{rest} against {log_prior}");
     }

@@ -8,8 +8,11 @@ use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{Batch, FitOptions, FlowChoice, KernelKind, Method, PriorChoice};
-use fiberwalk::{Activation, Error, Result, Streams};
+use fiberwalk::pipeline::{
+    Batch, FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice,
+    TargetTransform,
+};
+use fiberwalk::{Activation, Error, Observation, Result, Streams};
 
 use crate::prior::{Prior, parse_prior};
 
@@ -41,7 +44,7 @@ pub struct FitArgs {
     /// Model file to write
     #[arg(long, value_name = "MODEL.fw")]
     pub out: PathBuf,
-    /// map, walk, atlas or flow; or a baseline: ensemble, laplace, laplace-glm, laplace-kfac, laplace-diag, laplace-last, swag, riemann, sgld, vi, dropout, hmc or
+    /// walk; auto (a mixture of walks of several models: the most accurate, takes about a minute); map, atlas or flow; or a baseline: ensemble, laplace, laplace-glm, laplace-kfac, laplace-diag, laplace-last, swag, riemann, sgld, vi, dropout, hmc or
     /// nuts (see docs/baselines.md)
     #[arg(long, default_value = "walk")]
     pub method: Method,
@@ -113,6 +116,19 @@ pub struct Settings {
     /// tanh, relu, sigmoid, silu, gelu, softplus or identity
     #[arg(long, default_value = "tanh")]
     pub activation: Activation,
+    /// How targets come about: categorical or bernoulli for classes; gaussian, student-t (outliers),
+    /// heteroscedastic (noise that changes from row to row) or poisson (counts) for numbers
+    /// [default: categorical or gaussian]
+    #[arg(long, value_name = "NAME")]
+    pub likelihood: Option<Observation>,
+    /// What is done to features first: auto (a Yeo-Johnson map for columns with heavy tails, for
+    /// walks that sample scales), yeo-johnson (for every column that it helps) or none
+    #[arg(long, default_value = "auto", value_name = "auto|none|yeo-johnson")]
+    pub feature_transform: FeatureTransform,
+    /// What is done to a real target first: none, log or yeo-johnson; predictions and scores are in
+    /// the target's own units all the same
+    #[arg(long, default_value = "none", value_name = "none|log|yeo-johnson")]
+    pub target_transform: TargetTransform,
     /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input too), shared (sampled, one
     /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk on
     /// tables that are not too large, else by evidence)
@@ -248,6 +264,10 @@ impl Settings {
             layers: self.conv.clone(),
             hidden: self.hidden.0.clone(),
             activation: self.activation,
+            likelihood: self.likelihood,
+            feature_transform: self.feature_transform,
+            target_transform: self.target_transform,
+            work: None,
             prior: match self.prior {
                 Prior::Choice(choice) => choice,
                 Prior::Precision(_) => PriorChoice::Auto,

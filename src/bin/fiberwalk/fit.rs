@@ -50,7 +50,9 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         bars.show(stage, done, total)
     });
     bars.clear();
-    let FitResult { model, mut summary } = outcome?;
+    let FitResult {
+        model, mut summary, ..
+    } = outcome?;
     model.save(&args.out)?;
     // its points are in the file that is to go
     drop(model);

@@ -15,15 +15,19 @@
 //! | `poisson` | counts | 1 log rate | 1 count | Hessian |
 //! | `gaussian` | real targets, fixed noise | `k` means | `k` | Hessian |
 //! | `learned_noise` | real targets, the noise a parameter | `k` means | `k` | Hessian; Fisher for the noise |
+//! | `student_t` | real targets with outliers, scale and tails parameters | `k` means | `k` | Fisher |
 //! | `heteroscedastic` | real targets, noise by the network | `m` means, `m` scales | `m` | Fisher |
+//! | `noise_head` | the same, its level a parameter | `m` means, `m` factors | `m` | Fisher |
 
 mod bernoulli;
 mod categorical;
 mod gaussian;
 mod heteroscedastic;
 mod learned_noise;
+mod noise_head;
 mod params;
 mod poisson;
+mod student_t;
 #[cfg(test)]
 mod tests;
 
@@ -32,8 +36,10 @@ pub use categorical::Categorical;
 pub use gaussian::{Gaussian, GaussianPerOutput};
 pub use heteroscedastic::HeteroscedasticGaussian;
 pub use learned_noise::GaussianLearnedNoise;
+pub use noise_head::GaussianNoiseHead;
 pub use params::{LikelihoodParam, LikelihoodParams};
-pub use poisson::Poisson;
+pub use poisson::{Poisson, PoissonWithBase};
+pub use student_t::StudentT;
 
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};

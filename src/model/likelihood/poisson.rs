@@ -5,6 +5,49 @@
 use super::{Likelihood, check_each, check_one_output, check_row};
 use crate::autodiff::Var;
 use crate::error::Result;
+use crate::model::positive;
+
+/// The same with a rate of `base_rate exp(o)`: where counts are large, an output near 0 is a
+/// reasonable guess.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PoissonWithBase {
+    log_base: f64,
+}
+
+impl PoissonWithBase {
+    /// # Errors
+    /// If the base rate is not positive and finite.
+    pub fn new(base_rate: f64) -> Result<Self> {
+        let log_base = positive("base_rate", base_rate)?.ln();
+        Ok(Self { log_base })
+    }
+}
+
+impl Likelihood for PoissonWithBase {
+    fn encode(&self, targets: &[f64]) -> Vec<f64> {
+        Poisson.encode(targets)
+    }
+
+    fn neg_log_likelihood<'g>(&self, outputs: Var<'g>, targets: Var<'g>, own: Var<'g>) -> Var<'g> {
+        Poisson.neg_log_likelihood(outputs + self.log_base, targets, own)
+    }
+
+    fn output_hessian(
+        &self,
+        outputs: &[f64],
+        target: &[f64],
+        params: &[f64],
+        hessian: &mut [f64],
+    ) -> Result<()> {
+        check_row(self, outputs, target, params, hessian)?;
+        hessian[0] = (outputs[0] + self.log_base).exp();
+        Ok(())
+    }
+
+    fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
+        Poisson.check(outputs, targets)
+    }
+}
 
 /// Counts `0, 1, 2...` by the logarithm of their rate: `p(y | o) = exp(y o - exp(o)) / y!`.
 ///

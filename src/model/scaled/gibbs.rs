@@ -68,9 +68,10 @@ impl<T: Scalar> ExactMove<T> for ScaledNetwork<'_> {
         for (at, prior) in self.each_scale() {
             let variance = (2.0 * t[at].to_f64()).exp();
             let (mut n, mut squares) = (0, 0.0);
-            for range in self.members(at) {
-                n += range.len();
-                squares += z[range].iter().map(|x| x.to_f64().powi(2)).sum::<f64>();
+            for members in self.members(at) {
+                n += members.count;
+                let each = members.places().map(|i| z[i].to_f64().powi(2));
+                squares += each.sum::<f64>();
             }
             let drawn = conditional(prior, variance, n, variance * squares, rng)?;
             // a scale of zero or infinity is rounding, not a draw
@@ -79,8 +80,8 @@ impl<T: Scalar> ExactMove<T> for ScaledNetwork<'_> {
             };
             let shrink = T::from_f64((variance / drawn).sqrt());
             t[at] = T::from_f64(0.5 * drawn.ln());
-            for range in self.members(at) {
-                z[range].iter_mut().for_each(|x| *x *= shrink);
+            for members in self.members(at) {
+                members.places().for_each(|i| z[i] *= shrink);
             }
         }
         Ok(())

@@ -75,6 +75,8 @@ pub(super) struct Factors {
     pub shared: Option<usize>,
     /// `e^t` with a `t` for each row of the tensor: the place of the first.
     pub rows: Option<usize>,
+    /// `e^t` with a `t` for each column of the tensor: the place of the first.
+    pub columns: Option<usize>,
 }
 
 /// Spread of the inverse-gamma prior of ARD's variances: its mode in the logarithm is 1, and 95 % lie
@@ -84,8 +86,13 @@ const ARD: CoordinatePrior = CoordinatePrior::InverseGamma {
     rate: 2.0,
 };
 
-/// The scale parameters of a layout, and what each tensor is multiplied by.
-pub(super) fn assign(layout: &ParamLayout, groups: ScaleGroups) -> (Vec<ScaleParam>, Vec<Factors>) {
+/// The scale parameters of a layout, and what each tensor is multiplied by. `per_output`: the last
+/// weights have a scale for each output, in the place of one for all.
+pub(super) fn assign(
+    layout: &ParamLayout,
+    groups: ScaleGroups,
+    per_output: bool,
+) -> (Vec<ScaleParam>, Vec<Factors>) {
     let mut params: Vec<ScaleParam> = Vec::new();
     let mut taken = 0;
     let mut push = |name: &str, len: usize, prior: CoordinatePrior| {
@@ -100,6 +107,9 @@ pub(super) fn assign(layout: &ParamLayout, groups: ScaleGroups) -> (Vec<ScalePar
     let half_cauchy = |scale: f64| CoordinatePrior::HalfCauchy { scale };
     let shared = (groups == ScaleGroups::Shared).then(|| push("all", 1, half_cauchy(1.0)));
     let last = layout.tensors().len().saturating_sub(1);
+    let weights = |t: &&ParamTensor| matches!(kind(t), Kind::Weight) && t.shape.len() == 2;
+    let last_weight = layout.tensors().iter().rev().find(weights);
+    let last_weight = last_weight.filter(|_| per_output).map(|t| t.range.start);
     let mut first_weight = true;
     let mut factors = Vec::new();
     for (index, tensor) in layout.tensors().iter().enumerate() {
@@ -108,8 +118,17 @@ pub(super) fn assign(layout: &ParamLayout, groups: ScaleGroups) -> (Vec<ScalePar
             fixed: 1.0,
             shared: None,
             rows: None,
+            columns: None,
         };
         match kind(tensor) {
+            Kind::Weight if Some(tensor.range.start) == last_weight => {
+                let name = format!("{}.outputs", tensor.name);
+                of.columns = Some(push(&name, tensor.shape[1], half_cauchy(root)));
+                if groups == ScaleGroups::Ard && first_weight {
+                    let name = format!("{}.inputs", tensor.name);
+                    of.rows = Some(push(&name, tensor.shape[0], ARD));
+                }
+            }
             Kind::Weight => {
                 of.shared = shared.or_else(|| Some(push(&tensor.name, 1, half_cauchy(root))));
                 if shared.is_some() {

@@ -1,7 +1,5 @@
 //! A network in the coordinates `phi = (z, t)`: standard normal numbers and log scales.
 
-use std::ops::Range;
-
 use rand::Rng;
 
 use super::groups::{Factors, ScaleGroups, ScaleParam, assign};
@@ -36,7 +34,17 @@ pub struct ScaledNetwork<'a> {
 impl<'a> ScaledNetwork<'a> {
     /// `inner` with scales in groups.
     pub fn new(inner: &'a dyn Network, groups: ScaleGroups) -> Self {
-        let (params, factors) = assign(inner.layout(), groups);
+        Self::grouped(inner, groups, false)
+    }
+
+    /// The same, but the weights of the last layer have a scale for each output: for outputs that
+    /// mean different things, such as a mean and the noise around it.
+    pub fn with_scale_per_output(inner: &'a dyn Network, groups: ScaleGroups) -> Self {
+        Self::grouped(inner, groups, true)
+    }
+
+    fn grouped(inner: &'a dyn Network, groups: ScaleGroups, per_output: bool) -> Self {
+        let (params, factors) = assign(inner.layout(), groups, per_output);
         let mut layout = inner.layout().clone();
         for param in &params {
             layout.push(format!("log_scale.{}", param.name), &[param.len], 1);
@@ -119,18 +127,24 @@ impl<'a> ScaledNetwork<'a> {
         each.enumerate()
     }
 
-    /// The parameters that the log scale at `at` multiplies.
-    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = Range<usize>> {
+    /// The parameters that the log scale at `at` multiplies: so many from a start, `stride` apart.
+    pub(super) fn members(&self, at: usize) -> impl Iterator<Item = Members> {
         let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
         tensors.filter_map(move |(tensor, of)| {
+            let (start, len) = (tensor.range.start, tensor.range.len());
             if of.shared == Some(at) {
-                return Some(tensor.range.clone());
+                return Some(Members::new(start, len, 1));
             }
             let rows = *tensor.shape.first()?;
-            let row = at.checked_sub(of.rows?).filter(|&row| row < rows)?;
-            let width = tensor.range.len() / rows;
-            let start = tensor.range.start + row * width;
-            Some(start..start + width)
+            let width = len / rows.max(1);
+            let within = |first: Option<usize>, count: usize| {
+                at.checked_sub(first?).filter(|&index| index < count)
+            };
+            if let Some(row) = within(of.rows, rows) {
+                return Some(Members::new(start + row * width, width, 1));
+            }
+            let column = within(of.columns, width)?;
+            Some(Members::new(start + column, rows, width))
         })
     }
 
@@ -173,10 +187,33 @@ impl<'a> ScaledNetwork<'a> {
             let width = tensor.range.len() / rows;
             for (i, s) in std[tensor.range.clone()].iter_mut().enumerate() {
                 let row = of.rows.map_or(1.0, |first| exp(first + i / width));
-                *s = T::from_f64(all * row);
+                let column = of.columns.map_or(1.0, |first| exp(first + i % width));
+                *s = T::from_f64(all * row * column);
             }
         }
         Ok(())
+    }
+}
+
+/// Places of some parameters, at equal distances.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Members {
+    start: usize,
+    pub count: usize,
+    stride: usize,
+}
+
+impl Members {
+    fn new(start: usize, count: usize, stride: usize) -> Self {
+        Self {
+            start,
+            count,
+            stride,
+        }
+    }
+
+    pub fn places(self) -> impl Iterator<Item = usize> {
+        (0..self.count).map(move |i| self.start + i * self.stride)
     }
 }
 
@@ -208,10 +245,14 @@ impl Network for ScaledNetwork<'_> {
                     let each = t.slice(0, first..first + n);
                     log_scale = Some(log_scale.map_or(each, |all| each + all));
                 }
-                let scaled = match log_scale {
+                let mut scaled = match log_scale {
                     Some(log_scale) => z * log_scale.exp().reshape(&rows),
                     None => z,
                 };
+                if let Some(first) = of.columns {
+                    let n = tensor.shape[1];
+                    scaled = scaled * t.slice(0, first..first + n).exp().reshape(&[1, n]);
+                }
                 let scaled = if of.fixed == 1.0 {
                     scaled
                 } else {

@@ -3,6 +3,10 @@
 //! Samples of all parameters give components with the deviation of the noise. Where a part of the parameters is integrated
 //! out (Rao-Blackwell), a sample of the others gives a Gaussian with a deviation of its own.
 
+mod mixed;
+
+pub use mixed::{MixedPredictive, Part};
+
 use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
 
 use crate::error::{Error, Result};

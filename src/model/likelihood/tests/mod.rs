@@ -13,6 +13,49 @@ enum Law {
     Normal(Vec<(f64, f64)>),
     /// One target `0, 1, 2...`: its probabilities.
     Discrete(Vec<f64>),
+    /// Independent Student-t targets of a common scale and degrees of freedom.
+    Student {
+        means: Vec<f64>,
+        scale: f64,
+        dof: f64,
+    },
+}
+
+impl Law {
+    /// Weighted targets that stand for the law in an expectation of a Hessian.
+    fn nodes(&self) -> Vec<(f64, Vec<f64>)> {
+        match self {
+            Law::Discrete(p) => p
+                .iter()
+                .enumerate()
+                .map(|(y, &p)| (p, vec![y as f64]))
+                .collect(),
+            Law::Normal(parts) => {
+                // Gauss-Hermite with three nodes: exact for the Hessian, a polynomial of degree two in the targets
+                let axis = |&(mean, std): &(f64, f64)| {
+                    let far = 3f64.sqrt() * std;
+                    vec![
+                        (1.0 / 6.0, mean - far),
+                        (2.0 / 3.0, mean),
+                        (1.0 / 6.0, mean + far),
+                    ]
+                };
+                product(&parts.iter().map(axis).collect::<Vec<_>>())
+            }
+            Law::Student { means, scale, dof } => {
+                // y = mean + scale sinh t: the trapezoid rule in t is exact to rounding
+                let axis = |&mean: &f64| {
+                    let node = |i: i32| {
+                        let t = 0.1 * f64::from(i);
+                        let x = t.sinh();
+                        (0.1 * t.cosh() * student_density(x, *dof), mean + scale * x)
+                    };
+                    (-140..=140).map(node).collect::<Vec<_>>()
+                };
+                product(&means.iter().map(axis).collect::<Vec<_>>())
+            }
+        }
+    }
 }
 
 struct Case {
@@ -21,6 +64,8 @@ struct Case {
     outputs: usize,
     /// From outputs and own parameters.
     law: fn(&[f64], &[f64]) -> Law,
+    /// The last output and the first parameter of its own: their block is dropped.
+    drops: bool,
 }
 
 const NOISES: [f64; 3] = [0.4, 1.3, 0.8];
@@ -48,12 +93,34 @@ fn heteroscedastic(o: &[f64]) -> Law {
     Law::Normal(means.iter().zip(heads).map(pair).collect())
 }
 
+fn noise_head(o: &[f64], s: &[f64]) -> Law {
+    let (means, heads) = o.split_at(o.len() / 2);
+    let pair = |(&m, &h): (&f64, &f64)| (m, (s[0] + h).exp());
+    Law::Normal(means.iter().zip(heads).map(pair).collect())
+}
+
+/// Of Student's t, of location 0 and scale 1.
+fn student_density(x: f64, dof: f64) -> f64 {
+    let ratio = libm::lgamma(0.5 * (dof + 1.0)) - libm::lgamma(0.5 * dof);
+    let peak = ratio - 0.5 * (dof * std::f64::consts::PI).ln();
+    (peak - 0.5 * (dof + 1.0) * (x * x / dof).ln_1p()).exp()
+}
+
+fn student_t(o: &[f64], s: &[f64]) -> Law {
+    Law::Student {
+        means: o.to_vec(),
+        scale: s[0].exp(),
+        dof: 2.0 + s[1].exp(),
+    }
+}
+
 fn cases() -> Vec<Case> {
     let case = |name, likelihood, outputs, law| Case {
         name,
         likelihood,
         outputs,
         law,
+        drops: name == "noise head",
     };
     let categorical: fn(&[f64], &[f64]) -> Law = |o, _| Law::Discrete(softmax(o));
     let fixed: fn(&[f64], &[f64]) -> Law =
@@ -69,6 +136,9 @@ fn cases() -> Vec<Case> {
     let learned = || Box::new(GaussianLearnedNoise::shared());
     let learned_each = || Box::new(GaussianLearnedNoise::per_output());
     let hetero = || Box::new(HeteroscedasticGaussian::new(FLOOR).unwrap());
+    let head = || Box::new(GaussianNoiseHead::new(0.5).unwrap());
+    let student = || Box::new(StudentT::default());
+    let base = || Box::new(PoissonWithBase::new(1.7).unwrap());
     vec![
         case("categorical", Box::new(Categorical), 1, categorical),
         case("categorical", Box::new(Categorical), 2, categorical),
@@ -90,6 +160,13 @@ fn cases() -> Vec<Case> {
         case("learned each", learned_each(), 3, each),
         case("heteroscedastic", hetero(), 2, |o, _| heteroscedastic(o)),
         case("heteroscedastic", hetero(), 4, |o, _| heteroscedastic(o)),
+        case("noise head", head(), 2, noise_head),
+        case("noise head", head(), 4, noise_head),
+        case("student t", student(), 1, student_t),
+        case("student t", student(), 2, student_t),
+        case("poisson with base", base(), 1, |o, _| {
+            Law::Discrete(poisson(1.7 * o[0].exp()))
+        }),
     ]
 }
 

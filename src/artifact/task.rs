@@ -1,0 +1,145 @@
+//! What a model predicts, and the parameters that go with it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::data::{TargetMap, Warp};
+use crate::model::Observation;
+
+/// The task with its own parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum TaskSpec {
+    /// Classes.
+    Classification {
+        /// Number of classes.
+        classes: usize,
+        /// Softmax, or one logit for two classes.
+        #[serde(default = "softmax", skip_serializing_if = "is_softmax")]
+        likelihood: Observation,
+    },
+    /// Noise around the network's output, or counts.
+    Regression {
+        /// Noise in standardised units; 1 where there is none.
+        noise_std: f64,
+        /// Training mean of the target, after its warp.
+        target_mean: f64,
+        /// Training standard deviation of the target, after its warp.
+        target_scale: f64,
+        /// Gaussian, or another.
+        #[serde(default = "gaussian", skip_serializing_if = "is_gaussian")]
+        likelihood: Observation,
+        /// What is done to the target before it is shifted and scaled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target_warp: Option<Warp>,
+        /// Counts that an output of 0 means, for a likelihood of counts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base_rate: Option<f64>,
+    },
+}
+
+fn softmax() -> Observation {
+    Observation::Categorical
+}
+
+fn gaussian() -> Observation {
+    Observation::Gaussian
+}
+
+// serde hands over a reference
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_softmax(o: &Observation) -> bool {
+    *o == Observation::Categorical
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_gaussian(o: &Observation) -> bool {
+    *o == Observation::Gaussian
+}
+
+impl TaskSpec {
+    /// How targets come about.
+    pub fn observation(&self) -> Observation {
+        match self {
+            TaskSpec::Classification { likelihood, .. }
+            | TaskSpec::Regression { likelihood, .. } => *likelihood,
+        }
+    }
+
+    /// The number of classes, if there are any.
+    pub fn classes(&self) -> Option<usize> {
+        match self {
+            TaskSpec::Classification { classes, .. } => Some(*classes),
+            TaskSpec::Regression { .. } => None,
+        }
+    }
+
+    /// The map from a real target to what the network sees; the identity for classes.
+    pub fn target_map(&self) -> TargetMap {
+        match *self {
+            TaskSpec::Classification { .. } => TargetMap::IDENTITY,
+            TaskSpec::Regression {
+                target_mean,
+                target_scale,
+                target_warp,
+                ..
+            } => TargetMap {
+                warp: target_warp,
+                mean: target_mean,
+                scale: target_scale,
+            },
+        }
+    }
+
+    /// What is wrong with it, as a sentence.
+    pub(super) fn check(&self) -> std::result::Result<(), String> {
+        let observation = self.observation();
+        let fits = match self {
+            TaskSpec::Classification { classes, .. } => {
+                if *classes < 2 {
+                    return Err(format!("{classes} classes"));
+                }
+                observation == Observation::Categorical
+                    || observation == Observation::Bernoulli && *classes == 2
+            }
+            TaskSpec::Regression {
+                noise_std,
+                target_mean,
+                target_scale,
+                target_warp,
+                base_rate,
+                ..
+            } => {
+                if let Some(rate) = base_rate {
+                    positive("base_rate", *rate)?;
+                }
+                positive("noise_std", *noise_std)?;
+                positive("target_scale", *target_scale)?;
+                if !target_mean.is_finite() {
+                    return Err(format!("target_mean is {target_mean}"));
+                }
+                if let Some(warp) = target_warp {
+                    warp.check().map_err(|e| e.to_string())?;
+                }
+                let counts = observation == Observation::Poisson;
+                let plain = self.target_map() == TargetMap::IDENTITY;
+                let tails = observation == Observation::StudentT && target_warp.is_some();
+                !observation.is_of_classes() && (!counts || plain) && !tails
+            }
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(format!(
+                "its task does not go with the likelihood {observation}"
+            ))
+        }
+    }
+}
+
+pub(super) fn positive(name: &str, value: f64) -> std::result::Result<(), String> {
+    if value > 0.0 && value.is_finite() {
+        Ok(())
+    } else {
+        Err(format!("{name} is {value}, not positive"))
+    }
+}

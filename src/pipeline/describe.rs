@@ -1,0 +1,105 @@
+//! What a model file says of a fit.
+
+use super::Summary;
+use super::fit::Problem;
+use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
+use crate::curvature::EvidenceReport;
+use crate::data::{Dataset, TargetMap, Task};
+use crate::deform::HiddenFlow;
+use crate::model::Observation;
+use crate::scalar::Scalar;
+
+/// What a model remembers of the data set besides its numbers.
+pub(super) struct About {
+    task: Task,
+    feature_names: Vec<String>,
+    target_name: String,
+    image: Option<[usize; 3]>,
+}
+
+impl About {
+    pub(super) fn feature_names(&self) -> &[String] {
+        &self.feature_names
+    }
+
+    pub(super) fn of(data: &Dataset) -> Self {
+        Self {
+            task: data.task(),
+            feature_names: data.feature_names().to_vec(),
+            target_name: data.target_name().into(),
+            image: data.image(),
+        }
+    }
+}
+
+impl Problem<'_> {
+    /// What the model file says of a fit.
+    pub(super) fn metadata<T: Scalar>(
+        &self,
+        about: About,
+        network: NetworkSpec,
+        evidence: &EvidenceReport<T>,
+        fitted: &Fitted<T>,
+        summary: &Summary,
+    ) -> Metadata {
+        let (mut flow_hidden, mut flow_units, mut flow_proposals) = (Vec::new(), None, 1);
+        if let Fitted::Flow { deformation, .. } = fitted {
+            flow_proposals = deformation.proposals();
+            match deformation.hidden() {
+                Some(HiddenFlow::Framed(flow)) => flow_hidden = flow.flow_parts().0.to_vec(),
+                Some(HiddenFlow::Units(flow)) => {
+                    let options = flow.parts().1;
+                    flow_hidden.clone_from(&options.hidden);
+                    flow_units = Some([options.blocks, options.pooled]);
+                }
+                None => {}
+            }
+        }
+        let likelihood = self.prepared.observation;
+        let task = match about.task {
+            Task::Classification { classes } => TaskSpec::Classification {
+                classes,
+                likelihood,
+            },
+            Task::Regression => {
+                let target = self.prepared.target.unwrap_or(TargetMap::IDENTITY);
+                let counts = likelihood == Observation::Poisson;
+                TaskSpec::Regression {
+                    noise_std: evidence.noise_std.unwrap_or(1.0),
+                    target_mean: target.mean,
+                    target_scale: target.scale,
+                    likelihood,
+                    target_warp: target.warp,
+                    base_rate: counts.then_some(self.prepared.base_rate),
+                }
+            }
+        };
+        let scales = self.sampled_scales();
+        let mut metadata = Metadata {
+            format_version: 1,
+            crate_version: env!("CARGO_PKG_VERSION").into(),
+            precision: T::NAME.into(),
+            task,
+            feature_names: about.feature_names,
+            target_name: about.target_name,
+            feature_mean: self.prepared.features.mean().to_vec(),
+            feature_scale: self.prepared.features.scale().to_vec(),
+            feature_warps: self.prepared.features.warps().to_vec(),
+            image: about.image,
+            network,
+            prior_precision: evidence.prior_precision,
+            scales,
+            method: self.options.method.name().into(),
+            seed: self.options.seed,
+            linearised: self.options.method.is_linearised(),
+            frozen: self.options.frozen.is_some() && self.options.method.walks(),
+            flow_hidden,
+            flow_units,
+            flow_proposals,
+            members: Vec::new(),
+            diagnostics: summary.figures().clone(),
+        };
+        metadata.format_version = metadata.least_version();
+        metadata
+    }
+}

@@ -1,0 +1,135 @@
+//! What is done to columns before they are standardised.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{FitOptions, Method, PriorChoice};
+use crate::data::{Dataset, Standardizer, TargetMap, Warp};
+use crate::error::{Error, Result};
+
+/// What is done to features.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FeatureTransform {
+    /// A Yeo-Johnson map for columns with heavy tails, where a walk samples the scales of a table;
+    /// else nothing.
+    #[default]
+    Auto,
+    /// Nothing.
+    None,
+    /// A Yeo-Johnson map for every column that is more nearly normal with it.
+    YeoJohnson,
+}
+
+/// What is done to a real target. Its slope is part of every density, so that scores compare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TargetTransform {
+    /// Nothing.
+    #[default]
+    None,
+    /// The logarithm, of positive targets.
+    Log,
+    /// A Yeo-Johnson map, if the target is more nearly normal with it.
+    YeoJohnson,
+}
+
+impl FeatureTransform {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auto, Self::None, Self::YeoJohnson];
+
+    /// The name that the command line uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::None => "none",
+            Self::YeoJohnson => "yeo-johnson",
+        }
+    }
+}
+
+impl TargetTransform {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::None, Self::Log, Self::YeoJohnson];
+
+    /// The name that the command line uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Log => "log",
+            Self::YeoJohnson => "yeo-johnson",
+        }
+    }
+
+    /// The map for targets `[n]`.
+    ///
+    /// # Errors
+    /// Those of [`TargetMap::fit`].
+    pub(super) fn map(self, targets: &[f64]) -> Result<TargetMap> {
+        let warp = match self {
+            Self::None => None,
+            Self::Log => Some(Warp::Log),
+            Self::YeoJohnson => Warp::yeo_johnson(targets, Warp::TARGETS),
+        };
+        TargetMap::fit(targets, warp)
+    }
+}
+
+impl fmt::Display for FeatureTransform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl fmt::Display for TargetTransform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for FeatureTransform {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|t| t.name() == name);
+        found.ok_or_else(|| unknown("feature_transform", name, &Self::ALL.map(Self::name)))
+    }
+}
+
+impl FromStr for TargetTransform {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|t| t.name() == name);
+        found.ok_or_else(|| unknown("target_transform", name, &Self::ALL.map(Self::name)))
+    }
+}
+
+fn unknown(field: &'static str, name: &str, names: &[&str]) -> Error {
+    let requirement = format!("must be one of {}", names.join(", "));
+    Error::config(field, name, &requirement)
+}
+
+/// How the features of a data set are standardised.
+///
+/// # Errors
+/// Those of [`Standardizer::fit`].
+pub(super) fn feature_map(data: &Dataset, options: &FitOptions) -> Result<Standardizer> {
+    let (values, d) = (data.features(), data.d());
+    // the pixels of images are one quantity at many places
+    if data.image().is_some() {
+        return Standardizer::fit_shared(values, d);
+    }
+    let samples_scales = options.method == Method::Walk
+        && options.prior_precision.is_none()
+        && options.prior != PriorChoice::Evidence
+        && options.layers.is_none();
+    match options.feature_transform {
+        FeatureTransform::Auto if samples_scales => {
+            Standardizer::fit_warped(values, d, Warp::for_heavy_tails)
+        }
+        FeatureTransform::YeoJohnson => {
+            let choose = |column: &[f64]| Warp::yeo_johnson(column, Warp::FEATURES);
+            Standardizer::fit_warped(values, d, choose)
+        }
+        FeatureTransform::Auto | FeatureTransform::None => Standardizer::fit(values, d),
+    }
+}

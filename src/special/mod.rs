@@ -1,0 +1,7 @@
+//! Special functions of real numbers, in f64.
+
+mod beta;
+mod gamma;
+
+pub use beta::regularized_beta;
+pub use gamma::{regularized_gamma_p, regularized_gamma_q};
