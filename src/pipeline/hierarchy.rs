@@ -40,7 +40,7 @@ const GRADIENTS: (f64, f64) = (2_000.0, 40_000.0);
 const WALKERS: usize = 16;
 
 /// Gradients of a step of the kernel.
-const STRETCH: usize = 10;
+pub(super) const STRETCH: usize = 10;
 
 /// Directions of the frame: the stiffest. More take longer than they save.
 const DIRECTIONS: usize = 32;
@@ -214,7 +214,7 @@ impl Problem<'_> {
         let particles = options.particles.unwrap_or(WALKERS);
         let steps = options.steps.unwrap_or_else(|| {
             let gradient = 6.0 * self.prepared.y.len() as f64 * self.network.dim() as f64;
-            let each = options.work.unwrap_or(WORK) / (gradient * particles.max(1) as f64);
+            let each = WORK / (gradient * particles.max(1) as f64);
             (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
         });
         let per_particle = options.samples.div_ceil(particles.max(1));

@@ -9,6 +9,7 @@
 mod agreement;
 mod baselines;
 mod budget;
+mod candidates;
 mod checkpoint;
 mod compare;
 mod convergence;

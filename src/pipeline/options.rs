@@ -203,9 +203,6 @@ pub struct FitOptions {
     pub particles: Option<usize>,
     /// Steps of each; `None`: the kernel's default. Where scales are sampled, a step takes about ten gradients.
     pub steps: Option<usize>,
-    /// Where scales are sampled and steps are left open: floating-point operations of the walk,
-    /// about; `None`: 1.6e12, which takes about ten seconds of two cores.
-    pub work: Option<f64>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
     /// For a flow: which one.
@@ -253,7 +250,6 @@ impl Default for FitOptions {
             starts: 1,
             particles: None,
             steps: None,
-            work: None,
             samples: 256,
             flow: FlowChoice::Auto,
             recombine: false,

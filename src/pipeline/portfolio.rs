@@ -18,139 +18,47 @@
 
 use std::time::Instant;
 
+use super::candidates::{Candidate, candidates};
+use super::hierarchy::STRETCH;
 use super::{
     Batch, FeatureTransform, FitOptions, FitResult, KernelKind, Method, PriorChoice, Stage,
     Summary, TargetTransform, fit_owned,
 };
 use crate::artifact::{Fitted, Member, MemberSpec, Model};
-use crate::data::{Dataset, Task, Warp, k_folds};
+use crate::data::{Dataset, Task, k_folds};
 use crate::diagnose::Stacking;
 use crate::error::{Error, Result};
-use crate::model::Observation;
-use crate::nn::Activation;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// Floating-point operations of all walks together, about: fifty seconds of two cores.
-const WORK: f64 = 8e12;
+/// Work of all walks together, in floating-point operations: fifty seconds of two cores.
+const WORK: f64 = 5e12;
 
-/// Share of them that cross-validation takes.
-const FIRST: f64 = 0.5;
+/// What a gradient costs besides `6 N P` operations: twenty microseconds.
+const OVERHEAD: f64 = 1e6;
+
+/// Share of the work that cross-validation takes.
+const FIRST: f64 = 0.45;
 
 /// Parts that the rows are cut into; fewer are scored where walks on all of them take too long.
 const FOLDS: usize = 5;
 
-/// Walkers, kept points, and least gradients of a walk that leaves out a fold.
-const WALKERS: usize = 8;
-const SAMPLES: usize = 128;
-const GRADIENTS: f64 = 2_000.0;
+/// Walkers and kept points of a walk that leaves out a fold, and of one on all rows.
+const FOLD_WALKERS: usize = 8;
+const FOLD_SAMPLES: usize = 128;
+const WALKERS: usize = 16;
+
+/// Gradients of a walker: what a walk needs to be worth scoring, and most.
+const GRADIENTS: (f64, f64) = (4_000.0, 40_000.0);
 
 /// Weight below which a model is left out.
 const LEAST: f64 = 0.02;
 
+/// Nats a row that a model may be behind after the first fold.
+const BEHIND: f64 = 0.1;
+
 /// Rows times features beyond which walks on all rows take too long.
 const LARGE: usize = 2_000_000;
-
-/// One model of the portfolio.
-#[derive(Clone, Debug)]
-struct Candidate {
-    hidden: Vec<usize>,
-    activation: Activation,
-    prior: PriorChoice,
-    likelihood: Option<Observation>,
-    features: FeatureTransform,
-    target: TargetTransform,
-}
-
-impl Candidate {
-    fn new(hidden: &[usize], activation: Activation, prior: PriorChoice) -> Self {
-        Self {
-            hidden: hidden.to_vec(),
-            activation,
-            prior,
-            likelihood: None,
-            features: FeatureTransform::Auto,
-            target: TargetTransform::None,
-        }
-    }
-
-    fn likelihood(self, likelihood: Observation) -> Self {
-        let likelihood = Some(likelihood);
-        Self { likelihood, ..self }
-    }
-
-    fn features(self, features: FeatureTransform) -> Self {
-        Self { features, ..self }
-    }
-
-    fn target(self, target: TargetTransform) -> Self {
-        Self { target, ..self }
-    }
-
-    fn name(&self) -> String {
-        let mut name = match &self.hidden[..] {
-            [] => "linear".to_string(),
-            widths => {
-                let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
-                format!("{} {}", widths.join("-"), self.activation.name())
-            }
-        };
-        name += &format!(", {}", self.prior.name());
-        if let Some(likelihood) = self.likelihood {
-            name += &format!(", {likelihood}");
-        }
-        if self.features != FeatureTransform::Auto {
-            name += &format!(", features {}", self.features);
-        }
-        if self.target != TargetTransform::None {
-            name += &format!(", target {}", self.target);
-        }
-        name
-    }
-}
-
-/// The models for a data set: the likelihood that is asked for, or several.
-fn candidates(data: &Dataset, asked: Option<Observation>) -> Vec<Candidate> {
-    use Activation::{Silu, Tanh};
-    use PriorChoice::{Ard, Hierarchical};
-    let mut all = vec![
-        Candidate::new(&[], Tanh, Ard),
-        Candidate::new(&[50], Tanh, Ard),
-        Candidate::new(&[30, 30], Tanh, Ard),
-        Candidate::new(&[50], Silu, Ard),
-    ];
-    // a map that the heavy tails of some columns suggest may be worse for these data
-    let d = data.d();
-    let column =
-        |j: usize| -> Vec<f64> { data.features()[j..].iter().step_by(d).copied().collect() };
-    let any = |f: fn(&[f64]) -> Option<Warp>| (0..d).any(|j| f(&column(j)).is_some());
-    if any(Warp::for_heavy_tails) {
-        all.push(Candidate::new(&[50], Tanh, Ard).features(FeatureTransform::None));
-    }
-    if data.task() != Task::Regression {
-        if any(|column| Warp::yeo_johnson(column, Warp::FEATURES)) {
-            all.push(Candidate::new(&[50], Tanh, Ard).features(FeatureTransform::YeoJohnson));
-        }
-        all.push(Candidate::new(&[50], Tanh, Hierarchical));
-    } else {
-        all.push(Candidate::new(&[50], Tanh, Hierarchical));
-        if asked.is_none() {
-            let plain = || Candidate::new(&[50], Tanh, Ard);
-            all.push(plain().likelihood(Observation::Heteroscedastic));
-            all.push(plain().likelihood(Observation::StudentT));
-            let y = data.targets();
-            if y.iter().all(|&y| y > 0.0) {
-                all.push(plain().target(TargetTransform::Log));
-            } else if Warp::yeo_johnson(y, Warp::TARGETS).is_some() {
-                all.push(plain().target(TargetTransform::YeoJohnson));
-            }
-        }
-    }
-    if let Some(asked) = asked {
-        all.iter_mut().for_each(|c| c.likelihood = Some(asked));
-    }
-    all
-}
 
 /// A candidate that was scored.
 struct Scored {
@@ -160,6 +68,13 @@ struct Scored {
 }
 
 impl Scored {
+    fn new(candidate: Candidate) -> Self {
+        Self {
+            candidate,
+            held_out: Vec::new(),
+        }
+    }
+
     fn elpd(&self) -> f64 {
         self.held_out.iter().sum()
     }
@@ -212,69 +127,85 @@ struct Portfolio<'a> {
 }
 
 impl Portfolio<'_> {
-    /// Every candidate's log densities of rows held out. One that fails is left out, and said.
+    /// Every candidate's log densities of rows held out. One that fails, or is far behind after the
+    /// first fold, is left out, and said.
     fn scored<T: Scalar>(&self, summary: &mut Summary) -> Result<Vec<Scored>> {
-        let all = candidates(self.data, self.options.likelihood);
-        let folds = FOLDS.min(self.data.n());
+        let candidates = candidates(self.data, self.options.likelihood);
         let mut rng = Streams::new(self.options.seed).rng(Phase::SPLIT, 1);
-        let mut splits = k_folds(self.data, folds, &mut rng)?;
-        let work = self.options.work.unwrap_or(WORK) * FIRST;
-        splits.truncate(self.affordable_folds(&all, work));
-        let walks = all.len() * splits.len();
-        let (mut scored, mut failure) = (Vec::new(), None);
-        for (k, candidate) in all.iter().enumerate() {
-            let mut held_out = Vec::new();
-            for (f, split) in splits.iter().enumerate() {
-                let index = k * splits.len() + f;
+        let mut splits = k_folds(self.data, FOLDS.min(self.data.n()), &mut rng)?;
+        let rows = splits.first().map_or(0, |s| s.train.len());
+        let walkers = self.options.particles.unwrap_or(FOLD_WALKERS);
+        // operations of a gradient for every walker of every candidate
+        let each = |of: &[Scored]| {
+            let cost = of.iter().map(|s| self.cost(&s.candidate, rows));
+            cost.sum::<f64>() * walkers as f64
+        };
+        let mut alive: Vec<Scored> = candidates.into_iter().map(Scored::new).collect();
+        let affordable = (WORK * FIRST / (each(&alive) * GRADIENTS.0)) as usize;
+        splits.truncate(affordable.clamp(1, FOLDS));
+        let (mut work, mut failure) = (WORK * FIRST, None);
+        for (f, split) in splits.iter().enumerate() {
+            let left = splits.len() - f;
+            let gradients = work / (each(&alive) * left as f64);
+            work -= each(&alive) * gradients;
+            let (train, test) = (
+                self.data.select(&split.train)?,
+                self.data.select(&split.test)?,
+            );
+            let walks = alive.len();
+            let mut next = Vec::new();
+            for (k, mut scored) in alive.into_iter().enumerate() {
                 let options = FitOptions {
-                    particles: Some(self.options.particles.unwrap_or(WALKERS)),
-                    samples: SAMPLES.min(self.options.samples),
-                    max_seconds: self.seconds(FIRST, walks - index),
-                    ..self.options_of(candidate, work / walks as f64)
+                    particles: Some(walkers),
+                    samples: FOLD_SAMPLES.min(self.options.samples),
+                    max_seconds: self.seconds(FIRST, walks * left - k),
+                    ..self.options_of(&scored.candidate, gradients)
                 };
-                let train = self.data.select(&split.train)?;
-                let test = self.data.select(&split.test)?;
-                let progress = self.part(index, walks, 0, 500);
-                let fitted = fit_owned::<T>(train, &options, &progress);
+                let (from, to) = (500 * f / splits.len(), 500 * (f + 1) / splits.len());
+                let progress = self.part(k, walks, from, to);
                 let streams = Streams::new(self.options.seed);
-                let densities =
-                    fitted.and_then(|f| f.model.log_densities(&test, options.samples, streams));
+                let densities = fit_owned::<T>(train.clone(), &options, &progress)
+                    .and_then(|f| f.model.log_densities(&test, options.samples, streams))
+                    .and_then(finite);
                 match densities {
-                    Ok(densities) => held_out.extend(densities),
+                    Ok(densities) => {
+                        scored.held_out.extend(densities);
+                        next.push(scored);
+                    }
                     Err(error) => {
-                        let text = format!("{} is left out: {error}", candidate.name());
+                        let text = format!("{} is left out: {error}", scored.candidate.name());
                         summary.line("warning", text);
                         failure = Some(error);
-                        break;
                     }
                 }
             }
-            let expected: usize = splits.iter().map(|s| s.test.len()).sum();
-            if held_out.len() == expected && held_out.iter().all(|l| l.is_finite()) {
-                scored.push(Scored {
-                    candidate: candidate.clone(),
-                    held_out,
-                });
-            }
+            alive = if f == 0 {
+                promising(next, summary)
+            } else {
+                next
+            };
         }
-        if scored.is_empty() {
+        if alive.is_empty() {
             let none = || Error::config("method", "auto", "none of its models could be fitted");
             return Err(failure.unwrap_or_else(none));
         }
-        Ok(scored)
+        Ok(alive)
     }
 
-    /// Folds that can be scored with walks of the least length, at least one.
-    fn affordable_folds(&self, candidates: &[Candidate], work: f64) -> usize {
-        let (n, d) = (self.data.n() as f64, self.data.d() as f64);
-        let each = candidates.iter().map(|c| {
-            // parameters, about
-            let widths = c.hidden.iter().map(|&w| w as f64);
-            let (dim, last) = widths.fold((0.0, d), |(dim, before), w| (dim + before * w, w));
-            6.0 * n * (dim + last) * GRADIENTS * WALKERS as f64
-        });
-        let of_a_fold: f64 = each.sum();
-        ((work / of_a_fold) as usize).clamp(1, FOLDS)
+    /// Floating-point operations of a gradient on so many rows.
+    fn cost(&self, candidate: &Candidate, rows: usize) -> f64 {
+        let d = self.data.d() as f64;
+        let outputs = match self.data.task() {
+            Task::Classification { classes } => classes as f64,
+            Task::Regression => 1.0,
+        };
+        let widths = candidate.hidden.iter().map(|&w| w as f64);
+        let (mut dim, mut before) = (0.0, d);
+        for width in widths.chain([outputs]) {
+            dim += (before + 1.0) * width;
+            before = width;
+        }
+        6.0 * rows as f64 * dim + OVERHEAD
     }
 
     /// Seconds of the next walk, of those that are left up to a share of the time.
@@ -308,12 +239,15 @@ impl Portfolio<'_> {
         members: &[(f64, Scored)],
         mut summary: Summary,
     ) -> Result<FitResult<T>> {
-        let work = self.options.work.unwrap_or(WORK) * (1.0 - FIRST);
+        let work = WORK * (1.0 - FIRST) / members.len().max(1) as f64;
+        let walkers = self.options.particles.unwrap_or(WALKERS);
         let (mut models, mut gradients) = (Vec::new(), 0.0);
         for (index, (weight, scored)) in members.iter().enumerate() {
+            let each = self.cost(&scored.candidate, self.data.n()) * walkers as f64;
             let options = FitOptions {
+                particles: Some(walkers),
                 max_seconds: self.seconds(1.0, members.len() - index),
-                ..self.options_of(&scored.candidate, work / members.len() as f64)
+                ..self.options_of(&scored.candidate, work / each)
             };
             let progress = self.part(index, members.len(), 500, 1_000);
             let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)?;
@@ -352,8 +286,12 @@ impl Portfolio<'_> {
         })
     }
 
-    fn options_of(&self, candidate: &Candidate, work: f64) -> FitOptions {
+    /// The walk of a candidate with so many gradients for each walker.
+    fn options_of(&self, candidate: &Candidate, gradients: f64) -> FitOptions {
+        let gradients = gradients.clamp(0.25 * GRADIENTS.0, GRADIENTS.1);
+        let steps = self.options.steps.unwrap_or(gradients as usize / STRETCH);
         FitOptions {
+            steps: Some(steps),
             method: Method::Walk,
             hidden: candidate.hidden.clone(),
             activation: candidate.activation,
@@ -361,12 +299,45 @@ impl Portfolio<'_> {
             likelihood: candidate.likelihood,
             feature_transform: candidate.features,
             target_transform: candidate.target,
-            work: Some(work),
             spool: None,
             checkpoint: None,
             ..self.options.clone()
         }
     }
+}
+
+/// Log densities, if all are finite.
+fn finite(densities: Vec<f64>) -> Result<Vec<f64>> {
+    match densities.iter().position(|l| !l.is_finite()) {
+        None => Ok(densities),
+        Some(index) => {
+            let what = "log densities of rows held out";
+            Err(Error::NonFinite { what, index })
+        }
+    }
+}
+
+/// Those that are not far behind the best: by two standard errors of the difference and more than
+/// [`BEHIND`] nats a row.
+fn promising(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Scored> {
+    let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
+    let Some(best) = best.map(|b| b.held_out.clone()) else {
+        return scored;
+    };
+    let (mut kept, n) = (Vec::new(), best.len() as f64);
+    for one in scored {
+        let differences = || best.iter().zip(&one.held_out).map(|(b, l)| b - l);
+        let mean = differences().sum::<f64>() / n;
+        let squares: f64 = differences().map(|d| (d - mean).powi(2)).sum();
+        let error = (squares / (n - 1.0).max(1.0) / n).sqrt();
+        if mean - 2.0 * error > BEHIND {
+            let text = format!("{}: {mean:.2} nats a row behind", one.candidate.name());
+            summary.line("left out", text);
+        } else {
+            kept.push(one);
+        }
+    }
+    kept
 }
 
 /// What does not go with a portfolio.

@@ -54,6 +54,8 @@ mod images;
 #[cfg(feature = "cli")]
 mod model_file;
 #[cfg(feature = "cli")]
+mod observations;
+#[cfg(feature = "cli")]
 mod pipeline;
 #[cfg(feature = "cli")]
 mod refusals;

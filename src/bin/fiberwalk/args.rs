@@ -267,7 +267,6 @@ impl Settings {
             likelihood: self.likelihood,
             feature_transform: self.feature_transform,
             target_transform: self.target_transform,
-            work: None,
             prior: match self.prior {
                 Prior::Choice(choice) => choice,
                 Prior::Precision(_) => PriorChoice::Auto,
