@@ -52,6 +52,10 @@ const NOISE: f64 = 0.5;
 /// may stay where the noise explains everything.
 const NOISE_START: f64 = 0.15;
 const TAIL_START: f64 = 8.0;
+
+/// What the heads of a changing noise start at, of a draw of the prior.
+const HEAD_START: f64 = 0.05;
+
 const DESCENT: usize = 300;
 const DESCENT_RATE: f64 = 0.02;
 
@@ -67,6 +71,16 @@ fn descent() -> MapOptions {
         steps: DESCENT,
         learning_rate: DESCENT_RATE,
         ..MapOptions::default()
+    }
+}
+
+/// Starts the heads of the noise near zero. A draw of the prior may give some rows a noise that is
+/// smaller by orders of magnitude; a walker that starts there does not get out.
+fn quiet_heads(network: &dyn Network, phi: &mut [f64]) {
+    for tensor in network.layout().tensors().iter().rev().take(2) {
+        // the second of two outputs: every other number of weights and biases
+        let heads = phi[tensor.range.clone()].iter_mut().skip(1).step_by(2);
+        heads.for_each(|z| *z *= HEAD_START);
     }
 }
 
@@ -369,6 +383,9 @@ impl Problem<'_> {
         let one = |index: usize| {
             let mut rng = self.streams.rng(Phase::PRIOR, index as u64);
             let mut phi = prior.draw(&mut rng)?;
+            if self.prepared.observation == Observation::Heteroscedastic {
+                quiet_heads(scaled.inner(), &mut phi);
+            }
             for (t, median) in phi[params..].iter_mut().zip(&medians) {
                 *t = median + (*t - median).clamp(-SPREAD, SPREAD);
             }

@@ -1,20 +1,22 @@
 //! The arguments, and what they may be.
 
 use std::path::PathBuf;
-use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{
-    Batch, FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice,
-    TargetTransform,
+    FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice, TargetTransform,
 };
 use fiberwalk::{Activation, Error, Observation, Result, Streams};
 
 use crate::prior::{Prior, parse_prior};
+pub use crate::values::Precision;
+use crate::values::{
+    Auto, BatchRows, Hidden, ImageShape, Methods, Period, parse_auto, parse_batch, parse_hidden,
+    parse_image, parse_methods, parse_period, parse_precision, parse_task,
+};
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
 #[derive(Parser)]
@@ -328,132 +330,4 @@ impl Threads {
             }),
         }
     }
-}
-
-/// A number, or the word that leaves it to the program.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Auto<N> {
-    Auto,
-    Value(N),
-}
-
-impl<N: Copy> Auto<N> {
-    pub fn value(self) -> Option<N> {
-        match self {
-            Auto::Auto => None,
-            Auto::Value(x) => Some(x),
-        }
-    }
-}
-
-/// Methods, each once.
-#[derive(Clone, Debug)]
-pub struct Methods(pub Vec<Method>);
-
-fn parse_methods(text: &str) -> std::result::Result<Methods, String> {
-    let mut all: Vec<Method> = Vec::new();
-    for name in text.split(',') {
-        let method: Method = name.trim().parse().map_err(|e: Error| e.to_string())?;
-        if all.contains(&method) {
-            return Err(format!("{method} is there twice"));
-        }
-        all.push(method);
-    }
-    Ok(Methods(all))
-}
-
-/// Channels, height and width.
-#[derive(Clone, Copy, Debug)]
-pub struct ImageShape(pub [usize; 3]);
-
-impl std::fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let [c, h, w] = self.0;
-        write!(f, "{c}x{h}x{w}")
-    }
-}
-
-/// Rows of a batch.
-#[derive(Clone, Copy, Debug)]
-pub struct BatchRows(pub Batch);
-
-/// Time between two checkpoints; none are written if there is none.
-#[derive(Clone, Copy, Debug)]
-pub struct Period(pub Option<Duration>);
-
-/// Hidden widths.
-#[derive(Clone, Debug)]
-pub struct Hidden(pub Vec<usize>);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Precision {
-    Single,
-    Double,
-}
-
-fn parse_task(text: &str) -> std::result::Result<TaskKind, String> {
-    match text {
-        "classification" => Ok(TaskKind::Classification),
-        "regression" => Ok(TaskKind::Regression),
-        _ => Err("there are classification and regression".into()),
-    }
-}
-
-fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
-    match text {
-        "f32" => Ok(Precision::Single),
-        "f64" => Ok(Precision::Double),
-        _ => Err("there are f32 and f64".into()),
-    }
-}
-
-fn parse_hidden(text: &str) -> std::result::Result<Hidden, String> {
-    if text == "none" {
-        return Ok(Hidden(Vec::new()));
-    }
-    let widths = text
-        .split(',')
-        .map(|w| w.trim().parse().ok().filter(|&w: &usize| w > 0));
-    widths
-        .collect::<Option<Vec<usize>>>()
-        .map(Hidden)
-        .ok_or_else(|| "expected positive widths such as 50 or 50,50, or none".into())
-}
-
-fn parse_image(text: &str) -> std::result::Result<ImageShape, String> {
-    let extents = text
-        .split('x')
-        .map(|x| x.parse().ok().filter(|&x: &usize| x > 0));
-    match extents.collect::<Option<Vec<usize>>>().as_deref() {
-        Some(&[h, w]) => Ok(ImageShape([1, h, w])),
-        Some(&[c, h, w]) => Ok(ImageShape([c, h, w])),
-        _ => Err("expected height and width such as 28x28, or channels, height and width such as 3x32x32".into()),
-    }
-}
-
-fn parse_batch(text: &str) -> std::result::Result<BatchRows, String> {
-    match text {
-        "auto" => Ok(BatchRows(Batch::Auto)),
-        "full" => Ok(BatchRows(Batch::Full)),
-        _ => match text.parse() {
-            Ok(rows) if rows > 0 => Ok(BatchRows(Batch::Rows(rows))),
-            _ => Err("expected a positive number, full or auto".into()),
-        },
-    }
-}
-
-fn parse_period(text: &str) -> std::result::Result<Period, String> {
-    let wrong = "expected a number of seconds, or 0 for never";
-    let seconds: f64 = text.parse().map_err(|_| wrong)?;
-    let period = Duration::try_from_secs_f64(seconds).map_err(|_| wrong)?;
-    Ok(Period((seconds > 0.0).then_some(period)))
-}
-
-fn parse_auto<N: FromStr>(text: &str) -> std::result::Result<Auto<N>, String> {
-    if text == "auto" {
-        return Ok(Auto::Auto);
-    }
-    text.parse()
-        .map(Auto::Value)
-        .map_err(|_| "expected a number or auto".into())
 }

@@ -9,8 +9,9 @@ use fiberwalk::data::{
 };
 use fiberwalk::{Error, Result};
 
-use crate::args::{ImageShape, Settings};
+use crate::args::Settings;
 use crate::in_file;
+use crate::values::ImageShape;
 
 /// What an argument stands for.
 pub enum Input {

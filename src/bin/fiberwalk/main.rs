@@ -12,6 +12,7 @@ mod predict;
 mod prior;
 mod progress;
 mod splits;
+mod values;
 
 use std::io::Write;
 use std::path::Path;
