@@ -399,6 +399,9 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
     let entries = [
         ("version", env!("CARGO_PKG_VERSION").into()),
         ("precision", T::NAME.into()),
+        // before the data, whose maps depend on them
+        ("method", method.name().into()),
+        ("kernel", kernel.name().into()),
         ("rows", y.len().to_string()),
         ("features", problem.network.input_dim().to_string()),
         (
@@ -416,8 +419,6 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         ("noise_std", auto(noise_std)),
         ("batch", format!("{batch:?}")),
         ("epochs", format!("{epochs:?}")),
-        ("method", method.name().into()),
-        ("kernel", kernel.name().into()),
         ("step_size", auto(step_size)),
         ("decoherence_length", auto(decoherence_length)),
         ("adjusted", adjusted.to_string()),

@@ -69,7 +69,7 @@ pub fn fit_owned<T: Scalar>(
     let mut problem = Problem {
         options,
         network: network.as_ref(),
-        prepared: prepare(data, options)?,
+        prepared: prepare(data, options, network.dim())?,
         streams: Streams::new(options.seed),
         progress,
     };

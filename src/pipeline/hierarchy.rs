@@ -27,9 +27,6 @@ use crate::walk::{
     FrameOptions, GgnFrame, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, WalkOptions,
 };
 
-/// Rows times parameters up to which scales are sampled unless asked otherwise.
-const AUTO: usize = 10_000_000;
-
 /// Floating-point operations of a whole walk, about: ten seconds of two cores.
 const WORK: f64 = 1.6e12;
 
@@ -58,6 +55,9 @@ const HEAD_START: f64 = 0.05;
 
 const DESCENT: usize = 300;
 const DESCENT_RATE: f64 = 0.02;
+
+/// Starts for each walker, of which the best are taken.
+const SPARE: usize = 2;
 
 /// How far log scales start from their medians at most. Farther out walkers get stuck: on snelson1d with last weights fifty
 /// times as large as they should be.
@@ -151,20 +151,12 @@ impl Problem<'_> {
             PriorChoice::Shared => Some(ScaleGroups::Shared),
             PriorChoice::Evidence => None,
             PriorChoice::Auto => {
-                let plain = options.method == Method::Walk
-                    && options.kernel == KernelKind::Microcanonical
-                    && !options.adjusted
-                    && options.step_size.is_none()
-                    && options.walk_batch.is_none()
-                    && options.starts == 1
-                    && options.layers.is_none();
-                let size = self.prepared.y.len().saturating_mul(self.network.dim());
-                let fits = size <= AUTO && self.batch_rows().is_none();
+                let (rows, dim) = (self.prepared.y.len(), self.network.dim());
                 let groups = match self.prepared.observation.is_of_classes() {
                     true => ScaleGroups::Ard,
                     false => ScaleGroups::PerTensor,
                 };
-                (plain && fits && options.prior_precision.is_none()).then_some(groups)
+                options.walks_plainly(rows, dim).then_some(groups)
             }
         }
     }
@@ -260,11 +252,14 @@ impl Problem<'_> {
             return self.scaled_chains(&density, &coordinates, summary);
         }
         let options = self.scaled_walk_options()?;
-        let mut starts = self.scaled_starts(&scaled, own, options.particles)?;
         // a walk that is resumed does not need them, but its figures are to be the same
-        if !observation.is_of_classes() {
-            starts = self.descended(&density, starts, summary)?;
-        }
+        let starts = match observation.is_of_classes() {
+            true => self.scaled_starts(&scaled, own, options.particles)?,
+            false => {
+                let spare = self.scaled_starts(&scaled, own, SPARE * options.particles)?;
+                self.descended(&density, spare, options.particles, summary)?
+            }
+        };
         let frame = FrameOptions {
             max_directions: DIRECTIONS,
             ..FrameOptions::default()
@@ -309,20 +304,24 @@ impl Problem<'_> {
         keeper.points(walked)
     }
 
-    /// Starts brought down by some steps of Adam: not to a mode, but to where the network explains the data.
+    /// Starts brought down by some steps of Adam: not to a mode, but to where the network explains
+    /// the data. Those that got least far are left out: a walker may never leave such a place.
     fn descended<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
         starts: Vec<Vec<T>>,
+        keep: usize,
         summary: &mut Summary,
     ) -> Result<Vec<Vec<T>>> {
         let options = descent();
-        let reports = starts
+        let mut reports = starts
             .into_par_iter()
             .map(|start| fit_map(density, start, &options, |_| ()))
             .collect::<Result<Vec<_>>>()?;
         let gradients: usize = reports.iter().map(|r| r.gradients).sum();
         summary.figure("starts_gradients", gradients as f64);
+        reports.sort_by(|a, b| a.energy.total_cmp(&b.energy));
+        reports.truncate(keep);
         Ok(reports.into_iter().map(|r| r.theta).collect())
     }
 

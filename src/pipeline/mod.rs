@@ -26,6 +26,7 @@ mod portfolio;
 mod prepare;
 mod probe;
 mod rates;
+mod scored;
 mod summary;
 mod swag;
 mod transforms;

@@ -228,6 +228,26 @@ pub struct FitOptions {
     pub max_memory: Option<usize>,
 }
 
+impl FitOptions {
+    /// True of a walk with settings of its own alone, on a problem that is small enough: such walks
+    /// sample scales unless asked otherwise.
+    pub(super) fn walks_plainly(&self, rows: usize, dim: usize) -> bool {
+        self.method == Method::Walk
+            && self.kernel == KernelKind::Microcanonical
+            && !self.adjusted
+            && self.step_size.is_none()
+            && self.walk_batch.is_none()
+            && self.starts == 1
+            && self.layers.is_none()
+            && self.prior_precision.is_none()
+            && !matches!(self.batch, Batch::Rows(_))
+            && rows.saturating_mul(dim) <= AUTO
+    }
+}
+
+/// Rows times parameters up to which scales are sampled unless asked otherwise.
+const AUTO: usize = 10_000_000;
+
 impl Default for FitOptions {
     fn default() -> Self {
         Self {

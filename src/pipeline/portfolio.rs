@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use super::candidates::{Candidate, candidates};
 use super::hierarchy::STRETCH;
+use super::scored::{Scored, disagreement, finite, in_agreement, promising};
 use super::{
     Batch, FeatureTransform, FitOptions, FitResult, KernelKind, Method, PriorChoice, Stage,
     Summary, TargetTransform, fit_owned,
@@ -31,8 +32,8 @@ use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// Work of all walks together, in floating-point operations: fifty seconds of two cores.
-const WORK: f64 = 5e12;
+/// Work of all walks together, in floating-point operations: forty seconds of two cores.
+const WORK: f64 = 3.6e12;
 
 /// What a gradient costs besides `6 N P` operations: twenty microseconds.
 const OVERHEAD: f64 = 1e6;
@@ -54,31 +55,8 @@ const GRADIENTS: (f64, f64) = (4_000.0, 40_000.0);
 /// Weight below which a model is left out.
 const LEAST: f64 = 0.02;
 
-/// Nats a row that a model may be behind after the first fold.
-const BEHIND: f64 = 0.1;
-
 /// Rows times features beyond which walks on all rows take too long.
 const LARGE: usize = 2_000_000;
-
-/// A candidate that was scored.
-struct Scored {
-    candidate: Candidate,
-    /// Log densities of the rows that were held out.
-    held_out: Vec<f64>,
-}
-
-impl Scored {
-    fn new(candidate: Candidate) -> Self {
-        Self {
-            candidate,
-            held_out: Vec::new(),
-        }
-    }
-
-    fn elpd(&self) -> f64 {
-        self.held_out.iter().sum()
-    }
-}
 
 /// Fits the portfolio and stacks it.
 pub(super) fn fit_portfolio<T: Scalar>(
@@ -164,12 +142,17 @@ impl Portfolio<'_> {
                 let (from, to) = (500 * f / splits.len(), 500 * (f + 1) / splits.len());
                 let progress = self.part(k, walks, from, to);
                 let streams = Streams::new(self.options.seed);
+                let mut apart = None;
                 let densities = fit_owned::<T>(train.clone(), &options, &progress)
-                    .and_then(|f| f.model.log_densities(&test, options.samples, streams))
+                    .and_then(|f| {
+                        apart = disagreement(&f.summary);
+                        f.model.log_densities(&test, options.samples, streams)
+                    })
                     .and_then(finite);
                 match densities {
                     Ok(densities) => {
                         scored.held_out.extend(densities);
+                        scored.apart = scored.apart.or(apart);
                         next.push(scored);
                     }
                     Err(error) => {
@@ -179,6 +162,7 @@ impl Portfolio<'_> {
                     }
                 }
             }
+            next = in_agreement(next, summary);
             alive = if f == 0 {
                 promising(next, summary)
             } else {
@@ -241,7 +225,7 @@ impl Portfolio<'_> {
     ) -> Result<FitResult<T>> {
         let work = WORK * (1.0 - FIRST) / members.len().max(1) as f64;
         let walkers = self.options.particles.unwrap_or(WALKERS);
-        let (mut models, mut gradients) = (Vec::new(), 0.0);
+        let (mut models, mut spare, mut gradients) = (Vec::new(), None, 0.0);
         for (index, (weight, scored)) in members.iter().enumerate() {
             let each = self.cost(&scored.candidate, self.data.n()) * walkers as f64;
             let options = FitOptions {
@@ -252,12 +236,23 @@ impl Portfolio<'_> {
             let progress = self.part(index, members.len(), 500, 1_000);
             let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)?;
             gradients += fitted.summary.gradients();
-            summary.member(*weight, scored, &fitted.summary);
-            models.push(Member {
+            let member = Member {
                 weight: *weight,
                 model: fitted.model,
-            });
+            };
+            if let Some(rhat) = disagreement(&fitted.summary) {
+                summary.apart(&scored.candidate, rhat);
+                spare = spare.or(Some(member));
+                continue;
+            }
+            summary.member(*weight, scored, &fitted.summary);
+            models.push(member);
         }
+        if models.is_empty() {
+            models.extend(spare);
+        }
+        let total: f64 = models.iter().map(|m| m.weight).sum();
+        models.iter_mut().for_each(|m| m.weight /= total);
         summary.figure("models", models.len() as f64);
         summary.method_gradients(gradients);
         let Some(heaviest) = models.first() else {
@@ -306,40 +301,6 @@ impl Portfolio<'_> {
     }
 }
 
-/// Log densities, if all are finite.
-fn finite(densities: Vec<f64>) -> Result<Vec<f64>> {
-    match densities.iter().position(|l| !l.is_finite()) {
-        None => Ok(densities),
-        Some(index) => {
-            let what = "log densities of rows held out";
-            Err(Error::NonFinite { what, index })
-        }
-    }
-}
-
-/// Those that are not far behind the best: by two standard errors of the difference and more than
-/// [`BEHIND`] nats a row.
-fn promising(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Scored> {
-    let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
-    let Some(best) = best.map(|b| b.held_out.clone()) else {
-        return scored;
-    };
-    let (mut kept, n) = (Vec::new(), best.len() as f64);
-    for one in scored {
-        let differences = || best.iter().zip(&one.held_out).map(|(b, l)| b - l);
-        let mean = differences().sum::<f64>() / n;
-        let squares: f64 = differences().map(|d| (d - mean).powi(2)).sum();
-        let error = (squares / (n - 1.0).max(1.0) / n).sqrt();
-        if mean - 2.0 * error > BEHIND {
-            let text = format!("{}: {mean:.2} nats a row behind", one.candidate.name());
-            summary.line("left out", text);
-        } else {
-            kept.push(one);
-        }
-    }
-    kept
-}
-
 /// What does not go with a portfolio.
 fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
     let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
@@ -384,15 +345,4 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
         return wrong("method auto", &value, &requirement);
     }
     Ok(())
-}
-
-impl Summary {
-    fn member(&mut self, weight: f64, scored: &Scored, fitted: &Summary) {
-        let (name, elpd) = (scored.candidate.name(), scored.elpd());
-        let mut text = format!("{weight:.3}  {name}: elpd {elpd:.1}");
-        if let Some(rhat) = fitted.figures().get("prediction_rhat_median") {
-            text += &format!(", R-hat of predictions {rhat:.2}");
-        }
-        self.line("model", text);
-    }
 }

@@ -108,20 +108,25 @@ fn unknown(field: &'static str, name: &str, names: &[&str]) -> Error {
     Error::config(field, name, &requirement)
 }
 
-/// How the features of a data set are standardised.
+/// How the features of a data set are standardised, for a network of `dim` parameters.
 ///
 /// # Errors
 /// Those of [`Standardizer::fit`].
-pub(super) fn feature_map(data: &Dataset, options: &FitOptions) -> Result<Standardizer> {
+pub(super) fn feature_map(
+    data: &Dataset,
+    options: &FitOptions,
+    dim: usize,
+) -> Result<Standardizer> {
     let (values, d) = (data.features(), data.d());
     // the pixels of images are one quantity at many places
     if data.image().is_some() {
         return Standardizer::fit_shared(values, d);
     }
-    let samples_scales = options.method == Method::Walk
-        && options.prior_precision.is_none()
-        && options.prior != PriorChoice::Evidence
-        && options.layers.is_none();
+    let samples_scales = match options.prior {
+        PriorChoice::Auto => options.walks_plainly(data.n(), dim),
+        PriorChoice::Evidence => false,
+        _ => options.method == Method::Walk,
+    };
     match options.feature_transform {
         FeatureTransform::Auto if samples_scales => {
             Standardizer::fit_warped(values, d, Warp::for_heavy_tails)

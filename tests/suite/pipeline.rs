@@ -23,7 +23,8 @@ fn a_model_in_memory_is_the_model_in_its_file() {
     let path = dir.path().join("m.fw");
     for file in ["glass.csv", "snelson1d.csv"] {
         let data = load_csv(&data_file(file), &CsvOptions::default()).unwrap();
-        for method in Method::ALL {
+        // a mixture of models has no samples of its own: see observations.rs
+        for method in Method::ALL.into_iter().filter(|m| *m != Method::Auto) {
             // thousands of steps: once is enough
             let slow = [Method::Riemann, Method::Vi, Method::Hmc, Method::Nuts];
             if file == "snelson1d.csv" && slow.contains(&method) {
