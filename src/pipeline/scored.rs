@@ -1,8 +1,12 @@
 //! How candidates of method `auto` did on rows held out, and which of them are worth going on with.
 
+use rand::RngExt;
+
 use super::Summary;
 use super::candidates::Candidate;
+use crate::diagnose::Stacking;
 use crate::error::{Error, Result};
+use crate::rng::{Phase, Streams};
 
 /// R-hat of predictions, the median over some rows, beyond which the walkers of a model do not
 /// agree: some are stuck where others never are, and their predictions are left out.
@@ -50,6 +54,44 @@ pub(super) fn in_agreement(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Sc
         summary.apart(&one.candidate, one.apart.unwrap_or(AGREED));
     }
     kept
+}
+
+/// Samples of rows that stacking weights are averaged over.
+const BOOTSTRAP: usize = 50;
+
+/// Stacking weights from log densities `[rows, models]`, averaged over bootstrap samples of the
+/// rows.
+pub(super) fn stacked(table: &[f64], models: usize, seed: u64) -> Result<Vec<f64>> {
+    let rows = table.len() / models.max(1);
+    let mut mean = vec![0.0; models];
+    for index in 0..BOOTSTRAP {
+        let mut rng = Streams::new(seed).rng(Phase::BOOTSTRAP, index as u64);
+        let mut sample = Vec::with_capacity(table.len());
+        for _ in 0..rows {
+            let row = rng.random_range(0..rows);
+            sample.extend_from_slice(&table[row * models..(row + 1) * models]);
+        }
+        for (m, w) in mean.iter_mut().zip(Stacking::new(&sample, models)?.weights) {
+            *m += w / BOOTSTRAP as f64;
+        }
+    }
+    Ok(mean)
+}
+
+/// `sum_i log sum_k w_k p_ik` of the rows held out.
+pub(super) fn mixture_elpd(scored: &[Scored], weights: &[f64]) -> f64 {
+    let rows = scored.first().map_or(0, |s| s.held_out.len());
+    let row = |i: usize| {
+        let terms: Vec<f64> = scored
+            .iter()
+            .zip(weights)
+            .filter(|(_, w)| **w > 0.0)
+            .map(|(s, w)| w.ln() + s.held_out[i])
+            .collect();
+        let top = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        top + terms.iter().map(|t| (t - top).exp()).sum::<f64>().ln()
+    };
+    (0..rows).map(row).sum()
 }
 
 /// Log densities, if all are finite.
@@ -100,5 +142,85 @@ impl Summary {
             text += &format!(", R-hat of predictions {rhat:.2}");
         }
         self.line("model", text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nn::Activation;
+    use crate::pipeline::candidates::Candidate;
+    use crate::pipeline::{FeatureTransform, PriorChoice, TargetTransform};
+
+    fn scored(held_out: Vec<f64>, apart: Option<f64>) -> Scored {
+        Scored {
+            candidate: Candidate {
+                hidden: Vec::new(),
+                activation: Activation::Tanh,
+                prior: PriorChoice::Ard,
+                likelihood: None,
+                features: FeatureTransform::Auto,
+                target: TargetTransform::None,
+            },
+            held_out,
+            apart,
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_better_everywhere_takes_all_and_equals_share() {
+        let better: Vec<f64> = (0..40).flat_map(|_| [-1.0, -2.0]).collect();
+        let weights = stacked(&better, 2, 0).unwrap();
+        assert!((weights[0] - 1.0).abs() < 1e-6, "{weights:?}");
+        // each is right about half of the rows: a half each, but for the draw of the rows
+        let split: Vec<f64> = (0..40)
+            .flat_map(|i| {
+                if i % 2 == 0 {
+                    [-1.0, -4.0]
+                } else {
+                    [-4.0, -1.0]
+                }
+            })
+            .collect();
+        let weights = stacked(&split, 2, 0).unwrap();
+        assert!((weights[0] - 0.5).abs() < 0.05, "{weights:?}");
+        assert!((weights.iter().sum::<f64>() - 1.0).abs() < 1e-12);
+        let both = [
+            scored(vec![-1.0, -4.0], None),
+            scored(vec![-4.0, -1.0], None),
+        ];
+        let by_hand = 2.0 * (0.5 * (-1f64).exp() + 0.5 * (-4f64).exp()).ln();
+        assert!((mixture_elpd(&both, &[0.5, 0.5]) - by_hand).abs() < 1e-14);
+        assert_eq!(mixture_elpd(&both, &[1.0, 0.0]), -5.0);
+    }
+
+    #[test]
+    fn what_is_far_behind_or_has_walkers_apart_is_left_out() {
+        let near = |shift: f64| {
+            (0..50)
+                .map(|i| -1.0 - shift + 0.01 * f64::from(i % 5))
+                .collect()
+        };
+        let mut summary = Summary::default();
+        let all = vec![
+            scored(near(0.0), None),
+            scored(near(0.05), None),
+            scored(near(0.5), None),
+        ];
+        assert_eq!(promising(all, &mut summary).len(), 2);
+        assert!(summary.to_string().contains("0.50 nats a row behind"));
+        // far behind on average, but for one row: not sure
+        let mut one = vec![-1.0; 50];
+        one[0] = -60.0;
+        let all = vec![scored(vec![-1.0; 50], None), scored(one, None)];
+        assert_eq!(promising(all, &mut summary).len(), 2);
+        let all = vec![scored(near(0.0), Some(2.0)), scored(near(0.0), None)];
+        assert_eq!(in_agreement(all, &mut summary).len(), 1);
+        let all = vec![scored(near(0.0), Some(2.0)), scored(near(0.0), Some(3.0))];
+        assert_eq!(
+            in_agreement(all, &mut summary).len(),
+            2,
+            "better than nothing"
+        );
     }
 }
