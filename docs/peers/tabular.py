@@ -50,7 +50,7 @@ def classifiers(classes, seed):
     from sklearn.linear_model import LogisticRegression
 
     return dict(
-        catboost=lambda: CatBoostClassifier(verbose=0, random_seed=seed),
+        catboost=lambda: CatBoostClassifier(verbose=0, allow_writing_files=False, random_seed=seed),
         ngboost=lambda: NGBClassifier(Dist=k_categorical(classes), verbose=False, random_state=seed),
         forest=lambda: RandomForestClassifier(500, random_state=seed),
         linear=lambda: LogisticRegression(max_iter=2000),
@@ -65,7 +65,8 @@ def regressors(x, y, xt, seed):
     from sklearn.linear_model import BayesianRidge
 
     def catboost():
-        model = CatBoostRegressor(loss_function="RMSEWithUncertainty", verbose=0, random_seed=seed)
+        model = CatBoostRegressor(
+            loss_function="RMSEWithUncertainty", verbose=0, allow_writing_files=False, random_seed=seed)
         p = model.fit(x, y).predict(xt)
         return p[:, 0], np.sqrt(p[:, 1])
 

@@ -399,15 +399,10 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
     let entries = [
         ("version", env!("CARGO_PKG_VERSION").into()),
         ("precision", T::NAME.into()),
-        // before the data, whose maps depend on them
         ("method", method.name().into()),
         ("kernel", kernel.name().into()),
         ("rows", y.len().to_string()),
         ("features", problem.network.input_dim().to_string()),
-        (
-            "data",
-            format!("(standardised, checksum {:016x})", data.value()),
-        ),
         ("layers", layers),
         ("hidden", format!("{hidden:?}")),
         ("activation", activation.name().into()),
@@ -431,6 +426,11 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         ("samples", samples.to_string()),
         ("walk_batch", format!("{walk_batch:?}")),
         ("seed", seed.to_string()),
+        // last: the maps of columns depend on all of the above
+        (
+            "data",
+            format!("(standardised, checksum {:016x})", data.value()),
+        ),
     ];
     entries.map(|(name, value)| (name.into(), value)).into()
 }
