@@ -85,15 +85,13 @@ impl Problem<'_> {
     ) -> Result<Vec<f64>> {
         let prepared = &self.prepared;
         let (observation, y) = (prepared.observation, prepared.y[row]);
-        let samples = block.row(at).chunks_exact(block.width).enumerate();
+        let samples = block.row(at).chunks_exact(block.width);
         match observation {
-            Observation::Categorical => {
-                Ok(samples.map(|(_, o)| log_softmax(o, y as usize)).collect())
-            }
+            Observation::Categorical => Ok(samples.map(|o| log_softmax(o, y as usize)).collect()),
             Observation::Bernoulli => {
                 let logits = |o: &[f64]| [0.0, o.first().copied().unwrap_or(f64::NAN)];
                 Ok(samples
-                    .map(|(_, o)| log_softmax(&logits(o), y as usize))
+                    .map(|o| log_softmax(&logits(o), y as usize))
                     .collect())
             }
             _ => {
@@ -101,6 +99,7 @@ impl Problem<'_> {
                 let slope = target.log_slope(target.inverse(y));
                 let common = noise_std.unwrap_or(1.0);
                 samples
+                    .enumerate()
                     .map(|(s, outputs)| {
                         let own = Own {
                             noise_std: draws.noise_std.get(s).copied().unwrap_or(common),

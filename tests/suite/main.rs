@@ -52,6 +52,8 @@ mod fidelity;
 #[cfg(feature = "cli")]
 mod images;
 #[cfg(feature = "cli")]
+mod mixtures;
+#[cfg(feature = "cli")]
 mod model_file;
 #[cfg(feature = "cli")]
 mod observations;
