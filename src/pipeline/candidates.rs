@@ -23,7 +23,7 @@ impl Candidate {
             activation,
             prior,
             likelihood: None,
-            features: FeatureTransform::Auto,
+            features: FeatureTransform::None,
             target: TargetTransform::None,
         }
     }
@@ -53,7 +53,7 @@ impl Candidate {
         if let Some(likelihood) = self.likelihood {
             name += &format!(", {likelihood}");
         }
-        if self.features != FeatureTransform::Auto {
+        if self.features != FeatureTransform::None {
             name += &format!(", features {}", self.features);
         }
         if self.target != TargetTransform::None {
@@ -77,14 +77,14 @@ pub(super) fn candidates(data: &Dataset, asked: Option<Observation>) -> Vec<Cand
         Candidate::new(&[30, 30], Tanh, usual),
         Candidate::new(&[50], Silu, usual),
     ];
-    // a map that the heavy tails of some columns suggest may be worse for these data
+    // maps help some data and harm others: the rows held out decide
     let d = data.d();
     let column =
         |j: usize| -> Vec<f64> { data.features()[j..].iter().step_by(d).copied().collect() };
     let any = |f: fn(&[f64]) -> Option<Warp>| (0..d).any(|j| f(&column(j)).is_some());
     let plain = || Candidate::new(&[50], Tanh, usual);
     if any(Warp::for_heavy_tails) {
-        all.push(plain().features(FeatureTransform::None));
+        all.push(plain().features(FeatureTransform::HeavyTails));
     }
     if !regression {
         if any(|column| Warp::yeo_johnson(column, Warp::FEATURES)) {

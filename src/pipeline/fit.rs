@@ -69,7 +69,7 @@ pub fn fit_owned<T: Scalar>(
     let mut problem = Problem {
         options,
         network: network.as_ref(),
-        prepared: prepare(data, options, network.dim())?,
+        prepared: prepare(data, options)?,
         streams: Streams::new(options.seed),
         progress,
     };
@@ -223,9 +223,9 @@ impl Problem<'_> {
                 if self.groups().is_some() {
                     return Ok(());
                 }
-                wrong(format!(
-                    "needs sampled scales: method walk on a table, or {method} with a prior that is hierarchical"
-                ))
+                let requirement = "needs sampled scales: a plain walk on a table, or any method that \
+                                   samples them with --prior hierarchical (walk, hmc, nuts)";
+                wrong(requirement.into())
             }
             Observation::Bernoulli | Observation::Poisson => {
                 let knows = !matches!(method, Method::Atlas | Method::Flow | Method::Swag);

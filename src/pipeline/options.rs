@@ -255,7 +255,7 @@ impl Default for FitOptions {
             hidden: vec![50],
             activation: Activation::Tanh,
             likelihood: None,
-            feature_transform: FeatureTransform::Auto,
+            feature_transform: FeatureTransform::None,
             target_transform: TargetTransform::None,
             prior: PriorChoice::Auto,
             prior_precision: None,

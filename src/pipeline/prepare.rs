@@ -38,10 +38,10 @@ impl Prepared {
     }
 }
 
-/// Standardises a set in place, for a network of `dim` parameters. Counts stay as they are.
-pub(super) fn prepare(data: Dataset, options: &FitOptions, dim: usize) -> Result<Prepared> {
+/// Standardises a set in place. Counts stay as they are.
+pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
     let observation = observation(&data, options)?;
-    let features = feature_map(&data, options, dim)?;
+    let features = feature_map(&data, options)?;
     let transform = options.target_transform;
     let (x, y) = data.into_values();
     let x = features.transform_owned(x)?;

@@ -159,7 +159,7 @@ mod tests {
                 activation: Activation::Tanh,
                 prior: PriorChoice::Ard,
                 likelihood: None,
-                features: FeatureTransform::Auto,
+                features: FeatureTransform::None,
                 target: TargetTransform::None,
             },
             held_out,

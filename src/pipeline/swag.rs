@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::data::{Dataset, banana, regression_with_gap};
     use crate::model::{Categorical, Gaussian, IsotropicGaussian, PosteriorDensity};
-    use crate::nn::{Activation, Mlp, Network};
+    use crate::nn::{Activation, Mlp};
     use crate::optim::{MapOptions, MapReport, fit_map};
     use crate::pipeline::prepare::prepare;
     use crate::pipeline::{FitOptions, Stage};
@@ -179,7 +179,7 @@ mod tests {
         check(&Problem {
             options: &FitOptions::default(),
             network: &network,
-            prepared: prepare(data, &FitOptions::default(), Network::dim(&network)).unwrap(),
+            prepared: prepare(data, &FitOptions::default()).unwrap(),
             streams: Streams::new(3),
             progress: &quiet,
         });

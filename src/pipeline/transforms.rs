@@ -3,19 +3,18 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{FitOptions, Method, PriorChoice};
+use super::FitOptions;
 use crate::data::{Dataset, Standardizer, TargetMap, Warp};
 use crate::error::{Error, Result};
 
 /// What is done to features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FeatureTransform {
-    /// A Yeo-Johnson map for columns with heavy tails, where a walk samples the scales of a table;
-    /// else nothing.
-    #[default]
-    Auto,
     /// Nothing.
+    #[default]
     None,
+    /// A Yeo-Johnson map for columns with heavy tails.
+    HeavyTails,
     /// A Yeo-Johnson map for every column that is more nearly normal with it.
     YeoJohnson,
 }
@@ -34,13 +33,13 @@ pub enum TargetTransform {
 
 impl FeatureTransform {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::None, Self::YeoJohnson];
+    pub const ALL: [Self; 3] = [Self::None, Self::HeavyTails, Self::YeoJohnson];
 
     /// The name that the command line uses.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Auto => "auto",
             Self::None => "none",
+            Self::HeavyTails => "heavy-tails",
             Self::YeoJohnson => "yeo-johnson",
         }
     }
@@ -108,33 +107,22 @@ fn unknown(field: &'static str, name: &str, names: &[&str]) -> Error {
     Error::config(field, name, &requirement)
 }
 
-/// How the features of a data set are standardised, for a network of `dim` parameters.
+/// How the features of a data set are standardised.
 ///
 /// # Errors
 /// Those of [`Standardizer::fit`].
-pub(super) fn feature_map(
-    data: &Dataset,
-    options: &FitOptions,
-    dim: usize,
-) -> Result<Standardizer> {
+pub(super) fn feature_map(data: &Dataset, options: &FitOptions) -> Result<Standardizer> {
     let (values, d) = (data.features(), data.d());
     // the pixels of images are one quantity at many places
     if data.image().is_some() {
         return Standardizer::fit_shared(values, d);
     }
-    let samples_scales = match options.prior {
-        PriorChoice::Auto => options.walks_plainly(data.n(), dim),
-        PriorChoice::Evidence => false,
-        _ => options.method == Method::Walk,
-    };
     match options.feature_transform {
-        FeatureTransform::Auto if samples_scales => {
-            Standardizer::fit_warped(values, d, Warp::for_heavy_tails)
-        }
+        FeatureTransform::None => Standardizer::fit(values, d),
+        FeatureTransform::HeavyTails => Standardizer::fit_warped(values, d, Warp::for_heavy_tails),
         FeatureTransform::YeoJohnson => {
             let choose = |column: &[f64]| Warp::yeo_johnson(column, Warp::FEATURES);
             Standardizer::fit_warped(values, d, choose)
         }
-        FeatureTransform::Auto | FeatureTransform::None => Standardizer::fit(values, d),
     }
 }

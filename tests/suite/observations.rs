@@ -296,10 +296,19 @@ fn what_does_not_go_together_is_said_before_anything_takes_time() {
             &real,
             FitOptions {
                 method: Method::Auto,
-                feature_transform: FeatureTransform::None,
+                feature_transform: FeatureTransform::YeoJohnson,
                 ..plain()
             },
             "is chosen by method auto",
+        ),
+        (
+            &real,
+            FitOptions {
+                method: Method::Auto,
+                hidden: vec![7],
+                ..plain()
+            },
+            "hidden = [7]: is chosen by method auto",
         ),
     ];
     for (data, options, words) in cases {

@@ -123,9 +123,13 @@ pub struct Settings {
     /// [default: categorical or gaussian]
     #[arg(long, value_name = "NAME")]
     pub likelihood: Option<Observation>,
-    /// What is done to features first: auto (a Yeo-Johnson map for columns with heavy tails, for
-    /// walks that sample scales), yeo-johnson (for every column that it helps) or none
-    #[arg(long, default_value = "auto", value_name = "auto|none|yeo-johnson")]
+    /// What is done to features first: none, heavy-tails (a Yeo-Johnson map for columns with heavy
+    /// tails) or yeo-johnson (for every column that is more nearly normal with it)
+    #[arg(
+        long,
+        default_value = "none",
+        value_name = "none|heavy-tails|yeo-johnson"
+    )]
     pub feature_transform: FeatureTransform,
     /// What is done to a real target first: none, log or yeo-johnson; predictions and scores are in
     /// the target's own units all the same
