@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::fitted::{Fitted, Member};
+use super::fitted::Fitted;
 use super::model::{Draws, Model};
 use super::task::TaskSpec;
 use crate::data::{Dataset, Standardizer};
@@ -139,9 +139,10 @@ fn two_logits(block: &Outputs) -> Outputs {
 }
 
 impl<T: Scalar> Model<T> {
-    /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's units), with posterior
-    /// samples as in [`Model::samples`]; of an atlas and a regression, with the exact mixture over `count` anchors; of a
-    /// mixture of models, `count` samples in all.
+    /// Predictive distributions for raw feature rows (`[n, d]`, row-major, in the training file's
+    /// units), with posterior samples as in [`Model::samples`]; of an atlas and a regression, with
+    /// the exact mixture over `count` anchors; of a mixture of models, with `count` samples in all,
+    /// each model's share rounded up.
     ///
     /// # Errors
     /// If the rows do not fit the model, a draw fails, or an output is not finite.
@@ -170,14 +171,7 @@ impl<T: Scalar> Model<T> {
     /// # Errors
     /// If the data are for another task, do not fit the model, or a draw fails.
     pub fn evaluate(&self, data: &Dataset, count: usize, streams: Streams) -> Result<Scores> {
-        if data.task() != self.metadata.data_task() {
-            let (expected, got) = (self.metadata.data_task(), data.task());
-            return Err(Error::shape(
-                "evaluate",
-                format!("{expected:?}"),
-                format!("{got:?}"),
-            ));
-        }
+        self.check_task("evaluate", data)?;
         if let Some(classes) = self.metadata.task.classes() {
             let all = self.class_predictions(classes, data.features(), count, streams)?;
             let labels = data.labels()?;
@@ -218,14 +212,7 @@ impl<T: Scalar> Model<T> {
         count: usize,
         streams: Streams,
     ) -> Result<Vec<f64>> {
-        if data.task() != self.metadata.data_task() {
-            let (expected, got) = (self.metadata.data_task(), data.task());
-            return Err(Error::shape(
-                "log_densities",
-                format!("{expected:?}"),
-                format!("{got:?}"),
-            ));
-        }
+        self.check_task("log_densities", data)?;
         if let Some(classes) = self.metadata.task.classes() {
             let all = self.class_predictions(classes, data.features(), count, streams)?;
             let rows = all.probabilities.chunks_exact(classes).zip(data.labels()?);
@@ -238,6 +225,16 @@ impl<T: Scalar> Model<T> {
             Ok(())
         })?;
         Ok(all)
+    }
+
+    /// That the data have the targets that the model predicts.
+    fn check_task(&self, op: &'static str, data: &Dataset) -> Result<()> {
+        let (expected, got) = (self.metadata.data_task(), data.task());
+        if expected == got {
+            return Ok(());
+        }
+        let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
+        Err(Error::shape(op, expected, got))
     }
 
     /// True of one model with Gaussian noise around a target that is only shifted and scaled.
@@ -253,17 +250,12 @@ impl<T: Scalar> Model<T> {
         let Fitted::Mixture(members) = &self.fitted else {
             return Ok(vec![Source::new(1.0, self, count, streams)?]);
         };
-        let one = |member: &'_ Member<T>| {
-            let share = (member.weight * count as f64).ceil().max(1.0) as usize;
-            (member.weight, share)
-        };
-        members
-            .iter()
-            .map(|member| {
-                let (weight, share) = one(member);
-                Source::new(weight, &member.model, share.min(count), streams)
-            })
-            .collect()
+        let sources = members.iter().map(|member| {
+            // rounded up: a model of small weight has a draw at least
+            let share = (member.weight * count as f64).ceil() as usize;
+            Source::new(member.weight, &member.model, share.min(count), streams)
+        });
+        sources.collect()
     }
 
     fn class_predictions(
@@ -323,7 +315,8 @@ impl<T: Scalar> Model<T> {
         Ok(())
     }
 
-    /// The predictive mixtures of a regression, in the target's own units, block by block. An atlas knows its components in closed form.
+    /// The predictive mixtures of a regression, in the target's own units, block by block. An atlas
+    /// knows its components in closed form.
     fn mixtures(
         &self,
         features: &[f64],

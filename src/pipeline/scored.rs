@@ -149,7 +149,6 @@ impl Summary {
 mod tests {
     use super::*;
     use crate::nn::Activation;
-    use crate::pipeline::candidates::Candidate;
     use crate::pipeline::{FeatureTransform, PriorChoice, TargetTransform};
 
     fn scored(held_out: Vec<f64>, apart: Option<f64>) -> Scored {

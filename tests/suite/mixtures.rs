@@ -78,6 +78,9 @@ fn classes_can_be_a_mixture_too() {
         banana(200, &Streams::new(2)).unwrap(),
     );
     let result = portfolio(&train, 2);
+    // walks that only scored a model are paid for too
+    let validation = result.summary.figures()["validation_gradients"];
+    assert!(validation > 0.0 && result.summary.gradients() > validation);
     let scores = result.model.evaluate(&test, 64, Streams::new(0)).unwrap();
     let Scores::Classification(scores) = scores else {
         panic!("classes")

@@ -46,8 +46,9 @@ pub struct FitArgs {
     /// Model file to write
     #[arg(long, value_name = "MODEL.fw")]
     pub out: PathBuf,
-    /// walk; auto (a mixture of walks of several models: the most accurate, takes about a minute); map, atlas or flow; or a baseline: ensemble, laplace, laplace-glm, laplace-kfac, laplace-diag, laplace-last, swag, riemann, sgld, vi, dropout, hmc or
-    /// nuts (see docs/baselines.md)
+    /// walk; auto (a mixture of walks of several models, about a minute; see docs/models.md); map,
+    /// atlas or flow; or a baseline: ensemble, laplace, laplace-glm, laplace-kfac, laplace-diag,
+    /// laplace-last, swag, riemann, sgld, vi, dropout, hmc or nuts (see docs/baselines.md)
     #[arg(long, default_value = "walk")]
     pub method: Method,
     #[command(flatten)]

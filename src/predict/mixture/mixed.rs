@@ -255,7 +255,7 @@ impl<'a> MixedPredictive<'a> {
     /// is better.
     ///
     /// # Errors
-    /// Those of [`MixedPredictive::quantile`]: none.
+    /// Those of [`MixedPredictive::quantile`], which do not come up at the probabilities used here.
     pub fn crps(&self, y: f64) -> Result<f64> {
         if self.is_discrete() {
             return Ok(self.crps_of_counts(y));
