@@ -41,6 +41,7 @@ fn whole_units(net: &Mlp) -> Vec<UnitBlock> {
         units: 1,
         params: k,
         index: (0..k).map(|class| h + HIDDEN * k + class).collect(),
+        has_sign: true,
     };
     vec![units, biases]
 }

@@ -13,8 +13,8 @@ use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
 };
 use crate::error::{Error, Result as Outcome};
-use crate::model::{Points, Posterior};
-use crate::nn::{LinearHead, unit_blocks};
+use crate::model::{Points, Posterior, ScaledHead};
+use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
 /// What a method leaves behind.
@@ -66,12 +66,51 @@ pub(super) fn last_layer<T: Scalar>(
     network: &dyn LinearHead,
     rows: &TrainingRows<T>,
 ) -> Outcome<LastLayer<T>> {
-    let likelihood = match metadata.task {
-        TaskSpec::Classification { .. } => HeadLikelihood::Categorical,
-        TaskSpec::Regression { noise_std, .. } => HeadLikelihood::Gaussian { noise_std },
+    let noise_std = match metadata.task {
+        TaskSpec::Classification { .. } => 1.0,
+        TaskSpec::Regression { noise_std, .. } => noise_std,
     };
-    let alpha = metadata.prior_precision;
-    LastLayer::new(network, likelihood, alpha, &rows.features(), &rows.y)
+    let observation = metadata.task.observation();
+    let likelihood = HeadLikelihood::of(observation, noise_std).ok_or_else(|| {
+        let requirement = "is not known to a conditional last layer";
+        Error::config("likelihood", observation, requirement)
+    })?;
+    let (x, y) = (rows.features(), &rows.y);
+    match scaled_head(metadata, network)? {
+        None => LastLayer::new(network, likelihood, metadata.prior_precision, &x, y),
+        Some((head, own)) => {
+            LastLayer::new(&head, likelihood, 1.0, &x, y)?.with_scales(head.head_scales(own > 0))
+        }
+    }
+}
+
+/// The coordinates of a deformation whose scales are part of the posterior, and the likelihood's own numbers.
+///
+/// # Errors
+/// If the groups are unknown, or the names of the scales are not those of the network.
+pub(super) fn scaled_head<'n>(
+    metadata: &Metadata,
+    network: &'n dyn LinearHead,
+) -> Outcome<Option<(ScaledHead<'n>, usize)>> {
+    let Some(scales) = &metadata.scales else {
+        return Ok(None);
+    };
+    let head = ScaledHead::new(network, scales.groups.parse()?);
+    let names = head.scaled().scale_names();
+    if names != scales.names {
+        let (expected, got) = (names.join(", "), scales.names.join(", "));
+        return Err(Error::shape("scales", expected, got));
+    }
+    Ok(Some((head, scales.len() - scales.names.len())))
+}
+
+/// Hidden numbers of a deformation, and the units that they are of.
+fn hidden_of(metadata: &Metadata, network: &dyn LinearHead) -> Outcome<(usize, Vec<UnitBlock>)> {
+    let hidden = network.hidden_params();
+    Ok(match scaled_head(metadata, network)? {
+        None => (hidden, unit_blocks(network.layout(), hidden)),
+        Some((head, own)) => (head.hidden_params() + own, head.unit_blocks(own)),
+    })
 }
 
 impl<T: Scalar> Fitted<T> {
@@ -176,11 +215,11 @@ impl<T: Scalar> Fitted<T> {
                 let rows = rows()?;
                 let (shape, anchors) = read::<T>(archive, "atlas.anchors", 2)?;
                 let (_, modes) = read::<T>(archive, "atlas.modes", 2)?;
-                if shape[1] != network.hidden_params() {
+                let (hidden, _) = hidden_of(metadata, network).map_err(say)?;
+                if shape[1] != hidden {
                     return Err(format!(
-                        "anchors of {} parameters, the network has {} hidden ones",
-                        shape[1],
-                        network.hidden_params()
+                        "anchors of {} numbers, the model has {hidden} hidden ones",
+                        shape[1]
                     ));
                 }
                 let last = last_layer(metadata, network, &rows).map_err(say)?;
@@ -198,10 +237,11 @@ impl<T: Scalar> Fitted<T> {
             Method::Flow => {
                 let rows = rows()?;
                 let last = last_layer(metadata, network, &rows).map_err(say)?;
-                let hidden = match (network.hidden_params(), &metadata.flow_units) {
+                let (hidden, blocks) = hidden_of(metadata, network).map_err(say)?;
+                let hidden = match (hidden, &metadata.flow_units) {
                     (0, _) => None,
-                    (_, None) => Some(read_framed(metadata, network, archive)?),
-                    (_, Some(_)) => Some(read_units(metadata, network, archive)?),
+                    (_, None) => Some(read_framed(metadata, hidden, archive)?),
+                    (_, Some(_)) => Some(read_units(metadata, blocks, archive)?),
                 };
                 let deformation = Deformation::new(hidden, last)
                     .with_proposals(metadata.flow_proposals)
@@ -234,7 +274,7 @@ fn framed_tensors<'a, T: Scalar>(flow: &'a FramedFlow<T>, all: &mut Vec<Tensor<'
 
 fn read_framed<T: Scalar>(
     metadata: &Metadata,
-    network: &dyn LinearHead,
+    hidden: usize,
     archive: &Archive<'_>,
 ) -> Parsed<HiddenFlow<T>> {
     let (_, mean) = read::<T>(archive, "frame.mean", 1)?;
@@ -243,11 +283,10 @@ fn read_framed<T: Scalar>(
     let (_, complement) = read::<T>(archive, "frame.complement", 1)?;
     let (_, params) = read::<T>(archive, "flow.params", 1)?;
     let (mixing_shape, mixing) = read::<f64>(archive, "flow.mixing", 3)?;
-    if mean.len() != network.hidden_params() || complement.len() != 1 {
+    if mean.len() != hidden || complement.len() != 1 {
         return Err(format!(
-            "a frame of {} parameters, the network has {}",
-            mean.len(),
-            network.hidden_params()
+            "a frame of {} parameters, the model has {hidden}",
+            mean.len()
         ));
     }
     let frame = Frame::from_parts(mean, scale, basis, complement[0]).map_err(say)?;
@@ -266,13 +305,12 @@ fn read_framed<T: Scalar>(
 
 fn read_units<T: Scalar>(
     metadata: &Metadata,
-    network: &dyn LinearHead,
+    blocks: Vec<UnitBlock>,
     archive: &Archive<'_>,
 ) -> Parsed<HiddenFlow<T>> {
     let options = metadata.unit_flow().ok_or("not a flow of units")?;
     let (_, params) = read::<T>(archive, "flow.params", 1)?;
     let (_, mixing) = read::<f32>(archive, "flow.mixing", 1)?;
-    let blocks = unit_blocks(network.layout(), network.hidden_params());
     let each = |params: usize| params.saturating_mul(params);
     let expected = blocks
         .iter()

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 
 use super::atomic::write_atomically;
-use super::fitted::Fitted;
+use super::fitted::{Fitted, scaled_head};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
 use crate::error::{Error, Result};
@@ -197,6 +197,15 @@ impl<T: Scalar> Model<T> {
         Ok(self.draws(count, streams)?.theta)
     }
 
+    /// Draws of a deformation with the network's parameters first, then the scales.
+    fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
+        let network = self.metadata.build_network()?;
+        match scaled_head(&self.metadata, network.as_ref())? {
+            None => Ok(rows),
+            Some((head, own)) => head.stored(&rows, own),
+        }
+    }
+
     /// The same with the scales that each sample carries.
     ///
     /// # Errors
@@ -224,6 +233,10 @@ impl<T: Scalar> Model<T> {
             // the estimate has no scales of its own
             None => return Ok(Draws::plain(self.map.clone())),
             Some(posterior) => posterior.sample(count, streams)?,
+        };
+        let rows = match &self.fitted {
+            Fitted::Atlas { .. } | Fitted::Flow { .. } => self.stored(rows)?,
+            _ => rows,
         };
         Ok(Draws::of(
             rows,

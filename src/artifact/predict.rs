@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use super::fitted::Fitted;
+use super::fitted::{Fitted, scaled_head};
 use super::model::{Draws, Model};
 use super::task::TaskSpec;
 use crate::data::{Dataset, Standardizer};
@@ -73,7 +73,7 @@ impl<'a, T: Scalar> Source<'a, T> {
         let (network, samples) = (self.network.as_ref(), &self.draws.theta);
         let observation = self.model.metadata.task.observation();
         let use_block = |block: &Outputs| match observation {
-            Observation::Bernoulli => use_block(&two_logits(block)),
+            Observation::Bernoulli => use_block(&block.two_logits()),
             _ => use_block(block),
         };
         if self.model.metadata.linearised {
@@ -125,16 +125,6 @@ impl<'a, T: Scalar> Source<'a, T> {
             samples: outputs.samples,
             laws: laws.collect::<Result<_>>()?,
         })
-    }
-}
-
-/// The logit of class 1 as logits of both.
-fn two_logits(block: &Outputs) -> Outputs {
-    Outputs {
-        rows: block.rows,
-        samples: block.samples,
-        width: 2,
-        values: block.values.iter().flat_map(|&o| [0.0, o]).collect(),
     }
 }
 
@@ -347,7 +337,12 @@ impl<T: Scalar> Model<T> {
         };
         let x = self.metadata.standardizer()?.transform(features)?;
         let network = self.metadata.build_network()?;
-        atlas.components(network.as_ref(), &x, count, |c| {
+        let head = scaled_head(&self.metadata, network.as_ref())?;
+        let network: &dyn LinearHead = match &head {
+            None => network.as_ref(),
+            Some((head, _)) => head,
+        };
+        atlas.components(network, &x, count, |c| {
             let outputs = Outputs {
                 rows: c.rows,
                 samples: c.anchors,
@@ -361,7 +356,10 @@ impl<T: Scalar> Model<T> {
                 target_mean,
                 target_scale,
             )?;
-            use_block(&mixtures)
+            if head.is_none() {
+                return use_block(&mixtures);
+            }
+            use_block(&mixtures.with_noise(&c.noise_stds, target_scale)?)
         })
     }
 }

@@ -8,6 +8,8 @@
 //! [`recombine`] makes further anchors: each hidden unit from a walker of its own. Units are exchangeable and nearly independent where there are
 //! many of them in one layer; in deep networks they are not, and recombination is worse than the walkers themselves.
 //!
+//! Where scales are part of the posterior an anchor carries its own, and its own noise: see [`LastLayer::with_scales`].
+//!
 //! What it drops: anything between the anchors. It has no density over hidden parameters; a flow has.
 
 use rand::RngExt;
@@ -45,6 +47,8 @@ pub struct Components {
     pub means: Vec<f64>,
     /// Standard deviations of the network's output given the anchor, noise not included.
     pub stds: Vec<f64>,
+    /// Standard deviation of the noise of each anchor, `[anchors]`.
+    pub noise_stds: Vec<f64>,
 }
 
 /// Rows whose components are computed at once.
@@ -187,15 +191,18 @@ impl<T: Scalar> Atlas<T> {
             let expected = "a Gaussian likelihood with one output";
             return Err(Error::shape("Atlas::components", expected, "another"));
         }
-        if most == 0 || network.hidden_params() != self.hidden || !x.len().is_multiple_of(d) {
+        let of_network = self.last.network_dim();
+        if most == 0 || network.hidden_params() != of_network || !x.len().is_multiple_of(d) {
             let expected = format!("rows of {d} features and at least one anchor");
             return Err(Error::shape("Atlas::components", expected, x.len()));
         }
         let used = most.min(self.count);
         let graph = Graph::new();
-        let theta_h = graph.input(&[self.hidden]);
+        let theta_h = graph.input(&[of_network]);
         let inputs = graph.input(&[d, BLOCK]).batch_first();
         let program = graph.compile::<T>(&[network.feature_map(theta_h, inputs)])?;
+        let noise_of = |k: usize| self.last.noise_std(self.anchor(k * self.count / used).0);
+        let noise_stds: Vec<f64> = (0..used).filter_map(noise_of).collect();
         let h = network.features();
         for block in x.chunks(BLOCK * d) {
             let rows = block.len() / d;
@@ -206,7 +213,7 @@ impl<T: Scalar> Atlas<T> {
             let start = || (program.workspace(), self.last.workspace());
             let one = |(run, ws): &mut (_, LastLayerWorkspace<T>), k: usize| {
                 let (anchor, mode) = self.anchor(k * self.count / used);
-                program.run(&[anchor, &features], run)?;
+                program.run(&[&anchor[..of_network], &features], run)?;
                 let conditional = self.last.condition_from(anchor, mode, ws)?;
                 let mut phi = vec![1.0; h + 1];
                 let rows = program.tensor(run, 0).chunks_exact(h.max(1)).take(rows);
@@ -234,6 +241,7 @@ impl<T: Scalar> Atlas<T> {
                 anchors: used,
                 means: flat(|p| p.0),
                 stds: flat(|p| p.1),
+                noise_stds: noise_stds.clone(),
             };
             if let Some(index) = first_non_finite(&components.means) {
                 let what = "predictions of the atlas";

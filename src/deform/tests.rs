@@ -321,6 +321,7 @@ fn exchangeable_units_are_a_bijection() {
                 units,
                 params,
                 index: Vec::new(),
+                has_sign: true,
             })
             .collect();
         let options = UnitFlowOptions {

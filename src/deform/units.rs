@@ -423,7 +423,7 @@ pub fn augment<T: Scalar>(
                 let (own, later) = row[first..].split_at_mut(size);
                 let reads = blocks.get(l + 1).filter(|next| next.params == h + 1);
                 for j in 0..h {
-                    if rng.random::<bool>() {
+                    if !block.has_sign || rng.random::<bool>() {
                         continue;
                     }
                     own[j..].iter_mut().step_by(h).for_each(|x| *x = -*x);

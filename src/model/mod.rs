@@ -31,7 +31,10 @@ pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspa
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 pub use rows::{FisherWorkspace, RowCurvature};
 pub use sampled::{Points, Posterior, thinned};
-pub use scaled::{ExactMove, ScaleGroups, ScaleParam, ScalePrior, ScaledNetwork};
+pub use scaled::{
+    ExactMove, HeadScales, HiddenFirst, ScaleGroups, ScaleParam, ScalePrior, ScaledHead,
+    ScaledHeadPrior, ScaledNetwork, StdFromLogs,
+};
 
 use crate::error::{Error, Result};
 

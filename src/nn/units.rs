@@ -15,6 +15,8 @@ pub struct UnitBlock {
     pub params: usize,
     /// Where parameter `i` of unit `j` lies in `theta`, `[params, units]` row-major.
     pub index: Vec<usize>,
+    /// True if a unit can change its sign where the nonlinearity is odd.
+    pub has_sign: bool,
 }
 
 /// The units of all layers whose parameters lie within the first `hidden` ones, in order; together they are all of these.
@@ -55,6 +57,7 @@ pub fn unit_blocks(layout: &ParamLayout, hidden: usize) -> Vec<UnitBlock> {
                     units,
                     params,
                     index: index.collect(),
+                    has_sign: true,
                 });
                 open = true;
             }

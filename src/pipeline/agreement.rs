@@ -61,8 +61,13 @@ impl<'a> Agreement<'a> {
         let mut all = Vec::new();
         match self.noise_std {
             None => {
-                let mut classes = ClassPredictions::empty(self.network.output_dim());
-                network_outputs(self.network, samples, &self.inputs, |b| classes.extend(b))?;
+                let mut classes = ClassPredictions::empty(self.network.output_dim().max(2));
+                network_outputs(self.network, samples, &self.inputs, |block| {
+                    match block.width {
+                        1 => classes.extend(&block.two_logits()),
+                        _ => classes.extend(block),
+                    }
+                })?;
                 all = classes.probabilities;
             }
             Some(noise_std) => network_outputs(self.network, samples, &self.inputs, |block| {

@@ -6,8 +6,8 @@
 
 use super::agreement::Agreement;
 use super::fit::Problem;
-use super::trust::{Trust, trust, weigh};
-use super::{FlowChoice, Stage, Summary};
+use super::trust::{Trust, energies, trust, weigh};
+use super::{FlowChoice, Method, Stage, Summary};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{
@@ -15,8 +15,8 @@ use crate::deform::{
     UnitTrainOptions, fit_units, recombine, refine, train_principal,
 };
 use crate::error::Result;
-use crate::model::{Points, PosteriorDensity};
-use crate::nn::unit_blocks;
+use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
+use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
@@ -51,77 +51,195 @@ pub(super) struct Candidate<T> {
     pub distance: f64,
 }
 
-impl Problem<'_> {
-    pub(super) fn atlas<T: Scalar>(
-        &mut self,
-        walked: &Walk<T>,
-        evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
-    ) -> Result<Fitted<T>> {
-        let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
-        let (hidden, dim) = (self.network.hidden_params(), self.network.dim());
-        let points = walked.points.chunks_exact(dim);
-        let mut anchors: Vec<T> = points.flat_map(|p| &p[..hidden]).copied().collect();
-        let mut count = walked.len();
-        if self.options.recombine && hidden > 0 {
-            let blocks = unit_blocks(self.network.layout(), hidden);
-            anchors = recombine(&anchors, &blocks, count, self.streams)?;
+/// What a deformation is learned from, and of. Rows have hidden numbers first, then the last layer.
+pub(super) struct Material<'m, T, D> {
+    /// The walk, its points in this order.
+    pub walked: &'m Walk<T>,
+    /// Number of hidden numbers.
+    pub hidden: usize,
+    /// Units that they are of.
+    pub blocks: Vec<UnitBlock>,
+    /// The last layer given hidden numbers.
+    pub last: LastLayer<T>,
+    /// Over rows of this order.
+    pub density: &'m D,
+    /// The MAP estimate, where scales are given.
+    pub map: Option<&'m [T]>,
+    /// The coordinates, where scales are sampled, and the likelihood's own numbers.
+    pub scaled: Option<(&'m ScaledHead<'m>, usize)>,
+    /// A typical noise, for a regression.
+    pub noise_std: Option<f64>,
+}
+
+impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {
+    /// Rows as model files have them.
+    fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
+        match self.scaled {
+            None => Ok(rows),
+            Some((head, own)) => head.stored(&rows, own),
         }
-        if hidden == 0 {
-            // the conditional is the same for all
-            count = 1;
-        }
-        let atlas = Atlas::new(anchors, count, last)?;
-        let agreement = self.agreement(walked, evidence)?;
-        let samples = atlas.sample(walked.len(), self.streams)?;
-        let distance = agreement.distance(&samples)?;
-        let map = agreement.distance(&evidence.map.theta)?;
-        summary.atlas(&atlas, self.options.recombine, distance, map);
-        if self.options.frozen.is_some() {
-            return self.freeze(|count| atlas.sample(count, self.streams), summary);
-        }
-        let rows = self.training_rows(summary);
-        let atlas = Box::new(atlas);
-        Ok(Fitted::Atlas { atlas, rows })
     }
 
-    pub(super) fn flow<T: Scalar>(
+    /// The network's parameters in rows, `[n, P]`.
+    fn thetas(&self, rows: Vec<T>, dim: usize) -> Result<Vec<T>> {
+        let width = self.density.dim();
+        let stored = self.stored(rows)?;
+        if width == dim {
+            return Ok(stored);
+        }
+        let rows = stored.chunks_exact(width);
+        Ok(rows.flat_map(|row| &row[..dim]).copied().collect())
+    }
+}
+
+impl Problem<'_> {
+    /// A deformation of a walk with given scales.
+    pub(super) fn deform<T: Scalar>(
         &mut self,
         posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
     ) -> Result<Fitted<T>> {
-        let last = self.last_layer(evidence.prior_precision, evidence.noise_std)?;
-        let deformation = if self.network.hidden_params() == 0 {
+        let hidden = self.network.hidden_params();
+        let material = Material {
+            walked,
+            hidden,
+            blocks: unit_blocks(self.network.layout(), hidden),
+            last: self.last_layer(evidence.prior_precision, evidence.noise_std)?,
+            density: posterior,
+            map: Some(&evidence.map.theta),
+            scaled: None,
+            noise_std: evidence.noise_std,
+        };
+        self.deform_of(&material, summary)
+    }
+
+    /// A deformation of a walk whose points have scales of their own.
+    pub(super) fn deform_scaled<T: Scalar>(
+        &mut self,
+        groups: ScaleGroups,
+        mut walked: Walk<T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let network: &dyn LinearHead = self.network;
+        let head = ScaledHead::new(network, groups);
+        let own = self.own();
+        walked.points = head.hidden_first(&walked.points, own)?;
+        let density = self.density_of(&head, &head.prior())?;
+        let density = HiddenFirst::new(density, head.hidden_params(), own)?;
+        // in these coordinates the last layer's energy is another
+        walked.energies = energies(&density, &walked.points)?;
+        let hidden = head.hidden_params() + own;
+        // where it is sampled, a typical noise is the mean over the points
+        let noises = walked.points.chunks_exact(walked.dim);
+        let noises = noises.map(|row| row[hidden - 1].to_f64().exp());
+        let sampled = (own > 0).then(|| noises.sum::<f64>() / walked.len().max(1) as f64);
+        let noise_std = self.options.noise_std.or(sampled);
+        let observation = self.prepared.observation;
+        let (x, y) = (&self.prepared.x, &self.prepared.y);
+        let likelihood = self.head_likelihood(noise_std)?;
+        let material = Material {
+            walked: &walked,
+            hidden,
+            blocks: head.unit_blocks(own),
+            last: LastLayer::new(&head, likelihood, 1.0, x, y)?
+                .with_scales(head.head_scales(own > 0))?,
+            density: &density,
+            map: None,
+            scaled: Some((&head, own)),
+            noise_std: noise_std.filter(|_| observation.has_noise()),
+        };
+        self.deform_of(&material, summary)
+    }
+
+    fn deform_of<T: Scalar, D: LogDensity<T>>(
+        &mut self,
+        material: &Material<'_, T, D>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        match self.options.method {
+            Method::Atlas => self.atlas(material, summary),
+            _ => self.flow(material, summary),
+        }
+    }
+
+    fn atlas<T: Scalar, D: LogDensity<T>>(
+        &mut self,
+        material: &Material<'_, T, D>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let (walked, hidden) = (material.walked, material.hidden);
+        let points = walked.points.chunks_exact(walked.dim);
+        let mut anchors: Vec<T> = points.flat_map(|p| &p[..hidden]).copied().collect();
+        let mut count = walked.len();
+        if self.options.recombine && hidden > 0 {
+            anchors = recombine(&anchors, &material.blocks, count, self.streams)?;
+        }
+        if hidden == 0 {
+            // the conditional is the same for all
+            count = 1;
+        }
+        let atlas = Atlas::new(anchors, count, material.last.clone())?;
+        let agreement = self.agreement(material)?;
+        let samples = atlas.sample(walked.len(), self.streams)?;
+        let samples = material.thetas(samples, self.network.dim())?;
+        let distance = agreement.distance(&samples)?;
+        let map = material
+            .map
+            .map(|map| agreement.distance(map))
+            .transpose()?;
+        summary.atlas(&atlas, self.options.recombine, distance, map);
+        if self.options.frozen.is_some() {
+            return self.freeze(material, |n| atlas.sample(n, self.streams), summary);
+        }
+        let rows = self.training_rows(summary);
+        let atlas = Box::new(atlas);
+        Ok(Fitted::Atlas { atlas, rows })
+    }
+
+    fn flow<T: Scalar, D: LogDensity<T>>(
+        &mut self,
+        material: &Material<'_, T, D>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
+        let (last, walked) = (&material.last, material.walked);
+        let deformation = if material.hidden == 0 {
             summary.no_flow();
-            Deformation::new(None, last)
+            Deformation::new(None, last.clone())
         } else {
-            let agreement = self.agreement(walked, evidence)?;
+            let agreement = self.agreement(material)?;
             let mut candidates = Vec::new();
             if self.options.flow != FlowChoice::Units {
-                let map = &evidence.map.theta;
-                candidates = self.framed(&last, (walked, map), &agreement, summary)?;
+                candidates = self.framed(material, &agreement, summary)?;
             }
-            let large = self.network.hidden_params() > UNITS;
+            let large = material.hidden > UNITS;
             let units = match self.options.flow {
                 FlowChoice::Auto => !large,
                 FlowChoice::Frame => false,
                 FlowChoice::Units => true,
             };
             if units {
-                candidates.extend(self.units(&last, posterior, walked, &agreement, summary)?);
+                candidates.extend(self.units(material, &agreement, summary)?);
             }
-            let map = agreement.distance(&evidence.map.theta)?;
-            let best = self.best(&candidates, posterior)?;
+            let map = material
+                .map
+                .map(|map| agreement.distance(map))
+                .transpose()?;
+            let best = self.best(&candidates, material.density)?;
             summary.candidates(&candidates, best, map);
             let best = candidates.into_iter().nth(best);
-            best.map_or_else(|| Deformation::new(None, last), |best| best.deformation)
+            best.map_or_else(
+                || Deformation::new(None, last.clone()),
+                |best| best.deformation,
+            )
         };
-        let trusted: Trust = trust(&deformation, posterior, self.streams)?;
+        let of = (material.density, self.prepared.y.len());
+        let trusted: Trust = trust(&deformation, of, self.streams)?;
         summary.trust(&trusted, walked);
         if self.options.frozen.is_some() {
-            return self.freeze(|count| deformation.sample(count, self.streams), summary);
+            let sample = |n| deformation.sample(n, self.streams);
+            return self.freeze(material, sample, summary);
         }
         let rows = self.training_rows(summary);
         let deformation = Box::new(deformation);
@@ -130,10 +248,10 @@ impl Problem<'_> {
 
     /// Of the candidates that predict about as much like the walk as any, the one with the highest ELBO: so many draws cannot tell their predictions apart, and a
     /// better density should not be given away for that.
-    fn best<T: Scalar>(
+    fn best<T: Scalar, D: LogDensity<T>>(
         &self,
         candidates: &[Candidate<T>],
-        posterior: &PosteriorDensity<T>,
+        posterior: &D,
     ) -> Result<usize> {
         let least = candidates.iter().map(|c| c.distance);
         let least = least.fold(f64::INFINITY, f64::min);
@@ -162,22 +280,23 @@ impl Problem<'_> {
         (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
     }
 
-    fn agreement<T: Scalar>(
+    fn agreement<T: Scalar, D: LogDensity<T>>(
         &self,
-        walked: &Walk<T>,
-        evidence: &EvidenceReport<T>,
+        material: &Material<'_, T, D>,
     ) -> Result<Agreement<'_>> {
         let (network, x) = (self.network, &self.prepared.x);
-        Agreement::new(network, x, evidence.noise_std, &walked.points)
+        let points = material.thetas(material.walked.points.clone(), network.dim())?;
+        Agreement::new(network, x, material.noise_std, &points)
     }
 
-    fn candidate<T: Scalar>(
+    fn candidate<T: Scalar, D: LogDensity<T>>(
         &self,
         what: String,
         deformation: Deformation<T>,
-        agreement: &Agreement<'_>,
+        (material, agreement): (&Material<'_, T, D>, &Agreement<'_>),
     ) -> Result<Candidate<T>> {
         let samples = deformation.sample(self.judged(), self.streams)?;
+        let samples = material.thetas(samples, self.network.dim())?;
         Ok(Candidate {
             distance: agreement.distance(&samples)?,
             what,
@@ -186,14 +305,13 @@ impl Problem<'_> {
     }
 
     /// The Gaussian in a frame, at several widths.
-    fn framed<T: Scalar>(
+    fn framed<T: Scalar, D: LogDensity<T>>(
         &self,
-        last: &LastLayer<T>,
-        (walked, map): (&Walk<T>, &[T]),
+        material: &Material<'_, T, D>,
         agreement: &Agreement<'_>,
         summary: &mut Summary,
     ) -> Result<Vec<Candidate<T>>> {
-        let hidden = self.network.hidden_params();
+        let (walked, hidden) = (material.walked, material.hidden);
         let defaults = TrainOptions::default();
         let directions = defaults.frame.directions.min(FRAME_NUMBERS / hidden);
         let options = TrainOptions {
@@ -208,28 +326,30 @@ impl Problem<'_> {
         summary.framed(&report);
         let candidate = |(around, frame, width): (&str, &Frame<T>, &f64)| {
             let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
-            let deformation = Deformation::new(Some(hidden), last.clone());
+            let deformation = Deformation::new(Some(hidden), material.last.clone());
             let what = format!("frame around {around} x {width}");
-            self.candidate(what, deformation, agreement)
+            self.candidate(what, deformation, (material, agreement))
         };
         let mean = flow.frame();
-        let of_map = mean.centred(map[..hidden].to_vec())?;
+        let of_map = material.map.map(|map| mean.centred(map[..hidden].to_vec()));
+        let of_map = of_map.transpose()?;
         let of_mean = WIDTHS.iter().map(|width| ("the mean", mean, width));
-        let of_map = MAP_WIDTHS.iter().map(|width| ("the MAP", &of_map, width));
+        let of_map = of_map.iter().flat_map(|of_map| {
+            let widths = MAP_WIDTHS.iter();
+            widths.map(move |width| ("the MAP", of_map, width))
+        });
         of_mean.chain(of_map).map(candidate).collect()
     }
 
     /// Exchangeable units, and the same refined on the ELBO.
-    fn units<T: Scalar>(
+    fn units<T: Scalar, D: LogDensity<T>>(
         &self,
-        last: &LastLayer<T>,
-        posterior: &PosteriorDensity<T>,
-        walked: &Walk<T>,
+        material: &Material<'_, T, D>,
         agreement: &Agreement<'_>,
         summary: &mut Summary,
     ) -> Result<Vec<Candidate<T>>> {
-        let hidden = self.network.hidden_params();
-        let blocks = unit_blocks(self.network.layout(), hidden);
+        let (last, walked) = (&material.last, material.walked);
+        let blocks = material.blocks.clone();
         let options = UnitTrainOptions::default();
         let steps = options.training.steps;
         let done = |done| (self.progress)(Stage::Flow, done, steps);
@@ -242,7 +362,7 @@ impl Problem<'_> {
             Deformation::new(hidden, last.clone()).with_proposals(proposals)
         };
         let learned = deformation(flow.clone())?;
-        let mut all = vec![self.candidate("units".into(), learned, agreement)?];
+        let mut all = vec![self.candidate("units".into(), learned, (material, agreement))?];
         let cost = self.prepared.y.len().saturating_mul(self.network.dim());
         if cost <= REFINED {
             let defaults = ElboOptions::default();
@@ -258,14 +378,14 @@ impl Problem<'_> {
                 &map,
                 flow.order(),
                 params,
-                (last, posterior),
+                (last, material.density),
                 &options,
                 self.streams,
                 |done| (self.progress)(Stage::Flow, done, total),
             )?;
             summary.refined(&report);
             let refined = deformation(flow.with_params(params)?)?;
-            all.push(self.candidate("units + elbo".into(), refined, agreement)?);
+            all.push(self.candidate("units + elbo".into(), refined, (material, agreement))?);
         }
         Ok(all)
     }
@@ -278,14 +398,18 @@ impl Problem<'_> {
     }
 
     /// Draws in the place of the sampler.
-    fn freeze<T: Scalar>(
+    fn freeze<T: Scalar, D: LogDensity<T>>(
         &self,
+        material: &Material<'_, T, D>,
         sample: impl Fn(usize) -> Result<Vec<T>>,
         summary: &mut Summary,
     ) -> Result<Fitted<T>> {
         let count = self.options.frozen.unwrap_or(self.options.samples);
-        let samples = sample(count)?;
+        let samples = material.stored(sample(count)?)?;
         summary.frozen(count);
-        Ok(Fitted::Points(Points::new(self.network.dim(), samples)?))
+        Ok(Fitted::Points(Points::new(
+            material.density.dim(),
+            samples,
+        )?))
     }
 }

@@ -8,6 +8,11 @@ use crate::diagnose::Refusal;
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
+/// The distance of the MAP estimate, where there is one: with sampled scales there is not.
+fn of_map(map: Option<f64>) -> String {
+    map.map_or_else(String::new, |map| format!(" (MAP {map:.3})"))
+}
+
 impl Summary {
     pub(super) fn framed(&mut self, report: &TrainReport) {
         let kept = match report.best_step {
@@ -58,7 +63,12 @@ impl Summary {
         self.figure("refinement_gradients", report.gradients as f64);
     }
 
-    pub(super) fn candidates<T: Scalar>(&mut self, all: &[Candidate<T>], best: usize, map: f64) {
+    pub(super) fn candidates<T: Scalar>(
+        &mut self,
+        all: &[Candidate<T>],
+        best: usize,
+        map: Option<f64>,
+    ) {
         let list: Vec<String> = all
             .iter()
             .map(|c| format!("{} {:.3}", c.what, c.distance))
@@ -67,9 +77,10 @@ impl Summary {
         self.line(
             "flow",
             format!(
-                "{} is kept: distance of predictions to the walk's {:.3} (MAP {map:.3}); tried {}",
+                "{} is kept: distance of predictions to the walk's {:.3}{}; tried {}",
                 best.what,
                 best.distance,
+                of_map(map),
                 list.join(", ")
             ),
         );
@@ -83,7 +94,8 @@ impl Summary {
     }
 
     /// A deformation that is farther from the walk than the MAP estimate is not worth having.
-    fn map_distance(&mut self, distance: f64, map: f64, instead: &str) {
+    fn map_distance(&mut self, distance: f64, map: Option<f64>, instead: &str) {
+        let Some(map) = map else { return };
         self.figure("map_distance", map);
         // also said when a distance is NaN
         let better = distance < map;
@@ -100,7 +112,7 @@ impl Summary {
         atlas: &Atlas<T>,
         recombined: bool,
         distance: f64,
-        map: f64,
+        map: Option<f64>,
     ) {
         let how = match recombined {
             true => "recombined from the units of all walkers",
@@ -109,8 +121,9 @@ impl Summary {
         self.line(
             "atlas",
             format!(
-                "{} anchors, {how}; distance of predictions to the walk's {distance:.3} (MAP {map:.3})",
-                atlas.len()
+                "{} anchors, {how}; distance of predictions to the walk's {distance:.3}{}",
+                atlas.len(),
+                of_map(map)
             ),
         );
         self.figure("anchors", atlas.len() as f64);

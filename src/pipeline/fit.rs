@@ -228,8 +228,8 @@ impl Problem<'_> {
                 wrong(requirement.into())
             }
             Observation::Bernoulli | Observation::Poisson => {
-                let knows = !matches!(method, Method::Atlas | Method::Flow | Method::Swag);
-                if knows {
+                // what the last layer of an atlas or a flow knows is checked with them
+                if method != Method::Swag {
                     return Ok(());
                 }
                 wrong(format!("is not known to method {method}"))
@@ -298,12 +298,18 @@ impl Problem<'_> {
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<LastLayer<T>> {
-        let likelihood = match noise_std {
-            None => HeadLikelihood::Categorical,
-            Some(noise_std) => HeadLikelihood::Gaussian { noise_std },
-        };
+        let likelihood = self.head_likelihood(noise_std)?;
         let (x, y) = (&self.prepared.x, &self.prepared.y);
         LastLayer::new(self.network, likelihood, prior_precision, x, y)
+    }
+
+    /// The likelihood of the last layer given the rest.
+    pub(super) fn head_likelihood(&self, noise_std: Option<f64>) -> Result<HeadLikelihood> {
+        let (observation, method) = (self.prepared.observation, self.options.method);
+        HeadLikelihood::of(observation, noise_std.unwrap_or(1.0)).ok_or_else(|| {
+            let requirement = format!("is not known to method {method}");
+            Error::config("likelihood", observation, &requirement)
+        })
     }
 
     fn fit_method<T: Scalar>(
@@ -328,9 +334,8 @@ impl Problem<'_> {
         summary.tangent(&space);
         let walked = self.walk(&posterior, evidence, &space, keeper, summary)?;
         match self.options.method {
-            Method::Atlas => self.atlas(&walked, evidence, summary),
-            Method::Flow => self.flow(&posterior, &walked, evidence, summary),
-            _ => keeper.points(walked),
+            Method::Walk => keeper.points(walked),
+            _ => self.deform(&posterior, &walked, evidence, summary),
         }
     }
 }

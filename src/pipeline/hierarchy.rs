@@ -18,7 +18,9 @@ use super::{KernelKind, Method, PriorChoice, Stage, Summary};
 use crate::artifact::{Fitted, SampledScales};
 use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
-use crate::model::{Curved, Noise, Observation, PosteriorDensity, ScaleGroups, ScaledNetwork};
+use crate::model::{
+    Curved, Noise, Observation, PosteriorDensity, Prior, ScaleGroups, ScaledNetwork,
+};
 use crate::nn::Network;
 use crate::optim::{MapOptions, fit_map};
 use crate::rng::Phase;
@@ -134,7 +136,7 @@ impl Problem<'_> {
     }
 
     /// Numbers of the likelihood that are sampled.
-    fn own(&self) -> usize {
+    pub(super) fn own(&self) -> usize {
         let own = self.prepared.observation.own();
         if self.samples_noise() { own } else { 0 }
     }
@@ -179,12 +181,14 @@ impl Problem<'_> {
             options.method,
             format!("does not go with the prior {prior}"),
         );
-        if !matches!(method, Method::Walk | Method::Hmc | Method::Nuts) {
-            let requirement =
-                format!("samples scales with methods walk, hmc and nuts, not {method}");
+        let chains = matches!(method, Method::Hmc | Method::Nuts);
+        if !method.walks() && !chains {
+            let requirement = format!(
+                "samples scales with methods walk, atlas, flow, hmc and nuts, not {method}"
+            );
             return wrong("prior", &prior, &requirement);
         }
-        if method == Method::Walk && options.kernel != KernelKind::Microcanonical {
+        if method.walks() && options.kernel != KernelKind::Microcanonical {
             return wrong("kernel", &options.kernel.name(), &what);
         }
         if let Some(rows) = options.walk_batch {
@@ -235,7 +239,7 @@ impl Problem<'_> {
 
     /// Walks, or chains, in the coordinates of a scaled network.
     pub(super) fn sample_scales<T: Scalar>(
-        &self,
+        &mut self,
         groups: ScaleGroups,
         keeper: &mut Keeper<'_, T>,
         summary: &mut Summary,
@@ -298,7 +302,10 @@ impl Problem<'_> {
         names.extend(of_noise[..own].iter().map(|name| (*name).into()));
         summary.sampled_scales(&walked, groups, &names, predictions)?;
         summary.cut_short(&walked, options.most_steps());
-        keeper.points(walked)
+        match self.options.method {
+            Method::Walk => keeper.points(walked),
+            _ => self.deform_scaled(groups, walked, summary),
+        }
     }
 
     /// Starts brought down by some steps of Adam: not to a mode, but to where the network explains
@@ -321,6 +328,15 @@ impl Problem<'_> {
 
     /// The density over standard normal numbers, log scales, and what the likelihood has.
     fn scaled_density<T: Scalar>(&self, scaled: &ScaledNetwork<'_>) -> Result<PosteriorDensity<T>> {
+        self.density_of(scaled, &scaled.prior())
+    }
+
+    /// The density of a network whose coordinates have scales, with the noise as the options say.
+    pub(super) fn density_of<T: Scalar>(
+        &self,
+        network: &dyn Network,
+        prior: &dyn Prior,
+    ) -> Result<PosteriorDensity<T>> {
         let prepared = &self.prepared;
         let noise = match self.options.noise_std {
             Some(std) => Noise::Given(std),
@@ -328,7 +344,7 @@ impl Problem<'_> {
         };
         let likelihood = prepared.observation.likelihood(noise, prepared.base_rate)?;
         let (x, y) = (&prepared.x, &prepared.y);
-        PosteriorDensity::new(scaled, likelihood.as_ref(), &scaled.prior(), x, y)
+        PosteriorDensity::new(network, likelihood.as_ref(), prior, x, y)
     }
 
     /// What stands in the place of a MAP estimate, which says nothing where scales are sampled: the

@@ -230,9 +230,10 @@ pub struct FitOptions {
 
 impl FitOptions {
     /// True of a walk with settings of its own alone, on a problem that is small enough: such walks
-    /// sample scales unless asked otherwise.
+    /// sample scales unless asked otherwise, and so does an atlas of one. A flow does not: it learns
+    /// the walk's density, and with scales loses more by that than they gain (docs/deformation.md).
     pub(super) fn walks_plainly(&self, rows: usize, dim: usize) -> bool {
-        self.method == Method::Walk
+        matches!(self.method, Method::Walk | Method::Atlas)
             && self.kernel == KernelKind::Microcanonical
             && !self.adjusted
             && self.step_size.is_none()

@@ -6,7 +6,7 @@ use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
 use crate::linalg::vector::{dot, fill_normal};
-use crate::model::{LogDensity, PosteriorDensity};
+use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -22,13 +22,13 @@ pub(super) struct Trust {
 const EFFORT: f64 = 1e9;
 
 /// Draws of a deformation with their weights.
-pub(super) fn trust<T: Scalar>(
+pub(super) fn trust<T: Scalar, D: LogDensity<T>>(
     deformation: &Deformation<T>,
-    posterior: &PosteriorDensity<T>,
+    (posterior, rows): (&D, usize),
     streams: Streams,
 ) -> Result<Trust> {
     let dim = deformation.dim();
-    let effort = (posterior.rows() * dim) as f64;
+    let effort = (rows * dim) as f64;
     let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
     let (weights, energies) = weigh(deformation, posterior, draws, streams)?;
     let used = if deformation.proposals() == 1 {
@@ -47,9 +47,9 @@ pub(super) fn trust<T: Scalar>(
 }
 
 /// `log p(D, theta) / q(theta)` of so many draws of the map, and their energies.
-pub(super) fn weigh<T: Scalar>(
+pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     deformation: &Deformation<T>,
-    posterior: &PosteriorDensity<T>,
+    posterior: &D,
     draws: usize,
     streams: Streams,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
@@ -70,7 +70,11 @@ pub(super) fn weigh<T: Scalar>(
     Ok((weights, energies))
 }
 
-fn energies<T: Scalar>(posterior: &PosteriorDensity<T>, theta: &[T]) -> Result<Vec<f64>> {
+/// The energy at each of some points.
+pub(super) fn energies<T: Scalar, D: LogDensity<T>>(
+    posterior: &D,
+    theta: &[T],
+) -> Result<Vec<f64>> {
     theta
         .par_chunks_exact(posterior.dim())
         .map_init(

@@ -32,6 +32,16 @@ impl Outputs {
         let stride = self.samples * self.width;
         &self.values[row * stride..(row + 1) * stride]
     }
+
+    /// The logit of class 1 of two classes, as logits of both.
+    pub fn two_logits(&self) -> Self {
+        Self {
+            rows: self.rows,
+            samples: self.samples,
+            width: 2,
+            values: self.values.iter().flat_map(|&o| [0.0, o]).collect(),
+        }
+    }
 }
 
 /// `f(x; theta)` for every row of `x` (`[n, input_dim]`) and every sample (`samples` is `[s, P]`), handed to `use_block` in

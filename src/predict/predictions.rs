@@ -230,12 +230,20 @@ impl RegressionPredictions {
             let op = "RegressionPredictions: deviations of the noise";
             return Err(Error::shape(op, outputs.samples, noise_stds.len()));
         }
+        Self::new(outputs, 1.0, target_mean, target_std)?.with_noise(noise_stds, target_std)
+    }
+
+    /// The same predictions with a noise for each sample: `noise_stds` is `[samples]`, in standardised units.
+    ///
+    /// # Errors
+    /// If there are more or fewer of them than samples, or one is not positive and finite.
+    pub fn with_noise(mut self, noise_stds: &[f64], target_std: f64) -> Result<Self> {
         let squares: f64 = noise_stds.iter().map(|s| s * s).sum();
         let common = (squares / noise_stds.len().max(1) as f64).sqrt();
-        let mut predictions = Self::new(outputs, common, target_mean, target_std)?;
-        predictions.noise_stds = noise_stds.iter().map(|s| target_std * s).collect();
-        predictions.total_stds()?;
-        Ok(predictions)
+        self.noise_std = common * target_std;
+        self.noise_stds = noise_stds.iter().map(|s| target_std * s).collect();
+        self.total_stds()?;
+        Ok(self)
     }
 
     /// From standardised Gaussians of the noiseless output: `outputs` `[n, samples, 1]` are their means, `stds`

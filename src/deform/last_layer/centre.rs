@@ -25,8 +25,8 @@ impl<T: Scalar> LastLayer<T> {
         let before = self.averages(ws, true);
         residuals(self, &mut ws.average);
         back(&ws.phi, self.rows, &ws.average, &mut ws.product);
-        for ((g, p), c) in ws.step.iter_mut().zip(&ws.product).zip(&ws.centre) {
-            *g = p.to_f64() + self.prior_precision * c;
+        for (at, (g, p)) in ws.step.iter_mut().zip(&ws.product).enumerate() {
+            *g = p.to_f64() + ws.precisions[at / self.outputs] * ws.centre[at];
         }
         self.hessian(ws);
         ws.factoriser.factorise(&ws.hessian)?.solve(&mut ws.step);
@@ -48,13 +48,14 @@ impl<T: Scalar> LastLayer<T> {
     pub(super) fn integrated(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
         let dim = self.dim() as f64;
         let log_det = ws.factoriser.factor().log_det();
-        let prior = 0.5 * dim * self.prior_precision.ln();
+        let prior = self.half_log_det_prior(ws);
         if self.likelihood.is_gaussian() {
             // -U at the mean, where A c = Phi^T y / s^2, and the volume of the Gaussian around it
-            let fit =
-                0.5 * self.likelihood.weight() * dot(&self.exact_targets, &self.exact_targets);
+            let weight = 1.0 / (ws.noise_std * ws.noise_std);
+            let fit = 0.5 * weight * dot(&self.exact_targets, &self.exact_targets);
             let gain = 0.5 * dot(&ws.centre, &ws.gradient);
-            return prior - self.constant - fit + gain - 0.5 * self.outputs as f64 * log_det;
+            let constant = self.likelihood_constant(ws);
+            return prior - constant - fit + gain - 0.5 * self.outputs as f64 * log_det;
         }
         // E_q[-U - log q], with |z|^2 = dim for every draw
         self.displace(ws);
@@ -106,8 +107,6 @@ impl<T: Scalar> LastLayer<T> {
                 }
             }
         }
-        let spread: f64 = ws.displacements.chunks_exact(dim).map(|d| dot(d, d)).sum();
-        let squares = dot(&ws.centre, &ws.centre) + spread / self.node_count() as f64;
-        sum * share.to_f64() + 0.5 * self.prior_precision * squares
+        sum * share.to_f64() + self.expected_prior_energy(ws)
     }
 }

@@ -11,6 +11,7 @@
 //! | Poisson | `exp(o)` | 1 | `e` |
 
 use crate::error::{Error, Result};
+use crate::model::Observation;
 use crate::scalar::Scalar;
 use crate::simd::{Elementary, Vectorised};
 
@@ -31,6 +32,17 @@ pub enum HeadLikelihood {
 }
 
 impl HeadLikelihood {
+    /// That of an observation; `None` if the conditional does not know it. `noise_std` is for a Gaussian.
+    pub fn of(observation: Observation, noise_std: f64) -> Option<Self> {
+        match observation {
+            Observation::Categorical => Some(HeadLikelihood::Categorical),
+            Observation::Bernoulli => Some(HeadLikelihood::Bernoulli),
+            Observation::Gaussian => Some(HeadLikelihood::Gaussian { noise_std }),
+            // counts have a base rate, the others more than one number a row
+            Observation::Poisson | Observation::StudentT | Observation::Heteroscedastic => None,
+        }
+    }
+
     /// Numbers of a row of targets for so many outputs.
     pub fn target_dim(self, outputs: usize) -> usize {
         match self {
@@ -87,11 +99,11 @@ impl HeadLikelihood {
         }
     }
 
-    /// `1 / s^2`.
-    pub(super) fn weight(self) -> f64 {
+    /// The noise, if there is one.
+    pub(super) fn noise_std(self) -> Option<f64> {
         match self {
-            HeadLikelihood::Gaussian { noise_std } => 1.0 / (noise_std * noise_std),
-            _ => 1.0,
+            HeadLikelihood::Gaussian { noise_std } => Some(noise_std),
+            _ => None,
         }
     }
 

@@ -11,11 +11,15 @@
 //! The map `w = c(theta_h) + L^{-T} z` with `A = L L^T` passes the hidden block through and shifts and scales the last
 //! layer: `log |det| = -sum log L_ii`, and the inverse is `z = L^T (w - c)`. It needs the training data.
 //!
+//! Where scales are part of the posterior ([`LastLayer::with_scales`]), hidden numbers hold them too: `alpha` then differs from feature
+//! to feature, and `noise_std` from point to point.
+//!
 //! What it drops: for likelihoods that are not Gaussian, skewness and heavier tails.
 
 mod centre;
 mod likelihood;
 mod newton;
+mod scales;
 #[cfg(test)]
 mod tests;
 mod workspace;
@@ -24,6 +28,7 @@ use crate::autodiff::{Graph, Program};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{fill_normal, scale};
 use crate::linalg::{Cholesky, orthonormal_rows};
+use crate::model::HeadScales;
 use crate::nn::LinearHead;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -36,6 +41,10 @@ pub use workspace::LastLayerWorkspace;
 pub struct LastLayer<T> {
     likelihood: HeadLikelihood,
     prior_precision: f64,
+    /// Where hidden numbers decide it, and the noise.
+    scales: Option<HeadScales>,
+    /// Hidden numbers that the network takes.
+    network_dim: usize,
     rows: usize,
     /// With the constant 1.
     features: usize,
@@ -46,7 +55,7 @@ pub struct LastLayer<T> {
     targets: Vec<T>,
     /// The same in double precision.
     exact_targets: Vec<f64>,
-    /// What the negative log-likelihood has besides what depends on outputs.
+    /// What the negative log-likelihood has besides what depends on outputs, with the noise of the likelihood.
     constant: f64,
     /// Blocks of rows, feature-major, the last one filled up.
     blocks: Vec<Vec<T>>,
@@ -164,6 +173,8 @@ impl<T: Scalar> LastLayer<T> {
         Ok(Self {
             likelihood,
             prior_precision,
+            scales: None,
+            network_dim: network.hidden_params(),
             rows,
             features: network.features() + 1,
             outputs,
@@ -256,8 +267,14 @@ impl<T: Scalar> LastLayer<T> {
     /// `Phi^T`, `[H + 1, rows]`, into the workspace.
     fn compute_features(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n) = (self.features - 1, self.rows);
+        if theta_h.len() != self.hidden_dim() {
+            let expected = format!("{} hidden numbers", self.hidden_dim());
+            return Err(Error::shape("LastLayer", expected, theta_h.len()));
+        }
+        self.set_scales(theta_h, ws)?;
+        let of_network = &theta_h[..self.network_dim];
         for (b, x) in self.blocks.iter().enumerate() {
-            self.program.run(&[theta_h, x], &mut ws.program)?;
+            self.program.run(&[of_network, x], &mut ws.program)?;
             let features = self.program.tensor(&ws.program, 0);
             let first = b * self.block;
             let here = self.block.min(n - first);

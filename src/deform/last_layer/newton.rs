@@ -18,7 +18,7 @@ impl<T: Scalar> LastLayer<T> {
     /// eigenvalues span many orders of magnitude when the noise is small.
     pub(super) fn gaussian(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n, k) = (self.features, self.rows, self.outputs);
-        let weight = self.likelihood.weight();
+        let weight = 1.0 / (ws.noise_std * ws.noise_std);
         for (exact, phi) in ws.exact_phi.iter_mut().zip(&ws.phi) {
             *exact = phi.to_f64();
         }
@@ -26,7 +26,7 @@ impl<T: Scalar> LastLayer<T> {
         for (at, a) in ws.hessian.iter_mut().enumerate() {
             *a *= weight;
             if at % (h + 1) == 0 {
-                *a += self.prior_precision;
+                *a += ws.precisions[at / (h + 1)];
             }
         }
         let factor = ws.factoriser.factorise(&ws.hessian)?;
@@ -83,8 +83,8 @@ impl<T: Scalar> LastLayer<T> {
             self.add_curvatures(T::ONE, &ws.expected, &mut ws.curvatures);
             residuals(self, &mut ws.expected);
             back(&ws.phi, self.rows, &ws.expected, &mut ws.product);
-            for ((g, p), c) in ws.gradient.iter_mut().zip(&ws.product).zip(&ws.centre) {
-                *g = p.to_f64() + self.prior_precision * c;
+            for (at, (g, p)) in ws.gradient.iter_mut().zip(&ws.product).enumerate() {
+                *g = p.to_f64() + ws.precisions[at / self.outputs] * ws.centre[at];
             }
             let own = computed.then(|| ws.factoriser.factor());
             let mut decrement = f64::INFINITY;
@@ -143,7 +143,7 @@ impl<T: Scalar> LastLayer<T> {
         outputs(&ws.phi, self.rows, &ws.cast[..dim], &mut ws.outputs);
         ws.expected.copy_from_slice(&ws.outputs);
         let likelihood = self.expect(&mut ws.expected, &mut ws.scratch);
-        likelihood + 0.5 * self.prior_precision * dot(&ws.centre, &ws.centre)
+        likelihood + self.prior_energy(ws, &ws.centre)
     }
 
     /// Outputs to expected targets, in place; gives the negative log-likelihood but for its constant.
@@ -207,8 +207,8 @@ impl<T: Scalar> LastLayer<T> {
                 }
             }
         }
-        for a in ws.hessian.iter_mut().step_by(dim + 1) {
-            *a += self.prior_precision;
+        for (at, a) in ws.hessian.iter_mut().step_by(dim + 1).enumerate() {
+            *a += ws.precisions[at / k];
         }
     }
 }

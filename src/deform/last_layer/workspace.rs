@@ -44,6 +44,10 @@ pub struct LastLayerWorkspace<T> {
     /// Displacements `L^{-T} z` of the nodes, `[nodes, dim]`.
     pub(super) displacements: Vec<f64>,
     pub(super) factoriser: Factoriser,
+    /// Prior precision of the weights of each feature, and of the biases.
+    pub(super) precisions: Vec<f64>,
+    /// 1 without a Gaussian likelihood.
+    pub(super) noise_std: f64,
 }
 
 impl<T: Scalar> LastLayerWorkspace<T> {
@@ -77,6 +81,8 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             trial: vec![0.0; dim],
             displacements: vec![0.0; nodes * dim],
             factoriser: Factoriser::new(order),
+            precisions: vec![last.prior_precision; h],
+            noise_std: last.likelihood.noise_std().unwrap_or(1.0),
             phi,
         }
     }

@@ -21,6 +21,7 @@
 
 mod gibbs;
 mod groups;
+mod head;
 mod network;
 mod prior;
 #[cfg(test)]
@@ -28,5 +29,6 @@ mod tests;
 
 pub use gibbs::ExactMove;
 pub use groups::{ScaleGroups, ScaleParam};
+pub use head::{HeadScales, HiddenFirst, ScaledHead, ScaledHeadPrior, StdFromLogs};
 pub use network::ScaledNetwork;
 pub use prior::ScalePrior;

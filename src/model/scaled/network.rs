@@ -193,6 +193,62 @@ impl<'a> ScaledNetwork<'a> {
         }
         Ok(())
     }
+    /// Records the first `count` tensors of `theta` for standard normal numbers `z`, a vector that starts with theirs, and
+    /// log scales `t`.
+    pub(super) fn scale_tensors<'g>(&self, z: Var<'g>, t: Var<'g>, count: usize) -> Var<'g> {
+        let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
+        let tensors = tensors.take(count);
+        let scaled: Vec<Var<'g>> = tensors
+            .map(|(tensor, of)| {
+                let mut log_scale = of.shared.map(|at| t.slice(0, at..at + 1));
+                let z = tensor.view(z);
+                let mut rows = vec![1; tensor.shape.len()];
+                if let Some(first) = of.rows {
+                    let n = tensor.shape[0];
+                    rows[0] = n;
+                    let each = t.slice(0, first..first + n);
+                    log_scale = Some(log_scale.map_or(each, |all| each + all));
+                }
+                let mut scaled = match log_scale {
+                    Some(log_scale) => z * log_scale.exp().reshape(&rows),
+                    None => z,
+                };
+                if let Some(first) = of.columns {
+                    let n = tensor.shape[1];
+                    scaled = scaled * t.slice(0, first..first + n).exp().reshape(&[1, n]);
+                }
+                let scaled = if of.fixed == 1.0 {
+                    scaled
+                } else {
+                    scaled * of.fixed
+                };
+                scaled.reshape(&[tensor.range.len()])
+            })
+            .collect();
+        match scaled[..] {
+            // there is nothing to put together
+            [] => z.slice(0, 0..0),
+            _ => z.graph().concat(0, &scaled),
+        }
+    }
+
+    /// What multiplies the standard normal number of parameter `at`: a number, and the places of log scales.
+    pub(super) fn factor_of(&self, at: usize) -> (f64, Vec<usize>) {
+        let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
+        for (tensor, of) in tensors {
+            if !tensor.range.contains(&at) {
+                continue;
+            }
+            let rows = tensor.shape.first().copied().unwrap_or(1).max(1);
+            let width = (tensor.range.len() / rows).max(1);
+            let i = at - tensor.range.start;
+            let row = of.rows.map(|first| first + i / width);
+            let column = of.columns.map(|first| first + i % width);
+            let places = [of.shared, row, column];
+            return (of.fixed, places.into_iter().flatten().collect());
+        }
+        (1.0, Vec::new())
+    }
 }
 
 /// Places of some parameters, at equal distances.
@@ -231,37 +287,9 @@ impl Network for ScaledNetwork<'_> {
     }
 
     fn forward<'g>(&self, phi: Var<'g>, x: Var<'g>) -> Var<'g> {
-        let graph = phi.graph();
         let t = phi.slice(0, self.inner.dim()..self.layout.len());
-        let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
-        let scaled: Vec<Var<'g>> = tensors
-            .map(|(tensor, of)| {
-                let mut log_scale = of.shared.map(|at| t.slice(0, at..at + 1));
-                let z = tensor.view(phi);
-                let mut rows = vec![1; tensor.shape.len()];
-                if let Some(first) = of.rows {
-                    let n = tensor.shape[0];
-                    rows[0] = n;
-                    let each = t.slice(0, first..first + n);
-                    log_scale = Some(log_scale.map_or(each, |all| each + all));
-                }
-                let mut scaled = match log_scale {
-                    Some(log_scale) => z * log_scale.exp().reshape(&rows),
-                    None => z,
-                };
-                if let Some(first) = of.columns {
-                    let n = tensor.shape[1];
-                    scaled = scaled * t.slice(0, first..first + n).exp().reshape(&[1, n]);
-                }
-                let scaled = if of.fixed == 1.0 {
-                    scaled
-                } else {
-                    scaled * of.fixed
-                };
-                scaled.reshape(&[tensor.range.len()])
-            })
-            .collect();
-        self.inner.forward(graph.concat(0, &scaled), x)
+        let all = self.factors.len();
+        self.inner.forward(self.scale_tensors(phi, t, all), x)
     }
 
     /// Initial parameters of the inner network, in units of the prior's modes.

@@ -4,6 +4,7 @@
 mod bits;
 mod calibration;
 mod closed;
+mod deformed;
 mod gibbs;
 mod reference;
 mod time;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fiberwalk::Streams;
 use fiberwalk::artifact::{Predictions, TaskSpec};
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{FitOptions, PriorChoice, fit};
+use fiberwalk::pipeline::{FitOptions, Method, PriorChoice, fit};
 
 use crate::common::program::csv_rows;
 
@@ -25,7 +25,18 @@ const WALKERS: usize = 32;
 /// both sides together.
 #[test]
 fn a_fit_with_sampled_scales_predicts_as_nuts_does() {
+    agrees(Method::Walk);
+}
+
+/// An anchor is a point of the walk, with its scales; its last layer is integrated out.
+#[test]
+fn an_atlas_with_sampled_scales_predicts_as_nuts_does() {
+    agrees(Method::Atlas);
+}
+
+fn agrees(method: Method) {
     let options = FitOptions {
+        method,
         prior: PriorChoice::Hierarchical,
         particles: Some(WALKERS),
         steps: Some(1_200),
