@@ -10,7 +10,9 @@ mod tangent;
 
 pub(crate) use dense::dense_from_roots;
 pub use dense::{dense_curvature, dense_operator};
-pub use evidence::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
+pub use evidence::{
+    Dense, EvidenceOptions, EvidenceReport, LogEvidence, log_evidence, tune_by_evidence,
+};
 pub use jacobian::{JacobianMemory, JacobianRows};
 pub use kfac::{KfacBias, KfacOptions, KroneckerBlock, KroneckerFactors};
 pub(crate) use kfac::{KroneckerEigen, ShiftedKronecker};

@@ -136,8 +136,34 @@ impl Loo {
 
     /// Number of rows with a `pareto_k` above the threshold, `+inf` among them.
     pub fn unreliable(&self) -> usize {
+        self.unreliable_rows().len()
+    }
+
+    /// The rows with a `pareto_k` above the threshold.
+    pub fn unreliable_rows(&self) -> Vec<usize> {
         let limit = self.threshold();
-        self.pareto_k.iter().filter(|&&k| k > limit).count()
+        let rows = self.pareto_k.iter().enumerate();
+        rows.filter(|(_, k)| **k > limit).map(|(i, _)| i).collect()
+    }
+
+    /// The same with the exact `log p(y_i | y_-i)` of row `row`, from a fit without it. Its `pareto_k`
+    /// is then `-inf`: there are no weights.
+    ///
+    /// # Errors
+    /// If there is no such row, or the density is not finite.
+    pub fn with_exact(mut self, row: usize, elpd: f64) -> Result<Self> {
+        let rows = self.pointwise.len();
+        let (Some(old), Some(k)) = (self.pointwise.get_mut(row), self.pareto_k.get_mut(row)) else {
+            return Err(Error::shape("Loo", format!("a row below {rows}"), row));
+        };
+        if !elpd.is_finite() {
+            let what = "log density of a row left out";
+            return Err(Error::NonFinite { what, index: row });
+        }
+        (*old, *k) = (elpd, f64::NEG_INFINITY);
+        (self.elpd_loo, self.se) = sum_with_error(&self.pointwise);
+        self.p_loo = self.lppd - self.elpd_loo;
+        Ok(self)
     }
 
     /// `-2 elpd_loo`, on the scale of a deviance: smaller is better.

@@ -5,6 +5,7 @@ mod adamw;
 mod clip;
 mod map;
 mod minibatch;
+mod newton;
 mod optimizer;
 mod schedule;
 mod sgd;
@@ -17,6 +18,7 @@ pub use minibatch::{
     EpochReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_minibatch,
     fit_minibatch_with,
 };
+pub use newton::{PolishOptions, PolishReport, polish};
 pub use optimizer::{Optimizer, OptimizerOptions};
 pub use schedule::{Decay, Schedule};
 pub use sgd::{Sgd, SgdOptions};

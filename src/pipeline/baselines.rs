@@ -375,6 +375,7 @@ impl Summary {
             ("walk_gradients", "walk_share"),
             ("refinement_gradients", ""),
             ("method_gradients", ""),
+            ("loo_gradients", ""),
         ];
         parts
             .map(|(name, share)| figure(name, 0.0) * figure(share, 1.0))

@@ -41,14 +41,20 @@ impl Candidate {
         Self { target, ..self }
     }
 
+    /// The widths of the hidden layers, or that there are none.
+    pub fn widths(&self) -> String {
+        if self.hidden.is_empty() {
+            return "linear".into();
+        }
+        let widths: Vec<String> = self.hidden.iter().map(usize::to_string).collect();
+        widths.join("-")
+    }
+
     pub fn name(&self) -> String {
-        let mut name = match &self.hidden[..] {
-            [] => "linear".to_string(),
-            widths => {
-                let widths: Vec<String> = widths.iter().map(usize::to_string).collect();
-                format!("{} {}", widths.join("-"), self.activation.name())
-            }
-        };
+        let mut name = self.widths();
+        if !self.hidden.is_empty() {
+            name += &format!(" {}", self.activation.name());
+        }
         name += &format!(", {}", self.prior.name());
         if let Some(likelihood) = self.likelihood {
             name += &format!(", {likelihood}");

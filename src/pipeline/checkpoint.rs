@@ -353,6 +353,7 @@ fn nothing<T>() -> EvidenceReport<T> {
         settled: false,
         bounded: false,
         products: 0,
+        log_evidence: None,
     }
 }
 
@@ -361,6 +362,8 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
     let FitOptions {
         layers,
         hidden,
+        choose_hidden: _,
+        loo_refits: _,
         activation,
         likelihood: _,
         feature_transform,

@@ -27,6 +27,10 @@ pub struct Measured {
     pub predict_seconds: f64,
     /// Gradients of all training rows that the fit took ([`Summary::gradients`](super::Summary::gradients)).
     pub gradients: f64,
+    /// Leave-one-out of the training rows, in nats, of methods that draw from the posterior.
+    pub elpd_loo: Option<f64>,
+    /// The standard error.
+    pub elpd_loo_se: Option<f64>,
     /// The most memory that the process had while it was measured, in MiB, if the caller knows.
     pub peak_mib: Option<f64>,
 }
@@ -56,6 +60,8 @@ pub fn measure<T: Scalar>(
         fit_seconds,
         predict_seconds: started.elapsed().as_secs_f64(),
         gradients: fitted.summary.gradients(),
+        elpd_loo: fitted.loo.as_ref().map(|loo| loo.elpd_loo),
+        elpd_loo_se: fitted.loo.as_ref().map(|loo| loo.se),
         peak_mib: None,
     })
 }
@@ -135,6 +141,7 @@ impl Measured {
             ],
         };
         all.extend([
+            ("elpd_loo", self.elpd_loo.unwrap_or(f64::NAN)),
             ("gradients", self.gradients),
             ("fit_seconds", self.fit_seconds),
             ("predict_seconds", self.predict_seconds),
@@ -165,6 +172,8 @@ mod tests {
             fit_seconds: 2.0,
             predict_seconds: 0.1,
             gradients: 10.0,
+            elpd_loo: None,
+            elpd_loo_se: None,
             peak_mib: None,
         };
         let all = [
@@ -186,7 +195,7 @@ mod tests {
                 error: None
             }
         );
-        assert_eq!(rows[0].columns.len(), 7);
+        assert_eq!(rows[0].columns.len(), 8);
         let json = serde_json::to_string(&all[0]).unwrap();
         assert!(json.contains(r#""method":"walk""#) && json.contains(r#""rmse":1.0"#));
     }

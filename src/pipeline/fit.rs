@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::checkpoint::Keeper;
 use super::describe::About;
+use super::exact_loo::exact_rows;
 use super::portfolio::fit_portfolio;
 use super::prepare::{Prepared, describe, prepare};
-use super::{FitOptions, FlowChoice, Method, Stage, Summary};
+use super::width::fit_chosen;
+use super::{FitOptions, FlowChoice, KernelKind, Method, Stage, Summary};
 use crate::artifact::{Fitted, Model};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::Dataset;
@@ -60,6 +62,11 @@ pub fn fit_owned<T: Scalar>(
     if options.method == Method::Auto {
         return fit_portfolio(&data, options, progress);
     }
+    if options.choose_hidden {
+        return fit_chosen(data, options, progress);
+    }
+    // what is standardised in place cannot be left out of
+    let untouched = (options.loo_refits > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = Summary::default();
@@ -88,7 +95,16 @@ pub fn fit_owned<T: Scalar>(
     keeper.trained(&evidence, &summary);
     let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
     keeper.say(&mut summary);
-    let loo = problem.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+    let mut loo = problem.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+    if let (Some(of_walk), Some(data)) = (loo.take_if(|_| untouched.is_some()), &untouched) {
+        loo = Some(exact_rows::<T>(
+            data,
+            options,
+            of_walk,
+            &mut summary,
+            progress,
+        )?);
+    }
     let metadata = problem.metadata(about, spec, &evidence, &fitted, &summary);
     Ok(FitResult {
         model: Model {
@@ -193,8 +209,10 @@ impl Problem<'_> {
         }
         self.check_walk_batch()?;
         let walk = match self.groups() {
-            Some(_) => self.scaled_walk_options()?,
-            None => self.walk_options()?,
+            Some(_) if options.kernel == KernelKind::Microcanonical => {
+                self.scaled_walk_options()?
+            }
+            _ => self.walk_options()?,
         };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {

@@ -14,9 +14,8 @@ use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::ScaledProbe;
 use super::walk::Way;
-use super::{KernelKind, Method, PriorChoice, Stage, Summary};
+use super::{KernelKind, Method, PriorChoice, Summary};
 use crate::artifact::{Fitted, SampledScales};
-use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
 use crate::model::{
     Curved, Noise, Observation, PosteriorDensity, Prior, ScaleGroups, ScaledNetwork,
@@ -26,7 +25,8 @@ use crate::optim::{MapOptions, fit_map};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{
-    FrameOptions, GgnFrame, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, WalkOptions,
+    FrameOptions, GgnFrame, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, Walk,
+    WalkOptions,
 };
 
 /// Floating-point operations of a whole walk, about: ten seconds of two cores.
@@ -65,7 +65,8 @@ const SPREAD: f64 = 0.3;
 /// Mean square of the energy error per dimension.
 const TARGET_ERROR: f64 = 1e-4;
 
-fn descent() -> MapOptions {
+/// The descent of a start.
+pub(super) fn descent() -> MapOptions {
     MapOptions {
         steps: DESCENT,
         learning_rate: DESCENT_RATE,
@@ -94,6 +95,14 @@ impl Coordinates<'_> {
     /// Numbers of a point.
     pub fn width(&self) -> usize {
         self.scaled.dim() + self.own
+    }
+
+    /// A name for each log scale and each number of the likelihood.
+    pub fn names(&self) -> Vec<String> {
+        let mut names = self.scaled.scale_names();
+        let of_noise = ["noise_std", "dof_less_2"];
+        names.extend(of_noise[..self.own].iter().map(|name| (*name).into()));
+        names
     }
 
     /// Points `[n, width]` with parameters in the place of the standard normal numbers.
@@ -182,14 +191,10 @@ impl Problem<'_> {
             format!("does not go with the prior {prior}"),
         );
         let chains = matches!(method, Method::Hmc | Method::Nuts);
-        if !method.walks() && !chains {
-            let requirement = format!(
-                "samples scales with methods walk, atlas, flow, hmc and nuts, not {method}"
-            );
+        if !method.walks() && !chains && method != Method::Map {
+            let requirement =
+                format!("goes with methods map, walk, atlas, flow, hmc and nuts, not {method}");
             return wrong("prior", &prior, &requirement);
-        }
-        if method.walks() && options.kernel != KernelKind::Microcanonical {
-            return wrong("kernel", &options.kernel.name(), &what);
         }
         if let Some(rows) = options.walk_batch {
             return wrong("walk_batch", &rows, &what);
@@ -207,6 +212,9 @@ impl Problem<'_> {
     /// What the model file says of the scales of its samples.
     pub(super) fn sampled_scales(&self) -> Option<SampledScales> {
         let coordinates = self.coordinates()?;
+        if self.options.method == Method::Map {
+            return None;
+        }
         Some(SampledScales {
             groups: self.groups()?.name().into(),
             names: coordinates.scaled.scale_names(),
@@ -251,6 +259,11 @@ impl Problem<'_> {
         if !self.options.method.walks() {
             let coordinates = Coordinates { scaled, own };
             return self.scaled_chains(&density, &coordinates, summary);
+        }
+        if self.options.kernel != KernelKind::Microcanonical {
+            let coordinates = Coordinates { scaled, own };
+            let walked = self.along_the_scaled_fiber(&density, &coordinates, keeper, summary)?;
+            return self.keep_scaled(groups, walked, keeper, summary);
         }
         let options = self.scaled_walk_options()?;
         // a walk that is resumed does not need them, but its figures are to be the same
@@ -297,11 +310,20 @@ impl Problem<'_> {
         summary.scaled_kernel(&walked, &kernel, &settings);
         summary.scaled_walk(&walked);
         summary.convergence(&walked, 1, predictions)?;
-        let mut names = scaled.scale_names();
-        let of_noise = ["noise_std", "dof_less_2"];
-        names.extend(of_noise[..own].iter().map(|name| (*name).into()));
+        let names = Coordinates { scaled, own }.names();
         summary.sampled_scales(&walked, groups, &names, predictions)?;
         summary.cut_short(&walked, options.most_steps());
+        self.keep_scaled(groups, walked, keeper, summary)
+    }
+
+    /// What becomes of the points.
+    fn keep_scaled<T: Scalar>(
+        &mut self,
+        groups: ScaleGroups,
+        walked: Walk<T>,
+        keeper: &mut Keeper<'_, T>,
+        summary: &mut Summary,
+    ) -> Result<Fitted<T>> {
         match self.options.method {
             Method::Walk => keeper.points(walked),
             _ => self.deform_scaled(groups, walked, summary),
@@ -327,7 +349,10 @@ impl Problem<'_> {
     }
 
     /// The density over standard normal numbers, log scales, and what the likelihood has.
-    fn scaled_density<T: Scalar>(&self, scaled: &ScaledNetwork<'_>) -> Result<PosteriorDensity<T>> {
+    pub(super) fn scaled_density<T: Scalar>(
+        &self,
+        scaled: &ScaledNetwork<'_>,
+    ) -> Result<PosteriorDensity<T>> {
         self.density_of(scaled, &scaled.prior())
     }
 
@@ -345,39 +370,6 @@ impl Problem<'_> {
         let likelihood = prepared.observation.likelihood(noise, prepared.base_rate)?;
         let (x, y) = (&prepared.x, &prepared.y);
         PosteriorDensity::new(network, likelihood.as_ref(), prior, x, y)
-    }
-
-    /// What stands in the place of a MAP estimate, which says nothing where scales are sampled: the
-    /// first start of the walk, brought down to where the network explains the data.
-    pub(super) fn stand_in<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
-        let Some(Coordinates { scaled, own }) = self.coordinates() else {
-            return self.fit_map(summary);
-        };
-        let density = self.scaled_density::<T>(&scaled)?;
-        let starts = self.scaled_starts(&scaled, own, 1)?;
-        let options = descent();
-        let start = starts.into_iter().next().unwrap_or_default();
-        let mut map = fit_map(&density, start, &options, |done| {
-            (self.progress)(Stage::Map, done, DESCENT);
-        })?;
-        let noise_std = match (self.options.noise_std, own) {
-            (Some(std), _) => Some(std),
-            (None, 0) => None,
-            (None, _) => map.theta.get(scaled.dim()).map(|s| s.to_f64().exp()),
-        };
-        let mut theta = vec![T::ZERO; scaled.inner().dim()];
-        scaled.theta(&map.theta, &mut theta)?;
-        map.theta = theta;
-        summary.figure("map_gradients", map.gradients as f64);
-        Ok(EvidenceReport {
-            map,
-            prior_precision: 1.0,
-            noise_std,
-            rounds: 0,
-            settled: true,
-            bounded: false,
-            products: 0,
-        })
     }
 
     /// A start for each of `count` walkers: a draw of the prior, with log scales near their medians.

@@ -74,6 +74,17 @@ impl Summary {
         }
     }
 
+    /// The scales at the joint mode.
+    pub(super) fn joint_mode(&mut self, names: &[String], scales: &[f64]) {
+        let each = names.iter().zip(scales);
+        let listed = each.clone().filter(|(name, _)| !name.contains(".inputs"));
+        let text: Vec<String> = listed.map(|(n, s)| format!("{n} {s:.3}")).collect();
+        self.line("scales", format!("at the joint mode: {}", text.join(", ")));
+        for (name, scale) in each {
+            self.figure(&format!("scale_{name}"), *scale);
+        }
+    }
+
     /// The posterior of the scales, and whether walkers agree about them. `first` numbers are observed before the logarithms.
     pub(super) fn sampled_scales<T: Scalar>(
         &mut self,

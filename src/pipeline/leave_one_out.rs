@@ -140,9 +140,14 @@ impl Summary {
             );
         }
         self.line("loo", text);
+        self.elpd(loo);
+    }
+
+    /// The figures of leave-one-out.
+    pub(super) fn elpd(&mut self, loo: &Loo) {
         self.figure("elpd_loo", loo.elpd_loo);
         self.figure("elpd_loo_se", loo.se);
         self.figure("p_loo", loo.p_loo);
-        self.figure("loo_unreliable_rows", unreliable as f64);
+        self.figure("loo_unreliable_rows", loo.unreliable() as f64);
     }
 }

@@ -4,19 +4,28 @@ use rayon::prelude::*;
 
 use super::fit::Problem;
 use super::{Batch, Method, Stage, Summary};
-use crate::curvature::{EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence};
+use crate::curvature::{
+    Dense, EvidenceOptions, EvidenceReport, RowFisher, Supervised, dense_curvature, log_evidence,
+    tune_by_evidence,
+};
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
 use crate::model::{LogDensity, Minibatch, PosteriorDensity};
 use crate::optim::{
-    MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_map,
-    fit_minibatch,
+    MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, PolishOptions,
+    fit_map, fit_minibatch, polish,
 };
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 
 /// Rows times parameters beyond which thousands of gradients of all rows take too long.
 const LARGE: usize = 100_000_000;
+
+/// Parameters up to which the Gauss-Newton matrix is formed: for exact evidences, and for the last steps of the estimate.
+const DENSE: usize = 2_000;
+
+/// Where the noise of a regression starts, in units of the target: the fixed point has several ends.
+const NOISE_STARTS: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
 
 /// Rows of a batch, and prior precision, if nothing else is asked for.
 const BATCH_ROWS: usize = 128;
@@ -108,6 +117,7 @@ impl Problem<'_> {
             settled: true,
             bounded: false,
             products: 0,
+            log_evidence: None,
         })
     }
 
@@ -171,25 +181,100 @@ impl Problem<'_> {
 
     fn by_evidence<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
         let has_noise = self.prepared.observation.has_noise();
-        let options = EvidenceOptions {
+        let tunes_noise = has_noise && self.options.noise_std.is_none();
+        let exact = self.network.dim() <= DENSE;
+        let dense = |noise: Option<f64>, theta: &[T]| self.curvature(noise, theta);
+        let dense: Option<Dense<'_, T>> = exact.then_some(&dense);
+        let options = |noise: f64| EvidenceOptions {
             prior_precision: self.options.prior_precision.unwrap_or(1.0),
             tune_prior_precision: self.options.prior_precision.is_none(),
-            noise_std: has_noise.then(|| self.options.noise_std.unwrap_or(1.0)),
-            tune_noise_std: has_noise && self.options.noise_std.is_none(),
+            noise_std: has_noise.then_some(noise),
+            tune_noise_std: tunes_noise,
             ..EvidenceOptions::default()
         };
-        let steps = options.map.steps;
-        let report = tune_by_evidence(
-            self.initial(0),
-            |alpha, noise| self.posterior(alpha, noise),
-            &options,
-            self.streams,
-            |done| (self.progress)(Stage::Map, done, steps.max(done)),
-        )?;
-        let posterior = self.posterior::<T>(report.prior_precision, report.noise_std)?;
-        let evidence = log_evidence(&posterior, &report.map.theta, &options, self.streams)?;
+        let steps = MapOptions::default().steps;
+        let tuned = |noise: f64| {
+            tune_by_evidence(
+                self.initial(0),
+                |alpha, noise| self.posterior(alpha, noise),
+                dense,
+                &options(noise),
+                self.streams,
+                |done| (self.progress)(Stage::Map, done, steps.max(done)),
+            )
+        };
+        // only exact evidences can be compared
+        let starts: Vec<f64> = match self.options.noise_std {
+            Some(std) => vec![std],
+            None if tunes_noise && exact => NOISE_STARTS.to_vec(),
+            None => NOISE_STARTS[..1].to_vec(),
+        };
+        let reports: Vec<_> = starts.par_iter().map(|&noise| tuned(noise)).collect();
+        let value = |r: &EvidenceReport<T>| r.log_evidence.map_or(f64::NEG_INFINITY, |e| e.value);
+        let values: Vec<Option<f64>> = reports.iter().map(|r| r.as_ref().ok().map(value)).collect();
+        let gradients = reports.iter().flatten().map(|r| r.map.gradients).sum();
+        let (mut best, mut failure) = (None, None);
+        for report in reports {
+            match report {
+                Ok(report) if best.as_ref().is_none_or(|b| value(&report) > value(b)) => {
+                    best = Some(report);
+                }
+                Ok(_) => {}
+                // the others are not lost
+                Err(error) => failure = failure.or(Some(error)),
+            }
+        }
+        let none = || Error::config("noise_std", "auto", "no start led to an estimate");
+        let mut report = best.ok_or_else(|| failure.unwrap_or_else(none))?;
+        report.map.gradients = gradients;
+        let (alpha, noise) = (report.prior_precision, report.noise_std);
+        let posterior = self.posterior::<T>(alpha, noise)?;
+        let options = options(noise.unwrap_or(1.0));
+        let matrix = if exact {
+            let polished = self.polished(&posterior, &mut report, summary)?;
+            Some(polished)
+        } else {
+            None
+        };
+        let theta = &report.map.theta;
+        let evidence = log_evidence(&posterior, theta, matrix, &options, self.streams)?;
+        report.log_evidence = Some(evidence);
         summary.scales(&report, &options);
+        if starts.len() > 1 {
+            summary.noise_starts(&starts, &values);
+        }
         summary.map(&report.map, Some(evidence));
         Ok(report)
+    }
+
+    /// The Gauss-Newton matrix of the likelihood, `[P, P]`.
+    fn curvature<T: Scalar>(&self, noise: Option<f64>, theta: &[T]) -> Result<Vec<f64>> {
+        let likelihood = self.likelihood(noise)?;
+        let data = Supervised {
+            network: self.network,
+            likelihood: likelihood.as_ref(),
+            x: &self.prepared.x,
+            y: &self.prepared.y,
+        };
+        dense_curvature(&data, theta, 0..self.network.dim(), RowFisher::Ggn)
+    }
+
+    /// Brings the estimate to its minimum, and gives the matrix there.
+    fn polished<T: Scalar>(
+        &self,
+        posterior: &PosteriorDensity<T>,
+        report: &mut EvidenceReport<T>,
+        summary: &mut Summary,
+    ) -> Result<Vec<f64>> {
+        let (n, alpha, noise) = (self.network.dim(), report.prior_precision, report.noise_std);
+        let with_prior = |theta: &[T]| {
+            let mut matrix = self.curvature(noise, theta)?;
+            matrix.iter_mut().step_by(n + 1).for_each(|a| *a += alpha);
+            Ok(matrix)
+        };
+        let options = PolishOptions::default();
+        let end = polish(posterior, &mut report.map, with_prior, &options)?;
+        summary.polished(&end);
+        self.curvature(noise, &report.map.theta)
     }
 }

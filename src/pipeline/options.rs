@@ -168,6 +168,11 @@ pub struct FitOptions {
     pub layers: Option<SequentialSpec>,
     /// Widths of the hidden layers; none for a linear model.
     pub hidden: Vec<usize>,
+    /// Chooses `hidden` by cross-validation: the widths that predict rows held out best.
+    pub choose_hidden: bool,
+    /// Rows whose leave-one-out by importance sampling fails that are left out in earnest, each by a fit of its own, at most;
+    /// if there are more, none is.
+    pub loo_refits: usize,
     /// Their nonlinearity.
     pub activation: Activation,
     /// How targets come about; `None`: softmax for classes, Gaussian noise for a real target.
@@ -254,6 +259,8 @@ impl Default for FitOptions {
         Self {
             layers: None,
             hidden: vec![50],
+            choose_hidden: false,
+            loo_refits: 0,
             activation: Activation::Tanh,
             likelihood: None,
             feature_transform: FeatureTransform::None,

@@ -68,13 +68,9 @@ pub(super) fn fit_portfolio<T: Scalar>(
     check(data, options)?;
     let mut summary = Summary::default();
     summary.data(data);
-    let portfolio = Portfolio {
-        data,
-        options,
-        progress,
-        started: Instant::now(),
-    };
-    let scored = portfolio.scored::<T>(&mut summary)?;
+    let portfolio = Portfolio::new(data, options, progress);
+    let candidates = candidates(data, options.likelihood);
+    let scored = portfolio.scored::<T>(candidates, &mut summary)?;
     let rows = scored.first().map_or(0, |s| s.held_out.len());
     let models = scored.len();
     let table = (0..rows * models).map(|i| scored[i % models].held_out[i / models]);
@@ -98,18 +94,47 @@ pub(super) fn fit_portfolio<T: Scalar>(
     portfolio.mixture(&members, summary)
 }
 
-struct Portfolio<'a> {
+/// Models of a data set, and what is known of time.
+pub(super) struct Portfolio<'a> {
     data: &'a Dataset,
     options: &'a FitOptions,
     progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
     started: Instant,
 }
 
+impl<'a> Portfolio<'a> {
+    pub(super) fn new(
+        data: &'a Dataset,
+        options: &'a FitOptions,
+        progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+    ) -> Self {
+        Self {
+            data,
+            options,
+            progress,
+            started: Instant::now(),
+        }
+    }
+}
+
 impl Portfolio<'_> {
+    /// Refuses tables on which so many walks take too long.
+    pub(super) fn check_size(data: &Dataset) -> Result<()> {
+        if data.n().saturating_mul(data.d()) <= LARGE {
+            return Ok(());
+        }
+        let value = format!("{} rows of {} features", data.n(), data.d());
+        let requirement = format!("are more than {LARGE} numbers for a choice; take --rows");
+        Err(Error::config("choice of a model", value, &requirement))
+    }
+
     /// Every candidate's log densities of rows held out. One that fails, or is far behind after the
     /// first fold, is left out, and said.
-    fn scored<T: Scalar>(&self, summary: &mut Summary) -> Result<Vec<Scored>> {
-        let candidates = candidates(self.data, self.options.likelihood);
+    pub(super) fn scored<T: Scalar>(
+        &self,
+        candidates: Vec<Candidate>,
+        summary: &mut Summary,
+    ) -> Result<Vec<Scored>> {
         let mut rng = Streams::new(self.options.seed).rng(Phase::SPLIT, 1);
         let mut splits = k_folds(self.data, FOLDS.min(self.data.n()), &mut rng)?;
         let rows = splits.first().map_or(0, |s| s.train.len());
@@ -294,6 +319,8 @@ impl Portfolio<'_> {
         FitOptions {
             steps: Some(steps),
             method: Method::Walk,
+            choose_hidden: false,
+            loo_refits: 0,
             hidden: candidate.hidden.clone(),
             activation: candidate.activation,
             prior: candidate.prior,
@@ -320,6 +347,12 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
         return wrong("noise_std", &std, chosen);
     }
     let defaults = FitOptions::default();
+    if options.loo_refits > 0 {
+        return wrong("loo_refits", &options.loo_refits, "is for single models");
+    }
+    if options.choose_hidden {
+        return wrong("hidden", &"auto", "is what method auto does anyway");
+    }
     if options.hidden != defaults.hidden {
         return wrong("hidden", &format!("{:?}", options.hidden), chosen);
     }
@@ -351,11 +384,5 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
     if options.checkpoint.as_ref().is_some_and(|c| c.resume) {
         return wrong("resume", &true, "is for single walks, not for method auto");
     }
-    let size = data.n().saturating_mul(data.d());
-    if size > LARGE {
-        let value = format!("{} rows of {} features", data.n(), data.d());
-        let requirement = format!("is for tables of at most {LARGE} numbers; take --rows");
-        return wrong("method auto", &value, &requirement);
-    }
-    Ok(())
+    Portfolio::check_size(data)
 }

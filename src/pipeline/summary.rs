@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::prepare::Prepared;
 use crate::artifact::NetworkSpec;
-use crate::curvature::{EvidenceOptions, EvidenceReport, TangentSpace};
+use crate::curvature::{EvidenceOptions, EvidenceReport, LogEvidence, TangentSpace};
 use crate::data::{Dataset, Task, Warp};
 use crate::model::Observation;
-use crate::optim::{MapReport, MinibatchOptions, MinibatchReport};
+use crate::optim::{MapReport, MinibatchOptions, MinibatchReport, PolishReport};
 use crate::scalar::Scalar;
 
 /// Columns that are listed by name.
@@ -34,6 +34,18 @@ impl Summary {
         if value.is_finite() {
             self.figures.insert(name.into(), value);
         }
+    }
+
+    /// Puts the lines of `first` before these, and adds its figures.
+    pub(super) fn after(&mut self, mut first: Summary) {
+        first.lines.append(&mut self.lines);
+        self.lines = first.lines;
+        self.figures.extend(first.figures);
+    }
+
+    /// Headings and texts of all lines.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.lines.iter().map(|(h, t)| (h.as_str(), t.as_str()))
     }
 
     /// All of it, to be read by [`Summary::from_json`].
@@ -162,8 +174,38 @@ impl Summary {
         self.figure("epochs", epochs as f64);
     }
 
-    pub(super) fn map<T>(&mut self, map: &MapReport<T>, log_evidence: Option<f64>) {
-        let evidence = log_evidence.map_or(String::new(), |e| format!(", log evidence {e:.1}"));
+    /// The noise started at several levels.
+    pub(super) fn noise_starts(&mut self, starts: &[f64], evidences: &[Option<f64>]) {
+        let each = starts.iter().zip(evidences).map(|(start, evidence)| {
+            let evidence = evidence.map_or("failed".into(), |e| format!("{e:.1}"));
+            format!("{start}: {evidence}")
+        });
+        let each: Vec<String> = each.collect();
+        let text = format!(
+            "log evidence by start of the noise, the best is kept: {}",
+            each.join(", ")
+        );
+        self.line("scales", text);
+    }
+
+    /// The last steps of the estimate.
+    pub(super) fn polished(&mut self, end: &PolishReport) {
+        self.figure("map_matrices", end.matrices as f64);
+        self.figure("map_decrement", end.decrement);
+        if !end.converged {
+            let text = format!(
+                "the estimate is {:.2} nats above its minimum, after {} Gauss-Newton matrices",
+                end.decrement, end.matrices
+            );
+            self.line("map", text);
+        }
+    }
+
+    pub(super) fn map<T>(&mut self, map: &MapReport<T>, log_evidence: Option<LogEvidence>) {
+        let evidence = log_evidence.map_or(String::new(), |e| {
+            let error = e.std_error.map_or(String::new(), |s| format!(" +- {s:.1}"));
+            format!(", log evidence {:.1}{error}", e.value)
+        });
         self.line(
             "map",
             format!(
@@ -174,8 +216,11 @@ impl Summary {
         self.figure("map_energy", map.energy);
         self.figure("map_gradient_norm", map.gradient_norm);
         self.figure("map_gradients", map.gradients as f64);
-        if let Some(log_evidence) = log_evidence {
-            self.figure("log_evidence_laplace", log_evidence);
+        if let Some(evidence) = log_evidence {
+            self.figure("log_evidence_laplace", evidence.value);
+            if let Some(error) = evidence.std_error {
+                self.figure("log_evidence_laplace_error", error);
+            }
         }
     }
 

@@ -194,6 +194,7 @@ mod tests {
             settled: true,
             bounded: false,
             products: 0,
+            log_evidence: None,
         }
     }
 

@@ -27,6 +27,19 @@ pub(super) struct Way<'k, 'a, T> {
     pub frame: usize,
 }
 
+/// The fiber that a walk goes along.
+pub(super) struct Along<'a, T> {
+    pub density: &'a PosteriorDensity<T>,
+    pub starts: &'a [Vec<T>],
+    /// `U` at the first start, a mode.
+    pub energy: f64,
+    /// Precision of the prior.
+    pub alpha: f64,
+    /// The tangent space at the first start.
+    pub space: &'a TangentSpace<T>,
+    pub probe: &'a dyn Observable<T>,
+}
+
 impl Problem<'_> {
     /// The settings of the walk. A short one keeps fewer points than were asked for.
     pub(super) fn walk_options(&self) -> Result<WalkOptions> {
@@ -82,7 +95,6 @@ impl Problem<'_> {
     ) -> Result<Walk<T>> {
         let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
         let options = self.walk_options()?;
-        let max_energy = viability_threshold(evidence.map.energy, dim);
         let starts = self.starts(posterior, evidence, keeper, summary)?;
         let classes = self.prepared.observation == Observation::Categorical;
         let probe = Probe::new(self.network, &self.prepared.x, classes)?;
@@ -92,41 +104,18 @@ impl Problem<'_> {
             workspace: posterior.workspace_bytes(),
             frame: size_of_val(space.basis()),
         };
-        let walked = match self.options.kernel {
-            KernelKind::Drift => {
-                let free = dim as f64 - space.effective_dimension();
-                let largest = space.values().first().copied().unwrap_or(0.0);
-                let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
-                let drift = DriftOptions::scaled(free, alpha, largest, steps, max_energy);
-                let mut kernel = Drift::new(drift)?;
-                let walked =
-                    self.walked(&mut kernel, posterior, &starts, &options, &probe, &mut way)?;
-                way.summary.drift(&walked, kernel.options());
-                walked
-            }
-            KernelKind::Tangent => {
-                let how = TangentOptions::default();
-                // that of the first start is known
-                let known = starts.par_iter().enumerate().map(|(i, start)| {
-                    let space = match i {
-                        0 => space.whitened(),
-                        _ => whitened_space(posterior, start, None, &how, self.streams)?,
-                    };
-                    Ok((start.clone(), space))
-                });
-                let known = known.collect::<Result<Vec<_>>>()?;
-                let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
-                let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
-                // a space of its own for every start
-                way.frame += known
-                    .iter()
-                    .map(|k| size_of_val(k.1.basis()))
-                    .sum::<usize>();
-                let mut kernel = Tangent::new(settings, known, self.streams)?;
-                let walked =
-                    self.walked(&mut kernel, posterior, &starts, &options, &probe, &mut way)?;
-                way.summary.tangent_walk(&walked, kernel.options());
-                walked
+        let kernel = self.options.kernel;
+        let walked = match kernel {
+            KernelKind::Drift | KernelKind::Tangent => {
+                let along = Along {
+                    density: posterior,
+                    starts: &starts,
+                    energy: evidence.map.energy,
+                    alpha,
+                    space,
+                    probe: &probe,
+                };
+                self.along_the_fiber(&along, &options, &mut way)?
             }
             KernelKind::Microcanonical => {
                 let source = GgnFrame::new(posterior, &FrameOptions::default(), self.streams)?;
@@ -174,6 +163,52 @@ impl Problem<'_> {
                 walked
             }
         };
+        summary.walk(&walked, (dim as f64 / alpha).sqrt());
+        summary.convergence(&walked, starts.len(), walked.trace.len)?;
+        summary.cut_short(&walked, options.most_steps());
+        Ok(walked)
+    }
+
+    /// A walk by a kernel that stays near the fiber of a mode.
+    pub(super) fn along_the_fiber<T: Scalar>(
+        &self,
+        along: &Along<'_, T>,
+        options: &WalkOptions,
+        way: &mut Way<'_, '_, T>,
+    ) -> Result<Walk<T>> {
+        let (density, starts, space) = (along.density, along.starts, along.space);
+        let dim = density.dim();
+        let max_energy = viability_threshold(along.energy, dim);
+        let walked = if self.options.kernel == KernelKind::Drift {
+            let free = dim as f64 - space.effective_dimension();
+            let largest = space.values().first().copied().unwrap_or(0.0);
+            let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
+            let drift = DriftOptions::scaled(free, along.alpha, largest, steps, max_energy);
+            let mut kernel = Drift::new(drift)?;
+            let walked = self.walked(&mut kernel, density, starts, options, along.probe, way)?;
+            way.summary.drift(&walked, kernel.options());
+            walked
+        } else {
+            let how = TangentOptions::default();
+            // that of the first start is known
+            let known = starts.par_iter().enumerate().map(|(i, start)| {
+                let space = match i {
+                    0 => space.whitened(),
+                    _ => whitened_space(density, start, None, &how, self.streams)?,
+                };
+                Ok((start.clone(), space))
+            });
+            let known = known.collect::<Result<Vec<_>>>()?;
+            let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
+            let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
+            // a space of its own for every start
+            let sizes = known.iter().map(|k| size_of_val(k.1.basis()));
+            way.frame += sizes.sum::<usize>();
+            let mut kernel = Tangent::new(settings, known, self.streams)?;
+            let walked = self.walked(&mut kernel, density, starts, options, along.probe, way)?;
+            way.summary.tangent_walk(&walked, kernel.options());
+            walked
+        };
         if walked.is_empty() {
             return Err(Error::NoConvergence {
                 what: "walk: no viable point was left to keep",
@@ -182,9 +217,6 @@ impl Problem<'_> {
                 tolerance: max_energy,
             });
         }
-        summary.walk(&walked, (dim as f64 / alpha).sqrt());
-        summary.convergence(&walked, starts.len(), walked.trace.len)?;
-        summary.cut_short(&walked, options.most_steps());
         Ok(walked)
     }
 

@@ -177,7 +177,7 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
         ..EvidenceOptions::default()
     };
     let streams = Streams::new(3);
-    let report = tune_by_evidence(vec![0.0; 5], build, &fixed, streams, |_| ()).unwrap();
+    let report = tune_by_evidence(vec![0.0; 5], build, None, &fixed, streams, |_| ()).unwrap();
     // probes of 5 dimensions with 5 steps see the whole spectrum, but each weighs it by its own signs
     let exact = EvidenceOptions {
         probes: 4_000,
@@ -186,10 +186,14 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     let got = log_evidence(
         &build(alpha, Some(noise)).unwrap(),
         &report.map.theta,
+        None,
         &exact,
         streams,
     )
     .unwrap();
+    // and the error that it states is that of its probes
+    let stated = got.std_error.unwrap();
+    let got = got.value;
     let want = closed(alpha, noise);
     let mut op_posterior = build(alpha, Some(noise)).unwrap();
     let mut op = GgnOperator::new(&op_posterior, &report.map.theta).unwrap();
@@ -201,7 +205,53 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
         (got - want).abs() < 4.0 * 0.5 * error + 1e-6,
         "{got} against {want}, error {error}"
     );
-    assert!(error < 0.02);
+    assert!(error < 0.02 && (stated / (0.5 * error) - 1.0).abs() < 1e-6);
+
+    // with the matrix there is no error but that of the estimate, whose gradient is not quite zero
+    let dense = |noise: Option<f64>, theta: &[f64]| {
+        let posterior = build(1.0, noise)?;
+        let mut op = GgnOperator::new(&posterior, theta)?;
+        let mut matrix = vec![0.0; 25];
+        for (i, column) in matrix.chunks_exact_mut(5).enumerate() {
+            let mut unit = vec![0.0; 5];
+            unit[i] = 1.0;
+            op.apply(&unit, column)?;
+        }
+        Ok(matrix)
+    };
+    let matrix = dense(Some(noise), &report.map.theta).unwrap();
+    let posterior = build(alpha, Some(noise)).unwrap();
+    let theta = &report.map.theta;
+    let got = log_evidence(&posterior, theta, Some(matrix), &fixed, streams).unwrap();
+    assert!(
+        got.std_error.is_none() && (got.value - want).abs() < 1e-6,
+        "{got:?} {want}"
+    );
+    let report = tune_by_evidence(vec![0.0; 5], build, Some(&dense), &fixed, streams, |_| ());
+    let of_report = report.unwrap().log_evidence.unwrap();
+    assert_eq!(of_report, got);
+
+    // the maximum is found from either side, and is one to 1e-4 of the scales
+    for start in [0.05, 3.0] {
+        let tuned = EvidenceOptions {
+            tune_prior_precision: true,
+            tune_noise_std: true,
+            noise_std: Some(start),
+            rounds: 40,
+            tolerance: 1e-4,
+            ..fixed.clone()
+        };
+        let report = tune_by_evidence(vec![0.0; 5], build, Some(&dense), &tuned, streams, |_| ());
+        let report = report.unwrap();
+        assert!(report.settled && report.rounds < 40, "{report:?}");
+        let (alpha, noise) = (report.prior_precision, report.noise_std.unwrap());
+        let best = closed(alpha, noise);
+        assert!((report.log_evidence.unwrap().value - best).abs() < 1e-6);
+        for factor in [0.99, 1.01] {
+            assert!(closed(alpha * factor, noise) < best, "{alpha} {noise}");
+            assert!(closed(alpha, noise * factor) < best, "{alpha} {noise}");
+        }
+    }
 
     let tuned = EvidenceOptions {
         tune_prior_precision: true,
@@ -211,7 +261,7 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
         tolerance: 1e-3,
         ..fixed
     };
-    let report = tune_by_evidence(vec![0.0; 5], build, &tuned, streams, |_| ()).unwrap();
+    let report = tune_by_evidence(vec![0.0; 5], build, None, &tuned, streams, |_| ()).unwrap();
     let (alpha, noise) = (report.prior_precision, report.noise_std.unwrap());
     op_posterior = build(alpha, Some(noise)).unwrap();
     assert_eq!(op_posterior.rows(), n);
@@ -249,7 +299,7 @@ fn the_noise_of_two_outputs_is_that_of_all_residuals() {
         ..EvidenceOptions::default()
     };
     let start = vec![0.0; net.dim()];
-    let report = tune_by_evidence(start, build, &options, Streams::new(3), |_| ()).unwrap();
+    let report = tune_by_evidence(start, build, None, &options, Streams::new(3), |_| ()).unwrap();
     assert!(report.settled && !report.bounded, "{report:?}");
 
     // features with a constant 1; every output has the eigenvalues of `Phi^T Phi`

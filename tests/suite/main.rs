@@ -44,6 +44,8 @@ mod walk_batches;
 #[cfg(feature = "cli")]
 mod checkpoints;
 #[cfg(feature = "cli")]
+mod choice;
+#[cfg(feature = "cli")]
 mod cli;
 #[cfg(feature = "cli")]
 mod compare;

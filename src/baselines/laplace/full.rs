@@ -1,7 +1,5 @@
 //! The dense precision: `Q = L L^T`, `R = L^{-T}`. Also that of the last layer.
 
-use rayon::prelude::*;
-
 use super::structure::{Precision, StructuredCurvature};
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
@@ -34,32 +32,13 @@ impl StructuredCurvature for FullCurvature {
 
 struct FullPrecision(Cholesky);
 
-/// Columns of the identity that are solved for at once.
-const COLUMNS: usize = 32;
-
 impl Precision for FullPrecision {
     fn log_det(&self) -> f64 {
         self.0.log_det()
     }
 
-    /// `(Q^{-1})_ii = |L^{-1} e_i|^2`, columns in parallel.
     fn variances(&self) -> Vec<f64> {
-        let q = self.0.dim();
-        let solve = |first: usize| {
-            let count = COLUMNS.min(q - first);
-            // what is above the first of the ones stays 0
-            let left = q - first;
-            let mut rows = vec![0.0; count * left];
-            for (i, row) in rows.chunks_exact_mut(left).enumerate() {
-                row[i] = 1.0;
-            }
-            self.0.solve_lower_rows_behind(first, &mut rows);
-            let square = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>();
-            rows.chunks_exact(left).map(square).collect::<Vec<f64>>()
-        };
-        let starts = (0..q.div_ceil(COLUMNS)).into_par_iter();
-        let parts: Vec<Vec<f64>> = starts.map(|i| solve(i * COLUMNS)).collect();
-        parts.concat()
+        self.0.inverse_diagonal()
     }
 
     fn root(&self, z: &mut [f64]) {

@@ -62,6 +62,12 @@ pub struct FitArgs {
     /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
     #[arg(long)]
     pub resume: bool,
+    /// Leave rows out in earnest where leave-one-out by importance sampling fails, if they are at most N: a fit for each
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub loo_refits: usize,
+    /// The summary as one JSON object, with leave-one-out row by row
+    #[arg(long)]
+    pub json: bool,
     /// No progress bars and no summary
     #[arg(long)]
     pub quiet: bool,
@@ -113,7 +119,8 @@ pub struct Settings {
     /// Read the columns of a CSV file as the pixels of images: height, width and channels (1 if left out)
     #[arg(long, value_name = "HxW|CxHxW", value_parser = parse_image)]
     pub image: Option<ImageShape>,
-    /// Widths of the hidden layers, separated by commas; 'none' for a linear model
+    /// Widths of the hidden layers, separated by commas; 'none' for a linear model; 'auto' for those that predict rows held
+    /// out best
     #[arg(long, default_value = "50", value_parser = parse_hidden)]
     pub hidden: Hidden,
     /// tanh, relu, sigmoid, silu, gelu, softplus or identity
@@ -137,8 +144,8 @@ pub struct Settings {
     #[arg(long, default_value = "none", value_name = "none|log|yeo-johnson")]
     pub target_transform: TargetTransform,
     /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input too), shared (sampled, one
-    /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk on
-    /// tables that are not too large, else by evidence)
+    /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk or
+    /// an atlas on tables that are not too large, else by evidence)
     #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, conflicts_with = "prior_precision", value_parser = parse_prior)]
     pub prior: Prior,
     /// Prior precision of every weight and bias: a number, or auto (as --prior says)
@@ -269,7 +276,12 @@ impl Settings {
     pub fn options(&self, method: Method) -> FitOptions {
         FitOptions {
             layers: self.conv.clone(),
-            hidden: self.hidden.0.clone(),
+            hidden: match &self.hidden {
+                Hidden::Widths(widths) => widths.clone(),
+                Hidden::Auto => FitOptions::default().hidden,
+            },
+            choose_hidden: matches!(self.hidden, Hidden::Auto),
+            loo_refits: 0,
             activation: self.activation,
             likelihood: self.likelihood,
             feature_transform: self.feature_transform,

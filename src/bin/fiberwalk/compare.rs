@@ -164,9 +164,12 @@ fn table(rows: &[MethodScores]) -> String {
 }
 
 fn cell(name: &str, s: &Statistic) -> String {
+    if s.mean.is_nan() {
+        return "-".into();
+    }
     let digits = match name {
         "gradients" | "peak_mib" => 0,
-        "fit_seconds" => 1,
+        "fit_seconds" | "elpd_loo" => 1,
         "predict_seconds" => 2,
         _ => 4,
     };

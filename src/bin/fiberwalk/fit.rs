@@ -7,6 +7,7 @@ use std::time::Instant;
 use fiberwalk::artifact::{Claim, remove_checkpoint, remove_spool};
 use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, fit_owned};
 use fiberwalk::{Error, Result, Scalar};
+use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
 use crate::input::Input;
@@ -37,6 +38,7 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     let data = input.training(&args.settings)?;
     let options = FitOptions {
         frozen: args.frozen,
+        loo_refits: args.loo_refits,
         spool: Some(spool.clone()),
         checkpoint: Some(CheckpointOptions {
             path: checkpoint.clone(),
@@ -51,7 +53,9 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
     });
     bars.clear();
     let FitResult {
-        model, mut summary, ..
+        model,
+        mut summary,
+        loo,
     } = outcome?;
     model.save(&args.out)?;
     // its points are in the file that is to go
@@ -62,7 +66,28 @@ fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
         let text = "there are no file locks here: another run with the same --out would not have been noticed";
         summary.line("warning", text);
     }
-    if !args.quiet {
+    if args.json {
+        let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
+        let report = json!({
+            "model": args.out.display().to_string(),
+            "method": args.method.name(),
+            "bytes": bytes,
+            "seconds": started.elapsed().as_secs_f64(),
+            "gradients": summary.gradients(),
+            "lines": summary.lines().collect::<Vec<_>>(),
+            "figures": summary.figures(),
+            // numbers that are not finite are null
+            "loo": loo.map(|loo| json!({
+                "elpd": loo.elpd_loo,
+                "se": loo.se,
+                "p_loo": loo.p_loo,
+                "threshold": loo.threshold(),
+                "pointwise": loo.pointwise,
+                "pareto_k": loo.pareto_k,
+            })),
+        });
+        say(&format!("{report}\n"))?;
+    } else if !args.quiet {
         let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
         let text = format!(
             "{}, method {}, {:.1} KiB; {:.1} s in all",

@@ -60,7 +60,12 @@ pub struct Period(pub Option<Duration>);
 
 /// Hidden widths.
 #[derive(Clone, Debug)]
-pub struct Hidden(pub Vec<usize>);
+pub enum Hidden {
+    /// These.
+    Widths(Vec<usize>),
+    /// Those that predict best.
+    Auto,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precision {
@@ -85,16 +90,18 @@ pub fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
 }
 
 pub fn parse_hidden(text: &str) -> std::result::Result<Hidden, String> {
-    if text == "none" {
-        return Ok(Hidden(Vec::new()));
+    match text {
+        "none" => return Ok(Hidden::Widths(Vec::new())),
+        "auto" => return Ok(Hidden::Auto),
+        _ => {}
     }
     let widths = text
         .split(',')
         .map(|w| w.trim().parse().ok().filter(|&w: &usize| w > 0));
     widths
         .collect::<Option<Vec<usize>>>()
-        .map(Hidden)
-        .ok_or_else(|| "expected positive widths such as 50 or 50,50, or none".into())
+        .map(Hidden::Widths)
+        .ok_or_else(|| "expected positive widths such as 50 or 50,50, none or auto".into())
 }
 
 pub fn parse_image(text: &str) -> std::result::Result<ImageShape, String> {

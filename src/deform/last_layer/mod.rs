@@ -283,6 +283,10 @@ impl<T: Scalar> LastLayer<T> {
                     .copy_from_slice(&features[i * self.block..][..here]);
             }
         }
+        // empty where it is not needed
+        for (exact, phi) in ws.exact_phi.iter_mut().zip(&ws.phi) {
+            *exact = phi.to_f64();
+        }
         match ws.phi.iter().position(|v| !Scalar::is_finite(*v)) {
             None => Ok(()),
             Some(index) => {

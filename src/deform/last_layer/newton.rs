@@ -19,9 +19,6 @@ impl<T: Scalar> LastLayer<T> {
     pub(super) fn gaussian(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n, k) = (self.features, self.rows, self.outputs);
         let weight = 1.0 / (ws.noise_std * ws.noise_std);
-        for (exact, phi) in ws.exact_phi.iter_mut().zip(&ws.phi) {
-            *exact = phi.to_f64();
-        }
         lower_product(&ws.exact_phi, &ws.exact_phi, n, &mut ws.hessian);
         for (at, a) in ws.hessian.iter_mut().enumerate() {
             *a *= weight;
@@ -185,16 +182,27 @@ impl<T: Scalar> LastLayer<T> {
         let (h, n, k) = (self.features, self.rows, self.outputs);
         let dim = h * k;
         ws.hessian.fill(0.0);
+        let wide = self.scales.is_some();
         for ((c, e), weights) in self.pairs().zip(ws.curvatures.chunks_exact(n)) {
             simd::dispatch(Weigh {
                 weights,
                 phi: &ws.phi,
                 out: &mut ws.weighted,
             });
-            lower_product(&ws.weighted, &ws.phi, n, &mut ws.block);
+            if wide {
+                // rounding in single precision can be as large as the precision of a wide prior
+                let pairs = ws.exact_weighted.iter_mut().zip(&ws.weighted);
+                pairs.for_each(|(exact, w)| *exact = w.to_f64());
+                lower_product(&ws.exact_weighted, &ws.exact_phi, n, &mut ws.exact_block);
+            } else {
+                lower_product(&ws.weighted, &ws.phi, n, &mut ws.block);
+            }
             for i in 0..h {
                 for j in 0..=i {
-                    let x = ws.block[i * h + j].to_f64();
+                    let x = match wide {
+                        true => ws.exact_block[i * h + j],
+                        false => ws.block[i * h + j].to_f64(),
+                    };
                     if c == e {
                         ws.hessian[i * dim + j] = x;
                         continue;

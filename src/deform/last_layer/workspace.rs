@@ -14,8 +14,11 @@ pub struct LastLayerWorkspace<T> {
     pub(super) program: Workspace<T>,
     /// `Phi^T`, `[H + 1, rows]`; the last row is 1.
     pub(super) phi: Vec<T>,
-    /// The same in double precision, for a Gaussian likelihood.
+    /// The same in double precision, for a Gaussian likelihood and where scales are sampled.
     pub(super) exact_phi: Vec<f64>,
+    /// `Phi^T` times weights, and a block of the Hessian, in double precision, where scales are sampled.
+    pub(super) exact_weighted: Vec<f64>,
+    pub(super) exact_block: Vec<f64>,
     /// `Phi^T` times weights of the rows.
     pub(super) weighted: Vec<T>,
     /// Outputs, then expected targets, then residuals, `[outputs, rows]`.
@@ -57,12 +60,15 @@ impl<T: Scalar> LastLayerWorkspace<T> {
         // a Gaussian likelihood needs one factor for all outputs, and no iteration
         let order = if gaussian { h } else { dim };
         let iterated = if gaussian { 0 } else { 1 };
+        let wide = if last.scales.is_some() { iterated } else { 0 };
         let nodes = last.node_count();
         let mut phi = vec![T::ZERO; h * n];
         phi[(h - 1) * n..].fill(T::ONE);
         Self {
             program: last.program.workspace(),
-            exact_phi: vec![0.0; if gaussian { h * n } else { 0 }],
+            exact_phi: vec![0.0; if gaussian || wide > 0 { h * n } else { 0 }],
+            exact_weighted: vec![0.0; wide * h * n],
+            exact_block: vec![0.0; wide * h * h],
             weighted: vec![T::ZERO; iterated * h * n],
             expected: vec![T::ZERO; iterated * k * n],
             average: vec![T::ZERO; iterated * k * n],

@@ -306,3 +306,22 @@ fn the_efficiency_sets_the_length_of_the_tail() {
     assert_eq!(k(1e3), f64::INFINITY);
     assert!(log_mean_exp(&raw).value.is_finite());
 }
+
+#[test]
+fn an_exact_row_takes_the_place_of_its_estimate() {
+    let (draws, rows) = (200, 4);
+    let all = formula(draws, rows, 3, 0.3);
+    let loo = Loo::new(&all, draws, None).unwrap();
+    let exact = loo.clone().with_exact(2, -5.0).unwrap();
+    let mut want = loo.pointwise.clone();
+    want[2] = -5.0;
+    assert_eq!(exact.pointwise, want);
+    assert_eq!(exact.elpd_loo, want.iter().sum::<f64>());
+    let mean = exact.elpd_loo / rows as f64;
+    let variance = want.iter().map(|e| (e - mean).powi(2)).sum::<f64>() / (rows - 1) as f64;
+    assert!((exact.se - (rows as f64 * variance).sqrt()).abs() < 1e-12);
+    assert_eq!(exact.p_loo, exact.lppd - exact.elpd_loo);
+    assert!(!exact.unreliable_rows().contains(&2));
+    assert!(loo.clone().with_exact(4, 0.0).is_err());
+    assert!(loo.with_exact(0, f64::NEG_INFINITY).is_err());
+}

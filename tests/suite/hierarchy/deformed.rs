@@ -8,7 +8,7 @@ use fiberwalk::model::{
     ScaledHead,
 };
 use fiberwalk::nn::LinearHead;
-use fiberwalk::pipeline::{FitOptions, FlowChoice, Method, PriorChoice};
+use fiberwalk::pipeline::{FitOptions, FlowChoice, KernelKind, Method, PriorChoice};
 use fiberwalk::{Activation, Mlp, Network, Observation, ScaleGroups, Streams};
 
 use crate::common::normals;
@@ -68,7 +68,11 @@ fn the_conditional_is_exact_for_every_scale_and_noise() {
             let head = ScaledHead::new(net, groups);
             let likelihood: Box<dyn Likelihood> = match own {
                 0 => Box::new(Gaussian::new(0.3).unwrap()),
-                _ => Box::new(GaussianLearnedNoise::shared().with_half_cauchy(0.5).unwrap()),
+                _ => Box::new(
+                    GaussianLearnedNoise::shared()
+                        .with_half_cauchy(0.5)
+                        .unwrap(),
+                ),
             };
             let prior = head.prior();
             let density =
@@ -137,7 +141,9 @@ fn gradients_follow_the_order_of_the_numbers() {
     let net = Mlp::new(&[2, 3, 2], Activation::Tanh).unwrap();
     let (x, y) = (normals(24, 4), normals(24, 5));
     let head = ScaledHead::new(&net, ScaleGroups::Ard);
-    let likelihood = GaussianLearnedNoise::shared().with_half_cauchy(0.5).unwrap();
+    let likelihood = GaussianLearnedNoise::shared()
+        .with_half_cauchy(0.5)
+        .unwrap();
     let density = PosteriorDensity::<f64>::new(&head, &likelihood, &head.prior(), &x, &y).unwrap();
     let density = HiddenFirst::new(density, head.hidden_params(), 1).unwrap();
     let at = normals(density.dim(), 8);
@@ -288,4 +294,39 @@ fn closed_predictions_are_those_of_draws() {
         Ok(())
     })
     .unwrap();
+}
+
+/// The kernels that go along a fiber start from the joint mode; the mode is one, and its scales are not zero.
+#[test]
+fn every_kernel_and_the_map_go_with_sampled_scales() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = waves();
+    for kernel in [KernelKind::Drift, KernelKind::Tangent] {
+        let options = FitOptions {
+            kernel,
+            ..options(Method::Walk, PriorChoice::Hierarchical)
+        };
+        let result = fitted(&data, &options);
+        let path = dir.path().join("m.fw");
+        result.model.save(&path).unwrap();
+        let loaded = Model::<f32>::load(&path).unwrap();
+        let draws = loaded.draws(32, Streams::new(0)).unwrap();
+        assert_eq!(draws.noise_std.len(), 32, "{kernel:?}");
+        assert!(draws.noise_std.iter().all(|s| (0.01..2.0).contains(s)));
+        assert_eq!(draws.scales.len(), 32 * 3);
+        // a kernel that is no sampler has no leave-one-out
+        assert!(result.loo.is_none());
+    }
+    for (prior, scales) in [(PriorChoice::Hierarchical, 3), (PriorChoice::Shared, 1)] {
+        let result = fitted(&data, &options(Method::Map, prior));
+        let figures = result.summary.figures();
+        assert!(result.model.metadata.scales.is_none());
+        let logs = figures.iter().filter(|f| f.0.starts_with("scale_"));
+        let logs: Vec<f64> = logs.map(|f| f.1.ln()).collect();
+        assert_eq!(logs.len(), scales + 1);
+        // of the order of one, and not on the way to zero or beyond
+        assert!(logs.iter().all(|l| l.abs() < 4.0), "{figures:?}");
+        // a start of such a network has an energy of hundreds
+        assert!(figures["map_energy"] < 60.0, "{figures:?}");
+    }
 }

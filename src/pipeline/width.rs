@@ -1,0 +1,71 @@
+//! `hidden auto`: the widths that predict rows held out best, everything else as it was asked for.
+//!
+//! Scored as the models of method `auto` are, by cross-validation: leave-one-out from one walk says too much of wide
+//! networks. Then the method that was asked for is fitted with these widths.
+
+use super::candidates::Candidate;
+use super::portfolio::Portfolio;
+use super::{Batch, FitOptions, FitResult, Stage, Summary, fit_owned};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::scalar::Scalar;
+
+/// The widths that are tried.
+const WIDTHS: [&[usize]; 6] = [&[], &[10], &[25], &[50], &[100], &[50, 50]];
+
+/// Chooses widths, and fits.
+pub(super) fn fit_chosen<T: Scalar>(
+    data: Dataset,
+    options: &FitOptions,
+    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+) -> Result<FitResult<T>> {
+    check(&data, options)?;
+    let mut said = Summary::default();
+    let hidden = {
+        let portfolio = Portfolio::new(&data, options, progress);
+        let candidates = WIDTHS.iter().map(|widths| Candidate {
+            hidden: widths.to_vec(),
+            activation: options.activation,
+            prior: options.prior,
+            likelihood: options.likelihood,
+            features: options.feature_transform,
+            target: options.target_transform,
+        });
+        let scored = portfolio.scored::<T>(candidates.collect(), &mut said)?;
+        let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
+        let none = || Error::config("hidden", "auto", "no width could be fitted");
+        let best = best.ok_or_else(none)?;
+        for one in &scored {
+            let text = format!(
+                "{}: elpd {:.1} nats of {} rows held out",
+                one.candidate.widths(),
+                one.elpd(),
+                one.held_out.len()
+            );
+            said.line("hidden", text);
+        }
+        best.candidate.hidden.clone()
+    };
+    let options = FitOptions {
+        hidden,
+        choose_hidden: false,
+        ..options.clone()
+    };
+    let mut result = fit_owned::<T>(data, &options, progress)?;
+    result.summary.after(said);
+    let figures = result.summary.figures().clone();
+    result.model.metadata.diagnostics = figures;
+    Ok(result)
+}
+
+/// What does not go with it.
+fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
+    let wrong = |value: &str| Err(Error::config("hidden", "auto", value));
+    if options.layers.is_some() || data.image().is_some() {
+        return wrong("is for tables, not for images");
+    }
+    if options.batch != Batch::Auto || options.walk_batch.is_some() {
+        return wrong("is not for batches: its walks take all rows");
+    }
+    Portfolio::check_size(data)
+}

@@ -1,0 +1,162 @@
+//! Choosing a model by rows that it has not seen: widths by cross-validation, rows left out in earnest, figures as JSON.
+
+use fiberwalk::Streams;
+use fiberwalk::artifact::NetworkSpec;
+use fiberwalk::pipeline::{FitOptions, Method, fit};
+
+use crate::common::normals;
+use crate::common::program::{ok, refused, split, text};
+use crate::observations::{fitted, regression};
+
+fn small() -> FitOptions {
+    FitOptions {
+        particles: Some(4),
+        steps: Some(60),
+        samples: 128,
+        ..FitOptions::default()
+    }
+}
+
+/// A wave is not linear: whatever the widths are, there are some.
+#[test]
+fn widths_are_those_that_predict_rows_held_out_best() {
+    let x = normals(80, 1);
+    let noise = normals(80, 2);
+    let y = x.iter().zip(&noise).map(|(x, e)| (2.0 * x).sin() + 0.1 * e);
+    let data = regression(x.clone(), y.collect());
+    let options = FitOptions {
+        choose_hidden: true,
+        method: Method::Map,
+        ..small()
+    };
+    let result = fitted(&data, &options);
+    let sizes = |spec: &NetworkSpec| match spec {
+        NetworkSpec::Mlp { sizes, .. } => sizes.clone(),
+        NetworkSpec::Layers { .. } => panic!("a table"),
+    };
+    let chosen = sizes(&result.model.metadata.network);
+    assert!(chosen.len() > 2, "{chosen:?}");
+    assert_eq!(result.model.metadata.method, "map");
+    let said = result.summary.to_string();
+    // linear is far behind after the first fold, and said to be
+    assert!(
+        said.contains("linear") && said.contains("held out"),
+        "{said}"
+    );
+    assert!(result.summary.figures()["validation_gradients"] > 0.0);
+    assert_eq!(&result.model.metadata.diagnostics, result.summary.figures());
+    // the fit is that with these widths
+    let direct = FitOptions {
+        choose_hidden: false,
+        hidden: chosen[1..chosen.len() - 1].to_vec(),
+        ..options.clone()
+    };
+    assert_eq!(fitted(&data, &direct).model.map, result.model.map);
+    let auto = FitOptions {
+        method: Method::Auto,
+        ..options
+    };
+    let error = fit::<f32>(&data, &auto, &|_, _, _| ()).err().unwrap();
+    assert!(
+        error.to_string().contains("method auto does anyway"),
+        "{error}"
+    );
+}
+
+/// A row far out, and against the others: draws that have seen it say nothing of a fit without it.
+#[test]
+fn rows_that_weights_cannot_leave_out_are_left_out_in_earnest() {
+    let mut x = normals(30, 3);
+    let mut y: Vec<f64> = x
+        .iter()
+        .zip(normals(30, 4))
+        .map(|(x, e)| x + 0.3 * e)
+        .collect();
+    (x[7], y[7]) = (6.0, -4.0);
+    let data = regression(x, y);
+    let plain = FitOptions {
+        hidden: Vec::new(),
+        ..small()
+    };
+    let before = fitted(&data, &plain).loo.unwrap();
+    let rows = before.unreliable_rows();
+    assert!(rows.contains(&7), "{:?}", before.pareto_k);
+    let allowed = FitOptions {
+        loo_refits: rows.len(),
+        ..plain.clone()
+    };
+    let result = fitted(&data, &allowed);
+    let after = result.loo.unwrap();
+    assert_eq!(after.unreliable(), 0);
+    assert!(result.summary.figures()["loo_gradients"] > 0.0);
+    assert_eq!(result.summary.figures()["elpd_loo"], after.elpd_loo);
+    let others: Vec<usize> = (0..30).filter(|&i| i != 7).collect();
+    let model = fitted(&data.select(&others).unwrap(), &plain).model;
+    let own = data.select(&[7]).unwrap();
+    let want = model.log_densities(&own, 128, Streams::new(0)).unwrap();
+    assert_eq!(after.pointwise[7], want[0]);
+    // what importance sampling said was too good, as it is as a rule
+    assert!(after.pointwise[7] < before.pointwise[7] - 1.0);
+    // all others are as they were
+    for i in others.iter().filter(|i| !rows.contains(i)) {
+        assert_eq!(after.pointwise[*i], before.pointwise[*i]);
+    }
+    // more than are allowed: none
+    let few = FitOptions {
+        loo_refits: rows.len() - 1,
+        ..allowed
+    };
+    if few.loo_refits > 0 {
+        let result = fitted(&data, &few);
+        assert_eq!(result.loo.unwrap(), before);
+        assert!(result.summary.to_string().contains("in earnest"));
+    }
+}
+
+#[test]
+fn the_program_chooses_and_says_so_in_json() {
+    let (dir, train, test) = split("glass.csv");
+    let file = |name: &str| dir.path().join(name);
+    let quick = ["--particles", "4", "--steps", "20", "--samples", "64"];
+    let (model, out) = (file("m.fw"), ["--out", "--json", "--hidden", "auto"]);
+    let mut args = vec!["fit", text(&train), out[0], text(&model)];
+    args.extend(&out[1..]);
+    args.extend(quick);
+    let said: serde_json::Value = serde_json::from_str(&ok(&args)).unwrap();
+    let rows = said["loo"]["pointwise"].as_array().unwrap();
+    assert_eq!(
+        rows.len(),
+        said["loo"]["pareto_k"].as_array().unwrap().len()
+    );
+    let sum: f64 = rows.iter().map(|r| r.as_f64().unwrap()).sum();
+    assert!((sum - said["loo"]["elpd"].as_f64().unwrap()).abs() < 1e-9);
+    assert_eq!(said["figures"]["elpd_loo"], said["loo"]["elpd"]);
+    assert!(said["seconds"].as_f64().unwrap() > 0.0 && said["bytes"].as_u64().unwrap() > 0);
+    let lines = said["lines"].as_array().unwrap();
+    assert!(lines.iter().any(|l| l[0] == "hidden"), "{said}");
+    let mut table = vec!["compare", text(&train), "--test", text(&test)];
+    table.extend(["--methods", "map,walk", "--quiet"]);
+    table.extend(quick);
+    let shown = ok(&table);
+    let cells: Vec<Vec<&str>> = shown
+        .lines()
+        .map(|l| l.split_whitespace().collect())
+        .collect();
+    let at = cells[0].iter().position(|c| *c == "elpd_loo").unwrap();
+    assert_eq!(cells[1][at], "-", "{shown}");
+    assert!(cells[2][at].parse::<f64>().unwrap() < 0.0, "{shown}");
+    table.push("--json");
+    let all: serde_json::Value = serde_json::from_str(&ok(&table)).unwrap();
+    assert!(all[0]["elpd_loo"].is_null() && all[1]["elpd_loo_se"].as_f64().unwrap() > 0.0);
+    refused(
+        &[
+            "fit",
+            text(&train),
+            "--out",
+            text(&model),
+            "--hidden",
+            "some",
+        ],
+        &["none or auto"],
+    );
+}
