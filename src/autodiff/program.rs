@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use super::compile::follow::MatMulMap;
 use super::compile::kernel::{BLOCK, Kernel};
 use super::ops::{
-    Binary, ConvPlan, ImageShape, LogSumExp, MatMulShape, Pad, PickColumns, SumAll, SumPlan, SumTo,
-    Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
+    Binary, ConvPlan, ImageShape, LogSumExp, MatMulShape, Pad, PickColumns, Shift, SumAll, SumPlan,
+    SumTo, Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
 };
 use super::shape::Shape;
 use crate::error::{Error, Result};
@@ -72,10 +72,17 @@ pub(crate) enum Action {
         src: View,
     },
     /// Over the middle axis of `[outer, k, inner]`.
+    Shift {
+        k: usize,
+        inner: usize,
+        src: View,
+    },
+    /// Over the same axis; `shift` is `[outer, inner]`.
     LogSumExp {
         k: usize,
         inner: usize,
         src: View,
+        shift: View,
     },
     Transpose {
         rows: usize,
@@ -336,10 +343,22 @@ impl<T: Scalar> Program<T> {
                 src: get(src),
                 out,
             }),
-            Action::LogSumExp { k, inner, src } => simd::dispatch(LogSumExp {
+            Action::Shift { k, inner, src } => simd::dispatch(Shift {
                 k: *k,
                 inner: *inner,
                 src: get(src),
+                out,
+            }),
+            Action::LogSumExp {
+                k,
+                inner,
+                src,
+                shift,
+            } => simd::dispatch(LogSumExp {
+                k: *k,
+                inner: *inner,
+                src: get(src),
+                shift: get(shift),
                 out,
             }),
             Action::Transpose { rows, cols, src } => transpose(get(src), *rows, *cols, out),

@@ -16,14 +16,18 @@ use crate::model::{
 };
 use crate::scalar::Scalar;
 
-/// `v -> G v` at a point.
+/// `v -> G v` at a point, with the Gauss-Newton matrix of the **likelihood alone**. The curvature
+/// of the energy has the precision of the prior besides:
+/// [`ShiftedOperator`](crate::linalg::ShiftedOperator) of this one and [`Curved::prior_precision`].
+/// [`HessianOperator`] includes the prior.
 pub struct GgnOperator<'a, T: Scalar, D: Curved<T> = PosteriorDensity<T>> {
     density: &'a D,
     theta: Vec<T>,
     ws: D::ProductWorkspace,
 }
 
-/// `v -> H v` at a point.
+/// `v -> H v` at a point, with the Hessian of the **whole energy, prior included**. To compare it
+/// with [`GgnOperator`], which leaves the prior out, add the prior's precision there.
 pub struct HessianOperator<'a, T> {
     posterior: &'a PosteriorDensity<T>,
     theta: Vec<T>,

@@ -1,19 +1,20 @@
 //! Simulation-based calibration: is the posterior right on average over the prior?
 //!
-//! Talts, Betancourt, Simpson, Vehtari & Gelman, "Validating Bayesian inference algorithms with simulation-based
-//! calibration" (2018). For `theta ~ p(theta)`, `y ~ p(y | theta)` and independent draws `theta_1 .. theta_L ~
-//! p(theta | y)`, the rank of a quantity,
+//! Talts, Betancourt, Simpson, Vehtari & Gelman, "Validating Bayesian inference algorithms with
+//! simulation-based calibration" (2018). For `theta ~ p(theta)`, `y ~ p(y | theta)` and independent
+//! draws `theta_1 .. theta_L ~ p(theta | y)`, the rank of a quantity,
 //!
 //! ```text
 //! r = #{l: f(theta_l, y) < f(theta, y)}  in 0 ..= L
 //! ```
 //!
-//! is uniform, whatever `f`: `theta` is one more draw of the posterior. A sampler that is too narrow gives ranks at
-//! both ends, too wide in the middle, biased at one.
+//! is uniform, whatever `f`: `theta` is one more draw of the posterior. A sampler that is too
+//! narrow gives ranks at both ends, too wide in the middle, biased at one. [`RankTests`] looks for
+//! each of these, and for any other shape.
 //!
-//! *What it does not see.* A sampler that ignores the data and draws from the prior passes for every `f` of `theta`
-//! alone; a quantity that looks at the data, such as the log likelihood, finds it (Modrák et al. 2023). Draws must be
-//! independent: thin a chain until they are.
+//! *What it does not see.* A sampler that ignores the data and draws from the prior passes for
+//! every `f` of `theta` alone; a quantity that looks at the data, such as the log likelihood, finds
+//! it (Modrák et al. 2023). Draws must be independent: thin a chain until they are.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -21,6 +22,7 @@ use rayon::prelude::*;
 
 use super::chi_square::goodness_of_fit;
 use super::outcome::TestOutcome;
+use super::rank_tests::RankTests;
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 
@@ -52,17 +54,19 @@ pub struct Ranks {
 }
 
 impl Ranks {
-    /// [`uniformity`] of each quantity in turn.
+    /// [`RankTests`] of each quantity in turn: four tests that ranks are uniform, with one p-value.
     ///
     /// # Errors
     /// Those of [`uniformity`].
-    pub fn uniformity(&self, bins: usize) -> Result<Vec<TestOutcome>> {
-        let of = |ranks: &Vec<usize>| uniformity(ranks, self.draws, bins);
+    pub fn uniformity(&self, bins: usize) -> Result<Vec<RankTests>> {
+        let of = |ranks: &Vec<usize>| RankTests::new(ranks, self.draws, bins);
         self.ranks.iter().map(of).collect()
     }
 }
 
 /// Pearson's test that ranks in `0..=draws` are uniform, in `bins` bins of nearly equal width.
+///
+/// One test of counts sees little of a bias; [`RankTests`] joins it with three others.
 ///
 /// Rank `r` falls into bin `r bins / (draws + 1)`, rounded down; a bin is expected to hold its own share of the
 /// ranks, so that bins need not be of equal width.

@@ -7,7 +7,8 @@ use faer::{Mat, MatRef, Par, Spec};
 
 use crate::error::{Error, Result};
 
-/// Eigenvalues in ascending order, and the orthonormal eigenvectors as rows.
+/// Eigenvalues in ascending order, smallest first, and the orthonormal eigenvectors as rows.
+/// [`Eigenpairs`](crate::linalg::Eigenpairs) of Lanczos are in the other order, largest first.
 #[derive(Clone, Debug)]
 pub struct SymmetricEigen {
     /// `[n]`, ascending.
@@ -16,7 +17,8 @@ pub struct SymmetricEigen {
     pub vectors: Vec<f64>,
 }
 
-/// Eigen-decomposition of a symmetric matrix, `[n, n]` row-major.
+/// Eigen-decomposition of a symmetric matrix, `[n, n]` row-major; eigenvalues ascend. Of the
+/// entries only those on and below the diagonal are read.
 ///
 /// # Errors
 /// If the length is not `n * n`, an entry is not finite, or the iteration fails.

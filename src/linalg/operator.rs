@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::orthogonal::project_out;
-use crate::linalg::vector::dot;
+use crate::linalg::vector::{dot, first_non_finite};
 use crate::scalar::Scalar;
 
 /// A symmetric linear map of `dim` dimensions. Implementations own the memory that a product needs.
@@ -35,13 +35,33 @@ pub struct DenseOperator<T> {
 }
 
 impl<T: Scalar> DenseOperator<T> {
-    /// A matrix from `dim * dim` entries.
+    /// A matrix from `[dim, dim]` entries, row-major, both halves of it. Entries across the
+    /// diagonal may differ by `100 + dim` roundings of the largest entry, which is what sums in
+    /// another order leave.
     ///
     /// # Errors
-    /// If there are not as many.
+    /// If there are not as many, one is not finite, or the matrix is not symmetric: solvers for
+    /// symmetric matrices would answer for another one.
     pub fn new(dim: usize, entries: Vec<T>) -> Result<Self> {
-        if entries.len() != dim * dim {
-            return Err(Error::shape("DenseOperator", dim * dim, entries.len()));
+        if dim.checked_mul(dim) != Some(entries.len()) {
+            let expected = format!("{dim} x {dim} entries");
+            return Err(Error::shape("DenseOperator", expected, entries.len()));
+        }
+        if let Some(index) = first_non_finite(&entries) {
+            let what = "entries of DenseOperator";
+            return Err(Error::NonFinite { what, index });
+        }
+        let largest = entries.iter().fold(0.0f64, |a, x| a.max(x.to_f64().abs()));
+        let tolerance = (100 + dim) as f64 * T::EPSILON.to_f64() * largest;
+        for i in 0..dim {
+            for j in 0..i {
+                let (a, b) = (entries[i * dim + j].to_f64(), entries[j * dim + i].to_f64());
+                if (a - b).abs() > tolerance {
+                    let value = format!("{a} in row {i}, column {j}, and {b} across the diagonal");
+                    let requirement = "must be those of a symmetric matrix";
+                    return Err(Error::config("entries", value, requirement));
+                }
+            }
         }
         Ok(Self { dim, entries })
     }
@@ -145,5 +165,24 @@ impl<T: Scalar, A: SymmetricOperator<T>> SymmetricOperator<T> for DeflatedOperat
         self.inner.apply(&self.projected, out)?;
         project_out(self.basis, out);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_matrix_that_is_not_symmetric_is_refused_with_its_place() {
+        let entries = vec![1.0, 2.0, 0.0, 2.0, 5.0, 3.0, 0.0, 3.5, 1.0];
+        let said = DenseOperator::new(3, entries).unwrap_err().to_string();
+        assert!(said.contains("3.5 in row 2, column 1"), "{said}");
+        // roundings of the largest entry are no asymmetry, twice the tolerance is one
+        let with = |e: f64| DenseOperator::new(2, vec![4.0, 1.0, 1.0 + e, 4.0]);
+        let tolerance = 102.0 * f64::EPSILON * 4.0;
+        assert!(with(0.5 * tolerance).is_ok() && with(2.0 * tolerance).is_err());
+        let not_finite = DenseOperator::new(1, vec![f64::NAN]);
+        assert!(matches!(not_finite, Err(Error::NonFinite { index: 0, .. })));
+        assert!(DenseOperator::new(2, vec![1.0; 3]).is_err());
     }
 }

@@ -50,23 +50,28 @@ pub fn mixture_nll<'a>(
     stds: impl Into<MixtureStds<'a>>,
     y: &[f64],
 ) -> Result<f64> {
-    let score = |mixture: GaussianMixture, y| Ok(-mixture.log_density(y));
+    let score = |means: &[f64], stds: MixtureStds, y: f64| {
+        Ok(-GaussianMixture::of(means, stds)?.log_density(y))
+    };
     average("mixture_nll", means, samples, stds.into(), y, score)
 }
 
-/// Continuous ranked probability score, the mean over rows, of the mixtures of [`mixture_nll`]; in units of the target.
+/// Continuous ranked probability score, the mean over rows, of the mixtures of [`mixture_nll`]; in
+/// units of the target.
 ///
-/// Takes `O(n samples^2)`.
+/// A deviation may be 0 here: a point has a score, `|y - mean|` if it is alone. Takes `O(n
+/// samples^2)`.
 ///
 /// # Errors
-/// Those of [`mixture_nll`], or means so far apart that the score is not a number.
+/// Those of [`mixture_nll`] except that deviations may be 0, or means so far apart that the score
+/// is not a number.
 pub fn mixture_crps<'a>(
     means: &[f64],
     samples: usize,
     stds: impl Into<MixtureStds<'a>>,
     y: &[f64],
 ) -> Result<f64> {
-    let score = |mixture: GaussianMixture, y| Ok(mixture.crps(y));
+    let score = GaussianMixture::crps_with_points;
     average("mixture_crps", means, samples, stds.into(), y, score)
 }
 
@@ -76,7 +81,7 @@ fn average(
     samples: usize,
     stds: MixtureStds,
     y: &[f64],
-    score: impl Fn(GaussianMixture, f64) -> Result<f64> + Sync,
+    score: impl Fn(&[f64], MixtureStds, f64) -> Result<f64> + Sync,
 ) -> Result<f64> {
     let scores = per_row(op, means, samples, stds, y, score)?;
     if let Some(index) = scores.iter().position(|s| s.is_nan()) {
@@ -85,14 +90,15 @@ fn average(
     Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
 
-/// `score` of each row's mixture and target, in the order of rows whatever the number of threads.
+/// `score` of each row's means, deviations and target, in the order of rows whatever the number of
+/// threads.
 pub(super) fn per_row<T: Send>(
     op: &'static str,
     means: &[f64],
     samples: usize,
     stds: MixtureStds,
     y: &[f64],
-    score: impl Fn(GaussianMixture, f64) -> Result<T> + Sync,
+    score: impl Fn(&[f64], MixtureStds, f64) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let n = y.len();
     if n == 0 || samples == 0 || n.checked_mul(samples) != Some(means.len()) {
@@ -111,11 +117,8 @@ pub(super) fn per_row<T: Send>(
     finite("predictions", means)?;
     finite("targets", y)?;
     let rows = means.par_chunks_exact(samples).zip(y).enumerate();
-    rows.map(|(row, (means, &y))| {
-        let mixture = GaussianMixture::of(means, stds.of_row(row, samples))?;
-        score(mixture, y)
-    })
-    .collect()
+    rows.map(|(row, (means, &y))| score(means, stds.of_row(row, samples), y))
+        .collect()
 }
 
 fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
@@ -179,10 +182,24 @@ mod tests {
             assert!(score(&[], 1, 1.0, &[]).is_err());
             assert!(score(&[1.0], 0, 1.0, &[1.0]).is_err());
             assert!(score(&[1.0; 3], 2, 1.0, &[1.0]).is_err());
-            assert!(score(&[1.0], 1, 0.0, &[1.0]).is_err());
+            assert!(score(&[1.0], 1, -1.0, &[1.0]).is_err());
             assert!(score(&[f64::NAN], 1, 1.0, &[1.0]).is_err());
             assert!(score(&[1.0], 1, 1.0, &[f64::INFINITY]).is_err());
         }
+    }
+
+    #[test]
+    fn points_have_a_score_and_no_density() {
+        // one point: |y - mean|; points 0 and 2 for 3: E|X - y| - E|X - X'| / 2 = 2 - 1/2
+        assert_eq!(mixture_crps(&[1.0], 1, 0.0, &[1.0]).unwrap(), 0.0);
+        assert_eq!(mixture_crps(&[1.0], 1, 0.0, &[-2.5]).unwrap(), 3.5);
+        for stds in [MixtureStds::Common(0.0), MixtureStds::Each(&[0.0; 2])] {
+            assert_eq!(mixture_crps(&[0.0, 2.0], 2, stds, &[3.0]).unwrap(), 1.5);
+            assert!(mixture_nll(&[0.0, 2.0], 2, stds, &[3.0]).is_err());
+        }
+        // a point is the limit of narrow components, beside others as alone
+        let score = |std| mixture_crps(&[0.0, 2.0], 2, &[std, 0.7][..], &[0.3]).unwrap();
+        assert_relative_eq!(score(0.0), score(1e-9), epsilon = 1e-9);
     }
 
     #[test]
@@ -216,7 +233,7 @@ mod tests {
         assert_relative_eq!(nll, -expected(|row, y| row.log_density(y)), epsilon = 1e-14);
         let crps = mixture_crps(&means, 2, &stds[..], &y).unwrap();
         assert_relative_eq!(crps, expected(|row, y| row.crps(y)), epsilon = 1e-14);
-        for bad in [&stds[..3], &[1.0; 5], &[], &[1.0, 1.0, 0.0, 1.0]] {
+        for bad in [&stds[..3], &[1.0; 5], &[], &[1.0, 1.0, -1.0, 1.0]] {
             assert!(mixture_nll(&means, 2, bad, &y).is_err());
             assert!(mixture_crps(&means, 2, bad, &y).is_err());
         }

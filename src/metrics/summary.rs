@@ -4,7 +4,7 @@ use super::calibration::{DEFAULT_BINS, ece, mce, reliability};
 use super::classification::{accuracy, brier, nll};
 use super::regression::{coverage, mixture_crps, mixture_nll, per_row, rmse};
 use crate::error::{Error, Result};
-use crate::predict::{MixedPredictions, MixtureStds, RegressionPredictions};
+use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionPredictions};
 
 /// Scores of class probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -133,7 +133,8 @@ impl RegressionMetrics {
     ) -> Result<Self> {
         let op = "RegressionMetrics::compute";
         let stds = stds.into();
-        let rows = per_row(op, means, samples, stds, y, |mixture, _| {
+        let rows = per_row(op, means, samples, stds, y, |means, stds, _| {
+            let mixture = GaussianMixture::of(means, stds)?;
             let ends = (mixture.quantile(0.05)?, mixture.quantile(0.95)?);
             Ok((mixture.mean(), ends))
         })?;

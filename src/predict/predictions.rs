@@ -340,7 +340,11 @@ impl RegressionPredictions {
             .map(|(row, means)| {
                 let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
                 let (mean, variance) = (mixture.mean(), mixture.variance());
-                // infinity less infinity would pass for an epistemic part of 0
+                // added up, not what the noise leaves of the whole: 5e-10 beside a noise of 1 would
+                // be lost
+                let own = self.component_stds.chunks_exact(self.samples).nth(row);
+                let squares = own.map_or(0.0, |own| own.iter().map(|s| s * s).sum());
+                let own_variance = squares / self.samples as f64;
                 if !(mean.is_finite() && variance.is_finite()) {
                     let what = "mean and variance of a prediction, by row";
                     return Err(Error::NonFinite { what, index: row });
@@ -348,7 +352,7 @@ impl RegressionPredictions {
                 Ok(RegressionSummary {
                     mean,
                     std: variance.sqrt(),
-                    epistemic_std: (variance - self.noise_std.powi(2)).max(0.0).sqrt(),
+                    epistemic_std: (mixture.variance_of_means() + own_variance).sqrt(),
                     q05: mixture.quantile(0.05)?,
                     q95: mixture.quantile(0.95)?,
                 })

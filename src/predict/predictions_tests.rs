@@ -119,6 +119,29 @@ fn regression_goes_back_to_the_targets_units() {
     assert!((summary.q05 + summary.q95 - 20.0).abs() < 1e-8);
 }
 
+/// What the noise leaves of the whole variance is rounded to the noise's spacing.
+#[test]
+fn an_epistemic_deviation_far_below_the_noise_is_not_lost() {
+    let small = 5e-10;
+    let apart = RegressionPredictions {
+        samples: 2,
+        means: vec![3.0 - small, 3.0 + small],
+        noise_std: 1.0,
+        noise_stds: Vec::new(),
+        component_stds: Vec::new(),
+    };
+    // means near 3 are 4.4e-16 apart
+    let spread = apart.summaries().unwrap()[0].epistemic_std;
+    assert!((spread / small - 1.0).abs() < 1e-6, "{spread:e}");
+    let wide = RegressionPredictions {
+        means: vec![3.0; 2],
+        component_stds: vec![small; 2],
+        ..apart
+    };
+    let spread = wide.summaries().unwrap()[0].epistemic_std;
+    assert!((spread / small - 1.0).abs() < 1e-12, "{spread:e}");
+}
+
 #[test]
 fn analytic_components_carry_their_own_variance() {
     let means = outputs(2, 2, 1, &[-1.0, 1.0, 0.0, 0.0]);

@@ -1,12 +1,22 @@
 //! The step size of a kernel, tuned in the warm-up by what all particles did in a block.
 //!
-//! - By the **energy error**: over one step of the integrator it is of third order, its variance goes as `step_size^6`, so
-//!   `step_size <- step_size (target / mean square error)^{1/6}`. At the start of a walk that is far from right, so a step
-//!   changes by a factor of two at most; a block in which more than one step of ten diverged halves it.
-//! - By the **acceptance** of whole trajectories: `log step_size <- log step_size + (acceptance - target)`, an iteration of Robbins & Monro (1951).
+//! - By the **energy error**: over one step of the integrator it is of third order, its variance
+//!   goes as `step_size^6`, so `step_size <- step_size (target / mean square error)^{1/6}`. At the
+//!   start of a walk that is far from right, so a step changes by a factor of two at most; a block
+//!   in which more than one step of ten diverged halves it.
+//! - By the **acceptance** of whole trajectories: `log step_size <- log step_size + g (acceptance -
+//!   target)`, an iteration of Robbins & Monro (1951) with `g = max(1, 1 / (4 (1 - target)))`. That
+//!   is for the neighbourhood of the target: an acceptance of 1 would let a step grow by a tenth a
+//!   block for a target of 0.9, and the warm-up is over before a step that is too short by a factor
+//!   of 30 has got anywhere. What is rejected goes as the root mean square of the energy error,
+//!   which over a trajectory is of second order; so where it is less than half of what it may be,
+//!   or more than twice, by more than chance, `step_size <- step_size (allowed / rejected)^{1/2}`,
+//!   by a factor of two at most. Sizes from before that do not count, and the kernel keeps its
+//!   warm-up from ending before three blocks that do ([`StepSize::is_settled`]).
 //!
-//! The final size is the geometric mean over the last third of the blocks of the warm-up; by the energy error, 0.9 of it, since walkers come to stiffer places
-//! later (0.9^6 is half the error).
+//! The final size is the geometric mean over the last third of the blocks of the warm-up that
+//! count; by the energy error, 0.9 of it, since walkers come to stiffer places later (0.9^6 is half
+//! the error).
 
 use super::kernel::{Fields, Tally};
 use crate::error::{Error, Result};
@@ -14,12 +24,16 @@ use crate::error::{Error, Result};
 /// What the final size is short of the one that met the target.
 const CAUTION: f64 = 0.9;
 
+/// Blocks near the target after which a step that is tuned by acceptance is settled.
+const SETTLED: usize = 3;
+
 #[derive(Clone, Debug)]
 enum Rule {
     Fixed,
     /// Mean square of the energy error, in nats squared.
     Error(f64),
-    Acceptance(f64),
+    /// Mean acceptance, and the longest step.
+    Acceptance(f64, f64),
 }
 
 /// A step size with the rule by which it adapts.
@@ -40,8 +54,9 @@ impl StepSize {
         Self::new(Rule::Error(target), start)
     }
 
-    pub(super) fn for_acceptance(start: f64, target: f64) -> Self {
-        Self::new(Rule::Acceptance(target), start)
+    /// Steps are `longest` at most: where nothing is ever rejected they would grow for ever.
+    pub(super) fn for_acceptance(start: f64, target: f64, longest: f64) -> Self {
+        Self::new(Rule::Acceptance(target, longest), start)
     }
 
     fn new(rule: Rule, value: f64) -> Self {
@@ -56,7 +71,16 @@ impl StepSize {
         self.value
     }
 
+    /// False for a step that is tuned by acceptance and was not near its target for three blocks.
+    pub(super) fn is_settled(&self) -> bool {
+        !matches!(self.rule, Rule::Acceptance(..)) || self.history.len() >= SETTLED
+    }
+
     pub(super) fn adapt(&mut self, block: &Tally, last: bool) {
+        if let Rule::Acceptance(target, longest) = self.rule {
+            self.adapt_to_acceptance(block, target, longest, last);
+            return;
+        }
         let factor = match self.rule {
             Rule::Fixed => return,
             _ if 10 * block.divergences > block.steps => 0.5,
@@ -66,17 +90,45 @@ impl StepSize {
                     .powf(1.0 / 6.0)
                     .clamp(0.5, 2.0)
             }
-            Rule::Acceptance(target) => (block.mean_acceptance() - target).exp(),
+            Rule::Acceptance(..) => 1.0,
         };
         self.value *= factor;
         self.history.push(self.value.ln());
         if last {
-            let recent = &self.history[self.history.len() * 2 / 3..];
-            self.value = (recent.iter().sum::<f64>() / recent.len() as f64).exp();
-            if let Rule::Error(_) = self.rule {
-                self.value *= CAUTION;
-            }
+            self.value = CAUTION * self.recent();
         }
+    }
+
+    fn adapt_to_acceptance(&mut self, block: &Tally, target: f64, longest: f64, last: bool) {
+        let (allowed, rejected) = (1.0 - target, 1.0 - block.mean_acceptance());
+        // of a mean of numbers between 0 and 1 with this mean, at most
+        let chance = (allowed * target / block.steps.max(1) as f64).sqrt();
+        let many = 10 * block.divergences > block.steps;
+        let gain = (0.25 / allowed).max(1.0);
+        let far = many
+            || rejected > 2.0 * (allowed + chance)
+            || rejected < (0.5 * allowed - chance).max(0.05 * allowed);
+        if far {
+            let wanted = (allowed / rejected.max(f64::MIN_POSITIVE)).sqrt();
+            self.value *= if many { 0.5 } else { wanted.clamp(0.5, 2.0) };
+            self.history.clear();
+        } else {
+            self.value *= (gain * (allowed - rejected)).exp();
+        }
+        let at_most = self.value.min(longest);
+        if !far || at_most < self.value {
+            self.history.push(at_most.ln());
+        }
+        self.value = at_most;
+        if last && !self.history.is_empty() {
+            self.value = self.recent();
+        }
+    }
+
+    /// The geometric mean over the last third of the sizes that count.
+    fn recent(&self) -> f64 {
+        let recent = &self.history[self.history.len() * 2 / 3..];
+        (recent.iter().sum::<f64>() / recent.len() as f64).exp()
     }
 
     /// The coordinates have changed: what was learned in the old ones does not count.
@@ -125,7 +177,7 @@ mod tests {
 
     #[test]
     fn acceptance_reaches_its_target_and_divergences_halve() {
-        let mut size = StepSize::for_acceptance(0.01, 0.9);
+        let mut size = StepSize::for_acceptance(0.01, 0.9, 10.0);
         for i in 0..200 {
             size.adapt(&block(0.0, 1.0 / (1.0 + size.value().powi(2)), 0), i == 199);
         }
@@ -143,6 +195,30 @@ mod tests {
         let mut size = StepSize::fixed(0.3);
         size.adapt(&block(100.0, 0.0, 50), true);
         assert_eq!(size.value(), 0.3);
+    }
+
+    /// From 30 times too short and too long a step is near the target within eight blocks, and no
+    /// block on the way counts.
+    #[test]
+    fn acceptance_is_reached_in_a_short_warm_up() {
+        for start in [0.01, 10.0] {
+            let mut size = StepSize::for_acceptance(start, 0.9, 100.0);
+            for i in 0..11 {
+                assert!(!size.is_settled() || i > 5, "{start}: {i}");
+                // what is rejected goes as the square of the step
+                let rejected = size.value().powi(2).min(1.0);
+                size.adapt(&block(0.0, 1.0 - rejected, 0), i == 10);
+            }
+            assert!(size.is_settled());
+            let acceptance = 1.0 - size.value().powi(2);
+            assert!((0.85..0.94).contains(&acceptance), "{start}: {acceptance}");
+        }
+        // where all is accepted steps end at the longest, and are settled there
+        let mut size = StepSize::for_acceptance(0.01, 0.9, 1.0);
+        for i in 0..12 {
+            size.adapt(&block(0.0, 1.0, 0), i == 11);
+        }
+        assert_eq!((size.value(), size.is_settled()), (1.0, false));
     }
 
     #[test]

@@ -4,10 +4,11 @@ use crate::common::{labels, network, normals};
 use crate::laplace::{ALPHA, Classes, JOINED, Regression, SEPARATE, STRUCTURES, options};
 use fiberwalk::baselines::{Curvature, Laplace, LaplaceOptions, Structure, TuneOptions};
 use fiberwalk::curvature::Supervised;
+use fiberwalk::linalg::symmetric_eigen;
 use fiberwalk::nn::{Layer, LayerNorm, Linear, Sequential};
 use fiberwalk::{
     Activation, Bernoulli, Error, FanInGaussian, Gaussian, GaussianLearnedNoise, IsotropicGaussian,
-    Likelihood, Network, Poisson, Posterior, Prior, Streams,
+    Likelihood, Mlp, Network, Poisson, Posterior, Prior, Streams,
 };
 
 #[test]
@@ -181,5 +182,55 @@ fn noise_that_cannot_be_told_from_the_fit_grows_to_its_bound_or_is_at_a_maximum(
                 "{report:?}"
             );
         }
+    }
+}
+
+/// A linear model of `K` outputs has every eigenvalue `K` times, and a Krylov space one vector of
+/// each. The evidence of the low-rank approximation is above that of the dense one by half of
+/// `log(1 + lambda / alpha)` of what is dropped.
+#[test]
+fn low_rank_of_several_outputs_misses_no_copy() {
+    let (inputs, outputs, rows, distinct) = (30, 4, 60, 8);
+    let net = Mlp::new(&[inputs, outputs], Activation::Tanh).unwrap();
+    let noise = 0.3;
+    let likelihood = Gaussian::new(noise).unwrap();
+    let prior = IsotropicGaussian::new(ALPHA).unwrap();
+    for seed in 0..5 {
+        let x = normals(rows * inputs, seed);
+        let y = normals(rows * outputs, seed + 100);
+        let data = Supervised {
+            network: &net,
+            likelihood: &likelihood,
+            x: &x,
+            y: &y,
+        };
+        let theta = vec![0.0; net.dim()];
+        let evidence = |structure| {
+            let options = options(structure, Curvature::Ggn);
+            let fitted = Laplace::fit(&data, &prior, &theta, &options, Streams::new(seed));
+            fitted.unwrap().log_evidence()
+        };
+        // X^T X with a column of ones
+        let q = inputs + 1;
+        let entry = |row: &[f64], i: usize| row.get(i).copied().unwrap_or(1.0);
+        let gram: Vec<f64> = (0..q * q)
+            .map(|at| {
+                let each = x.chunks_exact(inputs);
+                each.map(|row| entry(row, at / q) * entry(row, at % q))
+                    .sum()
+            })
+            .collect();
+        let eigen = symmetric_eigen(&gram, q).unwrap();
+        let dropped: f64 = eigen.values[..q - distinct]
+            .iter()
+            .map(|l| (l.max(0.0) / (noise * noise * ALPHA)).ln_1p())
+            .sum();
+        let rank = outputs * distinct;
+        let gap = evidence(Structure::LowRank { rank }) - evidence(Structure::Full);
+        let want = 0.5 * outputs as f64 * dropped;
+        assert!(
+            (gap - want).abs() < 1e-6 * want,
+            "seed {seed}: {gap}, {want}"
+        );
     }
 }

@@ -45,7 +45,13 @@ impl std::fmt::Display for Action {
                 )
             }
             Action::SumTo { plan, src } => write!(f, "sum {src}  {plan:?}"),
-            Action::LogSumExp { k, inner, src } => write!(f, "logsumexp {src}  {k} x {inner}"),
+            Action::Shift { k, inner, src } => write!(f, "shift {src}  {k} x {inner}"),
+            Action::LogSumExp {
+                k,
+                inner,
+                src,
+                shift,
+            } => write!(f, "logsumexp {src} - {shift}  {k} x {inner}"),
             Action::Transpose { rows, cols, src } => write!(f, "transpose {src}  {rows} x {cols}"),
             Action::Copy(parts) => {
                 let parts: Vec<String> = parts.iter().map(|p| p.src.to_string()).collect();

@@ -123,11 +123,20 @@ impl<'n> Lowering<'n> {
                 };
                 self.fill(numel(&node.shape), action)
             }
-            Op::LogSumExp { axis } => {
+            Op::Shift { axis } | Op::LogSumExp { axis } => {
                 let shape = &nodes[node.args[0] as usize].shape;
                 let (k, inner) = (shape[*axis], numel(&shape[axis + 1..]));
                 let src = self.view(node.args[0]);
-                self.fill(numel(&node.shape), Action::LogSumExp { k, inner, src })
+                let action = match node.args.get(1) {
+                    None => Action::Shift { k, inner, src },
+                    Some(&shift) => Action::LogSumExp {
+                        k,
+                        inner,
+                        src,
+                        shift: self.view(shift),
+                    },
+                };
+                self.fill(numel(&node.shape), action)
             }
             Op::MatMul { ta, tb } => {
                 let a_shape = &nodes[node.args[0] as usize].shape;

@@ -100,8 +100,9 @@ pub(super) fn views(instruction: &mut Instruction) -> impl Iterator<Item = &mut 
                 a, b, add, kernel, ..
             } => operands(kernel).chain([a, b]).chain(add).collect(),
             Action::MatMul { a, b, .. } => vec![a, b],
+            Action::LogSumExp { src, shift, .. } => vec![src, shift],
             Action::SumTo { src, .. }
-            | Action::LogSumExp { src, .. }
+            | Action::Shift { src, .. }
             | Action::Transpose { src, .. } => vec![src],
             Action::Copy(parts) => parts.iter_mut().map(|part| &mut part.src).collect(),
             Action::Window { chooser, src, .. } => vec![chooser, src],

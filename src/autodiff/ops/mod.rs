@@ -8,6 +8,7 @@ mod layout;
 mod matmul;
 mod pad;
 mod reduce;
+mod softmax;
 mod vectorised;
 mod window;
 
@@ -17,8 +18,9 @@ use gather::{pick_columns, unpick_columns};
 pub(crate) use layout::{copy_block, transpose};
 pub(crate) use matmul::{Form, MatMulShape, matmul};
 pub(crate) use reduce::{SumPlan, offset};
-use reduce::{log_sum_exp, log_sum_exp_columns, sum_all, sum_to};
-pub(crate) use vectorised::{LogSumExp, PickColumns, SumAll, SumTo};
+use reduce::{sum_all, sum_to};
+use softmax::{log_sum_exp, log_sum_exp_columns, shift, shift_columns};
+pub(crate) use vectorised::{LogSumExp, PickColumns, Shift, SumAll, SumTo};
 
 pub(crate) use conv::{ConvOp, ConvPlan};
 pub(crate) use pad::Pad;
@@ -45,7 +47,12 @@ pub(crate) enum Op {
     Broadcast,
     /// Sums to the node's shape: the transpose of `Broadcast`.
     SumTo,
-    /// Along one axis, which stays with extent 1.
+    /// The largest number along one axis, which stays with extent 1; zero where that is not finite.
+    /// A shift, without a derivative: what it is taken from is put back.
+    Shift {
+        axis: usize,
+    },
+    /// `log sum exp(x - shift)` of `x` and its `Shift` along one axis, which stays with extent 1.
     LogSumExp {
         axis: usize,
     },
@@ -118,13 +125,16 @@ pub(crate) fn vjp_rule<'g>(
     g: Var<'g>,
 ) -> Option<Contribution<'g>> {
     match &node.op {
-        Op::Input(_) | Op::Constant(_) | Op::Tensor(_) | Op::Placeholder(_) => None,
+        Op::Input(_) | Op::Constant(_) | Op::Tensor(_) | Op::Placeholder(_) | Op::Shift { .. } => {
+            None
+        }
         Op::Unary(op) => op.vjp(value, args[0], g).map(Contribution::Whole),
         Op::Binary(op) => Some(Contribution::Whole(op.vjp(value, args, position, g))),
         Op::Broadcast => Some(Contribution::Whole(g.sum_to(&args[0].shape()))),
         Op::SumTo => Some(Contribution::Whole(g.broadcast_to(&args[0].shape()))),
-        Op::LogSumExp { .. } => Some(Contribution::Whole(reduce::log_sum_exp_vjp(
-            value, args[0], g,
+        Op::LogSumExp { .. } if position == 1 => None,
+        Op::LogSumExp { .. } => Some(Contribution::Whole(softmax::log_sum_exp_vjp(
+            value, args, g,
         ))),
         Op::MatMul { ta, tb } => Some(Contribution::Whole(matmul::vjp(
             *ta, *tb, args, position, g,

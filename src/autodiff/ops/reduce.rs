@@ -1,4 +1,4 @@
-//! Broadcasting, its transpose the sum, and the log-sum-exp of rows.
+//! Broadcasting, and its transpose the sum.
 
 use super::Op;
 use super::batch::{front_to_last, with_rank};
@@ -95,46 +95,6 @@ impl<'g> Var<'g> {
         shape.remove(axis);
         kept.reshape(&shape)
     }
-
-    /// `log sum exp` of the last axis, which stays with extent 1. Shifted by the maximum, so it does not overflow.
-    pub fn logsumexp(self) -> Var<'g> {
-        let shape = self.shape();
-        match (shape.last(), self.stored()) {
-            (None | Some(0), _) => {
-                let error = Error::shape("logsumexp", "a last axis of at least 1", show(&shape));
-                self.graph.fail(error)
-            }
-            (_, None) => self.logsumexp_along(shape.len() - 1),
-            (_, Some(memory)) => memory.logsumexp_along(shape.len() - 2).batch_first(),
-        }
-    }
-
-    /// Along `axis`, which exists and is not empty.
-    fn logsumexp_along(self, axis: usize) -> Var<'g> {
-        let mut shape = self.shape();
-        shape[axis] = 1;
-        self.graph.push(Op::LogSumExp { axis }, &[self.id], shape)
-    }
-
-    /// `x - logsumexp(x)` along the last axis.
-    pub fn log_softmax(self) -> Var<'g> {
-        self - self.logsumexp()
-    }
-
-    /// `exp(log_softmax(x))`: positive, and summing to one along the last axis.
-    pub fn softmax(self) -> Var<'g> {
-        self.log_softmax().exp()
-    }
-}
-
-/// Probabilities below this are zero in gradients. Rows that a network is certain about have residuals of such size, and their products are
-/// below the normal range of f32, where arithmetic takes up to a hundred times as long: walks with large scales took twice
-/// the time.
-const NEGLIGIBLE: f64 = 1e-28;
-
-/// `g softmax(x)`, the softmax as `exp(x - y)` for `y = logsumexp(x)`, less what is negligible.
-pub(super) fn log_sum_exp_vjp<'g>(y: Var<'g>, x: Var<'g>, g: Var<'g>) -> Var<'g> {
-    g * ((x - y).exp() - NEGLIGIBLE).relu()
 }
 
 /// Sum of everything in f64, in eight interleaved lanes: a fixed order, and room for vector instructions.
@@ -237,100 +197,6 @@ pub(crate) fn offset(position: usize, extents: &[usize], strides: &[usize]) -> u
     at
 }
 
-/// Numbers that are exponentiated together: short rows would leave vector registers empty one by one.
-const GROUP: usize = 1024;
-
-/// `log sum exp` of each row of length `cols`. A row of `-inf` gives `-inf`, a NaN in a row gives NaN.
-#[inline(always)]
-pub(crate) fn log_sum_exp<T: Scalar>(src: &[T], cols: usize, dst: &mut [T]) {
-    let mut shifted = [T::ZERO; GROUP];
-    let rows = (GROUP / cols).max(1);
-    for (src, dst) in src.chunks(rows * cols).zip(dst.chunks_mut(rows)) {
-        if cols > GROUP {
-            dst[0] = long_row(src);
-            continue;
-        }
-        let shifted = &mut shifted[..src.len()];
-        for ((row, out), d) in src
-            .chunks_exact(cols)
-            .zip(shifted.chunks_exact_mut(cols))
-            .zip(&mut *dst)
-        {
-            *d = shift(row);
-            for (o, &x) in out.iter_mut().zip(row) {
-                *o = x - *d;
-            }
-        }
-        for x in shifted.iter_mut() {
-            *x = x.exp();
-        }
-        for (row, d) in shifted.chunks_exact(cols).zip(&mut *dst) {
-            let mut sum = T::ZERO;
-            for &e in row {
-                sum += e;
-            }
-            *d += sum.ln();
-        }
-    }
-}
-
-/// `log sum exp` over the middle axis of `[outer, k, inner]`, vectors along `inner`.
-#[inline(always)]
-pub(crate) fn log_sum_exp_columns<T: Scalar>(src: &[T], k: usize, inner: usize, dst: &mut [T]) {
-    let mut top = [T::ZERO; GROUP];
-    let mut sum = [T::ZERO; GROUP];
-    for (src, dst) in src.chunks_exact(k * inner).zip(dst.chunks_exact_mut(inner)) {
-        for (at, dst) in dst.chunks_mut(GROUP).enumerate() {
-            let rows = || {
-                src.chunks_exact(inner)
-                    .map(|row| &row[at * GROUP..][..dst.len()])
-            };
-            let (top, sum) = (&mut top[..dst.len()], &mut sum[..dst.len()]);
-            for (r, row) in rows().enumerate() {
-                for (t, &x) in top.iter_mut().zip(row) {
-                    // a NaN loses every comparison; it reaches the result through the sum
-                    *t = if r == 0 || x > *t { x } else { *t };
-                }
-            }
-            for t in top.iter_mut() {
-                *t = if t.is_finite() { *t } else { T::ZERO };
-            }
-            sum.fill(T::ZERO);
-            for row in rows() {
-                for ((s, &t), &x) in sum.iter_mut().zip(&*top).zip(row) {
-                    *s += (x - t).exp();
-                }
-            }
-            for ((d, &s), &t) in dst.iter_mut().zip(&*sum).zip(&*top) {
-                *d = t + s.ln();
-            }
-        }
-    }
-}
-
-/// The largest number of a row, or zero if that is not finite (nothing can be subtracted from it then).
-#[inline(always)]
-fn shift<T: Scalar>(row: &[T]) -> T {
-    let mut top = row[0];
-    // a NaN loses every comparison; it reaches the result through the sum
-    for &x in &row[1..] {
-        if x > top {
-            top = x;
-        }
-    }
-    if top.is_finite() { top } else { T::ZERO }
-}
-
-#[inline(always)]
-fn long_row<T: Scalar>(row: &[T]) -> T {
-    let top = shift(row);
-    let mut sum = T::ZERO;
-    for &x in row {
-        sum += (x - top).exp();
-    }
-    top + sum.ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -344,8 +210,6 @@ mod tests {
         });
         check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.exp().sum_axis(1));
         check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.square().mean());
-        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.logsumexp());
-        check_derivatives(&[2, 3], &numbers(6, 2), |_, x| x.softmax() * x);
         check_derivatives(&[2, 1], &numbers(2, 2), |_, x| {
             x.broadcast_to(&[3, 2, 4]).square()
         });
@@ -374,36 +238,6 @@ mod tests {
             }
             for (a, b) in dst.iter().zip(&want) {
                 assert!((a - b).abs() < 1e-13, "{to:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn logsumexp_neither_overflows_nor_hides_a_nan() {
-        let of = |row: &[f64]| {
-            let mut out = [0.0];
-            log_sum_exp(row, row.len(), &mut out);
-            out[0]
-        };
-        assert_eq!(of(&[1e4, 1e4]), 1e4 + 2f64.ln());
-        assert_eq!(of(&[-1e4, -2e4]), -1e4);
-        assert_eq!(of(&[f64::NEG_INFINITY; 2]), f64::NEG_INFINITY);
-        assert_eq!(of(&[f64::INFINITY, 0.0]), f64::INFINITY);
-        assert!(of(&[0.0, f64::NAN]).is_nan() && of(&[f64::NAN, 0.0]).is_nan());
-    }
-
-    #[test]
-    fn logsumexp_of_short_and_long_rows_is_the_definition() {
-        for (rows, cols) in [(1, 1), (700, 3), (5, 1024), (3, 1025), (2, 4000)] {
-            let src = numbers(rows * cols, 7);
-            let mut dst = vec![0.0; rows];
-            log_sum_exp(&src, cols, &mut dst);
-            for (row, got) in src.chunks_exact(cols).zip(dst) {
-                let want = row.iter().map(|x| x.exp()).sum::<f64>().ln();
-                assert!(
-                    (got - want).abs() < 1e-12,
-                    "{rows} x {cols}: {got} against {want}"
-                );
             }
         }
     }

@@ -1,7 +1,8 @@
 //! The loops of a program as work for [`simd::dispatch`]: each is compiled once for every instruction set.
 
 use super::{
-    SumPlan, log_sum_exp, log_sum_exp_columns, pick_columns, sum_all, sum_to, unpick_columns,
+    SumPlan, log_sum_exp, log_sum_exp_columns, pick_columns, shift, shift_columns, sum_all, sum_to,
+    unpick_columns,
 };
 use crate::scalar::Scalar;
 use crate::simd;
@@ -49,10 +50,29 @@ impl<T: Scalar> simd::Vectorised for SumTo<'_, T> {
     }
 }
 
+pub(crate) struct Shift<'a, T> {
+    pub k: usize,
+    pub inner: usize,
+    pub src: &'a [T],
+    pub out: &'a mut [T],
+}
+
+impl<T: Scalar> simd::Vectorised for Shift<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run(self) {
+        match self.inner {
+            1 => shift(self.src, self.k, self.out),
+            inner => shift_columns(self.src, self.k, inner, self.out),
+        }
+    }
+}
+
 pub(crate) struct LogSumExp<'a, T> {
     pub k: usize,
     pub inner: usize,
     pub src: &'a [T],
+    pub shift: &'a [T],
     pub out: &'a mut [T],
 }
 
@@ -61,8 +81,8 @@ impl<T: Scalar> simd::Vectorised for LogSumExp<'_, T> {
     #[inline(always)]
     fn run(self) {
         match self.inner {
-            1 => log_sum_exp(self.src, self.k, self.out),
-            inner => log_sum_exp_columns(self.src, self.k, inner, self.out),
+            1 => log_sum_exp(self.src, self.shift, self.k, self.out),
+            inner => log_sum_exp_columns(self.src, self.shift, self.k, inner, self.out),
         }
     }
 }

@@ -173,7 +173,7 @@ impl<T: Scalar> TangentSpace<T> {
             values: found.pairs.values,
             basis: found.pairs.vectors,
             prior_precision,
-            complete: (all || whole) && normal <= options.max_normal,
+            complete: (all || whole) && found.finished && normal <= options.max_normal,
             unresolved,
             products: found.pairs.products + spent,
             trace,

@@ -3,6 +3,7 @@
 use rand::Rng;
 
 use super::Ritz;
+use super::probe::{Verdict, probe};
 use super::restarted::Restarted;
 use crate::error::{Error, Result};
 use crate::linalg::operator::SymmetricOperator;
@@ -18,9 +19,12 @@ pub struct LanczosOptions {
     /// one: with a loose tolerance, 1e-2, the iteration may end before it has seen an eigenvector that the start has little of, and the last
     /// pair can then be a wrong one.
     pub tolerance: f64,
-    /// Largest number of products.
+    /// Largest number of products, with those of the search for copies of eigenvalues at the end:
+    /// 10, and up to 20 where the spectrum has no gap after the last pair.
     pub max_products: usize,
-    /// Largest number of basis vectors in memory, at least `count + 2` (or the dimension); by default `2 count + 16`.
+    /// Largest number of basis vectors in memory, at least `count + 2` (or the dimension); by
+    /// default `2 count + 16`. The search for copies keeps a vector for each of its products
+    /// besides.
     pub max_basis: Option<usize>,
     /// Rows of a warm start are added up to so many start vectors; as many as there are rows, or more, means a Rayleigh-Ritz
     /// step with all of them.
@@ -39,10 +43,11 @@ impl Default for LanczosOptions {
     }
 }
 
-/// Leading eigenpairs.
+/// Leading eigenpairs, largest value first: the order is the reverse of that of
+/// [`symmetric_eigen`](crate::linalg::symmetric_eigen).
 #[derive(Clone, Debug)]
 pub struct Eigenpairs<T> {
-    /// Descending.
+    /// `[count]`, descending; a multiple eigenvalue as often as it is one.
     pub values: Vec<f64>,
     /// `[count, dim]` row-major, orthonormal rows.
     pub vectors: Vec<T>,
@@ -59,22 +64,21 @@ pub struct ConvergedPairs<T> {
     pub pairs: Eigenpairs<T>,
     /// Value and residual of the Ritz pairs after them.
     pub open: Vec<(f64, f64)>,
-    /// True if the search ended because it had what was asked for, not because products ran out.
+    /// True if the search ended because it had what was asked for, and found no further copy of an
+    /// eigenvalue beside that; not because products ran out.
     pub finished: bool,
 }
 
 /// Between two looks at the Ritz pairs the basis grows by one vector in so many.
 const LOOK: usize = 10;
 
-/// Products spent on a random direction, to see whether an invariant subspace hides a further copy of an eigenvalue.
-const PROBE: usize = 10;
-
-/// The leading eigenpairs of a symmetric operator, from the rows of `start` (`[k, dim]` row-major: the eigenvectors of a
-/// nearby operator) or, if it is empty, from a random vector.
+/// The leading eigenpairs of a symmetric operator, copies of a multiple eigenvalue included, from
+/// the rows of `start` (`[k, dim]` row-major: the eigenvectors of a nearby operator) or, if it is
+/// empty, from a random vector.
 ///
 /// # Errors
-/// [`Error::NoConvergence`] if `max_products` do not reach the tolerance; a configuration error if `count` is 0 or more
-/// than the dimension or the basis is too small; what the operator reports.
+/// [`Error::NoConvergence`] if `max_products` do not reach the tolerance; a configuration error if
+/// `count` is 0 or more than the dimension or the basis is too small; what the operator reports.
 pub fn leading_eigenpairs_from<T: Scalar>(
     op: &mut impl SymmetricOperator<T>,
     options: &LanczosOptions,
@@ -82,8 +86,16 @@ pub fn leading_eigenpairs_from<T: Scalar>(
     rng: &mut impl Rng,
 ) -> Result<Eigenpairs<T>> {
     let found = converged_eigenpairs(op, options, start, rng, |_| false)?;
-    if found.pairs.values.len() == options.count {
+    if found.finished {
         return Ok(found.pairs);
+    }
+    if found.pairs.values.len() == options.count {
+        return Err(Error::NoConvergence {
+            what: "Lanczos: the search for copies of eigenvalues beside those found",
+            iterations: found.pairs.products,
+            residual: f64::INFINITY,
+            tolerance: options.tolerance,
+        });
     }
     let missing = options.count - found.pairs.values.len();
     let top = found.pairs.values.iter().copied();
@@ -142,7 +154,7 @@ pub fn converged_eigenpairs<T: Scalar>(
     } else {
         basis.start_from(op, rows, options.tolerance)?;
     }
-    let mut check = Check::default();
+    let mut hidden: Option<Vec<T>> = None;
     loop {
         let ritz = basis.ritz()?;
         let top = ritz.values.iter().fold(0.0f64, |a, v| a.max(v.abs()));
@@ -150,25 +162,31 @@ pub fn converged_eigenpairs<T: Scalar>(
         let converged = ritz.residuals.iter().take_while(small).count();
         let count = converged.min(options.count);
         let found = count == options.count || enough(&ritz.values[..count]) || basis.is_complete();
-        let spent = basis.products >= options.max_products;
         let mut finished = found;
-        let mut injected = false;
-        if found && basis.suspicious && !spent && !basis.is_complete() {
-            let tolerance = options.tolerance * top;
-            finished = check.passes(&ritz.values[..count], tolerance, &basis);
-            injected = !finished && check.since == basis.products;
-            if injected {
-                basis.inject(rng);
+        if let (true, Some(last)) = (found && !basis.is_complete(), count.checked_sub(1)) {
+            let noise = options.tolerance.max(100.0 * T::EPSILON.to_f64());
+            let least = ritz.values[last] + noise * top;
+            let budget = options.max_products.saturating_sub(basis.products);
+            match probe(op, &mut basis, (&ritz, count), (least, budget), rng)? {
+                Verdict::Clear => {}
+                Verdict::Unknown => finished = false,
+                Verdict::Hidden(direction) => {
+                    finished = false;
+                    hidden = Some(direction);
+                }
             }
         }
-        if finished || spent {
+        if finished || basis.products >= options.max_products {
             return Ok(report(basis, &ritz, count, finished));
         }
         if basis.is_full() {
             let keep = options.count + (bound - options.count) / 2;
             basis.restart(&ritz, keep.min(bound - 1));
-        } else if !injected {
+        } else {
             basis.order(&ritz, count..options.count);
+        }
+        if let Some(direction) = hidden.take() {
+            basis.put_first(direction);
         }
         for _ in 0..basis.len().div_ceil(LOOK) {
             if basis.is_full() || basis.products >= options.max_products {
@@ -223,32 +241,6 @@ impl LanczosOptions {
             return Err(Error::config("max_basis", bound, &requirement));
         }
         Ok(bound)
-    }
-}
-
-/// After a breakdown further copies of a multiple eigenvalue may be hidden: what was found must survive a number of
-/// products from a random direction orthogonal to it all.
-#[derive(Default)]
-struct Check {
-    values: Option<Vec<f64>>,
-    since: usize,
-}
-
-impl Check {
-    fn passes<T: Scalar>(&mut self, values: &[f64], tolerance: f64, basis: &Restarted<T>) -> bool {
-        if let Some(before) = &self.values {
-            // the queue takes turns
-            if basis.products < self.since + PROBE * basis.waiting().max(1) {
-                return false;
-            }
-            let same = |(a, b): (&f64, &f64)| (a - b).abs() <= tolerance;
-            if before.len() == values.len() && before.iter().zip(values).all(same) {
-                return true;
-            }
-        }
-        self.values = Some(values.to_vec());
-        self.since = basis.products;
-        false
     }
 }
 

@@ -1,26 +1,33 @@
-//! The factorisation behind [`leading_eigenpairs`](super::leading_eigenpairs): Lanczos with thick restart and a queue.
+//! The factorisation behind [`leading_eigenpairs`](super::leading_eigenpairs): Lanczos with thick
+//! restart and a queue.
 //!
-//! With `V` the orthonormal basis as rows and `Q` a few further directions, orthonormal too and orthogonal to `V`,
+//! With `V` the orthonormal basis as rows and `Q` a few further directions, orthonormal too and
+//! orthogonal to `V`,
 //!
 //! `A V^T = V^T T + Q^T B`, `T = V A V^T`.
 //!
-//! A step takes a direction `q` out of `Q` into `V`, multiplies, and what is left of `A q` beside `V` and `Q` is a new
-//! direction of the queue, with a coupling to the last vector alone. From one start vector the queue holds one direction,
-//! and this is the Lanczos iteration; from several it is the band Lanczos method (Ruhe 1979), whose queue is here put in
-//! order of need: the direction with the largest part in the residuals of the wanted pairs goes first. An eigenpair
-//! `(theta, s)` of `T` gives the Ritz pair `(theta, V^T s)` with residual `|B s|`.
+//! A step takes a direction `q` out of `Q` into `V`, multiplies, and what is left of `A q` beside
+//! `V` and `Q` is a new direction of the queue, with a coupling to the last vector alone. From one
+//! start vector the queue holds one direction, and this is the Lanczos iteration; from several it
+//! is the band Lanczos method (Ruhe 1979), whose queue is here put in order of need: the direction
+//! with the largest part in the residuals of the wanted pairs goes first. An eigenpair `(theta, s)`
+//! of `T` gives the Ritz pair `(theta, V^T s)` with residual `|B s|`.
 //!
-//! **Thick restart** (Wu & Simon 2000): when the basis is full, it is replaced by its leading Ritz vectors `S V`; `T`
-//! becomes the diagonal of Ritz values, `B` becomes `B S^T`, `Q` stays. Nothing is lost of the relation above.
+//! **Thick restart** (Wu & Simon 2000): when the basis is full, it is replaced by its leading Ritz
+//! vectors `S V`; `T` becomes the diagonal of Ritz values, `B` becomes `B S^T`, `Q` stays. Nothing
+//! is lost of the relation above.
 //!
-//! **Warm start**: rows `W` from a nearby operator cost a product each, and the residuals `A W^T - W^T T` are split by
-//! their Gram matrix into orthonormal directions, strongest first. Those below a tenth of the tolerance are dropped, and
-//! what was dropped is added to every residual that is reported.
+//! **Warm start**: rows `W` from a nearby operator cost a product each, and the residuals `A W^T -
+//! W^T T` are split by their Gram matrix into orthonormal directions, strongest first. Those below
+//! a tenth of the tolerance are dropped, and what was dropped is added to every residual that is
+//! reported.
 //!
-//! **Breakdown**: when the queue is empty the basis spans an invariant subspace, and a random direction with coupling
-//! zero goes on from there. What was found before must then survive a number of products from a random direction, because
-//! Krylov spaces hold one copy of a multiple eigenvalue only. Without a breakdown there is no such check: further copies
-//! come by rounding, or not.
+//! **Breakdown**: when the queue is empty the basis spans an invariant subspace, and a random
+//! direction with coupling zero goes on from there.
+//!
+//! **Copies**: a Krylov space holds one vector of an eigenspace only. Before pairs are reported,
+//! the complement is searched for what it hides (file `probe`), and what is found there goes to the
+//! head of the queue, with coupling zero.
 
 use std::collections::VecDeque;
 
@@ -58,8 +65,6 @@ pub(super) struct Restarted<T> {
     /// Memory of a direction that came to nothing.
     spare: Option<Vec<T>>,
     pub(super) products: usize,
-    /// True once the basis seemed to span an invariant subspace, which may hide copies of multiple eigenvalues.
-    pub(super) suspicious: bool,
 }
 
 impl<T: Scalar> Restarted<T> {
@@ -75,18 +80,12 @@ impl<T: Scalar> Restarted<T> {
             image: 0.0,
             spare: None,
             products: 0,
-            suspicious: false,
         }
     }
 
     /// Number of basis vectors.
     pub(super) fn len(&self) -> usize {
         self.len
-    }
-
-    /// Number of directions in the queue.
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.len()
     }
 
     /// True if there is no room for another vector.
@@ -99,13 +98,41 @@ impl<T: Scalar> Restarted<T> {
         self.len == self.dim
     }
 
+    /// Dimensions that neither basis nor queue span.
+    pub(super) fn room(&self) -> usize {
+        self.dim.saturating_sub(self.len + self.queue.len())
+    }
+
+    /// What rounding leaves of a vector that a product has nothing of.
+    pub(super) fn rounding(&self) -> f64 {
+        10.0 * T::EPSILON.to_f64() * self.image
+    }
+
+    /// Counts a product that was taken beside the basis; `image` is the norm of what a unit vector
+    /// gave.
+    pub(super) fn took(&mut self, image: f64) {
+        self.products += 1;
+        self.image = self.image.max(image);
+    }
+
     /// Puts a random direction at the head of the queue, if there is room for one.
-    pub(super) fn inject(&mut self, rng: &mut impl Rng) {
-        if self.len + self.queue.len() >= self.dim {
-            return;
-        }
+    fn inject(&mut self, rng: &mut impl Rng) {
         let mut vector = self.spare.take().unwrap_or_else(|| vec![T::ZERO; self.dim]);
         fill_normal(rng, &mut vector);
+        self.put_first(vector);
+    }
+
+    /// Puts what a vector has beside basis and queue at the head of the queue, if it has anything.
+    /// Its coupling is zero: the images of the basis are within basis and queue.
+    pub(super) fn put_first(&mut self, mut vector: Vec<T>) {
+        let before = norm(&vector);
+        self.project(&mut vector);
+        let length = norm(&vector);
+        if self.room() == 0 || length <= 100.0 * T::EPSILON.to_f64() * before {
+            return;
+        }
+        scale(1.0 / length, &mut vector);
+        // once more, because little may have been left
         self.project(&mut vector);
         let length = norm(&vector);
         scale(1.0 / length, &mut vector);
@@ -120,6 +147,22 @@ impl<T: Scalar> Restarted<T> {
                 axpy(-dot(&q.vector, vector), &q.vector, vector);
             }
             project_out(&self.basis, vector);
+        }
+    }
+
+    /// Orthogonalises against the leading `count` Ritz vectors, which are not formed for it.
+    pub(super) fn project_out_ritz(&self, ritz: &Ritz, count: usize, vector: &mut [T]) {
+        let m = self.len.max(1);
+        for _ in 0..2 {
+            let rows = self.basis.chunks_exact(self.dim);
+            let along: Vec<f64> = rows.clone().map(|row| dot(row, vector)).collect();
+            let mut back = vec![0.0; along.len()];
+            for s in ritz.coefficients.chunks_exact(m).take(count) {
+                axpy(dot(s, &along), s, &mut back);
+            }
+            for (row, c) in rows.zip(back) {
+                axpy(-c, row, vector);
+            }
         }
     }
 
@@ -147,9 +190,9 @@ impl<T: Scalar> Restarted<T> {
             self.projected[i * self.bound + at] = c;
         }
         let v = &self.basis[at * self.dim..];
-        self.image = self.image.max(multiply(op, v, &mut w)?);
-        self.products += 1;
+        let image = multiply(op, v, &mut w)?;
         self.projected[at * self.bound + at] = dot(v, &w);
+        self.took(image);
         project_out(&self.basis, &mut w);
         for q in &mut self.queue {
             let c = dot(&q.vector, &w);
@@ -160,10 +203,7 @@ impl<T: Scalar> Restarted<T> {
             self.project(&mut w);
         }
         let beta = norm(&w);
-        let rounding = T::EPSILON.to_f64() * self.image;
-        // this little may be noise, which goes on like a random direction
-        self.suspicious |= beta <= 200.0 * rounding;
-        if beta <= 10.0 * rounding {
+        if beta <= self.rounding() {
             self.spare = Some(w);
             return Ok(());
         }
@@ -340,7 +380,11 @@ impl<T: Scalar> Restarted<T> {
 }
 
 /// `w = A v`, and the norm of `w`.
-fn multiply<T: Scalar>(op: &mut impl SymmetricOperator<T>, v: &[T], w: &mut [T]) -> Result<f64> {
+pub(super) fn multiply<T: Scalar>(
+    op: &mut impl SymmetricOperator<T>,
+    v: &[T],
+    w: &mut [T],
+) -> Result<f64> {
     op.apply(v, w)?;
     let image = norm(w);
     if image.is_finite() {

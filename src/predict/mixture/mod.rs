@@ -79,6 +79,16 @@ impl<'a> GaussianMixture<'a> {
 
     /// A mixture of either kind.
     pub(crate) fn of(means: &'a [f64], stds: MixtureStds<'a>) -> Result<Self> {
+        Self::checked(means, stds, false)
+    }
+
+    /// The score [`GaussianMixture::crps`] of a mixture whose deviations may be 0: points, which
+    /// have a score and no density.
+    pub(crate) fn crps_with_points(means: &[f64], stds: MixtureStds, y: f64) -> Result<f64> {
+        Ok(GaussianMixture::checked(means, stds, true)?.crps(y))
+    }
+
+    fn checked(means: &'a [f64], stds: MixtureStds<'a>, points: bool) -> Result<Self> {
         if means.is_empty() {
             return Err(Error::shape("GaussianMixture", "at least 1 mean", 0));
         }
@@ -86,8 +96,11 @@ impl<'a> GaussianMixture<'a> {
             let what = "means of a mixture";
             return Err(Error::NonFinite { what, index });
         }
-        let good = |std: f64| std.is_finite() && std > 0.0;
-        let requirement = "must be finite and positive";
+        let good = |std: f64| std.is_finite() && (std > 0.0 || points && std == 0.0);
+        let requirement = match points {
+            true => "must be finite and not negative",
+            false => "must be finite and positive",
+        };
         let unit = match stds {
             MixtureStds::Common(std) if good(std) => std,
             MixtureStds::Common(std) => return Err(Error::config("std", std, requirement)),
@@ -125,8 +138,13 @@ impl<'a> GaussianMixture<'a> {
 
     /// Variance: the components' own, on average, plus that of their means.
     pub fn variance(&self) -> f64 {
+        self.average_std(|std| std * std) + self.variance_of_means()
+    }
+
+    /// Variance of the components' means.
+    pub(crate) fn variance_of_means(&self) -> f64 {
         let mean = self.mean();
-        self.average_std(|std| std * std) + self.average(|m, _| (m - mean) * (m - mean))
+        self.average(|m, _| (m - mean) * (m - mean))
     }
 
     /// Natural logarithm of the density; minus infinity where it is below anything a double can express the
@@ -283,20 +301,22 @@ impl<'a> GaussianMixture<'a> {
     }
 }
 
-/// `sqrt(a^2 + b^2)` of positive numbers: the square of the ratio neither overflows nor matters where it underflows. In the
-/// innermost loop, where `f64::hypot` is a call that takes longer.
+/// `sqrt(a^2 + b^2)` of numbers that are not negative: the square of the ratio neither overflows
+/// nor matters where it underflows. In the innermost loop, where `f64::hypot` is a call that takes
+/// longer.
 #[inline]
 fn root_of_squares(a: f64, b: f64) -> f64 {
-    let (large, ratio) = if a > b { (a, b / a) } else { (b, a / b) };
+    let (large, small) = if a > b { (a, b) } else { (b, a) };
+    let ratio = if small > 0.0 { small / large } else { 0.0 };
     large * (1.0 + ratio * ratio).sqrt()
 }
 
-/// `E|Z|` of `Z ~ N(mean, std^2)`.
+/// `E|Z|` of `Z ~ N(mean, std^2)`, of a point for a deviation of 0.
 fn absolute_moment(mean: f64, std: f64) -> f64 {
     let distance = mean.abs();
     let t = distance / std;
     // `2 std phi(t) + mean (2 Phi(t) - 1)` as the distance and a remainder, which past t = 9 is below rounding
-    if t > 9.0 {
+    if t > 9.0 || std == 0.0 {
         return distance;
     }
     distance + 2.0 * std * (normal_density(t) - t * normal_cdf(-t))

@@ -90,6 +90,11 @@ pub struct Microcanonical<'a, T> {
 /// relax about equally fast.
 const FORGETTING: f64 = 0.5;
 
+/// The longest step of an adjusted walk, in units of `P^{1/2}`, twice the radius of the prior's
+/// bulk on either side: beyond it a trajectory of one step is longer than the density is wide,
+/// unless that is flat.
+const LONGEST_STEP: f64 = 4.0;
+
 /// The frame is computed anew after this many steps, twice as many, and so on.
 const FIRST_RENEWAL: usize = 20;
 
@@ -150,7 +155,11 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
             (None, _) if options.own_steps => StepSize::fixed(0.02 * radius),
             // a start from which blocks of a few steps get to the right order soon
             (None, false) => StepSize::for_error(0.02 * radius, options.target_error * dim as f64),
-            (None, true) => StepSize::for_acceptance(0.02 * radius, options.target_acceptance),
+            (None, true) => StepSize::for_acceptance(
+                0.02 * radius,
+                options.target_acceptance,
+                LONGEST_STEP * radius,
+            ),
         };
         Ok(Self {
             inverse_mass,
@@ -301,7 +310,12 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
 
     fn memory(&self) -> usize {
         if self.adjusted {
-            return 1;
+            // a warm-up does not end before the step is tuned
+            return if self.step_size.is_settled() {
+                1
+            } else {
+                usize::MAX
+            };
         }
         if let (true, Some(stride)) = (self.own_steps, self.stride) {
             return (self.decoherence_length / stride) as usize;
