@@ -1,18 +1,14 @@
 //! Whether a walk has forgotten its start, by what all its particles show.
 //!
-//! Of the blocks so far the third quarter is compared with the last. Over particles and blocks of
-//! each,
+//! Of the blocks so far the third quarter is compared with the last. Over particles and blocks of each,
 //!
-//! - the **mean energy** may differ by `1/16` nat per dimension: equilibrium is about half a nat
-//!   per dimension above `theta*`;
-//! - the **mean predictions** may differ by 0.15 of their standard deviation (root mean square over
-//!   all that is observed), beside what the chance of `m` particles makes, `(2 / m)^{1/2}` of it;
+//! - the **mean energy** may differ by `1/16` nat per dimension: equilibrium is about half a nat per dimension above `theta*`;
+//! - the **mean predictions** may differ by 0.15 of their standard deviation (root mean square over all that is observed), beside what the chance of
+//!   `m` particles makes, `(2 / m)^{1/2}` of it;
 //! - the **variance of predictions**, summed over all, by a factor of 1.3.
 //!
-//! That sees drift, not slowness: a walk that hardly moves passes. So a kernel also says how many
-//! steps it takes to lose its direction ([`super::Kernel::memory`]), and a warm-up is at least five
-//! times as long. Coordinates that neither energy nor predictions depend on are looked at elsewhere
-//! (file `travel`). What it drops: places that no particle has been to.
+//! That sees drift, not slowness: a walk that hardly moves passes. So a kernel also says how many steps it takes to lose its direction
+//! ([`super::Kernel::memory`]), and a warm-up is at least five times as long. What it drops: places that no particle has been to.
 
 use super::observe::Trace;
 

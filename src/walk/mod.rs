@@ -9,14 +9,10 @@ mod inverse_mass;
 mod kernel;
 mod microcanonical;
 mod observe;
-mod options;
 mod pool;
 mod renew;
 mod run;
 mod tangent;
-#[cfg(test)]
-mod tests;
-mod travel;
 mod tuning;
 #[allow(clippy::module_inception)]
 mod walk;
@@ -30,11 +26,10 @@ pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
-pub use options::WalkOptions;
 // the pipeline looks on by workspaces too
 #[cfg(feature = "safetensors")]
 pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
-pub use run::{Run, walk};
+pub use run::{Run, WalkOptions, walk};
 pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};
 pub use walk::Walk;

@@ -8,14 +8,71 @@ use super::ensemble::Ensemble;
 use super::forget::forgotten;
 use super::kernel::{Fields, Kernel, Particle, Tally, WarmUp};
 use super::observe::{Observable, Trace};
-use super::options::WalkOptions;
-use super::travel::Travel;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::linalg::vector::distance;
 use crate::model::LogDensity;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
+
+/// How many particles walk, how far, and what is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalkOptions {
+    /// Number of particles.
+    pub particles: usize,
+    /// Steps of each, half of them the warm-up; `None`: the warm-up ends when the walk has forgotten its start.
+    pub steps: Option<usize>,
+    /// Steps at most, if their number is left open.
+    pub max_steps: usize,
+    /// Points kept of each particle: evenly spaced over the steps after the warm-up, the last point among them.
+    pub keep: usize,
+    /// Steps of a block.
+    pub block: usize,
+}
+
+impl Default for WalkOptions {
+    fn default() -> Self {
+        Self {
+            particles: 64,
+            steps: None,
+            max_steps: 2_000,
+            keep: 4,
+            block: 5,
+        }
+    }
+}
+
+impl WalkOptions {
+    /// Checks the settings.
+    ///
+    /// # Errors
+    /// If there is nothing to do, or more points are to be kept than half the walk has.
+    pub fn validate(&self) -> Result<()> {
+        for (field, value) in [
+            ("particles", self.particles),
+            ("steps", self.steps.unwrap_or(1)),
+            ("max_steps", self.max_steps),
+            ("keep", self.keep),
+            ("block", self.block),
+        ] {
+            if value == 0 {
+                return Err(Error::config(field, value, "must be positive"));
+            }
+        }
+        let steps = self.steps.unwrap_or(self.max_steps);
+        let half = steps.div_ceil(2);
+        if self.keep > half {
+            let requirement = format!("must be at most {half}, half of {steps} steps");
+            return Err(Error::config("keep", self.keep, &requirement));
+        }
+        Ok(())
+    }
+
+    /// Steps that there will be, at most.
+    pub fn most_steps(&self) -> usize {
+        self.steps.unwrap_or(self.max_steps)
+    }
+}
 
 /// A walk that is under way.
 pub struct Run<T, S, W> {
@@ -30,8 +87,6 @@ pub struct Run<T, S, W> {
     forgotten: bool,
     sampling: Tally,
     trace: Trace,
-    /// Of a warm-up that is to find its own end.
-    travel: Travel,
     points: Vec<T>,
     /// Points that were handed away.
     drained: usize,
@@ -68,7 +123,6 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             forgotten: options.steps.is_some(),
             sampling: Tally::default(),
             trace: Trace::default(),
-            travel: Travel::default(),
             points: Vec::new(),
             drained: 0,
             particle: Vec::new(),
@@ -140,12 +194,6 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 self.keep();
             }
             None => {
-                if self.options.steps.is_none() {
-                    let walkers = self.ensemble.walkers.iter().enumerate();
-                    let count = self.starts.len();
-                    let ends = walkers.map(|(i, w)| (w.state.theta(), &self.starts[i % count][..]));
-                    self.travel.record(ends, &block);
-                }
                 let last = self.warm_up_ends(kernel.memory());
                 let mut warm_up = WarmUp {
                     steps: self.steps,
@@ -164,7 +212,6 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                     self.warm_up = Some(self.steps);
                     // diagnostics are about what comes now
                     self.trace = Trace::default();
-                    self.travel = Travel::default();
                 }
             }
         }
@@ -195,8 +242,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     fn warm_up_ends(&mut self, memory: usize) -> bool {
         let auto = self.options.steps.is_none();
-        let still = || forgotten(&self.trace, self.dim, self.steps, memory);
-        if auto && still() && self.travel.settled(self.dim) {
+        if auto && forgotten(&self.trace, self.dim, self.steps, memory) {
             self.forgotten = true;
             return true;
         }
@@ -340,7 +386,6 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.forgotten = forgotten != 0;
         self.sampling.fields(fields)?;
         self.trace.fields(fields)?;
-        self.travel.fields(fields)?;
         fields.vector("points", &mut self.points)?;
         fields.count("drained", &mut self.drained)?;
         fields.numbers("energies", &mut self.energies)?;
@@ -366,8 +411,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 == Some(self.points.len())
             && self.energies.len() == kept
             && self.particle.iter().all(|&p| p < particles)
-            && self.trace.is_of(particles)
-            && self.travel.is_of(particles, self.dim);
+            && self.trace.is_of(particles);
         if fits {
             return Ok(());
         }

@@ -13,11 +13,7 @@ pub struct Walk<T> {
     pub steps: usize,
     /// Those of the warm-up, of which nothing is kept.
     pub warm_up: usize,
-    /// True if the warm-up ended because the walk had forgotten its start, or was not asked to find
-    /// out: mean energies and predictions no longer moved, particles no longer travelled away from
-    /// their starts, and at most one step in twenty diverged. That is seen from the walkers alone,
-    /// and says nothing of places where none has been; particles that stay each in a mode of its
-    /// own pass, and of fewer than 16 their distances are not asked.
+    /// True if the warm-up ended because the walk had forgotten its start, or was not asked to find out.
     pub forgotten: bool,
     /// The viable points that were kept, `[len, dim]` row-major, in the order of their steps and particles.
     pub points: Vec<T>,
