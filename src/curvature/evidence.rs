@@ -4,23 +4,26 @@
 //!
 //! `log p(D) ~ log p(D | theta*) + log p(theta*) + P/2 log 2 pi - 1/2 log det(G + alpha I)`.
 //!
-//! Setting its derivatives to zero gives the fixed point of MacKay (1992): with the effective number of parameters
-//! `gamma = tr G (G + alpha I)^{-1}`,
+//! Setting its derivatives to zero gives the fixed point of MacKay (1992): with the effective
+//! number of parameters `gamma = tr G (G + alpha I)^{-1}`,
 //!
 //! `alpha <- gamma / |theta*|^2`, `noise_std^2 <- sum_i r_i^2 / (N - gamma)`,
 //!
 //! over the `N` residuals `r_i`, rows times outputs.
 //!
-//! Estimate and hyperparameters are improved in turn. Where `G` can be had as a matrix ([`Dense`]), traces, determinants and the
-//! evidence are exact, and of all rounds the one with the highest evidence is kept: the fixed point leads away from it where
-//! the estimate moves. Elsewhere they come from stochastic Lanczos quadrature, `G` is never formed, and the evidence has an
-//! error by its probes (and a bias by the number of Lanczos steps, which is not in it).
+//! Estimate and hyperparameters are improved in turn. Where `G` can be had as a matrix ([`Dense`]),
+//! traces, determinants and the evidence are exact, and of all rounds the one with the highest
+//! evidence is kept: the fixed point leads away from it where the estimate moves. Elsewhere they
+//! come from stochastic Lanczos quadrature, `G` is never formed, and the evidence has an error by
+//! its probes (and a bias by the number of Lanczos steps, which is not in it).
 //!
-//! The fixed point contracts slowly where the noise is small: a step of 3 % may be the tenth of the way. So steps in the
-//! logarithms are extrapolated (Aitken 1926), and the rounds end where what is left is small, not where the step is.
+//! The fixed point contracts slowly where the noise is small: a step of 3 % may be the tenth of the
+//! way. So steps in the logarithms are extrapolated (Aitken 1926), and the rounds end where what is
+//! left is small, not where the step is.
 //!
-//! What it drops: the prior precision is one number for all parameters, and the posterior is taken for a
-//! Gaussian at one mode, which is crude for networks; the evidence is used to set two scales, not to sample.
+//! What it drops: the prior precision is one number for all parameters, and the posterior is taken
+//! for a Gaussian at one mode, which is crude for networks; the evidence is used to set two scales,
+//! not to sample.
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
@@ -45,7 +48,8 @@ pub struct EvidenceOptions {
     pub tune_noise_std: bool,
     /// Largest number of rounds of refitting.
     pub rounds: usize,
-    /// Rounds end when no hyperparameter is farther than this from where it tends, in its logarithm.
+    /// Rounds end when no hyperparameter is farther than this from where it tends, in its
+    /// logarithm.
     pub tolerance: f64,
     /// Probes of the quadrature.
     pub probes: usize,
@@ -84,12 +88,29 @@ pub struct EvidenceReport<T> {
     pub rounds: usize,
     /// True if the last round changed nothing any more, or nothing was to be tuned.
     pub settled: bool,
-    /// True if a tuned scale ended at one of its bounds: `1e-4..=1e4` for the precision, `1e-2..=1e2` for the noise.
+    /// True if a tuned scale ended at one of its bounds: `1e-4..=1e4` for the precision,
+    /// `1e-2..=1e2` for the noise.
     pub bounded: bool,
     /// Products with `G` that were taken.
     pub products: usize,
     /// The evidence at the estimate, as far as it was computed.
     pub log_evidence: Option<LogEvidence>,
+}
+
+impl<T> EvidenceReport<T> {
+    /// An estimate under scales that were given: nothing was tuned.
+    pub fn given(map: MapReport<T>, prior_precision: f64, noise_std: Option<f64>) -> Self {
+        Self {
+            map,
+            prior_precision,
+            noise_std,
+            rounds: 0,
+            settled: true,
+            bounded: false,
+            products: 0,
+            log_evidence: None,
+        }
+    }
 }
 
 /// Laplace's estimate of `log p(D)`, in nats.
@@ -153,12 +174,13 @@ fn evidence(log_joint: f64, dim: usize, volume: &Volume) -> LogEvidence {
     }
 }
 
-/// Bounds outside which a scale is an accident of the fixed point, not a statement about standardised data.
+/// Bounds outside which a scale is an accident of the fixed point, not a statement about
+/// standardised data.
 const PRECISIONS: (f64, f64) = (1e-4, 1e4);
 const NOISES: (f64, f64) = (1e-2, 1e2);
 
-/// Laplace's estimate of `log p(D)` at the MAP estimate `theta`, for an isotropic prior, in nats: exact but for Laplace's
-/// approximation with `dense`, the matrix at `theta`.
+/// Laplace's estimate of `log p(D)` at the MAP estimate `theta`, for an isotropic prior, in nats:
+/// exact but for Laplace's approximation with `dense`, the matrix at `theta`.
 ///
 /// # Errors
 /// If `theta` or the matrix has the wrong length, or the quadrature or the factorisation fails.
@@ -202,8 +224,8 @@ impl Tuned {
         self.log.exp()
     }
 
-    /// Takes the step of the fixed point to `to`, and where two steps have one direction and the second is shorter, the rest
-    /// of their geometric series.
+    /// Takes the step of the fixed point to `to`, and where two steps have one direction and the
+    /// second is shorter, the rest of their geometric series.
     fn step_to(&mut self, to: f64) {
         let (low, high) = (self.bounds.0.ln(), self.bounds.1.ln());
         let step = to.ln().clamp(low, high) - self.log;
@@ -224,9 +246,9 @@ impl Tuned {
     }
 }
 
-/// Fits the MAP estimate and tunes the hyperparameters by evidence. `build` makes the posterior for a prior precision
-/// and a noise level, `dense` the Gauss-Newton matrix, where it is small enough; `progress` is called with the number of
-/// gradients so far.
+/// Fits the MAP estimate and tunes the hyperparameters by evidence. `build` makes the posterior for
+/// a prior precision and a noise level, `dense` the Gauss-Newton matrix, where it is small enough;
+/// `progress` is called with the number of gradients so far.
 ///
 /// # Errors
 /// If a setting is out of range, `build` or `dense` refuses, or a fit fails.
@@ -261,14 +283,8 @@ pub fn tune_by_evidence<T: Scalar>(
     };
     let tunes = options.tune_prior_precision || options.tune_noise_std;
     let mut now = EvidenceReport {
-        map,
-        prior_precision: alpha_of(&alpha),
-        noise_std: noise_of(&noise),
-        rounds: 0,
         settled: !tunes,
-        bounded: false,
-        products: 0,
-        log_evidence: None,
+        ..EvidenceReport::given(map, alpha_of(&alpha), noise_of(&noise))
     };
     let (initial_gradient_norm, mut gradients) = (now.map.initial_gradient_norm, now.map.gradients);
     let mut best: Option<EvidenceReport<T>> = None;

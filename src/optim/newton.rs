@@ -1,15 +1,19 @@
-//! The last way to a minimum: damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963, the rule of damping by Nielsen 1999).
+//! The last way to a minimum: damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963, the rule
+//! of damping by Nielsen 1999).
 //!
-//! With the gradient `g` of the energy `U`, a matrix `M` like its Hessian that is positive definite, and the damping `l`,
+//! With the gradient `g` of the energy `U`, a matrix `M` like its Hessian that is positive
+//! definite, and the damping `l`,
 //!
-//! `(M + l diag M) d = -g`, `rho = (U(theta) - U(theta + d)) / p`, `p = -g . d - d . M d / 2 = -g . d / 2 + l d . diag(M) d / 2`.
+//! `(M + l diag M) d = -g`, `rho = (U(theta) - U(theta + d)) / p`,
+//! `p = -g . d - d . M d / 2 = -g . d / 2 + l d . diag(M) d / 2`.
 //!
-//! A step is taken where `rho` is positive; the damping falls where the quadratic model was right and doubles, ever
-//! faster, where it was wrong. The end is where the model promises `p` below `tolerance` nats with next to no damping: half
-//! of Newton's decrement, about.
+//! A step is taken where `rho` is positive; the damping falls where the quadratic model was right
+//! and doubles, ever faster, where it was wrong. The end is where the model promises `p` below
+//! `tolerance` nats with next to no damping: half of Newton's decrement, about.
 //!
-//! One matrix costs as much as hundreds of gradients, so first-order steps come first, and these only end what they
-//! leave: a valley of posteriors with little noise, along which thousands of them get nowhere. For some thousand parameters.
+//! One matrix costs as much as hundreds of gradients, so first-order steps come first, and these
+//! only end what they leave: a valley of posteriors with little noise, along which thousands of
+//! them get nowhere. For some thousand parameters.
 
 use super::MapReport;
 use crate::error::{Error, Result};
@@ -54,7 +58,8 @@ const MOST: f64 = 1e9;
 /// Damping up to which a step says how far the minimum is.
 const LITTLE: f64 = 0.01;
 
-/// Goes on from `map` to the minimum. `matrix` gives `M` at a point, `[P, P]` row-major; its lower triangle is read.
+/// Goes on from `map` to the minimum. `matrix` gives `M` at a point, `[P, P]` row-major; its lower
+/// triangle is read.
 ///
 /// # Errors
 /// If `matrix` or the density fails, or `M` with its damping is not positive definite.

@@ -345,16 +345,7 @@ fn report<T>() -> MapReport<T> {
 }
 
 fn nothing<T>() -> EvidenceReport<T> {
-    EvidenceReport {
-        map: report(),
-        prior_precision: 1.0,
-        noise_std: None,
-        rounds: 0,
-        settled: false,
-        bounded: false,
-        products: 0,
-        log_evidence: None,
-    }
+    EvidenceReport::given(report(), 1.0, None)
 }
 
 /// All that a fit's outcome depends on. Taken apart field by field, so that a new option cannot be forgotten here.

@@ -1,4 +1,4 @@
-//! Leave-one-out where importance sampling fails: the rows with a large `k` are left out in earnest, each by a fit of its own.
+//! Leave-one-out where importance sampling fails: for each row with a large `k`, a fit without it.
 
 use super::{FitOptions, Stage, Summary, fit_owned};
 use crate::data::Dataset;
@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// Fits without each of the rows whose `k` is too large, if they are at most as many as `options.loo_refits`.
+/// Fits without each of the rows whose `k` is too large, if they are at most as many as
+/// `options.loo_refits`.
 pub(super) fn exact_rows<T: Scalar>(
     data: &Dataset,
     options: &FitOptions,
@@ -21,7 +22,7 @@ pub(super) fn exact_rows<T: Scalar>(
     }
     if rows.len() > options.loo_refits {
         let text = format!(
-            "{} rows would have to be left out in earnest, and --loo-refits allows {}",
+            "{} rows need a fit without them, and --loo-refits allows {}",
             rows.len(),
             options.loo_refits
         );
@@ -37,7 +38,7 @@ pub(super) fn exact_rows<T: Scalar>(
                 done += 1;
             }
             Err(error) => {
-                let text = format!("row {row} (from 0) was not left out in earnest: {error}");
+                let text = format!("no fit without row {row} (from 0): {error}");
                 summary.line("warning", text);
             }
         }

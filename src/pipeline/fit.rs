@@ -65,7 +65,7 @@ pub fn fit_owned<T: Scalar>(
     if options.choose_hidden {
         return fit_chosen(data, options, progress);
     }
-    // what is standardised in place cannot be left out of
+    // exact leave-one-out needs the raw rows, and `data` is standardised in place
     let untouched = (options.loo_refits > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
@@ -96,14 +96,9 @@ pub fn fit_owned<T: Scalar>(
     let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
     keeper.say(&mut summary);
     let mut loo = problem.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
-    if let (Some(of_walk), Some(data)) = (loo.take_if(|_| untouched.is_some()), &untouched) {
-        loo = Some(exact_rows::<T>(
-            data,
-            options,
-            of_walk,
-            &mut summary,
-            progress,
-        )?);
+    if let (Some(of_walk), Some(data)) = (&loo, &untouched) {
+        let exact = exact_rows::<T>(data, options, of_walk.clone(), &mut summary, progress)?;
+        loo = Some(exact);
     }
     let metadata = problem.metadata(about, spec, &evidence, &fitted, &summary);
     Ok(FitResult {
@@ -189,6 +184,17 @@ impl Problem<'_> {
         self.check_training()?;
         self.check_prior()?;
         options.check_budget()?;
+        if options.loo_refits > 0 && !options.samples_posterior() {
+            let requirement = format!(
+                "is for methods that draw from the posterior, not for {}",
+                options.method
+            );
+            return Err(Error::config(
+                "loo_refits",
+                options.loo_refits,
+                &requirement,
+            ));
+        }
         if !options.method.walks() {
             self.check_deformation()?;
             self.only_walks()?;

@@ -1,9 +1,11 @@
 //! The mode of a posterior whose scales are sampled, and walks along its fiber.
 //!
-//! Over standard normal numbers and log scales the joint mode exists: as a scale goes to zero the numbers that it
-//! multiplies would have to grow, and that costs. (Over parameters and scales the density has no bound: all of a group at
-//! zero and its scale near zero.) A group of `n` parameters with a sum of squares `s` has its scale near `s^{1/2}` there, and not near
-//! `(s / n)^{1/2}`, where most of the posterior is. So the mode is a point to start from and to compare with, and not what predicts well.
+//! Over standard normal numbers and log scales the joint mode exists: as a scale goes to zero the
+//! numbers that it multiplies would have to grow, and that costs. (Over parameters and scales the
+//! density has no bound: all of a group at zero and its scale near zero.) A group of `n` parameters
+//! with a sum of squares `s` has its scale near `s^{1/2}` there, and not near `(s / n)^{1/2}`,
+//! where most of the posterior is. So the mode is a point to start from and to compare with, and
+//! not what predicts well.
 
 use super::checkpoint::Keeper;
 use super::fit::Problem;
@@ -37,8 +39,8 @@ impl Problem<'_> {
         })
     }
 
-    /// For `map` the joint mode. For a walk what stands in its place: the first start, brought down to where the network
-    /// explains the data.
+    /// For `map` the joint mode. For a walk what stands in its place: the first start, brought down
+    /// to where the network explains the data.
     pub(super) fn stand_in<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
         let Some(coordinates) = self.coordinates() else {
             return self.fit_map(summary);
@@ -67,16 +69,7 @@ impl Problem<'_> {
         scaled.theta(&map.theta, &mut theta)?;
         map.theta = theta;
         summary.figure("map_gradients", map.gradients as f64);
-        Ok(EvidenceReport {
-            map,
-            prior_precision: UNIT,
-            noise_std,
-            rounds: 0,
-            settled: true,
-            bounded: false,
-            products: 0,
-            log_evidence: None,
-        })
+        Ok(EvidenceReport::given(map, UNIT, noise_std))
     }
 
     /// A drift or a tangent walk from the joint mode.

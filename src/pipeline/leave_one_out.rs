@@ -2,8 +2,8 @@
 
 use rayon::prelude::*;
 
+use super::Summary;
 use super::fit::Problem;
-use super::{KernelKind, Method, Summary};
 use crate::artifact::{Draws, Fitted};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
@@ -28,12 +28,7 @@ impl Problem<'_> {
             _ => None,
         };
         // the weights are right for draws of the posterior, and for nothing else
-        let samples_posterior = match self.options.method {
-            Method::Walk => self.options.kernel == KernelKind::Microcanonical,
-            Method::Hmc | Method::Nuts | Method::Sgld => true,
-            _ => false,
-        };
-        let Some(kept) = kept.filter(|_| samples_posterior) else {
+        let Some(kept) = kept.filter(|_| self.options.samples_posterior()) else {
             return Ok(None);
         };
         let samples = self.options.samples;

@@ -1,4 +1,5 @@
-//! The MAP estimate of a fit: by gradients of all rows with the scales tuned by evidence, or by minibatches with the scales given.
+//! The MAP estimate of a fit: by gradients of all rows with the scales tuned by evidence, or by
+//! minibatches with the scales given.
 
 use rayon::prelude::*;
 
@@ -21,10 +22,12 @@ use crate::scalar::Scalar;
 /// Rows times parameters beyond which thousands of gradients of all rows take too long.
 const LARGE: usize = 100_000_000;
 
-/// Parameters up to which the Gauss-Newton matrix is formed: for exact evidences, and for the last steps of the estimate.
+/// Parameters up to which the Gauss-Newton matrix is formed: for exact evidences, and for the last
+/// steps of the estimate.
 const DENSE: usize = 2_000;
 
-/// Where the noise of a regression starts, in units of the target: the fixed point has several ends.
+/// Where the noise of a regression starts, in units of the target: the fixed point has several
+/// ends.
 const NOISE_STARTS: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
 
 /// Rows of a batch, and prior precision, if nothing else is asked for.
@@ -109,19 +112,11 @@ impl Problem<'_> {
             self.options.prior_precision.is_some(),
         );
         summary.map(&map, None);
-        Ok(EvidenceReport {
-            map,
-            prior_precision: alpha,
-            noise_std,
-            rounds: 0,
-            settled: true,
-            bounded: false,
-            products: 0,
-            log_evidence: None,
-        })
+        Ok(EvidenceReport::given(map, alpha, noise_std))
     }
 
-    /// The estimate from the initial parameters of number `index`. The batches are the same for all.
+    /// The estimate from the initial parameters of number `index`. The batches are the same for
+    /// all.
     fn one_by_minibatches<T: Scalar>(
         &self,
         density: &Minibatch<T>,
@@ -152,7 +147,8 @@ impl Problem<'_> {
         start.into_iter().map(T::from_f64).collect()
     }
 
-    /// Estimates from other initial parameters, trained as the first one was, with the scales that it has.
+    /// Estimates from other initial parameters, trained as the first one was, with the scales that
+    /// it has.
     pub(super) fn other_estimates<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
@@ -230,14 +226,18 @@ impl Problem<'_> {
         let (alpha, noise) = (report.prior_precision, report.noise_std);
         let posterior = self.posterior::<T>(alpha, noise)?;
         let options = options(noise.unwrap_or(1.0));
-        let matrix = if exact {
-            let polished = self.polished(&posterior, &mut report, summary)?;
-            Some(polished)
-        } else {
-            None
-        };
+        // a walk starts better where first-order steps end: at the bottom of a narrow valley its
+        // first steps diverge
+        let mut matrix = None;
+        if exact && !self.options.method.walks() {
+            matrix = Some(self.polished(&posterior, &mut report, summary)?);
+            report.log_evidence = None;
+        }
         let theta = &report.map.theta;
-        let evidence = log_evidence(&posterior, theta, matrix, &options, self.streams)?;
+        let evidence = match report.log_evidence {
+            Some(known) => known,
+            None => log_evidence(&posterior, theta, matrix, &options, self.streams)?,
+        };
         report.log_evidence = Some(evidence);
         summary.scales(&report, &options);
         if starts.len() > 1 {
@@ -272,12 +272,9 @@ impl Problem<'_> {
             matrix.iter_mut().step_by(n + 1).for_each(|a| *a += alpha);
             Ok(matrix)
         };
-        // a walk starts better where first-order steps end: at the bottom of a narrow valley its first steps diverge
-        if !self.options.method.walks() {
-            let options = PolishOptions::default();
-            let end = polish(posterior, &mut report.map, with_prior, &options)?;
-            summary.polished(&end);
-        }
+        let options = PolishOptions::default();
+        let end = polish(posterior, &mut report.map, with_prior, &options)?;
+        summary.polished(&end);
         self.curvature(noise, &report.map.theta)
     }
 }

@@ -170,8 +170,8 @@ pub struct FitOptions {
     pub hidden: Vec<usize>,
     /// Chooses `hidden` by cross-validation: the widths that predict rows held out best.
     pub choose_hidden: bool,
-    /// Rows whose leave-one-out by importance sampling fails that are left out in earnest, each by a fit of its own, at most;
-    /// if there are more, none is.
+    /// Fits without a row, at most, for rows where leave-one-out by importance sampling fails. If more
+    /// rows fail, none is refitted.
     pub loo_refits: usize,
     /// Their nonlinearity.
     pub activation: Activation,
@@ -234,6 +234,15 @@ pub struct FitOptions {
 }
 
 impl FitOptions {
+    /// True of methods whose points are draws of the posterior.
+    pub(super) fn samples_posterior(&self) -> bool {
+        match self.method {
+            Method::Walk => self.kernel == KernelKind::Microcanonical,
+            Method::Hmc | Method::Nuts | Method::Sgld => true,
+            _ => false,
+        }
+    }
+
     /// True of a walk with settings of its own alone, on a problem that is small enough: such walks
     /// sample scales unless asked otherwise, and so does an atlas of one. A flow does not: it learns
     /// the walk's density, and with scales loses more by that than they gain (docs/deformation.md).

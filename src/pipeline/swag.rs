@@ -186,16 +186,7 @@ mod tests {
     }
 
     fn evidence(map: MapReport<f64>, noise_std: Option<f64>) -> EvidenceReport<f64> {
-        EvidenceReport {
-            map,
-            prior_precision: 0.5,
-            noise_std,
-            rounds: 0,
-            settled: true,
-            bounded: false,
-            products: 0,
-            log_evidence: None,
-        }
+        EvidenceReport::given(map, 0.5, noise_std)
     }
 
     /// The score that a rate was chosen by, from the parts: an estimate of four fifths of the rows, SWAG there, the mean predictive density of the last fifth.

@@ -1,7 +1,7 @@
 //! `hidden auto`: the widths that predict rows held out best, everything else as it was asked for.
 //!
-//! Scored as the models of method `auto` are, by cross-validation: leave-one-out from one walk says too much of wide
-//! networks. Then the method that was asked for is fitted with these widths.
+//! Scored as the models of method `auto` are, by cross-validation: leave-one-out from one walk says
+//! too much of wide networks. Then the method that was asked for is fitted with these widths.
 
 use super::candidates::Candidate;
 use super::portfolio::Portfolio;

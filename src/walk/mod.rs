@@ -13,6 +13,8 @@ mod pool;
 mod renew;
 mod run;
 mod tangent;
+#[cfg(test)]
+mod tests;
 mod tuning;
 #[allow(clippy::module_inception)]
 mod walk;

@@ -1,4 +1,5 @@
-//! Choosing a model by rows that it has not seen: widths by cross-validation, rows left out in earnest, figures as JSON.
+//! Choosing a model by rows that it has not seen: widths by cross-validation, fits without a row,
+//! figures as JSON.
 
 use fiberwalk::Streams;
 use fiberwalk::artifact::NetworkSpec;
@@ -65,7 +66,7 @@ fn widths_are_those_that_predict_rows_held_out_best() {
 
 /// A row far out, and against the others: draws that have seen it say nothing of a fit without it.
 #[test]
-fn rows_that_weights_cannot_leave_out_are_left_out_in_earnest() {
+fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
     let mut x = normals(30, 3);
     let mut y: Vec<f64> = x
         .iter()
@@ -101,6 +102,16 @@ fn rows_that_weights_cannot_leave_out_are_left_out_in_earnest() {
     for i in others.iter().filter(|i| !rows.contains(i)) {
         assert_eq!(after.pointwise[*i], before.pointwise[*i]);
     }
+    // where nothing is drawn there is nothing to leave out
+    let of_map = FitOptions {
+        method: Method::Map,
+        ..allowed.clone()
+    };
+    let error = fit::<f32>(&data, &of_map, &|_, _, _| ()).err().unwrap();
+    assert!(
+        error.to_string().contains("draw from the posterior"),
+        "{error}"
+    );
     // more than are allowed: none
     let few = FitOptions {
         loo_refits: rows.len() - 1,
@@ -109,7 +120,12 @@ fn rows_that_weights_cannot_leave_out_are_left_out_in_earnest() {
     if few.loo_refits > 0 {
         let result = fitted(&data, &few);
         assert_eq!(result.loo.unwrap(), before);
-        assert!(result.summary.to_string().contains("in earnest"));
+        assert!(
+            result
+                .summary
+                .to_string()
+                .contains("need a fit without them")
+        );
     }
 }
 

@@ -62,7 +62,7 @@ pub struct FitArgs {
     /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
     #[arg(long)]
     pub resume: bool,
-    /// Leave rows out in earnest where leave-one-out by importance sampling fails, if they are at most N: a fit for each
+    /// Fit without each row where leave-one-out by importance sampling fails, if these are at most N
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub loo_refits: usize,
     /// The summary as one JSON object, with leave-one-out row by row

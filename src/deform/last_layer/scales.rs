@@ -1,4 +1,5 @@
-//! The prior precision of the last layer and the noise: given once, or read from the hidden numbers.
+//! The prior precision of the last layer and the noise: given once, or read from the hidden
+//! numbers.
 
 use super::LastLayer;
 use super::workspace::LastLayerWorkspace;
@@ -8,12 +9,14 @@ use crate::model::HeadScales;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> LastLayer<T> {
-    /// The same with a prior precision and a noise that hidden numbers decide: then `theta_h`, everywhere, is what the
-    /// network takes and behind it the log of the noise, if that is sampled.
+    /// The same with a prior precision and a noise that hidden numbers decide: then `theta_h`,
+    /// everywhere, is what the network takes and behind it the log of the noise, if that is
+    /// sampled.
     ///
     /// # Errors
-    /// If there is not a scale for each feature and the biases, a factor is not positive and finite, a place is beyond the
-    /// hidden numbers, or a noise is sampled that the likelihood has not.
+    /// If there is not a scale for each feature and the biases, a factor is not positive and
+    /// finite, a place is beyond the hidden numbers, or a noise is sampled that the likelihood has
+    /// not.
     pub fn with_scales(mut self, scales: HeadScales) -> Result<Self> {
         if scales.weights.len() != self.features {
             let expected = format!("{} scales of the last layer", self.features);
@@ -53,7 +56,8 @@ impl<T: Scalar> LastLayer<T> {
         self.network_dim
     }
 
-    /// The standard deviation of the noise that hidden numbers mean; `None` without a Gaussian likelihood.
+    /// The standard deviation of the noise that hidden numbers mean; `None` without a Gaussian
+    /// likelihood.
     pub fn noise_std(&self, hidden: &[T]) -> Option<f64> {
         let given = self.likelihood.noise_std()?;
         let place = self.scales.as_ref().and_then(|s| s.noise);

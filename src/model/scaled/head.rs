@@ -1,10 +1,12 @@
 //! A scaled network whose last layer stays as it is: `psi = (z_h, t, W, b)`.
 //!
-//! Hidden parameters are `theta_h = z_h sigma(t)`, as in a [`ScaledNetwork`]. The last layer is not scaled: its prior
-//! is `W, b ~ N(0, sigma(t)^2)`. Given `z_h` and `t` the network is linear in `W` and `b` with a Gaussian prior, so their
-//! conditional posterior is that of a linear model. That is what an atlas and a flow need.
+//! Hidden parameters are `theta_h = z_h sigma(t)`, as in a [`ScaledNetwork`]. The last layer is not
+//! scaled: its prior is `W, b ~ N(0, sigma(t)^2)`. Given `z_h` and `t` the network is linear in `W`
+//! and `b` with a Gaussian prior, so their conditional posterior is that of a linear model. That is
+//! what an atlas and a flow need.
 //!
-//! Points of a walk are `phi = (z, t, own)`, with the likelihood's own numbers last. There are two further orders:
+//! Points of a walk are `phi = (z, t, own)`, with the likelihood's own numbers last. There are two
+//! further orders:
 //!
 //! | order | numbers | of |
 //! |---|---|---|
@@ -98,8 +100,8 @@ impl<'a> ScaledHead<'a> {
         }
     }
 
-    /// How hidden numbers `(z_h, t, own)` set the scales of the last layer. `noise`: the first of the likelihood's own
-    /// numbers is the log of a Gaussian noise.
+    /// How hidden numbers `(z_h, t, own)` set the scales of the last layer. `noise`: the first of
+    /// the likelihood's own numbers is the log of a Gaussian noise.
     pub fn head_scales(&self, noise: bool) -> HeadScales {
         HeadScales {
             weights: self.weights(),
@@ -118,8 +120,9 @@ impl<'a> ScaledHead<'a> {
         each.collect()
     }
 
-    /// The units of all layers, with the scales and `own` numbers of the likelihood as a unit that comes before them:
-    /// what a unit is depends on the scales. Places are those of the order with hidden numbers first.
+    /// The units of all layers, with the scales and `own` numbers of the likelihood as a unit that
+    /// comes before them: what a unit is depends on the scales. Places are those of the order with
+    /// hidden numbers first.
     pub fn unit_blocks(&self, own: usize) -> Vec<UnitBlock> {
         let first = self.inner.hidden_params();
         let params = self.scaled.scales() + own;
@@ -308,8 +311,8 @@ impl Prior for ScaledHeadPrior {
     }
 }
 
-/// The posterior density of a [`ScaledHead`] over rows with hidden numbers first: the likelihood's own numbers, last in
-/// a [`PosteriorDensity`], come before the last layer.
+/// The posterior density of a [`ScaledHead`] over rows with hidden numbers first: the likelihood's
+/// own numbers, last in a [`PosteriorDensity`], come before the last layer.
 pub struct HiddenFirst<T> {
     density: PosteriorDensity<T>,
     /// Where the likelihood's own numbers begin, and how many there are.

@@ -21,7 +21,8 @@ fn networks() -> [Mlp; 2] {
     [&[2, 3, 2][..], &[2, 2]].map(|sizes| Mlp::new(sizes, Activation::Tanh).unwrap())
 }
 
-/// The same point in two coordinates: `p(psi) = p(phi) / prod sigma_last`, since `W = z sigma_last`.
+/// The same point in two coordinates: `p(psi) = p(phi) / prod sigma_last`, since `W = z
+/// sigma_last`.
 #[test]
 fn the_density_of_a_scaled_head_is_that_of_the_scaled_network() {
     let (x, y) = (normals(16, 1), normals(16, 2));
@@ -59,7 +60,8 @@ fn the_density_of_a_scaled_head_is_that_of_the_scaled_network() {
     }
 }
 
-/// `p(D, w | hidden) / q(w | hidden)` is `p(D | hidden)` for every `w`: scales, noise, orders and volumes have to agree.
+/// `p(D, w | hidden) / q(w | hidden)` is `p(D | hidden)` for every `w`: scales, noise, orders and
+/// volumes have to agree.
 #[test]
 fn the_conditional_is_exact_for_every_scale_and_noise() {
     let (x, y) = (normals(24, 4), normals(24, 5));
@@ -296,7 +298,8 @@ fn closed_predictions_are_those_of_draws() {
     .unwrap();
 }
 
-/// The kernels that go along a fiber start from the joint mode; the mode is one, and its scales are not zero.
+/// The kernels that go along a fiber start from the joint mode; the mode is one, and its scales are
+/// not zero.
 #[test]
 fn every_kernel_and_the_map_go_with_sampled_scales() {
     let dir = tempfile::tempdir().unwrap();
