@@ -1,0 +1,86 @@
+//! Microcanonical walks of Gaussians whose answers are known: what is tuned, and how long they take.
+
+use super::*;
+use crate::error::Result;
+use crate::model::LogDensity;
+use crate::rng::Streams;
+
+/// Independent normal coordinates of the given precisions.
+struct Precisions(Vec<f64>);
+
+impl LogDensity<f64> for Precisions {
+    type Workspace = ();
+    fn dim(&self) -> usize {
+        self.0.len()
+    }
+    fn workspace(&self) {}
+    fn log_density(&self, theta: &[f64], (): &mut ()) -> Result<f64> {
+        let terms = theta.iter().zip(&self.0);
+        Ok(-0.5 * terms.map(|(t, p)| p * t * t).sum::<f64>())
+    }
+    fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+        for ((g, t), p) in grad.iter_mut().zip(theta).zip(&self.0) {
+            *g = -p * t;
+        }
+        self.log_density(theta, ws)
+    }
+}
+
+fn walked(
+    precisions: Vec<f64>,
+    start: Vec<f64>,
+    adjusted: bool,
+    options: &WalkOptions,
+    seed: u64,
+) -> Walk<f64> {
+    let settings = MicrocanonicalOptions {
+        adjusted,
+        ..MicrocanonicalOptions::default()
+    };
+    let map = InverseMassMatrix::diagonal(&vec![1.0; precisions.len()]).unwrap();
+    let mut kernel = Microcanonical::new(map, &settings).unwrap();
+    let density = Precisions(precisions);
+    walk(&mut kernel, &density, &[start], options, Streams::new(seed)).unwrap()
+}
+
+/// With a warm-up that ends by itself and with a short one.
+#[test]
+fn the_step_of_an_adjusted_walk_grows_to_its_target() {
+    for dim in [2, 10, 100, 1000] {
+        for steps in [None, Some(200)] {
+            let options = WalkOptions {
+                steps,
+                keep: 20,
+                ..WalkOptions::default()
+            };
+            let walk = walked(vec![1.0; dim], vec![0.0; dim], true, &options, 1);
+            let acceptance = walk.sampling.mean_acceptance();
+            assert!((0.8..0.97).contains(&acceptance), "{dim}: {acceptance}");
+            let gradients = walk.sampling.gradients as f64 / walk.sampling.steps as f64;
+            assert!(gradients < 3.0, "{dim}: {gradients}");
+            assert!(walk.forgotten && walk.steps <= 250, "{dim}: {}", walk.steps);
+            // the mean of all coordinates and squares of at least 64 independent points: 4 standard
+            // errors
+            let n = (walk.len() * dim) as f64;
+            let mean = walk.points.iter().sum::<f64>() / n;
+            let square = walk.points.iter().map(|x| x * x).sum::<f64>() / n;
+            let independent = (64 * dim) as f64;
+            assert!(mean.abs() < 4.0 / independent.sqrt(), "{dim}: {mean}");
+            let error = 4.0 * (2.0 / independent).sqrt();
+            assert!((square - 1.0).abs() < error, "{dim}: {square}");
+        }
+    }
+}
+
+/// Isotropic targets, also from three deviations away: the start is forgotten within 90 steps.
+#[test]
+fn a_walk_that_mixes_forgets_its_start_soon() {
+    for (dim, away) in [(10, 0.0), (10, 3.0), (100, 0.0), (100, 3.0)] {
+        for seed in 1..4 {
+            let mut start = vec![0.0; dim];
+            start[0] = away;
+            let walk = walked(vec![1.0; dim], start, false, &WalkOptions::default(), seed);
+            assert!(walk.forgotten && walk.steps <= 90, "{dim}: {}", walk.steps);
+        }
+    }
+}
