@@ -164,6 +164,29 @@ impl Standardizer {
         self.map(op, warped(values, &self.warps), standardize)
     }
 
+    /// [`Standardizer::transform`] of one row `[d]` into `out` `[d]`. It allocates nothing.
+    ///
+    /// # Errors
+    /// If a length is not `d`, or a value is not finite before or after.
+    pub fn transform_row(&self, row: &[f64], out: &mut [f64]) -> Result<()> {
+        let op = "Standardizer::transform";
+        let d = self.columns();
+        if row.len() != d || out.len() != d {
+            let (expected, got) = (format!("a row of {d} values"), row.len());
+            return Err(Error::shape(op, expected, got));
+        }
+        check_finite(row)?;
+        for (j, (to, &x)) in out.iter_mut().zip(row).enumerate() {
+            let warp = self.warps.get(j).copied().flatten();
+            let x = warp.map_or(x, |w| w.forward(x));
+            *to = standardize(x, self.mean[j], self.scale[j]);
+            if !to.is_finite() {
+                return Err(Error::NonFinite { what: op, index: j });
+            }
+        }
+        Ok(())
+    }
+
     /// `mean + z * scale` of row-major `[n, d]`: the inverse of [`Standardizer::transform`].
     ///
     /// # Errors

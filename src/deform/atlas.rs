@@ -15,12 +15,12 @@
 use rand::RngExt;
 use rayon::prelude::*;
 
+use super::last_layer::Conditional;
 use super::{LastLayer, LastLayerWorkspace};
-use crate::autodiff::Graph;
 use crate::error::{Error, Result};
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::Posterior;
-use crate::nn::{LinearHead, UnitBlock};
+use crate::nn::UnitBlock;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -50,9 +50,6 @@ pub struct Components {
     /// Standard deviation of the noise of each anchor, `[anchors]`.
     pub noise_stds: Vec<f64>,
 }
-
-/// Rows whose components are computed at once.
-const BLOCK: usize = 256;
 
 impl<T: Scalar> Atlas<T> {
     /// An atlas of anchors `[count, hidden]`; the modes of their conditionals are computed, in parallel.
@@ -125,8 +122,18 @@ impl<T: Scalar> Atlas<T> {
         &self.last
     }
 
+    /// The conditional last layer of anchor `a`.
+    pub(super) fn conditional<'w>(
+        &self,
+        a: usize,
+        ws: &'w mut LastLayerWorkspace<T>,
+    ) -> Result<Conditional<'w>> {
+        let (anchor, mode) = self.anchor(a);
+        self.last.condition_from(anchor, mode, ws)
+    }
+
     /// Anchor `a` and the mode of its conditional.
-    fn anchor(&self, a: usize) -> (&[T], &[T]) {
+    pub(super) fn anchor(&self, a: usize) -> (&[T], &[T]) {
         let last = self.last.dim();
         (
             &self.anchors[a * self.hidden..(a + 1) * self.hidden],
@@ -172,84 +179,6 @@ impl<T: Scalar> Atlas<T> {
                 index,
             }),
         }
-    }
-
-    /// The exact predictive components of at most `most` anchors (evenly spread) for rows of `x` (`[n, input_dim]`), handed to `use_block` in blocks, in
-    /// order. For a Gaussian likelihood with one output.
-    ///
-    /// # Errors
-    /// If the likelihood is another, a length does not fit, an output is not finite, or `use_block` fails.
-    pub fn components(
-        &self,
-        network: &dyn LinearHead,
-        x: &[f64],
-        most: usize,
-        mut use_block: impl FnMut(&Components) -> Result<()>,
-    ) -> Result<()> {
-        let d = network.input_dim();
-        if !self.last.is_gaussian() || network.output_dim() != 1 {
-            let expected = "a Gaussian likelihood with one output";
-            return Err(Error::shape("Atlas::components", expected, "another"));
-        }
-        let of_network = self.last.network_dim();
-        if most == 0 || network.hidden_params() != of_network || !x.len().is_multiple_of(d) {
-            let expected = format!("rows of {d} features and at least one anchor");
-            return Err(Error::shape("Atlas::components", expected, x.len()));
-        }
-        let used = most.min(self.count);
-        let graph = Graph::new();
-        let theta_h = graph.input(&[of_network]);
-        let inputs = graph.input(&[d, BLOCK]).batch_first();
-        let program = graph.compile::<T>(&[network.feature_map(theta_h, inputs)])?;
-        let noise_of = |k: usize| self.last.noise_std(self.anchor(k * self.count / used).0);
-        let noise_stds: Vec<f64> = (0..used).filter_map(noise_of).collect();
-        let h = network.features();
-        for block in x.chunks(BLOCK * d) {
-            let rows = block.len() / d;
-            let mut features = vec![T::ZERO; BLOCK * d];
-            for (at, &v) in block.iter().enumerate() {
-                features[at % d * BLOCK + at / d] = T::from_f64(v);
-            }
-            let start = || (program.workspace(), self.last.workspace());
-            let one = |(run, ws): &mut (_, LastLayerWorkspace<T>), k: usize| {
-                let (anchor, mode) = self.anchor(k * self.count / used);
-                program.run(&[&anchor[..of_network], &features], run)?;
-                let conditional = self.last.condition_from(anchor, mode, ws)?;
-                let mut phi = vec![1.0; h + 1];
-                let rows = program.tensor(run, 0).chunks_exact(h.max(1)).take(rows);
-                let pairs = rows.map(|row| {
-                    for (p, v) in phi.iter_mut().zip(row) {
-                        *p = v.to_f64();
-                    }
-                    phi[h] = 1.0;
-                    let mean: f64 = phi.iter().zip(conditional.centre).map(|(p, c)| p * c).sum();
-                    conditional.precision.solve_lower(&mut phi);
-                    (mean, phi.iter().map(|p| p * p).sum::<f64>().sqrt())
-                });
-                Ok(pairs.collect())
-            };
-            let parts: Vec<Vec<(f64, f64)>> = (0..used)
-                .into_par_iter()
-                .map_init(start, one)
-                .collect::<Result<_>>()?;
-            let flat = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-                let all = (0..rows).flat_map(|r| parts.iter().map(move |p| of(&p[r])));
-                all.collect()
-            };
-            let components = Components {
-                rows,
-                anchors: used,
-                means: flat(|p| p.0),
-                stds: flat(|p| p.1),
-                noise_stds: noise_stds.clone(),
-            };
-            if let Some(index) = first_non_finite(&components.means) {
-                let what = "predictions of the atlas";
-                return Err(Error::NonFinite { what, index });
-            }
-            use_block(&components)?;
-        }
-        Ok(())
     }
 }
 

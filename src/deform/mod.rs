@@ -19,10 +19,12 @@
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
 //! | `deformation` | all of it: sampling and densities |
 //! | `atlas` | walkers' hidden parameters as anchors of conditionals |
+//! | `atlas_rows` | its predictions in closed form |
 //! | `elbo` | refinement by reparameterised gradients |
 //! | `train` | the framed flow of the points of a walk |
 
 mod atlas;
+mod atlas_rows;
 mod beside;
 mod bijection;
 mod coupling;
@@ -46,6 +48,7 @@ mod unit_flow;
 mod units;
 
 pub use atlas::{Atlas, Components, recombine};
+pub use atlas_rows::{AtlasRows, AtlasWorkspace};
 pub use beside::Beside;
 pub use bijection::{Bijection, Chain};
 pub use coupling::AffineCoupling;

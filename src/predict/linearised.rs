@@ -413,7 +413,7 @@ mod tests {
             covariances: vec![0.16, 0.0],
         };
         let p = regression_predictions(&gaussian, 0.3, 10.0, 2.0).unwrap();
-        let rows = p.summaries().unwrap();
+        let rows = p.summaries(&[]).unwrap().moments;
         assert!((rows[0].mean - 11.0).abs() < 1e-12 && (rows[1].mean - 8.0).abs() < 1e-12);
         assert!((rows[0].std - 1.0).abs() < 1e-12, "2 sqrt(0.16 + 0.09)");
         assert!((rows[0].epistemic_std - 0.8).abs() < 1e-12);

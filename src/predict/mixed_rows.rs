@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::law::Law;
 use super::mixture::{MixedPredictive, Part};
-use super::predictions::RegressionSummary;
+use super::real::{RealMoments, RealPredictions};
 use crate::data::TargetMap;
 use crate::error::{Error, Result};
 use crate::model::Observation;
@@ -104,19 +104,16 @@ impl MixedPredictions {
         rows.map(|row| f(row, &self.row(row)?)).collect()
     }
 
-    /// Mean, spread and quantiles of every row.
+    /// Moments of every row, and quantiles at `probabilities`.
     ///
     /// # Errors
-    /// Those of [`MixedPredictions::row`].
-    pub fn summaries(&self) -> Result<Vec<RegressionSummary>> {
-        self.each(|_, mixture| {
-            Ok(RegressionSummary {
-                mean: mixture.mean(),
-                std: mixture.variance().sqrt(),
-                epistemic_std: mixture.epistemic_variance().sqrt(),
-                q05: mixture.quantile(0.05)?,
-                q95: mixture.quantile(0.95)?,
-            })
-        })
+    /// Those of [`MixedPredictions::row`] and [`MixedPredictive::quantile`].
+    pub fn summaries(&self, probabilities: &[f64]) -> Result<RealPredictions> {
+        let rows = self.each(|_, mixture| {
+            let quantiles = probabilities.iter().map(|&p| mixture.quantile(p));
+            let quantiles = quantiles.collect::<Result<Vec<_>>>()?;
+            Ok((RealMoments::of_laws(mixture), quantiles))
+        })?;
+        Ok(RealPredictions::of_rows(probabilities, rows))
     }
 }

@@ -6,10 +6,12 @@ mod mixed_rows;
 mod mixture;
 mod outputs;
 mod predictions;
+mod real;
 
 pub use law::Law;
 pub use linearised::{SoftmaxMean, class_probabilities, draw_outputs, regression_predictions};
 pub use mixed_rows::{MemberLaws, MixedPredictions, Own, law_of};
 pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part, normal_cdf};
-pub use outputs::{Outputs, linearised_outputs, network_outputs};
-pub use predictions::{ClassPredictions, RegressionPredictions, RegressionSummary};
+pub use outputs::{Outputs, OutputsWorkspace, SampleOutputs, linearised_outputs, network_outputs};
+pub use predictions::{ClassPredictions, ClassSums, RegressionPredictions};
+pub use real::{RealMoments, RealPredictions};

@@ -1,17 +1,30 @@
-//! Network outputs for many parameter samples and many rows: the part of a prediction that costs time.
+//! Network outputs for many parameter samples and many rows: the part of a prediction that takes
+//! time.
+//!
+//! The network is compiled twice: for one row, which is answered at once and without allocation, and
+//! for a block of rows, which is faster a row.
+
+use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use crate::autodiff::Graph;
+use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Most rows that are computed at once: this, times samples and outputs, is the memory that a prediction's results take.
+/// Most rows whose outputs are held at once. The results of a prediction take this many rows, times
+/// samples, times outputs.
 const BLOCK: usize = 1024;
 
-/// Most numbers in the widest layer of such a block: images take much more room than the rows of a table.
-const BLOCK_NUMBERS: usize = 1 << 20;
+/// Most rows of one run of the program: their activations then stay in a near cache.
+const RUN: usize = 64;
+
+/// Most values in the widest layer of a run. Images take far more room than the rows of a table.
+const RUN_VALUES: usize = 1 << 20;
+
+/// Samples of one parallel task.
+const SAMPLES: usize = 32;
 
 /// Outputs `[rows, samples, outputs]`, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,27 +57,271 @@ impl Outputs {
     }
 }
 
-/// `f(x; theta)` for every row of `x` (`[n, input_dim]`) and every sample (`samples` is `[s, P]`), handed to `use_block` in
-/// blocks of at most 1,024 rows, fewer where a row needs much room ([`Network::widest`]), in order. Samples are computed in
-/// parallel; memory does not grow with the number of rows.
+/// A network with parameter samples `[s, P]`, compiled once and asked for outputs many times.
+///
+/// Linearised at a point `at`, its output is `f(x; at) + J(x; at) (theta - at)`. If samples are draws
+/// of a Gaussian around `at`, this is the linearised (GLM) predictive of its Laplace approximation
+/// (Immer, Korzepa & Bauer 2021). It takes one Jacobian-vector product a draw and no covariance of
+/// outputs, so any structure of the Gaussian will do.
+#[derive(Clone, Debug)]
+pub struct SampleOutputs<'s, T: Scalar> {
+    /// `[s, P]`: parameters, or their differences from the point of linearisation.
+    samples: Cow<'s, [T]>,
+    /// The point of linearisation.
+    at: Option<Vec<T>>,
+    dim: usize,
+    inputs: usize,
+    outputs: usize,
+    /// Rows of a run of `many`.
+    run: usize,
+    one: Program<T>,
+    many: Program<T>,
+}
+
+/// The memory that one row takes.
+#[derive(Clone, Debug)]
+pub struct OutputsWorkspace<T> {
+    program: Workspace<T>,
+    features: Vec<T>,
+}
+
+impl<'s, T: Scalar> SampleOutputs<'s, T> {
+    /// Of a network at samples `[s, P]`.
+    ///
+    /// # Errors
+    /// If there is no sample, or their length is not a multiple of `P`.
+    pub fn new(network: &dyn Network, samples: impl Into<Cow<'s, [T]>>) -> Result<Self> {
+        Self::of(network, None, samples.into())
+    }
+
+    /// Of the network linearised at `at` (`[P]`).
+    ///
+    /// # Errors
+    /// Those of [`SampleOutputs::new`], and if `at` has another length.
+    pub fn linearised(network: &dyn Network, at: &[T], samples: &[T]) -> Result<Self> {
+        let dim = network.dim();
+        if at.len() != dim {
+            let op = "linearised_outputs: the point";
+            return Err(Error::shape(op, dim, at.len()));
+        }
+        let steps = samples.iter().zip(at.iter().cycle());
+        let steps: Vec<T> = steps.map(|(&theta, &at)| theta - at).collect();
+        Self::of(network, Some(at.to_vec()), steps.into())
+    }
+
+    fn of(network: &dyn Network, at: Option<Vec<T>>, samples: Cow<'s, [T]>) -> Result<Self> {
+        let (dim, inputs) = (network.dim(), network.input_dim());
+        if samples.is_empty() || !samples.len().is_multiple_of(dim) {
+            let expected = format!("samples of {dim} parameters, at least one");
+            let got = format!("{} numbers", samples.len());
+            return Err(Error::shape("network_outputs", expected, got));
+        }
+        let run = (RUN_VALUES / network.widest().max(1)).clamp(1, RUN);
+        let compile = |rows: usize| {
+            let graph = Graph::new();
+            let theta = graph.input(&[dim]);
+            // a single row is a row in memory too: its product with a matrix runs along the matrix
+            let x = match rows {
+                1 => graph.input(&[1, inputs]),
+                _ => graph.input(&[inputs, rows]).batch_first(),
+            };
+            let f = network.forward(theta, x);
+            if at.is_none() {
+                return graph.compile::<T>(&[f]);
+            }
+            let step = graph.input(&[dim]);
+            let change = graph.jvp(f, theta, step)?;
+            graph.compile::<T>(&[f + change])
+        };
+        Ok(Self {
+            one: compile(1)?,
+            many: compile(run)?,
+            run,
+            samples,
+            at,
+            dim,
+            inputs,
+            outputs: network.output_dim(),
+        })
+    }
+
+    /// Number of samples.
+    pub fn samples(&self) -> usize {
+        self.samples.len() / self.dim
+    }
+
+    /// Numbers per row and sample.
+    pub fn width(&self) -> usize {
+        self.outputs
+    }
+
+    /// Memory for [`SampleOutputs::row`].
+    pub fn workspace(&self) -> OutputsWorkspace<T> {
+        OutputsWorkspace {
+            program: self.one.workspace(),
+            features: vec![T::ZERO; self.inputs],
+        }
+    }
+
+    /// Outputs of one row `x` (`[input_dim]`), into `out` (`[samples, outputs]`). It allocates nothing.
+    ///
+    /// # Errors
+    /// If a length does not fit, a feature is outside the range of `T`, or an output is not finite.
+    pub fn row(&self, x: &[f64], ws: &mut OutputsWorkspace<T>, out: &mut [f64]) -> Result<()> {
+        let (d, k) = (self.inputs, self.outputs);
+        if x.len() != d || out.len() != self.samples() * k {
+            let expected = format!("{d} features and room for {} outputs", self.samples() * k);
+            let got = format!("{} and {}", x.len(), out.len());
+            return Err(Error::shape("SampleOutputs::row", expected, got));
+        }
+        if ws.features.len() != d {
+            let (expected, got) = ("a workspace of these samples", "another");
+            return Err(Error::shape("SampleOutputs::row", expected, got));
+        }
+        for (column, (to, &v)) in ws.features.iter_mut().zip(x).enumerate() {
+            *to = feature(v, 0, column)?;
+        }
+        let each = self.samples.chunks_exact(self.dim);
+        for (sample, out) in each.zip(out.chunks_exact_mut(k)) {
+            self.execute(&self.one, sample, &ws.features, &mut ws.program)?;
+            let values = self.one.tensor(&ws.program, 0);
+            for (out, v) in out.iter_mut().zip(values) {
+                *out = v.to_f64();
+            }
+        }
+        match out.iter().all(|v| v.is_finite()) {
+            true => Ok(()),
+            false => Err(not_finite(0)),
+        }
+    }
+
+    fn execute(
+        &self,
+        program: &Program<T>,
+        sample: &[T],
+        features: &[T],
+        ws: &mut Workspace<T>,
+    ) -> Result<()> {
+        match &self.at {
+            None => program.run(&[sample, features], ws),
+            Some(at) => program.run(&[at, features, sample], ws),
+        }
+    }
+
+    /// Outputs for every row of `x` (`[n, input_dim]`), handed to `use_block` in order, in blocks of
+    /// at most 1,024 rows. Samples and rows are computed in parallel. Memory does not grow with the
+    /// number of rows; where a row needs much room ([`Network::widest`]), fewer are computed at once.
+    ///
+    /// # Errors
+    /// If a length does not fit the network, an output is not finite (the row is named), or
+    /// `use_block` fails.
+    pub fn blocks(
+        &self,
+        x: &[f64],
+        mut use_block: impl FnMut(&Outputs) -> Result<()>,
+    ) -> Result<()> {
+        let d = self.inputs;
+        if !x.len().is_multiple_of(d) {
+            let expected = format!("rows of {d} features");
+            let got = format!("{} numbers", x.len());
+            return Err(Error::shape("network_outputs", expected, got));
+        }
+        for (at, rows) in x.chunks(BLOCK * d).enumerate() {
+            use_block(&self.block(rows, at * BLOCK)?)?;
+        }
+        Ok(())
+    }
+
+    /// Outputs for the rows of one block; `first` is the number of its first row.
+    fn block(&self, x: &[f64], first: usize) -> Result<Outputs> {
+        let (d, k, samples) = (self.inputs, self.outputs, self.samples());
+        let rows = x.len() / d;
+        // the features of a run are feature-major; the last run is filled up with zeros
+        let runs = x.chunks(self.run * d).enumerate().map(|(at, x)| {
+            let mut features = vec![T::ZERO; self.run * d];
+            for (i, &v) in x.iter().enumerate() {
+                let (row, column) = (i / d, i % d);
+                let number = first + at * self.run + row;
+                features[column * self.run + row] = feature(v, number, column)?;
+            }
+            Ok(features)
+        });
+        let runs = runs.collect::<Result<Vec<_>>>()?;
+        let groups: Vec<&[T]> = self.samples.chunks(SAMPLES * self.dim).collect();
+        let tasks = (0..groups.len() * runs.len()).into_par_iter();
+        let parts: Vec<Vec<T>> = tasks
+            .map_init(
+                || self.many.workspace(),
+                |ws, task| {
+                    let (group, features) = (groups[task / runs.len()], &runs[task % runs.len()]);
+                    let mut part = Vec::with_capacity(group.len() / self.dim * self.run * k);
+                    for sample in group.chunks_exact(self.dim) {
+                        self.execute(&self.many, sample, features, ws)?;
+                        part.extend_from_slice(self.many.tensor(ws, 0));
+                    }
+                    Ok(part)
+                },
+            )
+            .collect::<Result<_>>()?;
+        let mut values = Vec::with_capacity(rows * samples * k);
+        for row in 0..rows {
+            let (run, within) = (row / self.run, row % self.run);
+            for group in parts.iter().skip(run).step_by(runs.len()) {
+                for sample in group.chunks_exact(self.run * k) {
+                    let one = &sample[within * k..(within + 1) * k];
+                    values.extend(one.iter().map(|v| v.to_f64()));
+                }
+            }
+        }
+        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
+            return Err(not_finite(first + at / (samples * k)));
+        }
+        let width = k;
+        Ok(Outputs {
+            rows,
+            samples,
+            width,
+            values,
+        })
+    }
+}
+
+/// A feature in the engine's number type.
+fn feature<T: Scalar>(v: f64, row: usize, column: usize) -> Result<T> {
+    let value = T::from_f64(v);
+    if Scalar::is_finite(value) {
+        return Ok(value);
+    }
+    let name = T::NAME;
+    Err(Error::data(format!(
+        "row {row}, feature {column} (both from 0): {v:e} is outside the range of {name}"
+    )))
+}
+
+fn not_finite(row: usize) -> Error {
+    Error::data(format!(
+        "row {row} (from 0): the network's output is not finite; \
+         its features are far outside those of training"
+    ))
+}
+
+/// [`SampleOutputs::blocks`] of a network at samples `[s, P]`, compiled for this one call.
 ///
 /// # Errors
-/// If there is no sample, a length does not fit the network, an output is not finite (the row is named), or `use_block`
-/// fails.
+/// Those of [`SampleOutputs::new`] and [`SampleOutputs::blocks`].
 pub fn network_outputs<T: Scalar>(
     network: &dyn Network,
     samples: &[T],
     x: &[f64],
     use_block: impl FnMut(&Outputs) -> Result<()>,
 ) -> Result<()> {
-    outputs(network, None, samples, x, use_block)
+    SampleOutputs::new(network, samples)?.blocks(x, use_block)
 }
 
-/// The same of the network linearised at `at` (`[P]`): `f(x; at) + J(x; at) (theta - at)`. Where samples are draws of a Gaussian around `at`, this is the linearised (GLM)
-/// predictive of its Laplace approximation (Immer, Korzepa & Bauer 2021), one Jacobian-vector product a draw: no covariance of outputs is formed, so any structure will do.
+/// [`SampleOutputs::blocks`] of the network linearised at `at`, compiled for this one call.
 ///
 /// # Errors
-/// Those of [`network_outputs`], and if `at` has another length.
+/// Those of [`SampleOutputs::linearised`] and [`SampleOutputs::blocks`].
 pub fn linearised_outputs<T: Scalar>(
     network: &dyn Network,
     at: &[T],
@@ -72,103 +329,7 @@ pub fn linearised_outputs<T: Scalar>(
     x: &[f64],
     use_block: impl FnMut(&Outputs) -> Result<()>,
 ) -> Result<()> {
-    if at.len() != network.dim() {
-        let op = "linearised_outputs: the point";
-        return Err(Error::shape(op, network.dim(), at.len()));
-    }
-    outputs(network, Some(at), samples, x, use_block)
-}
-
-fn outputs<T: Scalar>(
-    network: &dyn Network,
-    linear_at: Option<&[T]>,
-    samples: &[T],
-    x: &[f64],
-    mut use_block: impl FnMut(&Outputs) -> Result<()>,
-) -> Result<()> {
-    let (dim, d, width) = (network.dim(), network.input_dim(), network.output_dim());
-    if samples.is_empty() || !samples.len().is_multiple_of(dim) {
-        let expected = format!("samples of {dim} parameters, at least one");
-        let got = format!("{} numbers", samples.len());
-        return Err(Error::shape("network_outputs", expected, got));
-    }
-    if !x.len().is_multiple_of(d) {
-        let got = format!("{} numbers", x.len());
-        return Err(Error::shape(
-            "network_outputs",
-            format!("rows of {d} features"),
-            got,
-        ));
-    }
-    let rows = x.len() / d;
-    let block = rows.clamp(1, (BLOCK_NUMBERS / network.widest().max(1)).clamp(1, BLOCK));
-    let graph = Graph::new();
-    let theta = graph.input(&[dim]);
-    let inputs = graph.input(&[d, block]).batch_first();
-    let program = match linear_at {
-        None => graph.compile::<T>(&[network.forward(theta, inputs)])?,
-        Some(_) => {
-            let step = graph.input(&[dim]);
-            let f = network.forward(theta, inputs);
-            let change = graph.jvp(f, theta, step)?;
-            graph.compile::<T>(&[f + change])?
-        }
-    };
-    for first in (0..rows).step_by(block) {
-        let here = block.min(rows - first);
-        // the last block is filled up with zeros, whose outputs are not read
-        let mut features = vec![T::ZERO; block * d];
-        for (at, &v) in x[first * d..(first + here) * d].iter().enumerate() {
-            let (row, column) = (at / d, at % d);
-            let value = T::from_f64(v);
-            if !Scalar::is_finite(value) {
-                let (row, name) = (first + row, T::NAME);
-                return Err(Error::data(format!(
-                    "row {row}, feature {column} (both from 0): {v:e} is outside the range of {name}"
-                )));
-            }
-            features[column * block + row] = value;
-        }
-        let per_sample: Vec<Vec<T>> = samples
-            .par_chunks_exact(dim)
-            .map_init(
-                || (program.workspace(), vec![T::ZERO; dim]),
-                |(ws, step), theta| {
-                    match linear_at {
-                        None => program.run(&[theta, &features], ws)?,
-                        Some(at) => {
-                            for ((s, &theta), &at) in step.iter_mut().zip(theta).zip(at) {
-                                *s = theta - at;
-                            }
-                            program.run(&[at, &features, &*step], ws)?;
-                        }
-                    }
-                    Ok(program.tensor(ws, 0)[..here * width].to_vec())
-                },
-            )
-            .collect::<Result<_>>()?;
-        let mut values = Vec::with_capacity(here * per_sample.len() * width);
-        for row in 0..here {
-            for sample in &per_sample {
-                let one = &sample[row * width..(row + 1) * width];
-                values.extend(one.iter().map(|v| v.to_f64()));
-            }
-        }
-        let stride = per_sample.len() * width;
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(Error::data(format!(
-                "row {} (from 0): the network's output is not finite; its features are far outside those of training",
-                first + at / stride.max(1)
-            )));
-        }
-        use_block(&Outputs {
-            rows: here,
-            samples: per_sample.len(),
-            width,
-            values,
-        })?;
-    }
-    Ok(())
+    SampleOutputs::linearised(network, at, samples)?.blocks(x, use_block)
 }
 
 #[cfg(test)]
@@ -200,28 +361,22 @@ mod tests {
             })
             .unwrap();
         }
-        // rows that need much room come in smaller blocks
-        let wide = Mlp::new(&[4_096, 1], Activation::Tanh).unwrap();
+        // rows that need much room are computed a few at once
+        let wide = Mlp::new(&[40_000, 1], Activation::Tanh).unwrap();
         let theta: Vec<f64> = (0..wide.dim()).map(|i| (i as f64).cos()).collect();
-        let rows: Vec<f64> = (0..600 * 4_096).map(|i| (i as f64 * 0.7).sin()).collect();
-        let mut blocks = Vec::new();
-        network_outputs(&wide, &theta, &rows, |block| {
-            let first = 256 * blocks.len();
-            blocks.push(block.rows);
-            for row in [0, block.rows - 1] {
-                let x = &rows[(first + row) * 4_096..];
-                let want = x
-                    .iter()
-                    .zip(&theta)
-                    .map(|(x, w)| x * w)
-                    .take(4_096)
-                    .sum::<f64>();
-                assert!((block.row(row)[0] - want - theta[4_096]).abs() < 1e-9);
-            }
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(blocks, [256, 256, 88]);
+        let rows: Vec<f64> = (0..60 * 40_000).map(|i| (i as f64 * 0.7).sin()).collect();
+        let engine = SampleOutputs::new(&wide, &theta[..]).unwrap();
+        assert_eq!(engine.run, 26);
+        engine
+            .blocks(&rows, |block| {
+                assert_eq!(block.rows, 60);
+                for (row, x) in rows.chunks_exact(40_000).enumerate() {
+                    let want: f64 = x.iter().zip(&theta).map(|(x, w)| x * w).sum();
+                    assert!((block.row(row)[0] - want - theta[40_000]).abs() < 1e-9);
+                }
+                Ok(())
+            })
+            .unwrap();
         let mut far = x.clone();
         far[2 * 2_000 + 1] = f64::INFINITY;
         let error = network_outputs(&net, &samples, &far, |_| Ok(()))

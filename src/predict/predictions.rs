@@ -12,6 +12,7 @@ use rayon::prelude::*;
 
 use super::mixture::{GaussianMixture, MixtureStds};
 use super::outputs::Outputs;
+use super::real::{RealMoments, RealPredictions};
 use crate::error::{Error, Result};
 
 /// Class probabilities and their uncertainty, a row per input.
@@ -76,30 +77,14 @@ impl ClassPredictions {
 
     /// Adds a row from the samples of models.
     fn push<'a>(&mut self, models: impl Iterator<Item = (f64, &'a [f64])>) {
-        let k = self.classes;
-        let (mut p, mut total) = (vec![0.0; k], vec![0.0; k]);
-        let mut conditional = 0.0;
+        let mut sums = ClassSums::new(self.classes);
         for (weight, samples) in models {
-            let (mut mean, mut expected_entropy) = (vec![0.0; k], 0.0);
-            for sample in samples.chunks_exact(k) {
-                softmax(sample, &mut p);
-                expected_entropy += entropy(&p);
-                for (m, &q) in mean.iter_mut().zip(&p) {
-                    *m += q;
-                }
-            }
-            let count = (samples.len() / k) as f64;
-            for (t, m) in total.iter_mut().zip(&mean) {
-                *t += weight * (m / count);
-            }
-            conditional += weight * (expected_entropy / count);
+            sums.add(weight, samples);
         }
-        let entropy = entropy(&total);
+        let (entropy, mutual_information) = sums.uncertainty();
         self.entropy.push(entropy);
-        // not negative but for rounding, by Jensen's inequality
-        self.mutual_information
-            .push((entropy - conditional).max(0.0));
-        self.probabilities.extend_from_slice(&total);
+        self.mutual_information.push(mutual_information);
+        self.probabilities.extend_from_slice(sums.probabilities());
     }
 
     /// That logits can be of these classes.
@@ -125,6 +110,79 @@ impl ClassPredictions {
             return Err(Error::shape("ClassPredictions", expected, got));
         }
         finite("logits", &logits.values)
+    }
+}
+
+/// The class probabilities of one row, added up over samples and models.
+#[derive(Clone, Debug)]
+pub struct ClassSums {
+    one: Vec<f64>,
+    mean: Vec<f64>,
+    total: Vec<f64>,
+    conditional_entropy: f64,
+}
+
+impl ClassSums {
+    /// Of no models yet.
+    pub fn new(classes: usize) -> Self {
+        Self {
+            one: vec![0.0; classes],
+            mean: vec![0.0; classes],
+            total: vec![0.0; classes],
+            conditional_entropy: 0.0,
+        }
+    }
+
+    /// Starts again. It allocates nothing, and neither does anything else here.
+    pub fn clear(&mut self) {
+        self.total.fill(0.0);
+        self.conditional_entropy = 0.0;
+    }
+
+    /// Adds a model with its weight: logits `[samples, classes]`, which must be finite.
+    pub fn add(&mut self, weight: f64, logits: &[f64]) {
+        let k = self.one.len();
+        self.add_each(weight, logits.chunks_exact(k), logits.len() / k);
+    }
+
+    /// The same from single logits, of class 1 of two.
+    pub fn add_logits_of_one(&mut self, weight: f64, logits: &[f64]) {
+        self.add_each(weight, logits.iter().map(|&o| [0.0, o]), logits.len());
+    }
+
+    fn add_each(
+        &mut self,
+        weight: f64,
+        samples: impl Iterator<Item = impl AsRef<[f64]>>,
+        count: usize,
+    ) {
+        self.mean.fill(0.0);
+        let mut expected_entropy = 0.0;
+        for sample in samples {
+            softmax(sample.as_ref(), &mut self.one);
+            expected_entropy += entropy(&self.one);
+            for (m, &q) in self.mean.iter_mut().zip(&self.one) {
+                *m += q;
+            }
+        }
+        let count = count as f64;
+        for (t, m) in self.total.iter_mut().zip(&self.mean) {
+            *t += weight * (m / count);
+        }
+        self.conditional_entropy += weight * (expected_entropy / count);
+    }
+
+    /// Class probabilities, `[classes]`.
+    pub fn probabilities(&self) -> &[f64] {
+        &self.total
+    }
+
+    /// Entropy of the predictive distribution, and mutual information of label and parameters, in
+    /// nats.
+    pub fn uncertainty(&self) -> (f64, f64) {
+        let entropy = entropy(&self.total);
+        // not negative but for rounding, by Jensen's inequality
+        (entropy, (entropy - self.conditional_entropy).max(0.0))
     }
 }
 
@@ -167,21 +225,6 @@ pub struct RegressionPredictions {
     /// Standard deviations of the components' means around `means`, noise not included, `[n, samples]` row-major; empty if
     /// the means are exact. A component has the variance of its noise plus `component_std^2`.
     pub component_stds: Vec<f64>,
-}
-
-/// The predictive distribution of one row, in numbers.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RegressionSummary {
-    /// Predictive mean.
-    pub mean: f64,
-    /// Predictive standard deviation, noise included.
-    pub std: f64,
-    /// Standard deviation without the noise: of the samples' means, and of each around its own.
-    pub epistemic_std: f64,
-    /// 5 % quantile of the mixture.
-    pub q05: f64,
-    /// 95 % quantile of the mixture.
-    pub q95: f64,
 }
 
 impl RegressionPredictions {
@@ -317,12 +360,29 @@ impl RegressionPredictions {
         Ok(Some(total.collect()))
     }
 
-    /// Mean, spread and quantiles of every row, rows in parallel.
+    /// The logarithm of the density of every row's target; of as many rows as both have.
     ///
     /// # Errors
-    /// Without samples, if a mean is not finite or the variance of a row overflows, and those of
-    /// [`RegressionPredictions::total_stds`].
-    pub fn summaries(&self) -> Result<Vec<RegressionSummary>> {
+    /// Those of [`RegressionPredictions::total_stds`], or if a mean is not finite.
+    pub fn log_densities(&self, y: &[f64]) -> Result<Vec<f64>> {
+        let own = self.total_stds()?;
+        let stds = own
+            .as_deref()
+            .map_or(MixtureStds::Common(self.noise_std), MixtureStds::Each);
+        let rows = self.means.par_chunks_exact(self.samples.max(1)).zip(y);
+        let rows = rows.enumerate().map(|(row, (means, &y))| {
+            let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
+            Ok(mixture.log_density(y))
+        });
+        rows.collect()
+    }
+
+    /// Moments of every row, and quantiles at `probabilities`, rows in parallel.
+    ///
+    /// # Errors
+    /// Without samples, if a mean is not finite or the variance of a row overflows, a probability
+    /// outside the open interval (0, 1), and those of [`RegressionPredictions::total_stds`].
+    pub fn summaries(&self, probabilities: &[f64]) -> Result<RealPredictions> {
         if self.samples == 0 {
             return Err(Error::shape(
                 "RegressionPredictions",
@@ -334,30 +394,22 @@ impl RegressionPredictions {
         let stds = own
             .as_deref()
             .map_or(MixtureStds::Common(self.noise_std), MixtureStds::Each);
-        self.means
-            .par_chunks_exact(self.samples)
-            .enumerate()
-            .map(|(row, means)| {
-                let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
-                let (mean, variance) = (mixture.mean(), mixture.variance());
-                // added up, not what the noise leaves of the whole: 5e-10 beside a noise of 1 would
-                // be lost
-                let own = self.component_stds.chunks_exact(self.samples).nth(row);
-                let squares = own.map_or(0.0, |own| own.iter().map(|s| s * s).sum());
-                let own_variance = squares / self.samples as f64;
-                if !(mean.is_finite() && variance.is_finite()) {
-                    let what = "mean and variance of a prediction, by row";
-                    return Err(Error::NonFinite { what, index: row });
-                }
-                Ok(RegressionSummary {
-                    mean,
-                    std: variance.sqrt(),
-                    epistemic_std: (mixture.variance_of_means() + own_variance).sqrt(),
-                    q05: mixture.quantile(0.05)?,
-                    q95: mixture.quantile(0.95)?,
-                })
-            })
-            .collect()
+        let rows = self.means.par_chunks_exact(self.samples).enumerate();
+        let rows = rows.map(|(row, means)| {
+            let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
+            let own = self.component_stds.chunks_exact(self.samples).nth(row);
+            let moments = RealMoments::of(&mixture, own.unwrap_or(&[])).map_err(|e| match e {
+                Error::NonFinite { what, .. } => Error::NonFinite { what, index: row },
+                other => other,
+            })?;
+            let mut quantiles = vec![0.0; probabilities.len()];
+            moments.quantiles(&mixture, probabilities, &mut quantiles)?;
+            Ok((moments, quantiles))
+        });
+        Ok(RealPredictions::of_rows(
+            probabilities,
+            rows.collect::<Result<_>>()?,
+        ))
     }
 }
 

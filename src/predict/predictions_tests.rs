@@ -93,13 +93,13 @@ fn real_predictions_that_are_no_numbers_are_refused() {
         noise_stds: Vec::new(),
         component_stds: Vec::new(),
     };
-    assert!(wide.summaries().is_err());
+    assert!(wide.summaries(&[0.05, 0.95]).is_err());
     let apart = RegressionPredictions {
         means: vec![0.0, 0.0, 1e308, -1e308],
         noise_std: 1.0,
         ..wide
     };
-    let error = apart.summaries().unwrap_err();
+    let error = apart.summaries(&[0.05, 0.95]).unwrap_err();
     assert!(
         matches!(error, Error::NonFinite { index: 1, .. }),
         "{error}"
@@ -111,12 +111,14 @@ fn regression_goes_back_to_the_targets_units() {
     let predictions =
         RegressionPredictions::new(&outputs(1, 2, 1, &[-1.0, 1.0]), 0.5, 10.0, 4.0).unwrap();
     assert_eq!(predictions.means, [6.0, 14.0]);
-    let summary = predictions.summaries().unwrap()[0];
+    let rows = predictions.summaries(&[0.05, 0.95]).unwrap();
+    let summary = rows.moments[0];
     assert_eq!(summary.mean, 10.0);
     assert!((summary.epistemic_std - 4.0).abs() < 1e-12);
     assert!((summary.std - 20f64.sqrt()).abs() < 1e-12);
-    // symmetric mixture: quantiles mirror one another
-    assert!((summary.q05 + summary.q95 - 20.0).abs() < 1e-8);
+    // symmetric mixture: quantiles mirror one another, each to 1e-6 deviations
+    let ends = rows.quantiles_of(0);
+    assert!((ends[0] + ends[1] - 20.0).abs() < 2e-6 * summary.std);
 }
 
 /// What the noise leaves of the whole variance is rounded to the noise's spacing.
@@ -131,14 +133,14 @@ fn an_epistemic_deviation_far_below_the_noise_is_not_lost() {
         component_stds: Vec::new(),
     };
     // means near 3 are 4.4e-16 apart
-    let spread = apart.summaries().unwrap()[0].epistemic_std;
+    let spread = apart.summaries(&[]).unwrap().moments[0].epistemic_std;
     assert!((spread / small - 1.0).abs() < 1e-6, "{spread:e}");
     let wide = RegressionPredictions {
         means: vec![3.0; 2],
         component_stds: vec![small; 2],
         ..apart
     };
-    let spread = wide.summaries().unwrap()[0].epistemic_std;
+    let spread = wide.summaries(&[]).unwrap().moments[0].epistemic_std;
     assert!((spread / small - 1.0).abs() < 1e-12, "{spread:e}");
 }
 
@@ -153,18 +155,23 @@ fn analytic_components_carry_their_own_variance() {
     for (std, square) in total.iter().zip([8.0f64, 20.0, 4.0, 68.0]) {
         assert!((std * std - square).abs() < 1e-12);
     }
-    let rows = p.summaries().unwrap();
+    let all = p.summaries(&[0.05, 0.95]).unwrap();
+    let rows = &all.moments;
     // row 0: means 6 and 14, their own variances 4 and 16, noise 4
     assert!((rows[0].epistemic_std.powi(2) - (16.0 + 10.0)).abs() < 1e-12);
     assert!((rows[0].std.powi(2) - 30.0).abs() < 1e-12);
     // row 1: no spread of means, variances 0 and 64; symmetric
     assert!((rows[1].epistemic_std.powi(2) - 32.0).abs() < 1e-12);
-    assert!((rows[1].q05 + rows[1].q95 - 20.0).abs() < 1e-8);
-    for (row, summary) in rows.iter().enumerate() {
+    for row in 0..2 {
+        let ends = all.quantiles_of(row);
+        let tolerance = 1e-6 * rows[row].std;
         let at = 2 * row..2 * row + 2;
         let mixture = GaussianMixture::with_stds(&p.means[at.clone()], &total[at]).unwrap();
-        assert!((mixture.cdf(summary.q05) - 0.05).abs() < 1e-10);
-        assert!((mixture.cdf(summary.q95) - 0.95).abs() < 1e-10);
+        let exact = [0.05, 0.95].map(|p| mixture.quantile(p).unwrap());
+        for (got, want) in ends.iter().zip(exact) {
+            assert!((mixture.cdf(want) - mixture.cdf(*got)).abs() < 1e-6);
+            assert!((got - want).abs() <= tolerance, "{got} {want}");
+        }
     }
 }
 
@@ -175,11 +182,14 @@ fn exact_components_are_those_of_plain_predictions() {
     let exact = RegressionPredictions::analytic(&means, &[0.0; 6], 0.3, -2.0, 3.0).unwrap();
     assert_eq!(plain.total_stds().unwrap(), None);
     assert_eq!(plain.means, exact.means);
-    let both = plain.summaries().unwrap();
-    for (a, b) in both.iter().zip(exact.summaries().unwrap()) {
+    let both = plain.summaries(&[0.05, 0.95]).unwrap();
+    let exact = exact.summaries(&[0.05, 0.95]).unwrap();
+    for (a, b) in both.moments.iter().zip(&exact.moments) {
         assert!((a.mean - b.mean).abs() < 1e-12 && (a.std - b.std).abs() < 1e-12);
         assert!((a.epistemic_std - b.epistemic_std).abs() < 1e-12);
-        assert!((a.q05 - b.q05).abs() < 1e-9 && (a.q95 - b.q95).abs() < 1e-9);
+    }
+    for (a, b) in both.quantiles.iter().zip(&exact.quantiles) {
+        assert!((a - b).abs() < 1e-9);
     }
 }
 
@@ -211,11 +221,13 @@ fn samples_may_have_a_noise_each() {
     for (got, want) in total.iter().zip([0.4, 2.8, 0.4, 2.8]) {
         assert!((got - want).abs() < 1e-12);
     }
-    let rows = p.summaries().unwrap();
+    let all = p.summaries(&[0.05]).unwrap();
+    let rows = &all.moments;
     assert!((rows[0].epistemic_std - 4.0).abs() < 1e-9);
     assert!(rows[1].epistemic_std < 1e-6 && (rows[1].std - 2.0).abs() < 1e-12);
     let mixture = GaussianMixture::with_stds(&p.means[..2], &total[..2]).unwrap();
-    assert!((mixture.cdf(rows[0].q05) - 0.05).abs() < 1e-10);
+    let miss = all.quantiles[0] - mixture.quantile(0.05).unwrap();
+    assert!(miss.abs() <= 1e-6 * rows[0].std);
     let bad = |stds: &[f64]| RegressionPredictions::with_noise_stds(&means, stds, 0.0, 1.0);
     for stds in [&[0.1][..], &[0.1, 0.0], &[0.1, f64::NAN], &[0.1, 0.2, 0.3]] {
         assert!(bad(stds).is_err(), "{stds:?}");

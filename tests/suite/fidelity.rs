@@ -50,7 +50,7 @@ fn distance_to_hmc(
     let hmc = csv_rows(&reference("hmc_predictions.csv"));
     assert_eq!(rows.len(), hmc.len());
     let (mut squares, mut ours, mut theirs) = (0.0, 0.0, 0.0);
-    for (row, want) in rows.iter().zip(&hmc) {
+    for (row, want) in rows.moments.iter().zip(&hmc) {
         squares += ((row.mean - target_mean) / target_scale - want[0]).powi(2);
         ours += row.epistemic_std / target_scale;
         theirs += want[1];

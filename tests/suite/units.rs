@@ -1,7 +1,7 @@
 //! Exchangeable flows, the atlas, and refinement on the ELBO, against symmetries, closed forms and moments.
 
 use fiberwalk::deform::{
-    Atlas, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, HeadLikelihood, LastLayer,
+    Atlas, AtlasRows, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, HeadLikelihood, LastLayer,
     UnitFlow, UnitFlowOptions, UnitTrainOptions, augment, draw_mixing, fit_units, recombine,
     refine,
 };
@@ -242,10 +242,21 @@ fn components_are_the_moments_of_draws() {
     })
     .unwrap();
     let mut checked = 0;
-    atlas
-        .components(&net, &rows, 100, |c| {
+    let closed = AtlasRows::new(atlas, &net, 100).unwrap();
+    assert_eq!(closed.count(), anchors);
+    let mut ws = closed.workspace();
+    closed
+        .blocks(&rows, |c| {
             assert_eq!((c.rows, c.anchors), (5, anchors));
             for row in 0..5 {
+                // one row alone says the same
+                let (mut means, mut stds) = ([0.0; 3], [0.0; 3]);
+                let x = &rows[2 * row..2 * row + 2];
+                closed.row(x, &mut ws, &mut means, &mut stds).unwrap();
+                for a in 0..anchors {
+                    let (m, s) = (c.means[row * anchors + a], c.stds[row * anchors + a]);
+                    assert!((means[a] - m).abs() < 1e-12 && (stds[a] - s).abs() < 1e-12);
+                }
                 for a in 0..anchors {
                     let own = || (a..anchors * each).step_by(anchors);
                     let values = || own().map(|i| outputs[row * anchors * each + i]);

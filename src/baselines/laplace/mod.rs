@@ -77,7 +77,7 @@ use structure::{Precision, StructuredCurvature};
 /// let mut laplace = Laplace::fit(&data, &prior, &map.theta, &options, Streams::new(0))?;
 /// laplace.tune_by_evidence(&TuneOptions { noise_std: true, ..TuneOptions::default() })?;
 /// let outputs = laplace.linearised_all(&net, &[0.25, 3.0])?;
-/// let rows = regression_predictions(&outputs, laplace.noise_std().unwrap_or(0.2), 0.0, 1.0)?.summaries()?;
+/// let rows = regression_predictions(&outputs, laplace.noise_std().unwrap_or(0.2), 0.0, 1.0)?.summaries(&[])?.moments;
 /// assert!(rows[1].epistemic_std > rows[0].epistemic_std);
 /// assert_eq!(laplace.sample(10, Streams::new(1))?.len(), 10 * net.dim());
 /// # Ok::<(), fiberwalk::Error>(())

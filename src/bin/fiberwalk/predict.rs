@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use fiberwalk::artifact::{Claim, Model, Predictions, read_metadata, write_atomically};
-use fiberwalk::predict::{ClassPredictions, RegressionSummary};
+use fiberwalk::predict::{ClassPredictions, RealPredictions};
 use fiberwalk::{Result, Scalar};
 
 use crate::args::PredictArgs;
@@ -65,13 +65,15 @@ fn classification(predictions: &ClassPredictions) -> Table {
     Table { header, rows }
 }
 
-fn regression(rows: &[RegressionSummary]) -> Table {
+fn regression(p: &RealPredictions) -> Table {
     let header = ["mean", "std", "epistemic_std", "q05", "q95"];
     Table {
         header: header.map(String::from).to_vec(),
-        rows: rows
+        rows: p
+            .moments
             .iter()
-            .map(|s| vec![s.mean, s.std, s.epistemic_std, s.q05, s.q95])
+            .enumerate()
+            .map(|(i, m)| [&[m.mean, m.std, m.epistemic_std], p.quantiles_of(i)].concat())
             .collect(),
     }
 }

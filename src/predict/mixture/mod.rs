@@ -4,6 +4,7 @@
 //! out (Rao-Blackwell), a sample of the others gives a Gaussian with a deviation of its own.
 
 mod mixed;
+mod tails;
 
 pub use mixed::{MixedPredictive, Part};
 
@@ -173,7 +174,7 @@ impl<'a> GaussianMixture<'a> {
     }
 
     /// Probability of a value above `x`, accurate where it is tiny.
-    fn survival(&self, x: f64) -> f64 {
+    pub fn survival(&self, x: f64) -> f64 {
         self.average(|m, std| normal_cdf((m - x) / std))
     }
 
@@ -188,11 +189,22 @@ impl<'a> GaussianMixture<'a> {
     /// # Errors
     /// `p` outside the open interval (0, 1).
     pub fn quantile(&self, p: f64) -> Result<f64> {
+        self.quantile_within(p, 1e-10 * self.unit)
+    }
+
+    /// The value `x` with `cdf(x) = p`, to an absolute `tolerance` in units of the target. A narrow
+    /// component inside a broad one may be jumped over if it is narrower than the tolerance.
+    ///
+    /// # Errors
+    /// `p` outside the open interval (0, 1), or a tolerance that is not positive.
+    pub fn quantile_within(&self, p: f64, tolerance: f64) -> Result<f64> {
         if !(p > 0.0 && p < 1.0) {
             let requirement = "must lie strictly between 0 and 1";
             return Err(Error::config("p", p, requirement));
         }
-        let tolerance = 1e-10 * self.unit;
+        if !(tolerance > 0.0) {
+            return Err(Error::config("tolerance", tolerance, "must be positive"));
+        }
         // Beyond 40 deviations the tail is 0 in double precision, so the bracket holds every quantile.
         let lowest = self.fold(f64::INFINITY, |low, m, std| low.min(m - 40.0 * std));
         let highest = self.fold(f64::NEG_INFINITY, |high, m, std| high.max(m + 40.0 * std));
@@ -232,13 +244,11 @@ impl<'a> GaussianMixture<'a> {
         high: &mut f64,
     ) -> f64 {
         // above the median the upper tail: 1 - p is exact there, and 1 - cdf would cancel
-        let (tail, wanted, sign) = if p <= 0.5 {
-            (self.cdf(x), p, 1.0)
-        } else {
-            (self.survival(x), 1.0 - p, -1.0)
-        };
-        let scaled = |m: f64, std: f64| normal_density((x - m) / std) * (self.unit / std);
-        let density = self.average(scaled) / self.unit;
+        let upper = p > 0.5;
+        let (wanted, sign) = if upper { (1.0 - p, -1.0) } else { (p, 1.0) };
+        let sums = tails::tails(x, self.means, self.stds, upper, self.unit);
+        let count = self.means.len() as f64;
+        let (tail, density) = (sums.tail / count, sums.density / count / self.unit);
         let step = sign * tail / density * (wanted / tail).ln();
         if sign * (tail - wanted) >= 0.0 {
             *high = x;

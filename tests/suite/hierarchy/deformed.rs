@@ -278,7 +278,7 @@ fn closed_predictions_are_those_of_draws() {
     let target = model.metadata.task.target_map();
     let network: &dyn Network = network.as_ref();
     fiberwalk::predict::network_outputs(network, &draws.theta, &x, |block| {
-        for (row, closed) in closed.iter().enumerate() {
+        for (row, closed) in closed.moments.iter().enumerate() {
             let outputs = block.row(row);
             let n = outputs.len() as f64;
             let mean = outputs.iter().sum::<f64>() / n;

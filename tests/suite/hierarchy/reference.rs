@@ -61,7 +61,7 @@ fn agrees(method: Method) {
     assert_eq!(rows.len(), nuts.len());
     let n = nuts.len() as f64;
     let (mut squares, mut ours, mut theirs, mut total) = (0.0, 0.0, 0.0, 0.0);
-    for (row, want) in rows.iter().zip(&nuts) {
+    for (row, want) in rows.moments.iter().zip(&nuts) {
         squares += ((row.mean - target_mean) / target_scale - want[0]).powi(2) / n;
         ours += row.epistemic_std / target_scale;
         theirs += want[1];

@@ -1,0 +1,334 @@
+//! Predictions of an atlas in closed form, its conditionals computed once.
+//!
+//! Given anchor `a`, a regression's output for features `phi` (with a constant 1 behind them) is
+//! `N(phi^T c_a, |L_a^{-1} phi|^2)`, where `c_a` is the centre of the conditional last layer and
+//! `L_a L_a^T` its precision. [`AtlasRows`] keeps `c_a` and `L_a^{-1}` of every anchor, so a row takes
+//! one run of the feature map and one triangular product an anchor.
+//!
+//! Factors of many wide layers would not fit into memory (more than half a gigabyte). They are then
+//! computed again for every block of rows.
+
+use rayon::prelude::*;
+
+use super::atlas::{Atlas, Components};
+use super::last_layer::{Conditional, LastLayerWorkspace};
+use crate::autodiff::{Graph, Program, Workspace};
+use crate::error::{Error, Result};
+use crate::linalg::Cholesky;
+use crate::nn::LinearHead;
+use crate::scalar::Scalar;
+use crate::simd::{self, Vectorised};
+
+/// Rows whose components are held at once, and rows of one run of the feature map.
+const BLOCK: usize = 256;
+const RUN: usize = 64;
+
+/// Most values in the widest layer of a run.
+const RUN_VALUES: usize = 1 << 20;
+
+/// Most values that kept factors may have.
+const MAX_FACTORS: usize = 1 << 26;
+
+/// The conditionals of some anchors of an atlas, ready for rows.
+#[derive(Clone, Debug)]
+pub struct AtlasRows<T: Scalar> {
+    atlas: Atlas<T>,
+    /// The anchors that are used.
+    used: Vec<usize>,
+    /// What is known of each; empty if that would take too much memory.
+    kept: Vec<Kept>,
+    noise_stds: Vec<f64>,
+    inputs: usize,
+    /// Rows of a run of `many`.
+    run: usize,
+    one: Program<T>,
+    many: Program<T>,
+}
+
+/// A conditional by its centre and the inverse of its factor.
+#[derive(Clone, Debug)]
+struct Kept {
+    centre: Vec<f64>,
+    /// Columns of `L^{-1}` from the diagonal downward, one after the other.
+    inverse: Vec<f64>,
+}
+
+impl Kept {
+    fn new(conditional: &Conditional<'_>) -> Self {
+        Self {
+            centre: conditional.centre.to_vec(),
+            inverse: inverse_factor(conditional.precision),
+        }
+    }
+
+    /// Mean and standard deviation of the output for features `phi`; `memory` is as long as they.
+    fn output(&self, phi: &[f64], memory: &mut [f64]) -> (f64, f64) {
+        let (mean, variance) = simd::dispatch(Quadratic {
+            centre: &self.centre,
+            inverse: &self.inverse,
+            phi,
+            memory,
+        });
+        (mean, variance.sqrt())
+    }
+}
+
+fn inverse_factor(precision: &Cholesky) -> Vec<f64> {
+    let n = precision.dim();
+    let mut all = Vec::with_capacity(n * (n + 1) / 2);
+    for j in 0..n {
+        let first = all.len();
+        all.resize(first + n - j, 0.0);
+        all[first] = 1.0;
+        precision.solve_lower_rows_behind(j, &mut all[first..]);
+    }
+    all
+}
+
+/// `centre . phi` and `|inverse phi|^2`.
+struct Quadratic<'a> {
+    centre: &'a [f64],
+    inverse: &'a [f64],
+    phi: &'a [f64],
+    memory: &'a mut [f64],
+}
+
+impl Vectorised for Quadratic<'_> {
+    type Output = (f64, f64);
+
+    #[inline(always)]
+    fn run(self) -> (f64, f64) {
+        let n = self.phi.len();
+        self.memory.fill(0.0);
+        let mut rest = self.inverse;
+        for (j, &p) in self.phi.iter().enumerate() {
+            let (column, below) = rest.split_at(n - j);
+            for (y, &l) in self.memory[j..].iter_mut().zip(column) {
+                *y = l.mul_add(p, *y);
+            }
+            rest = below;
+        }
+        let mean = self.centre.iter().zip(self.phi).map(|(c, p)| c * p).sum();
+        (mean, self.memory.iter().map(|y| y * y).sum())
+    }
+}
+
+/// The memory that one row takes.
+#[derive(Clone, Debug)]
+pub struct AtlasWorkspace<T> {
+    program: Workspace<T>,
+    features: Vec<T>,
+    phi: Vec<f64>,
+    memory: Vec<f64>,
+}
+
+impl<T: Scalar> AtlasRows<T> {
+    /// At most `most` anchors of an atlas, evenly spread. For a Gaussian likelihood with one output.
+    ///
+    /// # Errors
+    /// If the likelihood is another, the network is not the atlas's, `most` is 0, or a conditional
+    /// cannot be computed.
+    pub fn new(atlas: Atlas<T>, network: &dyn LinearHead, most: usize) -> Result<Self> {
+        let (d, last) = (network.input_dim(), atlas.last());
+        if !last.is_gaussian() || network.output_dim() != 1 {
+            let expected = "a Gaussian likelihood with one output";
+            return Err(Error::shape("AtlasRows", expected, "another"));
+        }
+        let of_network = last.network_dim();
+        if most == 0 || network.hidden_params() != of_network {
+            let expected = format!("a network of {of_network} hidden parameters, and anchors");
+            let got = format!("{}, and {most}", network.hidden_params());
+            return Err(Error::shape("AtlasRows", expected, got));
+        }
+        let count = most.min(atlas.len());
+        let used: Vec<usize> = (0..count).map(|k| k * atlas.len() / count).collect();
+        let run = (RUN_VALUES / network.widest().max(1)).clamp(1, RUN);
+        let compile = |rows: usize| {
+            let graph = Graph::new();
+            let theta_h = graph.input(&[of_network]);
+            let x = match rows {
+                1 => graph.input(&[1, d]),
+                _ => graph.input(&[d, rows]).batch_first(),
+            };
+            graph.compile::<T>(&[network.feature_map(theta_h, x)])
+        };
+        let f = network.features() + 1;
+        let keeps = count.saturating_mul(f * (f + 1) / 2) <= MAX_FACTORS;
+        let kept = if keeps {
+            let each = used.par_iter().map_init(
+                || last.workspace(),
+                |ws, &a| atlas.conditional(a, ws).map(|c| Kept::new(&c)),
+            );
+            each.collect::<Result<_>>()?
+        } else {
+            Vec::new()
+        };
+        let noise_of = |&a: &usize| last.noise_std(atlas.anchor(a).0);
+        Ok(Self {
+            noise_stds: used.iter().filter_map(noise_of).collect(),
+            one: compile(1)?,
+            many: compile(run)?,
+            inputs: d,
+            run,
+            used,
+            kept,
+            atlas,
+        })
+    }
+
+    /// Number of anchors: components of a prediction.
+    pub fn count(&self) -> usize {
+        self.used.len()
+    }
+
+    /// Standard deviation of each anchor's noise, `[count]`.
+    pub fn noise_stds(&self) -> &[f64] {
+        &self.noise_stds
+    }
+
+    /// Memory for [`AtlasRows::row`].
+    pub fn workspace(&self) -> AtlasWorkspace<T> {
+        let f = self.atlas.last().dim();
+        AtlasWorkspace {
+            program: self.one.workspace(),
+            features: vec![T::ZERO; self.inputs],
+            phi: vec![1.0; f],
+            memory: vec![0.0; f],
+        }
+    }
+
+    /// Components of one row `x` (`[input_dim]`): means and standard deviations without the noise,
+    /// `[count]` each. It allocates nothing where factors are kept.
+    ///
+    /// # Errors
+    /// If a length does not fit, or a mean is not finite.
+    pub fn row(
+        &self,
+        x: &[f64],
+        ws: &mut AtlasWorkspace<T>,
+        means: &mut [f64],
+        stds: &mut [f64],
+    ) -> Result<()> {
+        let n = self.count();
+        if x.len() != self.inputs || means.len() != n || stds.len() != n {
+            let expected = format!("{} features and room for {n} components", self.inputs);
+            let got = format!("{}, {} and {}", x.len(), means.len(), stds.len());
+            return Err(Error::shape("AtlasRows::row", expected, got));
+        }
+        if self.kept.is_empty() {
+            let block = self.block(x)?;
+            means.copy_from_slice(&block.means);
+            stds.copy_from_slice(&block.stds);
+            return Ok(());
+        }
+        for (to, &v) in ws.features.iter_mut().zip(x) {
+            *to = T::from_f64(v);
+        }
+        let of_network = self.atlas.last().network_dim();
+        for (k, (&a, kept)) in self.used.iter().zip(&self.kept).enumerate() {
+            let (anchor, _) = self.atlas.anchor(a);
+            self.one
+                .run(&[&anchor[..of_network], &ws.features], &mut ws.program)?;
+            set_features(&mut ws.phi, self.one.tensor(&ws.program, 0));
+            (means[k], stds[k]) = kept.output(&ws.phi, &mut ws.memory);
+        }
+        check_finite(means)
+    }
+
+    /// Components of rows `x` (`[n, input_dim]`), handed to `use_block` in blocks, in order.
+    ///
+    /// # Errors
+    /// If a length does not fit, an output is not finite, or `use_block` fails.
+    pub fn blocks(
+        &self,
+        x: &[f64],
+        mut use_block: impl FnMut(&Components) -> Result<()>,
+    ) -> Result<()> {
+        let d = self.inputs;
+        if !x.len().is_multiple_of(d) {
+            let expected = format!("rows of {d} features");
+            return Err(Error::shape("AtlasRows", expected, x.len()));
+        }
+        x.chunks(BLOCK * d)
+            .try_for_each(|rows| use_block(&self.block(rows)?))
+    }
+
+    fn block(&self, x: &[f64]) -> Result<Components> {
+        let (d, run) = (self.inputs, self.run);
+        let rows = x.len() / d;
+        // feature-major, the last run filled up with zeros
+        let runs = x.chunks(run * d).map(|x| {
+            let mut features = vec![T::ZERO; run * d];
+            for (at, &v) in x.iter().enumerate() {
+                features[at % d * run + at / d] = T::from_f64(v);
+            }
+            features
+        });
+        let runs: Vec<Vec<T>> = runs.collect();
+        let parts: Vec<Vec<(f64, f64)>> = (0..self.count())
+            .into_par_iter()
+            .map_init(
+                || {
+                    let f = self.atlas.last().dim();
+                    let last = self.kept.is_empty().then(|| self.atlas.last().workspace());
+                    (self.many.workspace(), last, vec![1.0; f], vec![0.0; f])
+                },
+                |(ws, last, phi, memory), k| {
+                    let again = match last {
+                        Some(last) => Some(self.again(k, last)?),
+                        None => None,
+                    };
+                    let kept = again.as_ref().or(self.kept.get(k));
+                    let kept = kept.ok_or_else(|| Error::shape("AtlasRows", "an anchor", k))?;
+                    let (anchor, _) = self.atlas.anchor(self.used[k]);
+                    let anchor = &anchor[..self.atlas.last().network_dim()];
+                    let mut part = Vec::with_capacity(rows);
+                    for features in &runs {
+                        self.many.run(&[anchor, features], ws)?;
+                        let h = phi.len() - 1;
+                        let all = self.many.tensor(ws, 0);
+                        for row in 0..run.min(rows - part.len()) {
+                            set_features(phi, &all[row * h..(row + 1) * h]);
+                            part.push(kept.output(phi, memory));
+                        }
+                    }
+                    Ok(part)
+                },
+            )
+            .collect::<Result<_>>()?;
+        let flat = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
+            let all = (0..rows).flat_map(|r| parts.iter().map(move |p| of(&p[r])));
+            all.collect()
+        };
+        let components = Components {
+            rows,
+            anchors: self.count(),
+            means: flat(|p| p.0),
+            stds: flat(|p| p.1),
+            noise_stds: self.noise_stds.clone(),
+        };
+        check_finite(&components.means)?;
+        Ok(components)
+    }
+
+    fn again(&self, k: usize, ws: &mut LastLayerWorkspace<T>) -> Result<Kept> {
+        Ok(Kept::new(&self.atlas.conditional(self.used[k], ws)?))
+    }
+}
+
+/// The features of a row; the constant 1 behind them stays.
+fn set_features<T: Scalar>(phi: &mut [f64], features: &[T]) {
+    for (p, v) in phi.iter_mut().zip(features) {
+        *p = v.to_f64();
+    }
+}
+
+fn check_finite(means: &[f64]) -> Result<()> {
+    match means.iter().position(|m| !m.is_finite()) {
+        None => Ok(()),
+        Some(index) => {
+            let what = "predictions of the atlas";
+            Err(Error::NonFinite { what, index })
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What is said of a real target or a count: moments, and quantiles where they are asked for.
+
+use super::mixture::{GaussianMixture, MixedPredictive};
+use crate::error::{Error, Result};
+
+/// How near the quantiles of a prediction are, in its standard deviations.
+const QUANTILE: f64 = 1e-6;
+
+/// Predictive distributions in numbers, a row per input, in the target's units.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RealPredictions {
+    /// Of every row.
+    pub moments: Vec<RealMoments>,
+    /// The probabilities that quantiles were asked for.
+    pub probabilities: Vec<f64>,
+    /// Quantiles, `[n, probabilities]`, to 1e-6 standard deviations; of counts exact.
+    pub quantiles: Vec<f64>,
+}
+
+impl RealPredictions {
+    /// Of no rows yet, with quantiles at these probabilities.
+    pub fn empty(probabilities: &[f64]) -> Self {
+        Self {
+            probabilities: probabilities.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.moments.len()
+    }
+
+    /// True of no rows.
+    pub fn is_empty(&self) -> bool {
+        self.moments.is_empty()
+    }
+
+    /// Quantiles of row `i`, `[probabilities]`.
+    pub fn quantiles_of(&self, i: usize) -> &[f64] {
+        let count = self.probabilities.len();
+        &self.quantiles[i * count..(i + 1) * count]
+    }
+
+    /// Adds the rows of other predictions with the same probabilities.
+    pub fn extend(&mut self, other: &Self) {
+        self.moments.extend_from_slice(&other.moments);
+        self.quantiles.extend_from_slice(&other.quantiles);
+    }
+
+    /// Puts rows together, each with its quantiles.
+    pub(super) fn of_rows(probabilities: &[f64], rows: Vec<(RealMoments, Vec<f64>)>) -> Self {
+        let mut all = Self::empty(probabilities);
+        for (moments, quantiles) in rows {
+            all.moments.push(moments);
+            all.quantiles.extend_from_slice(&quantiles);
+        }
+        all
+    }
+}
+
+/// Moments of one predictive distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RealMoments {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation, noise included.
+    pub std: f64,
+    /// Standard deviation without the noise.
+    pub epistemic_std: f64,
+}
+
+impl RealMoments {
+    /// Of a mixture of Gaussians. `component_stds` are the deviations of the components' means, of
+    /// each around its own; empty if the means are exact.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] at index 0 if the mean or the variance overflows.
+    pub fn of(mixture: &GaussianMixture<'_>, component_stds: &[f64]) -> Result<Self> {
+        let (mean, variance) = (mixture.mean(), mixture.variance());
+        if !(mean.is_finite() && variance.is_finite()) {
+            let what = "mean and variance of a prediction, by row";
+            return Err(Error::NonFinite { what, index: 0 });
+        }
+        // added up, not what the noise leaves of the whole: 5e-10 beside a noise of 1 would be lost
+        let squares: f64 = component_stds.iter().map(|s| s * s).sum();
+        let own = squares / mixture.means().len() as f64;
+        Ok(Self {
+            mean,
+            std: variance.sqrt(),
+            epistemic_std: (mixture.variance_of_means() + own).sqrt(),
+        })
+    }
+
+    /// Of a mixture of laws.
+    pub fn of_laws(mixture: &MixedPredictive<'_>) -> Self {
+        Self {
+            mean: mixture.mean(),
+            std: mixture.variance().sqrt(),
+            epistemic_std: mixture.epistemic_variance().sqrt(),
+        }
+    }
+
+    /// Quantiles of the mixture that these moments are of, into `out` (`[probabilities]`).
+    ///
+    /// # Errors
+    /// A probability outside the open interval (0, 1).
+    pub fn quantiles(
+        &self,
+        mixture: &GaussianMixture<'_>,
+        probabilities: &[f64],
+        out: &mut [f64],
+    ) -> Result<()> {
+        let tolerance = (QUANTILE * self.std).max(f64::MIN_POSITIVE);
+        for (out, &p) in out.iter_mut().zip(probabilities) {
+            *out = mixture.quantile_within(p, tolerance)?;
+        }
+        Ok(())
+    }
+}
