@@ -108,8 +108,7 @@ pub struct AnnealedEvidence {
     /// Effective sample size: how many particles of equal weight these are worth. If it is a small
     /// part of all particles, do not trust the error; take more temperatures.
     pub ess: f64,
-    /// The logarithms of the weights, `[particles]`. They are independent, and the mean of `w`
-    /// estimates `p(D)`.
+    /// The logarithms of the weights, `[particles]`. They are independent, and `E[w] = p(D)`.
     pub log_weights: Vec<f64>,
     /// Mean acceptance of the transitions at each temperature below the last, `[temperatures - 1]`.
     pub acceptance: Vec<f64>,

@@ -365,7 +365,7 @@ mod tests {
             assert!((moved[i] - (g[i] + 0.3 * su[i])).abs() < 1e-12);
         }
         assert!((length - 0.3 * dot(&su, &su).sqrt()).abs() < 1e-12);
-        // alone as together
+        // one vector lifted alone equals the same one lifted together
         let (mut alone, mut again) = (vec![0.0; n + k], noise.clone());
         let both = [&mut scratch[..], &mut more[..]];
         assert_eq!(s.pull_back(&g, &mut alone, None, both), Some(distance));

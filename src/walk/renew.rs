@@ -2,7 +2,7 @@
 //!
 //! Walkers do not meet the curvature at `theta*`. On yacht, directions of eigenvalue 1 at the MAP
 //! estimate have eigenvalues of hundreds at the radius of the prior. So now and then in the warm-up
-//! the frame is computed anew, by Lanczos, from the **mean Gauss-Newton matrix of some walkers**,
+//! the frame is recomputed, by Lanczos, from the **mean Gauss-Newton matrix of some walkers**,
 //! `1/m sum_i D^{-1/2} G(theta_i) D^{-1/2}`. Directions that are stiff for most walkers are
 //! shortened. Differences between walkers are dropped.
 //!

@@ -9,7 +9,7 @@
 //!   Where outputs are linear in the parameters, one such step with `mu = 0` is exact. Elsewhere
 //!   the next step removes the rest. A step that would raise the energy is not taken but tried
 //!   again with more damping `mu` (Levenberg 1944, Marquardt 1963).
-//! - After some steps the normal space is computed anew where the particle is, by Lanczos from the
+//! - After some steps the normal space is recomputed where the particle is, by Lanczos from the
 //!   old one. `d` is carried over: projected, and rescaled to length 1.
 //!
 //! So the particle follows a nearly straight line on a curved manifold, to the radius that the
@@ -40,7 +40,7 @@ pub struct TangentWalkOptions {
     pub step_size: f64,
     /// Steps back to the fiber after each drift.
     pub corrections: usize,
-    /// Steps after which the normal space is computed anew.
+    /// Steps after which the normal space is recomputed.
     pub renew_every: usize,
     /// `U_max`, in nats.
     pub max_energy: f64,

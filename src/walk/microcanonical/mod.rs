@@ -76,12 +76,12 @@ impl Default for MicrocanonicalOptions {
 #[derive(Clone)]
 pub struct Microcanonical<'a, T> {
     inverse_mass: InverseMassMatrix<T>,
-    /// Counts the frames. What particles cache in the coordinates of an old frame is computed anew.
+    /// Counts the frames. What particles cache in the coordinates of an old frame is recomputed.
     frame: usize,
     source: Option<&'a dyn FrameSource<T>>,
     /// Made before every step of the kernel.
     exact_move: Option<&'a dyn ExactMove<T>>,
-    /// The step after which the frame is next computed anew.
+    /// The step after which the frame is next recomputed.
     renewal: usize,
     adjusted: bool,
     own_steps: bool,
@@ -103,7 +103,7 @@ const FORGETTING: f64 = 0.5;
 /// the density is flat.
 const LONGEST_STEP: f64 = 4.0;
 
-/// The frame is computed anew after this many steps, after twice as many, and so on.
+/// The frame is recomputed after this many steps, after twice as many, and so on.
 const FIRST_RENEWAL: usize = 20;
 
 /// Frame updates may use at most this share of the gradients spent on steps.
@@ -205,7 +205,7 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
         }
     }
 
-    /// Whether the coordinates are computed anew at this point of the warm-up.
+    /// Whether the coordinates are recomputed at this point of the warm-up.
     fn renews(&self, warm_up: &WarmUp<'_, T>) -> bool {
         let now = !(warm_up.last || Self::is_late(warm_up) || warm_up.steps < self.renewal);
         self.source.is_some() && now
