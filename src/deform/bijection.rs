@@ -73,8 +73,8 @@ pub trait Bijection: Send + Sync {
     /// Initial parameters, of length [`Bijection::param_count`]; close to the identity map.
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64>;
 
-    /// Records `y = T(z)` and `log |det dT/dz|`: `params` is `[param_count]`, `z` and `y` are `[n, dim]`, the second
-    /// result is `[n]`.
+    /// Records `y = T(z)` and `log |det dT/dz|`. `params` is `[param_count]`, `z` and `y` are
+    /// `[n, dim]`, and the log-determinant is `[n]`.
     fn forward<'g>(&self, params: Var<'g>, z: Var<'g>) -> (Var<'g>, Var<'g>);
 
     /// Records `z = T^{-1}(y)` and `log |det dT^{-1}/dy|`, shapes as in [`Bijection::forward`].
