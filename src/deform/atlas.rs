@@ -1,16 +1,20 @@
-//! The atlas: hidden parameters of walkers as anchors, the last layer drawn from its conditional.
+//! The atlas: walkers' hidden parameters as anchors, with the last layer drawn from its
+//! conditional.
 //!
-//! `q(theta) = 1/A sum_a delta(h - h_a) N(w; c(h_a), A(h_a)^{-1})`: the hidden parameters are where walkers were, so nothing is lost by a density
-//! that would have to be learned, and every anchor gives as many last layers as are asked for. With a Gaussian likelihood `p(w | h, D)` is
-//! exact, and so is the prediction given the anchor, `N(phi^T c, phi^T A^{-1} phi + noise^2)`: no draw of `w` adds its noise
-//! (Rao-Blackwell).
+//! `q(theta) = 1/A sum_a delta(h - h_a) N(w; c(h_a), A(h_a)^{-1})`. The hidden parameters are those
+//! of walkers, so no learned density loses anything. Every anchor can provide any number of last
+//! layers. With a Gaussian likelihood `p(w | h, D)` is exact, and so is the prediction given the
+//! anchor, `N(phi^T c, phi^T A^{-1} phi + noise^2)`: no draw of `w` adds its noise (Rao-Blackwell).
 //!
-//! [`recombine`] makes further anchors: each hidden unit from a walker of its own. Units are exchangeable and nearly independent where there are
-//! many of them in one layer; in deep networks they are not, and recombination is worse than the walkers themselves.
+//! [`recombine`] makes further anchors: it takes each hidden unit from a randomly drawn walker.
+//! Units are exchangeable, and they are nearly independent where one layer has many of them. In
+//! deep networks they are not, and recombined anchors are worse than the walkers themselves.
 //!
-//! Where scales are part of the posterior an anchor carries its own, and its own noise: see [`LastLayer::with_scales`].
+//! Where scales are part of the posterior, an anchor carries its own scales and noise: see
+//! [`LastLayer::with_scales`].
 //!
-//! What it drops: anything between the anchors. It has no density over hidden parameters; a flow has.
+//! What it drops: anything between the anchors. It has no density over hidden parameters; a flow
+//! has.
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -24,7 +28,7 @@ use crate::nn::UnitBlock;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// Anchors with the conditional of the last layer.
+/// Anchors and the conditional of the last layer.
 #[derive(Clone, Debug)]
 pub struct Atlas<T> {
     /// `[anchors, hidden]`.
@@ -36,26 +40,29 @@ pub struct Atlas<T> {
     last: LastLayer<T>,
 }
 
-/// Predictive components of a block of rows, `[rows, anchors]` row-major, in units of the target that the last layer was conditioned on.
+/// Predictive components of a block of rows, `[rows, anchors]` row-major, in the units of the
+/// target that the last layer was conditioned on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Components {
     /// Number of rows.
     pub rows: usize,
-    /// Components of each.
+    /// Components of each row.
     pub anchors: usize,
     /// Means.
     pub means: Vec<f64>,
-    /// Standard deviations of the network's output given the anchor, noise not included.
+    /// Standard deviations of the network's output given the anchor, without noise.
     pub stds: Vec<f64>,
     /// Standard deviation of the noise of each anchor, `[anchors]`.
     pub noise_stds: Vec<f64>,
 }
 
 impl<T: Scalar> Atlas<T> {
-    /// An atlas of anchors `[count, hidden]`; the modes of their conditionals are computed, in parallel.
+    /// An atlas of anchors `[count, hidden]`. Computes the modes of their conditionals, in
+    /// parallel.
     ///
     /// # Errors
-    /// If there are none, the numbers do not make up rows, or a conditional cannot be computed.
+    /// If there are no anchors, the numbers do not make up rows, or a conditional cannot be
+    /// computed.
     pub fn new(anchors: Vec<T>, count: usize, last: LastLayer<T>) -> Result<Self> {
         let hidden = anchors.len() / count.max(1);
         let modes: Vec<Vec<T>> = (0..count)
@@ -72,7 +79,8 @@ impl<T: Scalar> Atlas<T> {
         Self::from_parts(anchors, modes.concat(), last)
     }
 
-    /// An atlas from its parts, as they come from a file: anchors `[count, hidden]`, modes `[count, last]`.
+    /// An atlas from its parts, as read from a file: anchors `[count, hidden]`, modes
+    /// `[count, last]`.
     ///
     /// # Errors
     /// If there is no anchor, a number is not finite, or lengths do not fit.
@@ -141,8 +149,9 @@ impl<T: Scalar> Atlas<T> {
         )
     }
 
-    /// `count` draws of `theta`, `[count, P]`. Draw `i` is of anchor `i mod len` (systematic sampling: as many of each as can be) and of the
-    /// seed's stream `i`.
+    /// `count` draws of `theta`, `[count, P]`. Draw `i` uses anchor `i mod len` and the seed's
+    /// stream `i`. This is systematic sampling: all anchors get the same number of draws, as nearly
+    /// as possible.
     ///
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.
@@ -152,7 +161,7 @@ impl<T: Scalar> Atlas<T> {
             Error::config("samples", count, "times the parameters must be a number")
         })?;
         let mut theta = vec![T::ZERO; numbers];
-        // all draws of an anchor are of one conditional
+        // all draws of an anchor share one conditional
         let mut of_anchor: Vec<Vec<(usize, &mut [T])>> = Vec::new();
         of_anchor.resize_with(self.count.min(count), Vec::new);
         for (i, row) in theta.chunks_exact_mut(dim).enumerate() {
@@ -182,8 +191,9 @@ impl<T: Scalar> Atlas<T> {
     }
 }
 
-/// `count` new anchors from anchors `[n, hidden]`: every unit of every layer with the parameters that it has in an anchor drawn for it alone.
-/// Anchor `i` depends on the seed and `i` alone.
+/// `count` new anchors from anchors `[n, hidden]`. Every unit of every layer takes its parameters
+/// from an anchor that is drawn for this unit alone. New anchor `i` depends only on the seed and
+/// `i`.
 ///
 /// # Errors
 /// If the anchors are not rows of the units' parameters, or there are none.

@@ -1,13 +1,16 @@
-//! A map beside a context: the first coordinates pass, the others go through another bijection that does not see them.
+//! A map beside a context.
+//!
+//! The first coordinates pass unchanged. The others go through another bijection, which does not
+//! see the context.
 
 use rand::Rng;
 
 use super::bijection::Bijection;
 use crate::autodiff::Var;
 
-/// The bijection of `R^{context + d}` that leaves the first `context` coordinates and maps the others by `inner`, a
-/// bijection of `R^d`: so mixing, scaling and permutations stand in a conditional flow beside coupling layers with the same
-/// context.
+/// The bijection of `R^{context + d}` that leaves the first `context` coordinates unchanged and
+/// maps the others by `inner`, a bijection of `R^d`. So mixing, scaling and permutations can join a
+/// conditional flow, next to coupling layers with the same context.
 ///
 /// ```
 /// use fiberwalk::deform::{AffineCoupling, Beside, Bijection, Chain, DiagonalAffine};

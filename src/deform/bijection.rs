@@ -1,4 +1,4 @@
-//! What a deformation is made of: invertible maps with a known change of volume.
+//! The parts of a deformation: invertible maps with a known change of volume.
 
 use rand::Rng;
 use rayon::prelude::*;
@@ -8,12 +8,14 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 
-/// A bijection of `R^dim`, on batches, recorded in a graph: so it can be trained through anything that is recorded there.
+/// A bijection of `R^dim` on batches, recorded in a graph. So it can be trained through anything
+/// that is recorded there.
 ///
-/// Every row of a batch is mapped by itself. A *conditional* map is a bijection of `R^{c + d}` that leaves the first `c`
-/// coordinates, its context, as they are ([`super::Beside`], and `with_context` of the coupling layers).
+/// Every row of a batch is mapped independently. A *conditional* map is a bijection of `R^{c + d}`
+/// that leaves the first `c` coordinates, its context, unchanged ([`super::Beside`], and
+/// `with_context` of the coupling layers).
 ///
-/// A map of one's own stands beside the others in a [`Chain`]:
+/// Your own maps can join the others in a [`Chain`]:
 ///
 /// ```
 /// use fiberwalk::autodiff::{Graph, Var};
@@ -68,11 +70,11 @@ pub trait Bijection: Send + Sync {
     /// Number of learned parameters.
     fn param_count(&self) -> usize;
 
-    /// Parameters to start from, of length [`Bijection::param_count`]; close to the identity map.
+    /// Initial parameters, of length [`Bijection::param_count`]; close to the identity map.
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64>;
 
-    /// Records `y = T(z)` and `log |det dT/dz|`: `params` is `[param_count]`, `z` and `y` are `[n, dim]`, the second
-    /// result is `[n]`.
+    /// Records `y = T(z)` and `log |det dT/dz|`. `params` is `[param_count]`, `z` and `y` are
+    /// `[n, dim]`, and the log-determinant is `[n]`.
     fn forward<'g>(&self, params: Var<'g>, z: Var<'g>) -> (Var<'g>, Var<'g>);
 
     /// Records `z = T^{-1}(y)` and `log |det dT^{-1}/dy|`, shapes as in [`Bijection::forward`].
@@ -120,8 +122,8 @@ pub(super) fn no_change<'g>(graph: &'g Graph, batch: Var<'g>) -> Var<'g> {
     graph.full(&[rows], 0.0)
 }
 
-/// `log N(z; 0, I) + log |det|` for rows of `z` (`[n, dim]`): the density of a bijection's image, given its inverse and that
-/// one's log-determinants.
+/// `log N(z; 0, I) + log |det|` for rows of `z` (`[n, dim]`). This is the density of a bijection's
+/// image, given `z` and the log-determinants of the inverse.
 pub(super) fn pulled_back_normal<T: Scalar>(z: &[T], log_det: &[f64], dim: usize) -> Vec<f64> {
     let constant = -0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
     let rows = z.chunks_exact(dim).zip(log_det);
@@ -129,7 +131,8 @@ pub(super) fn pulled_back_normal<T: Scalar>(z: &[T], log_det: &[f64], dim: usize
         .collect()
 }
 
-/// Runs `work` on batches of `batch` rows of `dim` numbers in parallel, and joins what it gives, numbers and a figure a row, in order.
+/// Runs `work` on batches of `batch` rows of `dim` numbers in parallel. Joins the results in order:
+/// mapped rows, and one number per row.
 ///
 /// # Errors
 /// If there are no whole rows (`what` names the map), and those of `work`.

@@ -1,9 +1,9 @@
-//! Affine coupling (Dinh et al. 2017, Real NVP): one part of the coordinates passes through and decides how the other is
-//! scaled and shifted.
+//! Affine coupling (Dinh et al. 2017, Real NVP): one part of the coordinates scales and shifts the
+//! other.
 //!
-//! `y_1 = z_1`, `y_2 = z_2 exp(s(z_1)) + t(z_1)`, `log |det| = sum s(z_1)`; the inverse needs no more than the forward map.
-//! `s` is bounded by `2 tanh(s'/2)`: a scale between `e^-2` and `e^2` a layer cannot run away on points that training
-//! did not see.
+//! `y_1 = z_1`, `y_2 = z_2 exp(s(z_1)) + t(z_1)`, `log |det| = sum s(z_1)`; the inverse costs as
+//! much as the forward map. `s` is bounded by `2 tanh(s'/2)`. With a scale between `e^-2` and
+//! `e^2`, a layer cannot run away on points that training did not see.
 
 use rand::Rng;
 
@@ -12,7 +12,7 @@ use super::halves::Halves;
 use crate::autodiff::Var;
 use crate::error::Result;
 
-/// Largest modulus of a layer's log-scale.
+/// Bound on the absolute value of a layer's log-scale.
 const MAX_LOG_SCALE: f64 = 2.0;
 
 /// One coupling layer. Its conditioner is a tanh [`crate::Mlp`] of the coordinates that pass.
@@ -22,7 +22,8 @@ pub struct AffineCoupling {
 }
 
 impl AffineCoupling {
-    /// A layer of `dim` coordinates. The first `split` pass through and move the rest; with `swap`, the other way round.
+    /// A layer of `dim` coordinates. The first `split` pass through and move the rest; with `swap`,
+    /// the other way round.
     ///
     /// # Errors
     /// If a side would be empty, or a hidden width is 0.
@@ -32,7 +33,7 @@ impl AffineCoupling {
         })
     }
 
-    /// A layer of `context + dim` coordinates that moves the last `dim`, all of them, as the context says.
+    /// A layer of `context + dim` coordinates. The context moves all of the last `dim`.
     ///
     /// # Errors
     /// If there is no context, nothing to move, or a hidden width is 0.
@@ -42,8 +43,8 @@ impl AffineCoupling {
         })
     }
 
-    /// The layer with `context` more coordinates in front, which always pass, and which the conditioner sees: a map of
-    /// `context + dim` coordinates.
+    /// The layer with `context` more coordinates in front, which always pass and which the
+    /// conditioner sees: a map of `context + dim` coordinates.
     ///
     /// # Errors
     /// If the conditioner's parameters are too many to count.
@@ -52,7 +53,7 @@ impl AffineCoupling {
         Ok(Self { halves })
     }
 
-    /// What moves, its bounded log-scale, and its shift.
+    /// The coordinates that move, their bounded log-scale, and their shift.
     fn part<'g>(&self, params: Var<'g>, x: Var<'g>) -> (Var<'g>, Var<'g>, Var<'g>) {
         let (moved, out) = self.halves.part(params, x);
         let m = self.halves.moved();

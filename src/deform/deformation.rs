@@ -3,13 +3,15 @@
 //! `theta = (h, w)`, `h = flow(z_h)`, `w = c(h) + L(h)^{-T} z_w`, `z ~ N(0, I_P)`:
 //! `log q(theta) = log N(z; 0, I_P) - log |det flow(z_h)| + sum log L_ii`.
 //!
-//! What is learned from walks is where hidden parameters can be; that the last layer must then compensate for them, which
-//! no Gaussian and no small flow over all parameters can know, is computed.
+//! Walks teach the flow where hidden parameters can be. How the last layer must then compensate for
+//! them is computed: no Gaussian and no small flow over all parameters could learn that.
 //!
-//! **Proposals.** A flow knows each unit, and little of how the units of a network depend on one another; `p(D | h)`, the evidence with the last
-//! layer integrated out, knows it, and comes with the conditional. With `M > 1` proposals a draw takes one of `M` images `h_m` of the flow
-//! with probability proportional to `p(D | h_m)` (sampling importance resampling, Rubin 1987, with the flow in the place of the prior). The draw
-//! then has another density than `q`, which stays that of the map.
+//! **Proposals.** A flow knows each unit, but little of how the units of a network depend on one
+//! another. `p(D | h)`, the evidence with the last layer integrated out, knows this, and the
+//! conditional provides it. With `M > 1` proposals, a draw takes one of `M` images `h_m` of the
+//! flow with probability proportional to `p(D | h_m)` (sampling importance resampling, Rubin 1987,
+//! with the flow in the place of the prior). The draw then has a different density from `q`; `q`
+//! remains the density of the map.
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -24,25 +26,28 @@ use crate::model::Posterior;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// An explicit bijection of parameter space. A network without hidden layers has no flow: its posterior is the
-/// conditional of its last layer.
+/// An explicit bijection of parameter space. For a network without hidden layers there is no flow:
+/// the posterior is the conditional of its last layer.
 #[derive(Clone, Debug)]
 pub struct Deformation<T> {
     hidden: Option<HiddenFlow<T>>,
     last: LastLayer<T>,
     proposals: usize,
-    /// Where Newton's method starts: the conditional in the middle of a flow that has one, its mode and its precision.
+    /// Where Newton's method starts: mode and precision of the conditional at the middle of the
+    /// flow, for a framed flow.
     start: Option<(Vec<T>, Cholesky)>,
 }
 
 impl<T: Scalar> Deformation<T> {
-    /// A flow over the hidden parameters, if there are any, and the conditional of the last layer.
+    /// Combines a flow over the hidden parameters, if there are any, with the conditional of the
+    /// last layer.
     pub fn new(hidden: Option<HiddenFlow<T>>, last: LastLayer<T>) -> Self {
         let start = match &hidden {
             Some(HiddenFlow::Framed(flow)) => {
                 let mut ws = last.workspace();
                 let middle = flow.frame().parts().0;
-                // where that fails there is no start, and errors come where they belong
+                // a failure here means no start; the error then appears where the conditional is
+                // used
                 let precision = last.condition(middle, &mut ws).ok();
                 let precision = precision.map(|c| c.precision.clone());
                 let mode = || ws.mode().iter().map(|&m| T::from_f64(m)).collect();
@@ -58,10 +63,10 @@ impl<T: Scalar> Deformation<T> {
         }
     }
 
-    /// The same with so many proposals for every draw of [`Deformation::sample`].
+    /// The same deformation with `proposals` proposals for every draw of [`Deformation::sample`].
     ///
     /// # Errors
-    /// If there are none.
+    /// If `proposals` is 0.
     pub fn with_proposals(self, proposals: usize) -> Result<Self> {
         if proposals == 0 {
             return Err(Error::config("proposals", 0, "must be positive"));
@@ -130,7 +135,8 @@ impl<T: Scalar> Deformation<T> {
         Ok(pulled_back_normal(&z, &log_det, self.dim()))
     }
 
-    /// `count` independent draws of `theta`, `[count, P]`. Draw `i` depends on the seed and `i` alone.
+    /// `count` independent draws of `theta`, `[count, P]`. Draw `i` depends only on the seed and
+    /// `i`.
     ///
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.
@@ -154,7 +160,7 @@ impl<T: Scalar> Deformation<T> {
                 fill_normal(&mut rng, &mut all[start..]);
             }
             if m > 1 {
-                // a uniform number is below 1: the inner logarithm is finite where it is above 0
+                // a uniform number is below 1, so the inner logarithm is finite above 0
                 let gumbel = |u: f64| -(-u.max(f64::MIN_POSITIVE).ln()).ln();
                 gumbels.extend((0..m).map(|_| gumbel(rng.random())));
             }
@@ -175,7 +181,7 @@ impl<T: Scalar> Deformation<T> {
             let latent = w.to_vec();
             let mut best = f64::NEG_INFINITY;
             for (proposal, gumbel) in proposals.chunks_exact(h).zip(&gumbels[i * m..]) {
-                // the largest of log p + Gumbel noise is a draw from p (Gumbel's trick)
+                // the maximum of log p + Gumbel noise is a draw from p (Gumbel's trick)
                 let score = self.last.log_evidence(proposal, ws)? + gumbel;
                 if score > best || best == f64::NEG_INFINITY {
                     best = score;
@@ -198,7 +204,7 @@ impl<T: Scalar> Deformation<T> {
     fn start(&self) -> Option<Start<'_, T>> {
         let (mode, precision) = self.start.as_ref()?;
         let hessian = Some(precision);
-        // that of a Gaussian likelihood is of one output, and not needed
+        // a Gaussian likelihood needs no start, and its precision is that of one output only
         (!self.last.is_gaussian()).then_some(Start { mode, hessian })
     }
 
@@ -206,7 +212,7 @@ impl<T: Scalar> Deformation<T> {
         self.hidden.as_ref().map_or(0, HiddenFlow::dim)
     }
 
-    /// The hidden block of every row, through the flow.
+    /// The hidden block of every row, mapped through the flow.
     fn map_hidden(
         &self,
         rows: &[T],
@@ -226,7 +232,8 @@ impl<T: Scalar> Deformation<T> {
         }
     }
 
-    /// A copy of the rows on which `work` is done in place, in parallel, and what it gives for each.
+    /// Copies the rows, does `work` on each in place, in parallel, and collects what `work`
+    /// returns.
     fn per_row(
         &self,
         rows: &[T],

@@ -4,13 +4,15 @@
 //!
 //! `ELBO = E_q[log p(D, h, w) - log q(w | h) - log q(h)] <= log p(D)`,
 //!
-//! with equality for the posterior. The last layer depends on `h`, but its derivative is not needed: for the exact conditional
-//! `grad_h log p(D | h) p(h) = E[grad_h log p(D, h, w)]` (Fisher's identity), a gradient of the energy's own graph at a draw. So one step is:
-//! draw `z`, `h = T(z)`, condition, draw `w` and its reflection, take the gradient of the log density at both, and pull it back through `T`
-//! together with that of `log |det|`.
+//! with equality for the posterior. The last layer depends on `h`, but its derivative is not
+//! needed. For the exact conditional `grad_h log p(D | h) p(h) = E[grad_h log p(D, h, w)]`
+//! (Fisher's identity), which is a gradient of the energy's own graph at a draw. So one step is:
+//! draw `z`, `h = T(z)`, condition, draw `w` and its reflection, take the gradient of the log
+//! density at both, and pull it back through `T` together with that of `log |det|`.
 //!
-//! What it drops: for likelihoods that are not Gaussian the conditional is an approximation, and so is the identity. Like any maximum of
-//! an ELBO the result is narrower than the posterior where it cannot be both right and wide.
+//! What it drops: for likelihoods that are not Gaussian the conditional is an approximation, and so
+//! is the identity. Like any maximum of an ELBO, the result is narrower than the posterior where it
+//! cannot be both right and wide.
 
 use rayon::prelude::*;
 
@@ -28,17 +30,17 @@ use crate::scalar::Scalar;
 pub struct ElboOptions {
     /// Gradient steps; 0: none.
     pub steps: usize,
-    /// Draws of a step.
+    /// Draws per step.
     pub draws: usize,
     /// The full learning rate.
     pub learning_rate: f64,
-    /// Its course.
+    /// How the learning rate changes over the steps.
     pub schedule: Schedule,
     /// Largest norm of a step's gradient.
     pub clip_norm: f64,
-    /// Steps between two looks at the ELBO of draws that are always the same.
+    /// Steps between two checks of the ELBO, always on the same draws.
     pub check_every: usize,
-    /// How many these are.
+    /// Number of draws for these checks.
     pub check_draws: usize,
 }
 
@@ -68,15 +70,15 @@ pub struct ElboReport {
     pub best_step: usize,
     /// ELBO at the start.
     pub start: f64,
-    /// ELBO of what was kept.
+    /// ELBO of the parameters that were kept.
     pub elbo: f64,
-    /// Steps whose gradient was shortened.
+    /// Steps whose gradient was clipped.
     pub clipped: usize,
-    /// Gradients of the log density.
+    /// Gradients of the log density that were computed.
     pub gradients: usize,
 }
 
-/// The parts of one draw.
+/// The result of one draw.
 struct Drawn<T> {
     /// `log p(D, h, w) - log q(w | h)`, averaged over a draw and its reflection.
     value: f64,
@@ -84,7 +86,7 @@ struct Drawn<T> {
     gradient: Vec<T>,
 }
 
-/// What a worker needs.
+/// The memory of one worker.
 struct Worker<T, W> {
     last: LastLayerWorkspace<T>,
     density: W,
@@ -94,8 +96,9 @@ struct Worker<T, W> {
     z: Vec<T>,
 }
 
-/// Maximises the ELBO over the parameters of `flow`, from `params` on. Coordinate `i` of the flow is parameter `order[i]` of `density`, whose
-/// last parameters are those of `last`. Random numbers come from [`Phase::ELBO`], one stream a draw.
+/// Maximises the ELBO over the parameters of `flow`, starting from `params`. Coordinate `i` of the
+/// flow is parameter `order[i]` of `density`, whose last parameters are those of `last`. Random
+/// numbers come from [`Phase::ELBO`], two streams for each draw.
 ///
 /// # Errors
 /// If lengths do not fit, a setting is out of range, or a conditional cannot be computed.
@@ -153,7 +156,7 @@ pub fn refine<T: Scalar, D: LogDensity<T>>(
         let (_, cotangent) = problem.draw(&mut map, &params, first)?;
         let gradient = map.pull_back(&params, &cotangent)?;
         report.gradients += 2 * options.draws;
-        // a draw far out can have an infinite slope: such a step says nothing
+        // a draw far out can have an infinite slope: such a step carries no information
         if first_non_finite(gradient).is_none() {
             scale(-1.0 / options.draws as f64, gradient);
             let before = clip_by_norm(gradient, options.clip_norm);
@@ -183,7 +186,8 @@ struct Problem<'a, T, D> {
 }
 
 impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
-    /// Draws as many as the map has rows, with streams `first..`: the mean ELBO, and the gradients with respect to `h`, `[dim, rows]`.
+    /// Makes one draw for each row of the map, from draw number `first` on. Returns the mean ELBO
+    /// and the gradients with respect to `h`, `[dim, rows]`.
     fn draw(&self, map: &mut Map<T>, params: &[T], first: usize) -> Result<(f64, Vec<T>)> {
         let (dim, rows) = (self.dim, map.rows);
         let mut latent = vec![T::ZERO; dim];
@@ -226,7 +230,8 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
         Ok((sum / rows as f64, cotangent))
     }
 
-    /// Conditions on the hidden parameters in `worker.theta`, draws the last layer and its reflection, and averages over both.
+    /// Conditions on the hidden parameters in `worker.theta`, draws the last layer and its
+    /// reflection, and averages over both.
     fn evaluate(&self, worker: &mut Worker<T, D::Workspace>, index: usize) -> Result<Drawn<T>> {
         let h = self.dim;
         let mut rng = self.streams.rng(Phase::ELBO, 2 * index as u64 + 1);
@@ -259,7 +264,7 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
     }
 }
 
-/// The flow on a fixed number of rows, there and its transposed derivative back.
+/// The flow on a fixed number of rows: forward, and its transposed derivative back.
 struct Map<T> {
     rows: usize,
     /// `[dim, rows]`.
@@ -296,7 +301,7 @@ impl<T: Scalar> Map<T> {
     }
 
     fn forward(&mut self, params: &[T]) -> Result<()> {
-        // inputs that a program does not use are not looked at
+        // a program does not read inputs that it does not use
         self.forward
             .run(&[params, &self.z, &self.z], &mut self.forward_ws)
     }

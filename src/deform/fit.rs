@@ -1,15 +1,19 @@
-//! Maximum likelihood: the parameters of a bijection `T` under which the image of N(0, I) is most like given points.
+//! Maximum likelihood: fits a bijection `T` so that the image of N(0, I) matches given points.
 //!
-//! Minimised is `-1/n sum_i [log N(z_i; 0, I) + log |det dT^{-1}|] + decay/2 |p|^2`, `z_i = T^{-1}(y_i)`, by Adam on minibatches:
-//! every epoch visits the points in a fresh random order, in batches of one size (what is left over waits for the next
-//! epoch). Gradients that are too long are shortened, and the learning rate falls along a cosine.
+//! The loss is `-1/n sum_i [log N(z_i; 0, I) + log |det dT^{-1}|] + decay/2 |p|^2`,
+//! `z_i = T^{-1}(y_i)`. Adam minimises it on minibatches. Every epoch visits the points in a fresh
+//! random order, in batches of one size; the remainder is left out until the next epoch. Gradients
+//! that are too long are clipped, and the learning rate falls along a cosine.
 //!
-//! With a context of `c` coordinates the density is that of the others given these: `N(z)` is over the others alone.
+//! With a context of `c` coordinates, the density is that of the other coordinates given these;
+//! `N(z)` is over the others only.
 //!
-//! Every so many steps the likelihood of held-out points is computed; the parameters that are best by it are kept, and
-//! training ends when they have not improved for a while. Step 0 counts: what is kept is never worse there than the start.
+//! At regular intervals the fit computes the likelihood of held-out points. It keeps the parameters
+//! that are best by it, and stops when they have not improved for a while. Step 0 counts: on
+//! held-out points, the kept parameters are never worse than the start.
 //!
-//! A batch is cut into pieces of one size, computed in parallel and added in order: the same bits for any thread count.
+//! A batch is cut into pieces of one size, which are computed in parallel and added in order. The
+//! result is the same, bit for bit, for any number of threads.
 
 use rand::seq::SliceRandom;
 use rayon::prelude::*;
@@ -22,7 +26,7 @@ use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// At most so many rows go through the flow at once.
+/// Largest number of rows that go through the flow at once.
 const PIECE: usize = 256;
 
 /// Settings of [`fit_flow`].
@@ -34,15 +38,16 @@ pub struct FlowTrainOptions {
     pub batch_rows: usize,
     /// The full learning rate.
     pub learning_rate: f64,
-    /// Its course over the steps.
+    /// How the learning rate changes over the steps.
     pub schedule: Schedule,
     /// Precision of a Gaussian prior on the flow's parameters, per training point.
     pub weight_decay: f64,
-    /// Largest norm of the gradient of the mean over a batch; longer ones are shortened to it. `None`: none is.
+    /// Largest norm of the gradient of the mean over a batch; longer gradients are clipped to it.
+    /// `None`: no clipping.
     pub clip_norm: Option<f64>,
-    /// Steps between two looks at the held-out points.
+    /// Steps between two checks on the held-out points.
     pub check_every: usize,
-    /// Looks without improvement after which training ends.
+    /// Checks without improvement after which training ends.
     pub patience: usize,
 }
 
@@ -68,7 +73,7 @@ impl FlowTrainOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If one is outside its range, with its name.
+    /// If one is outside its range; the error names it.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [
             ("batch_rows", self.batch_rows),
@@ -98,44 +103,48 @@ impl FlowTrainOptions {
     }
 }
 
-/// What a flow is fitted to. Points are rows of as many numbers as the flow has coordinates, the context first.
+/// The data for a fit. Points are rows of as many numbers as the flow has coordinates, the context
+/// first.
 #[derive(Clone, Copy, Debug)]
 pub struct FlowData<'a, T> {
     /// Number of coordinates that are given.
     pub context: usize,
-    /// Points to learn from.
+    /// Training points.
     pub points: &'a [T],
-    /// Points that decide what is kept and when training ends: whole walkers, as points of one resemble one another. With
-    /// none, the last step's parameters are kept.
+    /// Points that decide which parameters are kept and when training ends. Hold out whole walkers,
+    /// since points of one walker resemble one another. If it is empty, the last step's parameters
+    /// are kept.
     pub held_out: &'a [T],
 }
 
 /// How a fit went. Log-likelihoods are means per point, in nats, given the context.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FlowReport {
-    /// Points that were learned from.
+    /// Number of training points.
     pub points: usize,
-    /// Points that were held out.
+    /// Number of held-out points.
     pub held_out: usize,
     /// Steps taken.
     pub steps: usize,
     /// The step whose parameters were kept.
     pub best_step: usize,
-    /// Steps whose gradient was shortened.
+    /// Steps whose gradient was clipped.
     pub clipped: usize,
-    /// Held-out log-likelihood at the start; NaN without held-out points, as the next.
+    /// Held-out log-likelihood at the start; like the next field, NaN without held-out points.
     pub start_log_likelihood: f64,
-    /// Held-out log-likelihood of what was kept.
+    /// Held-out log-likelihood of the parameters that were kept.
     pub log_likelihood: f64,
-    /// Log-likelihood of what was kept on the points it was learned from.
+    /// Log-likelihood of the kept parameters on the training points.
     pub train_log_likelihood: f64,
 }
 
-/// Fits the parameters of `flow`, from `start` on, to points; `progress` is called with the number of steps done. Random
-/// numbers, the order of the points, come from [`Phase::DEFORM`], index `e` for epoch `e`, from 1.
+/// Fits the parameters of `flow` to points, starting from `start`; `progress` is called with the
+/// number of steps done. Random numbers only order the points. They come from [`Phase::DEFORM`],
+/// index `e` for epoch `e`, counted from 1.
 ///
 /// # Errors
-/// If there are no points, a length does not fit the flow, a setting is out of range, or the gradient stops being finite.
+/// If there are no points, a length does not fit the flow, a setting is out of range, or the
+/// gradient stops being finite.
 pub fn fit_flow<T: Scalar>(
     flow: &dyn Bijection,
     start: &[f64],
@@ -214,14 +223,16 @@ pub fn fit_flow<T: Scalar>(
     Ok((kept, report))
 }
 
-/// `log q` of the rows of a batch (`[n]`, without the constant), given their first `context` coordinates.
+/// `log q` of the rows of a batch (`[n]`, without the constant), given their first `context`
+/// coordinates.
 fn log_density<'g>(flow: &dyn Bijection, context: usize, params: Var<'g>, y: Var<'g>) -> Var<'g> {
     let (z, log_det) = flow.inverse(params, y);
     let z = z.slice(1, context..flow.dim());
     log_det - z.square().sum_axis(1) * 0.5
 }
 
-/// Rows of `points` as columns of `memory` (`[dim, rows]`); where there are fewer, the first one again.
+/// Writes rows of `points` as columns of `memory` (`[dim, rows]`); missing rows repeat the first
+/// one.
 fn fill<T: Scalar>(memory: &mut [T], points: &[T], dim: usize, rows: &[usize]) {
     let width = memory.len() / dim.max(1);
     for i in 0..width {
@@ -311,7 +322,7 @@ struct Piece<T> {
     ws: Workspace<T>,
     /// `[dim, rows]`.
     memory: Vec<T>,
-    /// The share of each row in the mean, 0 for those that only fill the piece.
+    /// The weight of each row in the mean; 0 for rows that only fill the piece.
     weights: Vec<T>,
 }
 
@@ -341,7 +352,7 @@ impl<T: Scalar> Batches<T> {
         })
     }
 
-    /// The gradient of the mean over the points of these indices.
+    /// The gradient of the mean over the points with these indices.
     fn gradient(
         &mut self,
         params: &[T],

@@ -9,14 +9,14 @@ use super::{
 use crate::error::Result;
 use crate::linalg::random_orthogonal;
 
-/// What the layers of a flow do with the coordinates that move.
+/// What the layers of a flow do to the coordinates that move.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum FlowKind {
     /// Scale and shift them.
     #[default]
     Affine,
-    /// Put each through a spline, then scale and shift it: the spline works where N(0, 1) is, the affine layer takes the
-    /// result where it belongs, beyond the spline's bound too.
+    /// Put each through a spline, then scale and shift it. The spline works where N(0, 1) has its
+    /// mass. The affine layer moves the result to where it belongs, also beyond the spline's bound.
     Spline(SplineOptions),
 }
 
@@ -27,7 +27,7 @@ pub struct FlowOptions {
     pub kind: FlowKind,
     /// Hidden widths of the conditioners.
     pub hidden: Vec<usize>,
-    /// Number of coordinates in front that pass and that all layers see.
+    /// Number of leading coordinates that pass and that all layers see.
     pub context: usize,
 }
 
@@ -41,9 +41,10 @@ impl Default for FlowOptions {
     }
 }
 
-/// A chain of coupling layers on `dim` coordinates behind the context: for every mixing matrix (`[dim, dim]`) a layer for each
-/// half, and the rotation; a diagonal affine map, whose parameters come last, at the end. A single coordinate has no
-/// halves: there, a layer for every matrix if there is a context.
+/// A chain of coupling layers on `dim` coordinates behind the context. Every mixing matrix
+/// (`[dim, dim]`) adds a layer for each half, then the rotation. A diagonal affine map comes at the
+/// end, and so do its parameters. A single coordinate has no halves; with a context, it has one
+/// layer for each matrix.
 ///
 /// # Errors
 /// If a matrix is not orthogonal, a width is 0, or an option of the splines is out of its range.
@@ -80,7 +81,7 @@ pub fn coupling_flow(dim: usize, mixing: &[Vec<f64>], options: &FlowOptions) -> 
     Chain::new(c + dim, parts)
 }
 
-/// Random mixing matrices (`[dim, dim]` each) for so many blocks of a [`coupling_flow`].
+/// Random mixing matrices (`[dim, dim]` each) for `blocks` blocks of a [`coupling_flow`].
 pub fn draw_mixing(dim: usize, blocks: usize, rng: &mut impl Rng) -> Vec<Vec<f64>> {
     (0..blocks).map(|_| random_orthogonal(dim, rng)).collect()
 }

@@ -1,13 +1,18 @@
-//! The frame: which few directions of parameter space the flow acts on, and how wide all the others are.
+//! The frame: the few directions of parameter space that the flow acts on, and the width of the
+//! others.
 //!
-//! `theta = mu + D^{1/2} (B^T g + s (I - B^T B) z)`, `z ~ N(0, I_P)`, `g = flow(B z)`: the `K` orthonormal rows of `B` carry
-//! the flow, everything orthogonal to them is a Gaussian of one scale `s`. Its log-determinant is
-//! `1/2 sum log D_i + (P - K) log s`, that of the flow aside.
+//! `theta = mu + D^{1/2} (B^T g + s (I - B^T B) z)`, `z ~ N(0, I_P)`, `g = flow(B z)`. The `K`
+//! orthonormal rows of `B` carry the flow. Everything orthogonal to them is a Gaussian with one
+//! scale `s`. The log-determinant of the frame is `1/2 sum log D_i + (P - K) log s`; that of the
+//! flow comes on top.
 //!
-//! `mu`, `D` and `s` are estimated from the points of a walk. `B` is given ([`Frame::fit`]), such as the leading Gauss-Newton directions: a displacement
-//! `D^{1/2} w` changes the outputs by `J D^{1/2} w`, so these are scaled by `D^{1/2}` before they are orthonormalised. Or it is made of the principal components of the points
-//! in units of their scales ([`Frame::principal`]); of a few dozen walkers, each of which went its own way, the leading ones can be the walkers themselves, and how many of
-//! them hold for others is to be found out on held-out walkers.
+//! `mu`, `D` and `s` are estimated from the points of a walk. `B` comes from one of two sources:
+//! - Given directions ([`Frame::fit`]), such as the leading Gauss-Newton directions. A displacement
+//!   `D^{1/2} w` changes the outputs by `J D^{1/2} w`, so the directions are scaled by `D^{1/2}`
+//!   before they are orthonormalised.
+//! - The principal components of the points, in units of their scales ([`Frame::principal`]). With
+//!   a few dozen walkers that each went separate ways, the leading components can be the walkers
+//!   themselves. Held-out walkers must show how many of them hold for others.
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::{self, axpy, dot, first_non_finite, norm};
@@ -17,9 +22,10 @@ use crate::scalar::Scalar;
 /// How a frame is estimated.
 #[derive(Clone, Debug)]
 pub struct FrameOptions {
-    /// At most so many directions.
+    /// Largest number of directions.
     pub directions: usize,
-    /// The variance of each parameter is shrunk towards the mean of all as if by so many more walkers.
+    /// The variance of each parameter is shrunk towards the mean of all, as if by this many more
+    /// walkers.
     pub shrinkage: f64,
 }
 
@@ -47,7 +53,8 @@ pub struct Frame<T> {
 }
 
 impl<T: Scalar> Frame<T> {
-    /// Estimates a frame from `points` (`[n, P]`) of `walkers` walkers, with the leading rows of `directions` (`[*, P]`).
+    /// Estimates a frame from `points` (`[n, P]`) of `walkers` walkers, with the leading rows of
+    /// `directions` (`[*, P]`).
     ///
     /// # Errors
     /// If there are fewer than two points or they do not vary.
@@ -72,10 +79,12 @@ impl<T: Scalar> Frame<T> {
         Self::around(points, mean, scale, basis)
     }
 
-    /// A frame whose directions are the leading principal components of the points in units of their scales, at most
-    /// `options.directions` of them: those along which a walk went farthest.
+    /// A frame whose directions are the leading principal components of the points in units of
+    /// their scales, at most `options.directions` of them: the directions along which a walk went
+    /// farthest.
     ///
-    /// They are found in the space of the points (their Gram matrix), which are fewer than their numbers.
+    /// They are computed from the Gram matrix of the points, since there are fewer points than
+    /// parameters.
     ///
     /// # Errors
     /// Those of [`Frame::fit`].
@@ -161,12 +170,12 @@ impl<T: Scalar> Frame<T> {
         Ok((mean, scale))
     }
 
-    /// The frame with these directions, and the scale of all others by maximum likelihood.
+    /// The frame with these directions; the scale of all others is the maximum likelihood estimate.
     fn around(points: &[T], mean: Vec<T>, scale: Vec<T>, basis: Vec<T>) -> Result<Self> {
         let dim = mean.len();
         let n = points.len() / dim;
         let mut frame = Self::from_parts(mean, scale, basis, T::ONE)?;
-        // the maximum likelihood estimate of s, over the dimensions that are left
+        // the maximum likelihood estimate of s, over the remaining dimensions
         let rest = dim - frame.directions();
         if rest > 0 {
             let mut squares = 0.0;
@@ -182,10 +191,12 @@ impl<T: Scalar> Frame<T> {
         Ok(frame)
     }
 
-    /// A frame from its parts, as they come from a file: `mean` and `scale` of length `P`, `basis` `[K, P]`.
+    /// A frame from its parts, as read from a file: `mean` and `scale` of length `P`, `basis`
+    /// `[K, P]`.
     ///
     /// # Errors
-    /// If lengths do not fit, a number is not finite, a scale is not positive, or the rows are not orthonormal to 1e-3.
+    /// If lengths do not fit, a number is not finite, a scale is not positive, or the rows are not
+    /// orthonormal to 1e-3.
     pub fn from_parts(mean: Vec<T>, scale: Vec<T>, basis: Vec<T>, complement: T) -> Result<Self> {
         let dim = mean.len();
         if scale.len() != dim || dim == 0 || !basis.len().is_multiple_of(dim) {
@@ -245,7 +256,8 @@ impl<T: Scalar> Frame<T> {
         })
     }
 
-    /// The same frame with all scales times `factor`: narrower around its mean.
+    /// The same frame with all scales multiplied by `factor`, for instance narrower around its
+    /// mean.
     ///
     /// # Errors
     /// If the scales do not stay positive and finite.
@@ -284,7 +296,8 @@ impl<T: Scalar> Frame<T> {
         self.log_det
     }
 
-    /// `(g, c)` of a point: `g = B w` and `c = (I - B^T B) w`, with `w = D^{-1/2} (theta - mu)`. `c` is not divided by `s`.
+    /// `(g, c)` of a point: `g = B w` and `c = (I - B^T B) w`, with `w = D^{-1/2} (theta - mu)`.
+    /// `c` is not divided by `s`.
     pub(super) fn coordinates(&self, theta: &[T]) -> (Vec<T>, Vec<T>) {
         let whiten = |((&x, &m), &s): ((&T, &T), &T)| (x - m) / s;
         let mut w: Vec<T> = theta
@@ -311,7 +324,8 @@ impl<T: Scalar> Frame<T> {
             .collect()
     }
 
-    /// Splits a vector into its coordinates along the directions, which are returned, and the rest, which is left.
+    /// Splits a vector into its coordinates along the directions, which it returns, and the rest,
+    /// which stays in `w`.
     pub(super) fn take_out(&self, w: &mut [T]) -> Vec<T> {
         let rows = || self.basis.chunks_exact(self.dim());
         let g: Vec<T> = rows().map(|row| T::from_f64(dot(row, w))).collect();

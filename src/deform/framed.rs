@@ -1,4 +1,4 @@
-//! Frame and flow together, a density in closed form over a block of parameters:
+//! Frame and flow together: a closed-form density over a block of parameters.
 //!
 //! `theta = mu + D^{1/2} (B^T flow(B z) + s (I - B^T B) z)`, a bijection of `R^P` with
 //!
@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, first_non_finite};
 use crate::scalar::Scalar;
 
-/// Rows that go through the flow at once. Fixed, so that a sample's bits do not depend on how many are drawn with it.
+/// Rows that go through the flow at once. The number is fixed, so that a sample does not depend,
+/// bit for bit, on how many are drawn with it.
 const BATCH: usize = 64;
 
 /// A flow on the directions of a frame, and a Gaussian on all others.
@@ -26,8 +27,8 @@ pub struct FramedFlow<T> {
 }
 
 impl<T: Scalar> FramedFlow<T> {
-    /// A framed flow of affine layers from its parts: the flow is [`coupling_flow`] on the frame's directions with these
-    /// parameters.
+    /// A framed flow of affine layers from its parts: the flow is [`coupling_flow`] on the frame's
+    /// directions with these parameters.
     ///
     /// # Errors
     /// If the parts do not fit one another or a parameter is not finite.
@@ -80,7 +81,7 @@ impl<T: Scalar> FramedFlow<T> {
         })
     }
 
-    /// The same flow in another frame of as many directions: narrower, or around another mean.
+    /// The same flow in another frame with as many directions: narrower, or around another mean.
     ///
     /// # Errors
     /// If the frame has other dimensions.
@@ -97,7 +98,7 @@ impl<T: Scalar> FramedFlow<T> {
         })
     }
 
-    /// Number of parameters it is over.
+    /// Number of parameters that the density covers.
     pub fn dim(&self) -> usize {
         self.frame.dim()
     }
@@ -107,7 +108,7 @@ impl<T: Scalar> FramedFlow<T> {
         &self.frame
     }
 
-    /// What its layers do.
+    /// What the layers of the flow do.
     pub fn kind(&self) -> FlowKind {
         self.options.kind
     }

@@ -1,4 +1,4 @@
-//! The halves of a coupling layer: which coordinates pass, which move, and what the conditioner sees.
+//! The halves of a coupling layer: what passes, what moves, and what the conditioner sees.
 
 use rand::Rng;
 
@@ -6,8 +6,9 @@ use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::nn::{Activation, Mlp, Network};
 
-/// A batch `[n, context + dim]` in three parts: the context, which passes in every layer, the coordinates that pass in this
-/// one, and those that move. A conditioner, a tanh [`Mlp`], is fed with the first two.
+/// A batch `[n, context + dim]` in three parts: the context, which passes in every layer, the
+/// coordinates that pass in this one, and those that move. The first two feed a conditioner, a tanh
+/// [`Mlp`].
 #[derive(Clone, Debug)]
 pub(super) struct Halves {
     dim: usize,
@@ -15,14 +16,14 @@ pub(super) struct Halves {
     swap: bool,
     context: usize,
     hidden: Vec<usize>,
-    /// Numbers that the conditioner gives for every coordinate that moves.
+    /// Numbers that the conditioner outputs for each coordinate that moves.
     each: usize,
     conditioner: Mlp,
 }
 
 impl Halves {
-    /// `each` numbers for every moved coordinate; other arguments as of [`super::AffineCoupling::new`], with `split = 0`
-    /// allowed where there is a context.
+    /// `each` numbers for every moved coordinate. The other arguments are those of
+    /// [`super::AffineCoupling::new`], but `split = 0` is allowed where there is a context.
     pub(super) fn new(
         context: usize,
         dim: usize,
@@ -57,7 +58,7 @@ impl Halves {
         Self::new(context, self.dim, sides, &self.hidden, self.each)
     }
 
-    /// Context and coordinates.
+    /// Number of coordinates, the context included.
     pub(super) fn dim(&self) -> usize {
         self.context + self.dim
     }
@@ -71,7 +72,7 @@ impl Halves {
         self.conditioner.dim()
     }
 
-    /// The conditioner's initial parameters, its last layer zero.
+    /// The conditioner's initial parameters, with its last layer set to zero.
     pub(super) fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
         let mut params = self.conditioner.init(rng);
         for tensor in self.conditioner.layout().tensors().iter().rev().take(2) {
@@ -80,7 +81,8 @@ impl Halves {
         params
     }
 
-    /// What moves (`[n, moved]`), and what the conditioner says about it: `each` blocks of `moved` columns.
+    /// The coordinates that move (`[n, moved]`), and the conditioner's output for them: `each`
+    /// blocks of `moved` columns.
     pub(super) fn part<'g>(&self, params: Var<'g>, x: Var<'g>) -> (Var<'g>, Var<'g>) {
         let (c, middle, end) = (self.context, self.context + self.split, self.dim());
         let (seen, moved) = if self.swap {
@@ -93,7 +95,7 @@ impl Halves {
         (moved, self.conditioner.forward(params, seen))
     }
 
-    /// The batch `x` with `moved` where it was before.
+    /// The batch `x` with `moved` in the place of the coordinates that move.
     pub(super) fn join<'g>(&self, x: Var<'g>, moved: Var<'g>) -> Var<'g> {
         let (c, middle, end) = (self.context, self.context + self.split, self.dim());
         if self.swap {

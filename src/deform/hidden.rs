@@ -4,12 +4,13 @@ use super::{FramedFlow, UnitFlow};
 use crate::error::Result;
 use crate::scalar::Scalar;
 
-/// A bijection of the hidden parameters with its learned parameters.
+/// A bijection of the hidden parameters, with its learned parameters.
 #[derive(Clone, Debug)]
 pub enum HiddenFlow<T> {
-    /// A Gaussian in a frame, with couplings on its leading directions: anywhere near one point.
+    /// A Gaussian in a frame, with couplings on its leading directions: covers the surroundings of
+    /// one point.
     Framed(FramedFlow<T>),
-    /// Units that are exchangeable: everywhere that walkers go.
+    /// Exchangeable units: covers everywhere that walkers go.
     Units(UnitFlow<T>),
 }
 

@@ -1,4 +1,6 @@
-//! Fixed orthogonal mixing: `y = z Q`. It keeps volume, and lets the next coupling layer see other combinations.
+//! Fixed orthogonal mixing: `y = z Q`.
+//!
+//! It keeps volume, and it shows the next coupling layer other combinations of the coordinates.
 
 use rand::Rng;
 

@@ -1,13 +1,13 @@
-//! The deformation of parameter space: an explicit bijection from independent standard normals to parameters.
+//! The deformation of parameter space: an explicit bijection from standard normals to parameters.
 //!
-//! `theta = T(z)`, `z ~ N(0, I_P)`, with exact inverse and exact log-determinant, so that posterior samples are drawn
-//! directly and every parameter vector has a density under it.
+//! `theta = T(z)`, `z ~ N(0, I_P)`, with exact inverse and exact log-determinant. So posterior
+//! samples are drawn directly, and every parameter vector has a density under the deformation.
 //!
 //! | file | what it holds |
 //! |---|---|
 //! | `bijection` | the trait, and the chain that composes |
 //! | `scaling`, `mixing`, `permutation` | diagonal affine, fixed orthogonal maps, fixed orders |
-//! | `coupling`, `spline` | coupling layers, affine and of rational-quadratic splines |
+//! | `coupling`, `spline` | coupling layers, affine and with rational-quadratic splines |
 //! | `halves` | which coordinates pass in a coupling layer, and what its conditioner sees |
 //! | `beside` | a map beside a context |
 //! | `flow` | flows of coupling layers |
@@ -21,7 +21,7 @@
 //! | `atlas` | walkers' hidden parameters as anchors of conditionals |
 //! | `atlas_rows` | its predictions in closed form |
 //! | `elbo` | refinement by reparameterised gradients |
-//! | `train` | the framed flow of the points of a walk |
+//! | `train` | the framed flow, trained on the points of a walk |
 
 mod atlas;
 mod atlas_rows;

@@ -17,7 +17,7 @@ impl Permutation {
     /// Coordinate `i` of the result is coordinate `order[i]` of the argument.
     ///
     /// # Errors
-    /// If `order` does not name each of `0..order.len()` once.
+    /// If `order` does not contain each of `0..order.len()` once.
     pub fn new(order: Vec<usize>) -> Result<Self> {
         let mut seen = vec![false; order.len()];
         for &from in &order {
@@ -33,7 +33,7 @@ impl Permutation {
         Ok(Self { order })
     }
 
-    /// The last coordinate first.
+    /// The permutation that reverses the coordinates.
     pub fn reverse(dim: usize) -> Self {
         Self {
             order: (0..dim).rev().collect(),

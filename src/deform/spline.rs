@@ -1,24 +1,30 @@
-//! Spline coupling (Durkan et al. 2019, Neural Spline Flows): one part of the coordinates passes and decides through which
-//! monotone rational-quadratic spline each of the others goes.
+//! Spline coupling (Durkan et al. 2019, Neural Spline Flows), with rational-quadratic splines.
 //!
-//! On `[-B, B]` the spline has `bins` bins with knots `(x_k, y_k)` and derivatives `d_k`, outside it is the identity, and
-//! `d` is 1 at both ends, so that it is smooth there. In a bin of width `w`, height `h`, slope `s = h / w`, with
-//! `t = (x - x_k) / w` and `e = d_k + d_{k+1} - 2 s` (their equations 4 and 5),
+//! One part of the coordinates passes. It decides through which monotone rational-quadratic spline
+//! each of the others goes.
+//!
+//! On `[-B, B]` the spline has `bins` bins with knots `(x_k, y_k)` and derivatives `d_k`. Outside
+//! it is the identity. `d` is 1 at both ends, so the spline is smooth there. In a bin of width `w`,
+//! height `h` and slope `s = h / w`, with `t = (x - x_k) / w` and `e = d_k + d_{k+1} - 2 s` (their
+//! equations 4 and 5),
 //!
 //! `y = y_k + h (s t^2 + d_k t (1 - t)) / (s + e t (1 - t))`,
 //!
 //! `dy/dx = s^2 (d_{k+1} t^2 + 2 s t (1 - t) + d_k (1 - t)^2) / (s + e t (1 - t))^2`.
 //!
-//! The inverse solves a quadratic: with `r = (y - y_k) / h`, `b = d_k - r e`, `a = s - b`, it is `a t^2 + b t - s r = 0`,
-//! by whichever form of the root does not cancel: `2 s r / q` where `b > 0`, else `q / 2 a`, with
-//! `q = |b| + sqrt(b^2 + 4 a s r)`.
+//! The inverse solves a quadratic. With `r = (y - y_k) / h`, `b = d_k - r e`, `a = s - b`, it is
+//! `a t^2 + b t - s r = 0`. We take the form of the root that does not cancel: `2 s r / q` where
+//! `b > 0`, else `q / 2 a`, with `q = |b| + sqrt(b^2 + 4 a s r)`.
 //!
-//! Widths and heights are softmax shares, derivatives exponentials, of what the conditioner says, bounded by `4 tanh(v/4)`: on points
-//! that training did not see, a bin cannot collapse. (The paper has no bound, and a softplus for the derivatives.)
+//! The conditioner's outputs are logarithms, bounded by `4 tanh(v/4)`. Widths and heights are
+//! softmax shares of them, and derivatives are exponentials. With the bound a bin cannot collapse
+//! on points that training did not see. (The paper has no bound, and a softplus for the
+//! derivatives.)
 //!
-//! Everything is elementwise over the moved coordinates: a bin is found by comparisons with its knots, and what it holds
-//! comes as a sum over the bins of 0 or 1 times each. The spline has one continuous derivative, so nothing is lost in
-//! that comparisons have none.
+//! Everything is elementwise over the moved coordinates. Comparisons with the knots find the bin,
+//! as a weight of 0 or 1 for each bin. Each property of the bin is then a weighted sum over all
+//! bins. Comparisons have no derivative, but nothing is lost: the spline has one continuous
+//! derivative.
 
 use rand::Rng;
 
@@ -27,10 +33,11 @@ use super::halves::Halves;
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};
 
-/// Largest modulus of what the conditioner says about widths, heights and derivatives, all logarithms.
+/// Bound on the conditioner's outputs for widths, heights and derivatives, all logarithms.
 const MAX_LOG: f64 = 4.0;
 
-/// Below the square of any slope that a bin can have: keeps the root's derivative finite where rounding made it 0.
+/// Smaller than the square of any possible slope of a bin. Keeps the root's derivative finite where
+/// rounding makes the discriminant 0.
 const LEAST_DISCRIMINANT: f64 = 1e-12;
 
 /// Shape of the splines of a [`SplineCoupling`].
@@ -61,8 +68,8 @@ impl SplineOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If there are fewer than 2 bins, the least bins do not leave half of the interval free, or a number is not
-    /// positive (the derivative: below 1).
+    /// If there are fewer than 2 bins, the least bins take more than half of the interval, or a
+    /// number is not positive (the derivative must also be below 1).
     pub fn validate(&self) -> Result<()> {
         if self.bins < 2 {
             return Err(Error::config("bins", self.bins, "must be at least 2"));
@@ -83,8 +90,8 @@ impl SplineOptions {
     }
 }
 
-/// One coupling layer of splines. Its conditioner is a tanh [`crate::Mlp`] of the coordinates that pass, with
-/// `3 bins - 1` outputs for each coordinate that moves.
+/// One coupling layer of splines. Its conditioner is a tanh [`crate::Mlp`] of the coordinates that
+/// pass, with `3 bins - 1` outputs for each coordinate that moves.
 #[derive(Clone, Debug)]
 pub struct SplineCoupling {
     halves: Halves,
@@ -92,7 +99,8 @@ pub struct SplineCoupling {
 }
 
 impl SplineCoupling {
-    /// A layer of `dim` coordinates. The first `split` pass through and move the rest; with `swap`, the other way round.
+    /// A layer of `dim` coordinates. The first `split` pass through and move the rest; with `swap`,
+    /// the other way round.
     ///
     /// # Errors
     /// If a side would be empty, a hidden width is 0, or an option is out of its range.
@@ -106,10 +114,11 @@ impl SplineCoupling {
         Self::build(0, dim, (split, swap), hidden, options)
     }
 
-    /// A layer of `context + dim` coordinates that moves the last `dim`, all of them, as the context says.
+    /// A layer of `context + dim` coordinates. The context moves all of the last `dim`.
     ///
     /// # Errors
-    /// If there is no context, nothing to move, a hidden width is 0, or an option is out of its range.
+    /// If there is no context, nothing to move, a hidden width is 0, or an option is out of its
+    /// range.
     pub fn given(
         context: usize,
         dim: usize,
@@ -134,8 +143,8 @@ impl SplineCoupling {
         })
     }
 
-    /// The layer with `context` more coordinates in front, which always pass, and which the conditioner sees: a map of
-    /// `context + dim` coordinates.
+    /// The layer with `context` more coordinates in front, which always pass and which the
+    /// conditioner sees: a map of `context + dim` coordinates.
     ///
     /// # Errors
     /// If the conditioner's parameters are too many to count.
@@ -144,7 +153,7 @@ impl SplineCoupling {
         Ok(Self { halves, ..self })
     }
 
-    /// What moves, and its splines.
+    /// The coordinates that move, and their splines.
     fn part<'g>(&self, params: Var<'g>, x: Var<'g>) -> (Var<'g>, Splines<'g>) {
         let (moved, out) = self.halves.part(params, x);
         let (m, k) = (self.halves.moved(), self.options.bins);
@@ -181,7 +190,8 @@ fn sum<'g>(graph: &'g Graph, terms: impl Iterator<Item = Var<'g>>) -> Var<'g> {
         .unwrap_or_else(|| graph.constant(0.0))
 }
 
-/// One spline for every moved number: bins in order, each `[n, moved]`, and the derivatives at all knots.
+/// One spline for every moved number: bins in order, each `[n, moved]`, and the derivatives at all
+/// knots.
 struct Splines<'g> {
     bound: f64,
     widths: Vec<Var<'g>>,
@@ -208,7 +218,7 @@ impl<'g> Splines<'g> {
         -(-v.max(low)).max(low)
     }
 
-    /// The bins of numbers in `[-B, B]`, by the knots that bins of these sizes have.
+    /// The bins that contain the numbers `v` in `[-B, B]`, where bins have these sizes.
     fn find(&self, v: Var<'g>, sizes: &[Var<'g>]) -> Bin<'g> {
         let graph = v.graph();
         // passed[k]: the number lies beyond the lower knot of bin k + 1
@@ -218,7 +228,8 @@ impl<'g> Splines<'g> {
             knot = knot + size;
             passed.push((v - knot).step());
         }
-        // what lies below, added in the order of the knots: so its bits are those of the knot
+        // adds the bins below in the order of the knots, so that the sum equals the knot bit for
+        // bit
         let below = |sizes: &[Var<'g>]| {
             let start = graph.constant(-self.bound);
             let terms = passed.iter().zip(sizes);
@@ -339,8 +350,9 @@ mod tests {
         assert!(log_det.iter().all(|l| l.abs() < 1e-13), "{log_det:?}");
     }
 
-    /// One bin by the equations of the paper's section 3.1, evaluated by hand as a function of plain numbers; and what it
-    /// is at the knots, whatever lies between: continuous, with the derivatives of the knots from both sides.
+    /// Checks one bin against the equations of the paper's section 3.1, evaluated on plain numbers.
+    /// Also checks the spline at the knots: it is continuous, with the knots' derivatives from both
+    /// sides.
     #[test]
     fn a_spline_is_that_of_the_paper() {
         let options = SplineOptions {
@@ -350,7 +362,7 @@ mod tests {
             min_derivative: 0.1,
         };
         let layer = SplineCoupling::given(1, 1, &[2], options).unwrap();
-        // the conditioner's last layer has no weights, its biases are what it says
+        // the conditioner's last layer has no weights, so its biases are its outputs
         let says: [f64; 8] = [0.2, -0.5, 0.9, -0.3, 0.8, 0.1, 1.2, -0.7];
         let mut params = vec![0.0; layer.param_count() - 8];
         params.extend(says);

@@ -12,7 +12,7 @@ use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use proptest::prelude::*;
 
-/// log |det| by Gaussian elimination with pivoting: the oracle of every log-determinant.
+/// log |det| by Gaussian elimination with pivoting: the reference for every log-determinant.
 fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
     let n = a.len();
     let mut sum = 0.0;
@@ -39,7 +39,8 @@ fn normals(count: usize, scale: f64, seed: u64, index: u64) -> Vec<f64> {
     all.iter().map(|x| x * scale).collect()
 }
 
-/// inverse(forward(z)) = z, and both log-determinants against the dense Jacobian, at random parameters.
+/// Checks inverse(forward(z)) = z, and both log-determinants against the dense Jacobian, at random
+/// parameters.
 pub(super) fn check_bijection(bijection: &dyn Bijection, seed: u64) {
     let (n, d) = (3, bijection.dim());
     let params = normals(bijection.param_count(), 0.5, seed, 0);
@@ -91,7 +92,8 @@ pub(super) fn check_bijection(bijection: &dyn Bijection, seed: u64) {
     }
 }
 
-/// `forward`, and `inverse` of what it gives, for rows `z` (`[n, d]`): `[y, log_det, back, inverse_log_det]`.
+/// `forward`, and `inverse` of its result, for rows `z` (`[n, d]`):
+/// `[y, log_det, back, inverse_log_det]`.
 pub(super) fn there_and_back<T: Scalar>(
     bijection: &dyn Bijection,
     params: &[f64],
@@ -103,7 +105,7 @@ pub(super) fn there_and_back<T: Scalar>(
     let (y, log_det) = bijection.forward(p, x);
     let (back, inverse_log_det) = bijection.inverse(p, y);
     let outputs = [y + 0.0 * x, log_det, back, inverse_log_det];
-    // a map that changes nothing gives its input back, which a program does not show
+    // a map that changes nothing returns its input, which a program does not output
     let outputs = outputs.map(|o| o.graph().concat(0, &[o, o]));
     let program: Program<T> = graph.compile(&outputs).unwrap();
     let mut ws = program.workspace();
@@ -158,7 +160,7 @@ proptest! {
     ) {
         let flow = chain(&kinds, context, dim, seed);
         check_bijection(&flow, seed);
-        // the context passes, to the bit
+        // the context passes, bit for bit
         let params = normals(flow.param_count(), 0.5, seed, 3);
         let z = normals(4 * flow.dim(), 1.0, seed, 4);
         let [y, ..] = there_and_back::<f64>(&flow, &params, &z);
@@ -168,9 +170,10 @@ proptest! {
     }
 }
 
-/// In f32 a layer comes back to 1e-4 up to |z| = 6: the bits of 6 are 2^-22 = 2.4e-7, and slopes at these parameters are not
-/// much below 1/20. Layers multiply: where four of them are that flat one after the other, nothing is left of 2^-22, and no
-/// inverse could know. So chains are tested nearer to the identity, with slopes above 1/3.
+/// In f32 a layer comes back to 1e-4 up to |z| = 6: the rounding error at 6 is 2^-22 = 2.4e-7, and
+/// slopes at these parameters are not much below 1/20. Slopes of layers multiply: after four such
+/// flat layers nothing of 2^-22 is left, and no inverse could recover it. So chains are tested
+/// nearer to the identity, with slopes above 1/3.
 #[test]
 fn single_precision_comes_back() {
     let check = |kinds: &[u8], context: usize, scale: f64, seed: u64| {
@@ -194,7 +197,8 @@ fn single_precision_comes_back() {
     }
 }
 
-/// The mass of the image of N(0, I) of `d` coordinates, given the context, on a grid of the cube `[-r, r]^d`, line by line.
+/// The mass of the image of N(0, I) of `d` coordinates, given the context. Sums over a grid of the
+/// cube `[-r, r]^d`, line by line.
 fn mass(
     flow: &dyn Bijection,
     (params, context): (&[f64], &[f64]),
@@ -225,11 +229,15 @@ fn mass(
     lines.sum::<f64>() * (h / (2.0 * std::f64::consts::PI).sqrt()).powi(d as i32)
 }
 
-/// The density integrates to one. The midpoint rule of a smooth density is exact to rounding. At a knot the density's
-/// slope jumps, which errs by at most `h^2 / 12` times the jump, and there are 7 knots (in 2-D, 14). Derivatives are at
-/// most e^4 = 55, bins at least 0.1 wide, the normal density 0.4, so that a jump is at most 220; in 1-D with h = 1.6e-4 that
-/// makes 3e-6. In 2-D, at smaller parameters, derivatives change by less than 3 over bins of 1: 1.2 a knot, h = 0.03: 1.3e-3.
-/// The tails beyond the cube are those of N(0, 1) for splines, of a scale up to e^2 for affine layers.
+/// The density integrates to one.
+///
+/// The midpoint rule of a smooth density is exact to rounding. At a knot the density's slope jumps.
+/// The error is then at most `h^2 / 12` times the jump, and there are 7 knots (in 2-D, 14). In 1-D,
+/// derivatives are at most e^4 = 55, bins are at least 0.1 wide, and the normal density is at most
+/// 0.4. So a jump is at most 220; with h = 1.6e-4 that makes 3e-6. In 2-D, at smaller parameters,
+/// derivatives change by less than 3 over bins of 1: 1.2 a knot; with h = 0.03 that makes 1.3e-3.
+/// The tails beyond the cube are those of N(0, 1) for splines, and of a scale up to e^2 for affine
+/// layers.
 #[test]
 fn densities_integrate_to_one() {
     let options = SplineOptions::default();
@@ -272,7 +280,8 @@ fn a_permutation_is_exact_and_must_be_one() {
     }
 }
 
-/// Flows of every size, down to none, of both kinds, with and without context: bijections that start as the identity.
+/// Flows of every size, down to none, of both kinds, with and without context: bijections that
+/// start as the identity.
 #[test]
 fn flows_of_all_sizes_start_as_the_identity() {
     let mut rng = Streams::new(3).rng(Phase::USER, 9);
@@ -289,7 +298,8 @@ fn flows_of_all_sizes_start_as_the_identity() {
             };
             let flow = coupling_flow(dim, &[identity.clone(), identity], &options).unwrap();
             let start = flow.init(&mut rng);
-            // conditioners learn something, but for a single coordinate that depends on nothing
+            // conditioners have parameters, except for a single coordinate, which depends on
+            // nothing
             assert_eq!(start.len() > 2 * dim, dim + context > 1);
             let z = normals(3 * flow.dim(), 1.0, 1, 10);
             let [y, ..] = there_and_back::<f64>(&flow, &start, &z);

@@ -1,10 +1,11 @@
-//! The framed flow of the points of a walk.
+//! Trains the framed flow on the points of a walk.
 //!
-//! Learned is the density of the *hidden* parameters (the last layer has its conditional). With the frame fixed, the
-//! complement's part of the density is in closed form, and what is left to learn is the flow on `K` coordinates, by maximum
-//! likelihood ([`fit_flow`]). Every fifth walker is held out, with all its points (points of one walker resemble one
-//! another). The start is a diagonal Gaussian fitted to the coordinates, so the result is never worse than that on held-out
-//! walkers.
+//! It learns the density of the *hidden* parameters; the last layer has its conditional. With the
+//! frame fixed, the complement's part of the density is in closed form. What remains to learn is
+//! the flow on `K` coordinates, by maximum likelihood ([`fit_flow`]). Every fifth walker is held
+//! out with all its points, because points of one walker resemble one another. Training starts from
+//! a diagonal Gaussian fitted to the coordinates, so the result is never worse than that Gaussian
+//! on held-out walkers.
 
 use super::{
     Bijection, FlowData, FlowKind, FlowOptions, FlowTrainOptions, Frame, FrameOptions, FramedFlow,
@@ -35,9 +36,9 @@ pub struct TrainOptions {
     pub learning_rate: f64,
     /// Precision of a Gaussian prior on the flow's parameters, per training point.
     pub weight_decay: f64,
-    /// Steps between two looks at the held-out walkers.
+    /// Steps between two checks on the held-out walkers.
     pub check_every: usize,
-    /// Looks without improvement after which training ends.
+    /// Checks without improvement after which training ends.
     pub patience: usize,
 }
 
@@ -88,17 +89,19 @@ pub struct TrainReport {
     pub best_step: usize,
     /// Held-out mean log-likelihood of the Gaussian at step 0.
     pub gaussian_log_likelihood: f64,
-    /// Held-out mean log-likelihood of what was kept.
+    /// Held-out mean log-likelihood of the parameters that were kept.
     pub log_likelihood: f64,
-    /// Mean log-likelihood of what was kept on the points it was trained on.
+    /// Mean log-likelihood of the kept parameters on the training points.
     pub train_log_likelihood: f64,
 }
 
-/// Trains the flow of the first `hidden_dim` parameters on the points of a walk; `directions` (`[*, P]`) are the normal
-/// directions of the fiber, of which the hidden part is used. `progress` is called with the number of steps done.
+/// Trains the flow of the first `hidden_dim` parameters on the points of a walk. `directions`
+/// (`[*, P]`) are the normal directions of the fiber; only their hidden part is used. `progress` is
+/// called with the number of steps done.
 ///
 /// # Errors
-/// If the walk has viable points of fewer than two walkers, a setting is out of range, or the loss stops being finite.
+/// If the walk has viable points of fewer than two walkers, a setting is out of range, or the loss
+/// stops being finite.
 pub fn train<T: Scalar>(
     walk: &Walk<T>,
     hidden_dim: usize,
@@ -123,8 +126,9 @@ pub fn train<T: Scalar>(
     train_in(frame, &points, options, streams, progress)
 }
 
-/// The same with the principal directions of the walk ([`Frame::principal`]), as many of them, up to `options.frame.directions`, as give held-out walkers
-/// the highest likelihood under a Gaussian: 0, the most, or a half, a quarter... of it.
+/// The same with the principal directions of the walk ([`Frame::principal`]). Their number is the
+/// one that gives held-out walkers the highest likelihood under a Gaussian:
+/// `options.frame.directions`, a half, a quarter... of it, or 0.
 ///
 /// # Errors
 /// Those of [`train`].
@@ -198,7 +202,7 @@ fn train_in<T: Scalar>(
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let (k, hidden_dim) = (frame.directions(), split.dim);
     let mut rng = streams.rng(Phase::DEFORM, 0);
-    // no directions have nothing to be mixed
+    // without directions there is nothing to mix
     let blocks = if k == 0 { 0 } else { options.blocks };
     let mixing = draw_mixing(k, blocks, &mut rng);
     let flow_options = FlowOptions {
@@ -216,7 +220,7 @@ fn train_in<T: Scalar>(
     let learned = coordinates(&split.training);
     let mut start = flow.init(&mut rng);
     fit_diagonal(&learned, k, &mut start);
-    // steps taken, the best one, and the held-out gain over the start
+    // steps taken, the best step, and the held-out gain over the start
     let (mut params, mut figures) = (Vec::new(), (0, 0, 0.0));
     if k > 0 {
         let data = FlowData {
@@ -251,7 +255,7 @@ fn train_in<T: Scalar>(
     Ok((flow, report))
 }
 
-/// These numbers, in this order, of these points of a walk.
+/// The parameters `order`, in this order, of the points `rows` of a walk.
 pub(super) fn gather<T: Scalar>(walk: &Walk<T>, rows: &[usize], order: &[usize]) -> Vec<T> {
     let numbers = |&i: &usize| {
         let point = walk.point(i);
@@ -285,7 +289,8 @@ pub(super) fn split_by_walker<T: Scalar>(
     Ok((training, held_out, present.len() - present.len() / stride))
 }
 
-/// Sets the diagonal map at the end of the flow, whose parameters come last, to the points' standard deviations and means.
+/// Sets the diagonal map at the end of the flow, whose parameters come last, to the points'
+/// standard deviations and means.
 fn fit_diagonal<T: Scalar>(points: &[T], k: usize, params: &mut [f64]) {
     let n = (points.len() / k.max(1)) as f64;
     let start = params.len() - 2 * k;

@@ -1,4 +1,4 @@
-//! An exchangeable flow over the hidden parameters of a network, with its parameters: learned from the points of a walk.
+//! An exchangeable flow over a network's hidden parameters, learned from the points of a walk.
 
 use super::bijection::{in_batches, pulled_back_normal};
 use super::train::{gather, split_by_walker};
@@ -14,7 +14,8 @@ use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
-/// Rows that go through the flow at once. Fixed, so that a sample's bits do not depend on how many are drawn with it.
+/// Rows that go through the flow at once. The number is fixed, so that a sample does not depend,
+/// bit for bit, on how many are drawn with it.
 const BATCH: usize = 16;
 
 /// The rotations of a flow: layer by layer, pair by pair, `[params, params]` each.
@@ -69,7 +70,7 @@ impl<T: Scalar> UnitFlow<T> {
         })
     }
 
-    /// Number of parameters it is over.
+    /// Number of parameters that the flow covers.
     pub fn dim(&self) -> usize {
         self.order.len()
     }
@@ -84,7 +85,7 @@ impl<T: Scalar> UnitFlow<T> {
         &self.order
     }
 
-    /// The map, recorded anew: to be trained further.
+    /// The map, recorded again so that it can be trained further.
     ///
     /// # Errors
     /// Those of [`ExchangeableUnits::new`].
@@ -95,7 +96,7 @@ impl<T: Scalar> UnitFlow<T> {
     /// The same flow with other parameters.
     ///
     /// # Errors
-    /// If they are not as many, or one is not finite.
+    /// If their number is wrong, or one is not finite.
     pub fn with_params(&self, params: Vec<T>) -> Result<Self> {
         let parts = (self.blocks.clone(), self.options.clone());
         Self::new(parts.0, parts.1, self.mixing.clone(), params)
@@ -163,7 +164,8 @@ impl<T: Scalar> UnitFlow<T> {
 pub struct UnitTrainOptions {
     /// The flow.
     pub flow: UnitFlowOptions,
-    /// Maximum likelihood; a point is all hidden parameters of one point of the walk.
+    /// Settings of maximum likelihood. A training point is all hidden parameters of one point of
+    /// the walk.
     pub training: FlowTrainOptions,
     /// Copies of every point with random signs of units, for odd nonlinearities.
     pub copies: usize,
@@ -185,11 +187,13 @@ impl Default for UnitTrainOptions {
     }
 }
 
-/// Fits an exchangeable flow to the hidden parameters of a walk's points by maximum likelihood; every fifth walker is held out and decides
-/// what is kept. `odd`: the nonlinearity is odd, so that signs of units can be flipped.
+/// Fits an exchangeable flow to the hidden parameters of a walk's points by maximum likelihood.
+/// Every fifth walker is held out and decides which parameters are kept. `odd` says that the
+/// nonlinearity is odd, so that signs of units can be flipped.
 ///
 /// # Errors
-/// If the walk has viable points of fewer than two walkers, a setting is out of range, or the loss stops being finite.
+/// If the walk has viable points of fewer than two walkers, a setting is out of range, or the loss
+/// stops being finite.
 pub fn fit_units<T: Scalar>(
     walk: &Walk<T>,
     blocks: Vec<UnitBlock>,
@@ -205,7 +209,8 @@ pub fn fit_units<T: Scalar>(
         .iter()
         .map(|b| {
             let mut drawn = draw_mixing(b.params, options.flow.blocks, &mut rng);
-            // a model file has them in single precision, and what is read must be what was trained
+            // a model file holds these in single precision; the model read back must be the one
+            // trained
             let numbers = drawn.iter_mut().flatten();
             numbers.for_each(|x| *x = f64::from(*x as f32));
             drawn

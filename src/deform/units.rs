@@ -1,21 +1,27 @@
 //! A flow that treats the hidden units of a layer alike.
 //!
-//! The posterior does not change when the units of a layer are permuted, so the density should not either. The units of layer `l` are rows
-//! `u_j` of `d_l` numbers (incoming weights and bias; [`crate::nn::unit_blocks`]), images of independent `z_j ~ N(0, I)`. One coupling layer serves
-//! all units, with the same parameters:
+//! The posterior does not change when the units of a layer are permuted, so the density should not
+//! either. The units of layer `l` are rows `u_j` of `d_l` numbers (incoming weights and bias;
+//! [`crate::nn::unit_blocks`]). They are images of independent `z_j ~ N(0, I)`. One coupling layer
+//! serves all units, with the same parameters:
 //!
-//! `u_j^b <- u_j^b exp(s(u_j^a, c, e)) + t(u_j^a, c, e)`, `c = mean_i psi(u_i^a)`, `e = sum over earlier layers of mean_i chi(u_i)`.
+//! `u_j^b <- u_j^b exp(s(u_j^a, c, e)) + t(u_j^a, c, e)`, `c = mean_i psi(u_i^a)`,
+//! `e = sum over earlier layers of mean_i chi(u_i)`.
 //!
-//! `c`, the *pool*, is a permutation-invariant summary of the halves that pass, of all units of the layer: so units know of one another and the
-//! map is still a coupling layer, with `log |det| = sum_j sum s_j` and an inverse in closed form. `e` is a summary of the layers before, which
-//! come first. After each pair of couplings a fixed rotation mixes a unit's numbers.
+//! `c`, the *pool*, is a permutation-invariant summary, over all units of the layer, of the halves
+//! that pass. So units know of one another, and the map is still a coupling layer, with
+//! `log |det| = sum_j sum s_j` and an inverse in closed form. `e` is a summary of the layers
+//! before, which come first. After each pair of couplings a fixed rotation mixes a unit's numbers.
 //!
-//! Permuting the `z_j` of a layer permutes its `u_j`: the density is exchangeable, exactly. The sign symmetry of odd nonlinearities is not built
-//! in: training shows it flipped points ([`augment`]).
+//! Permuting the `z_j` of a layer permutes its `u_j`, so the density is exactly exchangeable. The
+//! sign symmetry of odd nonlinearities is not built in; training sees points with flipped signs
+//! instead ([`augment`]).
 //!
-//! Source: permutation-equivariant maps by pooling are deep sets (Zaheer et al. 2017); coupling layers are those of Real NVP (Dinh et al. 2017).
-//! What it drops: which unit of an earlier layer a weight reads from. In deeper layers the order of these is that of the walkers' common
-//! start, and their permutation symmetry is not used.
+//! Source: permutation-equivariant maps by pooling are deep sets (Zaheer et al. 2017); coupling
+//! layers are those of Real NVP (Dinh et al. 2017).
+//!
+//! What it drops: which unit of an earlier layer a weight reads from. In deeper layers the order of
+//! these units is that of the walkers' common start, so their permutation symmetry is not used.
 
 use rand::{Rng, RngExt};
 
@@ -33,7 +39,8 @@ pub struct UnitFlowOptions {
     pub blocks: usize,
     /// Hidden widths of conditioners.
     pub hidden: Vec<usize>,
-    /// Numbers in the pool of a layer and in the summary of a layer for later ones; 0: units know nothing of one another.
+    /// Size of a layer's pool, and of its summary for later layers; 0: units know nothing of one
+    /// another.
     pub pooled: usize,
 }
 
@@ -47,10 +54,11 @@ impl Default for UnitFlowOptions {
     }
 }
 
-/// Hidden width of the networks that summaries are made with.
+/// Hidden width of the networks that compute the summaries.
 const EMBEDDING: usize = 16;
 
-/// The exchangeable flow over the units of all layers: coordinates are `[params, units]` row-major, layer after layer.
+/// The exchangeable flow over the units of all layers: coordinates are `[params, units]` row-major,
+/// layer after layer.
 pub struct ExchangeableUnits {
     layers: Vec<UnitLayer>,
     dim: usize,
@@ -59,7 +67,7 @@ pub struct ExchangeableUnits {
 struct UnitLayer {
     units: usize,
     params: usize,
-    /// Numbers from earlier layers.
+    /// Numbers in the summary of earlier layers.
     external: usize,
     couplings: Vec<UnitCoupling>,
     scaling: DiagonalAffine,
@@ -76,10 +84,11 @@ struct UnitCoupling {
 }
 
 impl ExchangeableUnits {
-    /// The flow over these layers of units. `mixing[l][b]` is the rotation after pair `b` of layer `l`, `[params, params]`.
+    /// The flow over these layers of units. `mixing[l][b]` is the rotation after pair `b` of layer
+    /// `l`, `[params, params]`.
     ///
     /// # Errors
-    /// If the matrices are not as many, or not orthogonal, or a width is 0.
+    /// If the number of matrices is wrong, a matrix is not orthogonal, or a width is 0.
     pub fn new(
         blocks: &[UnitBlock],
         options: &UnitFlowOptions,
@@ -115,14 +124,14 @@ impl ExchangeableUnits {
         for layer in &self.layers {
             let size = layer.units * layer.params;
             let own = params.slice(0, used..used + layer.param_count());
-            // the numbers of all units of all rows side by side: no copy
+            // places the numbers of all units of all rows side by side, without a copy
             let units = memory
                 .slice(0, at..at + size)
                 .reshape(&[layer.params, layer.units * rows])
                 .batch_first();
             let (mapped, change) = layer.record(own, units, external, rows, inverse);
             log_det = log_det + change;
-            // later layers see what this one is, not what it came from
+            // later layers see the units of this one, not their latent numbers
             let seen = if inverse { units } else { mapped };
             if let Some(summary) = layer.summarise(own, seen, rows) {
                 external = Some(external.map_or(summary, |e| e + summary));
@@ -139,7 +148,7 @@ impl ExchangeableUnits {
     }
 }
 
-/// `mean_j f(u_j)` for rows `[units rows, k]`, a summary `[width, rows]`.
+/// `mean_j f(u_j)` for rows `[units rows, k]`: a summary `[width, rows]`.
 fn pooled<'g>(net: &Mlp, params: Var<'g>, u: Var<'g>, units: usize, rows: usize) -> Var<'g> {
     let features = net.forward(params, u).tanh().batch_last();
     let width = net.output_dim();
@@ -147,7 +156,7 @@ fn pooled<'g>(net: &Mlp, params: Var<'g>, u: Var<'g>, units: usize, rows: usize)
     sum * (1.0 / units as f64)
 }
 
-/// `[width, rows]` for every unit: `[units rows, width]`.
+/// Repeats a summary `[width, rows]` for every unit: `[units rows, width]`.
 fn spread<'g>(summary: Var<'g>, units: usize, rows: usize) -> Var<'g> {
     let width = summary.shape().first().copied().unwrap_or(0);
     summary
@@ -178,7 +187,7 @@ impl UnitLayer {
         }
         for matrix in mixing {
             let sides = [false, true];
-            // one number has no halves: it can only listen to earlier layers
+            // one number has no halves: without couplings only its scaling is left
             let sides = if d > 1 { &sides[..] } else { &[] };
             for &swap in sides {
                 let coupling = AffineCoupling::new(d, split, &options.hidden, swap)?;
@@ -231,7 +240,7 @@ impl UnitLayer {
         Some(pooled(net, own, u, self.units, rows))
     }
 
-    /// Rows `[units rows, params]`, and the change of volume `[rows]`.
+    /// The mapped rows `[units rows, params]`, and the change of volume `[rows]`.
     fn record<'g>(
         &self,
         params: Var<'g>,
@@ -277,7 +286,7 @@ impl UnitCoupling {
         self.coupling.param_count() + self.pool.as_ref().map_or(0, Network::dim)
     }
 
-    /// The context that all units share, for each, and its width.
+    /// The context that all units share, repeated for each unit.
     fn context<'g>(
         &self,
         params: Var<'g>,
@@ -373,8 +382,8 @@ impl Bijection for ExchangeableUnits {
 }
 
 impl ExchangeableUnits {
-    /// Parameters to start from: each layer's scaling has the mean and the standard deviation of its units in `points`
-    /// (`[n, dim]`), the couplings are the identity.
+    /// Initial parameters: each layer's scaling gets the mean and standard deviation of its units
+    /// in `points` (`[n, dim]`), and the couplings are the identity.
     pub fn init_from<T: Scalar>(&self, points: &[T], rng: &mut dyn Rng) -> Vec<f64> {
         let mut params = self.init(rng);
         let n = (points.len() / self.dim.max(1)).max(1);
@@ -393,7 +402,7 @@ impl ExchangeableUnits {
                 let mean = numbers().sum::<f64>() / (n * h) as f64;
                 let variance = numbers().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * h) as f64;
                 shifts[i] = mean;
-                // units that do not vary have a tiny scale, and no infinite density
+                // units that do not vary get a tiny scale, so the density stays finite
                 scales[i] = variance.max(1e-12).ln() * 0.5;
             }
             first += h * d;
@@ -402,8 +411,9 @@ impl ExchangeableUnits {
     }
 }
 
-/// Copies of points (`[n, dim]`, coordinates of [`ExchangeableUnits`]) with the signs of random units flipped, for odd nonlinearities: a unit's
-/// own numbers in one layer, and the weights that read it in the next, where they are in the same order.
+/// Copies of points (`[n, dim]`, coordinates of [`ExchangeableUnits`]) with the signs of random
+/// units flipped, for odd nonlinearities. A flip changes the sign of a unit's own numbers in one
+/// layer, and of the weights that read it in the next, where these are in the same order.
 pub fn augment<T: Scalar>(
     points: &[T],
     blocks: &[UnitBlock],

@@ -1,20 +1,23 @@
-//! The evidence by annealed importance sampling: a long reference that owes nothing to a fit.
+//! The evidence by annealed importance sampling: a long reference run, independent of any fit.
 //!
-//! R. M. Neal, "Annealed importance sampling", Statistics and Computing 11 (2001). Between a Gaussian `q` that can be drawn from and the joint density
-//! `p(D, theta)` stand
+//! R. M. Neal, "Annealed importance sampling", Statistics and Computing 11 (2001). Densities `pi_k`
+//! lead from a Gaussian `q` that can be drawn from to the joint density `p(D, theta)`:
 //!
 //! ```text
 //! pi_k(theta) = q(theta)^{1 - b_k} p(D, theta)^{b_k},   b_k = (k/K)^power,  k = 0 ... K
-//! theta_0 ~ q,   theta_k from theta_{k-1} by a transition that leaves pi_k as it is
+//! theta_0 ~ q,   theta_k from theta_{k-1} by a transition that leaves pi_k invariant
 //! log w = sum_{k=1}^{K} (b_k - b_{k-1}) (log p(D, theta_{k-1}) - log q(theta_{k-1}))
 //! ```
 //!
-//! and `E[w] = p(D)`, for any number of temperatures and however badly the transitions mix. With `q` the prior the bracket is the log-likelihood.
-//! Temperatures that crowd at 0 as a power are those of Friel & Pettitt, "Marginal likelihood estimation via power posteriors", JRSS B 70 (2008).
+//! Then `E[w] = p(D)`, for any number of temperatures and however badly the transitions mix. If `q`
+//! is the prior, the bracket is the log-likelihood. Temperatures that crowd at 0 as a power are
+//! those of Friel & Pettitt, "Marginal likelihood estimation via power posteriors", JRSS B 70
+//! (2008).
 //!
-//! The transition is Hamiltonian Monte Carlo: a new momentum, a few leapfrog steps in the coordinates in which `q` is standard, and a
-//! Metropolis test. Its step size at each temperature is tuned beforehand by a pilot of other particles, and fixed then: nothing that a particle does
-//! depends on what it or another has done, and the weights are independent.
+//! The transition is Hamiltonian Monte Carlo: a new momentum, a few leapfrog steps in the
+//! coordinates in which `q` is standard, and a Metropolis test. A pilot run of other particles
+//! tunes the step size at each temperature; it is fixed after that. So nothing that a
+//! particle does depends on what it or another has done, and the weights are independent.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -30,18 +33,20 @@ use crate::scalar::Scalar;
 /// How many particles are annealed, and how slowly.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnealedOptions {
-    /// Number of particles: of independent estimates.
+    /// Number of particles, each an independent estimate.
     pub particles: usize,
-    /// Number of temperatures `K` above 0. Twice as many halve the variance of `log w`, once transitions keep up.
+    /// Number of temperatures `K` above 0. Doubling it halves the variance of `log w`, once
+    /// transitions keep up.
     pub temperatures: usize,
-    /// How much temperatures crowd at the prior: `b_k = (k/K)^power`.
+    /// How strongly temperatures crowd at the prior: `b_k = (k/K)^power`.
     pub power: f64,
-    /// Leapfrog steps of a transition, one gradient each. For a network fewer temperatures with long trajectories are better than many with short ones: the
-    /// step size is that of the stiffest direction, and what a trajectory does not reach is left behind.
+    /// Leapfrog steps of a transition, one gradient each. For a network, few temperatures with long
+    /// trajectories are better than many with short ones. The stiffest direction sets the step
+    /// size, and whatever a trajectory does not reach is left behind.
     pub leapfrog_steps: usize,
-    /// The mean acceptance that step sizes are tuned to, between 0 and 1.
+    /// The mean acceptance to which step sizes are tuned, between 0 and 1.
     pub acceptance: f64,
-    /// Particles of the pilot.
+    /// Particles of the pilot run.
     pub pilot: usize,
 }
 
@@ -95,29 +100,34 @@ impl AnnealedOptions {
 /// The evidence by annealed importance sampling.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AnnealedEvidence {
-    /// `log mean w`, in nats: an estimate of `log p(D)`, low by about half its squared error.
+    /// `log mean w`, in nats: an estimate of `log p(D)`, too low by about half its squared error.
     pub log_evidence: f64,
-    /// Its standard error by the delta method ([`LogMean::std_error`]): to be trusted while it is small against 1 and many weights count.
+    /// Its standard error by the delta method ([`LogMean::std_error`]). Trust it only while it is
+    /// well below 1 and many weights count.
     pub std_error: f64,
-    /// How many particles of equal weight these are worth. With few of many the error is not to be trusted: take more temperatures.
+    /// Effective sample size: how many particles of equal weight these are worth. If it is a small
+    /// part of all particles, do not trust the error; take more temperatures.
     pub ess: f64,
-    /// The logarithms of the weights, `[particles]`: independent, and the mean of `w` is `p(D)`.
+    /// The logarithms of the weights, `[particles]`. They are independent, and `E[w] = p(D)`.
     pub log_weights: Vec<f64>,
-    /// Mean acceptance of the transitions, at each temperature below the last, `[temperatures - 1]`.
+    /// Mean acceptance of the transitions at each temperature below the last, `[temperatures - 1]`.
     pub acceptance: Vec<f64>,
-    /// Gradients computed, the pilot's included.
+    /// Gradients computed, those of the pilot run included.
     pub gradients: usize,
 }
 
-/// Annealed importance sampling from `q = N(0, 1 / prior_precision)` to `density`, whose integral is estimated. `prior_precision` is `[P]` (for a posterior:
+/// Annealed importance sampling from `q = N(0, 1 / prior_precision)` to `density`; it estimates the
+/// integral of `density`. `prior_precision` is `[P]` (for a posterior:
 /// [`Curved::prior_precision`](crate::model::Curved::prior_precision)).
 ///
-/// `q` need not be the prior for the estimate to be right; the temperatures are efficient if it is. Where `density` is 0 at a start (`-inf`), the weight is 0.
-/// Particle `i` draws from stream `i` of [`Phase::ANNEAL`].
+/// The estimate is right even if `q` is not the prior, but the temperatures are efficient only if
+/// it is. Where `density` is 0 at a start (`-inf`), the weight is 0. Particle `i` draws from stream
+/// `i` of [`Phase::ANNEAL`].
 ///
 /// # Errors
-/// If a setting is outside its domain, `prior_precision` has the wrong length or is not positive, the density is NaN or `+inf` at a draw of `q`, or 0 at all draws
-/// of the pilot.
+/// If a setting is outside its domain, or `prior_precision` has the wrong length or is not
+/// positive. Also if the density is NaN or `+inf` at a draw of `q`, or 0 at all draws of the pilot
+/// run.
 pub fn annealed_evidence<T: Scalar, D: LogDensity<T>>(
     density: &D,
     prior_precision: &[f64],
@@ -154,7 +164,7 @@ pub fn annealed_evidence<T: Scalar, D: LogDensity<T>>(
     })
 }
 
-/// What a particle brings back.
+/// The result of one particle.
 struct Annealed {
     log_weight: f64,
     acceptance: Vec<f64>,
@@ -171,7 +181,7 @@ struct Point {
     gradient: Vec<f64>,
 }
 
-/// A particle with its generator and its memory.
+/// A particle with its random generator and workspace.
 struct Traveller<T, W> {
     at: Point,
     proposed: Point,
@@ -182,21 +192,21 @@ struct Traveller<T, W> {
     ws: W,
 }
 
-/// The densities from `q` to the joint one.
+/// The densities that lead from `q` to the joint one.
 struct Path<'a, D> {
     density: &'a D,
     options: &'a AnnealedOptions,
     /// Standard deviations of `q`.
     scale: Vec<f64>,
-    /// `log q` where it is largest.
+    /// The maximum of `log q`.
     log_peak: f64,
 }
 
-/// Streams of the pilot begin here.
+/// First stream of the pilot run.
 const PILOT: u64 = 1 << 40;
-/// Transitions of the pilot at the first temperature, before it moves on.
+/// Transitions of the pilot run at the first temperature, before it moves on.
 const SETTLE: usize = 40;
-/// How fast the logarithm of a step size follows the acceptance.
+/// Gain with which the logarithm of a step size follows the acceptance.
 const GAIN: f64 = 0.5;
 
 impl<'a, D> Path<'a, D> {
@@ -268,7 +278,7 @@ impl<'a, D> Path<'a, D> {
         Ok(traveller)
     }
 
-    /// The density at the point proposed.
+    /// Computes the density at the proposed point.
     fn evaluate<T: Scalar>(&self, t: &mut Traveller<T, D::Workspace>) -> Result<()>
     where
         D: LogDensity<T>,
@@ -286,7 +296,7 @@ impl<'a, D> Path<'a, D> {
         Ok(())
     }
 
-    /// One transition that leaves `pi` at `b` as it is; the probability with which it was accepted.
+    /// One transition that leaves `pi` at `b` invariant. Returns the probability of acceptance.
     fn transition<T: Scalar>(
         &self,
         b: f64,
@@ -297,7 +307,8 @@ impl<'a, D> Path<'a, D> {
         D: LogDensity<T>,
     {
         fill_normal(&mut t.rng, &mut t.momentum);
-        // trajectories of one length would return to where they came from along a direction whose period fits
+        // with one fixed length, a trajectory would return to its start along directions of a
+        // matching period
         let step = step_size * (0.8 + 0.4 * t.rng.random::<f64>());
         let toss: f64 = t.rng.random();
         let before = self.tempered(b, &t.at) - 0.5 * dot(&t.momentum, &t.momentum);
@@ -312,7 +323,7 @@ impl<'a, D> Path<'a, D> {
             kick(0.5 * step, b, &t.proposed, &mut t.momentum);
         }
         let after = self.tempered(b, &t.proposed) - 0.5 * dot(&t.momentum, &t.momentum);
-        // a trajectory that left the arithmetic is rejected
+        // a trajectory whose end is not finite is rejected
         let acceptance = match after.is_finite() {
             true => (after - before).exp().min(1.0),
             false => 0.0,
@@ -323,7 +334,8 @@ impl<'a, D> Path<'a, D> {
         Ok(acceptance)
     }
 
-    /// A step size for each temperature between 0 and the last, and the gradients that they cost.
+    /// A step size for each temperature between 0 and the last, and the number of gradients spent
+    /// on them.
     fn tune<T: Scalar>(&self, streams: Streams) -> Result<(Vec<f64>, usize)>
     where
         D: LogDensity<T>,
@@ -339,7 +351,8 @@ impl<'a, D> Path<'a, D> {
         }
         let count = pilot.len();
         let mut gradients = self.options.pilot;
-        // a leapfrog step that is accepted often enough in so many dimensions, where the density is about standard
+        // a leapfrog step that is accepted often enough where the density is about standard normal,
+        // in this many dimensions
         let mut log_step = -0.25 * (self.scale.len().max(1) as f64).ln();
         let mut step_sizes = Vec::with_capacity(self.options.temperatures - 1);
         for k in 1..self.options.temperatures {
@@ -359,7 +372,7 @@ impl<'a, D> Path<'a, D> {
         Ok((step_sizes, gradients))
     }
 
-    /// One particle from `q` to the end.
+    /// One particle from `q` to the joint density.
     fn anneal<T: Scalar>(&self, step_sizes: &[f64], rng: ChaCha8Rng) -> Result<Annealed>
     where
         D: LogDensity<T>,
@@ -380,7 +393,7 @@ impl<'a, D> Path<'a, D> {
             }
             annealed.log_weight += (b - cold) * (point.joint - self.log_q(&point.z));
             cold = b;
-            // the last temperature has no step size: what would move there is weighed already
+            // the last temperature has no step size: the weight is complete, so no move is needed
             if let Some(&step) = step_sizes.get(k - 1) {
                 annealed.acceptance[k - 1] = self.transition(b, step, &mut traveller)?;
                 annealed.gradients += self.options.leapfrog_steps;

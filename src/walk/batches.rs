@@ -1,14 +1,19 @@
-//! Walks by gradients of random batches of rows: an approximation, for many rows.
+//! Walks with gradients of random batches of rows: an approximation for data with many rows.
 //!
-//! A step takes place in the energy of a batch `B` of `b` rows that is drawn for it,
-//! `U_B(theta) = (N / b) sum_{i in B} -log p(y_i | theta) - log p(theta)`, whose mean over draws is `U`. What a particle keeps of the last
-//! batch is computed anew in the new one, so both ends of a step are seen in one energy, and its **energy error is the integrator's
-//! alone**: the noise of batches, which is far larger, does not reach the tuning of the step. That costs a second gradient of `b` rows a step. Batches are
-//! drawn from the particle's own stream: the bits do not depend on threads, and a walk is resumed as any other.
+//! Each step draws a batch `B` of `b` rows and takes place in the energy of that batch,
+//! `U_B(theta) = (N / b) sum_{i in B} -log p(y_i | theta) - log p(theta)`. The mean of `U_B` over
+//! draws is `U`. A particle caches the energy and gradient of its last batch; they are computed
+//! anew in the new batch. Both ends of a step are then seen in one energy, so the **energy error is
+//! the integrator's alone**. The noise of batches is far larger, and it does not reach the tuning
+//! of the step. The price is a second gradient of `b` rows per step. Batches are drawn from the
+//! particle's random stream, so the result does not depend on threads, and a walk resumes as any
+//! other.
 //!
-//! What it drops: the noise of the gradient, of covariance `(N^2 / b) Var(grad log p(y_i | theta))`, turns velocities besides what the posterior does. The
-//! walk spreads too far, by an excess of the variance that goes as `step_size^2 / b`. It is not corrected, and there is no Metropolis test for
-//! it: an adjusted kernel is exact for each `U_B` and so for none of them. Energies that are recorded are those of batches.
+//! What it drops: the noise of the gradient, of covariance
+//! `(N^2 / b) Var(grad log p(y_i | theta))`, turns velocities in addition to the posterior's force.
+//! The walk therefore spreads too far: the excess variance goes as `step_size^2 / b`. Nothing
+//! corrects this, and there is no Metropolis test for it: an adjusted kernel is exact for each
+//! `U_B`, and so for none of them. Recorded energies are energies of batches.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -17,9 +22,9 @@ use crate::error::{Error, Result};
 use crate::model::{Batch, LogDensity, Minibatch};
 use crate::scalar::Scalar;
 
-/// A kernel whose particles can go on in another density.
+/// A kernel whose particles can continue in another density.
 pub trait Refresh<T: Scalar, D: LogDensity<T>>: Kernel<T, D> {
-    /// Computes anew what `state` keeps of the density where it is: one gradient.
+    /// Recomputes what `state` caches of the density at its point: one gradient.
     ///
     /// # Errors
     /// Only for misuse.
@@ -27,7 +32,7 @@ pub trait Refresh<T: Scalar, D: LogDensity<T>>: Kernel<T, D> {
     -> Result<()>;
 }
 
-/// A kernel that takes each step in a batch of its own.
+/// A kernel that takes each step in a fresh batch.
 #[derive(Clone, Debug)]
 pub struct Batched<K> {
     inner: K,
@@ -40,7 +45,7 @@ impl<K> Batched<K> {
     /// Steps of `inner` in batches of `rows` rows of `data`.
     ///
     /// # Errors
-    /// If there are none in a batch.
+    /// If `rows` is zero.
     pub fn new<T: Scalar>(inner: K, data: &Minibatch<T>, rows: usize) -> Result<Self> {
         if rows == 0 {
             return Err(Error::config("walk_batch", 0, "must be positive"));
@@ -99,7 +104,7 @@ impl<T: Scalar, K: Refresh<T, Batch<T>>> Kernel<T, Minibatch<T>> for Batched<K> 
     }
 
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
-        // what the kernel may spend on a frame it spends on all rows
+        // the kernel's frame budget counts gradients over all rows
         let gradients = warm_up.block.gradients as f64 * self.share;
         let block = Tally {
             gradients: gradients as usize,

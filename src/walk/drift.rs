@@ -1,21 +1,28 @@
 //! The drift walk of the paper (Reichlin, Vasco & Kragic 2025, stage 1).
 //!
-//! `theta <- theta + eps d - eta grad U(theta)`, with a drift `d` of unit length and uniform direction that a particle
-//! keeps for its whole walk, and a gradient that brings it back to where the loss is low. Points are **viable** while
-//! `U(theta) <= U_max`.
+//! A step is `theta <- theta + eps d - eta grad U(theta)`. The drift `d` has unit length and a
+//! uniform direction, and a particle keeps it for its whole walk. The gradient brings the particle
+//! back to where the loss is low. Points are **viable** while `U(theta) <= U_max`.
 //!
-//! It is not a Markov-chain method: it has no stationary distribution, and its points are solutions, not draws from the
-//! posterior. How far it goes is a choice, and here is how it is made where the paper's is not known to us:
-//! - The radius `R` that a particle reaches along a flat direction is half of the prior's in the directions that the data leave free,
-//!   `sqrt((P - gamma) / alpha)` with the effective dimension `gamma`. There the only
-//!   force is the prior's, so after `T` steps it is at `eps (1 - (1 - eta alpha)^T) / (eta alpha)`, and `eps` is chosen to make
-//!   that `R`: the distance does not depend on the number of steps, as it would with `eps = R / T`.
-//! - `U_max = U(theta*) + P/2 + 3 sqrt(P/2)`: if the posterior were Gaussian around `theta*`, `2 (U - U*)` would be
-//!   chi-square with `P` degrees of freedom, and this its mean plus three standard deviations.
-//! - `d` is uniform over all directions, or, with a [`TangentSpace`], over those of the tangent space at `theta*`.
-//! - `eta` starts at `1.5 / (lambda_max + alpha)`, short of the `2 / lambda` at which a quadratic would diverge, and adapts: a step that raises the energy above both `U_max` and its old
-//!   value is tried again with half of `eta`; a step that succeeds lets it grow by a tenth. If no `eta` helps, the
-//!   step is counted as a divergence: the particle takes the gradient step alone, or stays if that fails too.
+//! This is not a Markov-chain method. It has no stationary distribution, and its points are
+//! solutions, not draws from the posterior. How far it goes is a choice. Where we do not know the
+//! paper's choice, we make our own:
+//! - The radius `R` that a particle reaches along a flat direction is half the prior's radius in
+//!   the directions that the data leave free, `sqrt((P - gamma) / alpha)` with the effective
+//!   dimension `gamma`. Along a flat direction only the prior exerts a force, so after `T` steps
+//!   the particle is at `eps (1 - (1 - eta alpha)^T) / (eta alpha)`. We choose `eps` so that this
+//!   equals `R`. The distance then does not depend on the number of steps; with `eps = R / T` it
+//!   would.
+//! - `U_max = U(theta*) + P/2 + 3 sqrt(P/2)`. If the posterior were Gaussian around `theta*`,
+//!   `2 (U - U*)` would be chi-square with `P` degrees of freedom. `U_max` is then the mean of `U`
+//!   plus three standard deviations.
+//! - `d` is uniform over all directions. With a [`TangentSpace`] it is uniform over the directions
+//!   of the tangent space at `theta*`.
+//! - `eta` starts at `1.5 / (lambda_max + alpha)`, below the `2 / lambda` at which a quadratic
+//!   would diverge, and adapts. A step that raises the energy above both `U_max` and its old value
+//!   is tried again with half of `eta`. A step that succeeds lets `eta` grow by a tenth. If no
+//!   `eta` helps, the step counts as a divergence: the particle takes the gradient step alone, or
+//!   stays if that fails too.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -31,23 +38,25 @@ use crate::scalar::Scalar;
 pub struct DriftOptions {
     /// `eps`: how far the drift carries a particle in one step.
     pub step_size: f64,
-    /// `eta` at the start, and the largest it gets.
+    /// `eta` at the start, which is also its largest value.
     pub correction: f64,
     /// `U_max`, in nats.
     pub max_energy: f64,
-    /// How often a step is tried with half the correction.
+    /// How often a step is tried again with half the correction.
     pub retries: usize,
 }
 
 impl DriftOptions {
-    /// Steps that a walk takes if nobody says otherwise. More steps to the same radius leave more of them to the correction.
+    /// Default number of steps. More steps to the same radius mean more correction steps.
     pub const DEFAULT_STEPS: usize = 1_000;
 
-    /// Share of the prior's radius `sqrt((P - gamma) / alpha)` that a particle reaches along flat directions.
+    /// Share of the prior's radius `sqrt((P - gamma) / alpha)` that a particle reaches along flat
+    /// directions.
     pub const RADIUS: f64 = 0.5;
 
-    /// The settings described at the head of this file, for `free` directions that the data leave free, with the given prior precision, the largest
-    /// eigenvalue of the Gauss-Newton matrix at the start, and the number of steps that the walk will take.
+    /// The settings described at the head of this file. `free` is the number of directions that the
+    /// data leave free, `largest_eigenvalue` that of the Gauss-Newton matrix at the start, and
+    /// `steps` the number of steps that the walk will take.
     pub fn scaled(
         free: f64,
         prior_precision: f64,
@@ -60,7 +69,7 @@ impl DriftOptions {
         let shrink = 1.0 - correction * prior_precision;
         let reach = (1.0 - shrink.powf(steps as f64)) / (1.0 - shrink);
         Self {
-            // a walk of no steps reaches nothing, and a quadratic without curvature adds up its steps
+            // no steps reach nothing; on a quadratic without curvature the steps simply add up
             step_size: radius
                 / if reach > 0.0 {
                     reach
@@ -95,12 +104,13 @@ pub struct DriftState<T> {
 /// Memory for a step.
 pub struct DriftWorkspace<T, W> {
     density: W,
-    /// The point that is tried.
+    /// The proposed point.
     proposal: Vec<T>,
     gradient: Vec<T>,
 }
 
-/// `U(theta*) + P/2 + 3 sqrt(P/2)`, the energy up to which a Gaussian posterior of `dim` dimensions is spread.
+/// `U(theta*) + P/2 + 3 sqrt(P/2)`: almost all of a Gaussian posterior of `dim` dimensions lies
+/// below this energy.
 pub fn viability_threshold(map_energy: f64, dim: usize) -> f64 {
     let half = 0.5 * dim as f64;
     map_energy + half + 3.0 * half.sqrt()
@@ -138,7 +148,7 @@ impl<T: Scalar> Drift<T> {
         })
     }
 
-    /// The same with drifts that are uniform over the directions of a tangent space.
+    /// The same kernel with drifts that are uniform over the directions of a tangent space.
     #[must_use]
     pub fn projected(self, space: TangentSpace<T>) -> Self {
         Self {
@@ -152,7 +162,8 @@ impl<T: Scalar> Drift<T> {
         &self.options
     }
 
-    /// Tries `theta + eps d - eta grad U`; true if the energy is held, and the state is then there.
+    /// Tries `theta + eps d - eta grad U`. True if the energy stays low enough; the state then
+    /// moves there.
     fn attempt<D: LogDensity<T>>(
         &self,
         density: &D,

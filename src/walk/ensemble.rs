@@ -1,7 +1,8 @@
-//! Many particles, each with its own random stream and its own state, moved in parallel.
+//! Many particles, each with its own random stream and state, moved in parallel.
 //!
-//! A particle's path depends on its index and the seed alone, and whatever is summed over particles is summed in index order: any
-//! number of threads gives the same bits. Memory is `O(particles x state + threads x workspace)`.
+//! A particle's path depends only on its index and the seed. Sums over particles run in index
+//! order. So any number of threads gives the same result, bit for bit. Memory is
+//! `O(particles x state + threads x workspace)`.
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -14,7 +15,7 @@ use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// One particle with its generator and its books.
+/// One particle with its random generator and its records.
 pub(super) struct Walker<S> {
     pub state: S,
     rng: ChaCha8Rng,
@@ -22,7 +23,7 @@ pub(super) struct Walker<S> {
     pub total: Tally,
     /// Sums over the steps of the last block.
     pub block: Tally,
-    /// Energy after its last step, and whether that is a viable point.
+    /// Energy after its last step, and whether that point is viable.
     pub energy: f64,
     pub viable: bool,
     /// What was observed after its last block.
@@ -36,7 +37,7 @@ pub(super) struct Ensemble<S, W> {
 }
 
 impl<S, W: Send> Ensemble<S, W> {
-    /// Particles at `starts`, in turn.
+    /// Particles at `starts`: particle `i` starts at `starts[i % starts.len()]`.
     pub fn new<T, D, K>(
         kernel: &K,
         density: &D,
@@ -110,14 +111,14 @@ impl<S, W: Send> Ensemble<S, W> {
         })
     }
 
-    /// What all did in the last block.
+    /// Sums over all particles for the last block.
     pub fn block(&self) -> Tally {
         let mut sum = Tally::default();
         self.walkers.iter().for_each(|w| sum.merge(&w.block));
         sum
     }
 
-    /// Goes through all that the next step of any particle depends on.
+    /// Visits everything that the next step of any particle depends on.
     pub fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()>
     where
         S: Particle<T>,

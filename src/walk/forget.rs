@@ -1,14 +1,18 @@
-//! Whether a walk has forgotten its start, by what all its particles show.
+//! Tests whether a walk has forgotten its start, from what all its particles show.
 //!
-//! Of the blocks so far the third quarter is compared with the last. Over particles and blocks of each,
+//! The test splits the blocks so far into quarters and compares the third with the last. Over
+//! particles and blocks of each quarter,
 //!
-//! - the **mean energy** may differ by `1/16` nat per dimension: equilibrium is about half a nat per dimension above `theta*`;
-//! - the **mean predictions** may differ by 0.15 of their standard deviation (root mean square over all that is observed), beside what the chance of
-//!   `m` particles makes, `(2 / m)^{1/2}` of it;
-//! - the **variance of predictions**, summed over all, by a factor of 1.3.
+//! - the **mean energy** may differ by `1/16` nat per dimension: equilibrium is about half a nat
+//!   per dimension above `theta*`;
+//! - the **mean predictions** may differ by 0.15 of their standard deviation (root mean square over
+//!   everything observed), plus an allowance for the chance differences of `m` particles:
+//!   `(2 / m)^{1/2}` standard deviations, added in squares;
+//! - the **variance of predictions**, summed over all, may differ by a factor of 1.3.
 //!
-//! That sees drift, not slowness: a walk that hardly moves passes. So a kernel also says how many steps it takes to lose its direction
-//! ([`super::Kernel::memory`]), and a warm-up is at least five times as long. What it drops: places that no particle has been to.
+//! This detects drift, not slowness: a walk that hardly moves passes. So a kernel also states how
+//! many steps it takes to lose its direction ([`super::Kernel::memory`]), and a warm-up is at least
+//! five times as long. What it drops: places that no particle has reached.
 
 use super::observe::Trace;
 
@@ -16,10 +20,10 @@ const ENERGY: f64 = 1.0 / 16.0;
 const SHIFT: f64 = 0.15;
 const VARIANCE: f64 = 1.3;
 
-/// Blocks before which nothing is said.
+/// With fewer blocks than this the walk never counts as forgotten.
 const BLOCKS: usize = 8;
 
-/// Memories of the kernel that a warm-up takes at least.
+/// The least length of a warm-up, in units of the kernel's memory.
 const MEMORIES: usize = 5;
 
 /// True if nothing that is recorded still moves; `dim` is the number of parameters.
@@ -38,7 +42,7 @@ pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) 
         .zip(&after.mean)
         .map(|(a, b)| (a - b).powi(2))
         .sum();
-    // NaN in an energy or a prediction compares as false: that walk has not settled
+    // comparisons with NaN are false: a walk with NaN in an energy or a prediction has not settled
     let ratio = after.variance / before.variance;
     let predictions = trace.len == 0
         || (shift <= (SHIFT * SHIFT + chance) * after.variance
@@ -47,7 +51,7 @@ pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) 
     moved <= ENERGY * dim as f64 && predictions
 }
 
-/// Over particles and blocks.
+/// Moments over particles and blocks.
 struct Moments {
     energy: f64,
     /// Mean of each observed number.
@@ -87,7 +91,8 @@ mod tests {
     use crate::linalg::vector::fill_normal;
     use crate::rng::{Phase, Streams};
 
-    /// `blocks` blocks of 64 particles that observe two numbers: noise of standard deviation 1, moved by `drift` and scaled by `growth` a block.
+    /// `blocks` blocks of 64 particles that observe two numbers: noise of standard deviation 1,
+    /// which each block shifts by `drift` and scales by `growth`.
     fn trace(blocks: usize, energy_drift: f64, drift: f64, growth: f64) -> Trace {
         let mut rng = Streams::new(3).rng(Phase::USER, 0);
         let mut trace = Trace {
@@ -112,7 +117,8 @@ mod tests {
 
     #[test]
     fn what_moves_is_not_forgotten_and_noise_is() {
-        // windows are 10 blocks apart: 100 dimensions allow 6.25 nats, predictions 0.23 standard deviations
+        // windows are 10 blocks apart; the test allows 6.25 nats for 100 dimensions, and 0.23
+        // standard deviations for predictions
         let cases = [
             (0.0, 0.0, 1.0, true),
             (0.5, 0.0, 1.0, true),

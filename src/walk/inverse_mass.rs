@@ -1,27 +1,32 @@
 //! Coordinates in which the posterior is about as wide in every direction.
 //!
-//! With the prior's precision `D` (diagonal) and the leading eigenpairs `(lambda_i, b_i)` of the Gauss-Newton matrix in whitened
-//! coordinates, `D^{-1/2} G D^{-1/2}`, a move `u` in the frame's coordinates `y` is a move `S u` of the parameters,
+//! `D` is the prior's precision (diagonal), and `(lambda_i, b_i)` are the leading eigenpairs of the
+//! Gauss-Newton matrix in whitened coordinates, `D^{-1/2} G D^{-1/2}`. A move `u` in the frame's
+//! coordinates `y` is a move `S u` of the parameters,
 //!
 //! `S = D^{-1/2} (I + sum_i (s_i - 1) b_i b_i^T)`, `s_i = (c lambda_i + 1)^{-1/2}`,
 //!
-//! and the gradient there is `S^T grad U`. With `c = 1` and all eigenpairs that is `(G + D)^{-1/2}` up to a rotation, the
-//! coordinates in which Laplace's approximation is a unit ball. `c` is smaller because walkers leave `theta*` for places where
-//! the curvature is less, and because directions must not be stretched beyond what is measured.
+//! and the gradient there is `S^T grad U`. With `c = 1` and all eigenpairs, `S` is `(G + D)^{-1/2}`
+//! up to a rotation: the coordinates in which Laplace's approximation is a unit ball. `c` is
+//! smaller for two reasons: walkers leave `theta*` for places with less curvature, and directions
+//! must not be stretched beyond what is measured.
 //!
-//! `b_i^T D^{-1/2} grad U / (lambda_i + 1)` is how far the Gauss-Newton step goes back along direction `i`: the distance from the fiber comes for
-//! free.
+//! The Gauss-Newton step goes back along direction `i` by `b_i^T D^{-1/2} grad U / (lambda_i + 1)`.
+//! So the distance from the fiber comes for free.
 //!
-//! **Lifted vectors.** `S = D^{-1/2} A` with the symmetric `A = I + sum_i (s_i - 1) b_i b_i^T`. Of a vector `x` in the frame's coordinates a walk needs
-//! the image `A x`, by which the parameters move, and inner products with others. So it keeps
+//! **Lifted vectors.** `S = D^{-1/2} A` with the symmetric `A = I + sum_i (s_i - 1) b_i b_i^T`. Of
+//! a vector `x` in the frame's coordinates, a walk needs inner products with others, and the image
+//! `A x`, which moves the parameters. So it keeps
 //!
 //! `L x = (A x, (1 - s_i^2)^{1/2} b_i^T x)`,
 //!
-//! `P + k` numbers. `L` is linear and, as `A^2 + (I - A^2) = I`, keeps inner products: kicks and refreshments are done on lifted vectors as they would be on
-//! plain ones, and no matrix is needed to move. What comes from outside is lifted: the gradient, `L S^T grad`, and noise. For both together that
-//! takes one pass over the `b_i` for all products and one for all sums.
+//! which has `P + k` numbers. `L` is linear, and it keeps inner products, since
+//! `A^2 + (I - A^2) = I`. So kicks and refreshments act on lifted vectors as on plain ones, and a
+//! move needs no matrix. Vectors that come from outside must be lifted: the gradient, as
+//! `L S^T grad`, and noise. Lifting both together takes one pass over the `b_i` for all products
+//! and one for all sums.
 //!
-//! What it drops: eigenpairs that were not computed, and how the curvature changes along a walk.
+//! What it drops: eigenpairs that were not computed, and the change of curvature along a walk.
 
 use super::kernel::{Fields, same_length};
 use crate::error::{Error, Result};
@@ -43,7 +48,7 @@ pub struct InverseMassMatrix<T> {
 }
 
 impl<T: Scalar> InverseMassMatrix<T> {
-    /// `c`, if nothing else is asked for.
+    /// The default of `c`.
     pub const SOFTENING: f64 = 0.01;
 
     /// The prior's coordinates alone: `S = D^{-1/2}`. `prior_precision` is `[P]`.
@@ -54,8 +59,8 @@ impl<T: Scalar> InverseMassMatrix<T> {
         Self::new(prior_precision, &[], &[], Self::SOFTENING)
     }
 
-    /// The map for the precisions of the prior, `[P]`, eigenvalues `[k]` and orthonormal eigenvectors `[k, P]` of the whitened
-    /// Gauss-Newton matrix, and the softening `c`.
+    /// The map for the prior precisions, `[P]`, the eigenvalues `[k]` and orthonormal eigenvectors
+    /// `[k, P]` of the whitened Gauss-Newton matrix, and the softening `c`.
     ///
     /// # Errors
     /// If lengths do not fit, or a number is out of range.
@@ -107,8 +112,9 @@ impl<T: Scalar> InverseMassMatrix<T> {
         self.shrink.len()
     }
 
-    /// How far points are spread in these coordinates: the root of the sum over coordinates of their variance over the points.
-    /// `P^{1/2}` for fewer than eight points, which would not say much.
+    /// The spread of the points in these coordinates: the square root of the sum of the
+    /// coordinates' variances over the points. `P^{1/2}` for fewer than eight points, whose
+    /// variances would say little.
     pub fn spread(&self, points: &[&[T]]) -> f64 {
         let (n, dim) = (points.len(), self.dim());
         if n < 8 {
@@ -136,7 +142,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
         (squares / (n as f64 - 1.0)).sqrt()
     }
 
-    /// Goes through all of it.
+    /// Visits all of it.
     ///
     /// # Errors
     /// Those of `fields`, and if lengths do not fit.
@@ -151,7 +157,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
         same_length("basis", numbers, self.basis.len())
     }
 
-    /// Numbers of a lifted vector, `P + k`.
+    /// Length of a lifted vector, `P + k`.
     pub fn lifted_len(&self) -> usize {
         self.dim() + self.directions()
     }
@@ -169,12 +175,13 @@ impl<T: Scalar> InverseMassMatrix<T> {
         }
     }
 
-    /// `L x` in place: the first `P` numbers of `x` are given. `scratch` is of length [`InverseMassMatrix::directions`].
+    /// `L x` in place: `x` holds the vector in its first `P` numbers. `scratch` has length
+    /// [`InverseMassMatrix::directions`].
     pub fn lift(&self, x: &mut [T], scratch: &mut [f64]) {
         self.raise([x], [1], [scratch]);
     }
 
-    /// `L^T lifted`, `[P]`: the vector that was lifted.
+    /// `L^T lifted`, `[P]`: the plain vector of a lifted one.
     pub fn lower(&self, lifted: &[T]) -> Vec<T> {
         let (image, tail) = lifted.split_at(self.dim());
         let mut along = vec![0.0; self.directions()];
@@ -187,7 +194,8 @@ impl<T: Scalar> InverseMassMatrix<T> {
         out
     }
 
-    /// Lifts `S^T gradient` into `out`, and in place what is in the first `P` numbers of `noise`. Gives the distance from the fiber, if there is a frame.
+    /// Lifts `S^T gradient` into `out`. Also lifts `noise` in place, from its first `P` numbers.
+    /// Returns the distance from the fiber, if there is a frame.
     pub fn pull_back(
         &self,
         gradient: &[T],
@@ -205,7 +213,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
         (!self.shrink.is_empty()).then_some(newton)
     }
 
-    /// `out = theta + time D^{-1/2} A u` for a lifted `u`; gives the length of the move.
+    /// `out = theta + time D^{-1/2} A u` for a lifted `u`; returns the length of the move.
     pub fn drift(&self, time: f64, lifted: &[T], theta: &[T], out: &mut [T]) -> f64 {
         let (time, scale) = (T::from_f64(time), &self.scale[..]);
         simd::dispatch(Move {
@@ -217,7 +225,8 @@ impl<T: Scalar> InverseMassMatrix<T> {
         })
     }
 
-    /// Lifts `A^{p - 1} x` for every `x`, whose first `P` numbers are given, and its `p`. Gives the length of `(lambda_i + 1)^{-1} b_i^T x`.
+    /// Lifts `A^{p - 1} x` in place for every `x` and its power `p`. Each `x` is given by its first
+    /// `P` numbers. Returns the length of `(lambda_i + 1)^{-1} b_i^T x` for each.
     fn raise<const V: usize>(
         &self,
         x: [&mut [T]; V],
@@ -270,7 +279,7 @@ impl<T: Scalar> simd::Vectorised for Move<'_, T> {
         for (out, ((&scale, &lifted), &theta)) in self.out.iter_mut().zip(ways) {
             *out = Elementary::times_plus(time, scale * lifted, theta);
         }
-        // squares in lanes of the number type: the length is a diagnostic
+        // squares in lanes of type `T`: the length is only a diagnostic
         let mut squares = [T::ZERO; 32];
         let (mut scales, mut moves) = (scale.chunks_exact(32), lifted.chunks_exact(32));
         for (scale, lifted) in scales.by_ref().zip(moves.by_ref()) {
@@ -339,7 +348,7 @@ mod tests {
         assert!((distance - squares.sqrt()).abs() < 1e-12);
         // the transpose by adjointness
         assert!((dot(&su, &g) - dot(&u, &stg)).abs() < 1e-12);
-        // lifted vectors have the inner products of those that were lifted, and move the parameters by S
+        // lifted vectors keep the inner products of the plain ones, and move the parameters by S
         for (x, y, plain) in [
             (&noise, &noise, dot(&u, &u)),
             (&noise, &lifted, dot(&u, &stg)),
@@ -356,7 +365,7 @@ mod tests {
             assert!((moved[i] - (g[i] + 0.3 * su[i])).abs() < 1e-12);
         }
         assert!((length - 0.3 * dot(&su, &su).sqrt()).abs() < 1e-12);
-        // alone as together
+        // one vector lifted alone equals the same one lifted together
         let (mut alone, mut again) = (vec![0.0; n + k], noise.clone());
         let both = [&mut scratch[..], &mut more[..]];
         assert_eq!(s.pull_back(&g, &mut alone, None, both), Some(distance));

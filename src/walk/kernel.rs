@@ -1,4 +1,4 @@
-//! What a walk is made of: a rule that moves one particle by one step.
+//! Kernels: the rules that move one particle by one step.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -6,16 +6,16 @@ use crate::error::{Error, Result};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
-/// A rule that moves a particle. The state caches what the next step needs; [`Info`] is for the reader and never feeds
-/// back. What a kernel tunes about itself it tunes in [`Kernel::adapt`], from what all particles did.
+/// A rule that moves a particle. The state caches what the next step needs. [`Info`] only reports;
+/// it never feeds back. A kernel tunes itself in [`Kernel::adapt`], from what all particles did.
 pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
-    /// What a particle carries.
+    /// The state of one particle.
     type State: Particle<T>;
 
-    /// Memory that a step needs, the density's included: one for each thread.
+    /// Workspace for a step, the density's included: one for each thread.
     type Workspace: Send;
 
-    /// Fresh memory.
+    /// A fresh workspace.
     fn workspace(&self, density: &D) -> Self::Workspace;
 
     /// A particle at `theta`.
@@ -42,13 +42,13 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
         ws: &mut Self::Workspace,
     ) -> Result<Info>;
 
-    /// Steps after which a particle has lost the direction that it had; a warm-up is not ended much before.
+    /// Steps after which a particle has lost its old direction. A warm-up does not end much before.
     fn memory(&self) -> usize {
         0
     }
 
-    /// Called for every particle before [`Kernel::adapt`], which is told the same and the positions: takes out of the coordinates
-    /// of the kernel what has to outlive them.
+    /// Called for every particle before [`Kernel::adapt`], with the same `warm_up` except that its
+    /// positions are empty. Saves what must survive a change of coordinates.
     fn before_adapt(&self, state: &mut Self::State, warm_up: &WarmUp<'_, T>) {
         let _ = (state, warm_up);
     }
@@ -56,13 +56,14 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
     /// Called between blocks of the warm-up.
     ///
     /// # Errors
-    /// What a new frame reports.
+    /// Those of computing a new frame.
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
         let _ = warm_up;
         Ok(())
     }
 
-    /// Goes through everything that [`Kernel::adapt`] changes, so that a walk can be continued. In the same order always.
+    /// Visits everything that [`Kernel::adapt`] changes, always in the same order, so that a walk
+    /// can be continued.
     ///
     /// # Errors
     /// Those of `fields`.
@@ -72,31 +73,32 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
     }
 }
 
-/// What a kernel may tune itself by.
+/// What a kernel may use to tune itself.
 pub struct WarmUp<'a, T> {
     /// Steps that each particle has taken.
     pub steps: usize,
-    /// Steps of the longest warm-up that there can be.
+    /// Steps of the longest warm-up that is possible.
     pub at_most: usize,
     /// The warm-up ends here: the kernel must not change after this.
     pub last: bool,
-    /// What all particles did in the last block.
+    /// Sums over all particles for the last block.
     pub block: &'a Tally,
-    /// Where they are.
+    /// Positions of the particles.
     pub positions: Vec<&'a [T]>,
 }
 
-/// What a particle carries: where it is, and all else that its next step depends on.
+/// The state of a particle: where it is, and everything else that its next step depends on.
 pub trait Particle<T>: Send {
-    /// Where it is, `[P]`.
+    /// Its position, `[P]`.
     fn theta(&self) -> &[T];
 
-    /// Goes through everything that a step reads before it writes it, in the same order always: one method that both saves and
-    /// restores, so that the two cannot disagree. What is restored may come from a damaged file: a length that a step relies on
-    /// is checked, or kept by [`Fields::fixed_vector`].
+    /// Visits everything that a step reads before it writes it, always in the same order. One
+    /// method both saves and restores, so the two cannot disagree. Restored values may come from a
+    /// damaged file: check every length that a step relies on, or visit it with
+    /// [`Fields::fixed_vector`].
     ///
     /// # Errors
-    /// Those of `fields`, and if what was read cannot be.
+    /// Those of `fields`, and if the values read are impossible.
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()>;
 }
 
@@ -105,26 +107,26 @@ pub trait Fields<T> {
     /// A vector; a reader may change its length.
     ///
     /// # Errors
-    /// If it cannot be written, or what is read is not what was written.
+    /// If it cannot be written, or if the data read is not what was written.
     fn vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()>;
 
-    /// A vector whose length is the same for all of a walk.
+    /// A vector whose length stays the same for the whole walk.
     ///
     /// # Errors
-    /// As [`Fields::vector`], and if what is read has another length.
+    /// As [`Fields::vector`], and if the vector read has another length.
     fn fixed_vector(&mut self, name: &str, value: &mut Vec<T>) -> Result<()> {
         let len = value.len();
         self.vector(name, value)?;
         same_length(name, len, value.len())
     }
 
-    /// Numbers in double precision; a reader may change how many.
+    /// Numbers in double precision; a reader may change their count.
     ///
     /// # Errors
     /// As [`Fields::vector`].
     fn numbers(&mut self, name: &str, value: &mut Vec<f64>) -> Result<()>;
 
-    /// A number, kept bit by bit.
+    /// A number, kept bit for bit.
     ///
     /// # Errors
     /// As [`Fields::vector`].
@@ -137,7 +139,7 @@ pub trait Fields<T> {
         same_length(name, 1, one.len())
     }
 
-    /// Counts; a reader may change how many.
+    /// Counts; a reader may change how many there are.
     ///
     /// # Errors
     /// As [`Fields::vector`].
@@ -157,7 +159,7 @@ pub trait Fields<T> {
     }
 }
 
-/// An error if what was read for field `name` has `got` entries where `expected` belong.
+/// An error if field `name` was read with `got` entries instead of `expected`.
 pub(super) fn same_length(name: &str, expected: usize, got: usize) -> Result<()> {
     if expected == got {
         return Ok(());
@@ -171,28 +173,30 @@ pub(super) fn same_length(name: &str, expected: usize, got: usize) -> Result<()>
 pub struct Info {
     /// `U` at the new point, in nats.
     pub energy: f64,
-    /// By how much the step failed to conserve what it should, in nats; 0 for a kernel that conserves nothing.
+    /// How far the step failed to conserve its energy, in nats; 0 for a kernel that conserves
+    /// nothing.
     pub energy_error: f64,
-    /// Probability with which the step was accepted; 1 where nothing is rejected.
+    /// Probability that the step was accepted; 1 where nothing is rejected.
     pub acceptance: f64,
     /// Length of the move.
     pub displacement: f64,
-    /// Length of the Gauss-Newton step that would take the point back to the fiber, in units of the prior's standard deviation;
-    /// `None` if the kernel has no frame to measure it by.
+    /// Length of the Gauss-Newton step that would take the point back to the fiber, in units of the
+    /// prior's standard deviation. `None` if the kernel has no frame to measure it with.
     pub fiber_distance: Option<f64>,
-    /// The point is one that the kernel vouches for.
+    /// True if the kernel guarantees the point.
     pub viable: bool,
-    /// The step could not be taken as it was meant: the arithmetic left its domain, or the energy could not be held. The
-    /// particle stayed, or took what the kernel falls back on.
+    /// The step could not be taken as intended: the arithmetic left its domain, or the energy could
+    /// not be held. The particle stayed, or took the kernel's fallback.
     pub diverged: bool,
     /// Gradients computed.
     pub gradients: usize,
-    /// Gradients for a unit of time of the flow; 0 for a kernel whose steps have no time.
+    /// Gradients per unit of time of the flow; 0 for a kernel whose steps have no time.
     pub slowness: f64,
 }
 
 impl Info {
-    /// A step to a point of energy `energy` after a move of length `displacement` at the cost of one gradient; nothing else to say.
+    /// A step of length `displacement` to a point of energy `energy`, at the cost of one gradient.
+    /// All other fields have their neutral values.
     pub fn moved(energy: f64, displacement: f64) -> Self {
         Self {
             energy,
@@ -208,14 +212,14 @@ impl Info {
     }
 }
 
-/// Sums over steps. Counts end at the largest number that there is: they may come from a damaged file.
+/// Sums over steps. Counts saturate, since they may come from a damaged file.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Steps taken.
     pub steps: usize,
-    /// Those that ended at a viable point.
+    /// Steps that ended at a viable point.
     pub viable: usize,
-    /// Those that diverged.
+    /// Steps that diverged.
     pub divergences: usize,
     /// Gradients computed.
     pub gradients: usize,
@@ -225,11 +229,11 @@ pub struct Tally {
     pub acceptance: f64,
     /// Sum of the lengths of the moves.
     pub displacement: f64,
-    /// Sum of the distances from the fiber, and of how many steps.
+    /// Sum of the distances from the fiber, over the steps where it is known.
     pub fiber_distance: f64,
-    /// Steps whose distance from the fiber is known.
+    /// Number of steps whose distance from the fiber is known.
     pub measured: usize,
-    /// Sum of the gradients for a unit of time.
+    /// Sum of the gradients per unit of time.
     pub slowness: f64,
 }
 
@@ -252,7 +256,7 @@ impl Tally {
         }
     }
 
-    /// Adds the sums of another.
+    /// Adds the sums of another tally.
     pub fn merge(&mut self, other: &Tally) {
         self.steps = self.steps.saturating_add(other.steps);
         self.viable = self.viable.saturating_add(other.viable);
@@ -281,7 +285,7 @@ impl Tally {
         (self.measured > 0).then(|| self.fiber_distance / self.measured as f64)
     }
 
-    /// Goes through all sums.
+    /// Visits all sums.
     ///
     /// # Errors
     /// Those of `fields`.

@@ -1,4 +1,4 @@
-//! Walks along the fiber: many particles that start at a trained network and move away from it, while the loss stays low.
+//! Walks along the fiber: many particles leave a trained network while the loss stays low.
 
 mod annealed;
 mod batches;
@@ -28,7 +28,7 @@ pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
-// the pipeline looks on by workspaces too
+// the pipeline also keeps its workspaces in a pool
 #[cfg(feature = "safetensors")]
 pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};

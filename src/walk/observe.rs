@@ -1,12 +1,14 @@
-//! What is recorded of a walk besides its points: a few numbers of each particle after each block, by which one sees whether the walk has forgotten its start.
+//! What a walk records besides its points: a few numbers of each particle after each block.
+//!
+//! They show whether the walk has forgotten its start.
 
 use super::kernel::Fields;
 use crate::error::Result;
 use crate::scalar::Scalar;
 
-/// Numbers that depend on the parameters: predictions for a few inputs, say.
+/// Numbers that depend on the parameters, for instance predictions for a few inputs.
 pub trait Observable<T: Scalar>: Sync {
-    /// How many.
+    /// Number of observed numbers.
     fn len(&self) -> usize;
 
     /// True if there are none.
@@ -21,7 +23,7 @@ pub trait Observable<T: Scalar>: Sync {
     fn observe(&self, theta: &[T], out: &mut [f64]) -> Result<()>;
 }
 
-/// Nothing is observed but the energy.
+/// Observes nothing; the walk still records the energy.
 impl<T: Scalar> Observable<T> for () {
     fn len(&self) -> usize {
         0
@@ -35,13 +37,13 @@ impl<T: Scalar> Observable<T> for () {
 /// What was recorded after the blocks of a walk, in order.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Trace {
-    /// Steps that had been taken, block by block.
+    /// Steps taken by the end of each block.
     pub steps: Vec<usize>,
     /// Energies, `[blocks, particles]`, in nats.
     pub energies: Vec<f64>,
     /// Observed numbers, `[blocks, particles, len]`.
     pub observed: Vec<f64>,
-    /// Numbers observed of each particle.
+    /// Numbers observed per particle.
     pub len: usize,
 }
 
@@ -68,14 +70,14 @@ impl Trace {
         &self.observed[block * n..(block + 1) * n]
     }
 
-    /// True if it is of so many particles in whole blocks.
+    /// True if the arrays hold whole blocks of exactly `particles` particles.
     pub(super) fn is_of(&self, particles: usize) -> bool {
         let all = self.steps.len().checked_mul(particles);
         let observed = all.and_then(|all| all.checked_mul(self.len));
         all == Some(self.energies.len()) && observed == Some(self.observed.len())
     }
 
-    /// Goes through all of it.
+    /// Visits all fields.
     ///
     /// # Errors
     /// Those of `fields`.

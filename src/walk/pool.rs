@@ -1,29 +1,31 @@
-//! Memory that workers take and give back: as many pieces as there are workers at once, whatever there is to do.
+//! A pool of workspaces that workers borrow and return.
+//!
+//! It holds as many workspaces as there are workers at once, however much work there is.
 
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::Result;
 
-/// Pieces of memory that nobody uses at the moment.
+/// The workspaces that are free at the moment.
 pub(crate) struct Pool<W>(Mutex<Vec<W>>);
 
 impl<W> Pool<W> {
-    /// Without any.
+    /// An empty pool.
     pub(crate) fn new() -> Self {
         Self(Mutex::new(Vec::new()))
     }
 
-    /// Does `work` in a piece that is free, or in a new one.
+    /// Does `work` in a free workspace, or in a new one.
     ///
     /// # Errors
-    /// Those of `work`; the piece is then dropped.
+    /// Those of `work`; the workspace is then dropped.
     pub(crate) fn with<R>(
         &self,
         make: impl FnOnce() -> W,
         work: impl FnOnce(&mut W) -> Result<R>,
     ) -> Result<R> {
         let free = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // the lock is not held while a new one is made
+        // the lock is not held while `make` runs
         let found = free().pop();
         let mut piece = found.unwrap_or_else(make);
         let result = work(&mut piece)?;

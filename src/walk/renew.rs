@@ -1,11 +1,13 @@
-//! The coordinates of a walk, from where the walkers are.
+//! New coordinates for a walk, computed from where the walkers are.
 //!
-//! At `theta*` the curvature is not what walkers meet: on yacht directions of eigenvalue 1 at the MAP estimate have hundreds at the radius of the
-//! prior. So in the warm-up the frame is computed anew, now and then, from the **mean Gauss-Newton matrix of some walkers**,
-//! `1/m sum_i D^{-1/2} G(theta_i) D^{-1/2}`, by Lanczos. Directions that are stiff for most walkers are shortened; how they
-//! differ from one another is dropped.
+//! Walkers do not meet the curvature at `theta*`. On yacht, directions of eigenvalue 1 at the MAP
+//! estimate have eigenvalues of hundreds at the radius of the prior. So now and then in the warm-up
+//! the frame is recomputed, by Lanczos, from the **mean Gauss-Newton matrix of some walkers**,
+//! `1/m sum_i D^{-1/2} G(theta_i) D^{-1/2}`. Directions that are stiff for most walkers are
+//! shortened. Differences between walkers are dropped.
 //!
-//! What it costs is bounded by a share of the gradients that the walk has taken so far: early frames come from one or two walkers.
+//! The cost is at most a share of the gradients that the walk has taken so far, so early frames
+//! come from one or two walkers.
 
 use rayon::prelude::*;
 
@@ -20,7 +22,8 @@ use crate::scalar::Scalar;
 
 /// Makes the coordinates of a walk.
 pub trait FrameSource<T: Scalar>: Sync {
-    /// Coordinates for walkers of which some are at `points`, each `[P]`, at a cost of about `budget` gradients (`None`: as good as it gets).
+    /// Coordinates for walkers, computed at `points`, each `[P]`: the positions of some of them.
+    /// The cost is about `budget` gradients; `None` means no limit.
     ///
     /// # Errors
     /// If a point has the wrong length or the curvature there is not finite.
@@ -30,13 +33,14 @@ pub trait FrameSource<T: Scalar>: Sync {
 /// Settings of a [`GgnFrame`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrameOptions {
-    /// `c`: how much of the curvature the coordinates take up.
+    /// `c`: how much of the curvature the coordinates absorb.
     pub softening: f64,
-    /// Directions at most. Those of eigenvalues below `1 / (2 c)` times the prior's precision are left as they are.
+    /// Largest number of directions. Those with eigenvalues below `1 / (2 c)` times the prior
+    /// precision stay as they are.
     pub max_directions: usize,
-    /// Walkers whose curvature is averaged, at most.
+    /// Largest number of walkers whose curvature is averaged.
     pub max_walkers: usize,
-    /// Residual of an accepted eigenpair, relative to the largest eigenvalue.
+    /// Largest residual of an accepted eigenpair, relative to the largest eigenvalue.
     pub tolerance: f64,
 }
 
@@ -58,14 +62,15 @@ pub struct GgnFrame<'a, D> {
     streams: Streams,
 }
 
-/// What a product costs, in gradients.
+/// Cost of a product, in gradients.
 const PRODUCT: usize = 3;
 
-/// Products with the mean that are worth while, and those that are taken at most.
+/// One walker is averaged for every `PRODUCTS` products that the budget allows. A frame takes at
+/// most `MAX_PRODUCTS` products with the mean.
 const PRODUCTS: usize = 100;
 const MAX_PRODUCTS: usize = 300;
 
-/// Numbers that the vectors of Lanczos may take.
+/// Most values that the Lanczos vectors may hold.
 const MAX_NUMBERS: usize = 1 << 26;
 
 impl<'a, D> GgnFrame<'a, D> {
@@ -94,8 +99,9 @@ impl<'a, D> GgnFrame<'a, D> {
 }
 
 impl<D> GgnFrame<'_, D> {
-    /// Bytes that frames take at most: the vectors of Lanczos, the directions that were found, the new frame, and the old one while the
-    /// new one is made; and for each walker a product in a memory of `product` bytes.
+    /// Most bytes that frames take. This counts the Lanczos vectors, the directions found, the new
+    /// frame, and the old one, which is kept while the new one is made. It also counts, for each
+    /// walker, one product in a workspace of `product` bytes.
     pub fn bytes<T: Scalar>(&self, product: usize) -> usize
     where
         D: Curved<T>,
@@ -110,8 +116,9 @@ impl<D> GgnFrame<'_, D> {
 }
 
 impl<D> GgnFrame<'_, D> {
-    /// The frame at the one point whose tangent space is known, in whitened coordinates and with all eigenvalues above
-    /// some bound that is below `1 / (2 c)` for its normal ones; `None` if there may be directions for the frame that the space does not have.
+    /// The frame at the one point whose tangent space is known. `space` is in whitened coordinates,
+    /// and its normal directions are all those with eigenvalues above some bound below `1 / (2 c)`.
+    /// `None` if the frame may need directions that the space does not have.
     ///
     /// # Errors
     /// If the space has another dimension.
@@ -123,7 +130,7 @@ impl<D> GgnFrame<'_, D> {
         let threshold = 0.5 / options.softening;
         let values = space.values();
         let count = values.iter().take_while(|&&v| v > threshold).count();
-        // one below the threshold shows that there are no further ones above
+        // an eigenvalue below the threshold shows that none above it is missing
         let below = count < values.len();
         let complete = below || space.is_complete() || count >= options.max_directions;
         let count = count.min(options.max_directions);
@@ -222,7 +229,7 @@ impl<T: Scalar, D: Curved<T>> SymmetricOperator<T> for MeanGgn<'_, T, D> {
             density.ggn_product(part.theta, scaled, &mut part.product, &mut part.ws)
         })?;
         out.fill(T::ZERO);
-        // in order, whatever thread was first
+        // in index order, whichever thread finished first
         let share = 1.0 / self.parts.len() as f64;
         for part in &self.parts {
             axpy(share, &part.product, out);

@@ -1,8 +1,9 @@
-//! A walk, block by block: a warm-up in which the kernel tunes itself and the particles forget their start, and as many steps again of which points are
-//! kept.
+//! A walk, block by block: a warm-up, then as many steps again from which points are kept.
 //!
-//! All decisions are made between blocks, from what all particles did, in index order. So a walk that is stopped between two blocks and
-//! continued (see [`Run::fields`]) goes on as if nothing had been, and does so for any number of threads.
+//! In the warm-up the kernel tunes itself and the particles forget their start. All decisions are
+//! made between blocks, from what all particles did, in index order. So a walk that stops between
+//! two blocks can be continued (see [`Run::fields`]) as if it had never stopped, with any number of
+//! threads.
 
 use super::ensemble::Ensemble;
 use super::forget::forgotten;
@@ -15,16 +16,18 @@ use crate::model::LogDensity;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// How many particles walk, how far, and what is kept.
+/// How many particles walk, how far, and how many points are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalkOptions {
     /// Number of particles.
     pub particles: usize,
-    /// Steps of each, half of them the warm-up; `None`: the warm-up ends when the walk has forgotten its start.
+    /// Steps of each particle, half of them the warm-up. `None`: the warm-up ends when the walk has
+    /// forgotten its start.
     pub steps: Option<usize>,
-    /// Steps at most, if their number is left open.
+    /// Most steps, if `steps` is `None`.
     pub max_steps: usize,
-    /// Points kept of each particle: evenly spaced over the steps after the warm-up, the last point among them.
+    /// Points kept of each particle: evenly spaced over the steps after the warm-up, and including
+    /// the last one.
     pub keep: usize,
     /// Steps of a block.
     pub block: usize,
@@ -46,7 +49,7 @@ impl WalkOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If there is nothing to do, or more points are to be kept than half the walk has.
+    /// If a count is zero, or `keep` is more than half of the steps.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [
             ("particles", self.particles),
@@ -68,13 +71,13 @@ impl WalkOptions {
         Ok(())
     }
 
-    /// Steps that there will be, at most.
+    /// The most steps that the walk can have.
     pub fn most_steps(&self) -> usize {
         self.steps.unwrap_or(self.max_steps)
     }
 }
 
-/// A walk that is under way.
+/// A walk in progress.
 pub struct Run<T, S, W> {
     options: WalkOptions,
     dim: usize,
@@ -82,13 +85,13 @@ pub struct Run<T, S, W> {
     starts: Vec<Vec<T>>,
     /// Steps taken.
     steps: usize,
-    /// Steps of the warm-up, once that is known.
+    /// Steps of the warm-up, once it has ended.
     warm_up: Option<usize>,
     forgotten: bool,
     sampling: Tally,
     trace: Trace,
     points: Vec<T>,
-    /// Points that were handed away.
+    /// Points that [`Run::drain`] has passed on.
     drained: usize,
     particle: Vec<usize>,
     energies: Vec<f64>,
@@ -96,7 +99,7 @@ pub struct Run<T, S, W> {
 }
 
 impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
-    /// Particles at `starts` (in turn), with nothing done yet.
+    /// Particles at `starts` (in turn), before any step.
     ///
     /// # Errors
     /// If a setting is out of range, or the density is not finite at a start.
@@ -118,7 +121,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             ensemble: Ensemble::new(kernel, density, starts, options.particles, streams)?,
             starts: starts.to_vec(),
             steps: 0,
-            // half of a number that is given, rounded down
+            // half of a given number, rounded down; a warm-up of no steps has ended already
             warm_up: options.steps.map(|steps| steps / 2).filter(|&w| w == 0),
             forgotten: options.steps.is_some(),
             sampling: Tally::default(),
@@ -136,7 +139,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.dim
     }
 
-    /// Points that were handed away by [`Run::drain`].
+    /// Points that [`Run::drain`] has passed on.
     pub fn drained(&self) -> usize {
         self.drained
     }
@@ -146,7 +149,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.steps
     }
 
-    /// Steps that there will be, at most.
+    /// The most steps that the walk can still have in all.
     pub fn at_most(&self) -> usize {
         match (self.options.steps, self.warm_up) {
             (Some(steps), _) => steps,
@@ -160,7 +163,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.warm_up.is_some() && self.steps >= self.at_most()
     }
 
-    /// Takes one block of steps; false if there was none left to take.
+    /// Takes one block of steps; false if none was left.
     ///
     /// # Errors
     /// What the density or the observable report.
@@ -210,7 +213,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 kernel.adapt(&warm_up)?;
                 if last {
                     self.warm_up = Some(self.steps);
-                    // diagnostics are about what comes now
+                    // diagnostics describe only what follows the warm-up
                     self.trace = Trace::default();
                 }
             }
@@ -253,7 +256,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     fn due(&self, i: usize) -> usize {
         let warm_up = self.warm_up.unwrap_or(0);
         let sampling = self.at_most() - warm_up;
-        // wide, because a number of steps may be any
+        // in 128 bits, since the product may overflow 64
         let after = (i as u128 + 1) * sampling as u128 / self.options.keep as u128;
         warm_up + after as usize
     }
@@ -273,9 +276,10 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         }
     }
 
-    /// Keeps where the particles are.
+    /// Keeps the points where the particles are now.
     fn keep_here(&mut self) {
-        // room for all that is to come, so that a vector that grows is never held twice; what is not used is not touched
+        // room for all points to come, so that a growing vector is never held twice; unused pages
+        // stay untouched
         let times = if self.drained == 0 {
             self.options.keep
         } else {
@@ -284,7 +288,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         let all = times.saturating_mul(self.ensemble.walkers.len() * self.dim);
         if self.points.capacity() < all {
             let more = all - self.points.len();
-            // without so much room it grows as it must
+            // if that much room is not available, the vector grows as it must
             let _ = self.points.try_reserve_exact(more);
         }
         for (index, walker) in self.ensemble.walkers.iter().enumerate() {
@@ -298,13 +302,13 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         }
     }
 
-    /// Bytes of the points that are held.
+    /// Bytes of the points held now.
     pub fn kept_bytes(&self) -> usize {
         size_of_val(&self.points[..])
     }
 
-    /// Hands all points that are held, `[n, P]`, to `take`, and forgets them: for those who keep them on a disk. What else is known of them
-    /// stays. Between two blocks.
+    /// Passes all points held now, `[n, P]`, to `take` and then drops them, for callers that store
+    /// them on disk. Their other records stay. Call it between two blocks.
     ///
     /// # Errors
     /// Those of `take`; the points are then still held.
@@ -315,7 +319,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         Ok(())
     }
 
-    /// Bytes of a point of every particle.
+    /// Bytes of one point of every particle.
     pub fn kept_bytes_at_once(&self) -> usize {
         let numbers = self.ensemble.walkers.len().saturating_mul(self.dim);
         numbers.saturating_mul(size_of::<T>())
@@ -329,8 +333,9 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             && (0..self.options.keep).any(|i| self.due(i) == next)
     }
 
-    /// Ends the walk here, between two blocks: what was kept so far is its outcome. If that is nothing yet, the points where particles
-    /// are now are kept, of those that are at viable ones: places on the way, which remember their start. Take one block at least.
+    /// Ends the walk here, between two blocks. Its result is the points kept so far. If there are
+    /// none, it keeps the current points of the particles that are at viable ones. Those are points
+    /// on the way, which still remember their start. Take at least one block before.
     pub fn finish_early(mut self) -> Walk<T> {
         let cut_short = !self.is_done();
         if self.warm_up.is_none() {
@@ -346,7 +351,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         }
     }
 
-    /// What there is, whether or not all steps were taken.
+    /// The result so far, whether or not all steps were taken.
     pub fn finish(self) -> Walk<T> {
         let from_start = |(index, theta): (usize, &[T])| {
             distance(theta, &self.starts[index % self.starts.len()])
@@ -371,11 +376,13 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         }
     }
 
-    /// Goes through all that the rest of the walk depends on: saved by one program and restored by another into a run that was made
-    /// alike, the walk goes on bit by bit. The kernel's own settings are to be gone through beside it ([`Kernel::fields`]).
+    /// Visits everything that the rest of the walk depends on. One program may save it and another
+    /// restore it into a run that was made alike; the walk then continues bit for bit. Visit the
+    /// kernel's settings as well ([`Kernel::fields`]).
     ///
     /// # Errors
-    /// Those of `fields`, and if what was read is not the state of such a run: it must not be used then.
+    /// Those of `fields`, and if the data read is not the state of such a run. The run must not be
+    /// used then.
     pub fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
         fields.count("steps", &mut self.steps)?;
         let mut warm_up = self.warm_up.map_or(0, |w| w + 1);
@@ -395,7 +402,8 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.check()
     }
 
-    /// What was restored must be what could have been saved: everything that indexes or counts by it relies on that.
+    /// Checks that the restored state could have been saved: all indexing and counting relies on
+    /// that.
     fn check(&self) -> Result<()> {
         let (particles, kept) = (self.ensemble.walkers.len(), self.particle.len());
         let longest = self.longest_warm_up();
@@ -420,7 +428,8 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     }
 }
 
-/// Walks all particles from `starts` (in turn) to the end. [`Run`] does it block by block, for those who want to see how far it is.
+/// Walks all particles from `starts` (in turn) to the end. Use [`Run`] to go block by block and see
+/// the progress.
 ///
 /// # Errors
 /// If a setting is out of range or the density is not finite at a start.

@@ -1,21 +1,27 @@
 //! The tangent walk: the drift of the paper, kept on the fiber by Gauss-Newton steps.
 //!
-//! In whitened coordinates `phi = D^{1/2} theta`, where the prior is standard normal, with the leading eigenpairs `(lambda_i, b_i)` of the Gauss-Newton matrix
-//! (the normal space) at a point near the particle's,
+//! The walk uses whitened coordinates `phi = D^{1/2} theta`, where the prior is standard normal.
+//! The leading eigenpairs `(lambda_i, b_i)` of the Gauss-Newton matrix, at a point near the
+//! particle's, span the normal space.
 //!
-//! - the drift `d` is a unit vector of the tangent space: `phi <- phi + eps d`;
-//! - then, twice, back to the fiber: `phi <- phi - sum_i b_i (b_i . grad U) / (lambda_i + 1 + mu)`. Where outputs are linear in the parameters one
-//!   such step with `mu = 0` is exact; elsewhere the next one takes what is left, and a step that would raise the energy is not taken but tried again with more
-//!   damping `mu` (Levenberg 1944, Marquardt 1963);
-//! - after some steps the normal space is computed anew where the particle is, by Lanczos from the old one, and `d` is carried over: projected and
-//!   brought back to length 1.
+//! - The drift `d` is a unit vector of the tangent space: `phi <- phi + eps d`.
+//! - Then, twice, back to the fiber: `phi <- phi - sum_i b_i (b_i . grad U) / (lambda_i + 1 + mu)`.
+//!   Where outputs are linear in the parameters, one such step with `mu = 0` is exact. Elsewhere
+//!   the next step removes the rest. A step that would raise the energy is not taken but tried
+//!   again with more damping `mu` (Levenberg 1944, Marquardt 1963).
+//! - After some steps the normal space is recomputed where the particle is, by Lanczos from the
+//!   old one. `d` is carried over: projected, and rescaled to length 1.
 //!
-//! So the particle follows a nearly straight line on a curved manifold, at the radius that the prior gives the free directions: with `P - gamma` of them
-//! (`gamma = sum lambda_i / (lambda_i + 1)`) a draw of the prior is `(P - gamma)^{1/2}` away, and `eps` is that over the number of steps.
+//! So the particle follows a nearly straight line on a curved manifold, to the radius that the
+//! prior gives the free directions. There are `P - gamma` of them
+//! (`gamma = sum lambda_i / (lambda_i + 1)`), so a draw of the prior is `(P - gamma)^{1/2}` away.
+//! `eps` is that radius over the number of steps.
 //!
-//! What it drops: the spread in the normal directions, which a posterior has and a fiber has not, so that its predictions vary too little; it is not a
-//! Markov-chain method. Where the normal space was not resolved down to the prior, the rest of the
-//! gradient, but for its component along `d`, is taken as a plain step of `1 / (lambda_k + 1 + mu)`, short enough for all that was not resolved.
+//! What it drops: the spread in the normal directions, which a posterior has and a fiber has not.
+//! So its predictions vary too little. It is not a Markov-chain method. The normal space may not be
+//! resolved down to the prior. Then the rest of the gradient, except for its component along `d`,
+//! is taken as a plain step of `1 / (lambda_k + 1 + mu)`, which is short enough for every
+//! unresolved direction.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -32,26 +38,28 @@ use crate::scalar::Scalar;
 pub struct TangentWalkOptions {
     /// `eps`: how far the drift carries a particle in one step.
     pub step_size: f64,
-    /// Steps back to the fiber after each.
+    /// Steps back to the fiber after each drift.
     pub corrections: usize,
-    /// Steps after which the normal space is computed anew.
+    /// Steps after which the normal space is recomputed.
     pub renew_every: usize,
     /// `U_max`, in nats.
     pub max_energy: f64,
-    /// How often a step is tried with half the drift, and a step back with more damping.
+    /// How often a step is tried again with half the drift, and a step back with more damping.
     pub retries: usize,
-    /// How the normal space is chosen; eigenvalues are compared with a prior precision of 1.
+    /// How the normal space is chosen. Eigenvalues are compared with a prior precision of 1.
     pub space: TangentOptions,
 }
 
 impl TangentWalkOptions {
-    /// Steps that a walk takes if nobody says otherwise.
+    /// Default number of steps.
     pub const DEFAULT_STEPS: usize = 200;
 
-    /// Share of the radius `(P - gamma)^{1/2}` that a particle is from its start at the end.
+    /// Distance of a particle from its start at the end of the walk, as a share of
+    /// `(P - gamma)^{1/2}`.
     pub const RADIUS: f64 = 1.0;
 
-    /// The settings described at the head of this file, for a walk of so many steps from a point with this tangent space.
+    /// The settings described at the head of this file, for a walk of `steps` steps from a point
+    /// with this tangent space.
     pub fn scaled<T: Scalar>(
         space: &TangentSpace<T>,
         options: &TangentOptions,
@@ -84,10 +92,10 @@ pub struct Tangent<T> {
 pub struct TangentState<T> {
     theta: Vec<T>,
     energy: f64,
-    /// Unit, tangent, in whitened coordinates.
+    /// A unit tangent vector, in whitened coordinates.
     direction: Vec<T>,
     space: TangentSpace<T>,
-    /// Steps since it was computed.
+    /// Steps since `space` was computed.
     age: usize,
     /// `mu`.
     damping: f64,
@@ -97,13 +105,13 @@ pub struct TangentState<T> {
 pub struct TangentWorkspace<T, W> {
     density: W,
     theta: Vec<T>,
-    /// Of `U`, whitened.
+    /// Whitened gradient of `U`.
     gradient: Vec<T>,
     /// `D^{-1/2}`.
     scale: Vec<T>,
     buffer: Vec<T>,
     coordinates: Vec<f64>,
-    /// The point that a step back starts from, and the gradient there.
+    /// The point from which a step back starts, and the gradient there.
     before: Vec<T>,
     slope: Vec<T>,
 }
@@ -111,10 +119,11 @@ pub struct TangentWorkspace<T, W> {
 /// Factor by which the damping grows and shrinks.
 const DAMPING: f64 = 8.0;
 
-/// What a product with the Gauss-Newton matrix costs, in gradients.
+/// Cost of a product with the Gauss-Newton matrix, in gradients.
 const PRODUCT: usize = 3;
 
-/// The tangent space at `theta` in whitened coordinates; `near` is one of a nearby point.
+/// The tangent space at `theta` in whitened coordinates; `near` is that of a nearby point, as a
+/// start for Lanczos.
 ///
 /// # Errors
 /// If `theta` has the wrong length, or Lanczos fails.
@@ -134,8 +143,9 @@ pub fn whitened_space<T: Scalar, D: Curved<T>>(
 }
 
 impl<T: Scalar> Tangent<T> {
-    /// A kernel for walks from the given starts, with their tangent spaces in whitened coordinates ([`whitened_space`]); that of any other start is computed when
-    /// a particle is set there.
+    /// A kernel for walks from the given starts, with their tangent spaces in whitened coordinates
+    /// ([`whitened_space`]). For any other start the space is computed when a particle is placed
+    /// there.
     ///
     /// # Errors
     /// If a setting is out of range.
@@ -172,7 +182,7 @@ impl<T: Scalar> Tangent<T> {
         &self.options
     }
 
-    /// Energy at `ws.theta`, and the whitened gradient; `None` if the arithmetic left its domain.
+    /// Energy and whitened gradient at `ws.theta`; `None` if the arithmetic left its domain.
     fn evaluate<D: Curved<T>>(
         density: &D,
         ws: &mut TangentWorkspace<T, D::Workspace>,
@@ -194,7 +204,8 @@ impl<T: Scalar> Tangent<T> {
         axpy(time, &ws.buffer, &mut ws.theta);
     }
 
-    /// Coordinates of the damped Gauss-Newton step in the normal space, into the workspace; gives its length.
+    /// Writes the coordinates of the damped Gauss-Newton step in the normal space to the workspace;
+    /// returns the length of the step.
     fn newton<W>(space: &TangentSpace<T>, damping: f64, ws: &mut TangentWorkspace<T, W>) -> f64 {
         ws.coordinates.resize(space.normal_dim(), 0.0);
         space.coordinates(&ws.gradient, &mut ws.coordinates);
@@ -215,7 +226,7 @@ impl<T: Scalar> Tangent<T> {
         } else {
             ws.buffer.copy_from_slice(&ws.gradient);
             space.project_tangent(&mut ws.buffer);
-            // along the drift there is the prior's pull, back to where the particle came from
+            // the component along the drift is the prior's pull back to the start
             axpy(-dot(direction, &ws.buffer), direction, &mut ws.buffer);
             let last = space.values().last().copied().unwrap_or(0.0);
             scale(1.0 / (last + 1.0 + damping), &mut ws.buffer);
@@ -224,8 +235,8 @@ impl<T: Scalar> Tangent<T> {
         Self::shift(-1.0, ws);
     }
 
-    /// The drift for a time `time` and the steps back to the fiber; gives the energy at `ws.theta`, if there is one, and the damping and the gradients
-    /// that it took.
+    /// Drifts for a time `time`, then steps back to the fiber. Returns the energy at `ws.theta`, if
+    /// it is finite, the damping, and the number of gradients spent.
     fn attempt<D: Curved<T>>(
         &self,
         density: &D,
@@ -268,7 +279,7 @@ impl<T: Scalar> Tangent<T> {
         Ok((Some(energy), damping, gradients))
     }
 
-    /// A uniform direction of the tangent space; zero if that has no dimension.
+    /// A uniform direction of the tangent space; zero if the space has no dimension.
     fn draw(space: &TangentSpace<T>, rng: &mut ChaCha8Rng, direction: &mut [T]) {
         fill_normal(rng, direction);
         space.project_tangent(direction);
@@ -383,7 +394,7 @@ impl<T: Scalar, D: Curved<T>> Kernel<T, D> for Tangent<T> {
             time *= 0.5;
         }
         let Some(energy) = held else {
-            // it stays, and tries another direction
+            // the particle stays and tries another direction
             Self::draw(&state.space, rng, &mut state.direction);
             return Ok(Info {
                 viable: state.energy <= options.max_energy,

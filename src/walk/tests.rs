@@ -1,4 +1,4 @@
-//! Microcanonical walks of Gaussians whose answers are known: what is tuned, and how long they take.
+//! Microcanonical walks of Gaussians with known answers: what is tuned, and how long they take.
 
 use super::*;
 use crate::error::Result;
@@ -43,7 +43,7 @@ fn walked(
     walk(&mut kernel, &density, &[start], options, Streams::new(seed)).unwrap()
 }
 
-/// With a warm-up that ends by itself and with a short one.
+/// With a warm-up that ends by itself, and with a short one.
 #[test]
 fn the_step_of_an_adjusted_walk_grows_to_its_target() {
     for dim in [2, 10, 100, 1000] {
@@ -59,8 +59,8 @@ fn the_step_of_an_adjusted_walk_grows_to_its_target() {
             let gradients = walk.sampling.gradients as f64 / walk.sampling.steps as f64;
             assert!(gradients < 3.0, "{dim}: {gradients}");
             assert!(walk.forgotten && walk.steps <= 250, "{dim}: {}", walk.steps);
-            // the mean of all coordinates and squares of at least 64 independent points: 4 standard
-            // errors
+            // bounds of 4 standard errors on the means of all coordinates and of their squares,
+            // from at least 64 independent points
             let n = (walk.len() * dim) as f64;
             let mean = walk.points.iter().sum::<f64>() / n;
             let square = walk.points.iter().map(|x| x * x).sum::<f64>() / n;
@@ -72,7 +72,8 @@ fn the_step_of_an_adjusted_walk_grows_to_its_target() {
     }
 }
 
-/// Isotropic targets, also from three deviations away: the start is forgotten within 90 steps.
+/// Isotropic targets, also from three standard deviations away: the start is forgotten within 90
+/// steps.
 #[test]
 fn a_walk_that_mixes_forgets_its_start_soon() {
     for (dim, away) in [(10, 0.0), (10, 3.0), (100, 0.0), (100, 3.0)] {

@@ -1,47 +1,49 @@
-//! The step size of a kernel, tuned in the warm-up by what all particles did in a block.
+//! Tunes the step size of a kernel in the warm-up, from what all particles did in each block.
 //!
-//! - By the **energy error**: over one step of the integrator it is of third order, its variance
-//!   goes as `step_size^6`, so `step_size <- step_size (target / mean square error)^{1/6}`. At the
-//!   start of a walk that is far from right, so a step changes by a factor of two at most; a block
-//!   in which more than one step of ten diverged halves it.
-//! - By the **acceptance** of whole trajectories: `log step_size <- log step_size + g (acceptance -
-//!   target)`, an iteration of Robbins & Monro (1951) with `g = max(1, 1 / (4 (1 - target)))`. That
-//!   is for the neighbourhood of the target: an acceptance of 1 would let a step grow by a tenth a
-//!   block for a target of 0.9, and the warm-up is over before a step that is too short by a factor
-//!   of 30 has got anywhere. What is rejected goes as the root mean square of the energy error,
-//!   which over a trajectory is of second order; so where it is less than half of what it may be,
-//!   or more than twice, by more than chance, `step_size <- step_size (allowed / rejected)^{1/2}`,
-//!   by a factor of two at most. Sizes from before that do not count, and the kernel keeps its
-//!   warm-up from ending before three blocks that do ([`StepSize::is_settled`]).
+//! - By the **energy error**: over one step of the integrator it is of third order, so its variance
+//!   goes as `step_size^6`, and `step_size <- step_size (target / mean square error)^{1/6}`. At the
+//!   start of a walk this rule is far from right. So a step changes by a factor of two at most, and
+//!   a block in which more than one step of ten diverged halves it.
+//! - By the **acceptance** of whole trajectories:
+//!   `log step_size <- log step_size + g (acceptance - target)`, an iteration of Robbins & Monro
+//!   (1951) with `g = max(1, 1 / (4 (1 - target)))`. This rule suits steps near the target. Far
+//!   below it is slow: with a target of 0.9, an acceptance of 1 grows the step by only a tenth per
+//!   block, and the warm-up would be over before a step that is 30 times too short had grown. So
+//!   far from the target another rule holds. The share of rejections goes as the root mean square
+//!   of the energy error, which over a trajectory is of second order. Where the share is below half
+//!   or above twice the allowed one, by more than chance,
+//!   `step_size <- step_size (allowed / rejected)^{1/2}`, by a factor of two at most. Sizes from
+//!   before such a change do not count. The kernel's warm-up does not end by itself before three
+//!   sizes count ([`StepSize::is_settled`]).
 //!
-//! The final size is the geometric mean over the last third of the blocks of the warm-up that
-//! count; by the energy error, 0.9 of it, since walkers come to stiffer places later (0.9^6 is half
-//! the error).
+//! The final size is the geometric mean over the last third of the warm-up sizes that count. When
+//! tuned by the energy error it is 0.9 times that mean, since walkers reach stiffer places later
+//! (0.9^6 is half the error).
 
 use super::kernel::{Fields, Tally};
 use crate::error::{Error, Result};
 
-/// What the final size is short of the one that met the target.
+/// Ratio of the final size to the one that met the target.
 const CAUTION: f64 = 0.9;
 
-/// Blocks near the target after which a step that is tuned by acceptance is settled.
+/// Blocks near the target after which a step tuned by acceptance is settled.
 const SETTLED: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Rule {
     Fixed,
-    /// Mean square of the energy error, in nats squared.
+    /// Target mean square of the energy error, in nats squared.
     Error(f64),
-    /// Mean acceptance, and the longest step.
+    /// Target mean acceptance, and the longest step.
     Acceptance(f64, f64),
 }
 
-/// A step size with the rule by which it adapts.
+/// A step size and the rule that adapts it.
 #[derive(Clone, Debug)]
 pub(super) struct StepSize {
     rule: Rule,
     value: f64,
-    /// Logarithms of the sizes that blocks were walked with, and would be.
+    /// Logarithms of the sizes that count, one for each block.
     history: Vec<f64>,
 }
 
@@ -71,7 +73,8 @@ impl StepSize {
         self.value
     }
 
-    /// False for a step that is tuned by acceptance and was not near its target for three blocks.
+    /// False for a step that is tuned by acceptance and has not yet been near its target for three
+    /// blocks.
     pub(super) fn is_settled(&self) -> bool {
         !matches!(self.rule, Rule::Acceptance(..)) || self.history.len() >= SETTLED
     }
@@ -101,7 +104,8 @@ impl StepSize {
 
     fn adapt_to_acceptance(&mut self, block: &Tally, target: f64, longest: f64, last: bool) {
         let (allowed, rejected) = (1.0 - target, 1.0 - block.mean_acceptance());
-        // of a mean of numbers between 0 and 1 with this mean, at most
+        // largest standard error of a mean of numbers between 0 and 1, if the true mean is the
+        // target
         let chance = (allowed * target / block.steps.max(1) as f64).sqrt();
         let many = 10 * block.divergences > block.steps;
         let gain = (0.25 / allowed).max(1.0);
@@ -131,7 +135,7 @@ impl StepSize {
         (recent.iter().sum::<f64>() / recent.len() as f64).exp()
     }
 
-    /// The coordinates have changed: what was learned in the old ones does not count.
+    /// The coordinates have changed: sizes learned in the old ones do not count.
     pub(super) fn forget(&mut self) {
         self.history.clear();
     }
@@ -197,7 +201,7 @@ mod tests {
         assert_eq!(size.value(), 0.3);
     }
 
-    /// From 30 times too short and too long a step is near the target within eight blocks, and no
+    /// From 30 times too short or too long, a step comes near the target within eight blocks. No
     /// block on the way counts.
     #[test]
     fn acceptance_is_reached_in_a_short_warm_up() {
@@ -205,7 +209,7 @@ mod tests {
             let mut size = StepSize::for_acceptance(start, 0.9, 100.0);
             for i in 0..11 {
                 assert!(!size.is_settled() || i > 5, "{start}: {i}");
-                // what is rejected goes as the square of the step
+                // the share of rejections goes as the square of the step
                 let rejected = size.value().powi(2).min(1.0);
                 size.adapt(&block(0.0, 1.0 - rejected, 0), i == 10);
             }
@@ -213,7 +217,7 @@ mod tests {
             let acceptance = 1.0 - size.value().powi(2);
             assert!((0.85..0.94).contains(&acceptance), "{start}: {acceptance}");
         }
-        // where all is accepted steps end at the longest, and are settled there
+        // where everything is accepted, steps end at the longest
         let mut size = StepSize::for_acceptance(0.01, 0.9, 1.0);
         for i in 0..12 {
             size.adapt(&block(0.0, 1.0, 0), i == 11);

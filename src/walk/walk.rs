@@ -1,39 +1,43 @@
-//! What a walk gives.
+//! The result of a walk: kept points and diagnostics.
 
 use super::kernel::Tally;
 use super::observe::Trace;
 use crate::scalar::Scalar;
 
-/// The points of a walk, and what there is to know about it.
+/// The kept points of a walk, and its diagnostics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Walk<T> {
     /// Number of parameters.
     pub dim: usize,
     /// Steps that each particle took, warm-up included.
     pub steps: usize,
-    /// Those of the warm-up, of which nothing is kept.
+    /// Of these, the steps of the warm-up. No point of the warm-up is kept.
     pub warm_up: usize,
-    /// True if the warm-up ended because the walk had forgotten its start, or was not asked to find out.
+    /// True if the warm-up ended because the walk had forgotten its start, or if the number of
+    /// steps was given, so that nothing was tested.
     pub forgotten: bool,
-    /// The viable points that were kept, `[len, dim]` row-major, in the order of their steps and particles.
+    /// The viable points that were kept, `[len, dim]` row-major, ordered by step, then by particle.
     pub points: Vec<T>,
-    /// Points that were handed away before those in `points`: see [`Run::drain`](super::Run::drain).
+    /// Points that left `points` before those it still holds: see
+    /// [`Run::drain`](super::Run::drain).
     pub drained: usize,
-    /// The particle of each point, of those that were handed away too.
+    /// The particle of each kept point, drained points included.
     pub particle: Vec<usize>,
-    /// The energy at each point, in nats.
+    /// The energy at each kept point, in nats, drained points included.
     pub energies: Vec<f64>,
     /// Sums over the steps of each particle, warm-up included.
     pub tallies: Vec<Tally>,
-    /// Sums over all steps after the warm-up; over those of the last block if the walk was ended before.
+    /// Sums over all steps after the warm-up. If the walk was ended during the warm-up: sums over
+    /// the last block.
     pub sampling: Tally,
-    /// Distance of each particle from its start, at its end.
+    /// Distance of each particle from its start, at the end of the walk.
     pub distances: Vec<f64>,
-    /// True if the walk was ended before all its steps were taken: see [`Run::finish_early`](super::Run::finish_early).
+    /// True if the walk was ended before all its steps were taken: see
+    /// [`Run::finish_early`](super::Run::finish_early).
     pub cut_short: bool,
-    /// Points that were due to be kept and were not viable.
+    /// Points that were due to be kept but were not viable.
     pub discarded: usize,
-    /// What was recorded after the warm-up, block by block.
+    /// What was recorded after each block that followed the warm-up.
     pub trace: Trace,
 }
 
@@ -48,10 +52,10 @@ impl<T: Scalar> Walk<T> {
         self.particle.is_empty()
     }
 
-    /// Point `i` of all that were kept.
+    /// Point `i` of all kept points.
     ///
     /// # Panics
-    /// If there is none, or it was handed away.
+    /// If there is no such point, or it was drained.
     pub fn point(&self, i: usize) -> &[T] {
         let at = i - self.drained;
         &self.points[at * self.dim..(at + 1) * self.dim]
@@ -75,7 +79,7 @@ impl<T: Scalar> Walk<T> {
         total.viable as f64 / total.steps.max(1) as f64
     }
 
-    /// Share of all steps that diverged: could not be taken as they were meant.
+    /// Share of all steps that diverged: they could not be taken as intended.
     pub fn divergence_rate(&self) -> f64 {
         let total = self.total();
         total.divergences as f64 / total.steps.max(1) as f64

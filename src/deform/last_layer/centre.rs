@@ -1,11 +1,16 @@
 //! From the mode of a convex energy to the Gaussian that fits it best.
 //!
-//! Of all Gaussians `q = N(c, A^{-1})` the one nearest to the posterior (in `KL(q | p)`) has `E_q[grad U] = 0` and `A = E_q[Hessian of U]` (Opper & Archambeau 2009).
-//! Here is one step of Newton's method towards it, from Laplace's approximation `q_0` at the mode: `A = E_{q_0}[H]`, `c = mode - A^{-1} E_{q_0}[grad U]`. Averages are taken over draws
-//! `mode +- L_0^{-T} z_i` with fixed orthogonal directions `z_i` of length `dim^{1/2}`: so centre and precision are functions of the hidden parameters, as a coupling layer needs them.
-//! `E_{q_0}[U(. - s)]` is convex in the shift `s`; the step is halved until it falls.
+//! Of all Gaussians `q = N(c, A^{-1})`, the one nearest to the posterior (in `KL(q | p)`) has
+//! `E_q[grad U] = 0` and `A = E_q[Hessian of U]` (Opper & Archambeau 2009). This module takes one
+//! step of Newton's method towards it, from Laplace's approximation `q_0` at the mode:
+//! `A = E_{q_0}[H]`, `c = mode - A^{-1} E_{q_0}[grad U]`. Averages are taken over draws
+//! `mode +- L_0^{-T} z_i` with fixed orthogonal directions `z_i` of length `dim^{1/2}`. So centre
+//! and precision are functions of the hidden parameters, as a coupling layer needs.
+//! `E_{q_0}[U(. - s)]` is convex in the shift `s`; the step is halved until the average falls.
 //!
-//! Further steps bring little, since the averages are those of a few draws. What one brings is much: with six classes and 214 rows (glass) Laplace's last layer predicts three times as far from a walk.
+//! One step brings much: with six classes and 214 rows (glass), the predictions of Laplace's last
+//! layer are three times as far from a walk. Further steps bring little, since the averages are
+//! over a few draws.
 
 use super::LastLayer;
 use super::newton::residuals;
@@ -14,11 +19,12 @@ use crate::error::Result;
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 
-/// Halvings of the step, at most.
+/// Largest number of halvings of the step.
 const HALVINGS: usize = 6;
 
 impl<T: Scalar> LastLayer<T> {
-    /// Moves `ws.centre` from the mode, where Newton's method has left it, and replaces the Hessian there by its average.
+    /// Moves `ws.centre` away from the mode, where Newton's method left it, and replaces the
+    /// Hessian there by its average.
     pub(super) fn centre(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         self.displace(ws);
         ws.curvatures.fill(T::ZERO);
@@ -44,7 +50,7 @@ impl<T: Scalar> LastLayer<T> {
         Ok(())
     }
 
-    /// `log p(D | theta_h)`, as far as the conditional in `ws` knows it.
+    /// `log p(D | theta_h)`, computed from the conditional in `ws`.
     pub(super) fn integrated(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
         let dim = self.dim() as f64;
         let log_det = ws.factoriser.factor().log_det();
@@ -63,7 +69,8 @@ impl<T: Scalar> LastLayer<T> {
         prior - energy - 0.5 * log_det + 0.5 * dim
     }
 
-    /// The displacements `L^{-T} z` of the nodes, and what they change about the outputs.
+    /// Computes the displacements `L^{-T} z` of the nodes, and the changes of the outputs that they
+    /// cause.
     fn displace(&self, ws: &mut LastLayerWorkspace<T>) {
         let dim = self.dim();
         ws.displacements.copy_from_slice(&self.nodes);
@@ -83,7 +90,9 @@ impl<T: Scalar> LastLayer<T> {
         }
     }
 
-    /// `E_q[U]` but for constants, around `ws.centre`, and the averages of the expected targets in `ws.average`; adds those of the curvatures if they are asked for.
+    /// `E_q[U]` around `ws.centre` without its constants. Leaves the averages of the expected
+    /// targets in `ws.average`. If `curved`, adds the averages of the curvatures to
+    /// `ws.curvatures`.
     fn averages(&self, ws: &mut LastLayerWorkspace<T>, curved: bool) -> f64 {
         let dim = self.dim();
         let share = T::from_f64(0.5 / self.node_count() as f64);

@@ -1,7 +1,8 @@
-//! What a likelihood says about a linear last layer: energy, residuals and curvature of all rows, class by class.
+//! Likelihoods of a linear last layer: energy, residuals and curvature of all rows, class by class.
 //!
-//! Outputs are kept `[outputs, rows]`, so that every loop runs along the rows. With `e(o)` the expected target given outputs `o`, all these
-//! likelihoods have the residual `r = (e(o) - y) / s^2` for a gradient and a curvature that `e` alone decides:
+//! Outputs are stored as `[outputs, rows]`, so that every loop runs along the rows. Let `e(o)` be
+//! the expected target given outputs `o`. For all these likelihoods the gradient is the residual
+//! `r = (e(o) - y) / s^2`, and `e` alone determines the curvature:
 //!
 //! | likelihood | `e_c(o)` | `s^2` | curvature |
 //! |---|---|---|---|
@@ -15,7 +16,7 @@ use crate::model::Observation;
 use crate::scalar::Scalar;
 use crate::simd::{Elementary, Vectorised};
 
-/// The likelihoods that the conditional knows.
+/// The likelihoods that the conditional supports.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum HeadLikelihood {
     /// Real targets, as many as outputs, with noise of this standard deviation.
@@ -32,18 +33,19 @@ pub enum HeadLikelihood {
 }
 
 impl HeadLikelihood {
-    /// That of an observation; `None` if the conditional does not know it. `noise_std` is for a Gaussian.
+    /// The likelihood of an observation; `None` if the conditional does not support it. `noise_std`
+    /// is for a Gaussian.
     pub fn of(observation: Observation, noise_std: f64) -> Option<Self> {
         match observation {
             Observation::Categorical => Some(HeadLikelihood::Categorical),
             Observation::Bernoulli => Some(HeadLikelihood::Bernoulli),
             Observation::Gaussian => Some(HeadLikelihood::Gaussian { noise_std }),
-            // counts have a base rate, the others more than one number a row
+            // counts have a base rate; the others have more than one number per row
             Observation::Poisson | Observation::StudentT | Observation::Heteroscedastic => None,
         }
     }
 
-    /// Numbers of a row of targets for so many outputs.
+    /// Length of a row of targets, given the number of outputs.
     pub fn target_dim(self, outputs: usize) -> usize {
         match self {
             HeadLikelihood::Gaussian { .. } => outputs,
@@ -87,7 +89,7 @@ impl HeadLikelihood {
         }
     }
 
-    /// What `-log p` has besides what depends on the outputs, summed over all targets.
+    /// Terms of `-log p` that do not depend on the outputs, summed over all targets.
     pub(super) fn constant(self, y: &[f64]) -> f64 {
         match self {
             HeadLikelihood::Gaussian { noise_std } => {
@@ -99,7 +101,7 @@ impl HeadLikelihood {
         }
     }
 
-    /// The noise, if there is one.
+    /// The standard deviation of the noise, if there is one.
     pub(super) fn noise_std(self) -> Option<f64> {
         match self {
             HeadLikelihood::Gaussian { noise_std } => Some(noise_std),
@@ -113,7 +115,8 @@ impl HeadLikelihood {
     }
 }
 
-/// Outputs of all rows to what is expected, in place, with the negative log-likelihood but for its constant.
+/// Turns the outputs of all rows into expected targets, in place. Returns the negative
+/// log-likelihood without its constant.
 pub(super) struct Expect<'a, T> {
     pub likelihood: HeadLikelihood,
     /// `[outputs, rows]`.
@@ -121,7 +124,7 @@ pub(super) struct Expect<'a, T> {
     /// Targets of each row: class indices, or numbers `[outputs, rows]`.
     pub labels: &'a [usize],
     pub targets: &'a [T],
-    /// Two numbers a row.
+    /// Two numbers per row.
     pub scratch: &'a mut [T],
 }
 
@@ -177,7 +180,7 @@ impl<T: Scalar> Vectorised for Expect<'_, T> {
                     .zip(self.targets)
                     .zip(self.scratch.iter_mut())
                 {
-                    // y is 0 or 1: the loss is softplus of the logit against it
+                    // y is 0 or 1: the loss is the softplus of the logit for the other value
                     let against = (T::ONE - y - y) * *o;
                     *s = Elementary::softplus(against);
                     *o = Elementary::sigmoid(*o);

@@ -1,18 +1,23 @@
 //! The conditional last layer: a coupling layer whose conditioner is computed, not learned.
 //!
-//! Given the hidden parameters, the network is linear in its last layer `w`: outputs `Phi w`, with the features of all
-//! training rows and a constant 1 in `Phi` (`[N, H + 1]`). With the prior `w ~ N(0, 1 / alpha)`:
-//! - Gaussian likelihood: the conditional posterior is exactly `N(c, A^{-1})`, `A = Phi^T Phi / noise_std^2 + alpha I`,
-//!   `c = A^{-1} Phi^T y / noise_std^2`, and what is left of the evidence when `w` is integrated out is exact too.
-//! - Softmax, Bernoulli and Poisson likelihoods: `U(w) = -log p(y, w | theta_h)` is convex in `w`. Newton's method gives its minimum and the
-//!   Hessian there, and from that Gaussian one step of variational inference (`centre`) the precision `A = E[H(w)]` and the centre `c` where `E[grad U(w)] = 0`:
-//!   the posterior leans away from its mode, and Laplace's Gaussian around it is far off when `w` has hundreds of dimensions.
+//! Given the hidden parameters, the network is linear in its last layer `w`. Its outputs are
+//! `Phi w`, where `Phi` (`[N, H + 1]`) holds the features of all training rows and a constant 1.
+//! With the prior `w ~ N(0, 1 / alpha)`:
+//! - Gaussian likelihood: the conditional posterior is exactly `N(c, A^{-1})`,
+//!   `A = Phi^T Phi / noise_std^2 + alpha I`, `c = A^{-1} Phi^T y / noise_std^2`. The evidence with
+//!   `w` integrated out is exact too.
+//! - Softmax, Bernoulli and Poisson likelihoods: `U(w) = -log p(y, w | theta_h)` is convex in `w`.
+//!   Newton's method finds its minimum and the Hessian there. From that Gaussian, one step of
+//!   variational inference (`centre`) finds the precision `A = E[H(w)]` and the centre `c` where
+//!   `E[grad U(w)] = 0`. This step matters: the posterior leans away from its mode, and Laplace's
+//!   Gaussian around the mode is far off when `w` has hundreds of dimensions.
 //!
-//! The map `w = c(theta_h) + L^{-T} z` with `A = L L^T` passes the hidden block through and shifts and scales the last
-//! layer: `log |det| = -sum log L_ii`, and the inverse is `z = L^T (w - c)`. It needs the training data.
+//! The map `w = c(theta_h) + L^{-T} z` with `A = L L^T` passes the hidden block through, and shifts
+//! and scales the last layer. `log |det| = -sum log L_ii`, and the inverse is `z = L^T (w - c)`.
+//! The map needs the training data.
 //!
-//! Where scales are part of the posterior ([`LastLayer::with_scales`]), hidden numbers hold them too: `alpha` then differs from feature
-//! to feature, and `noise_std` from point to point.
+//! Where scales are part of the posterior ([`LastLayer::with_scales`]), the hidden numbers include
+//! them. Then `alpha` differs from feature to feature, and `noise_std` from point to point.
 //!
 //! What it drops: for likelihoods that are not Gaussian, skewness and heavier tails.
 
@@ -41,35 +46,38 @@ pub use workspace::LastLayerWorkspace;
 pub struct LastLayer<T> {
     likelihood: HeadLikelihood,
     prior_precision: f64,
-    /// Where hidden numbers decide it, and the noise.
+    /// Where the hidden numbers determine the prior precision and the noise.
     scales: Option<HeadScales>,
-    /// Hidden numbers that the network takes.
+    /// Number of hidden numbers that the network takes.
     network_dim: usize,
     rows: usize,
-    /// With the constant 1.
+    /// Number of features, with the constant 1.
     features: usize,
     outputs: usize,
     /// Class indices, for a categorical likelihood.
     labels: Vec<usize>,
-    /// `[outputs, rows]`, for the others.
+    /// Targets of the other likelihoods, `[outputs, rows]`.
     targets: Vec<T>,
     /// The same in double precision.
     exact_targets: Vec<f64>,
-    /// What the negative log-likelihood has besides what depends on outputs, with the noise of the likelihood.
+    /// Terms of the negative log-likelihood that do not depend on outputs, with the noise of the
+    /// likelihood.
     constant: f64,
-    /// Blocks of rows, feature-major, the last one filled up.
+    /// Blocks of rows, feature-major; the last block is padded.
     blocks: Vec<Vec<T>>,
     /// Rows of a block.
     block: usize,
     program: Program<T>,
-    /// Directions of the draws that averages over the conditional are taken with, `[at most 8, dim]`; none for a Gaussian likelihood.
+    /// Directions of the draws for averages over the conditional, `[at most 8, dim]`; empty for a
+    /// Gaussian likelihood.
     nodes: Vec<f64>,
 }
 
-/// `N(centre, A^{-1})` by its centre and the Cholesky factor of `A`; coordinates are `[H + 1, outputs]` row-major, bias last.
+/// `N(centre, A^{-1})`, by its centre and the Cholesky factor of `A`. Coordinates are
+/// `[H + 1, outputs]` row-major, with the bias last.
 #[derive(Clone, Copy, Debug)]
 pub struct Conditional<'w> {
-    /// For a Gaussian likelihood the mean; for others the mean of the fitted Gaussian.
+    /// The mean: exact for a Gaussian likelihood, that of the fitted Gaussian for others.
     pub centre: &'w [f64],
     /// The factor of the precision `A`.
     pub precision: &'w Cholesky,
@@ -80,14 +88,14 @@ pub struct Conditional<'w> {
 pub(super) struct Start<'a, T> {
     /// `[H + 1, outputs]`.
     pub mode: &'a [T],
-    /// The factor of a Hessian that is about that of the conditional.
+    /// The factor of a Hessian that is close to that of the conditional.
     pub hessian: Option<&'a Cholesky>,
 }
 
-/// Largest dimension: the Hessian is dense, and this many rows of it are half a gigabyte.
+/// Largest dimension. The Hessian is dense: at this size it takes half a gigabyte.
 const MAX_DIM: usize = 8_192;
 
-/// Half of the draws that averages are taken over, at most; the other half are their reflections.
+/// Largest number of draws in one half of an average; the other half are their reflections.
 const NODES: usize = 8;
 
 /// Most rows whose features are computed at once, and most numbers in the widest layer then.
@@ -95,11 +103,12 @@ const BLOCK: usize = 1_024;
 const BLOCK_NUMBERS: usize = 1 << 20;
 
 impl<T: Scalar> LastLayer<T> {
-    /// The conditional of `network` given rows `x` (`[n, input_dim]`) and targets `y` (`[n]`, for a Gaussian likelihood
-    /// `[n, output_dim]`).
+    /// The conditional of `network` given rows `x` (`[n, input_dim]`) and targets `y` (`[n]`, for a
+    /// Gaussian likelihood `[n, output_dim]`).
     ///
     /// # Errors
-    /// If lengths do not fit, a setting is not positive, a target is impossible, or the last layer has more than 8,192 parameters.
+    /// If lengths do not fit, a setting is not positive, a target is impossible, or the last layer
+    /// has more than 8,192 parameters.
     pub fn new(
         network: &dyn LinearHead,
         likelihood: HeadLikelihood,
@@ -194,7 +203,7 @@ impl<T: Scalar> LastLayer<T> {
         self.features * self.outputs
     }
 
-    /// Directions that averages are taken over.
+    /// Number of directions for averages.
     fn node_count(&self) -> usize {
         self.nodes.len() / self.dim()
     }
@@ -204,7 +213,7 @@ impl<T: Scalar> LastLayer<T> {
         self.likelihood.is_gaussian()
     }
 
-    /// Memory for [`LastLayer::condition`].
+    /// Workspace for [`LastLayer::condition`].
     pub fn workspace(&self) -> LastLayerWorkspace<T> {
         LastLayerWorkspace::new(self)
     }
@@ -222,7 +231,8 @@ impl<T: Scalar> LastLayer<T> {
         Ok(ws.conditional())
     }
 
-    /// The same, with Newton's method started at `start`, `[H + 1, outputs]`: a mode nearby saves most of its steps.
+    /// The same, but Newton's method starts at `start`, `[H + 1, outputs]`: a mode nearby saves
+    /// most of its steps.
     ///
     /// # Errors
     /// Those of [`LastLayer::condition`].
@@ -240,8 +250,9 @@ impl<T: Scalar> LastLayer<T> {
         Ok(ws.conditional())
     }
 
-    /// `log p(D | theta_h)`, the last layer integrated out, in nats: exact for a Gaussian likelihood, for others a lower bound
-    /// (the ELBO of the conditional, averaged over its fixed draws). The conditional is left in `ws`.
+    /// `log p(D | theta_h)` with the last layer integrated out, in nats. Exact for a Gaussian
+    /// likelihood. For others it is a lower bound: the ELBO of the conditional, averaged over its
+    /// fixed draws. Leaves the conditional in `ws`.
     ///
     /// # Errors
     /// Those of [`LastLayer::condition`].
@@ -264,7 +275,7 @@ impl<T: Scalar> LastLayer<T> {
         self.centre(ws)
     }
 
-    /// `Phi^T`, `[H + 1, rows]`, into the workspace.
+    /// Computes `Phi^T`, `[H + 1, rows]`, in the workspace.
     fn compute_features(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n) = (self.features - 1, self.rows);
         if theta_h.len() != self.hidden_dim() {
@@ -283,7 +294,7 @@ impl<T: Scalar> LastLayer<T> {
                     .copy_from_slice(&features[i * self.block..][..here]);
             }
         }
-        // empty where it is not needed
+        // `exact_phi` is empty where it is not needed
         for (exact, phi) in ws.exact_phi.iter_mut().zip(&ws.phi) {
             *exact = phi.to_f64();
         }

@@ -8,14 +8,16 @@ use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
 use crate::simd;
 
-/// Newton's method stops when half its decrement, an estimate of the distance to the minimum in nats, is below this many roots of the number
-/// type's epsilon (1e-3 in f32, 4e-8 in f64): after the next, full step the distance is about its square.
+/// Newton's method stops when half its decrement is below `TOLERANCE` times the square root of the
+/// number type's epsilon (1e-3 in f32, 4e-8 in f64). Half the decrement estimates the distance to
+/// the minimum in nats. After the next, full step that distance is about the estimate squared.
 const TOLERANCE: f64 = 3.0;
 const MAX_NEWTON: usize = 100;
 
 impl<T: Scalar> LastLayer<T> {
-    /// Columns of `w` share the precision `Phi^T Phi / s^2 + alpha I`: in double precision, whatever the number type is, since its
-    /// eigenvalues span many orders of magnitude when the noise is small.
+    /// The exact conditional. Columns of `w` share the precision `Phi^T Phi / s^2 + alpha I`. It is
+    /// computed in double precision for every number type, since its eigenvalues span many orders
+    /// of magnitude when the noise is small.
     pub(super) fn gaussian(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n, k) = (self.features, self.rows, self.outputs);
         let weight = 1.0 / (ws.noise_std * ws.noise_std);
@@ -45,10 +47,12 @@ impl<T: Scalar> LastLayer<T> {
         Ok(())
     }
 
-    /// The minimum of `U` in `ws.centre`, outputs there in `ws.outputs`, and the factor of the Hessian.
+    /// Finds the minimum of `U`, in `ws.centre`, with its outputs in `ws.outputs` and the factor of
+    /// the Hessian.
     ///
-    /// A Hessian costs as much as half a dozen gradients, so the last one is used again as long as its steps halve the decrement (Shamanskii 1967): at first that of
-    /// the start, if it has one. The Hessian of the last step is always that of the point itself, so what comes out does not depend on the way.
+    /// A Hessian costs as much as half a dozen gradients. So the last one is reused as long as its
+    /// steps halve the decrement (Shamanskii 1967); the first one may come from the start. The last
+    /// step always uses the Hessian at its own point, so the result does not depend on the path.
     pub(super) fn newton(
         &self,
         start: Option<Start<'_, T>>,
@@ -101,7 +105,8 @@ impl<T: Scalar> LastLayer<T> {
             }
             before = decrement;
             ws.trial.copy_from_slice(&ws.centre);
-            // halving meets Armijo's rule on a smooth convex function; when rounding stops it, the step is nil anyway
+            // halving satisfies Armijo's rule on a smooth convex function; if rounding prevents
+            // that, the step is negligible
             let mut length = 1.0;
             loop {
                 for ((c, t), s) in ws.centre.iter_mut().zip(&ws.trial).zip(&ws.step) {
@@ -118,7 +123,7 @@ impl<T: Scalar> LastLayer<T> {
                 before = 0.0;
             }
             if exact && 0.5 * decrement <= tolerance {
-                // the Hessian belongs to the point before a step of this little length
+                // the Hessian belongs to the point before this very short step
                 ws.mode.copy_from_slice(&ws.centre);
                 return Ok(());
             }
@@ -131,7 +136,8 @@ impl<T: Scalar> LastLayer<T> {
         })
     }
 
-    /// `U` at `ws.centre` but for constants; leaves expected targets in `ws.expected` and outputs in `ws.outputs`.
+    /// `U` at `ws.centre` without its constants. Leaves expected targets in `ws.expected` and
+    /// outputs in `ws.outputs`.
     pub(super) fn energy_at_centre(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
         let dim = self.dim();
         for (x, c) in ws.cast[..dim].iter_mut().zip(&ws.centre) {
@@ -143,7 +149,8 @@ impl<T: Scalar> LastLayer<T> {
         likelihood + self.prior_energy(ws, &ws.centre)
     }
 
-    /// Outputs to expected targets, in place; gives the negative log-likelihood but for its constant.
+    /// Turns outputs into expected targets, in place. Returns the negative log-likelihood without
+    /// its constant.
     pub(super) fn expect(&self, outputs: &mut [T], scratch: &mut [T]) -> f64 {
         simd::dispatch(Expect {
             likelihood: self.likelihood,
@@ -154,7 +161,9 @@ impl<T: Scalar> LastLayer<T> {
         })
     }
 
-    /// Adds `share` times the curvature of every row to `curvatures`: of a softmax `p_c p_e` for every pair of outputs `c > e`, of one output its own.
+    /// Adds `share` times the curvature of every row to `curvatures`. For a softmax this is
+    /// `p_c p_e` for every pair of outputs `c > e`; for a single output it is the output's
+    /// curvature.
     pub(super) fn add_curvatures(&self, share: T, expected: &[T], curvatures: &mut [T]) {
         let n = self.rows;
         for ((c, e), out) in self.pairs().zip(curvatures.chunks_exact_mut(n)) {
@@ -168,16 +177,18 @@ impl<T: Scalar> LastLayer<T> {
         }
     }
 
-    /// The pairs of outputs that [`LastLayer::add_curvatures`] is about.
+    /// The pairs of outputs that [`LastLayer::add_curvatures`] covers.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<T> {
         let k = self.outputs;
         let pairs = (0..k).flat_map(|c| (0..c).map(move |e| (c, e)));
         pairs.chain((k == 1).then_some((0, 0)))
     }
 
-    /// The lower triangle of `sum_n phi_n phi_n^T (x) Lambda_n + alpha I` in coordinates `(feature, output)`, from `ws.curvatures`.
+    /// The lower triangle of `sum_n phi_n phi_n^T (x) Lambda_n + alpha I` in coordinates
+    /// `(feature, output)`, from `ws.curvatures`.
     ///
-    /// The curvature of a softmax has rows that sum to zero: its diagonal blocks are minus the sums of the others.
+    /// The curvature of a softmax has rows that sum to zero, so its diagonal blocks are minus the
+    /// sums of the others.
     pub(super) fn hessian(&self, ws: &mut LastLayerWorkspace<T>) {
         let (h, n, k) = (self.features, self.rows, self.outputs);
         let dim = h * k;
@@ -207,7 +218,8 @@ impl<T: Scalar> LastLayer<T> {
                         ws.hessian[i * dim + j] = x;
                         continue;
                     }
-                    // the block of (c, e) is minus this, and so is that of (e, c); below the diagonal i is at least j
+                    // the blocks of (c, e) and (e, c) are both minus this; below the diagonal i is
+                    // at least j
                     ws.hessian[(i * k + c) * dim + j * k + e] = -x;
                     ws.hessian[(i * k + e) * dim + j * k + c] = -x;
                     ws.hessian[(i * k + c) * dim + j * k + c] += x;
@@ -221,7 +233,7 @@ impl<T: Scalar> LastLayer<T> {
     }
 }
 
-/// Expected targets to residuals, in place.
+/// Turns expected targets into residuals, in place.
 pub(super) fn residuals<T: Scalar>(last: &LastLayer<T>, expected: &mut [T]) {
     if last.likelihood == HeadLikelihood::Categorical {
         for (row, &label) in last.labels.iter().enumerate() {
@@ -255,7 +267,7 @@ impl<T: Scalar> simd::Vectorised for Weigh<'_, T> {
     }
 }
 
-/// The curvature of a pair of outputs (of a softmax, its modulus), row by row.
+/// The curvature of a pair of outputs (for a softmax, its absolute value), row by row.
 struct AddCurvature<'a, T> {
     likelihood: HeadLikelihood,
     share: T,
@@ -286,7 +298,7 @@ impl<T: Scalar> simd::Vectorised for AddCurvature<'_, T> {
                     *out += share * p;
                 }
             }
-            // has a way of its own
+            // handled by `LastLayer::gaussian`
             HeadLikelihood::Gaussian { .. } => {}
         }
     }

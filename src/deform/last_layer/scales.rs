@@ -1,5 +1,4 @@
-//! The prior precision of the last layer and the noise: given once, or read from the hidden
-//! numbers.
+//! The last layer's prior precision and noise: fixed, or read from the hidden numbers.
 
 use super::LastLayer;
 use super::workspace::LastLayerWorkspace;
@@ -9,14 +8,14 @@ use crate::model::HeadScales;
 use crate::scalar::Scalar;
 
 impl<T: Scalar> LastLayer<T> {
-    /// The same with a prior precision and a noise that hidden numbers decide: then `theta_h`,
-    /// everywhere, is what the network takes and behind it the log of the noise, if that is
-    /// sampled.
+    /// The same, with a prior precision and a noise that the hidden numbers determine. If the noise
+    /// is sampled, `theta_h` everywhere holds what the network takes, followed by the log of the
+    /// noise.
     ///
     /// # Errors
-    /// If there is not a scale for each feature and the biases, a factor is not positive and
-    /// finite, a place is beyond the hidden numbers, or a noise is sampled that the likelihood has
-    /// not.
+    /// If the number of scales is not one for each feature plus one for the biases, a factor is not
+    /// positive and finite, or a place is beyond the hidden numbers. Also if a noise is sampled but
+    /// the likelihood has none.
     pub fn with_scales(mut self, scales: HeadScales) -> Result<Self> {
         if scales.weights.len() != self.features {
             let expected = format!("{} scales of the last layer", self.features);
@@ -45,18 +44,19 @@ impl<T: Scalar> LastLayer<T> {
         Ok(self)
     }
 
-    /// Hidden numbers: what the network takes, and the log of the noise if that is sampled.
+    /// Number of hidden numbers: what the network takes, and the log of the noise if that is
+    /// sampled.
     pub fn hidden_dim(&self) -> usize {
         let noise = self.scales.as_ref().and_then(|s| s.noise);
         self.network_dim + usize::from(noise.is_some())
     }
 
-    /// Of the hidden numbers, those that the network takes.
+    /// Number of hidden numbers that the network takes.
     pub fn network_dim(&self) -> usize {
         self.network_dim
     }
 
-    /// The standard deviation of the noise that hidden numbers mean; `None` without a Gaussian
+    /// The standard deviation of the noise for these hidden numbers; `None` without a Gaussian
     /// likelihood.
     pub fn noise_std(&self, hidden: &[T]) -> Option<f64> {
         let given = self.likelihood.noise_std()?;
@@ -65,7 +65,7 @@ impl<T: Scalar> LastLayer<T> {
         Some(sampled.map_or(given, |s| s.to_f64().exp()))
     }
 
-    /// Sets precisions and noise of the workspace for hidden numbers.
+    /// Sets precisions and noise of the workspace for these hidden numbers.
     pub(super) fn set_scales(&self, hidden: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         if let Some(scales) = &self.scales {
             for (p, std) in ws.precisions.iter_mut().zip(&scales.weights) {
@@ -87,13 +87,13 @@ impl<T: Scalar> LastLayer<T> {
         }
     }
 
-    /// What the negative log-likelihood of a Gaussian has besides the squares of its residuals.
+    /// Terms of a Gaussian's negative log-likelihood besides the squares of its residuals.
     pub(super) fn likelihood_constant(&self, ws: &LastLayerWorkspace<T>) -> f64 {
         let given = self.likelihood.noise_std().unwrap_or(ws.noise_std);
         self.constant + self.exact_targets.len() as f64 * (ws.noise_std / given).ln()
     }
 
-    /// `-log N(c; 0, 1 / precision)` but for its constant.
+    /// `-log N(c; 0, 1 / precision)` without its constant.
     pub(super) fn prior_energy(&self, ws: &LastLayerWorkspace<T>, c: &[f64]) -> f64 {
         if self.scales.is_none() {
             return 0.5 * self.prior_precision * dot(c, c);
@@ -102,14 +102,14 @@ impl<T: Scalar> LastLayer<T> {
         0.5 * rows.map(|(row, p)| p * dot(row, row)).sum::<f64>()
     }
 
-    /// Its average over the draws around the centre.
+    /// The average of `prior_energy` over the draws around the centre.
     pub(super) fn expected_prior_energy(&self, ws: &LastLayerWorkspace<T>) -> f64 {
         let (draws, n) = (
             ws.displacements.chunks_exact(self.dim()),
             self.node_count() as f64,
         );
         if self.scales.is_none() {
-            // in this order, so that old files predict the same bits
+            // summed in this order, so that old files predict the same, bit for bit
             let spread: f64 = draws.map(|d| dot(d, d)).sum();
             let squares = dot(&ws.centre, &ws.centre) + spread / n;
             return 0.5 * self.prior_precision * squares;

@@ -10,7 +10,7 @@ fn normals(n: usize, seed: u64) -> Vec<f64> {
     v
 }
 
-/// A last layer with its likelihood, hidden parameters, and a workspace that has them as features.
+/// A last layer with this likelihood, and random hidden parameters.
 fn problem(likelihood: HeadLikelihood, outputs: usize) -> (LastLayer<f64>, Vec<f64>) {
     let (n, net) = (24, Mlp::new(&[2, 3, outputs], Activation::Tanh).unwrap());
     let x = normals(n * 2, 1);
@@ -33,7 +33,8 @@ const CONVEX: [(HeadLikelihood, usize); 3] = [
     (HeadLikelihood::Poisson, 1),
 ];
 
-/// At the mode all central differences of the energy vanish, and the factor is of their derivative.
+/// At the mode all central differences of the energy vanish. The factor is that of the Hessian,
+/// which second differences approximate.
 #[test]
 fn newton_ends_at_the_mode_with_the_hessian() {
     for (likelihood, outputs) in CONVEX {
@@ -57,7 +58,7 @@ fn newton_ends_at_the_mode_with_the_hessian() {
             let slope =
                 (energy(&shifted(i, h, i, 0.0)) - energy(&shifted(i, -h, i, 0.0))) / (2.0 * h);
             assert!(slope.abs() < 1e-6, "{likelihood:?}: slope {slope}");
-            // a column of the Hessian, and what the factor makes of it: a unit vector
+            // a column of the Hessian, which the factor must turn into a unit vector
             let mut column: Vec<f64> = (0..dim)
                 .map(|j| {
                     let mut part = |a: f64, b: f64| energy(&shifted(i, a, j, b));
@@ -74,8 +75,9 @@ fn newton_ends_at_the_mode_with_the_hessian() {
     }
 }
 
-/// `KL(q | p)` but for a constant, `E_q[U] + log det A / 2`, by many draws: the fitted Gaussian is no farther from the posterior than Laplace's, and
-/// much nearer where the prior is weak, so that the posterior leans far away from its mode.
+/// `KL(q | p)` without its constant, `E_q[U] + log det A / 2`, by many draws. The fitted Gaussian
+/// is no farther from the posterior than Laplace's. It is much nearer where the prior is weak, so
+/// that the posterior leans far away from its mode.
 #[test]
 fn the_fitted_gaussian_is_nearer_to_the_posterior_than_laplaces() {
     for (likelihood, outputs) in CONVEX {
@@ -104,7 +106,7 @@ fn the_fitted_gaussian_is_nearer_to_the_posterior_than_laplaces() {
             let laplace = divergence(&mut ws);
             last.centre(&mut ws).unwrap();
             let fitted = divergence(&mut ws);
-            // a rate of counts has no weak directions here: the data determine it
+            // the Poisson data determine the rate, so no direction is weak here
             let gain = if likelihood == HeadLikelihood::Poisson {
                 -0.02
             } else {
@@ -140,14 +142,14 @@ fn the_evidence_of_a_logistic_regression() {
             sum += (-nll - 0.5 * ALPHA * (w * w + b * b)).exp();
         }
     }
-    // smooth and negligible at the edge: the rule's error is far below the digits that are compared
+    // smooth, and negligible at the edge: the error of the rule is far below the compared digits
     let truth = (sum * h * h).ln() + ALPHA.ln() - (2.0 * std::f64::consts::PI).ln();
     assert!(got <= truth + 1e-3, "{got} is above {truth}");
     // KL of a Gaussian from a mildly skewed posterior in two dimensions
     assert!(got > truth - 0.1, "{got} is far below {truth}");
 }
 
-/// Several outputs with Gaussian noise are as many regressions on the same features.
+/// Several outputs with Gaussian noise are separate regressions on the same features.
 #[test]
 fn outputs_with_gaussian_noise_are_regressions_of_their_own() {
     let likelihood = HeadLikelihood::Gaussian { noise_std: 0.4 };
@@ -193,7 +195,8 @@ fn a_start_changes_nothing_but_the_time() {
         let mut ws = last.workspace();
         let first = last.condition(&theta, &mut ws).unwrap().centre.to_vec();
         let again = last.condition_from(&theta, &first, &mut ws).unwrap();
-        // the Hessian is that of a point (2 x 4e-8)^{1/2} standard deviations from the mode, one way or the other
+        // the Hessian is that of a point (2 x 4e-8)^{1/2} standard deviations from the mode, on
+        // either side
         let distance: Vec<f64> = again
             .centre
             .iter()

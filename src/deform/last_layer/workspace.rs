@@ -1,4 +1,4 @@
-//! The memory of one conditional after another.
+//! The memory for computing one conditional after another.
 
 use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
@@ -9,14 +9,15 @@ use crate::autodiff::Workspace;
 use crate::linalg::Factoriser;
 use crate::scalar::Scalar;
 
-/// Memory for [`LastLayer::condition`], which takes none besides it, and its last result.
+/// The memory of [`LastLayer::condition`], which allocates nothing else, and its last result.
 pub struct LastLayerWorkspace<T> {
     pub(super) program: Workspace<T>,
     /// `Phi^T`, `[H + 1, rows]`; the last row is 1.
     pub(super) phi: Vec<T>,
     /// The same in double precision, for a Gaussian likelihood and where scales are sampled.
     pub(super) exact_phi: Vec<f64>,
-    /// `Phi^T` times weights, and a block of the Hessian, in double precision, where scales are sampled.
+    /// `Phi^T` times weights, and a block of the Hessian, in double precision, where scales are
+    /// sampled.
     pub(super) exact_weighted: Vec<f64>,
     pub(super) exact_block: Vec<f64>,
     /// `Phi^T` times weights of the rows.
@@ -27,13 +28,13 @@ pub struct LastLayerWorkspace<T> {
     pub(super) average: Vec<T>,
     /// Curvatures of the pairs of outputs, `[pairs, rows]`.
     pub(super) curvatures: Vec<T>,
-    /// What the nodes change about the outputs, `[nodes, outputs, rows]`.
+    /// The changes of the outputs that the nodes cause, `[nodes, outputs, rows]`.
     pub(super) shifts: Vec<T>,
     /// Outputs at the centre.
     pub(super) outputs: Vec<T>,
-    /// Two numbers a row.
+    /// Two numbers per row.
     pub(super) scratch: Vec<T>,
-    /// A vector of the last layer in the number type.
+    /// Vectors of the last layer in the number type, `[nodes, dim]`.
     pub(super) cast: Vec<T>,
     pub(super) product: Vec<T>,
     pub(super) block: Vec<T>,
@@ -93,12 +94,12 @@ impl<T: Scalar> LastLayerWorkspace<T> {
         }
     }
 
-    /// The mode of the last conditional, `[H + 1, outputs]`: the best place to start from when it is computed again.
+    /// The mode of the last conditional, `[H + 1, outputs]`: the best start for computing it again.
     pub fn mode(&self) -> &[f64] {
         &self.mode
     }
 
-    /// The last conditional that was computed here.
+    /// The last conditional that was computed in this workspace.
     pub fn conditional(&self) -> Conditional<'_> {
         Conditional {
             centre: &self.centre,
@@ -108,17 +109,19 @@ impl<T: Scalar> LastLayerWorkspace<T> {
 }
 
 impl<T: Scalar> LastLayerWorkspace<T> {
-    /// Columns of the last layer that have a factor in common: the outputs of a Gaussian likelihood, or one.
+    /// Number of columns of the last layer that share a factor: all outputs for a Gaussian
+    /// likelihood, otherwise one.
     fn columns(&self) -> usize {
         self.centre.len() / self.factoriser.factor().dim()
     }
 
-    /// `log |det|` of the map from standard normals to the last layer, `-sum log L_ii` over its columns.
+    /// `log |det|` of the map from standard normals to the last layer: `-sum log L_ii` over its
+    /// columns.
     pub fn log_det(&self) -> f64 {
         -0.5 * self.columns() as f64 * self.factoriser.factor().log_det()
     }
 
-    /// Standard normals to a draw from the last conditional, in place: `c + L^{-T} z`.
+    /// Turns standard normals into a draw from the last conditional, in place: `c + L^{-T} z`.
     ///
     /// # Panics
     /// If `w` is not as long as the last layer.
@@ -137,7 +140,8 @@ impl<T: Scalar> LastLayerWorkspace<T> {
         }
     }
 
-    /// A last layer to the standard normals that it comes from, in place: the inverse of [`LastLayerWorkspace::place`].
+    /// Turns a last layer into the standard normals that it comes from, in place: the inverse of
+    /// [`LastLayerWorkspace::place`].
     ///
     /// # Panics
     /// If `w` is not as long as the last layer.

@@ -1,26 +1,29 @@
 //! The microcanonical dynamics: a velocity of unit length that the gradient bends.
 //!
-//! In `d` dimensions the flow `dy = u dt`, `du = -(I - u u^T) grad U / (d - 1) dt` with `|u| = 1` has `p(y) = e^{-U}` for
-//! its stationary density, whatever the speed at which it is passed through (Robnik, De Luca, Silverstein & Seljak 2023, arXiv 2212.08549). It is split
-//! in two maps, each solved exactly:
+//! In `d` dimensions the flow is `dy = u dt`, `du = -(I - u u^T) grad U / (d - 1) dt` with
+//! `|u| = 1`. Its stationary density is `p(y) = e^{-U}`, whatever the speed (Robnik, De Luca,
+//! Silverstein & Seljak 2023, arXiv 2212.08549). It is split into two maps, each solved exactly:
 //!
 //! - **kick** for a time `t`, with `e = -grad U / |grad U|` and `delta = t |grad U| / (d - 1)`:
 //!   `u <- (u + e (sinh delta + (e.u)(cosh delta - 1))) / (cosh delta + (e.u) sinh delta)`;
 //! - **drift**: `y <- y + t u`.
 //!
-//! The kick changes `(d - 1) log(cosh delta + (e.u) sinh delta)`, the drift `U`; their sum is conserved by the flow, and its change over a step
-//! is the **energy error**. For a half kick, a drift and a half kick it is of third order in the step. It is also the
-//! logarithm of what a Metropolis test needs: the map is reversible up to the sign of `u`, and the factor by which it changes volume on the
-//! sphere of velocities is that of the kick (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707).
-
+//! The kick changes the kinetic energy by `(d - 1) log(cosh delta + (e.u) sinh delta)`, and the
+//! drift changes `U`. The flow conserves their sum. The change of the sum over a step is the
+//! **energy error**. For a half kick, a drift and a half kick it is of third order in the step. It
+//! is also the log ratio that a Metropolis test needs: the map is reversible up to the sign of `u`,
+//! and only the kick changes volume on the sphere of velocities (Robnik, Cohn-Gordon & Seljak 2025,
+//! arXiv 2503.01707).
 //!
-//! Vectors may be lifted ([`crate::walk::InverseMassMatrix`]): they then have more numbers than there are dimensions, and the dimension is said. A velocity
-//! may come in any length, it is its direction that counts: what rounding does to the length goes out again with the next kick, without a pass of its own.
+//! Vectors may be lifted ([`crate::walk::InverseMassMatrix`]). They then have more numbers than
+//! there are dimensions, so the dimension is passed explicitly. A velocity may have any length;
+//! only its direction counts. So the next kick removes what rounding did to the length, without a
+//! separate pass.
 
 use crate::linalg::vector::{combine, dots, norm, scale};
 use crate::scalar::Scalar;
 
-/// Takes `u` to unit length; the zero vector stays.
+/// Scales `u` to unit length; the zero vector stays.
 pub(in crate::walk) fn normalise<T: Scalar>(u: &mut [T]) {
     let length = norm(u);
     if length > 0.0 {
@@ -28,7 +31,8 @@ pub(in crate::walk) fn normalise<T: Scalar>(u: &mut [T]) {
     }
 }
 
-/// The kick of `force`, the gradient of the log density, for a time `time` in `dim` dimensions; gives the change of kinetic energy.
+/// The kick by `force`, the gradient of the log density, for a time `time` in `dim` dimensions.
+/// Returns the change of kinetic energy.
 pub(in crate::walk) fn kick<T: Scalar>(time: f64, dim: usize, force: &[T], u: &mut [T]) -> f64 {
     let free = dim as f64 - 1.0;
     let [force_squared, product, speed_squared] = dots(force, u);
@@ -54,8 +58,9 @@ pub(in crate::walk) fn kick<T: Scalar>(time: f64, dim: usize, force: &[T], u: &m
     free * (delta - std::f64::consts::LN_2 + growth.ln())
 }
 
-/// Forgets a part of the direction: `u <- (u + nu z) / |u + nu z|` with `z ~ N(0, I)` in `dim` dimensions and
-/// `nu = ((e^{2 time / length} - 1) / d)^{1/2}`. After a time `length` the direction is lost.
+/// Forgets a part of the direction: `u <- (u + nu z) / |u + nu z|` with `z ~ N(0, I)` in `dim`
+/// dimensions and `nu = ((e^{2 time / length} - 1) / d)^{1/2}`. The direction is lost after a time
+/// `length`.
 pub(in crate::walk) fn refresh<T: Scalar>(
     time: f64,
     length: f64,
@@ -90,7 +95,7 @@ mod tests {
         u
     }
 
-    /// `du/dt = -(I - u u^T) g / (d - 1)` by a thousand steps of Runge-Kutta.
+    /// Integrates `du/dt = -(I - u u^T) g / (d - 1)` by a thousand steps of Runge-Kutta.
     fn integrated(time: f64, g: &[f64], u: &[f64]) -> (Vec<f64>, f64) {
         let n = u.len();
         let free = n as f64 - 1.0;
@@ -113,7 +118,8 @@ mod tests {
             let end: Vec<f64> = (0..n)
                 .map(|i| u[i] + h / 6.0 * (k1[i] + 2.0 * k2[i] + 2.0 * k3[i] + k4[i]))
                 .collect();
-            // d(kinetic)/dt = -u.g, by Simpson's rule with a midpoint of second order: an error of order h^2 = 4e-5 of a small part
+            // d(kinetic)/dt = -u.g, by Simpson's rule with a midpoint of second order: an error of
+            // order h^2 = 4e-5 of a small part
             energy -= h / 6.0 * (dot(&u, g) + 4.0 * dot(&middle, g) + dot(&end, g));
             u = end;
         }
@@ -161,7 +167,7 @@ mod tests {
         assert!(energy.is_finite() && (norm(&v) - 1.0).abs() < 1e-12);
         let downhill = dot(&v, &huge) / norm(&huge);
         assert!((downhill - 1.0).abs() < 1e-12);
-        // the length that a velocity comes in is not its own
+        // the length of a velocity does not matter
         let (mut v, mut long) = (u.clone(), u.iter().map(|u| 3.0 * u).collect::<Vec<f64>>());
         let energies = [&mut v, &mut long].map(|u| kick(0.8, 9, &g, u));
         assert!((energies[0] - energies[1]).abs() < 1e-12);

@@ -1,18 +1,23 @@
 //! Microcanonical walks: the exact relative of the drift walk.
 //!
-//! A particle has a velocity of unit length in the coordinates of a [`InverseMassMatrix`]; the gradient bends it (`isokinetic`), and it forgets its direction
-//! over a length `L`. Both forms have the posterior for what they sample:
+//! A particle has a velocity of unit length in the coordinates of an [`InverseMassMatrix`]. The
+//! gradient bends it (`isokinetic`), and the particle forgets its direction over a length `L`. All
+//! forms sample the posterior:
 //!
-//! - **Unadjusted**: half kick, drift, half kick, refresh. One gradient a step, no rejection. The energy error of a step says how far the
-//!   integrator is from the flow: its variance per dimension bounds the bias (Robnik et al. 2023), and the step size is tuned to
-//!   make it small, 5e-4.
-//! - **Adjusted**: a step is a whole trajectory from a fresh velocity, of a number of sub-steps drawn uniformly around `L / step_size`, accepted with probability
-//!   `min(1, exp(-error))` (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707). Exact for any step size; the step is tuned to accept 0.9.
-//! - **With steps of its own** (`pace`): unadjusted, each walker with the step that suits the place where it is, and equal
-//!   stretches in time. For posteriors whose stiffness varies by orders of magnitude, as with sampled scales.
+//! - **Unadjusted**: half kick, drift, half kick, refresh. One gradient a step, no rejection. The
+//!   energy error of a step says how far the integrator is from the flow. Its variance per
+//!   dimension bounds the bias (Robnik et al. 2023), so the step size is tuned to make that
+//!   variance small, 5e-4.
+//! - **Adjusted**: a step is a whole trajectory from a fresh velocity. Its number of sub-steps is
+//!   drawn uniformly around `L / step_size`. It is accepted with probability `min(1, exp(-error))`
+//!   (Robnik, Cohn-Gordon & Seljak 2025, arXiv 2503.01707). This is exact for any step size; the
+//!   step size is tuned for an acceptance of 0.9.
+//! - **With own steps** (`pace`): unadjusted. Each walker takes the step size that suits the place
+//!   where it is, and all walk equal stretches in time. This is for posteriors whose stiffness
+//!   varies by orders of magnitude, as with sampled scales.
 //!
-//! Where it deviates: step size and `L` are tuned for all particles together, from what all did in a block of the warm-up, and not
-//! in every chain by itself.
+//! Where it deviates: step size and `L` are tuned for all particles together, from what all did in
+//! a block of the warm-up, and not in each chain separately.
 
 mod isokinetic;
 mod pace;
@@ -34,21 +39,23 @@ use isokinetic::normalise;
 use pace::Pace;
 pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};
 
-/// Settings of a microcanonical walk. Lengths are in the coordinates of the inverse mass matrix, where the prior's standard deviation is 1.
+/// Settings of a microcanonical walk. Lengths are in the coordinates of the inverse mass matrix,
+/// where the prior's standard deviation is 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MicrocanonicalOptions {
     /// Length of a step; `None`: tuned in the warm-up.
     pub step_size: Option<f64>,
-    /// Length `L` over which a direction is forgotten; `None`: `P^{1/2}`, the radius of the prior.
+    /// Length `L` over which a direction is forgotten. `None`: it starts at `P^{1/2} / 2` and is
+    /// set at the end of the warm-up from the spread of the particles.
     pub decoherence_length: Option<f64>,
-    /// A Metropolis test after each trajectory.
+    /// Do a Metropolis test after each trajectory.
     pub adjusted: bool,
-    /// Steps of each walker's own, as long as its energy error allows (`pace`). A step of the kernel is then a stretch of the
-    /// flow, of the same length in time for all walkers.
+    /// Let each walker take its own steps, as long as its energy error allows (`pace`). A step of
+    /// the kernel is then a stretch of the flow, of the same length in time for all walkers.
     pub own_steps: bool,
-    /// Variance of the energy error per dimension that an unadjusted walk is tuned to.
+    /// Variance of the energy error per dimension to which an unadjusted walk is tuned.
     pub target_error: f64,
-    /// Mean acceptance that an adjusted walk is tuned to.
+    /// Mean acceptance to which an adjusted walk is tuned.
     pub target_acceptance: f64,
 }
 
@@ -69,16 +76,17 @@ impl Default for MicrocanonicalOptions {
 #[derive(Clone)]
 pub struct Microcanonical<'a, T> {
     inverse_mass: InverseMassMatrix<T>,
-    /// Counts the frames: what particles keep in the coordinates of an old one is computed anew.
+    /// Counts the frames. What particles cache in the coordinates of an old frame is recomputed.
     frame: usize,
     source: Option<&'a dyn FrameSource<T>>,
     /// Made before every step of the kernel.
     exact_move: Option<&'a dyn ExactMove<T>>,
-    /// The step after which the frame is next computed anew.
+    /// The step after which the frame is next recomputed.
     renewal: usize,
     adjusted: bool,
     own_steps: bool,
-    /// Length in time of a stretch; `None` in most of the warm-up, where stretches have so many steps.
+    /// Length in time of a stretch. `None` in most of the warm-up, where a stretch has a fixed
+    /// number of steps.
     stride: Option<f64>,
     target_error: f64,
     decoherence_length: f64,
@@ -86,19 +94,19 @@ pub struct Microcanonical<'a, T> {
     step_size: StepSize,
 }
 
-/// `L` in units of the root of the sum of the variances: motion along a flat direction and the exchange of energy with the others then
-/// relax about equally fast.
+/// `L = 0.5 sqrt(sum of variances)`. Motion along a flat direction and the exchange of energy with
+/// the other directions then relax about equally fast.
 const FORGETTING: f64 = 0.5;
 
-/// The longest step of an adjusted walk, in units of `P^{1/2}`, twice the radius of the prior's
-/// bulk on either side: beyond it a trajectory of one step is longer than the density is wide,
-/// unless that is flat.
+/// The longest step of an adjusted walk, in units of `P^{1/2}`. This is twice the diameter of
+/// the prior's bulk. Beyond it, a trajectory of one step is longer than the density is wide, unless
+/// the density is flat.
 const LONGEST_STEP: f64 = 4.0;
 
-/// The frame is computed anew after this many steps, twice as many, and so on.
+/// The frame is recomputed after this many steps, after twice as many, and so on.
 const FIRST_RENEWAL: usize = 20;
 
-/// Gradients that go into frames, as a share of those that went into steps.
+/// Frame updates may use at most this share of the gradients spent on steps.
 const FRAME_SHARE: f64 = 0.5;
 
 impl<'a, T: Scalar> Microcanonical<'a, T> {
@@ -151,9 +159,9 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
                 }
                 StepSize::fixed(size)
             }
-            // a start, from which each walker goes on by itself
+            // only a start: each walker then adapts its own
             (None, _) if options.own_steps => StepSize::fixed(0.02 * radius),
-            // a start from which blocks of a few steps get to the right order soon
+            // a start from which a few blocks of a few steps reach the right order of magnitude
             (None, false) => StepSize::for_error(0.02 * radius, options.target_error * dim as f64),
             (None, true) => StepSize::for_acceptance(
                 0.02 * radius,
@@ -177,7 +185,8 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
         })
     }
 
-    /// The same with coordinates that `source` computes anew in the warm-up, from where the particles are.
+    /// The same kernel, but `source` recomputes its coordinates in the warm-up, from where the
+    /// particles are.
     #[must_use]
     pub fn renewed_by(self, source: &'a dyn FrameSource<T>) -> Self {
         Self {
@@ -186,8 +195,8 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
         }
     }
 
-    /// The same with an exact move in turn with its steps: at equal times, which leaves the density as it is where steps are
-    /// each walker's own.
+    /// The same kernel with an exact move before each of its steps. Where walkers take their own
+    /// steps, the moves come at equal times, so the density stays invariant.
     #[must_use]
     pub fn interwoven_with(self, exact_move: &'a dyn ExactMove<T>) -> Self {
         Self {
@@ -196,19 +205,21 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
         }
     }
 
-    /// Whether the coordinates are computed anew at this point of the warm-up.
+    /// Whether the coordinates are recomputed at this point of the warm-up.
     fn renews(&self, warm_up: &WarmUp<'_, T>) -> bool {
         let now = !(warm_up.last || Self::is_late(warm_up) || warm_up.steps < self.renewal);
         self.source.is_some() && now
     }
 
-    /// The last two fifths of the warm-up. In coordinates that stay, the step is tuned; and walkers with steps of their own,
-    /// which crowd in stiff places while they take equal numbers of them, go over to the density in stretches of equal time.
+    /// True in the last two fifths of the warm-up. The coordinates stay as they are from then on,
+    /// and the step size is tuned in them. Walkers with own steps crowd in stiff places while they
+    /// take equal numbers of steps; from then on they walk stretches of equal time, so that they
+    /// approach the density.
     fn is_late(warm_up: &WarmUp<'_, T>) -> bool {
         5 * warm_up.steps > 3 * warm_up.at_most
     }
 
-    /// The step size as it is tuned so far.
+    /// The step size as tuned so far.
     pub fn step_size(&self) -> f64 {
         self.step_size.value()
     }
@@ -218,7 +229,7 @@ impl<'a, T: Scalar> Microcanonical<'a, T> {
         self.decoherence_length
     }
 
-    /// Its coordinates.
+    /// The kernel's coordinates.
     pub fn inverse_mass(&self) -> &InverseMassMatrix<T> {
         &self.inverse_mass
     }
@@ -310,7 +321,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
 
     fn memory(&self) -> usize {
         if self.adjusted {
-            // a warm-up does not end before the step is tuned
+            // a warm-up does not end by itself before the step is tuned
             return if self.step_size.is_settled() {
                 1
             } else {
@@ -321,11 +332,12 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             return (self.decoherence_length / stride) as usize;
         }
         let steps = self.decoherence_length / self.step_size.value();
-        // a length that is infinite is never forgotten, but then that was asked for
+        // an infinite length is never forgotten, but then the caller asked for that
         if steps.is_finite() { steps as usize } else { 0 }
     }
 
-    /// The velocity has the same numbers in the new coordinates as in the old ones: it goes there plain.
+    /// Lowers the velocity: the plain vector has the same numbers in the new coordinates as in the
+    /// old.
     fn before_adapt(&self, state: &mut Self::State, warm_up: &WarmUp<'_, T>) {
         if self.renews(warm_up) && state.velocity.len() == self.inverse_mass.lifted_len() {
             state.velocity = self.inverse_mass.lower(&state.velocity);
@@ -337,7 +349,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
 
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
         if self.own_steps && (warm_up.last || Self::is_late(warm_up)) {
-            // so long that a walker takes as many gradients for it, on average, as for equal steps
+            // sets the stride so that a stretch takes as many gradients on average as before
             let block = warm_up.block;
             let moved = block.steps.saturating_sub(block.divergences).max(1);
             let slowness = block.slowness / moved as f64;
@@ -402,7 +414,7 @@ impl<T: Scalar, D: LogDensity<T>> Refresh<T, D> for Microcanonical<'_, T> {
         state.moved_to(&point, ws);
         let lifted = self.inverse_mass.lifted_len();
         if state.frame != self.frame || state.velocity.len() != lifted {
-            // plain, from before the renewal
+            // a plain vector, from before the new frame
             state.velocity.resize(self.inverse_mass.dim(), T::ZERO);
             state.velocity.resize(lifted, T::ZERO);
             self.inverse_mass

@@ -1,20 +1,22 @@
-//! Steps of a walker's own: as long as the energy error allows where the walker is.
+//! Each walker's own step size: as long as the energy error allows where the walker is.
 //!
-//! Where prior scales are large or the noise is small the posterior is stiffer by orders of magnitude, so one
-//! step length for all walkers is too long for some and too short for others. The energy error `e` of a step of length `h`
-//! goes as `h^3`. A walker keeps a moving average `c` of `e^2 / h^6` and steps by
+//! Where prior scales are large or the noise is small, the posterior is stiffer by orders of
+//! magnitude. One step size for all walkers is then too long for some and too short for others. The
+//! energy error `e` of a step of length `h` goes as `h^3`. A walker keeps a moving average `c` of
+//! `e^2 / h^6` and steps by
 //!
-//! `h = (target / c)^{1/6}`;
+//! `h = (target / c)^{1/6}`.
 //!
-//! a step whose `|e|` is above ten times its target is taken back and tried at half the length, as integrators of
-//! differential equations do (Hairer, Norsett & Wanner 1993, II.4).
+//! A step whose `|e|` is above ten times its target is taken back and tried again at half the
+//! length, as integrators of differential equations do (Hairer, Norsett & Wanner 1993, II.4).
 //!
-//! **Time, not steps.** The flow has the posterior for its stationary density in *time*, whatever the steps by which it is
-//! integrated. A walker that takes short steps in stiff places spends more steps there than the density says. So while
-//! points are kept, and before that for the last two fifths of the warm-up, one step of the kernel is a stretch of the flow of
-//! a fixed length in time, of as many integration steps as it takes. Averages over stretches are averages over time. A
-//! stretch that would take more than a thousand steps is broken off. As that happens in stiff places, its end is no
-//! sample, and it counts as a divergence.
+//! **Time, not steps.** The posterior is the flow's stationary density in *time*, whatever steps
+//! integrate it. A walker takes short steps in stiff places, so it spends more steps there than the
+//! density says. So while points are kept, and before that in the last two fifths of the warm-up,
+//! one step of the kernel is a stretch of the flow. It has a fixed length in time and as many
+//! integration steps as that takes. Averages over stretches are averages over time. A stretch that
+//! would take more than a thousand steps is broken off. As that happens in stiff places, its end is
+//! not a sample, and it counts as a divergence.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -28,22 +30,22 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 use crate::walk::kernel::{Fields, Info};
 
-/// Integration steps of a stretch: all of one in the warm-up, the mean while points are kept.
+/// Integration steps of a stretch: the exact number early in the warm-up, the mean afterwards.
 pub(super) const STRETCH: usize = 10;
 
-/// Integration steps of a stretch at most: a walker that is stuck must end.
+/// Most integration steps of a stretch, so that a stuck walker stops.
 const LONGEST: usize = 100 * STRETCH;
 
-/// What the moving average keeps of itself in a step.
+/// Weight of the old moving average in an update.
 const KEEP: f64 = 0.85;
 
-/// An error this many times its target is taken back.
+/// A step is taken back if its error is more than this many times the target.
 const TOO_MUCH: f64 = 10.0;
 
 /// Halvings of one step before it counts as a divergence.
 const HALVINGS: usize = 30;
 
-/// The length of the next step, and what it is computed from.
+/// The length of a walker's next step, and the average behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pace {
     /// Length of the next step.
@@ -60,7 +62,7 @@ impl Pace {
         }
     }
 
-    /// Learns from the error of a step of length `taken`. `target` is the mean square of the error that is wanted.
+    /// Learns from the error of a step of length `taken`. `target` is the wanted mean square error.
     fn learn(&mut self, taken: f64, error: f64, target: f64) {
         let seen = (error * error).max(1e-6 * target) / taken.powi(6);
         self.stiffness = if self.stiffness > 0.0 {
@@ -69,7 +71,7 @@ impl Pace {
             seen
         };
         let wanted = (target / self.stiffness).powf(1.0 / 6.0);
-        // the average may have been far away: it is followed, not jumped to
+        // the average may have been far off: move towards it in bounded steps
         self.step = wanted.clamp(0.5 * taken, 1.5 * taken);
     }
 
@@ -88,7 +90,7 @@ impl Pace {
 }
 
 impl<T: Scalar> Microcanonical<'_, T> {
-    /// A stretch of the flow: of `stride` in time if it is given, else of [`STRETCH`] steps.
+    /// One stretch of the flow: `stride` long in time if that is set, otherwise [`STRETCH`] steps.
     pub(super) fn stretch<D: LogDensity<T>>(
         &self,
         density: &D,
@@ -110,7 +112,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             if (self.stride.is_none() && steps == STRETCH) || left <= 1e-9 * time {
                 break;
             }
-            // the rest in two equal parts rather than in a whole one and a crumb
+            // split the rest into two equal parts, not a whole step and a tiny one
             let step = if left < 2.0 * state.pace.step && left > state.pace.step {
                 0.5 * left
             } else {

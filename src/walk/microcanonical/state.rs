@@ -1,4 +1,4 @@
-//! What a microcanonical particle carries, and what a step needs.
+//! The state of a microcanonical particle, and the workspace of a step.
 
 use super::pace::Pace;
 use crate::error::Result;
@@ -12,34 +12,34 @@ pub struct MicrocanonicalState<T> {
     pub(super) energy: f64,
     /// `-S^T grad U`, lifted.
     pub(super) force: Vec<T>,
-    /// Of unit length, in the coordinates of the inverse mass matrix; lifted.
+    /// A unit vector in the coordinates of the inverse mass matrix; lifted.
     pub(super) velocity: Vec<T>,
     pub(super) fiber_distance: Option<f64>,
-    /// Number of the frame that force and velocity are in the coordinates of.
+    /// Number of the frame whose coordinates force and velocity are in.
     pub(super) frame: usize,
-    /// Steps of its own, if it has them.
+    /// The walker's own step size, if each walker has one.
     pub(super) pace: Pace,
 }
 
-/// Memory for a step.
+/// Workspace for a step.
 pub struct MicrocanonicalWorkspace<T, W> {
     pub(super) density: W,
     pub(super) theta: Vec<T>,
-    /// The gradient as the density gives it.
+    /// The gradient of the density, as it is computed.
     pub(super) gradient: Vec<T>,
-    /// Lifted, as noise, velocity and slope are.
+    /// Lifted, as are `noise`, `velocity` and `slope`.
     pub(super) force: Vec<T>,
     pub(super) noise: Vec<T>,
     pub(super) velocity: Vec<T>,
     /// Where a trajectory is, and the force there.
     pub(super) at: Vec<T>,
     pub(super) slope: Vec<T>,
-    /// A number for each direction of the frame, twice.
+    /// Two scratch vectors, each with one number per direction of the frame.
     pub(super) along: [Vec<f64>; 2],
 }
 
 impl<T: Scalar, W> MicrocanonicalWorkspace<T, W> {
-    /// Room for what is lifted, with so many directions.
+    /// Resizes the lifted vectors for a frame with this many directions.
     pub(super) fn fit(&mut self, directions: usize) {
         let lifted = self.theta.len() + directions;
         for x in [
@@ -56,14 +56,14 @@ impl<T: Scalar, W> MicrocanonicalWorkspace<T, W> {
     }
 }
 
-/// A point that was computed.
+/// Values computed at a point.
 pub(super) struct Point {
     pub(super) energy: f64,
     pub(super) fiber_distance: Option<f64>,
 }
 
 impl<T: Scalar> MicrocanonicalState<T> {
-    /// Takes the point that the workspace holds.
+    /// Moves the particle to the point that the workspace holds.
     pub(super) fn moved_to<W>(&mut self, point: &Point, ws: &mut MicrocanonicalWorkspace<T, W>) {
         std::mem::swap(&mut self.theta, &mut ws.theta);
         std::mem::swap(&mut self.force, &mut ws.force);
@@ -79,7 +79,7 @@ impl<T: Scalar> Particle<T> for MicrocanonicalState<T> {
 
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
         fields.fixed_vector("theta", &mut self.theta)?;
-        // how long they are depends on the directions of the frame
+        // their length depends on the number of directions of the frame
         fields.vector("force", &mut self.force)?;
         fields.vector("velocity", &mut self.velocity)?;
         same_length("velocity", self.force.len(), self.velocity.len())?;

@@ -12,15 +12,19 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 use crate::walk::kernel::Info;
 
-/// An energy error of this much per dimension, in nats, is a divergence (over a trajectory: its range): nothing that follows it is to be trusted.
+/// An energy error of this much per dimension, in nats, is a divergence: nothing after it can be
+/// trusted. For a trajectory, the range of the error counts.
 pub(super) const DIVERGENCE: f64 = 1.0;
 
-/// Mean number of sub-steps of a trajectory, at most: a step that was tuned down to next to nothing must not take for ever.
+/// Most sub-steps of a trajectory, on average: a step size tuned down to almost nothing must not
+/// take for ever.
 const LONGEST: f64 = 1_000.0;
 
 impl<T: Scalar> Microcanonical<'_, T> {
-    /// Half kick, drift by `time`, half kick: from `theta`, `force` and the velocity to where `ws` then is. Gives the point, the energy error,
-    /// which is not finite where the point is not, and the length of the move. With `noise`, what is in `ws.noise` is lifted.
+    /// Half kick, drift by `time`, half kick. Starts from `theta`, `force` and the velocity, and
+    /// leaves the end point in `ws`. Returns the point, the energy error and the length of the
+    /// move. The error is not finite where the energy of the point is not. With `noise`, also lifts
+    /// `ws.noise`.
     pub(super) fn leap<D: LogDensity<T>>(
         &self,
         density: &D,
@@ -40,7 +44,8 @@ impl<T: Scalar> Microcanonical<'_, T> {
         Ok((point, error, displacement))
     }
 
-    /// Energy and force at `ws.theta`; with `noise`, what is in `ws.noise` is lifted, which along with a force costs little.
+    /// Energy and force at `ws.theta`. With `noise`, also lifts `ws.noise`, which costs little
+    /// along with a force.
     pub(super) fn evaluate<D: LogDensity<T>>(
         &self,
         density: &D,
@@ -88,7 +93,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             self.leap(density, start, &mut state.velocity, (time, true), ws)?;
         let diverged = !error.is_finite() || error.abs() > DIVERGENCE * dim as f64;
         if diverged {
-            // it stays, and tries another direction
+            // the particle stays and tries another direction
             state.velocity.copy_from_slice(&ws.noise);
             normalise(&mut state.velocity);
         } else {
@@ -113,7 +118,8 @@ impl<T: Scalar> Microcanonical<'_, T> {
         rng: &mut ChaCha8Rng,
         ws: &mut MicrocanonicalWorkspace<T, D::Workspace>,
     ) -> Result<Info> {
-        // drawn before anything that depends on where the particle is: the kernel is a mixture of reversible ones
+        // drawn before anything that depends on the position, so the kernel is a mixture of
+        // reversible ones
         let time = self.step_size.value();
         let mean = (self.decoherence_length / time).min(LONGEST);
         let steps = (2.0 * rng.random::<f64>() * mean).ceil().max(1.0) as usize;
@@ -136,7 +142,8 @@ impl<T: Scalar> Microcanonical<'_, T> {
             let (point, lost, _) = self.leap(density, start, &mut velocity, (time, false), ws)?;
             gradients += 1;
             error += lost;
-            // the range of the error is the same there and back, its size is not: a test of the size would not be reversible
+            // the range of the error is the same there and back, but its size is not: a test of the
+            // size would not be reversible
             (low, high) = (low.min(error), high.max(error));
             diverged = !lost.is_finite() || high - low > DIVERGENCE * state.theta.len() as f64;
             if diverged {
