@@ -95,7 +95,7 @@ impl Loo {
     /// Computes the sums from `log p(y_i | theta_s)`, `[draws, rows]` row-major, in nats; rows in
     /// parallel. `efficiency` is that of [`loo_log_weights`], the same for all rows.
     ///
-    /// If so many values do not fit into memory, [`LooBuilder`] takes them row by row.
+    /// If they do not fit into memory, [`LooBuilder`] takes them row by row.
     ///
     /// # Errors
     /// If the length is not `draws` times a number of rows, there are no draws or no rows, or those

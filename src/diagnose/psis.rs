@@ -250,8 +250,7 @@ mod tests {
 
     #[test]
     fn the_fit_finds_the_distribution_of_its_own_quantiles() {
-        // 4,000 quantiles instead of draws: only the prior moves k, and the fit's bias, of order
-        // 1/n
+        // 4,000 quantiles instead of draws: only the prior and the fit's bias, of order 1/n, move k
         for (k, sigma) in [(0.6, 2.0), (0.2, 1e-6), (-0.4, 3e5)] {
             let exact = Pareto { k, sigma };
             let n = 4000;

@@ -9,8 +9,8 @@
 //! | `state` | a point of phase space, the leapfrog step with a diagonal mass |
 //! | `metropolis` | a transition of HMC: a trajectory and a Metropolis test (Neal 2011) |
 //! | `tree`, `no_u_turn` | a transition of NUTS: doubling until it turns, multinomial draws (Hoffman & Gelman 2014, Betancourt 2017) |
-//! | `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on the schedule of Stan |
-//! | `chain`, `chains` | a chain from start to end, and what it leaves |
+//! | `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on Stan's schedule |
+//! | `chain`, `chains` | a chain from start to end, and its results |
 //!
 //! Each chain adapts by itself. R-hat ([`diagnose`](crate::diagnose)) then shows whether chains
 //! from different starts found the same. The posterior of a network has a copy for every order of

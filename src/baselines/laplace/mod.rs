@@ -30,11 +30,11 @@
 //! | file | what |
 //! |---|---|
 //! | `options` | structures and curvatures |
-//! | `structure` | what each structure must give, and which curvature it is given |
+//! | `structure` | the interface of the structures, and which curvature each one takes |
 //! | `full`, `diagonal`, `low_rank`, `kronecker` | one structure each |
 //! | `functional` | the linearised predictive |
 //! | `evidence` | the log evidence |
-//! | `tune` | scales by evidence, or by a score of the caller's |
+//! | `tune` | scales by the evidence, or by the caller's score |
 
 mod diagonal;
 mod evidence;
