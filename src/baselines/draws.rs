@@ -1,4 +1,4 @@
-//! Independent draws in parallel, each from a stream of its own.
+//! Independent draws in parallel, each from its own stream.
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -7,7 +7,8 @@ use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// `[count, dim]`: row `i` is filled by `draw` with the generator of [`Phase::SAMPLE`] and `i`, in memory that it may have used before.
+/// Draws, `[count, dim]`. `draw` fills row `i` with the generator of [`Phase::SAMPLE`] and `i`. Its
+/// memory may have served earlier rows.
 ///
 /// # Errors
 /// If `count` is 0, or those of `draw`.

@@ -1,22 +1,32 @@
-//! Monte Carlo dropout: a posterior of weights whose hidden units are there or not.
+//! Monte Carlo dropout: a posterior over weights in which hidden units are kept or dropped.
 //!
 //! ```text
-//! draw:   theta = M * m,   m of a hidden unit's outgoing weights is 1 / (1 - p) with probability 1 - p and 0 with probability p, 1 for all other parameters
-//! fit:    min over M of E_m[U(M * m)],   gradient grad U_B(M * m) * m,  a fresh mask for every batch
+//! draw:   theta = M * m
+//!         m = 1 / (1 - p) with probability 1 - p, else 0      for the outgoing weights of a unit
+//!         m = 1                                               for all other parameters
+//! fit:    min over M of E_m[U(M * m)],   gradient grad U_B(M * m) * m
+//!         with a fresh mask for every batch
 //! ```
 //!
-//! Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation: representing model uncertainty in deep learning", ICML 2016, section 3. To silence a unit is to set the weights that read it to zero,
-//! so a draw is again a `theta`. The prior is taken at the masked weights: for precision `alpha` its mean is `alpha |M|^2 / (2 (1 - p))`, the weight decay that comes of the
-//! divergence of their `q` from the prior (they do not scale what is kept, so their weights are `M / (1 - p)`).
+//! Y. Gal, Z. Ghahramani, "Dropout as a Bayesian approximation: representing model uncertainty in
+//! deep learning", ICML 2016, section 3. Dropping a unit means zeroing the weights that read it, so
+//! a draw is again a `theta`. The prior is evaluated at the masked weights. For precision `alpha`
+//! its mean is `alpha |M|^2 / (2 (1 - p))`: the weight decay that follows from the divergence of
+//! their `q` from the prior. (They do not scale kept units, so their weights are `M / (1 - p)`.)
 //!
-//! Which units: the inputs of every `Linear` weight (`[in, out]`) but the network's first, which reads the data. Channels of convolutions are never dropped; what a linear layer
-//! reads of a flattened image is, number by number. Parameters of the likelihood are never dropped.
+//! Units are the inputs of every `Linear` weight (`[in, out]`), except the network's first weight,
+//! which reads the data. Channels of convolutions are never dropped. When a linear layer reads a
+//! flattened image, each entry of that image is a unit. Parameters of the likelihood are never
+//! dropped.
 //!
-//! Dropped: masks of inputs; the entropy of `q`, which does not depend on `M`. Deviates: one mask for all rows of a batch, where implementations take one for each row (the mean of the gradient
-//! is the same, its noise larger); the defaults are ours (`p = 0.1`, and 10,000 steps of Adam at 2e-3 along a cosine): their regressions of small
-//! data sets take 0.05 and 0.005.
+//! Dropped: masks of inputs; the entropy of `q`, which does not depend on `M`.
 //!
-//! Step `t` draws batch and mask from stream `t` of [`Phase::DROPOUT`].
+//! Deviates: one mask for all rows of a batch, where implementations draw one per row. The mean of
+//! the gradient is the same, its noise is larger. The defaults are ours: `p = 0.1`, and 10,000
+//! steps of Adam at 2e-3 along a cosine. For regressions of small data sets, theirs are 0.05 and
+//! 0.005.
+//!
+//! Step `t` draws its batch and mask from stream `t` of [`Phase::DROPOUT`].
 
 use std::ops::Range;
 
@@ -42,11 +52,11 @@ pub struct DropoutOptions {
     pub steps: usize,
     /// The full learning rate.
     pub learning_rate: f64,
-    /// Its course.
+    /// The schedule of the learning rate.
     pub schedule: Schedule,
-    /// What turns gradients into steps.
+    /// The optimiser.
     pub optimizer: OptimizerOptions,
-    /// Largest norm of a gradient of `U_B`; `None`: any.
+    /// Gradients of `U_B` are clipped to this norm; `None`: no clipping.
     pub clip_norm: Option<f64>,
 }
 
@@ -70,7 +80,7 @@ impl DropoutOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If one is outside its range, with its name.
+    /// If a setting is outside its range; the error names it.
     pub fn validate(&self) -> Result<()> {
         check_rate(self.rate)?;
         if self.steps == 0 {
@@ -104,10 +114,12 @@ pub struct DropoutMasks {
 }
 
 impl DropoutMasks {
-    /// Masks for parameters of a layout, each unit dropped with probability `rate`, and behind them as many others as make `dim`.
+    /// Masks for the parameters of a layout, each unit dropped with probability `rate`. If `dim`
+    /// exceeds the layout's length, the parameters behind it are never dropped.
     ///
     /// # Errors
-    /// If the rate is outside `[0, 1)`, `dim` is less than the layout has, or no unit can be dropped.
+    /// If the rate is outside `[0, 1)`, `dim` is less than the layout's length, or no unit can be
+    /// dropped.
     pub fn new(layout: &ParamLayout, dim: usize, rate: f64) -> Result<Self> {
         check_rate(rate)?;
         if dim < layout.len() {
@@ -137,15 +149,15 @@ impl DropoutMasks {
         self.units.len()
     }
 
-    /// The weights that read each of them, as places in `theta`.
+    /// The weights that read each unit, as ranges of `theta`.
     pub fn outgoing(&self) -> &[Range<usize>] {
         &self.units
     }
 
-    /// A random mask: what each parameter is multiplied by, `[dim]`. Its mean is 1.
+    /// Draws a random mask, `[dim]`: the factor of each parameter. Its mean is 1.
     ///
     /// # Panics
-    /// If `mask` is shorter than that.
+    /// If `mask` is too short.
     pub fn draw<T: Scalar>(&self, rng: &mut impl Rng, mask: &mut [T]) {
         mask.fill(T::ONE);
         let kept = T::from_f64(1.0 / (1.0 - self.rate));
@@ -168,7 +180,7 @@ pub struct Dropout<T> {
 pub struct DropoutReport<T> {
     /// The posterior.
     pub posterior: Dropout<T>,
-    /// Mean of `U_B` at the masked weights over each of ten equal parts of the steps, in nats.
+    /// Mean of `U_B` at the masked weights, over each of ten equal parts of the steps, in nats.
     pub history: Vec<f64>,
     /// Gradients computed.
     pub gradients: usize,
@@ -176,10 +188,12 @@ pub struct DropoutReport<T> {
     pub clipped: usize,
 }
 
-/// Trains a network with dropout from `theta`: initial parameters, or an estimate without dropout. `progress` is called after every step with the number done.
+/// Trains a network with dropout from `theta`: initial parameters, or an estimate without dropout.
+/// `progress` is called after every step with the number of steps done.
 ///
 /// # Errors
-/// If a setting is out of range, no unit of the layout can be dropped, `theta` has the wrong length, or the energy or its gradient stops being finite.
+/// If a setting is out of range, no unit of the layout can be dropped, `theta` has the wrong
+/// length, or the energy or its gradient becomes infinite or NaN.
 pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
     source: &S,
     layout: &ParamLayout,
@@ -250,10 +264,10 @@ fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
 }
 
 impl<T: Scalar> Dropout<T> {
-    /// The posterior of weights `theta` under masks.
+    /// The posterior of the weights `theta` under `masks`.
     ///
     /// # Errors
-    /// If `theta` does not have as many parameters as the masks.
+    /// If `theta` and the masks differ in their number of parameters.
     pub fn new(theta: Vec<T>, masks: DropoutMasks) -> Result<Self> {
         if theta.len() != masks.dim {
             let expected = format!("{} parameters", masks.dim);
@@ -262,7 +276,7 @@ impl<T: Scalar> Dropout<T> {
         Ok(Self { theta, masks })
     }
 
-    /// The weights without a mask, which are the mean of the draws: usual dropout predicts by these.
+    /// The weights without a mask, `[P]`: the mean of the draws. Usual dropout predicts with them.
     pub fn mean(&self) -> &[T] {
         &self.theta
     }

@@ -1,16 +1,21 @@
-//! Deep ensembles: some MAP estimates from different initial parameters, with equal weight.
+//! Deep ensembles: MAP estimates from different initial parameters, with equal weights.
 //!
 //! ```text
 //! theta_m = argmin U from theta_m^0,   p(y | x, D) ~ 1/M sum_m p(y | x, theta_m)
 //! ```
 //!
-//! B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and scalable predictive uncertainty estimation using deep ensembles", NeurIPS 2017,
-//! Algorithm 1, with five members as there.
+//! B. Lakshminarayanan, A. Pritzel, C. Blundell, "Simple and scalable predictive uncertainty
+//! estimation using deep ensembles", NeurIPS 2017, Algorithm 1. Five members, as in the paper.
 //!
-//! Dropped: adversarial training. A member is trained with the defaults of this crate's own estimates. Deviates: members minimise the energy with the prior, where theirs minimise the likelihood alone; the noise of a
-//! regression is whatever the likelihood says, and needs an output of its own only with [`crate::model::HeteroscedasticGaussian`].
+//! Dropped: adversarial training.
 //!
-//! Member `m` takes its initial parameters from stream `m` of [`Phase::ENSEMBLE`], and by minibatches the order of its rows too.
+//! Deviates: members minimise the energy, prior included, where theirs minimise the likelihood
+//! alone. The likelihood sets the noise of a regression. Only
+//! [`crate::model::HeteroscedasticGaussian`] needs an output for it. Members are trained with this
+//! crate's defaults for estimates.
+//!
+//! Member `m` takes its initial parameters from stream `m` of [`Phase::ENSEMBLE`]. When trained by
+//! minibatches, it takes the order of its rows from there too.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -28,9 +33,10 @@ use crate::scalar::Scalar;
 pub struct EnsembleOptions {
     /// Number of members, `M`.
     pub members: usize,
-    /// A member's training by gradients of all rows, for [`fit_ensemble`].
+    /// Training on all rows, for [`fit_ensemble`].
     pub map: MapOptions,
-    /// A member's training by minibatches, for [`fit_ensemble_minibatch`]. By default no rows are held out: the paper trains every member on all of them.
+    /// Training by minibatches, for [`fit_ensemble_minibatch`]. By default no rows are held out, as
+    /// the paper trains every member on all of them.
     pub minibatch: MinibatchOptions,
 }
 
@@ -64,13 +70,13 @@ impl EnsembleOptions {
 /// How well one member was trained.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EnsembleMember {
-    /// `U` of all rows, in nats.
+    /// `U` over all rows, in nats.
     pub energy: f64,
-    /// `|grad U|`, likewise.
+    /// `|grad U|` over all rows.
     pub gradient_norm: f64,
-    /// `|grad U|` at its initial parameters, to compare with.
+    /// `|grad U|` at the initial parameters, for comparison.
     pub initial_gradient_norm: f64,
-    /// Gradients computed: of all rows, or of batches.
+    /// Gradients computed, over all rows or over batches.
     pub gradients: usize,
 }
 
@@ -79,16 +85,18 @@ pub struct EnsembleMember {
 pub struct EnsembleReport<T> {
     /// The members' parameters, `[M, P]`.
     pub posterior: Points<T>,
-    /// Each member.
+    /// The members' reports.
     pub members: Vec<EnsembleMember>,
-    /// Gradients of all members.
+    /// Gradients computed by all members.
     pub gradients: usize,
 }
 
-/// An ensemble by gradients of all rows. `init` gives a member's initial parameters (for a network: [`crate::nn::Network::init`]).
+/// Trains an ensemble with gradients over all rows. `init` draws a member's initial parameters (for
+/// a network: [`crate::nn::Network::init`]).
 ///
 /// # Errors
-/// If a setting is out of range, initial parameters have the wrong length, or an energy stops being finite.
+/// If a setting is out of range, initial parameters have the wrong length, or an energy stops being
+/// finite.
 pub fn fit_ensemble<T: Scalar, D: LogDensity<T>>(
     density: &D,
     init: impl Fn(&mut ChaCha8Rng) -> Vec<f64> + Sync,
@@ -107,7 +115,7 @@ pub fn fit_ensemble<T: Scalar, D: LogDensity<T>>(
     })
 }
 
-/// The same by minibatches.
+/// Trains an ensemble by minibatches.
 ///
 /// # Errors
 /// As [`fit_ensemble`].
@@ -133,7 +141,7 @@ pub fn fit_ensemble_minibatch<T: Scalar>(
     })
 }
 
-/// Trains all members by `fit`, which is given initial parameters and streams of the member's own.
+/// Trains all members with `fit`, which gets a member's initial parameters and its streams.
 fn each<T: Scalar>(
     dim: usize,
     init: impl Fn(&mut ChaCha8Rng) -> Vec<f64> + Sync,

@@ -1,4 +1,4 @@
-//! Where the gradients of a stochastic method come from: all rows, or a fresh batch of them for every step.
+//! Gradients of a stochastic method: from all rows, or from a fresh batch at every step.
 
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
@@ -7,21 +7,23 @@ use crate::error::{Error, Result};
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
 use crate::scalar::Scalar;
 
-/// The energy `U` and its gradient, or estimates of both whose mean they are.
+/// The energy `U` and its gradient, or unbiased estimates of both.
 pub trait GradientSource<T: Scalar>: Sync {
-    /// What an evaluation needs, with the batch that it is of: one for each thread.
+    /// Memory of an evaluation, which holds the current batch: one for each thread.
     type Memory: Send;
 
     /// Number of parameters, `P`.
     fn dim(&self) -> usize;
 
-    /// Number of rows `N` that the energy is a sum over: `U / N` is the mean loss that learning rates of the literature are made for.
+    /// Number of rows `N` that the energy sums over. Learning rates of the literature are for the
+    /// mean loss `U / N`.
     fn rows(&self) -> usize;
 
     /// Fresh memory.
     fn memory(&self) -> Self::Memory;
 
-    /// Goes on to the next batch. A memory's batches follow from the generators it was given, in order, and nothing else.
+    /// Draws the next batch. The batches of a memory depend only on the generators it was given, in
+    /// order.
     fn draw_batch(&self, memory: &mut Self::Memory, rng: &mut ChaCha8Rng);
 
     /// `U_B(theta)` in nats, scaled to all rows, and its gradient in `grad`.
@@ -36,7 +38,7 @@ pub trait GradientSource<T: Scalar>: Sync {
     ) -> Result<f64>;
 }
 
-/// All rows for every gradient, which is then exact.
+/// All rows for every gradient, so gradients are exact.
 #[derive(Clone, Copy, Debug)]
 pub struct AllRows<'a, D> {
     density: &'a D,
@@ -47,7 +49,7 @@ impl<'a, D> AllRows<'a, D> {
     /// The gradients of `density`, whose log-likelihood is a sum over `rows` rows.
     ///
     /// # Errors
-    /// If there are none.
+    /// If there are no rows.
     pub fn new(density: &'a D, rows: usize) -> Result<Self> {
         if rows == 0 {
             return Err(Error::config("rows", rows, "must be positive"));
@@ -87,7 +89,8 @@ impl<T: Scalar, D: LogDensity<T>> GradientSource<T> for AllRows<'_, D> {
     }
 }
 
-/// Batches of a fixed number of distinct rows, each drawn uniformly and independently of those before.
+/// Batches of a fixed number of distinct rows. Each batch is drawn uniformly, independently of
+/// those before.
 #[derive(Clone, Copy, Debug)]
 pub struct RandomBatches<'a, T> {
     density: &'a Minibatch<T>,
@@ -95,7 +98,7 @@ pub struct RandomBatches<'a, T> {
 }
 
 impl<'a, T: Scalar> RandomBatches<'a, T> {
-    /// Batches of `batch_rows` rows of `density`; all rows, if it has no more.
+    /// Batches of `batch_rows` rows of `density`, or of all rows if there are fewer.
     ///
     /// # Errors
     /// If `batch_rows` is 0.
@@ -139,7 +142,7 @@ impl<T: Scalar> GradientSource<T> for RandomBatches<'_, T> {
 
     fn draw_batch(&self, memory: &mut BatchMemory<T>, rng: &mut ChaCha8Rng) {
         if self.batch_rows < self.density.rows() {
-            // a uniform choice, whatever the order was
+            // a uniform choice, whatever the order was before
             let (chosen, _) = memory.order.partial_shuffle(rng, self.batch_rows);
             memory.batch.copy_from_slice(chosen);
         }
@@ -172,7 +175,8 @@ mod tests {
         Minibatch::new(&network, &likelihood, &prior, &x, &x).unwrap()
     }
 
-    /// Every pair of rows is drawn equally often: pairs, because a biased shuffle can have the right frequency of each row.
+    /// Every pair of rows is drawn equally often. Single rows would not do: a biased shuffle can
+    /// draw each row with the right frequency.
     #[test]
     fn every_set_of_rows_is_equally_likely() {
         let density = density(5);

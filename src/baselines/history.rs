@@ -1,6 +1,6 @@
-//! The course of a quantity over many steps, in ten numbers.
+//! The history of a quantity over many steps, in at most ten numbers.
 
-/// Means over ten equal parts of the steps.
+/// Means over ten equal parts of the steps. The last part may be shorter.
 pub(super) struct History {
     steps: usize,
     part: usize,
@@ -11,7 +11,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Of `steps` steps; as many parts as there are steps, if these are fewer than ten.
+    /// A history of `steps` steps. Fewer than ten steps are a part each.
     pub(super) fn new(steps: usize) -> Self {
         Self {
             steps,
@@ -23,7 +23,7 @@ impl History {
         }
     }
 
-    /// The value at the next step.
+    /// Adds the value of the next step.
     pub(super) fn push(&mut self, value: f64) {
         self.done += 1;
         self.sum += value;

@@ -1,5 +1,7 @@
-//! What the walk and its deformation are measured against, on the same engine: approximations of the same posterior, each the method of its
-//! paper. Every file says where its defaults are from: the paper, an implementation that is widely used, or ours.
+//! Baselines: other approximations of the same posterior, on the same engine.
+//!
+//! The walk and its deformation are measured against them. Each method follows its paper. Every
+//! file says where its defaults come from: the paper, a widely used implementation, or ours.
 //!
 //! | file | method |
 //! |---|---|

@@ -2,24 +2,31 @@
 //!
 //! ```text
 //! theta <- theta - (eps_t / 2) G grad U_B(theta) + (T eps_t G)^{1/2} z,   z ~ N(0, I)
-//! G = I                                                    plain
-//! G = diag(1 / (lambda + sqrt V)),  V <- a V + (1 - a) (grad U_B / N)^2    preconditioned, V without the bias of its start at 0
-//! eps_t = (2 lr / N) (1 + t / b)^{-gamma}                  lr is that of the mean loss U / N
+//! G = I                                                        plain
+//! G = diag(1 / (lambda + sqrt V))                              preconditioned
+//! V <- a V + (1 - a) (grad U_B / N)^2                          corrected for its start at 0
+//! eps_t = (2 lr / N) (1 + t / b)^{-gamma}                      lr is that of the mean loss U / N
 //! ```
 //!
-//! M. Welling, Y. W. Teh, "Bayesian learning via stochastic gradient Langevin dynamics", ICML 2011, equation 4; their steps `a (b + t)^{-gamma}` are these with
-//! `gamma = 0.55` in their examples. C. Li, C. Chen, D. Carlson, L. Carin, "Preconditioned stochastic gradient Langevin dynamics for deep neural
-//! networks", AAAI 2016, Algorithm 1 with `a = 0.99`, `lambda = 1e-5`.
+//! M. Welling, Y. W. Teh, "Bayesian learning via stochastic gradient Langevin dynamics", ICML 2011,
+//! equation 4. Their steps `a (b + t)^{-gamma}` are the ones above, with `gamma = 0.55` in their
+//! examples. C. Li, C. Chen, D. Carlson, L. Carin, "Preconditioned stochastic gradient Langevin
+//! dynamics for deep neural networks", AAAI 2016, Algorithm 1 with `a = 0.99`, `lambda = 1e-5`.
 //!
-//! Dropped: the term `Gamma` of the preconditioner's derivative, as in their experiments (it vanishes as `a` goes to 1); and the Metropolis test, so that
-//! a constant step has a bias: on a Gaussian of precision `A` the covariance is `A^{-1} (I - eps A / 4)^{-1}` and what the batches add. Deviates: `V` is of the gradient with the prior's share in it,
-//! and corrected for its start as in Adam (otherwise the first steps are ten times too long); points are kept at equal distances of `sum eps_t`, which are equal weights
-//! where the paper weights every point by `eps_t`.
+//! Dropped: the term `Gamma` from the preconditioner's derivative, as in their experiments (it
+//! vanishes as `a` goes to 1). The Metropolis test is dropped too, so a constant step has a bias.
+//! On a Gaussian of precision `A` the covariance is `A^{-1} (I - eps A / 4)^{-1}`, plus what the
+//! batches add.
 //!
-//! Defaults, ours: four chains of 10,000 constant steps, the first 2,000 dropped, 64 points of each, rate 0.01. A step is stable only while `lr` times the largest eigenvalue of the mean loss's
-//! Hessian is below 2: with little noise the rate must be lower.
+//! Deviates: `V` includes the prior's share of the gradient. It is corrected for its start as in
+//! Adam; otherwise the first steps are ten times too long. Points are kept at equal distances of
+//! `sum eps_t`, with equal weights; the paper weights every point by `eps_t`.
 //!
-//! Chain `c` draws batches and noise from stream `c` of [`Phase::SGLD`].
+//! The defaults are ours: four chains of 10,000 constant steps, the first 2,000 dropped, 64 points
+//! from each, rate 0.01. A step is stable only while `lr` times the largest eigenvalue of the mean
+//! loss's Hessian is below 2. With little noise the rate must be lower.
+//!
+//! Chain `c` draws its batches and noise from stream `c` of [`Phase::SGLD`].
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -31,15 +38,15 @@ use crate::model::Points;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// What a step is scaled by, parameter by parameter.
+/// The scale of a step, parameter by parameter.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Preconditioner {
-    /// Nothing: SGLD.
+    /// No scale: SGLD.
     #[default]
     None,
     /// The root mean square of recent gradients: pSGLD.
     RmsProp {
-        /// Share `a` of the mean square that a step keeps; 0.99 in the paper.
+        /// Fraction `a` of the mean square that a step keeps; 0.99 in the paper.
         decay: f64,
         /// `lambda`, added to the root; 1e-5 in the paper.
         epsilon: f64,
@@ -56,12 +63,12 @@ impl Preconditioner {
     }
 }
 
-/// How steps become shorter: `(1 + t / onset)^{-exponent}`.
+/// How step sizes decay: `(1 + t / onset)^{-exponent}`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct StepDecay {
-    /// Steps `b` after which that begins to show.
+    /// Number of steps `b` after which the decay begins to show.
     pub onset: f64,
-    /// `gamma`, in `(1/2, 1]` for a chain that converges; 0.55 in the paper.
+    /// `gamma`. A chain converges if it is in `(1/2, 1]`; 0.55 in the paper.
     pub exponent: f64,
 }
 
@@ -70,19 +77,20 @@ pub struct StepDecay {
 pub struct SgldOptions {
     /// Number of chains.
     pub chains: usize,
-    /// Steps of each, the burn-in included: one gradient a step.
+    /// Steps of each chain, burn-in included. Each takes one gradient.
     pub steps: usize,
-    /// Steps before the first point that is kept.
+    /// Steps before the first kept point.
     pub burn_in: usize,
-    /// Points kept of each chain, evenly in `sum eps_t`, the last point among them.
+    /// Points kept from each chain, evenly spaced in `sum eps_t`. The last point is one of them.
     pub keep: usize,
-    /// Rate `lr` on the mean loss `U / N`: `eps_0 = 2 lr / N`, so a step descends like SGD of this rate, or like RMSprop if preconditioned (there 1e-3 is usual).
+    /// Learning rate `lr` on the mean loss `U / N`: `eps_0 = 2 lr / N`. A step then descends like
+    /// SGD at this rate, or like RMSprop if preconditioned (1e-3 is usual there).
     pub learning_rate: f64,
-    /// Its course; `None`: constant.
+    /// Decay of the step size; `None`: constant.
     pub decay: Option<StepDecay>,
     /// SGLD or pSGLD.
     pub preconditioner: Preconditioner,
-    /// `T`; 1 for the posterior, less for a colder one.
+    /// Temperature `T`: 1 for the posterior, less for a colder one.
     pub temperature: f64,
 }
 
@@ -105,7 +113,7 @@ impl SgldOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If one is outside its range, with its name.
+    /// If a setting is outside its range; the error names it.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [("chains", self.chains), ("keep", self.keep)] {
             if value == 0 {
@@ -146,7 +154,8 @@ impl SgldOptions {
         2.0 * self.learning_rate / rows as f64 * course
     }
 
-    /// The steps, counted from 1, after which a point is kept: a step that spans two marks counts twice.
+    /// The steps, counted from 1, after which a point is kept. A step that passes two marks appears
+    /// twice.
     fn marks(&self) -> Vec<usize> {
         let span = |t: usize| self.step_size(t, 1);
         let total: f64 = (self.burn_in..self.steps).map(span).sum();
@@ -154,7 +163,7 @@ impl SgldOptions {
         let mut passed = 0.0;
         for t in self.burn_in..self.steps {
             passed += span(t);
-            // half a step of tolerance, so that equal steps give equal distances whatever is rounded
+            // half a step of tolerance: equal steps must give equal distances despite rounding
             while marks.len() + 1 < self.keep
                 && passed + 0.5 * span(t) > total * (marks.len() + 1) as f64 / self.keep as f64
             {
@@ -166,27 +175,29 @@ impl SgldOptions {
     }
 }
 
-/// The points of the chains and how they went.
+/// The points of the chains, and diagnostics.
 #[derive(Clone, Debug)]
 pub struct SgldReport<T> {
-    /// Points kept, `[chains, keep, P]`, of the chains that did not diverge.
+    /// Points kept, `[chains, keep, P]`, from the chains that did not diverge.
     pub posterior: Points<T>,
-    /// Chains that went to where the energy is not finite, and were left out.
+    /// Number of chains that diverged (energy or gradient not finite). They are left out.
     pub diverged: usize,
-    /// Mean of `U_B` behind the burn-in, chain by chain, in nats: chains that disagree have not converged.
+    /// Mean of `U_B` after the burn-in, for each chain that did not diverge, in nats. Chains that
+    /// disagree have not converged.
     pub energies: Vec<f64>,
     /// `eps` of the first step.
     pub first_step_size: f64,
     /// `eps` of the last step.
     pub last_step_size: f64,
-    /// Gradients of all chains.
+    /// Gradients computed by all chains.
     pub gradients: usize,
 }
 
-/// Runs chains from `starts`, in turn.
+/// Runs the chains from `starts`, which they take in turn.
 ///
 /// # Errors
-/// If a setting is out of range, there is no start or one has the wrong length, or all chains diverge: then the learning rate is too high.
+/// If a setting is out of range, there is no start, a start has the wrong length, or all chains
+/// diverge. In that last case the learning rate is too high.
 pub fn sgld<T: Scalar, S: GradientSource<T>>(
     source: &S,
     starts: &[Vec<T>],
@@ -230,7 +241,7 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
     })
 }
 
-/// A chain under way.
+/// A running chain.
 struct Chain<'a, T: Scalar, S: GradientSource<T>> {
     source: &'a S,
     memory: S::Memory,
@@ -242,7 +253,7 @@ struct Chain<'a, T: Scalar, S: GradientSource<T>> {
     squares: Vec<T>,
 }
 
-/// What a chain leaves behind; without an energy it diverged.
+/// The result of a chain; without an energy, it diverged.
 struct Walked<T> {
     points: Vec<T>,
     energy: Option<f64>,
@@ -297,7 +308,7 @@ impl<'a, T: Scalar, S: GradientSource<T>> Chain<'a, T, S> {
         })
     }
 
-    /// The update with gradient and noise in place.
+    /// The update from the current gradient and noise.
     fn step(&mut self, t: usize, options: &SgldOptions) {
         let rows = self.source.rows();
         let step_size = options.step_size(t, rows);

@@ -1,21 +1,29 @@
 //! SWAG: a Gaussian with the moments of stochastic gradient descent at a constant rate.
 //!
 //! ```text
-//! theta <- theta - (lr / N) v,  v <- mu v + grad U_B(theta)          (lr is that of the mean loss U / N)
-//! mean    of theta_0 and the theta_t of every c-th step,   s^2 = mean of squares - square of the mean
+//! theta <- theta - (lr / N) v,  v <- mu v + grad U_B(theta)    (lr is that of the mean loss U / N)
+//! mean    of theta_0 and the theta_t of every c-th step
+//! s^2     mean of squares - square of the mean
 //! D       the last K of theta_t - (the mean so far)
 //! theta ~ mean + s z_1 / sqrt 2 + D z_2 / sqrt(2 (K - 1)),   z_1, z_2 ~ N(0, I)
 //! ```
 //!
-//! W. Maddox, T. Garipov, P. Izmailov, D. Vetrov, A. G. Wilson, "A simple baseline for Bayesian uncertainty in deep learning", NeurIPS 2019,
-//! arXiv 1902.02476, Algorithm 1. Rank 20, one collected point an epoch, momentum 0.9 and about 140 epochs from a trained network are theirs; they
-//! take rates between 0.01 and 0.05 for networks of images, and so 0.01 is the default. The spread goes as `lr / (B (1 - mu))`, so it is whatever the rate says: they choose
-//! it on held-out data, and so must a comparison that is fair. (The ELBO, which the density would allow, is no judge: directions that hardly move make it rise with the rate long after predictions are
-//! worse than the start's.)
+//! W. Maddox, T. Garipov, P. Izmailov, D. Vetrov, A. G. Wilson, "A simple baseline for Bayesian
+//! uncertainty in deep learning", NeurIPS 2019, arXiv 1902.02476, Algorithm 1.
 //!
-//! Dropped: batch normalisation (this crate has none). Deviates: moments are updated about the running mean, in f64, so that a small variance is not a
-//! difference of large squares (the same numbers otherwise), and there is a density in closed form: the covariance is `diag + V V^T` of rank `K`, and Woodbury's
-//! identity and the determinant lemma give `log q` in `O(P K^2)`.
+//! These defaults are theirs: rank 20, one collected point per epoch, momentum 0.9, and about 140
+//! epochs from a trained network. They use rates between 0.01 and 0.05 for image networks, so the
+//! default is 0.01. The spread grows as `lr / (B (1 - mu))`, so the rate sets it. They choose the
+//! rate on held-out data, and a fair comparison must do the same. (The density would allow the ELBO
+//! as a criterion, but it misleads: directions that hardly move make it rise with the rate, long
+//! after predictions have become worse than those of the start.)
+//!
+//! Dropped: batch normalisation (this crate has none).
+//!
+//! Deviates: moments are updated about the running mean, in f64, so a small variance is not a
+//! difference of large squares. The values are otherwise the same. There is also a closed-form
+//! density: the covariance is `diag + V V^T` of rank `K`, and Woodbury's identity and the
+//! determinant lemma give `log q` in `O(P K^2)`.
 
 use std::collections::VecDeque;
 
@@ -35,19 +43,20 @@ use crate::scalar::Scalar;
 pub struct SwagOptions {
     /// Passes over the data.
     pub epochs: usize,
-    /// Rows of a batch.
+    /// Rows per batch.
     pub batch_rows: usize,
-    /// Constant learning rate on the *mean* loss, `U / N`: a step is `learning_rate / N` times the gradient of the sum.
-    /// To be chosen on held-out data: while the energies of [`SwagReport::history`] stay at that of the start it is too low to leave it, and a small network of a table, in few
-    /// steps, takes ten to fifty times the default.
+    /// Constant learning rate on the *mean* loss, `U / N`: a step is `learning_rate / N` times the
+    /// gradient of the sum. Choose it on held-out data. It is too low to leave the start while the
+    /// energies of [`SwagReport::history`] stay at the start's. A small network on tabular data,
+    /// with few steps, needs ten to fifty times the default.
     pub learning_rate: f64,
-    /// Share of the velocity that a step keeps.
+    /// Fraction of the velocity that a step keeps.
     pub momentum: f64,
-    /// Steps from one collected point to the next; `None`: an epoch.
+    /// Steps between collected points; `None`: one epoch.
     pub collect_every: Option<usize>,
     /// Number of deviations kept, `K`.
     pub rank: usize,
-    /// Largest norm of a gradient of the mean loss. `None`: any.
+    /// Gradients of the mean loss are clipped to this norm; `None`: no clipping.
     pub clip_norm: Option<f64>,
 }
 
@@ -69,7 +78,7 @@ impl SwagOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If one is outside its range, with its name.
+    /// If a setting is outside its range; the error names it.
     pub fn validate(&self) -> Result<()> {
         if self.rank < 2 {
             return Err(Error::config("rank", self.rank, "must be at least 2"));
@@ -80,7 +89,8 @@ impl SwagOptions {
         self.training(1)?.validate()
     }
 
-    /// Training on `rows` rows as the optimisers of this crate have it: rates and bounds of sums.
+    /// Training settings on `rows` rows. The optimisers of this crate work on sums over rows, so
+    /// the rate is divided by `rows` and the clipping norm multiplied by it.
     fn training(&self, rows: usize) -> Result<MinibatchOptions> {
         let sgd = SgdOptions {
             momentum: self.momentum,
@@ -108,28 +118,29 @@ pub struct Swag<T> {
     deviations: Vec<T>,
 }
 
-/// A SWAG posterior and how it came about.
+/// A SWAG posterior and how it was fitted.
 #[derive(Clone, Debug)]
 pub struct SwagReport<T> {
     /// The posterior.
     pub posterior: Swag<T>,
-    /// Points that its moments are of, the start among them.
+    /// Number of points in the moments, the start included.
     pub points: usize,
     /// `U` at the mean, in nats.
     pub energy: f64,
     /// `U` at the start.
     pub initial_energy: f64,
-    /// Mean energy of every epoch's batches: a rate that is too high shows here.
+    /// Mean energy of the batches, by epoch. It shows when a rate is too high.
     pub history: Vec<EpochReport>,
     /// Minibatch gradients computed.
     pub gradients: usize,
 }
 
-/// SWAG from `theta`, an estimate that training has reached. The batches' order is that of stream 0 of [`Phase::SWAG`].
+/// Fits SWAG from `theta`, an estimate that training has reached. The batches' order comes from
+/// stream 0 of [`Phase::SWAG`].
 ///
 /// # Errors
-/// If a setting is out of range, fewer than two deviations would be collected, `theta` has the wrong length, or the descent diverges: then the
-/// learning rate is too high.
+/// If a setting is out of range, fewer than two deviations would be collected, `theta` has the
+/// wrong length, or the descent diverges. In that last case the learning rate is too high.
 pub fn fit_swag<T: Scalar>(
     density: &Minibatch<T>,
     theta: Vec<T>,
@@ -171,7 +182,7 @@ pub fn fit_swag<T: Scalar>(
     })
 }
 
-/// Descent that remembers where it has been.
+/// Gradient descent that collects the points it passes.
 struct Collector<T> {
     descent: Sgd<T>,
     every: usize,
@@ -190,7 +201,7 @@ impl<T: Scalar> Optimizer<T> for Collector<T> {
     }
 }
 
-/// Moments of the points so far.
+/// Moments of the points collected so far.
 struct Moments<T> {
     count: usize,
     mean: Vec<f64>,
@@ -216,7 +227,7 @@ impl<T: Scalar> Moments<T> {
         let mut row = match self.deviations.pop_front() {
             Some(oldest) if self.deviations.len() + 1 == self.rank => oldest,
             other => {
-                // not full yet: what was taken out goes back
+                // not full yet: put the row back
                 other
                     .into_iter()
                     .for_each(|row| self.deviations.push_front(row));
@@ -242,14 +253,15 @@ impl<T: Scalar> Moments<T> {
     }
 }
 
-/// Smallest variance of a parameter, theirs: one that never moved has a density all the same.
+/// Their smallest variance of a parameter: one that never moved still has a density.
 const LEAST_VARIANCE: f64 = 1e-30;
 
 impl<T: Scalar> Swag<T> {
-    /// The Gaussian of a mean `[P]`, variances `[P]` and deviations `[K, P]`, row-major.
+    /// The Gaussian with a mean `[P]`, variances `[P]` and deviations `[K, P]`, row-major.
     ///
     /// # Errors
-    /// If lengths do not fit, there are fewer than two deviations, or a variance is negative or not finite.
+    /// If lengths do not fit, there are fewer than two deviations, or a variance is negative or not
+    /// finite.
     pub fn new(mean: Vec<f64>, variance: Vec<f64>, deviations: Vec<T>) -> Result<Self> {
         let p = mean.len();
         if p == 0 || variance.len() != p || !deviations.len().is_multiple_of(p) {
@@ -283,12 +295,13 @@ impl<T: Scalar> Swag<T> {
         self.deviations.len() / self.mean.len()
     }
 
-    /// The average of the weights, `[P]`: the SWA solution.
+    /// The mean of the weights, `[P]`: the SWA solution.
     pub fn mean(&self) -> Vec<T> {
         self.mean.iter().map(|&m| T::from_f64(m)).collect()
     }
 
-    /// Variances `s^2` of the points, parameter by parameter, `[P]`; a draw has half of them and half of what the deviations say.
+    /// Variances `s^2` of the points, parameter by parameter, `[P]`. The variance of a draw is half
+    /// of these plus half of what the deviations contribute.
     pub fn variance(&self) -> &[f64] {
         &self.variance
     }
@@ -298,7 +311,7 @@ impl<T: Scalar> Swag<T> {
         &self.deviations
     }
 
-    /// What a deviation is multiplied by in a draw.
+    /// The factor of a deviation in a draw.
     fn factor(&self) -> f64 {
         1.0 / (2.0 * (self.rank() - 1) as f64).sqrt()
     }
@@ -306,7 +319,7 @@ impl<T: Scalar> Swag<T> {
     /// `log q(theta)` in nats, exact.
     ///
     /// # Errors
-    /// If `theta` has the wrong length, or roundings make the small matrix indefinite.
+    /// If `theta` has the wrong length, or rounding makes the small matrix indefinite.
     pub fn log_density(&self, theta: &[T]) -> Result<f64> {
         let (p, k) = (self.mean.len(), self.rank());
         if theta.len() != p {

@@ -3,19 +3,26 @@
 //! ```text
 //! q(theta) = N(mu, diag(sigma^2)),   sigma = log(1 + e^rho)
 //! ELBO = E_q[log p(D, theta)] + sum_i log sigma_i + (P/2) log(2 pi e) <= log p(D)
-//! theta = mu +- sigma z,  z ~ N(0, I):   d/d mu = E[g],   d/d rho = (E[g z] + 1 / sigma) sigmoid(rho),   g = grad log p(D, theta)
+//! theta = mu +- sigma z,   z ~ N(0, I),   g = grad log p(D, theta)
+//! d/d mu = E[g],   d/d rho = (E[g z] + 1 / sigma) sigmoid(rho)
 //! ```
 //!
-//! C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra, "Weight uncertainty in neural networks", ICML 2015, section 3.2.
+//! C. Blundell, J. Cornebise, K. Kavukcuoglu, D. Wierstra, "Weight uncertainty in neural networks",
+//! ICML 2015, section 3.2.
 //!
-//! Dropped: the mixture of two Gaussians as a prior (any prior of this crate will do; it comes with the density) and the weights of minibatches that fall over an epoch. Deviates: the entropy
-//! is in closed form, where theirs is of the draws; draws come in antithetic pairs, which make the gradient of `mu` exact where the energy is quadratic; the optimiser is Adam along a
-//! cosine; and the start is the estimate it is given, with a small deviation. The log prior is *not* integrated in closed form: a density need not say what its prior is.
+//! Dropped: the mixture of two Gaussians as a prior (any prior of this crate will do; the density
+//! includes it), and minibatch weights that fall over an epoch.
 //!
-//! Where it errs: the maximum is narrower than the posterior. On a Gaussian of precision `A` it has the right mean, variances `1 / A_ii`, and an ELBO that is
-//! `(sum log A_ii - log det A) / 2` too low.
+//! Deviates: the entropy is in closed form, where theirs is estimated from the draws. Draws come in
+//! antithetic pairs, which make the gradient of `mu` exact where the energy is quadratic. The
+//! optimiser is Adam along a cosine. It starts at a given estimate, with a small deviation. The log
+//! prior is *not* integrated in closed form, because a density need not say what its prior is.
 //!
-//! Defaults, ours: 4,000 steps at 1e-2 of two pairs each, deviations of 0.05 at the start.
+//! Where it errs: the optimum is narrower than the posterior. On a Gaussian of precision `A` it has
+//! the right mean, variances `1 / A_ii`, and an ELBO that is too low by
+//! `(sum log A_ii - log det A) / 2`.
+//!
+//! The defaults are ours: 4,000 steps at 1e-2, two pairs per step, initial deviations of 0.05.
 //!
 //! Pair `k` of step `t` is drawn from stream `t * pairs + k` of [`Phase::VARIATIONAL`].
 
@@ -36,15 +43,15 @@ use crate::scalar::Scalar;
 pub struct VariationalOptions {
     /// Steps of Adam.
     pub steps: usize,
-    /// Antithetic pairs of a step: two gradients each, computed in parallel.
+    /// Antithetic pairs per step. Each takes two gradients; pairs run in parallel.
     pub pairs: usize,
     /// The full learning rate.
     pub learning_rate: f64,
-    /// Its course.
+    /// The schedule of the learning rate.
     pub schedule: Schedule,
-    /// Every `sigma` at the start.
+    /// Initial value of every `sigma`.
     pub initial_std: f64,
-    /// Pairs that the ELBO is computed from at the end.
+    /// Pairs for the estimate of the ELBO at the end.
     pub elbo_pairs: usize,
 }
 
@@ -65,7 +72,7 @@ impl VariationalOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If one is outside its range, with its name.
+    /// If a setting is outside its range; the error names it.
     pub fn validate(&self) -> Result<()> {
         for (field, value, least) in [
             ("steps", self.steps, 1),
@@ -89,32 +96,35 @@ impl VariationalOptions {
     }
 }
 
-/// A Gaussian of independent parameters.
+/// A Gaussian with independent parameters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MeanField<T> {
     mean: Vec<T>,
     std: Vec<T>,
 }
 
-/// A mean-field posterior and how it came about.
+/// A mean-field posterior and how it was fitted.
 #[derive(Clone, Debug)]
 pub struct VariationalReport<T> {
     /// The posterior.
     pub posterior: MeanField<T>,
-    /// Estimate of the ELBO in nats, a bound of the log evidence.
+    /// Estimate of the ELBO in nats, a lower bound of the log evidence.
     pub elbo: f64,
     /// Its standard error.
     pub elbo_error: f64,
-    /// The estimate of the ELBO of each of ten equal parts of the steps: a fit that has not converged still rises.
+    /// Mean estimate of the ELBO over each of ten equal parts of the steps. If it still rises, the
+    /// fit has not converged.
     pub history: Vec<f64>,
     /// Gradients computed.
     pub gradients: usize,
 }
 
-/// Maximises the ELBO from `N(theta, initial_std^2)`. `progress` is called after every step with the number done.
+/// Maximises the ELBO from `N(theta, initial_std^2)`. `progress` is called after every step with
+/// the number of steps done.
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or an energy or a gradient stops being finite.
+/// If a setting is out of range, `theta` has the wrong length, or an energy or a gradient becomes
+/// infinite or NaN.
 pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
     source: &S,
     theta: Vec<T>,
@@ -128,7 +138,7 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
         let expected = format!("{p} parameters");
         return Err(Error::shape("fit_variational", expected, theta.len()));
     }
-    // mu and rho, one after the other: one vector for the optimiser
+    // mu, then rho: one vector for the optimiser
     let mut parameters = theta;
     // the inverse of softplus
     let rho = T::from_f64(options.initial_std.exp_m1().ln());
@@ -154,7 +164,7 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
             energy += pair.energy / options.pairs as f64;
         }
         for (g, (&rho, &std)) in to_rho.iter_mut().zip(rho.iter().zip(&std)) {
-            // the gradients are of the energy: the entropy's is taken off
+            // these are gradients of the energy, so the entropy's is subtracted
             *g = (*g - T::ONE / std) * sigmoid(rho);
         }
         check(energy, &grad, step)?;
@@ -182,7 +192,7 @@ struct Pair<T: Scalar, S: GradientSource<T>> {
     z: Vec<T>,
     theta: Vec<T>,
     grad: Vec<T>,
-    /// Mean over the pair of `U`, and its gradients by `mu` and `sigma`.
+    /// Mean of `U` over the pair, and its gradients with respect to `mu` and `sigma`.
     energy: f64,
     of_mean: Vec<T>,
     of_std: Vec<T>,
@@ -262,11 +272,11 @@ fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
     }
 }
 
-/// Streams of the pairs that the ELBO is computed from at the end.
+/// First stream of the pairs that estimate the ELBO at the end.
 const ELBO: u64 = 1 << 40;
 
 impl<T: Scalar> MeanField<T> {
-    /// The Gaussian of means and standard deviations, `[P]` each.
+    /// The Gaussian with these means and standard deviations, `[P]` each.
     ///
     /// # Errors
     /// If lengths do not fit, or a deviation is not positive and finite.
@@ -306,11 +316,11 @@ impl<T: Scalar> MeanField<T> {
         }
         let scaled = |i: usize| (theta[i].to_f64() - self.mean[i].to_f64()) / self.std[i].to_f64();
         let squares: f64 = (0..theta.len()).map(|i| scaled(i).powi(2)).sum();
-        // at the mean it is the entropy's negative, less P/2
+        // at the mean it is P/2 minus the entropy
         Ok(0.5 * theta.len() as f64 - entropy(&self.std) - 0.5 * squares)
     }
 
-    /// The ELBO by `pairs` antithetic pairs, with its standard error.
+    /// The ELBO from `pairs` antithetic pairs, with its standard error.
     fn elbo<S: GradientSource<T>>(
         &self,
         source: &S,
@@ -318,7 +328,7 @@ impl<T: Scalar> MeanField<T> {
         streams: Streams,
     ) -> Result<(f64, f64)> {
         let estimates = (0..pairs as u64).into_par_iter().map(|k| {
-            // with memory of its own: a batch must not depend on those that a worker drew before
+            // its own memory: a batch must not depend on what a worker drew before
             let mut pair = Pair::new(source);
             pair.run(source, &self.mean, &self.std, ELBO + k, streams)?;
             Ok(entropy(&self.std) - pair.energy)

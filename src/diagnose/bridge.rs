@@ -1,27 +1,33 @@
-//! Bridge sampling: the integral of an unnormalised density `p` from draws of it and draws of a normalised `q`.
+//! Bridge sampling: the integral of a density `p`, from draws of it and of a normalised `q`.
 //!
-//! Meng & Wong, "Simulating ratios of normalizing constants via a simple identity", Statistica Sinica 6 (1996); Gronau et al., "A tutorial on bridge
-//! sampling", Journal of Mathematical Psychology 81 (2017). With `n_1` draws of `p`, `n_2` of `q`, `s_i = n_i / (n_1 + n_2)`, `w = p / q`:
+//! `p` need not be normalised. Meng & Wong, "Simulating ratios of normalizing constants via a
+//! simple identity", Statistica Sinica 6 (1996); Gronau et al., "A tutorial on bridge sampling",
+//! Journal of Mathematical Psychology 81 (2017). With `n_1` draws of `p`, `n_2` of `q`,
+//! `s_i = n_i / (n_1 + n_2)`, `w = p / q`:
 //!
 //! ```text
-//! Z = mean_q[w h] / mean_p[h],   h = 1 / (s_1 w + s_2 Z)              the optimal bridge: it needs the Z that it gives
+//! Z = mean_q[w h] / mean_p[h],   h = 1 / (s_1 w + s_2 Z)   the optimal bridge, which depends on Z
 //! RE^2 = var_q(f_1) / (n_2 mean_q(f_1)^2) + tau var_p(f_2) / (n_1 mean_p(f_2)^2)
-//! f_1 = p / (s_1 p + s_2 Z q),   f_2 = Z q / (s_1 p + s_2 Z q)        tau = n_1 over the effective number of draws of p
+//! f_1 = p / (s_1 p + s_2 Z q),   f_2 = Z q / (s_1 p + s_2 Z q)
+//! tau = n_1 over the effective number of draws of p
 //! ```
 //!
-//! The second line is Fruehwirth-Schnatter, "Estimating marginal likelihoods for mixture and Markov switching models using bridge sampling techniques",
-//! Econometrics Journal 7 (2004). For correlated draws of `p` the effective number takes the place of `n_1` in `s_1` too, as Gronau et al. do.
+//! The second line is Fruehwirth-Schnatter, "Estimating marginal likelihoods for mixture and Markov
+//! switching models using bridge sampling techniques", Econometrics Journal 7 (2004). For
+//! correlated draws of `p` the effective number replaces `n_1` in `s_1` too, as in Gronau et al.
 //!
-//! **Deviation.** Papers iterate the first line. With `c = log(s_1 / s_2) - log Z` and the logistic function `g` it reads
+//! **Deviation.** The papers iterate the first line. With `c = log(s_1 / s_2) - log Z` and the
+//! logistic function `g`, it reads
 //!
 //! ```text
 //! s_2 mean_q[g(log w + c)] = s_1 mean_p[g(-log w - c)]
 //! ```
 //!
-//! whose left side increases with `c` and whose right side decreases: the fixed point is unique, and is found by bisection, at the same speed
-//! whether the densities overlap or not, and without overflow.
+//! The left side increases with `c` and the right side decreases, so the fixed point is unique.
+//! Bisection finds it without overflow, and equally fast whether or not the densities overlap.
 //!
-//! The draws of `p` must not be those that `q` was fitted to: `q` fits those too well, and the evidence comes out too large.
+//! Do not use draws of `p` to which `q` was fitted: `q` fits those too well, and the evidence comes
+//! out too large.
 
 use crate::error::{Error, Result};
 use crate::linalg::{LogMean, log_mean_exp};
@@ -31,22 +37,26 @@ use crate::linalg::{LogMean, log_mean_exp};
 pub struct BridgeEstimate {
     /// `log Z`, in nats.
     pub log_evidence: f64,
-    /// Relative error of `Z`, which is the standard error of `log Z` while it is small against 1.
+    /// Relative error of `Z`. While it is small against 1, it is the standard error of `log Z`.
     pub relative_error: f64,
-    /// How much the densities share, `integral of p q / (s_1 p + s_2 q)` with `p` normalised, from 0 to 1: 1 if they are equal. Where it is a few draws'
-    /// worth (below about `10 / n`), the draws have not seen where the densities meet and the error above is not to be trusted.
+    /// Overlap of the densities, `integral of p q / (s_1 p + s_2 q)` with `p` normalised, from 0 to
+    /// 1; 1 if they are equal. Below about `10 / n` it rests on a few draws. Then the draws have
+    /// not seen where the densities meet, and the error above cannot be trusted.
     pub overlap: f64,
 }
 
 impl BridgeEstimate {
-    /// From `log p - log q`, in nats, at draws of `p` and at independent draws of `q`. `effective` is the number of independent draws that those of `p` are worth
-    /// (an effective sample size of the weights, say); `None` if they are independent.
+    /// Estimates from `log p - log q`, in nats, at draws of `p` and at independent draws of `q`.
+    /// `effective` is the number of independent draws that those of `p` are worth (for example, an
+    /// effective sample size of the weights); `None` if they are independent.
     ///
-    /// At a draw of `p` `+inf` may stand (`q` is 0 there), at a draw of `q` `-inf` (`p` is).
+    /// A value may be `+inf` at a draw of `p` (where `q` is 0), and `-inf` at a draw of `q` (where
+    /// `p` is 0).
     ///
     /// # Errors
-    /// Fewer than two draws of either, a NaN or an infinity of the other sign, an effective number that is not positive and finite,
-    /// or no draw of one density where the other is positive.
+    /// If there are fewer than two draws of either, a value is NaN or an infinity of the other
+    /// sign, `effective` is not positive and finite, or no draw of one density lies where the other
+    /// is positive.
     pub fn new(at_p: &[f64], at_q: &[f64], effective: Option<f64>) -> Result<Self> {
         let forbidden = [f64::NEG_INFINITY, f64::INFINITY];
         check("log weights at draws of p", at_p, forbidden[0])?;
@@ -102,14 +112,15 @@ struct Meets<'a> {
 }
 
 impl Meets<'_> {
-    /// Means of `g(log w + c)` over draws of `q` and of `g(-log w - c)` over draws of `p`, which are `f_1` and `f_2` up to constants.
+    /// Means of `g(log w + c)` over draws of `q` and of `g(-log w - c)` over draws of `p`: `f_1`
+    /// and `f_2` up to constants.
     fn means(&self, c: f64) -> (LogMean, LogMean) {
         let of_q: Vec<f64> = self.at_q.iter().map(|w| log_logistic(w + c)).collect();
         let of_p: Vec<f64> = self.at_p.iter().map(|w| log_logistic(-w - c)).collect();
         (log_mean_exp(&of_q), log_mean_exp(&of_p))
     }
 
-    /// Increases with `c`, from below 0 to above.
+    /// Increases with `c`, from below 0 to above 0.
     fn difference(&self, c: f64) -> f64 {
         let (of_q, of_p) = self.means(c);
         of_q.value - of_p.value + (self.s_q / self.s_p).ln()

@@ -1,12 +1,12 @@
-//! Draws of one quantity by several chains.
+//! Draws of one quantity from several chains.
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 
-/// Draws of one number by chains of equal length, `[chains, draws]` row-major.
+/// Draws of one quantity from chains of equal length, `[chains, draws]` row-major.
 ///
-/// The shape is checked once, here. The values may be anything: each diagnostic says what it makes of values that are
-/// not finite, and of chains that do not move.
+/// The shape is checked here, once. The values may be anything. Each diagnostic says what it does
+/// with values that are not finite, and with chains that do not move.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Chains<'a> {
     values: &'a [f64],
@@ -18,7 +18,8 @@ impl<'a> Chains<'a> {
     /// A view of `values` as `chains` rows.
     ///
     /// # Errors
-    /// No chains, a length that they do not divide, or fewer than 4 draws of each: halves need a variance.
+    /// If there are no chains, the length is not a multiple of their number, or a chain has fewer
+    /// than 4 draws (each half needs a variance).
     pub fn new(values: &'a [f64], chains: usize) -> Result<Self> {
         if chains == 0 || !values.len().is_multiple_of(chains) {
             let expected = format!("values [{chains}, draws] of at least 1 chain");
@@ -40,7 +41,7 @@ impl<'a> Chains<'a> {
         self.chains
     }
 
-    /// Number of draws of each.
+    /// Number of draws per chain.
     pub fn draws(&self) -> usize {
         self.draws
     }
@@ -62,7 +63,8 @@ impl<'a> Chains<'a> {
         first_non_finite(self.values).is_none()
     }
 
-    /// First and last halves as chains of their own; of an odd number of draws the middle one is left out.
+    /// The first and last half of each chain, as chains. With an odd number of draws, the middle
+    /// one is left out.
     pub(super) fn split(&self) -> Sequences {
         let length = self.draws / 2;
         let halves = |chain: &[f64]| {
@@ -91,7 +93,7 @@ impl Sequences {
         self.values.chunks_exact(self.length)
     }
 
-    /// The same sequences of other values.
+    /// Sequences of the same length with other values.
     pub fn with(&self, values: Vec<f64>) -> Self {
         Self {
             values,
@@ -100,13 +102,14 @@ impl Sequences {
     }
 }
 
-/// Mean, and variance with divisor `n - 1` (0 of a single value). Equal values have exactly themselves and 0.
+/// Mean, and variance with divisor `n - 1` (0 for a single value). For equal values, they are
+/// exactly that value and 0.
 pub(super) fn mean_and_variance(x: &[f64]) -> (f64, f64) {
     let Some(&first) = x.first() else {
         return (f64::NAN, f64::NAN);
     };
     let n = x.len() as f64;
-    // relative to the first value, so that a chain that does not move has no rounding for a variance
+    // relative to the first value: rounding gives no variance to a chain that does not move
     let mean = first + x.iter().map(|v| v - first).sum::<f64>() / n;
     let squares: f64 = x.iter().map(|v| (v - mean) * (v - mean)).sum();
     (mean, squares / (n - 1.0).max(1.0))

@@ -4,16 +4,18 @@ use super::outcome::TestOutcome;
 use crate::error::{Error, Result};
 use crate::special::regularized_gamma_q;
 
-/// `P(X > x)` for a chi-square variable of `dof` degrees of freedom; NaN unless `x >= 0` and `dof > 0`.
+/// `P(X > x)` for a chi-square variable with `dof` degrees of freedom; NaN unless `x >= 0` and
+/// `dof > 0`.
 pub fn chi_square_survival(x: f64, dof: f64) -> f64 {
     regularized_gamma_q(0.5 * dof, 0.5 * x)
 }
 
-/// Pearson's test of counts against their expectations: `sum (n_i - e_i)^2 / e_i`, `cells - 1` degrees of freedom.
+/// Pearson's test of counts against their expectations: `sum (n_i - e_i)^2 / e_i`, with `cells - 1`
+/// degrees of freedom.
 ///
 /// # Errors
-/// Fewer than 2 cells, different lengths, an expectation below 5 (where the chi-square distribution is no
-/// approximation any more), or expectations that do not add up to the number of counts.
+/// If there are fewer than 2 cells, lengths differ, an expectation is below 5 (where the chi-square
+/// approximation fails), or the expectations do not add up to the number of counts.
 pub fn goodness_of_fit(observed: &[usize], expected: &[f64]) -> Result<TestOutcome> {
     if observed.len() < 2 || observed.len() != expected.len() {
         let expected = format!("2 or more counts for {} expectations", expected.len());

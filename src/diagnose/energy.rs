@@ -1,21 +1,26 @@
-//! E-BFMI: whether the momenta of Hamiltonian chains reach all energies.
+//! E-BFMI: whether the momenta of Hamiltonian chains let them reach all energies.
 //!
-//! M. Betancourt, "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo" (2016, arXiv 1604.00695). A trajectory keeps the energy, and only
-//! a new momentum changes it. If those changes are small against the spread of the energy, the chain walks through energies at random, and does not come to the tails.
-//! The estimate, of one chain's energies `E_1 .. E_N`:
+//! M. Betancourt, "Diagnosing suboptimal cotangent disintegrations in Hamiltonian Monte Carlo"
+//! (2016, arXiv 1604.00695). A trajectory keeps the energy; only a new momentum changes it. If
+//! these changes are small against the spread of the energy, the chain moves through energies in a
+//! random walk, and does not reach the tails. The estimate for one chain with energies `E_1 .. E_N`
+//! is
 //!
 //! ```text
 //! E-BFMI = sum_{n=2}^{N} (E_n - E_{n-1})^2 / sum_{n=1}^{N} (E_n - mean E)^2
 //! ```
 //!
-//! About 1 for a Gaussian target of any dimension, 2 where energies are independent.
+//! It is about 1 for a Gaussian target of any dimension, and 2 if energies are independent.
 
 use super::chains::{Chains, mean_and_variance};
 
-/// Below this, tails may be missing (the bound of Stan's checks). A transform of the parameters helps, longer chains hardly do.
+/// Below this value, tails may be missing (the bound of Stan's checks). Transforming the parameters
+/// helps; longer chains hardly do.
 pub const E_BFMI_THRESHOLD: f64 = 0.3;
 
-/// The E-BFMI of each chain's energies (Hamiltonians, in nats, of consecutive draws: none left out). To be compared with [`E_BFMI_THRESHOLD`].
+/// The E-BFMI of each chain's energies. Compare it with [`E_BFMI_THRESHOLD`].
+///
+/// The energies are Hamiltonians, in nats, of consecutive draws, none left out.
 ///
 /// NaN for a chain whose energies are not all finite, or all equal.
 pub fn e_bfmi(energies: &Chains) -> Vec<f64> {
@@ -65,7 +70,7 @@ mod tests {
         use crate::rng::{Phase, Streams};
         let mut x = vec![0.0; 8000];
         fill_normal(&mut Streams::new(1).rng(Phase::USER, 0), &mut x);
-        // (x_n - x_{n-1})^2 has mean 2; the ratio deviates by about sqrt(4/n) of itself
+        // (x_n - x_{n-1})^2 has mean 2; the relative deviation of the ratio is about sqrt(4/n)
         let independent = e_bfmi(&Chains::new(&x, 2).unwrap());
         assert!(
             independent.iter().all(|e| (e - 2.0).abs() < 0.2),

@@ -1,7 +1,8 @@
-//! The number of independent draws that correlated ones are worth.
+//! Effective sample size: the number of independent draws that correlated ones are worth.
 //!
-//! Vehtari et al. 2021 (see `rhat`), equations 10 to 13; Geyer, "Practical Markov chain Monte Carlo", Statistical
-//! Science 7 (1992), for where to stop. Chains are split, which gives `M` sequences of `N` draws, `S = M N`:
+//! Vehtari et al. 2021 (see `rhat`), equations 10 to 13. The truncation is that of Geyer,
+//! "Practical Markov chain Monte Carlo", Statistical Science 7 (1992). Chains are split, which
+//! gives `M` sequences of `N` draws, `S = M N`:
 //!
 //! ```text
 //! V     = (N - 1)/N W + var_m mean_n x_mn                          the variance of all
@@ -11,20 +12,23 @@
 //! ESS   = S / max(tau, 1 / log10 S)
 //! ```
 //!
-//! Where the chains do not agree, the pairs stay positive to the last lag, and the sum is about `2 N`: the draws are
-//! worth as many as there are chains. ArviZ leaves the last lags out, which makes a difference of order `1/N` there and
-//! none elsewhere, and makes its answer `S log10 S` for chains of 9 draws or fewer, whatever the draws are.
+//! If the chains do not agree, the pairs stay positive to the last lag, and the sum is about `2 N`.
+//! The draws are then worth as many independent ones as there are chains. ArviZ leaves the last
+//! lags out. This makes a difference of order `1/N` there, and none elsewhere. For chains of 9
+//! draws or fewer, its answer is `S log10 S`, whatever the draws are.
 //!
-//! Autocovariances are direct sums, and only for the lags that are used: `S tau` products, `S N / 2` for chains
-//! that do not agree (0.6 s for 64 chains of 10,000 draws; 0.05 s if they do agree).
+//! Autocovariances are direct sums, computed only for the lags that are used. This takes `S tau`
+//! products, or `S N / 2` for chains that do not agree (0.6 s for 64 chains of 10,000 draws; 0.05 s
+//! if they do agree).
 
 use super::chains::{Chains, Sequences, mean_and_variance};
 use super::ranks::{quantile, rank_normalize};
 use crate::linalg::vector::dot;
 
-/// Effective size of the rank-normalised draws: for the location of the bulk, whatever the tails are.
+/// Effective size of the rank-normalised draws: for the location of the bulk, whatever the tails
+/// are like.
 ///
-/// NaN if a draw is not finite or all are equal.
+/// NaN if a draw is not finite, or all draws are equal.
 pub fn ess_bulk(chains: &Chains) -> f64 {
     if !chains.are_finite() {
         return f64::NAN;
@@ -33,10 +37,11 @@ pub fn ess_bulk(chains: &Chains) -> f64 {
     effective(&halves.with(rank_normalize(&halves.values)))
 }
 
-/// The smaller effective size of the indicators `x <= q`, `q` the 5 % and the 95 % quantile of all draws.
+/// The smaller effective size of the indicators `x <= q`, where `q` is the 5 % or the 95 % quantile
+/// of all draws.
 ///
-/// An indicator that is the same for all draws says nothing and is left out. NaN if a draw is not finite or all are
-/// equal.
+/// An indicator that is the same for all draws carries no information and is left out. NaN if a
+/// draw is not finite, or all draws are equal.
 pub fn ess_tail(chains: &Chains) -> f64 {
     if !chains.are_finite() {
         return f64::NAN;
@@ -47,13 +52,13 @@ pub fn ess_tail(chains: &Chains) -> f64 {
         let below = halves.values.iter().map(|&x| f64::from(u8::from(x <= q)));
         effective(&halves.with(below.collect()))
     };
-    // the smaller of a number and a NaN is the number
+    // `min` of a number and NaN is the number
     size(0.05).min(size(0.95))
 }
 
 /// Effective size for the mean: `Var(mean) = Var(x) / ESS`. The variance must exist.
 ///
-/// NaN if a draw is not finite or all are equal.
+/// NaN if a draw is not finite, or all draws are equal.
 pub fn ess_mean(chains: &Chains) -> f64 {
     if !chains.are_finite() {
         return f64::NAN;
@@ -61,21 +66,25 @@ pub fn ess_mean(chains: &Chains) -> f64 {
     effective(&chains.split())
 }
 
-/// Monte-Carlo standard error of the mean of all draws, in their unit: `sd / sqrt(ESS)`, with [`ess_mean`].
+/// Monte-Carlo standard error of the mean of all draws, in their unit: `sd / sqrt(ESS)`, with
+/// [`ess_mean`].
 ///
-/// NaN if a draw is not finite or all are equal.
+/// NaN if a draw is not finite, or all draws are equal.
 pub fn mcse_mean(chains: &Chains) -> f64 {
     let (_, variance) = mean_and_variance(chains.values());
     (variance / ess_mean(chains)).sqrt()
 }
 
-/// Effective size for the mean from the spread of the chains' means alone: `M V / var_m mean_n x_mn`, chains not
-/// split.
+/// Effective size for the mean, from the spread of the chains' means alone:
+/// `M V / var_m mean_n x_mn`. Chains are not split.
 ///
-/// Right for independent chains that are stationary, however short and however correlated inside: no autocovariance
-/// is estimated, whose bias of order `1/N` spoils [`ess_mean`] for few draws. Its relative standard error is
-/// `sqrt(2 / (M - 1))`, so it wants many chains. Chains that share a start and have not left it agree too well, and it is too
-/// large. NaN for one chain, if a draw is not finite, or all are equal; infinite if the means are equal.
+/// It is right for independent stationary chains, however short and however correlated within. It
+/// estimates no autocovariance, whose bias of order `1/N` spoils [`ess_mean`] for few draws. Its
+/// relative standard error is `sqrt(2 / (M - 1))`, so use many chains. It is too large if chains
+/// share a start and have not left it, because they agree too well.
+///
+/// NaN for one chain, if a draw is not finite, or if all are equal; infinite if the means are
+/// equal.
 pub fn ess_chain_means(chains: &Chains) -> f64 {
     if chains.chains() < 2 {
         return f64::NAN;

@@ -1,21 +1,23 @@
-//! The regularised incomplete beta function, and Fisher's F distribution by it.
+//! The regularised incomplete beta function, and with it Fisher's F distribution.
 //!
 //! ```text
 //! I_x(a, b) = 1/B(a, b) int_0^x t^(a-1) (1-t)^(b-1) dt
-//!           = x^a (1-x)^b / (a B(a, b)) / (1 + d_1 / (1 + d_2 / (1 + ...)))          (DLMF 8.17.22)
+//!           = x^a (1-x)^b / (a B(a, b)) / (1 + d_1 / (1 + d_2 / (1 + ...)))     (DLMF 8.17.22)
 //! d_{2k} = k (b-k) x / ((a+2k-1)(a+2k)),  d_{2k+1} = -(a+k)(a+b+k) x / ((a+2k)(a+2k+1))
 //! ```
 //!
-//! which converges fast for `x < (a+1)/(a+b+2)`; beyond, `I_x(a, b) = 1 - I_{1-x}(b, a)`.
+//! This converges fast for `x < (a+1)/(a+b+2)`. Beyond, `I_x(a, b) = 1 - I_{1-x}(b, a)`.
 
 /// `I_x(a, b)`, for `a, b > 0` and `0 <= x <= 1`; NaN elsewhere.
 pub fn regularized_beta(a: f64, b: f64, x: f64) -> f64 {
     incomplete(a, b, x, 1.0 - x)
 }
 
-/// `P(F > f)` for `F` of `d1` and `d2` degrees of freedom; NaN unless they are positive and `f >= 0`.
+/// `P(F > f)` for `F` with `d1` and `d2` degrees of freedom; NaN unless they are positive and
+/// `f >= 0`.
 ///
-/// With `d1 = 1`, `f = t^2` it is the two-sided p-value of Student's t of `d2` degrees of freedom.
+/// With `d1 = 1`, `f = t^2` it is the two-sided p-value of Student's t with `d2` degrees of
+/// freedom.
 pub fn fisher_survival(f: f64, d1: f64, d2: f64) -> f64 {
     if !(f >= 0.0 && d1 > 0.0 && d2 > 0.0) {
         return f64::NAN;
@@ -27,7 +29,7 @@ pub fn fisher_survival(f: f64, d1: f64, d2: f64) -> f64 {
     incomplete(0.5 * d2, 0.5 * d1, d2 / sum, d1 * f / sum)
 }
 
-/// `I_x(a, b)` with `y = 1 - x` given, which keeps its digits where `x` is near 1.
+/// `I_x(a, b)` for given `y = 1 - x`, which keeps its digits where `x` is near 1.
 fn incomplete(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let valid = a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite();
     if !(valid && x >= 0.0 && y >= 0.0) {
@@ -80,7 +82,8 @@ mod tests {
     #[test]
     fn closed_forms() {
         for x in [1e-9f64, 0.1, 0.4, 0.77, 0.999] {
-            // I_x(a, 1) = x^a; I_x(1, b) = 1 - (1-x)^b; I_x(2, 2) = 3x^2 - 2x^3; I_x(1/2, 1/2) = 2/pi asin sqrt x
+            // I_x(a, 1) = x^a; I_x(1, b) = 1 - (1-x)^b; I_x(2, 2) = 3x^2 - 2x^3;
+            // I_x(1/2, 1/2) = 2/pi asin sqrt x
             let known = [
                 (3.5, 1.0, x.powf(3.5)),
                 (1.0, 2.5, -(2.5 * f64::ln_1p(-x)).exp_m1()),
@@ -103,7 +106,7 @@ mod tests {
 
     #[test]
     fn the_survival_of_f() {
-        // of 2 and d2 degrees: (1 + 2 f / d2)^(-d2/2)
+        // for 2 and d2 degrees: (1 + 2 f / d2)^(-d2/2)
         for (f, d2) in [(0.3, 5.0), (2.0, 60.0), (40.0, 9.0), (1e-12, 3.0)] {
             let expected = (1.0f64 + 2.0 * f / d2).powf(-0.5 * d2);
             assert!((fisher_survival(f, 2.0, d2) / expected - 1.0).abs() < 1e-13);

@@ -1,20 +1,21 @@
-//! Whether draws come from a Gaussian that is known: tests of mean, covariance and shape.
+//! Tests of whether draws come from a known Gaussian: mean, covariance and shape.
 //!
-//! With `C = L L^T` and `z = L^{-1} (x - mu)`, the target is `N(0, I)` and these `d + d(d+1)/2` features have mean 0,
-//! variance 1 and no correlation with one another:
+//! With `C = L L^T` and `z = L^{-1} (x - mu)`, the target is `N(0, I)`. These `d + d(d+1)/2`
+//! features have mean 0 and variance 1, and are uncorrelated:
 //!
 //! ```text
 //! z_i;   (z_i^2 - 1) / sqrt 2;   z_i z_j, i < j
 //! ```
 //!
-//! *Independent draws*, or draws that are worth `e` independent ones: `e |mean of the features|^2` is chi-square, of
-//! `d` degrees of freedom for the first kind and `d(d+1)/2` for the others (the sum of those is `e/2 |Z - I|_F^2`,
-//! `Z` the second moments: Nagao 1973). Exact for the mean of independent draws; for the second moments in the limit
-//! of many draws, with an expectation that is exact for any number. Neither depends on the choice of the root `L`.
+//! *Independent draws*, or draws that are worth `e` independent ones: `e |mean of the features|^2`
+//! is chi-square, with `d` degrees of freedom for the first kind and `d(d+1)/2` for the others.
+//! (The sum of those is `e/2 |Z - I|_F^2`, with `Z` the second moments: Nagao 1973.) For the mean
+//! of independent draws this is exact. For the second moments it holds in the limit of many draws,
+//! with an expectation that is exact for any number. Neither depends on the choice of the root `L`.
 //!
-//! *Autocorrelated draws of independent chains*: one effective size does not hold for all directions, still less for
-//! their squares, so the features are averaged over each chain and these means tested by [`hotelling`], which takes
-//! their covariance from the chains themselves.
+//! *Autocorrelated draws of independent chains*: one effective size does not hold for all
+//! directions, and still less for their squares. So the features are averaged over each chain.
+//! [`hotelling`] tests these means, with their covariance taken from the chains themselves.
 
 use super::chi_square::chi_square_survival;
 use super::hotelling::hotelling;
@@ -36,7 +37,8 @@ impl GaussianTarget {
     /// The target of `mean` `[d]` and `covariance` `[d, d]`, row-major.
     ///
     /// # Errors
-    /// No dimension, a covariance of another size, one that is not positive definite, or a mean that is not finite.
+    /// If there is no dimension, the covariance has the wrong size or is not positive definite, or
+    /// the mean is not finite.
     pub fn new(mean: &[f64], covariance: &[f64]) -> Result<Self> {
         if mean.is_empty() {
             return Err(Error::shape("GaussianTarget", "at least 1 dimension", 0));
@@ -66,18 +68,21 @@ impl GaussianTarget {
         z
     }
 
-    /// The mean of `draws` `[n, d]`, worth `effective` independent ones (`n` if they are): `e |mean z|^2 ~ chi^2(d)`.
+    /// Tests the mean of `draws` `[n, d]`, worth `effective` independent ones (`n` if they are
+    /// independent): `e |mean z|^2 ~ chi^2(d)`.
     ///
     /// # Errors
-    /// No draws, a length that is not a multiple of `d`, a value that is not finite, or an effective size that is
-    /// not positive.
+    /// If there are no draws, the length is not a multiple of `d`, a value is not finite, or
+    /// `effective` is not positive.
     pub fn mean_test(&self, draws: &[f64], effective: f64) -> Result<TestOutcome> {
         self.feature_test(draws, effective, |z| z.to_vec())
     }
 
-    /// The second moments of `draws` `[n, d]` around the target's mean: `e/2 |mean z z^T - I|_F^2 ~ chi^2(d(d+1)/2)`.
+    /// Tests the second moments of `draws` `[n, d]` around the target's mean:
+    /// `e/2 |mean z z^T - I|_F^2 ~ chi^2(d(d+1)/2)`.
     ///
-    /// `effective` is the size for the *squares*, which for HMC is not that of the mean.
+    /// `effective` is the effective size for the *squares*, which for HMC differs from that of the
+    /// mean.
     ///
     /// # Errors
     /// Those of [`GaussianTarget::mean_test`].
@@ -85,11 +90,11 @@ impl GaussianTarget {
         self.feature_test(draws, effective, second_features)
     }
 
-    /// The shape: `|z|^2` of independent `draws` `[n, d]` against the chi-square distribution of `d` degrees of
-    /// freedom.
+    /// Tests the shape: `|z|^2` of independent `draws` `[n, d]` against the chi-square distribution
+    /// with `d` degrees of freedom.
     ///
     /// # Errors
-    /// No draws, a length that is not a multiple of `d`, or a value that is not finite.
+    /// If there are no draws, the length is not a multiple of `d`, or a value is not finite.
     pub fn radius_test(&self, draws: &[f64]) -> Result<TestOutcome> {
         self.check(draws)?;
         let square = |x| {
@@ -101,18 +106,21 @@ impl GaussianTarget {
         ks_test(&squares, |r| regularized_gamma_p(shape, 0.5 * r))
     }
 
-    /// The mean, by `chains` independent chains: `draws` `[chains, n, d]`, correlated within a chain as they may be.
+    /// Tests the mean with `chains` independent chains: `draws` `[chains, n, d]`, which may be
+    /// correlated within a chain.
     ///
     /// # Errors
-    /// Those of [`hotelling`] (more than `d` chains are needed), or `chains` that do not divide the draws.
+    /// Those of [`hotelling`] (more than `d` chains are needed), or if `chains` does not divide the
+    /// draws.
     pub fn chain_mean_test(&self, draws: &[f64], chains: usize) -> Result<TestOutcome> {
         self.chain_test(draws, chains, |z| z.to_vec())
     }
 
-    /// The second moments, by `chains` independent chains: `draws` `[chains, n, d]`.
+    /// Tests the second moments with `chains` independent chains: `draws` `[chains, n, d]`.
     ///
     /// # Errors
-    /// Those of [`hotelling`] (more than `d(d+1)/2` chains are needed), or `chains` that do not divide the draws.
+    /// Those of [`hotelling`] (more than `d(d+1)/2` chains are needed), or if `chains` does not
+    /// divide the draws.
     pub fn chain_covariance_test(&self, draws: &[f64], chains: usize) -> Result<TestOutcome> {
         self.chain_test(draws, chains, second_features)
     }

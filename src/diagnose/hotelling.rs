@@ -4,13 +4,13 @@
 //! T^2 = m (mean - mu)^T S^{-1} (mean - mu),   (m - p) / (p (m - 1)) T^2 ~ F(p, m - p)
 //! ```
 //!
-//! for `m` independent normal vectors of length `p`, `S` their covariance with divisor `m - 1`; for `p = 1` it is
-//! Student's t squared.
+//! Here are `m` independent normal vectors of length `p`, and `S` is their covariance with divisor
+//! `m - 1`. For `p = 1` it is Student's t squared.
 //!
-//! It is how a sampler with autocorrelated draws is tested: one vector per *chain*, the mean over its draws of
-//! quantities whose expectation is known. The chains are independent, so nothing has to be known of the correlation
-//! within, and such means are close to normal. Start the chains at exact draws of the target, or burn in: a transient
-//! is a bias.
+//! It tests a sampler with autocorrelated draws. Each *chain* gives one vector: the mean over its
+//! draws of quantities whose expectation is known. The chains are independent, so the correlation
+//! within them need not be known, and such means are close to normal. Start the chains at exact
+//! draws of the target, or burn in: a transient is a bias.
 
 use super::outcome::TestOutcome;
 use crate::error::{Error, Result};
@@ -20,9 +20,9 @@ use crate::linalg::vector::{dot, first_non_finite};
 /// Tests `m` independent vectors, `[m, p]` row-major, against their expectation `[p]`.
 ///
 /// # Errors
-/// A length that is not a multiple of `p`, not more vectors than components, a value that is not finite, or a
-/// singular covariance: a component that is constant or that others determine (an eigenvalue of the correlations
-/// below 1e-12).
+/// If the length is not a multiple of `p`, there are not more vectors than components, or a value
+/// is not finite. If the covariance is singular: a component is constant or determined by others
+/// (an eigenvalue of the correlations is below 1e-12).
 pub fn hotelling(vectors: &[f64], expected: &[f64]) -> Result<TestOutcome> {
     let p = expected.len();
     if p == 0 || !vectors.len().is_multiple_of(p) || vectors.len() / p <= p {
@@ -59,7 +59,8 @@ pub fn hotelling(vectors: &[f64], expected: &[f64]) -> Result<TestOutcome> {
     })
 }
 
-/// `x^T S^{-1} x`, by the eigenvalues of the correlations: a Cholesky factorisation may not see that `S` is singular.
+/// `x^T S^{-1} x`, from the eigenvalues of the correlations: a Cholesky factorisation may miss that
+/// `S` is singular.
 fn mahalanobis(x: &[f64], covariance: &[f64]) -> Result<f64> {
     let p = x.len();
     let deviation: Vec<f64> = (0..p).map(|i| covariance[i * p + i].sqrt()).collect();
@@ -78,7 +79,7 @@ fn mahalanobis(x: &[f64], covariance: &[f64]) -> Result<f64> {
         .zip(eigen.vectors.chunks_exact(p))
         .enumerate()
     {
-        // what is left of a zero are roundings of the p-th part of a trace of p
+        // a zero eigenvalue comes out as rounding, relative to the mean eigenvalue of 1
         if *value <= 1e-12 {
             return Err(singular(k));
         }
@@ -93,8 +94,8 @@ mod tests {
 
     #[test]
     fn one_component_is_students_t() {
-        // x = 1, 2, 4, 5 against 2: mean 3, s^2 = 10/3, t^2 = 4 / (10/3) = 1.2, three degrees of freedom:
-        // p = 1 - 2/pi (atan(t/sqrt 3) + (t/sqrt 3) / (1 + t^2/3))
+        // x = 1, 2, 4, 5 against 2: mean 3, s^2 = 10/3, t^2 = 4 / (10/3) = 1.2, three degrees of
+        // freedom: p = 1 - 2/pi (atan(t/sqrt 3) + (t/sqrt 3) / (1 + t^2/3))
         let outcome = hotelling(&[1.0, 2.0, 4.0, 5.0], &[2.0]).unwrap();
         assert!((outcome.statistic - 1.2).abs() < 1e-14);
         let u = 0.4f64.sqrt();

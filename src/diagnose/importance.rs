@@ -1,4 +1,4 @@
-//! What the weights `w = p / q` at draws of `q` say of `q` and of the integral of `p`.
+//! Importance weights `w = p / q` at draws of `q`: how good `q` is, and the integral of `p`.
 //!
 //! ```text
 //! ELBO         = mean_s log w_s  <=  log Z,  Z = integral of p          the gap is KL(q | p/Z)
@@ -7,16 +7,17 @@
 //! refused if     k^ >= min(1 - 1 / log10 S, 0.7)
 //! ```
 //!
-//! (Vehtari et al., arXiv 1507.02646, for `k^` and where it is too high; Yao, Vehtari, Simpson & Gelman, "Yes, but did it work?: Evaluating
-//! variational inference", ICML 2018, for the use on a fitted `q`.) `q` must be normalised, constants included; `p` need not be.
+//! For `k^`, and where it is too high: Vehtari et al., arXiv 1507.02646. For the use on a fitted
+//! `q`: Yao, Vehtari, Simpson & Gelman, "Yes, but did it work?: Evaluating variational inference",
+//! ICML 2018. `q` must be normalised, constants included; `p` need not be.
 //!
-//! The ELBO can always be had but says nothing of the mass of `p` where `q` does not draw; nor can the weights, if no draw came near it:
-//! `k^` looks at the tail that was seen.
+//! The ELBO is always available, but it says nothing of the mass of `p` where `q` does not draw.
+//! Nor do the weights, if no draw came near that mass: `k^` sees only the sampled tail.
 
 use super::psis::{MAX_K, ParetoSmoothed};
 use crate::error::Result;
 
-/// How far a density `q` that can be drawn from is from an unnormalised `p`.
+/// How far a density `q` that can be sampled is from an unnormalised `p`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ImportanceSummary {
     /// Number of draws of `q`.
@@ -27,47 +28,50 @@ pub struct ImportanceSummary {
     pub elbo_error: f64,
     /// Shape of the weights' tail: see [`ParetoSmoothed::k_hat`].
     pub k_hat: f64,
-    /// Effective number of draws of `p` that the weighted draws of `q` are worth; too large an answer if `k_hat` is high.
+    /// Effective number of draws of `p` that the weighted draws of `q` are worth. It is too large
+    /// if `k_hat` is high.
     pub ess: f64,
-    /// `log Z`, or why it is not given.
+    /// `log Z`, or why there is no estimate.
     pub log_evidence: std::result::Result<LogEvidence, Refusal>,
 }
 
 /// The logarithm of the integral of `p`, in nats.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogEvidence {
-    /// `log mean w` of the smoothed weights: low by about half the squared error, as the logarithm of an unbiased mean is.
+    /// `log mean w` of the smoothed weights. It is low by about half the squared error, as the
+    /// logarithm of an unbiased mean is.
     pub value: f64,
-    /// Its standard error by the delta method, for independent draws and weights that have a variance (`k_hat` below 1/2): between there
-    /// and 0.7 the estimate still converges, more slowly than this says.
+    /// Its standard error by the delta method, for independent draws and weights that have a
+    /// variance (`k_hat` below 1/2). From 1/2 to 0.7 the estimate still converges, but more slowly
+    /// than this says.
     pub std_error: f64,
 }
 
-/// Why there is no estimate.
+/// Why there is no estimate of the evidence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Refusal {
-    /// The tail is too heavy for any number of draws that one could afford: `q` is too narrow somewhere.
+    /// The tail is too heavy for any affordable number of draws: `q` is too narrow somewhere.
     HeavyTail {
         /// Shape of the tail.
         k_hat: f64,
-        /// What it must stay under: 0.7.
+        /// The bound of `k_hat`: 0.7.
         limit: f64,
     },
-    /// The tail could be averaged over, but not by so few draws.
+    /// The tail can be averaged over, but not with so few draws.
     FewDraws {
         /// Shape of the tail.
         k_hat: f64,
-        /// What it must stay under for so many draws: `1 - 1 / log10 S`.
+        /// The bound of `k_hat` for this number of draws: `1 - 1 / log10 S`.
         limit: f64,
         /// The number of draws.
         draws: usize,
-        /// The number from which on this shape is admitted, if it stays: `10^{1 / (1 - k)}`.
+        /// The number of draws that admits this shape, if the shape stays: `10^{1 / (1 - k)}`.
         needed: usize,
     },
 }
 
 impl Refusal {
-    /// The refusal of so many draws with this shape, if there is one.
+    /// The refusal for this number of draws and this shape, if any.
     fn of(k_hat: f64, draws: usize) -> Option<Self> {
         let limit = ParetoSmoothed::threshold(draws);
         if k_hat < limit {
@@ -88,7 +92,7 @@ impl Refusal {
 }
 
 impl ImportanceSummary {
-    /// From `log p - log q`, in nats, at independent draws of `q`; `-inf` where `p` is 0.
+    /// The summary of `log p - log q`, in nats, at independent draws of `q`; `-inf` where `p` is 0.
     ///
     /// # Errors
     /// Those of [`ParetoSmoothed::new`].

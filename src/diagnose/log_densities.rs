@@ -1,13 +1,14 @@
-//! Log predictive densities of rows by models, each row without its largest: what weights of models
-//! are made from.
+//! Log predictive densities of rows under several models, from which model weights are made.
+//!
+//! The largest of each row is subtracted.
 
 use crate::error::{Error, Result};
 
-/// How far below the largest a log density counts; what is lower has density 0 for any purpose, and
-/// sums of such numbers must not overflow.
+/// Lower bound of a log density relative to the largest. Lower ones are 0 for any purpose, and sums
+/// of them must not overflow.
 const LOWEST: f64 = -1e290;
 
-/// Numbers that have been looked at.
+/// Validated log densities.
 pub(super) struct LogDensities {
     /// `l_ik - max_j l_ij`, `[rows, models]`.
     pub(super) below: Vec<f64>,
@@ -17,7 +18,7 @@ pub(super) struct LogDensities {
 }
 
 impl LogDensities {
-    /// From `l_ik`, `[rows, models]` row-major, for the operation of that name.
+    /// From `l_ik`, `[rows, models]` row-major. `op` is the operation that errors name.
     pub(super) fn new(op: &'static str, log_density: &[f64], models: usize) -> Result<Self> {
         if models == 0 || log_density.is_empty() || !log_density.len().is_multiple_of(models) {
             let expected = format!("log densities [rows, {models} models], both at least 1");

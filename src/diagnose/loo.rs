@@ -1,5 +1,6 @@
-//! Leave-one-out cross-validation from one fit: each row is predicted without itself by weighting
-//! the draws of the posterior that has seen it.
+//! Leave-one-out cross-validation from one fit.
+//!
+//! Each row is predicted without itself, by weighting the draws of the posterior that has seen it.
 //!
 //! Vehtari, Gelman & Gabry, "Practical Bayesian model evaluation using leave-one-out
 //! cross-validation and WAIC", Statistics and Computing 27 (2017), arXiv 1507.04544. With draws
@@ -16,16 +17,16 @@
 //! ```
 //!
 //! A row is *unreliable* if the shape `k` of its weights is above `min(1 - 1 / log10 S, 0.7)`
-//! (Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25, 2024): its `elpd_i` is then too high, as a
-//! rule. What helps is a fit without that row.
+//! (Vehtari, Simpson, Gelman, Yao & Gabry, JMLR 25, 2024). Its `elpd_i` is then usually too high.
+//! The remedy is a fit without that row.
 //!
-//! **Where there is nothing to smooth** the weights stay as they are and `k = +inf`, which makes
-//! the row unreliable: below [`MIN_DRAWS`] draws, or with fewer than five weights above the rest.
-//! `k = -inf` says that a fifth of the draws or so share the largest weight: bounded weights, which
-//! are trusted. (ArviZ gives `+inf` there. Its `se` has the divisor `n`.)
+//! **Where there is nothing to smooth**, the weights stay as they are and `k = +inf`, which makes
+//! the row unreliable. This happens below [`MIN_DRAWS`] draws, or with fewer than five weights
+//! above the rest. `k = -inf` means that about a fifth of the draws share the largest weight: the
+//! weights are bounded, and trusted. (ArviZ gives `+inf` there. Its `se` has the divisor `n`.)
 //!
-//! **What it drops.** All draws count the same: draws that have weights of their own must be
-//! resampled first. The error of `elpd_loo` by the finite number of draws is not in `se`.
+//! **What it drops.** All draws count the same. Resample first if the draws have weights. `se`
+//! leaves out the error of `elpd_loo` from the finite number of draws.
 
 use rayon::prelude::*;
 
@@ -38,9 +39,9 @@ use crate::linalg::log_mean_exp;
 pub struct LooRow {
     /// `log p(y_i | y_-i)`, in nats.
     pub elpd: f64,
-    /// `log p(y_i | y)`, in nats: the row predicted by the fit that has seen it.
+    /// `log p(y_i | y)`, in nats: the row's density under the fit that has seen it.
     pub lppd: f64,
-    /// Shape of the tail of the row's weights: [`ParetoSmoothed::k_hat`], and `+inf` below
+    /// Shape of the tail of the row's weights: [`ParetoSmoothed::k_hat`], or `+inf` below
     /// [`MIN_DRAWS`] draws.
     pub pareto_k: f64,
     /// Number of draws.
@@ -48,10 +49,11 @@ pub struct LooRow {
 }
 
 impl LooRow {
-    /// From `log p(y_i | theta_s)`, `[draws]`, in nats. `row` is named in errors and means nothing
-    /// else. `efficiency` is that of [`loo_log_weights`].
+    /// Computes a row from `log p(y_i | theta_s)`, `[draws]`, in nats. `row` is used only in
+    /// errors. `efficiency` is that of [`loo_log_weights`].
     ///
-    /// Rows may be computed in any order on any thread and given to a [`LooBuilder`] in their own.
+    /// Rows may be computed in any order, on any thread. Give them to a [`LooBuilder`] in their
+    /// order.
     ///
     /// # Errors
     /// Those of [`loo_log_weights`].
@@ -70,17 +72,16 @@ impl LooRow {
     }
 }
 
-/// Leave-one-out cross-validation of a fit. In nats throughout; larger is better, except for
-/// `looic`.
+/// Leave-one-out cross-validation of a fit, in nats. Larger is better, except for `looic`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Loo {
     /// Expected log predictive density of as many new rows, `sum_i log p(y_i | y_-i)`.
     pub elpd_loo: f64,
-    /// Standard error of `elpd_loo`, for rows that are drawn independently; infinite for one row.
+    /// Standard error of `elpd_loo`, for independent rows; infinite for one row.
     pub se: f64,
     /// Effective number of parameters, `lppd - elpd_loo`.
     pub p_loo: f64,
-    /// Log predictive density of the rows by the fit that has seen them.
+    /// Log predictive density of the rows under the fit that has seen them.
     pub lppd: f64,
     /// The terms of `elpd_loo`, `[rows]`.
     pub pointwise: Vec<f64>,
@@ -91,14 +92,14 @@ pub struct Loo {
 }
 
 impl Loo {
-    /// From `log p(y_i | theta_s)`, `[draws, rows]` row-major, in nats; rows in parallel.
-    /// `efficiency` is that of [`loo_log_weights`], the same for all rows.
+    /// Computes the sums from `log p(y_i | theta_s)`, `[draws, rows]` row-major, in nats; rows in
+    /// parallel. `efficiency` is that of [`loo_log_weights`], the same for all rows.
     ///
-    /// Where so many numbers do not fit into memory, [`LooBuilder`] takes them row by row.
+    /// If they do not fit into memory, [`LooBuilder`] takes them row by row.
     ///
     /// # Errors
-    /// A length that is not `draws` times a number of rows, no draws, no rows, or those of
-    /// [`loo_log_weights`] for the first row that has one.
+    /// If the length is not `draws` times a number of rows, there are no draws or no rows, or those
+    /// of [`loo_log_weights`] for the first row that fails.
     pub fn new(log_lik: &[f64], draws: usize, efficiency: Option<f64>) -> Result<Self> {
         if draws == 0 || log_lik.is_empty() || !log_lik.len().is_multiple_of(draws) {
             let expected = format!("log-likelihoods [{draws} draws, rows], both at least 1");
@@ -106,7 +107,7 @@ impl Loo {
             return Err(Error::shape("Loo", expected, got));
         }
         let rows = log_lik.len() / draws;
-        // all of them before the first error is looked for: it must not depend on who was fastest
+        // compute all rows first: which error is found must not depend on the fastest thread
         let left_out: Vec<Result<LooRow>> = (0..rows)
             .into_par_iter()
             .map(|row| {
@@ -121,7 +122,8 @@ impl Loo {
         builder.finish()
     }
 
-    /// Takes row after row. `efficiency` is that of [`loo_log_weights`], the same for all rows.
+    /// A builder that takes one row after another. `efficiency` is that of [`loo_log_weights`], the
+    /// same for all rows.
     pub fn builder(efficiency: Option<f64>) -> LooBuilder {
         LooBuilder {
             efficiency,
@@ -129,12 +131,12 @@ impl Loo {
         }
     }
 
-    /// The largest `pareto_k` that so many draws allow: [`ParetoSmoothed::threshold`].
+    /// The largest reliable `pareto_k` for this number of draws: [`ParetoSmoothed::threshold`].
     pub fn threshold(&self) -> f64 {
         ParetoSmoothed::threshold(self.draws)
     }
 
-    /// Number of rows with a `pareto_k` above the threshold, `+inf` among them.
+    /// Number of rows with a `pareto_k` above the threshold, `+inf` included.
     pub fn unreliable(&self) -> usize {
         self.unreliable_rows().len()
     }
@@ -146,8 +148,8 @@ impl Loo {
         rows.filter(|(_, k)| **k > limit).map(|(i, _)| i).collect()
     }
 
-    /// The same with the exact `log p(y_i | y_-i)` of row `row`, from a fit without it. Its `pareto_k`
-    /// is then `-inf`: there are no weights.
+    /// Replaces the estimate for row `row` by the exact `log p(y_i | y_-i)`, from a fit without it.
+    /// Its `pareto_k` is then `-inf`, as there are no weights.
     ///
     /// # Errors
     /// If there is no such row, or the density is not finite.
@@ -172,8 +174,7 @@ impl Loo {
     }
 }
 
-/// Collects the rows of a [`Loo`] one by one, so that `[draws, rows]` numbers need never be in
-/// memory.
+/// Collects the rows of a [`Loo`] one by one, so `[draws, rows]` values need never be in memory.
 ///
 /// ```
 /// use fiberwalk::diagnose::Loo;
@@ -193,7 +194,7 @@ pub struct LooBuilder {
 }
 
 impl LooBuilder {
-    /// The next row by its `log p(y_i | theta_s)`, `[draws]`, in nats.
+    /// Adds the next row, from its `log p(y_i | theta_s)`, `[draws]`, in nats.
     ///
     /// # Errors
     /// Those of [`LooRow::new`] and [`LooBuilder::push`].
@@ -201,10 +202,10 @@ impl LooBuilder {
         self.push(LooRow::new(self.rows.len(), log_lik, self.efficiency)?)
     }
 
-    /// The next row, computed elsewhere (with an efficiency of its own, if that is wanted).
+    /// Adds the next row, computed elsewhere, possibly with its own efficiency.
     ///
     /// # Errors
-    /// Another number of draws than that of the first row.
+    /// If its number of draws differs from that of the first row.
     pub fn push(&mut self, row: LooRow) -> Result<()> {
         if let Some(first) = self.rows.first().filter(|first| first.draws != row.draws) {
             let expected = format!("{} draws, as row 0 has", first.draws);
@@ -215,10 +216,10 @@ impl LooBuilder {
         Ok(())
     }
 
-    /// The sums over all rows.
+    /// Sums over all rows.
     ///
     /// # Errors
-    /// No rows.
+    /// If there are no rows.
     pub fn finish(self) -> Result<Loo> {
         let Some(LooRow { draws, .. }) = self.rows.first().copied() else {
             return Err(Error::shape("LooBuilder", "at least 1 row", "none"));
@@ -238,42 +239,42 @@ impl LooBuilder {
     }
 }
 
-/// Logarithms of the weights, `[draws]` with `sum_s exp = 1`, that turn draws of `p(theta | y)`
-/// into draws of `p(theta | y_-i)`, and the shape `k` of their tail; from `log p(y_i | theta_s)`,
+/// Log weights that turn draws of `p(theta | y)` into draws of `p(theta | y_-i)`, `[draws]` with
+/// `sum_s exp = 1`, and the shape `k` of their tail. They are computed from `log p(y_i | theta_s)`,
 /// `[draws]`, in nats.
 ///
-/// Averages of anything under these weights are what the fit without the row says of it: its
-/// predictive mean, or the probability of less than `y_i` (LOO-PIT). They mean as little as
-/// `elpd_i` if `k` is high.
+/// Weighted averages are the predictions of a fit without the row: for example its predictive mean,
+/// or the probability of a value below `y_i` (LOO-PIT). If `k` is high they are as unreliable as
+/// `elpd_i`.
 ///
-/// `efficiency` is the effective number of draws over their number: `ess_mean` of `p(y_i |
-/// theta_s)` over `S`, or one number for all rows; `None` is 1, independent draws.
+/// `efficiency` is the effective number of draws over their number: `ess_mean` of
+/// `p(y_i | theta_s)` over `S`, or one number for all rows. `None` is 1, for independent draws.
 ///
 /// # Errors
-/// No draws; an efficiency that is not positive and finite; a log-likelihood that is not finite.
-/// `-inf` is refused with the others: a draw under which the row cannot happen has infinite weight,
-/// all of it.
+/// If there are no draws, the efficiency is not positive and finite, or a log-likelihood is not
+/// finite. This includes `-inf`: a draw under which the row cannot happen would take all the
+/// weight.
 pub fn loo_log_weights(log_lik: &[f64], efficiency: Option<f64>) -> Result<(Vec<f64>, f64)> {
     check("", log_lik)?;
     weights(log_lik, efficiency)
 }
 
-/// How much more one model expects of new rows than another.
+/// The difference of two models in expected log predictive density of new rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ElpdDifference {
     /// `elpd(A) - elpd(B)`, in nats: above 0 if A is better.
     pub difference: f64,
-    /// Its standard error, from the differences row by row; infinite for one row. Too small, as a
-    /// rule, below a hundred rows or for a difference of less than 4 (Sivula, Magnusson, Matamoros
+    /// Its standard error, from the differences row by row; infinite for one row. It is usually too
+    /// small below a hundred rows, or for a difference of less than 4 (Sivula, Magnusson, Matamoros
     /// & Vehtari, arXiv 2008.10296).
     pub std_error: f64,
 }
 
 /// Compares two models by their log predictive densities of the same rows, `[rows]`, in nats:
-/// [`Loo::pointwise`] of both, or those of held-out rows.
+/// [`Loo::pointwise`] of both, or densities of held-out rows.
 ///
 /// # Errors
-/// Numbers of rows that differ, no rows, or a number that is not finite.
+/// If the numbers of rows differ, there are no rows, or a value is not finite.
 pub fn elpd_difference(a: &[f64], b: &[f64]) -> Result<ElpdDifference> {
     if a.len() != b.len() || a.is_empty() {
         let got = format!("{} and {}", a.len(), b.len());
@@ -297,7 +298,7 @@ pub fn elpd_difference(a: &[f64], b: &[f64]) -> Result<ElpdDifference> {
     })
 }
 
-/// `of_row` says whose log-likelihoods these are.
+/// Checks that log-likelihoods are finite; `of_row` names their row in errors.
 fn check(of_row: &str, log_lik: &[f64]) -> Result<()> {
     if log_lik.is_empty() {
         let got = format!("none{of_row}");
@@ -318,7 +319,7 @@ fn check(of_row: &str, log_lik: &[f64]) -> Result<()> {
     )))
 }
 
-/// [`loo_log_weights`] of numbers that have been looked at.
+/// [`loo_log_weights`] of validated log-likelihoods.
 fn weights(log_lik: &[f64], efficiency: Option<f64>) -> Result<(Vec<f64>, f64)> {
     let mut raw: Vec<f64> = log_lik.iter().map(|l| -l).collect();
     let efficiency = efficiency.unwrap_or(1.0);

@@ -1,17 +1,22 @@
-//! Whether draws can be trusted: convergence of chains, effective sample sizes, importance weights, and tests of a sampler by p-values.
+//! Diagnostics: whether draws can be trusted, and which models predict best.
 //!
-//! Three kinds of questions on draws. *Have these chains forgotten their starts, and how many independent draws are they worth?*
-//! is answered without knowing the target, by [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`], [`mcse_mean`],
-//! together in a [`TraceSummary`], and for Hamiltonian chains [`e_bfmi`].
-//! *How far is a density that can be drawn from to be trusted in place of one that is known up to a constant?* is answered by the
-//! weights between the two: [`ParetoSmoothed`], [`ImportanceSummary`], and with draws of both [`BridgeEstimate`].
-//! *Does this sampler draw from the right distribution?* needs a target that is known: a Gaussian
-//! ([`GaussianTarget`]), a distribution function ([`ks_test`]), expectations ([`hotelling`]), or a prior and a way to
-//! make data, from which [`simulate_ranks`] needs nothing else.
+//! Three kinds of questions concern draws.
 //!
-//! And one about models: *which of them predicts new rows best, and with what weights do they together?* [`Loo`]
-//! says from the draws of one fit how each row would be predicted without itself, [`elpd_difference`] compares two
-//! models, [`Stacking`] and [`pseudo_bma_plus`] weight several.
+//! - *Have these chains forgotten their starts, and how many independent draws are they worth?*
+//!   [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`] and [`mcse_mean`] answer this without
+//!   knowing the target. [`TraceSummary`] shows them together. [`e_bfmi`] is for Hamiltonian
+//!   chains.
+//! - *How far can a density that can be sampled stand in for one that is known up to a constant?*
+//!   The weights between the two answer this: [`ParetoSmoothed`], [`ImportanceSummary`], and with
+//!   draws of both [`BridgeEstimate`].
+//! - *Does this sampler draw from the right distribution?* This needs a known target: a Gaussian
+//!   ([`GaussianTarget`]), a distribution function ([`ks_test`]), or expectations ([`hotelling`]).
+//!   With a prior and a way to simulate data, [`simulate_ranks`] needs nothing else.
+//!
+//! One more question concerns models: *which of them predicts new rows best, and how should they be
+//! weighted together?* From the draws of one fit, [`Loo`] estimates how each row would be predicted
+//! without itself. [`elpd_difference`] compares two models; [`Stacking`] and [`pseudo_bma_plus`]
+//! weight several.
 
 mod bridge;
 mod chains;

@@ -1,16 +1,16 @@
 //! The inverse of the normal distribution function.
 //!
-//! M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied Statistics 37 (1988),
-//! routine PPND16: rational approximations in three regions, good to about 1e-16. With the roundings of their
-//! evaluation the relative error is at most 7.4e-16 (at z = -37; 5e-16 above -6), measured with 40 digits by mpmath
-//! 1.4.1.
+//! M. J. Wichura, "Algorithm AS 241: The Percentage Points of the Normal Distribution", Applied
+//! Statistics 37 (1988), routine PPND16: rational approximations in three regions, accurate to
+//! about 1e-16. With the rounding of their evaluation, the relative error is at most 7.4e-16 (at
+//! z = -37; 5e-16 above -6), measured with 40 digits in mpmath 1.4.1.
 //!
 //! ```text
 //! q = p - 1/2, |q| <= 0.425:     z = q R_1(0.425^2 - q^2)
 //! r = sqrt(-log min(p, 1 - p)):  z = sign(q) R_2(r - 1.6) for r <= 5, sign(q) R_3(r - 5) beyond
 //! ```
 
-/// Coefficients of a numerator and a denominator, from the constant up.
+/// Coefficients of a numerator and a denominator, from the constant term up.
 type Rational = ([f64; 8], [f64; 8]);
 
 const CENTRE: Rational = (
@@ -113,8 +113,8 @@ pub fn normal_quantile(p: f64) -> f64 {
 mod tests {
     use super::*;
 
-    /// The distribution function with the rounding of its argument `-z / sqrt 2`, which `erfc` magnifies by `z^2`,
-    /// put right.
+    /// The distribution function at `z`. It corrects the rounding of the argument `-z / sqrt 2`,
+    /// which `erfc` magnifies by `z^2`.
     fn tail(z: f64) -> f64 {
         use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
         let x = -z * FRAC_1_SQRT_2;
@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn it_inverts_the_distribution_function() {
-        // relative: dp/p is about z dz, z^2 times the relative error of z, 7.4e-16 (see above); 1e-15 for erfc
+        // dp/p is about z dz, so z^2 times the relative error of z (7.4e-16, see above); 1e-15 for
+        // erfc
         let powers = (1..3000).map(|i| 0.5 * (-0.1 * f64::from(i) / 3000.0 * 7000.0).exp());
         let grid = (1..2000).map(|i| f64::from(i) / 4000.0);
         for p in powers.chain(grid) {
@@ -143,11 +144,12 @@ mod tests {
         for p in [0.01, 0.075, 0.25, 0.5] {
             assert!((normal_quantile(p) + normal_quantile(1.0 - p)).abs() < 1e-14);
         }
-        // the joints at p = 0.075 and p = exp(-25), where two rationals must give the same
+        // the joints at p = 0.075 and p = exp(-25), where two rationals must agree
         for joint in [0.075, (-25f64).exp()] {
             let (below, above) = (joint * (1.0 - 1e-13), joint * (1.0 + 1e-13));
             let step = normal_quantile(above) - normal_quantile(below);
-            // one part in 1e13 of p moves z by less than that over |z|; the rest is rounding
+            // a relative change of p by 1e-13 moves z by less than that over |z|; the rest is
+            // rounding
             assert!((0.0..2e-13).contains(&step), "{joint}: {step:e}");
         }
     }

@@ -1,10 +1,11 @@
-//! Weights of models by how well each predicts on its own, with the chance in the rows averaged
-//! over: pseudo-BMA+.
+//! Pseudo-BMA+: weights of models by how well each predicts on its own.
+//!
+//! The chance in the choice of rows is averaged out.
 //!
 //! Yao, Vehtari, Simpson & Gelman, "Using stacking to average Bayesian predictive distributions",
-//! Bayesian Analysis 13(3) (2018), section 3.4. With `l_ik = log p(y_i | y_-i, M_k)`, rows `i = 1
-//! ... n`, models `k = 1 ... K`, replicates `b = 1 ... B` of the Bayesian bootstrap (Rubin, Annals
-//! of Statistics 9, 1981):
+//! Bayesian Analysis 13(3) (2018), section 3.4. With `l_ik = log p(y_i | y_-i, M_k)`, rows
+//! `i = 1 ... n`, models `k = 1 ... K`, and replicates `b = 1 ... B` of the Bayesian bootstrap
+//! (Rubin, Annals of Statistics 9, 1981):
 //!
 //! ```text
 //! a_b  ~ Dirichlet(1, ..., 1)                           shares of the rows
@@ -12,13 +13,13 @@
 //! w_k  = (1/B) sum_b w_bk
 //! ```
 //!
-//! Without the bootstrap (`a = 1/n`) the weights are those of Akaike, which fall on one model as
-//! soon as it is ahead by a few nats, whether or not that is chance. Stacking
+//! Without the bootstrap (`a = 1/n`) these are Akaike's weights. They put nearly all weight on one
+//! model as soon as it is ahead by a few nats, even by chance. Stacking
 //! ([`Stacking`](super::Stacking)) asks what the *mixture* predicts; these weights say which model
-//! is the best.
+//! is best.
 //!
-//! The shares are exponential numbers over their sum. The largest log density of each row is taken
-//! out of it first, which changes no weight and saves digits.
+//! The shares are exponential numbers, divided by their sum. The largest log density of each row is
+//! subtracted first. This changes no weight and saves digits.
 
 use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
@@ -31,8 +32,8 @@ use crate::rng::{Phase, Streams};
 /// Weights of models, `[models]` with sum 1, from log predictive densities `[rows, models]`
 /// row-major, in nats, of rows that the models have not seen.
 ///
-/// Replicate `b` has the stream `b` of [`Phase::BOOTSTRAP`]. The weights' standard error by their
-/// finite number is at most `1 / (2 sqrt(replicates))`; ArviZ takes 1,000.
+/// Replicate `b` draws from stream `b` of [`Phase::BOOTSTRAP`]. The finite number of replicates
+/// adds a standard error of at most `1 / (2 sqrt(replicates))`. ArviZ takes 1,000.
 ///
 /// ```
 /// use fiberwalk::Streams;
@@ -44,8 +45,8 @@ use crate::rng::{Phase, Streams};
 /// ```
 ///
 /// # Errors
-/// No models, no rows, a length that is not a number of rows, a number that is not finite, or no
-/// replicates.
+/// If there are no models or no rows, the length is not a multiple of `models`, a value is not
+/// finite, or there are no replicates.
 pub fn pseudo_bma_plus(
     log_density: &[f64],
     models: usize,
@@ -73,7 +74,7 @@ pub fn pseudo_bma_plus(
         sums.iter().map(|sum| (sum - log_total).exp()).collect()
     };
     let all: Vec<Vec<f64>> = (0..replicates).into_par_iter().map(of_replicate).collect();
-    // one after the other: the same bits for any number of threads
+    // in order: the sum is the same bit for bit for any number of threads
     let mut weights = vec![0.0; models];
     for of_replicate in &all {
         for (weight, w) in weights.iter_mut().zip(of_replicate) {

@@ -2,20 +2,20 @@
 
 use super::normal::normal_quantile;
 
-/// `z_i = Phi^{-1}((r_i - 3/8) / (S + 1/4))`, `r_i` the rank of draw `i` among all `S`, from 1; ties share their
-/// mean rank.
+/// `z_i = Phi^{-1}((r_i - 3/8) / (S + 1/4))`, where `r_i` is the rank of draw `i` among all `S`,
+/// from 1. Ties share their mean rank.
 ///
-/// What is computed of `z` exists for a target without variance, and does not change when the quantity is mapped
-/// by an increasing function. (Vehtari et al. 2021, equation 14.)
+/// Statistics of `z` exist even if the target has no variance, and do not change under an
+/// increasing map of the quantity. (Vehtari et al. 2021, equation 14.)
 ///
-/// NaNs rank above infinity: check before.
+/// NaNs rank above infinity, so check for them first.
 pub fn rank_normalize(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_unstable_by(|&a, &b| values[a].total_cmp(&values[b]));
     let size = values.len() as f64 + 0.25;
     let mut out = vec![0.0; values.len()];
     let mut before = 0;
-    // 0 and -0 are apart in the total order but beside one another, and tied
+    // 0 and -0 differ in the total order, but are adjacent and tied
     for tied in order.chunk_by(|&a, &b| values[a] == values[b]) {
         let rank = before as f64 + 0.5 * (tied.len() as f64 + 1.0);
         let z = normal_quantile((rank - 0.375) / size);
@@ -32,7 +32,8 @@ pub(super) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The quantile by linear interpolation between order statistics at `(n - 1) p` (type 7 of Hyndman & Fan 1996).
+/// The quantile by linear interpolation between order statistics at `(n - 1) p` (type 7 of Hyndman
+/// & Fan 1996).
 pub(super) fn quantile(values: &[f64], p: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable_by(f64::total_cmp);

@@ -8,13 +8,13 @@
 //! r = #{l: f(theta_l, y) < f(theta, y)}  in 0 ..= L
 //! ```
 //!
-//! is uniform, whatever `f`: `theta` is one more draw of the posterior. A sampler that is too
-//! narrow gives ranks at both ends, too wide in the middle, biased at one. [`RankTests`] looks for
-//! each of these, and for any other shape.
+//! is uniform, whatever `f`: `theta` is one more draw of the posterior. If a sampler is too narrow,
+//! ranks pile up at both ends; if it is too wide, in the middle; if it is biased, at one end.
+//! [`RankTests`] looks for each of these, and for any other shape.
 //!
 //! *What it does not see.* A sampler that ignores the data and draws from the prior passes for
-//! every `f` of `theta` alone; a quantity that looks at the data, such as the log likelihood, finds
-//! it (Modrák et al. 2023). Draws must be independent: thin a chain until they are.
+//! every `f` of `theta` alone. A quantity that depends on the data, such as the log likelihood,
+//! exposes it (Modrák et al. 2023). Draws must be independent: thin a chain until they are.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -26,12 +26,12 @@ use super::rank_tests::RankTests;
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 
-/// How often, and against how many draws.
+/// Settings of a simulation-based calibration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SbcOptions {
     /// Number of data sets.
     pub replications: usize,
-    /// Posterior draws of each, `L`; a number of bins that divides `L + 1` wastes nothing.
+    /// Posterior draws per data set, `L`. Bins have equal width if their number divides `L + 1`.
     pub draws: usize,
 }
 
@@ -47,14 +47,14 @@ impl Default for SbcOptions {
 /// Ranks of several quantities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ranks {
-    /// Posterior draws of a replication: ranks are in `0..=draws`.
+    /// Posterior draws per replication: ranks are in `0..=draws`.
     pub draws: usize,
     /// The ranks of each quantity, `[quantities][replications]`.
     pub ranks: Vec<Vec<usize>>,
 }
 
 impl Ranks {
-    /// [`RankTests`] of each quantity in turn: four tests that ranks are uniform, with one p-value.
+    /// [`RankTests`] of each quantity: four tests that ranks are uniform, with one p-value.
     ///
     /// # Errors
     /// Those of [`uniformity`].
@@ -66,13 +66,14 @@ impl Ranks {
 
 /// Pearson's test that ranks in `0..=draws` are uniform, in `bins` bins of nearly equal width.
 ///
-/// One test of counts sees little of a bias; [`RankTests`] joins it with three others.
+/// One test of counts sees little of a bias. [`RankTests`] joins it with three others.
 ///
-/// Rank `r` falls into bin `r bins / (draws + 1)`, rounded down; a bin is expected to hold its own share of the
-/// ranks, so that bins need not be of equal width.
+/// Rank `r` falls into bin `r bins / (draws + 1)`, rounded down. The expected count of a bin is
+/// proportional to its width, so bins need not be equally wide.
 ///
 /// # Errors
-/// Fewer than 2 bins or more than ranks, a rank above `draws`, or fewer than 5 expected in a bin.
+/// If there are fewer than 2 bins or more than possible ranks, a rank is above `draws`, or a bin
+/// expects fewer than 5 ranks.
 pub fn uniformity(ranks: &[usize], draws: usize, bins: usize) -> Result<TestOutcome> {
     if bins < 2 || bins > draws + 1 {
         let requirement = format!("from 2 to the {} possible ranks", draws + 1);
@@ -99,14 +100,16 @@ pub fn uniformity(ranks: &[usize], draws: usize, bins: usize) -> Result<TestOutc
     goodness_of_fit(&observed, &expected)
 }
 
-/// Draws from the prior, makes data, samples the posterior, and ranks the truth, `replications` times in parallel.
+/// Draws from the prior, simulates data, samples the posterior, and ranks the truth, `replications`
+/// times in parallel.
 ///
-/// `quantities` of a parameter and the data gives the numbers to be ranked, always as many. Replication `i` has the
-/// stream `i` of [`Phase::SYNTHETIC`] for `prior`, `data` and the order of ties (which are broken at random, so that
-/// ranks of quantities with atoms are uniform too), and `posterior` gets [`Streams`] of its own, seeded by it.
+/// `quantities` maps a parameter and the data to the values to be ranked, always the same number.
+/// Replication `i` uses stream `i` of [`Phase::SYNTHETIC`] for `prior`, `data` and the order of
+/// ties. (Ties are broken at random, so that quantities with atoms have uniform ranks too.)
+/// `posterior` gets its own [`Streams`], seeded from that stream.
 ///
-/// A sampler of one's own is put into `posterior`: here draws of `theta | y` for `theta ~ N(0, 1)`, `y ~ N(theta, 1)`, which is `N(y/2, 1/2)`, and with
-/// a wrong deviation, which is found.
+/// Put your sampler into `posterior`. In this example it draws `theta | y` for `theta ~ N(0, 1)`,
+/// `y ~ N(theta, 1)`, which is `N(y/2, 1/2)`. The test also finds a wrong deviation.
 ///
 /// ```
 /// use fiberwalk::diagnose::{SbcOptions, simulate_ranks};
@@ -125,7 +128,7 @@ pub fn uniformity(ranks: &[usize], draws: usize, bins: usize) -> Result<TestOutc
 ///             let own = Normal::new(0.5 * y, deviation).unwrap();
 ///             Ok(own.sample_iter(streams.rng(Phase::USER, 0)).take(draws).collect())
 ///         },
-///         // the parameter, and a quantity that looks at the data
+///         // the parameter, and a quantity that depends on the data
 ///         |&theta, y| vec![theta, -0.5 * (y - theta).powi(2)],
 ///     )?;
 ///     Ok(ranks.uniformity(20)?[0].p_value)
@@ -136,8 +139,9 @@ pub fn uniformity(ranks: &[usize], draws: usize, bins: usize) -> Result<TestOutc
 /// ```
 ///
 /// # Errors
-/// What the closures report, from the first replication that fails; nothing to do; a number of draws other than
-/// asked for; a number of quantities that varies; or a quantity that is NaN.
+/// Those of the closures, from the first replication that fails. If there are no replications or no
+/// draws, `posterior` returns the wrong number of draws, the number of quantities varies, or a
+/// quantity is NaN.
 pub fn simulate_ranks<P, D>(
     options: &SbcOptions,
     streams: Streams,

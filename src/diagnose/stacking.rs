@@ -1,9 +1,10 @@
-//! Stacking: the mixture of several models' predictive distributions that predicts best, its
-//! weights from log predictive densities of rows that the models have not seen.
+//! Stacking: the mixture of several models' predictive distributions that predicts best.
+//!
+//! The weights come from log predictive densities of rows that the models have not seen.
 //!
 //! Yao, Vehtari, Simpson & Gelman, "Using stacking to average Bayesian predictive distributions",
-//! Bayesian Analysis 13(3) (2018), arXiv 1704.02030. With `l_ik = log p(y_i | y_-i, M_k)`, rows `i
-//! = 1 ... n`, models `k = 1 ... K`:
+//! Bayesian Analysis 13(3) (2018), arXiv 1704.02030. With `l_ik = log p(y_i | y_-i, M_k)`, rows
+//! `i = 1 ... n`, models `k = 1 ... K`:
 //!
 //! ```text
 //! w*   = argmax_w  f(w) = sum_i log sum_k w_k exp l_ik,   w_k >= 0, sum_k w_k = 1    (eq. 4)
@@ -11,14 +12,14 @@
 //! f(w*) - f(w)  <=  n log max_k g_k                       by Jensen; 0 at w*
 //! ```
 //!
-//! `f` is concave. The last line says how far from the best some weights are at most, and is what
-//! ends the search: `max_k g_k <= 1 + 1e-10`.
+//! `f` is concave. The last line bounds how far given weights are from the best, and ends the
+//! search: `max_k g_k <= 1 + 1e-10`.
 //!
 //! **The search** is a primal-dual interior-point method in the manner of Waechter & Biegler,
-//! Mathematical Programming 106 (2006). The papers' own code leaves it to a general optimiser. The
-//! sum of the weights is no constraint here (Kim, Carbonetto, Stephens & Anitescu, J. Comp. Graph.
-//! Stat. 29, 2020): the maximum of `f(x) / n - sum_k x_k` over `x >= 0` has `sum_k x_k = 1` by
-//! itself. With slacks `z`:
+//! Mathematical Programming 106 (2006). The papers' own code uses a general optimiser. The sum of
+//! the weights need not be a constraint (Kim, Carbonetto, Stephens & Anitescu, J. Comp. Graph.
+//! Stat. 29, 2020): the maximum of `f(x) / n - sum_k x_k` over `x >= 0` has `sum_k x_k = 1`. With
+//! slacks `z`:
 //!
 //! ```text
 //! 1 - g - z = 0,  x_k z_k = mu,  mu -> 0
@@ -26,58 +27,58 @@
 //! H = (1/n) sum_i r_i r_i^T,  r_ik = exp l_ik / sum_j x_j exp l_ij
 //! ```
 //!
-//! `dx` climbs the barrier problem of that `mu`, along which the step is halved until it does
-//! climb. Models that predict the same rows alike get equal weights: the path keeps to the middle
-//! of the set of solutions.
+//! `dx` is an ascent direction of the barrier problem for that `mu`. The step along it is halved
+//! until the objective rises. Models that predict the same rows equally well get equal weights, as
+//! the path keeps to the middle of the set of solutions.
 //!
-//! **Far-off rows.** The largest density of each row is taken out of it, which changes neither `g`
-//! nor `w*`. What then falls below 1e-308 of the row's best is taken as 0. It cannot matter: at
-//! `w*` no `g_k` is above 1, so the mixture has at least `1/n` of the best density of every row.
+//! **Far-off rows.** The largest density of each row is divided out, which changes neither `g` nor
+//! `w*`. Densities below 1e-308 of the row's best are then 0. This cannot matter: at `w*` no `g_k`
+//! is above 1, so the mixture has at least `1/n` of the best density in every row.
 
 use super::log_densities::LogDensities;
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
 
-/// The search ends where no mixture is better by more than this, in nats for each row.
+/// The search ends when no mixture is better by more than this, in nats per row.
 const TOLERANCE: f64 = 1e-10;
-/// Interior-point methods take about ten steps, nearly whatever the problem.
+/// Most steps. Interior-point methods take about ten, nearly whatever the problem.
 const MAX_STEPS: usize = 200;
-/// How near to the boundary a step may come, of the way there.
+/// Fraction of the way to the boundary that a step may take.
 const NEAR: f64 = 0.995;
-/// The barrier gets lower when its problem is solved to so many times its height.
+/// The barrier is lowered when its problem is solved to this multiple of its height.
 const SOLVED: f64 = 10.0;
 /// `x_k z_k` stays within this factor of `mu`.
 const SLACK: f64 = 1e10;
-/// A gain that a step must have, of the one that the slope promises.
+/// Fraction of the gain promised by the slope that a step must achieve.
 const ARMIJO: f64 = 1e-4;
-/// A weight so far below its slack is 0, if the others are as good without it.
+/// A weight this far below its slack is set to 0, if the others are as good without it.
 const NONE: f64 = 1e-4;
 
-/// Weights of models, and what their mixture predicts.
+/// Weights of models, and the score of their mixture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stacking {
-    /// The models' weights, `[models]`: none below 0, sum 1.
+    /// The models' weights, `[models]`: not negative, sum 1.
     pub weights: Vec<f64>,
-    /// `sum_i log sum_k w_k p_ik`: the mixture's log density of all rows, in nats. Too good by a
-    /// little, as every maximum is that was chosen on the same rows.
+    /// `sum_i log sum_k w_k p_ik`: the mixture's log density of all rows, in nats. It is slightly
+    /// too high, because the weights were chosen on the same rows.
     pub log_score: f64,
-    /// No weights have a `log_score` that is higher by more than this, in nats: at most 1e-10 for
-    /// each row.
+    /// No weights have a `log_score` that is higher by more than this, in nats. At most 1e-10 per
+    /// row.
     pub gap: f64,
-    /// Steps of the search.
+    /// Steps taken by the search.
     pub steps: usize,
 }
 
 impl Stacking {
-    /// From log predictive densities `[rows, models]` row-major, in nats, of rows that the models
-    /// have not seen: held-out ones, or [`Loo::pointwise`](super::Loo::pointwise) of each model as
-    /// a column.
+    /// Finds the weights from log predictive densities `[rows, models]` row-major, in nats, of rows
+    /// that the models have not seen: held-out rows, or [`Loo::pointwise`](super::Loo::pointwise)
+    /// of each model as a column.
     ///
-    /// Costs about `20 rows models^2` operations.
+    /// It costs about `20 rows models^2` operations.
     ///
     /// # Errors
-    /// No models, no rows, a length that is not a number of rows, or a number that is not finite;
-    /// [`Error::NoConvergence`] if the gap does not close, which has not been seen.
+    /// If there are no models or no rows, the length is not a multiple of `models`, or a value is
+    /// not finite. [`Error::NoConvergence`] if the gap does not close, which has not been seen.
     pub fn new(log_density: &[f64], models: usize) -> Result<Self> {
         let densities = LogDensities::new("Stacking", log_density, models)?;
         let problem = Problem::new(&densities);
@@ -114,7 +115,7 @@ fn normalised(x: &[f64]) -> Vec<f64> {
     x.iter().map(|x| x / sum).collect()
 }
 
-/// Densities `[rows, models]`, the largest of each row 1.
+/// Densities `[rows, models]`, scaled so that the largest of each row is 1.
 struct Problem {
     density: Vec<f64>,
     models: usize,
@@ -170,7 +171,7 @@ impl Problem {
         }
     }
 
-    /// `max_k g_k - 1` at weights of sum 1; infinite where a row has density 0.
+    /// `max_k g_k - 1` at weights with sum 1; infinite if a row has density 0.
     fn excess(&self, weights: &[f64]) -> f64 {
         let mut gradient = vec![0.0; self.models];
         for (row, mixture) in self.mixed(weights) {
@@ -186,7 +187,7 @@ impl Problem {
     }
 }
 
-/// Where the search is: `x`, its slacks, and the height of the barrier.
+/// The state of the search: `x`, its slacks, and the height of the barrier.
 struct Path<'a> {
     problem: &'a Problem,
     x: Vec<f64>,
@@ -208,7 +209,7 @@ impl<'a> Path<'a> {
 
     /// Lowers the barrier as far as its problem is solved.
     fn lower(&mut self, gradient: &[f64]) {
-        // on the path, sum x = 1 + K mu and so the excess is at most K mu
+        // on the path, sum x = 1 + K mu, so the excess is at most K mu
         let least = 0.1 * TOLERANCE / self.x.len() as f64;
         while self.mu > least {
             let of_slope = gradient.iter().zip(&self.z).map(|(g, z)| 1.0 - g - z);
@@ -223,7 +224,7 @@ impl<'a> Path<'a> {
         }
     }
 
-    /// The barrier problem's objective, to be made large.
+    /// The objective of the barrier problem, to be maximised.
     fn barrier(&self, x: &[f64]) -> f64 {
         let logs: f64 = x.iter().map(|x| x.ln()).sum();
         self.problem.value(x) - x.iter().sum::<f64>() + self.mu * logs
@@ -248,7 +249,7 @@ impl<'a> Path<'a> {
             .collect();
         let rise: f64 = slope.iter().zip(&dx).map(|(s, d)| s * d).sum();
         let before = self.barrier(&self.x);
-        // near the end the gain is lost in the roundings of a sum of logarithms
+        // near the end, the gain is lost in the rounding of a sum of logarithms
         let rounding = 1e-14 * (1.0 + before.abs());
         let mut length = to_boundary(&self.x, &dx);
         loop {
@@ -269,8 +270,8 @@ impl<'a> Path<'a> {
         Ok(())
     }
 
-    /// The weights with 0 in place of those that only the barrier keeps above it, if they are as
-    /// good; and their excess.
+    /// Sets weights to 0 that only the barrier keeps above it, if the result is as good. Returns
+    /// the weights and their excess.
     fn without_none(&self, weights: Vec<f64>, excess: f64) -> (Vec<f64>, f64) {
         let kept = |(&x, &z): (&f64, &f64)| if x < NONE * z { 0.0 } else { x };
         let cut: Vec<f64> = self.x.iter().zip(&self.z).map(kept).collect();
@@ -284,7 +285,7 @@ impl<'a> Path<'a> {
     }
 }
 
-/// The longest step, up to 1, that leaves all numbers above 0.
+/// The longest step, up to 1, that keeps all values above 0.
 fn to_boundary(x: &[f64], d: &[f64]) -> f64 {
     let steps = x.iter().zip(d).filter(|&(_, &d)| d < 0.0);
     steps.map(|(x, d)| -NEAR * x / d).fold(1.0, f64::min)
@@ -300,8 +301,8 @@ mod tests {
 
     #[test]
     fn weight_that_a_row_needs_is_not_cut() {
-        // rows with one model each and none for the third: without its weight, however small, a row
-        // has density 0
+        // only model 0 explains row 0, and only model 1 row 1: without the weight of its model,
+        // however small, a row has density 0
         let none = -1e5;
         let l = [0.0, none, none, none, 0.0, none];
         let problem = Problem::new(&LogDensities::new("test", &l, 3).unwrap());

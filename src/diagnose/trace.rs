@@ -1,4 +1,4 @@
-//! A quantity over chains in one line: where it is, how wide, and how well both are known.
+//! A one-line summary of a quantity over chains: location, spread, and how well both are known.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use super::ranks::quantile;
 use super::rhat::rhat;
 use crate::error::{Error, Result};
 
-/// What the draws of one quantity say, in its unit. NaN where a draw is not finite; as the single diagnostics say where all are equal.
+/// Summary of the draws of one quantity, in its unit. NaN if a draw is not finite. If all draws are
+/// equal, special values are those of the single diagnostics.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TraceSummary {
     /// Mean of all draws.
@@ -19,9 +20,9 @@ pub struct TraceSummary {
     pub sd: f64,
     /// 5 %, 50 % and 95 % quantiles.
     pub quantiles: [f64; 3],
-    /// [`rhat`]: below 1.01 is what one wants.
+    /// [`rhat`]: should be below 1.01.
     pub rhat: f64,
-    /// [`ess_bulk`]: 100 for each chain are what one wants, at least.
+    /// [`ess_bulk`]: should be at least 100 per chain.
     pub ess_bulk: f64,
     /// [`ess_tail`].
     pub ess_tail: f64,
@@ -30,7 +31,7 @@ pub struct TraceSummary {
 }
 
 impl TraceSummary {
-    /// The names of what [`fmt::Display`] writes, in columns of the same width.
+    /// Column names for the output of [`fmt::Display`], in columns of the same width.
     pub const HEADER: &'static str = "      mean         sd         5%        50%        95%    R-hat  ESS bulk  ESS tail       MCSE";
 
     /// The summary of one quantity.
@@ -62,11 +63,12 @@ impl TraceSummary {
         }
     }
 
-    /// The summaries of several quantities, one for each column of `values` `[chains, draws, quantities]`, row-major: parameters as a sampler leaves
-    /// them, or predictions. In parallel.
+    /// The summaries of several quantities, one for each column of `values`
+    /// `[chains, draws, quantities]`, row-major: parameters as a sampler returns them, or
+    /// predictions. Computed in parallel.
     ///
     /// # Errors
-    /// If `values` has no column or cannot be divided so, and those of [`Chains::new`].
+    /// If `values` has no column or cannot be divided this way, and those of [`Chains::new`].
     pub fn of_columns(values: &[f64], chains: usize, quantities: usize) -> Result<Vec<Self>> {
         if quantities == 0 || !values.len().is_multiple_of(quantities) {
             let expected = format!("values [chains, draws, {quantities}] of at least 1 column");

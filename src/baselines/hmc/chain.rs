@@ -1,4 +1,4 @@
-//! A chain from its start to its last draw: search of a step size, warm-up, draws.
+//! A chain from its start to its last draw: search for a step size, warm-up, draws.
 
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -15,9 +15,9 @@ use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// A way to move a chain that leaves its density as it is.
+/// A Markov transition that leaves the density invariant.
 pub(super) trait Mover<T: Scalar, D: LogDensity<T>> {
-    /// Moves `at`, whose momentum is new.
+    /// Moves `at`, whose momentum is fresh.
     fn transition(
         &mut self,
         dynamics: &Dynamics<T, D>,
@@ -27,7 +27,7 @@ pub(super) trait Mover<T: Scalar, D: LogDensity<T>> {
     ) -> Result<Transition>;
 }
 
-/// A chain from each start, in parallel; chain `i` draws from stream `i` of [`Phase::HMC`].
+/// Runs a chain from each start, in parallel. Chain `i` draws from stream `i` of [`Phase::HMC`].
 pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Mover<T, D> + Send>(
     density: &D,
     starts: &[Vec<T>],
@@ -85,7 +85,7 @@ where
     gradients: usize,
 }
 
-/// Step sizes beyond which the search gives up. (Stan does above 1e7 and at 0.)
+/// The search gives up beyond these step sizes. (Stan's limits are 0 and 1e7.)
 const SMALLEST: f64 = 1e-10;
 const LARGEST: f64 = 1e7;
 
@@ -128,7 +128,7 @@ impl<T: Scalar, D: LogDensity<T>> Runner<'_, T, D> {
         let mut transitions = Vec::with_capacity(draws);
         for index in 0..draws {
             transitions.push(self.transition(mover)?);
-            // the draw is the last of one of `kept` parts of nearly equal length
+            // keep the last draw of each of `kept` parts of nearly equal length
             if (index + 1) * kept / draws > index * kept / draws {
                 points.extend_from_slice(&self.at.theta);
             }
@@ -181,13 +181,16 @@ impl<T: Scalar, D: LogDensity<T>> Runner<'_, T, D> {
         Ok(transition)
     }
 
-    /// The step size is doubled or halved until the acceptance of one leapfrog step crosses 0.8 (Hoffman & Gelman 2014, algorithm 4, which crosses
-    /// 0.5; with a new momentum each time, as in Stan). Dual averaging begins there. Nothing if the step size is given; an error if none is found.
+    /// Finds a first step size, from which dual averaging begins.
+    ///
+    /// It is doubled or halved until the acceptance of one leapfrog step crosses 0.8. In algorithm
+    /// 4 of Hoffman & Gelman (2014) the threshold is 0.5; the momentum is new each time, as in
+    /// Stan. Returns `None` if the step size is given, and an error if none is found.
     fn search(&mut self) -> Result<Option<DualAveraging>> {
         if self.options.step_size.is_some() {
             return Ok(None);
         }
-        // what a window of the warm-up ended with may be anything
+        // a window of the warm-up may end with any step size
         self.step_size = self.step_size.clamp(SMALLEST, LARGEST);
         let from = self.step_size;
         let mut trial = self.at.clone();
@@ -220,7 +223,7 @@ impl<T: Scalar, D: LogDensity<T>> Runner<'_, T, D> {
     }
 }
 
-/// Why no step size is found: all are too short, or all too long.
+/// Explains why no step size is found: all are too short, or all too long.
 fn not_found(grow: bool, first: f64, last: f64) -> Error {
     let why = match grow {
         true => {

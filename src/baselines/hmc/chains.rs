@@ -1,40 +1,42 @@
-//! What Hamiltonian chains leave behind.
+//! The results of Hamiltonian chains: draws and diagnostics.
 
 use crate::error::{Error, Result};
 use crate::model::Points;
 use crate::scalar::Scalar;
 
-/// A trajectory along which the energy rises by more than this, in nats, has diverged (Stan's bound).
+/// A trajectory has diverged if its energy rises by more than this, in nats (Stan's bound).
 pub(super) const DIVERGENCE: f64 = 1_000.0;
 
-/// What happened in a transition.
+/// Diagnostics of one transition.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Transition {
-    /// `H` of the state that the chain is in after it, with the momentum it came with, in nats: what
-    /// [`e_bfmi`](crate::diagnose::e_bfmi) is made of.
+    /// `H` after the transition: that of the chain's new state, with the momentum it arrived with,
+    /// in nats. [`e_bfmi`](crate::diagnose::e_bfmi) is computed from it.
     pub hamiltonian: f64,
-    /// `U` there, in nats.
+    /// `U` at the new state, in nats.
     pub potential: f64,
-    /// HMC: the probability with which the end of the trajectory was accepted. NUTS: the mean of `min(1, exp(H_0 - H))` over all states.
+    /// HMC: the probability of accepting the end of the trajectory. NUTS: the mean of
+    /// `min(1, exp(H_0 - H))` over all states.
     pub acceptance: f64,
-    /// Leapfrog steps taken, one gradient each.
+    /// Leapfrog steps taken. Each takes one gradient.
     pub leapfrog_steps: usize,
     /// Doublings of the trajectory (0 for HMC).
     pub tree_depth: usize,
-    /// The energy rose by more than 1,000 nats, or was no number: the place is too narrow for the step size.
+    /// True if the energy rose by more than 1,000 nats, or was infinite or NaN. The density is too
+    /// narrow there for the step size.
     pub diverged: bool,
 }
 
 /// One chain.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chain<T> {
-    /// The draws that were kept, `[keep, P]` row-major, in their order.
+    /// The kept draws, `[keep, P]` row-major, in order.
     pub points: Vec<T>,
     /// The transitions of all draws, `[draws]`.
     pub transitions: Vec<Transition>,
     /// The step size of the draws.
     pub step_size: f64,
-    /// The diagonal of their inverse mass matrix, `[P]`.
+    /// The diagonal of the inverse mass matrix of the draws, `[P]`.
     pub inverse_mass: Vec<f64>,
     /// Transitions of the warm-up that diverged; most chains have some.
     pub warm_up_divergences: usize,
@@ -42,7 +44,7 @@ pub struct Chain<T> {
     pub gradients: usize,
 }
 
-/// The draws of several chains of equal length, and all that is known of them.
+/// The draws and diagnostics of several chains of equal length.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Chains<T> {
     /// `P`.
@@ -57,7 +59,7 @@ impl<T: Scalar> Chains<T> {
         self.chains.len()
     }
 
-    /// Points kept of each chain.
+    /// Points kept per chain.
     pub fn kept(&self) -> usize {
         self.chains.first().map_or(0, |c| c.points.len() / self.dim)
     }
@@ -68,12 +70,13 @@ impl<T: Scalar> Chains<T> {
         all.flat_map(|p| p.chunks_exact(self.dim))
     }
 
-    /// A number of each point kept, `[chains, keep]`: for [`diagnose::Chains`](crate::diagnose::Chains).
+    /// Evaluates `of` at each kept point, `[chains, keep]`: for
+    /// [`diagnose::Chains`](crate::diagnose::Chains).
     pub fn quantity(&self, of: impl FnMut(&[T]) -> f64) -> Vec<f64> {
         self.points().map(of).collect()
     }
 
-    /// A number of each transition of the draws, `[chains, draws]`.
+    /// Evaluates `of` on each transition of the draws, `[chains, draws]`.
     pub fn transitions(&self, of: impl FnMut(&Transition) -> f64) -> Vec<f64> {
         let all = self.chains.iter().flat_map(|c| &c.transitions);
         all.map(of).collect()
@@ -89,7 +92,8 @@ impl<T: Scalar> Chains<T> {
         self.transitions(|t| t.potential)
     }
 
-    /// Draws whose trajectories diverged. If there are any, a part of the posterior may be missing.
+    /// Number of draws whose trajectories diverged. If there are any, a part of the posterior may
+    /// be missing.
     pub fn divergences(&self) -> usize {
         let all = self.chains.iter().flat_map(|c| &c.transitions);
         all.filter(|t| t.diverged).count()
@@ -101,15 +105,15 @@ impl<T: Scalar> Chains<T> {
         all.iter().sum::<f64>() / all.len() as f64
     }
 
-    /// Gradients that all chains computed, warm-up included.
+    /// Gradients computed by all chains, warm-up included.
     pub fn gradients(&self) -> usize {
         self.chains.iter().map(|c| c.gradients).sum()
     }
 
-    /// The points kept as a [`Posterior`](crate::Posterior).
+    /// The kept points as a [`Posterior`](crate::Posterior).
     ///
     /// # Errors
-    /// If there is none.
+    /// If there are no points.
     pub fn into_points(self) -> Result<Points<T>> {
         let mut chains = self.chains.into_iter();
         let mut values = chains.next().map(|c| c.points).unwrap_or_default();

@@ -1,14 +1,17 @@
-//! The step size by dual averaging.
+//! Adaptation of the step size by dual averaging.
 //!
-//! M. D. Hoffman & A. Gelman, "The No-U-Turn Sampler", JMLR 15 (2014), equation 6. After transition `m` of acceptance `a_m`, with the target `a`:
+//! M. D. Hoffman & A. Gelman, "The No-U-Turn Sampler", JMLR 15 (2014), equation 6. After transition
+//! `m` with acceptance `a_m`, for a target `a`:
 //!
 //! ```text
+//! mu             = log(10 eps_1)
 //! h_m            = (1 - 1/(m + t0)) h_{m-1} + (a - a_m)/(m + t0)
 //! log eps_{m+1}  = mu - m^{1/2} h_m / gamma
-//! log epsbar_m   = m^{-kappa} log eps_{m+1} + (1 - m^{-kappa}) log epsbar_{m-1},    mu = log(10 eps_1)
+//! log epsbar_m   = m^{-kappa} log eps_{m+1} + (1 - m^{-kappa}) log epsbar_{m-1}
 //! ```
 //!
-//! `eps` is what the warm-up moves by, `epsbar` what remains. The constants are theirs: `gamma = 0.05`, `t0 = 10`, `kappa = 0.75`.
+//! The warm-up moves by `eps`; the draws use `epsbar`. The constants are theirs: `gamma = 0.05`,
+//! `t0 = 10`, `kappa = 0.75`.
 
 const GAMMA: f64 = 0.05;
 const T0: f64 = 10.0;
@@ -36,7 +39,7 @@ impl DualAveraging {
         }
     }
 
-    /// After a transition of this acceptance: the step size of the next.
+    /// Takes the acceptance of a transition and returns the step size of the next.
     pub fn update(&mut self, acceptance: f64) -> f64 {
         self.count += 1.0;
         let weight = 1.0 / (self.count + T0);
@@ -47,7 +50,7 @@ impl DualAveraging {
         self.log_step.exp()
     }
 
-    /// What has been learned.
+    /// The averaged step size, for the draws.
     pub fn average(&self) -> f64 {
         self.log_average.exp()
     }
@@ -60,7 +63,7 @@ mod tests {
     #[test]
     fn the_first_updates_by_hand() {
         let mut dual = DualAveraging::new(0.1, 0.8);
-        // h_1 = 0.3/11; log eps_2 = log 1 - h_1/0.05; the first average is it
+        // h_1 = 0.3/11; log eps_2 = log 1 - h_1/0.05; the first average is eps_2
         let first = dual.update(0.5);
         assert!((first.ln() + 0.3 / 11.0 / 0.05).abs() < 1e-14);
         assert!((dual.average() - first).abs() < 1e-15);

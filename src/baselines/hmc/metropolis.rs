@@ -1,11 +1,12 @@
-//! A transition of Hamiltonian Monte Carlo.
+//! One transition of Hamiltonian Monte Carlo.
 //!
-//! Neal 2011 (see `state`), section 3: a new momentum, `L` leapfrog steps from `(theta, r)` to `(theta', r')`, and `theta'` is accepted with probability
+//! Neal 2011 (see `state`), section 3. The momentum is drawn anew. `L` leapfrog steps lead from
+//! `(theta, r)` to `(theta', r')`, and `theta'` is accepted with probability
 //!
 //! `min(1, exp(H(theta, r) - H(theta', r')))`.
 //!
-//! `L` is drawn before the trajectory and independently of it. A trajectory that meets a density that is no finite number ends there and is rejected; so it
-//! would be from its other end.
+//! `L` is drawn before the trajectory, independently of it. A trajectory ends where the log density
+//! is infinite or NaN, and is rejected. From its other end it would be rejected too.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;

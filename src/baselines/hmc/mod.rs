@@ -1,33 +1,45 @@
 //! The ground truth: Hamiltonian Monte Carlo and the No-U-Turn Sampler.
 //!
-//! Exact in the limit of long chains for any density with a gradient, and therefore what every approximation is measured against. For a network of a thousand
-//! parameters that takes some 100,000 gradients and more.
+//! Both are exact in the limit of long chains, for any density with a gradient. Every approximation
+//! is therefore measured against them. A network of a thousand parameters takes 100,000 gradients
+//! or more.
 //!
 //! | file | what |
 //! |---|---|
 //! | `state` | a point of phase space, the leapfrog step with a diagonal mass |
 //! | `metropolis` | a transition of HMC: a trajectory and a Metropolis test (Neal 2011) |
 //! | `tree`, `no_u_turn` | a transition of NUTS: doubling until it turns, multinomial draws (Hoffman & Gelman 2014, Betancourt 2017) |
-//! | `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on the schedule of Stan |
-//! | `chain`, `chains` | a chain from start to end, and what it leaves |
+//! | `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on Stan's schedule |
+//! | `chain`, `chains` | a chain from start to end, and its results |
 //!
-//! Each chain adapts by itself; chains from different starts then tell by R-hat ([`diagnose`](crate::diagnose)) whether they found the same. The posterior
-//! of a network has a copy for every order of its hidden units: look at predictions, not at parameters.
+//! Each chain adapts by itself. R-hat ([`diagnose`](crate::diagnose)) then shows whether chains
+//! from different starts found the same. The posterior of a network has a copy for every order of
+//! its hidden units, so look at predictions, not at parameters.
 //!
 //! ```text
 //! H(theta, p) = U(theta) + p^T M^{-1} p / 2,   p ~ N(0, M)
-//! p <- p - (eps/2) grad U(theta),  theta <- theta + eps M^{-1} p,  p <- p - (eps/2) grad U(theta)      one leapfrog step
+//!
+//! one leapfrog step:
+//! p     <- p - (eps/2) grad U(theta)
+//! theta <- theta + eps M^{-1} p
+//! p     <- p - (eps/2) grad U(theta)
 //! ```
 //!
-//! A step of `eps` reaches places down to about `eps / 2` wide. What is narrower is left out, although no step makes the limit distribution wrong, and divergences
-//! say that it is left out, not how much: of Neal's funnel with `v ~ N(0, 9)` a step of 0.5 has no draw of the lowest 9 %, one of 0.02 misses a
-//! thousandth. The step that a warm-up finds there is another for every chain, 0.01 to 0.3 at an acceptance of 0.8 and 0.003 to 0.08 at 0.99. The same density in
-//! coordinates that are not centred has no neck, and is met as it is.
+//! A step of `eps` reaches regions down to a width of about `eps / 2`. Narrower regions are left
+//! out, although the limit distribution is right at any step. Divergences show that something is
+//! left out, not how much. Take Neal's funnel with `v ~ N(0, 9)`: a step of 0.5 has no draw in the
+//! lowest 9 %, and a step of 0.02 misses a thousandth. There, the step that a warm-up finds differs
+//! from chain to chain: 0.01 to 0.3 at an acceptance of 0.8, and 0.003 to 0.08 at 0.99. In
+//! non-centred coordinates the same density has no neck, and is sampled correctly.
 //!
-//! Defaults: Stan's 1,000 + 1,000 transitions, acceptance 0.8, diagonal mass and depth 10; ours a jitter of 0.2 and at most 1,024 steps of a trajectory of HMC.
+//! Defaults: Stan's 1,000 + 1,000 transitions, acceptance 0.8, diagonal mass and depth 10. Ours are
+//! a jitter of 0.2 and at most 1,024 steps per trajectory of HMC.
 //!
-//! Nothing is dropped. Where this deviates from Stan: HMC's number of leapfrog steps is jittered and bounded, and the proposal of a subtree of NUTS is drawn state by state, not
-//! by halves, which has the same distribution; and a warm-up of 151 to 199 transitions has one window of mass where Stan's has two.
+//! Nothing is dropped. Deviations from Stan:
+//! - HMC's number of leapfrog steps is jittered and bounded.
+//! - The proposal of a subtree of NUTS is drawn state by state, not by halves. The distribution is
+//!   the same.
+//! - A warm-up of 151 to 199 transitions has one window for the mass, where Stan's has two.
 
 mod chain;
 mod chains;
@@ -48,9 +60,11 @@ use crate::model::LogDensity;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// Hamiltonian Monte Carlo with trajectories of a given length: a chain from each of `starts`, `[chains][P]`.
+/// Runs Hamiltonian Monte Carlo with trajectories of a given length: a chain from each of `starts`,
+/// `[chains][P]`.
 ///
-/// Chain `i` draws from stream `i` of [`Phase::HMC`](crate::Phase::HMC), so that the same streams give the same bits for any number of threads.
+/// Chain `i` draws from stream `i` of [`Phase::HMC`](crate::Phase::HMC). The same streams therefore
+/// give the same chains bit for bit, for any number of threads.
 ///
 /// ```
 /// use fiberwalk::baselines::{ChainOptions, HmcOptions, hmc};
@@ -64,7 +78,8 @@ use crate::scalar::Scalar;
 ///     fn log_density(&self, theta: &[f64], _: &mut ()) -> Result<f64> {
 ///         Ok(-(theta[0] - 1.0).powi(2) / 8.0)
 ///     }
-///     fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+///     fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ())
+///         -> Result<f64> {
 ///         grad[0] = -(theta[0] - 1.0) / 4.0;
 ///         self.log_density(theta, ws)
 ///     }
@@ -76,8 +91,9 @@ use crate::scalar::Scalar;
 /// ```
 ///
 /// # Errors
-/// If a setting is outside its domain, a length is wrong, or the density or its gradient is not finite at a start; [`Error::Config`](crate::Error) of `step_size`
-/// if one is to be found and there is none: for a density that is flat where a chain is, or whose gradient is not its own.
+/// If a setting is outside its domain, a length is wrong, or the density or its gradient is not
+/// finite at a start. [`Error::Config`](crate::Error) of `step_size` if a step size is to be found
+/// and none exists: the density is flat where a chain is, or its gradient is wrong.
 pub fn hmc<T: Scalar, D: LogDensity<T>>(
     density: &D,
     starts: &[Vec<T>],
@@ -89,9 +105,10 @@ pub fn hmc<T: Scalar, D: LogDensity<T>>(
     chain::run_chains(density, starts, &options.chains, streams, mover)
 }
 
-/// The No-U-Turn Sampler: a chain from each of `starts`, `[chains][P]`, with trajectories as long as they lead away.
+/// Runs the No-U-Turn Sampler: a chain from each of `starts`, `[chains][P]`. A trajectory goes on
+/// as long as it leads away.
 ///
-/// Random numbers as in [`hmc()`].
+/// Random numbers are drawn as in [`hmc()`].
 ///
 /// # Errors
 /// Those of [`hmc()`].

@@ -1,20 +1,25 @@
-//! A transition of the No-U-Turn Sampler.
+//! One transition of the No-U-Turn Sampler.
 //!
-//! Hoffman & Gelman, JMLR 15 (2014), with the multinomial draws and the criterion of M. Betancourt, "A Conceptual Introduction to Hamiltonian Monte
-//! Carlo" (2017, arXiv 1701.02434), appendix A. From `(theta, r)`, `r` new, the trajectory is doubled again and again, each time forward or backward in time by
-//! the toss of a coin:
+//! Hoffman & Gelman, JMLR 15 (2014), with the multinomial draws and the criterion of M. Betancourt,
+//! "A Conceptual Introduction to Hamiltonian Monte Carlo" (2017, arXiv 1701.02434), appendix A.
+//! From `(theta, r)`, with a fresh `r`, the trajectory is doubled again and again, forward or
+//! backward in time by the toss of a coin:
 //!
-//! - a stretch of as many states as there are is built at that end. If it diverges, or one of the subtrees it is made of turns, it is discarded and the
-//!   transition is over;
-//! - each state of the trajectory has the weight `w = exp(H_0 - H)`. Of the new stretch one is drawn by its weight, state by state: the `n`-th takes the place of the
-//!   one drawn so far with probability `w_n / (w_1 + ... + w_n)`, which is the same as to draw it in the end;
-//! - it replaces the one drawn of the old trajectory with probability `min(1, W_new / W_old)`: away from where the chain was;
-//! - if the trajectory as a whole turns (see `tree`), it is over.
+//! - A stretch is built at that end, of as many states as the trajectory has. If it diverges, or
+//!   one of its subtrees turns, it is discarded and the transition is over.
+//! - Each state of the trajectory has the weight `w = exp(H_0 - H)`. One state of the new stretch
+//!   is drawn by weight, state by state: the `n`-th replaces the one drawn so far with probability
+//!   `w_n / (w_1 + ... + w_n)`. This equals a draw from all of them at the end.
+//! - That state replaces the one drawn from the old trajectory with probability
+//!   `min(1, W_new / W_old)`. This favours states away from where the chain was.
+//! - If the trajectory as a whole turns (see `tree`), the transition is over.
 //!
-//! The acceptance by which the step size is tuned is the mean of `min(1, exp(H_0 - H))` over the states that were visited, as in Stan.
+//! The step size is tuned by the mean of `min(1, exp(H_0 - H))` over the visited states, as in
+//! Stan.
 //!
-//! A subtree is built recursively from two of half its size; the memory for each depth is there beforehand, and vectors change places, so that nothing
-//! is allocated. The states themselves are not kept.
+//! A subtree is built recursively from two of half its size. The memory for each depth is allocated
+//! beforehand and vectors are swapped, so a transition allocates nothing. The states themselves are
+//! not kept.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -32,7 +37,7 @@ use crate::scalar::Scalar;
 pub(super) struct NoUTurn<T> {
     /// The two ends of the trajectory, in time: `[backward, forward]`.
     ends: [State<T>; 2],
-    /// The state drawn of the new stretch, and its energy.
+    /// The state drawn from the new stretch, and its energy.
     proposal: Drawn<T>,
     whole: Branch<T>,
     stretch: Branch<T>,
@@ -42,7 +47,7 @@ pub(super) struct NoUTurn<T> {
     max_depth: usize,
 }
 
-/// A state that may become the next of the chain.
+/// A state that may become the chain's next.
 struct Drawn<T> {
     state: State<T>,
     hamiltonian: f64,
@@ -68,7 +73,7 @@ impl<T: Scalar> NoUTurn<T> {
     }
 }
 
-/// What a stretch is built with.
+/// The extension of a trajectory by one stretch.
 struct Extension<'a, T, D: LogDensity<T>>
 where
     T: Scalar,
@@ -76,7 +81,7 @@ where
     dynamics: &'a Dynamics<'a, T, D>,
     rng: &'a mut ChaCha8Rng,
     ws: &'a mut D::Workspace,
-    /// The end that moves.
+    /// The end of the trajectory that moves.
     end: &'a mut State<T>,
     forward: bool,
     proposal: &'a mut Drawn<T>,
@@ -86,7 +91,7 @@ where
     tally: &'a mut Tally,
 }
 
-/// Sums over the states that were visited.
+/// Sums over the visited states.
 #[derive(Default)]
 struct Tally {
     states: usize,
@@ -95,7 +100,8 @@ struct Tally {
 }
 
 impl<T: Scalar, D: LogDensity<T>> Extension<'_, T, D> {
-    /// A subtree of `2^d` states, `d` the number of `halves`, into `out`. False if it diverged or turned.
+    /// Builds a subtree of `2^d` states into `out`; `d` is the number of `halves`. False if it
+    /// diverged or turned.
     fn build(&mut self, halves: &mut [[Branch<T>; 2]], out: &mut Branch<T>) -> Result<bool> {
         let Some(([first, second], lower)) = halves.split_last_mut() else {
             return self.step(out);
@@ -103,7 +109,7 @@ impl<T: Scalar, D: LogDensity<T>> Extension<'_, T, D> {
         Ok(self.build(lower, first)? && self.build(lower, second)? && out.join(first, second))
     }
 
-    /// One state.
+    /// Builds a subtree of one state.
     fn step(&mut self, out: &mut Branch<T>) -> Result<bool> {
         self.dynamics.leapfrog(self.end, self.forward, self.ws)?;
         let hamiltonian = self.end.hamiltonian();
@@ -135,7 +141,7 @@ impl<T: Scalar, D: LogDensity<T>> Mover<T, D> for NoUTurn<T> {
         let initial = at.hamiltonian();
         self.ends.iter_mut().for_each(|end| end.set(at));
         self.whole.set(&at.momentum);
-        // which end of time `whole.end` is
+        // whether `whole.end` is the end forward in time
         let mut facing_forward = true;
         let (mut hamiltonian, mut log_weight) = (initial, 0.0);
         let mut tally = Tally::default();

@@ -1,28 +1,32 @@
-//! What the Hamiltonian samplers can be told, with its defaults.
+//! Settings of the Hamiltonian samplers, with their defaults.
 
 use crate::error::{Error, Result};
 
-/// How long chains are, what is kept of them, and how they adapt: for HMC and NUTS alike.
+/// Length of the chains, what is kept of them, and how they adapt, for HMC and NUTS alike.
 ///
-/// The defaults are Stan's: 1,000 transitions of warm-up and 1,000 draws, an acceptance of 0.8, step size and diagonal mass matrix learned.
+/// The defaults are Stan's: 1,000 transitions of warm-up and 1,000 draws, an acceptance of 0.8, and
+/// an adapted step size and diagonal mass matrix.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChainOptions {
-    /// Transitions of the warm-up, in which step size and mass are learned and of which nothing is kept.
+    /// Transitions of the warm-up. It adapts step size and mass; none of its points is kept.
     pub warm_up: usize,
-    /// Transitions after it.
+    /// Transitions after the warm-up.
     pub draws: usize,
-    /// Points kept of each chain, evenly spaced over its draws, the last draw among them; `None` keeps all. Energies and the other numbers of a transition are
-    /// kept of all draws. A chain holds `keep x P` numbers and its working memory.
+    /// Points kept per chain, evenly spaced over its draws, the last draw included; `None` keeps
+    /// all. Energies and other diagnostics are kept for all draws. A chain's memory is `keep x P`
+    /// values and its working memory.
     pub keep: Option<usize>,
-    /// The mean acceptance that the step size is tuned to, between 0 and 1. Nearer to 1 for a density of which some places are much narrower than others:
-    /// divergences say so.
+    /// The mean acceptance that the step size is tuned to, between 0 and 1. Use a value nearer to 1
+    /// if some regions of the density are much narrower than others; divergences show it.
     pub target_acceptance: f64,
-    /// A step size that is kept, in the units that the inverse mass makes standard; `None` to find one: by dual averaging over the warm-up, and without
-    /// a warm-up the one whose first step has an acceptance of 0.8. It is sought from 1e-10 to 1e7; a density without one there is an error.
+    /// A fixed step size, in the units that the inverse mass makes standard; `None` finds one by
+    /// dual averaging over the warm-up. Without a warm-up, it is the one whose first step has an
+    /// acceptance of 0.8. The search covers 1e-10 to 1e7. It is an error if it finds none there.
     pub step_size: Option<f64>,
-    /// The diagonal of the inverse mass matrix to begin with, `[P]`: variances of the parameters, as well as they are known. `None` for ones.
+    /// The initial diagonal of the inverse mass matrix, `[P]`: estimates of the parameters'
+    /// variances. `None`: ones.
     pub inverse_mass: Option<Vec<f64>>,
-    /// Whether the inverse mass is learned.
+    /// Whether the inverse mass is adapted.
     pub adapt_mass: bool,
 }
 
@@ -72,7 +76,7 @@ impl ChainOptions {
         }
     }
 
-    /// Points kept of each chain.
+    /// Points kept per chain.
     pub(super) fn kept(&self) -> usize {
         self.keep.unwrap_or(self.draws)
     }
@@ -81,10 +85,11 @@ impl ChainOptions {
 /// How far a trajectory of [`hmc()`](super::hmc()) goes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trajectory {
-    /// For this integration time: the number of leapfrog steps follows from the step size, and is at most `max_steps`. In the units that the inverse mass makes
-    /// standard, a Gaussian's draws are independent after a quarter of its period, `pi/2`.
+    /// For this integration time. The number of leapfrog steps follows from the step size, and is
+    /// at most `max_steps`. In the units that the inverse mass makes standard, a Gaussian's draws
+    /// are independent after a quarter of its period, `pi/2`.
     Time {
-        /// `leapfrog steps x step size`.
+        /// `number of leapfrog steps x step size`.
         length: f64,
         /// Most leapfrog steps of a trajectory.
         max_steps: usize,
@@ -100,8 +105,9 @@ pub struct HmcOptions {
     pub chains: ChainOptions,
     /// How far a trajectory goes.
     pub trajectory: Trajectory,
-    /// The number of leapfrog steps of each trajectory is uniform within this part of the mean (at least one step), so that no direction has a period
-    /// that all trajectories meet (Neal 2011, section 3.2); 0 for the same number always.
+    /// The number of leapfrog steps is drawn uniformly within this fraction of its mean, and is at
+    /// least one. This avoids directions whose period all trajectories hit (Neal 2011, section
+    /// 3.2). 0: always the same number.
     pub jitter: f64,
 }
 
@@ -152,8 +158,8 @@ impl HmcOptions {
 pub struct NutsOptions {
     /// Length of the chains and their adaptation.
     pub chains: ChainOptions,
-    /// Most doublings of a trajectory, which has at most `2^max_tree_depth - 1` leapfrog steps. A chain's working memory is about `6 max_tree_depth + 20`
-    /// vectors of `P`.
+    /// Most doublings of a trajectory, which then has at most `2^max_tree_depth - 1` leapfrog
+    /// steps. A chain's working memory is about `6 max_tree_depth + 20` vectors of length `P`.
     pub max_tree_depth: usize,
 }
 
@@ -167,7 +173,7 @@ impl Default for NutsOptions {
 }
 
 impl NutsOptions {
-    /// Deeper trees would not end.
+    /// A deeper tree would take for ever.
     const DEEPEST: usize = 24;
 
     /// Checks the settings.

@@ -1,7 +1,8 @@
 //! A point of phase space and the leapfrog step.
 //!
-//! R. M. Neal, "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo (2011), equations 2.28 to 2.30. With the inverse mass matrix
-//! `M^{-1} = diag(s^2)` and the momentum `p` in the units in which it is standard normal, `r = M^{-1/2} p`,
+//! R. M. Neal, "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo (2011),
+//! equations 2.28 to 2.30. The inverse mass matrix is `M^{-1} = diag(s^2)`. The momentum `p` is
+//! kept in units in which it is standard normal, `r = M^{-1/2} p`:
 //!
 //! ```text
 //! H(theta, r) = U(theta) + |r|^2 / 2
@@ -10,7 +11,8 @@
 //! r     <- r + eps/2 s grad log p(theta)
 //! ```
 //!
-//! It is the leapfrog step of `(theta, p)` with mass `M`, term by term; inner products of momenta need no mass here.
+//! This is the leapfrog step of `(theta, p)` with mass `M`, term by term. Here, inner products of
+//! momenta need no mass.
 
 use crate::error::Result;
 use crate::linalg::vector::dot;
@@ -18,7 +20,7 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 use crate::simd;
 
-/// Where a chain is, with what the next step needs.
+/// The state of a chain, with what the next step needs.
 #[derive(Clone, Debug)]
 pub(super) struct State<T> {
     pub theta: Vec<T>,
@@ -39,20 +41,20 @@ impl<T: Scalar> State<T> {
         }
     }
 
-    /// Takes the position of another, not its momentum.
+    /// Copies the position of another state, not its momentum.
     pub fn place(&mut self, other: &Self) {
         self.theta.copy_from_slice(&other.theta);
         self.gradient.copy_from_slice(&other.gradient);
         self.log_density = other.log_density;
     }
 
-    /// Takes position and momentum of another.
+    /// Copies the position and momentum of another state.
     pub fn set(&mut self, other: &Self) {
         self.place(other);
         self.momentum.copy_from_slice(&other.momentum);
     }
 
-    /// `H`, in nats; infinite where it is not a number, or the density is no finite one.
+    /// `H`, in nats. Infinite where it, or the density, is infinite or NaN.
     pub fn hamiltonian(&self) -> f64 {
         let h = 0.5 * dot(&self.momentum, &self.momentum) - self.log_density;
         match h.is_finite() {
@@ -62,7 +64,7 @@ impl<T: Scalar> State<T> {
     }
 }
 
-/// What a trajectory follows.
+/// The dynamics of a trajectory.
 pub(super) struct Dynamics<'a, T, D> {
     pub density: &'a D,
     /// `s`, the root of the inverse mass matrix.
@@ -121,7 +123,8 @@ mod tests {
     use crate::linalg::vector::fill_normal;
     use crate::rng::{Phase, Streams};
 
-    /// `-sum_i theta_i^4 / 4`, with neighbours coupled: nothing that a leapfrog step would integrate exactly.
+    /// `-sum_i theta_i^4 / 4`, with neighbours coupled. A leapfrog step does not integrate it
+    /// exactly.
     struct Quartic;
 
     impl LogDensity<f64> for Quartic {

@@ -1,15 +1,19 @@
 //! The doubling of a trajectory: how far it goes before it turns.
 //!
-//! Of a stretch of a trajectory a tree needs the momenta at its two ends and the sum `rho` of all its momenta. It goes on while both ends move along the
-//! stretch (Betancourt 2017, appendix A.4.2): `r_begin . rho > 0` and `r_end . rho > 0`. (The velocity is `M^{-1} p`, and in the units of `r` it is `r` itself.)
-//! Two stretches that follow one another, `a` and then `b`, are joined if that holds
+//! For each stretch of a trajectory, a tree keeps the momenta at the two ends and the sum `rho` of
+//! all momenta. The stretch goes on while both ends move along it (Betancourt 2017, appendix
+//! A.4.2): `r_begin . rho > 0` and `r_end . rho > 0`. (The velocity is `M^{-1} p`, which in the
+//! units of `r` is `r` itself.) Two successive stretches, `a` and then `b`, are joined if this
+//! holds for
 //!
-//! 1. of the two together,
-//! 2. of `a` with the first momentum of `b`,
-//! 3. of the last momentum of `a` with `b`.
+//! 1. both together,
+//! 2. `a` with the first momentum of `b`,
+//! 3. the last momentum of `a` with `b`.
 //!
-//! The last two are the checks across subtrees that Stan has had since 2.21: without them a trajectory of independent directions comes back to where it
-//! began when the ends alone do not show it. They see no order: a stretch read backwards with all momenta turned gives the same answer.
+//! The last two are the checks across subtrees, in Stan since 2.21. Without them, a trajectory of
+//! independent directions can come back to its beginning without its ends showing it. The checks do
+//! not depend on direction: a stretch read backwards, with all momenta reversed, gives the same
+//! answer.
 
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
@@ -31,19 +35,20 @@ impl<T: Scalar> Branch<T> {
         }
     }
 
-    /// The stretch of one state.
+    /// A stretch of one state.
     pub fn set(&mut self, momentum: &[T]) {
         self.begin.copy_from_slice(momentum);
         self.end.copy_from_slice(momentum);
         self.rho.copy_from_slice(momentum);
     }
 
-    /// Read from its end.
+    /// Reverses the stretch.
     pub fn turn(&mut self) {
         std::mem::swap(&mut self.begin, &mut self.end);
     }
 
-    /// `self` becomes `a` followed by `b`, which are left with other vectors. True if the trajectory goes on.
+    /// Sets `self` to `a` followed by `b`, which are left with other vectors. True if the
+    /// trajectory goes on.
     pub fn join(&mut self, a: &mut Self, b: &mut Self) -> bool {
         for ((rho, a), b) in self.rho.iter_mut().zip(&a.rho).zip(&b.rho) {
             *rho = *a + *b;
@@ -99,20 +104,20 @@ mod tests {
         assert_eq!(out.begin, [1.0, 0.0]);
         assert_eq!(out.end, [1.0, -0.5]);
         assert_eq!(out.rho, [4.0, 1.0]);
-        // of the whole: rho = (4, 1), and the last momentum goes back along it, -4 + 3
+        // the whole: rho = (4, 1), and the last momentum goes back along it, -4 + 3
         let (goes_on, _) = joined(a(), branch([1.0, 0.5], [-1.0, 3.0], [2.0, 0.0]));
         assert!(!goes_on);
-        // of a with the first momentum of b: (0.1, 1.9) is along (1, 0), (-0.1, 1.9) is not
+        // a with the first momentum of b: (0.1, 1.9) is along (1, 0), (-0.1, 1.9) is not
         assert!(joined(a(), branch([-1.9, 0.9], [1.0, 0.0], [2.0, 0.0])).0);
         assert!(!joined(a(), branch([-2.1, 0.9], [1.0, 0.0], [2.0, 0.0])).0);
-        // of the last momentum of a with b
+        // the last momentum of a with b
         let first = branch([1.0, 0.0], [-2.1, 0.9], [2.0, 0.0]);
         assert!(!joined(first, branch([1.0, 0.0], [1.0, 0.0], [2.0, 1.0])).0);
     }
 
     #[test]
     fn a_trajectory_read_backwards_goes_on_as_far() {
-        // of random branches some go on and some do not; turned ones, in the other order, agree
+        // some random branches go on and some do not; reversed and in the other order, they agree
         let numbers = normals(12 * 400);
         let mut count = 0;
         for x in numbers.chunks_exact(12) {

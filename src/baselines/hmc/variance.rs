@@ -1,7 +1,9 @@
-//! Variances of a window's draws, from which the mass is made.
+//! Variances of a window's draws, from which the mass matrix is estimated.
 //!
-//! B. P. Welford, "Note on a method for calculating corrected sums of squares and products", Technometrics 4 (1962): one pass, nothing kept. The estimate
-//! is drawn to a small one, as Stan does it (Stan Reference Manual, "Automatic parameter tuning"), so that it is positive for any draws:
+//! B. P. Welford, "Note on a method for calculating corrected sums of squares and products",
+//! Technometrics 4 (1962): one pass, no draws kept. The estimate is shrunk towards a small value,
+//! as in Stan (Stan Reference Manual, "Automatic parameter tuning"), so that it is positive for any
+//! draws:
 //!
 //! `M^{-1}_ii = n/(n + 5) var_i + 10^{-3} 5/(n + 5)`.
 
@@ -33,7 +35,8 @@ impl Variance {
         }
     }
 
-    /// The inverse mass matrix of what has been added, which is forgotten. Of fewer than two draws there is none, and `out` stays.
+    /// Writes the inverse mass matrix of the draws added so far to `out`, and forgets them. With
+    /// fewer than two draws, `out` stays as it is.
     pub fn finish(&mut self, out: &mut [f64]) {
         let n = self.count;
         if n >= 2.0 {
@@ -58,7 +61,7 @@ mod tests {
         variance.add(&[5.0f32, 1.0]);
         variance.finish(&mut out);
         assert_eq!(out, [7.0, 7.0]);
-        // 1e6 added: no digits of the variance are lost
+        // 1e6 added: the variance loses no digits
         for x in [1.0, 2.0, 6.0] {
             variance.add(&[x + 1e6, 3.0]);
         }
@@ -67,7 +70,7 @@ mod tests {
         for (got, expected) in out.iter().zip(expected) {
             assert!((got - expected).abs() < 1e-9, "{got} {expected}");
         }
-        // the window before is forgotten
+        // the previous window is forgotten
         variance.add(&[1.0, 0.0]);
         variance.add(&[1.0, 2.0]);
         variance.finish(&mut out);

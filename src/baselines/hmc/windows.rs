@@ -1,9 +1,13 @@
-//! When a warm-up learns what: the schedule of Stan (Stan Reference Manual, "Automatic parameter tuning").
+//! The schedule of a warm-up: what it adapts, and when.
 //!
-//! A first buffer of 75 transitions, in which a chain finds the bulk, and a last of 50, in which the step size settles, learn the step size alone. Between them
-//! stand windows of 25, 50, 100, ... transitions; at the end of each the mass is renewed from the draws of that window, and the step size begins
-//! anew. A window after which the next would not fit takes all that is left. Of fewer than 150 transitions the buffers are 15 % and 10 %, with one window
-//! between; of fewer than 20 there is no window.
+//! It is Stan's (Stan Reference Manual, "Automatic parameter tuning").
+//!
+//! Two buffers adapt the step size alone: the first 75 transitions, in which a chain finds the
+//! bulk, and the last 50, in which the step size settles. Between them are windows of 25, 50, 100,
+//! ... transitions. At the end of each, the mass is estimated anew from the draws of that window,
+//! and the search for the step size starts again. A window takes all transitions that are left if
+//! the next would not fit. With fewer than 150 transitions the buffers are 15 % and 10 %, with one
+//! window between them. With fewer than 20 there is no window.
 
 use std::ops::Range;
 
@@ -12,7 +16,7 @@ const LAST: usize = 50;
 const BASE: usize = 25;
 const LEAST: usize = 20;
 
-/// The windows of a warm-up of so many transitions, one after the other.
+/// The windows of a warm-up of `warm_up` transitions, one after the other.
 pub(super) fn windows(warm_up: usize) -> Vec<Range<usize>> {
     if warm_up < LEAST {
         return Vec::new();
@@ -45,7 +49,7 @@ mod tests {
     fn the_windows_of_stan() {
         let of_1000 = [75..100, 100..150, 150..250, 250..450, 450..950];
         assert_eq!(windows(1000), of_1000);
-        // 25, then 50 would leave 25 for one of 100
+        // 25, then 50, which leaves nothing for one of 100
         assert_eq!(windows(200), [75..100, 100..150]);
         assert_eq!(
             windows(150),

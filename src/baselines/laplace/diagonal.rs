@@ -1,9 +1,11 @@
-//! The diagonal of the curvature: `Q = diag(scale h + prior)`, `R = Q^{-1/2}`. It drops every correlation.
+//! The diagonal of the curvature: `Q = diag(scale h + prior)`, `R = Q^{-1/2}`.
+//!
+//! It drops every correlation.
 
 use super::structure::{Precision, StructuredCurvature};
 use crate::error::{Error, Result};
 
-/// `h`, `[q]`.
+/// The diagonal `h`, `[q]`.
 pub(super) struct DiagonalCurvature {
     diagonal: Vec<f64>,
 }

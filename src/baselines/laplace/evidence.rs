@@ -2,8 +2,9 @@
 //!
 //! `log p(D) ~ log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`
 //!
-//! over the `q` active parameters; those of other layers are taken for known, and their prior is left out (as in laplace-torch's last-layer
-//! approximation). With a Gaussian prior the constants of prior and Gaussian cancel:
+//! `q` is the number of active parameters. Those of other layers are taken as known, and their
+//! prior is left out (as in laplace-torch's last-layer approximation). With a Gaussian prior, the
+//! constants of prior and Gaussian cancel:
 //!
 //! `log p(D) ~ log p(D | theta*) - 1/2 sum_i p_i theta*_i^2 + 1/2 sum_i log p_i - 1/2 log det Q`.
 
@@ -25,14 +26,15 @@ impl<T: Scalar> Laplace<T> {
         self.log_likelihood_at(self.noise.map(|(_, now)| now))
     }
 
-    /// `gamma = sum_i (1 - p_i (Q^{-1})_ii)`, how many of the active parameters the data determine (MacKay 1992).
+    /// `gamma = sum_i (1 - p_i (Q^{-1})_ii)`: the number of active parameters that the data
+    /// determine (MacKay 1992).
     pub fn effective_parameters(&self) -> f64 {
         let prior = &self.prior_precision[self.active.clone()];
         let pairs = self.precision.variances().into_iter().zip(prior);
         pairs.map(|(v, p)| 1.0 - p * v).sum()
     }
 
-    /// The evidence with another precision.
+    /// The evidence for another precision, prior and noise level.
     pub(super) fn evidence_of(
         &self,
         precision: &dyn Precision,
@@ -57,7 +59,7 @@ impl<T: Scalar> Laplace<T> {
         }
     }
 
-    /// Sum of the squared residuals, for a Gaussian likelihood: what is left of its value without the constant.
+    /// The sum of the squared residuals of a Gaussian likelihood, from its value less the constant.
     pub(super) fn squares(&self) -> Option<f64> {
         self.noise.map(|(fitted, _)| {
             let log_norm = self.residuals * (fitted.ln() + 0.5 * (2.0 * PI).ln());

@@ -1,10 +1,10 @@
-//! The dense precision: `Q = L L^T`, `R = L^{-T}`. Also that of the last layer.
+//! The dense precision: `Q = L L^T`, `R = L^{-T}`. It also serves the last layer.
 
 use super::structure::{Precision, StructuredCurvature};
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
 
-/// `H`, `[q, q]`.
+/// The curvature `H`, `[q, q]`.
 pub(super) struct FullCurvature {
     matrix: Vec<f64>,
 }

@@ -1,9 +1,12 @@
-//! The linearised predictive: `f(x; theta) ~ f(x; theta*) + J(x) (theta - theta*)`, so the outputs are Gaussian (Immer, Korzepa & Bauer 2021):
+//! The linearised predictive of a Laplace approximation.
+//!
+//! `f(x; theta) ~ f(x; theta*) + J(x) (theta - theta*)`, so the outputs are Gaussian (Immer,
+//! Korzepa & Bauer 2021):
 //!
 //! `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)`.
 //!
-//! With `R R^T = Q^{-1}` the covariance is `V V^T` for the rows `V = (R^T J^T)^T`: the root is applied to the rows of the Jacobian, some rows of data at
-//! a time, and `Q^{-1}` is never formed.
+//! With `R R^T = Q^{-1}`, the covariance is `V V^T` for `V = (R^T J^T)^T`. The root is applied to
+//! the rows of the Jacobian, for a few rows of data at a time; `Q^{-1}` is never formed.
 
 use rayon::prelude::*;
 
@@ -14,12 +17,12 @@ use crate::linalg::vector::dot;
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Gaussians of the outputs of some rows, each by itself.
+/// Gaussians of the outputs, one for each row of data.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OutputGaussian {
     /// Number of rows, `n`.
     pub rows: usize,
-    /// Outputs of each, `K`.
+    /// Outputs per row, `K`.
     pub width: usize,
     /// `f(x; theta*)`, `[n, K]`.
     pub means: Vec<f64>,
@@ -27,12 +30,12 @@ pub struct OutputGaussian {
     pub covariances: Vec<f64>,
 }
 
-/// The Gaussian of the outputs of some rows together.
+/// The joint Gaussian of the outputs of several rows.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JointOutputGaussian {
     /// Number of rows, `n`.
     pub rows: usize,
-    /// Outputs of each, `K`.
+    /// Outputs per row, `K`.
     pub width: usize,
     /// `f(x; theta*)`, `[n K]`.
     pub means: Vec<f64>,
@@ -53,19 +56,21 @@ impl OutputGaussian {
     }
 }
 
-/// Rows of data of one task, and of a block that is handed over.
+/// Rows of data per task, and per block that the caller gets.
 const TASK: usize = 16;
 const BLOCK: usize = 1024;
 
-/// Most numbers of the Jacobian that one task holds.
+/// Most Jacobian entries that one task holds.
 const NUMBERS: usize = 1 << 20;
 
 impl<T: Scalar> Laplace<T> {
-    /// The outputs' Gaussians for rows `x` (`[n, input_dim]`, row-major) of the network of the fit, handed to `use_block` in blocks of at most 1,024
-    /// rows, in order. Rows are computed in parallel; memory does not grow with their number.
+    /// Computes the Gaussians of the outputs of the fit's network for the rows `x`
+    /// (`[n, input_dim]`, row-major). `use_block` gets them in order, in blocks of at most 1,024
+    /// rows. Rows are computed in parallel; memory does not grow with their number.
     ///
     /// # Errors
-    /// If a length does not fit, an output is not finite (the row is named), or `use_block` fails.
+    /// If a length does not fit, an output is not finite (the error names the row), or `use_block`
+    /// fails.
     pub fn linearised(
         &self,
         network: &dyn Network,
@@ -101,10 +106,10 @@ impl<T: Scalar> Laplace<T> {
         Ok(())
     }
 
-    /// [`Laplace::linearised`] of all rows at once: for what fits in memory.
+    /// [`Laplace::linearised`] for all rows at once, if they fit in memory.
     ///
     /// # Errors
-    /// As there.
+    /// Those of [`Laplace::linearised`].
     pub fn linearised_all(&self, network: &dyn Network, x: &[f64]) -> Result<OutputGaussian> {
         let mut all = OutputGaussian {
             rows: 0,
@@ -121,10 +126,11 @@ impl<T: Scalar> Laplace<T> {
         Ok(all)
     }
 
-    /// The outputs' Gaussian for all rows together: `O((n K)^2)` memory, and `n K q` for the Jacobian.
+    /// The joint Gaussian of the outputs of all rows. It takes `O((n K)^2)` memory, and `n K q` for
+    /// the Jacobian.
     ///
     /// # Errors
-    /// As for [`Laplace::linearised`].
+    /// Those of [`Laplace::linearised`].
     pub fn linearised_joint(
         &self,
         network: &dyn Network,
@@ -179,7 +185,8 @@ impl<T: Scalar> Laplace<T> {
         Ok((x.len() / d, JacobianRows::new(network, &self.theta)?))
     }
 
-    /// `R^T` times the gradients of all outputs of some rows, `[rows K, q]`, in `roots`; gives the outputs.
+    /// Computes `R^T` times the gradients of all outputs of `rows`, `[rows K, q]`, in `roots`, and
+    /// returns the outputs.
     fn root_rows(
         &self,
         jacobian: &JacobianRows<T>,
@@ -219,7 +226,7 @@ impl<T: Scalar> Laplace<T> {
         Ok(means)
     }
 
-    /// The covariance of every `k` rows.
+    /// The covariance of each group of `k` rows of `roots`.
     fn blocks(&self, roots: &[f64], k: usize) -> Vec<f64> {
         let q = self.active.len().max(1);
         let mut out = Vec::with_capacity(roots.len() / q * k);

@@ -1,5 +1,7 @@
-//! Kronecker factors, layer by layer: `Q = scale A (x) B + alpha I` for each block, exactly, in the eigenbasis of the factors (Ritter, Botev & Barber
-//! 2018, without their approximation of the damping). What the factors drop stands in [`crate::curvature`], `kfac`.
+//! Kronecker factors, layer by layer: `Q = scale A (x) B + alpha I` for each block.
+//!
+//! This is exact, in the eigenbasis of the factors (Ritter, Botev & Barber 2018, without their
+//! approximation of the damping). See [`crate::curvature`], `kfac`, for what the factors drop.
 
 use std::sync::Arc;
 
@@ -7,7 +9,7 @@ use super::structure::{Precision, StructuredCurvature};
 use crate::curvature::{KroneckerEigen, KroneckerFactors};
 use crate::error::{Error, Result};
 
-/// The decomposed blocks.
+/// The eigendecompositions of the blocks.
 pub(super) struct KroneckerCurvature {
     blocks: Arc<Vec<KroneckerEigen>>,
 }
@@ -22,7 +24,7 @@ impl KroneckerCurvature {
 }
 
 impl StructuredCurvature for KroneckerCurvature {
-    /// The prior has to be one number for each block.
+    /// The prior must be one number per block.
     fn with_prior(&self, scale: f64, prior: &[f64]) -> Result<Box<dyn Precision>> {
         let mut alphas = Vec::with_capacity(self.blocks.len());
         for block in self.blocks.iter() {

@@ -1,11 +1,16 @@
-//! The leading eigenpairs of the curvature: `Q = D + scale U^T diag(l) U`, with `D` the prior and orthonormal rows `U`, `[k, q]`.
+//! The leading eigenpairs of the curvature: `Q = D + scale U^T diag(l) U`.
 //!
-//! With `W = D^{-1/2} U^T (scale l)^{1/2}`, `Q = D^{1/2} (I + W W^T) D^{1/2}`. The eigenpairs `m_i`, `E` of the small matrix `W^T W` give everything, for
-//! any prior: `log det Q = log det D + sum_i log(1 + m_i)`, and with the columns of `F = W E`
+//! `D` is the prior, and `U`, `[k, q]`, has orthonormal rows.
 //!
-//! `R = D^{-1/2} (I - F diag(c) F^T)`, `c = (1 - (1 + m)^{-1/2}) / m = 1 / (s (s + 1))`, `s = (1 + m)^{1/2}`.
+//! Let `W = D^{-1/2} U^T (scale l)^{1/2}`, so `Q = D^{1/2} (I + W W^T) D^{1/2}`. The eigenpairs
+//! `m_i`, `E` of the small matrix `W^T W` give everything, for any prior:
+//! `log det Q = log det D + sum_i log(1 + m_i)`, and with the columns of `F = W E`
 //!
-//! What it drops: the curvature along all other directions, where the posterior is the prior. With `k = q` it is the full one.
+//! `R = D^{-1/2} (I - F diag(c) F^T)`, `c = (1 - (1 + m)^{-1/2}) / m = 1 / (s (s + 1))`,
+//! `s = (1 + m)^{1/2}`.
+//!
+//! What it drops: the curvature along all other directions, where the posterior equals the prior.
+//! With `k = q` it is the full one.
 
 use super::structure::{Precision, StructuredCurvature};
 use crate::error::{Error, Result};
@@ -85,7 +90,7 @@ struct LowRankPrecision {
 impl LowRankPrecision {
     /// `v <- (I - F diag(c) F^T) v`.
     fn shrink(&self, v: &mut [f64]) {
-        // the columns are orthogonal: one after the other is all at once
+        // the columns are orthogonal, so one after the other gives the same as all at once
         for (column, m) in self.columns.chunks_exact(v.len()).zip(&self.more) {
             let s = (1.0 + m).sqrt();
             axpy(-dot(column, v) / (s * (s + 1.0)), column, v);

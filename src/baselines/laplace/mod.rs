@@ -1,33 +1,40 @@
-//! Laplace's approximation: a Gaussian at the MAP estimate (MacKay 1992; Daxberger et al. 2021, "Laplace Redux", arXiv 2106.14806).
+//! Laplace's approximation: a Gaussian at the MAP estimate.
+//!
+//! MacKay 1992; Daxberger et al. 2021, "Laplace Redux", arXiv 2106.14806.
 //!
 //! `p(theta | D) ~ N(theta*, Q^{-1})`, `Q = H + diag(prior_precision)`
 //!
-//! with `H` the curvature of the negative log-likelihood at `theta*`, a **sum** over the data: the Gauss-Newton matrix, the empirical Fisher matrix or
-//! the exact Hessian. From it follow
+//! `H` is the curvature of the negative log-likelihood at `theta*`, a **sum** over the data: the
+//! Gauss-Newton matrix, the empirical Fisher matrix or the exact Hessian. From the Gaussian follow
 //! - draws `theta* + R z`, `R R^T = Q^{-1}` ([`crate::model::Posterior`]);
-//! - the predictive of the linearised network, `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)` (Immer, Korzepa & Bauer 2021), in [`OutputGaussian`]; what a
-//!   likelihood makes of it is in [`crate::predict`];
-//! - the evidence `log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`, and prior precisions and a noise level that maximise it while
-//!   `theta*` and `H` stay (`tune`).
+//! - the predictive of the linearised network, `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)` (Immer,
+//!   Korzepa & Bauer 2021), in [`OutputGaussian`]; [`crate::predict`] combines it with a
+//!   likelihood;
+//! - the evidence `log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`, and the prior
+//!   precisions and noise level that maximise it at fixed `theta*` and `H` (`tune`).
 //!
-//! What it drops: everything that is not quadratic around one mode. Drawn weights leave the fiber of near-equal networks and predict badly where the
-//! posterior is not narrow; the linearised predictive is the better use of the same Gaussian. The prior is taken for the Gaussian with mean zero whose
-//! precisions [`crate::model::Prior::precision`] gives, which every prior of this crate is. `theta*` is not checked to be a mode: at another point
-//! the evidence is that of a Gaussian with the same value and curvature but without the slope, as in laplace-torch.
+//! What it drops: everything that is not quadratic around one mode. Sampled weights leave the fiber
+//! of near-equal networks, and predict badly where the posterior is not narrow. The linearised
+//! predictive makes better use of the same Gaussian. The prior is treated as the zero-mean Gaussian
+//! with the precisions of [`crate::model::Prior::precision`]; every prior of this crate is one.
+//! `theta*` is not checked to be a mode. Elsewhere the evidence ignores the slope: it is that of a
+//! Gaussian with the same value and curvature, as in laplace-torch.
 //!
-//! Defaults: KFAC and the Gauss-Newton matrix, those of laplace-torch.
+//! Defaults: KFAC and the Gauss-Newton matrix, as in laplace-torch.
 //!
-//! Deviations from laplace-torch: the prior enters KFAC in the eigenbasis of the factors as there, but biases are joined to their weights unless
-//! [`KfacBias::Separate`](crate::curvature::KfacBias) is asked for; scales are tuned by an ascent that cannot overshoot instead of Adam.
+//! Deviations from laplace-torch: biases are joined to their weights unless
+//! [`KfacBias::Separate`](crate::curvature::KfacBias) is chosen, and scales are tuned by an ascent
+//! that cannot overshoot instead of Adam. As there, the prior enters KFAC in the eigenbasis of the
+//! factors.
 //!
 //! | file | what |
 //! |---|---|
 //! | `options` | structures and curvatures |
-//! | `structure` | what each structure must give, and which curvature it is given |
+//! | `structure` | the interface of the structures, and which curvature each one takes |
 //! | `full`, `diagonal`, `low_rank`, `kronecker` | one structure each |
 //! | `functional` | the linearised predictive |
 //! | `evidence` | the log evidence |
-//! | `tune` | scales by evidence, or by a score of the caller's |
+//! | `tune` | scales by the evidence, or by the caller's score |
 
 mod diagonal;
 mod evidence;
@@ -63,21 +70,30 @@ use structure::{Precision, StructuredCurvature};
 /// use fiberwalk::baselines::{Laplace, LaplaceOptions, Structure, TuneOptions};
 /// use fiberwalk::curvature::Supervised;
 /// use fiberwalk::predict::regression_predictions;
-/// use fiberwalk::{Activation, Gaussian, IsotropicGaussian, MapOptions, Mlp, Network, Phase, Posterior, PosteriorDensity, Streams, fit_map};
+/// use fiberwalk::{
+///     Activation, Gaussian, IsotropicGaussian, MapOptions, Mlp, Network, Phase, Posterior,
+///     PosteriorDensity, Streams, fit_map,
+/// };
 ///
 /// let (net, likelihood) = (Mlp::new(&[1, 5, 1], Activation::Tanh)?, Gaussian::new(0.2)?);
 /// let prior = IsotropicGaussian::new(1.0)?;
 /// let (x, y) = ([-1.0, -0.5, 0.0, 0.5, 1.0], [0.9, 0.3, 0.0, 0.2, 1.1]);
 /// let density = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y)?;
 /// let start = net.init(&mut Streams::new(0).rng(Phase::INIT, 0));
-/// let map = fit_map(&density, start, &MapOptions { steps: 500, ..MapOptions::default() }, |_| ())?;
+/// let options = MapOptions { steps: 500, ..MapOptions::default() };
+/// let map = fit_map(&density, start, &options, |_| ())?;
 ///
 /// let data = Supervised { network: &net, likelihood: &likelihood, x: &x, y: &y };
-/// let options = LaplaceOptions { structure: Structure::Full, noise_std: Some(0.2), ..LaplaceOptions::default() };
+/// let options = LaplaceOptions {
+///     structure: Structure::Full,
+///     noise_std: Some(0.2),
+///     ..LaplaceOptions::default()
+/// };
 /// let mut laplace = Laplace::fit(&data, &prior, &map.theta, &options, Streams::new(0))?;
 /// laplace.tune_by_evidence(&TuneOptions { noise_std: true, ..TuneOptions::default() })?;
 /// let outputs = laplace.linearised_all(&net, &[0.25, 3.0])?;
-/// let rows = regression_predictions(&outputs, laplace.noise_std().unwrap_or(0.2), 0.0, 1.0)?.summaries(&[])?.moments;
+/// let noise_std = laplace.noise_std().unwrap_or(0.2);
+/// let rows = regression_predictions(&outputs, noise_std, 0.0, 1.0)?.summaries(&[])?.moments;
 /// assert!(rows[1].epistemic_std > rows[0].epistemic_std);
 /// assert_eq!(laplace.sample(10, Streams::new(1))?.len(), 10 * net.dim());
 /// # Ok::<(), fiberwalk::Error>(())
@@ -86,7 +102,7 @@ use structure::{Precision, StructuredCurvature};
 pub struct Laplace<T> {
     theta: Vec<T>,
     layout: ParamLayout,
-    /// The parameters that are uncertain.
+    /// The uncertain parameters.
     active: Range<usize>,
     curvature: Arc<dyn StructuredCurvature>,
     precision: Arc<dyn Precision>,
@@ -94,9 +110,9 @@ pub struct Laplace<T> {
     prior_precision: Vec<f64>,
     /// `-log p(D | theta*)` at the noise level of the fit.
     neg_log_likelihood: f64,
-    /// Residuals of the data: rows times outputs.
+    /// Number of residuals: rows times outputs.
     residuals: f64,
-    /// Noise levels of the fit and now.
+    /// Noise levels: of the fit, and now.
     noise: Option<(f64, f64)>,
 }
 
@@ -108,11 +124,12 @@ impl<T> std::fmt::Debug for Laplace<T> {
 }
 
 impl<T: Scalar> Laplace<T> {
-    /// The approximation at `theta` (`[P]`, a MAP estimate). `streams` is for the start of Lanczos iterations.
+    /// Fits the approximation at `theta` (`[P]`, a MAP estimate). `streams` seeds the Lanczos
+    /// iterations.
     ///
     /// # Errors
-    /// If a setting is out of range, lengths do not fit, the likelihood owns parameters, the network has not what the structure needs, or the precision
-    /// is not positive definite.
+    /// If a setting is out of range, lengths do not fit, the likelihood has parameters, the network
+    /// does not suit the structure, or the precision is not positive definite.
     pub fn fit(
         data: &Supervised<'_>,
         prior: &dyn Prior,
@@ -155,7 +172,7 @@ impl<T: Scalar> Laplace<T> {
         &self.theta
     }
 
-    /// The parameters that are uncertain: all, or those of the last layer.
+    /// The range of uncertain parameters: all, or those of the last layer.
     pub fn active(&self) -> Range<usize> {
         self.active.clone()
     }
@@ -175,11 +192,11 @@ impl<T: Scalar> Laplace<T> {
         self.precision.variances()
     }
 
-    /// Another prior, with the curvature as it is; `prior_precision` is `[P]`.
+    /// Sets another prior and keeps the curvature; `prior_precision` is `[P]`.
     ///
     /// # Errors
-    /// If there are more or fewer numbers, one is not positive and finite, the structure cannot hold such a prior, or the precision is not positive
-    /// definite; nothing is changed then.
+    /// If its length is wrong, a value is not positive and finite, the structure cannot hold such a
+    /// prior, or the precision is not positive definite. Then nothing is changed.
     pub fn set_prior_precision(&mut self, prior_precision: &[f64]) -> Result<()> {
         if prior_precision.len() != self.theta.len() {
             let expected = format!("{} prior precisions", self.theta.len());
@@ -197,10 +214,11 @@ impl<T: Scalar> Laplace<T> {
         Ok(())
     }
 
-    /// Another noise level of the Gaussian likelihood, with mean and prior as they are.
+    /// Sets another noise level of the Gaussian likelihood and keeps mean and prior.
     ///
     /// # Errors
-    /// If the fit was not told the noise level, or this one is not positive and finite; nothing is changed then.
+    /// If the fit was not given a noise level, or this one is not positive and finite. Then nothing
+    /// is changed.
     pub fn set_noise_std(&mut self, noise_std: f64) -> Result<()> {
         let Some((fitted, _)) = self.noise else {
             let requirement = "the fit was not told the noise level of its likelihood";
@@ -216,19 +234,19 @@ impl<T: Scalar> Laplace<T> {
         Ok(())
     }
 
-    /// `Q` for another prior and scale of the curvature.
+    /// `Q` for another prior and another scale of the curvature.
     fn precision_with(&self, prior: &[f64], scale: f64) -> Result<Box<dyn Precision>> {
         self.curvature
             .with_prior(scale, &prior[self.active.clone()])
     }
 
-    /// By what the curvature of the fit is multiplied.
+    /// The factor of the curvature of the fit.
     fn scale(&self) -> f64 {
         self.noise.map_or(1.0, |(then, now)| (then / now).powi(2))
     }
 }
 
-/// That a likelihood is Gaussian with the noise that was named: its `Lambda` is `I / noise_std^2`.
+/// Checks that a likelihood is Gaussian with the given noise: its `Lambda` is `I / noise_std^2`.
 fn check_noise(data: &Supervised<'_>, noise: f64) -> Result<()> {
     let (k, m) = (data.network.output_dim(), data.y.len() / data.rows().max(1));
     let mut lambda = vec![0.0; k * k];
@@ -237,7 +255,7 @@ fn check_noise(data: &Supervised<'_>, noise: f64) -> Result<()> {
         let want = if at % (k + 1) == 0 { precision } else { 0.0 };
         (l - want).abs() <= 1e-9 * precision
     };
-    // at one place that of a Bernoulli or a Poisson target can be the same number
+    // at one point alone, a Bernoulli or Poisson likelihood can have the same value
     let mut all = true;
     for output in [0.0, 1.0] {
         lambda.fill(0.0);

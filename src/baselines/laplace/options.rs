@@ -11,43 +11,47 @@ pub enum Structure {
     Full,
     /// The diagonal alone.
     Diagonal,
-    /// So many leading eigenpairs of the curvature, by Lanczos, and the prior.
+    /// The leading eigenpairs of the curvature, found by Lanczos, and the prior.
     LowRank {
         /// Number of eigenpairs.
         rank: usize,
     },
     /// Kronecker factors, layer by layer.
     Kfac {
-        /// Where biases belong.
+        /// Whether biases are joined to their weights.
         bias: KfacBias,
     },
-    /// Dense, for the last weight and bias; everything before is taken for known.
+    /// Dense, for the last weight and bias. Everything before them is taken as known.
     LastLayer,
 }
 
-/// Which curvature of the negative log-likelihood.
+/// The curvature of the negative log-likelihood.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Curvature {
     /// The generalised Gauss-Newton matrix: positive semidefinite everywhere.
     #[default]
     Ggn,
-    /// The sum of the squares of the rows' gradients at their targets. For all structures.
+    /// The sum over rows of `g g^T`, with `g` the row's gradient at its target. For all structures.
     EmpiricalFisher,
-    /// The exact Hessian, for dense and diagonal structures. With the prior it must be positive definite, as it is at a strict mode.
+    /// The exact Hessian, for dense and diagonal structures. With the prior it must be positive
+    /// definite, as it is at a strict mode.
     Hessian,
 }
 
-/// Settings. The defaults are KFAC and the Gauss-Newton matrix, those of laplace-torch (Daxberger et al. 2021), but for all layers: by default that
-/// program takes the last one alone, as [`Structure::LastLayer`] does.
+/// Settings of a Laplace approximation.
+///
+/// The defaults are KFAC and the Gauss-Newton matrix, as in laplace-torch (Daxberger et al. 2021),
+/// but for all layers. By default, that program treats the last layer alone, as
+/// [`Structure::LastLayer`] does.
 #[derive(Clone, Debug)]
 pub struct LaplaceOptions {
     /// The form of the precision.
     pub structure: Structure,
-    /// What it approximates.
+    /// The curvature that it approximates.
     pub curvature: Curvature,
-    /// The noise level of a Gaussian likelihood, as it was given to it, if it is to be tuned.
+    /// The noise level that a Gaussian likelihood was given. Needed to tune it.
     pub noise_std: Option<f64>,
-    /// How eigenpairs are found, for [`Structure::LowRank`]; its `count` is not read.
+    /// How eigenpairs are found, for [`Structure::LowRank`]; its `count` is ignored.
     pub lanczos: LanczosOptions,
 }
 

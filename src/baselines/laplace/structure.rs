@@ -1,7 +1,8 @@
-//! What every structure of the posterior precision provides: `Q = scale H + diag(prior)`, factorised.
+//! The interface of all structures of the posterior precision, `Q = scale H + diag(prior)`.
 //!
-//! `H` is the curvature of the likelihood in the form of the structure, at the noise level of the fit; it is computed once. `scale` is
-//! `(noise_std of the fit / noise_std)^2`, by which the curvature of a Gaussian likelihood changes with its noise. A prior is a precision for each
+//! `H` is the curvature of the likelihood in the form of the structure, at the noise level of the
+//! fit. It is computed once. `scale` is `(noise_std of the fit / noise_std)^2`, the factor by which
+//! the curvature of a Gaussian likelihood changes with its noise. A prior is one precision per
 //! parameter.
 
 use std::ops::Range;
@@ -39,14 +40,15 @@ pub(super) trait Precision: Send + Sync {
     /// The diagonal of `Q^{-1}`, `[q]`.
     fn variances(&self) -> Vec<f64>;
 
-    /// `z <- R z`: of standard normal numbers `[q]`, a draw.
+    /// `z <- R z`: turns standard normal numbers, `[q]`, into a draw.
     fn root(&self, z: &mut [f64]);
 
-    /// `v <- R^T v` for every row of `rows`, `[m, q]`: then `V V^T` is the covariance of the outputs whose gradients the rows were.
+    /// `v <- R^T v` for every row of `rows`, `[m, q]`. If the rows are gradients of outputs, the
+    /// outputs' covariance is then `V V^T`.
     fn root_transposed(&self, rows: &mut [f64]);
 }
 
-/// The parameters that a structure is about: all, or those of the last layer.
+/// The parameters of a structure: all, or those of the last layer.
 pub(super) fn active(network: &dyn Network, structure: Structure) -> Result<Range<usize>> {
     let dim = network.dim();
     if structure != Structure::LastLayer {
@@ -63,7 +65,7 @@ pub(super) fn active(network: &dyn Network, structure: Structure) -> Result<Rang
     Err(Error::shape("Structure::LastLayer", expected, "another"))
 }
 
-/// Computes the curvature that the options ask for, for the parameters `range`.
+/// Computes the curvature chosen by `options`, for the parameters `range`.
 pub(super) fn curvature<T: Scalar>(
     data: &Supervised<'_>,
     outputs: &RowOutputs,
@@ -115,7 +117,8 @@ pub(super) fn curvature<T: Scalar>(
     })
 }
 
-/// The Hessian of the negative log-likelihood alone: that of the density of [`Supervised`], whose prior has precision 1, less the identity.
+/// The Hessian of the negative log-likelihood alone. The density of [`Supervised`] has a prior of
+/// precision 1, so the identity is subtracted from its Hessian.
 struct LikelihoodHessian<'a, T>(HessianOperator<'a, T>);
 
 impl<'a, T: Scalar> LikelihoodHessian<'a, T> {

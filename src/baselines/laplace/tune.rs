@@ -1,28 +1,37 @@
-//! Prior precisions and the noise level, by the evidence or by a score on other data, with the mean and the curvature of the fit.
+//! Tuning of prior precisions and noise level, by the evidence or by a score on other data.
 //!
-//! For a group `g` of parameters with one precision `p_g`, `gamma_g = sum_{i in g} (1 - p_g (Q^{-1})_ii)`, and with `M` residuals,
+//! The mean and the curvature of the fit stay fixed.
 //!
-//! `d log p(D) / d log p_g = 1/2 (gamma_g - p_g |theta_g|^2)`, `d log p(D) / d log noise_std = squares / noise_std^2 - (M - gamma)`.
+//! For a group `g` of parameters with one precision `p_g`, let
+//! `gamma_g = sum_{i in g} (1 - p_g (Q^{-1})_ii)`. With `M` residuals,
 //!
-//! Both are zero at the fixed points of MacKay (1992), `p_g = gamma_g / |theta_g|^2` and `noise_std^2 = squares / (M - gamma)`. The step towards them in
-//! log space has in every coordinate the sign of the derivative, so it ascends; it is halved until the evidence does not fall and the precision is positive
-//! definite. A structure that is not the exact Gauss-Newton matrix can claim more determined parameters than there are residuals: there the derivative is positive for any noise, which grows to its bound.
+//! `d log p(D) / d log p_g = 1/2 (gamma_g - p_g |theta_g|^2)`,
+//! `d log p(D) / d log noise_std = squares / noise_std^2 - (M - gamma)`.
+//!
+//! Both are zero at the fixed points of MacKay (1992), `p_g = gamma_g / |theta_g|^2` and
+//! `noise_std^2 = squares / (M - gamma)`. In log space, each coordinate of the step towards them
+//! has the sign of the derivative, so the step ascends. It is halved until the evidence does not
+//! fall and the precision is positive definite.
+//!
+//! A structure that is not the exact Gauss-Newton matrix can claim more determined parameters than
+//! there are residuals. The derivative is then positive for any noise, and the noise grows to its
+//! bound.
 
 use super::Laplace;
 use super::structure::Precision;
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
-/// Noise levels that are tuned to, in the units of the targets.
+/// Bounds of the tuned noise level, in the units of the targets.
 const NOISES: (f64, f64) = (1e-6, 1e6);
 
 /// Which parameters share a precision.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PrecisionGroups {
-    /// All of them.
+    /// All parameters.
     #[default]
     One,
-    /// Those of a layer: of tensors whose names agree before the last dot.
+    /// Those of a layer: tensors whose names agree before the last dot.
     PerLayer,
     /// Those of a tensor.
     PerTensor,
@@ -33,13 +42,13 @@ pub enum PrecisionGroups {
 pub struct TuneOptions {
     /// Which precisions to tune; `None` leaves the prior.
     pub groups: Option<PrecisionGroups>,
-    /// Tune the noise level too.
+    /// Whether to tune the noise level too.
     pub noise_std: bool,
-    /// Largest number of steps; laplace-torch takes 100 of Adam.
+    /// Most steps. laplace-torch takes 100 steps of Adam.
     pub steps: usize,
-    /// The ascent ends when no scale changes by more than this in its logarithm.
+    /// The ascent ends when no scale changes by more than this in log space.
     pub tolerance: f64,
-    /// Bounds of precisions, within which an evidence that rises for ever is stopped.
+    /// Bounds of the precisions. They stop an evidence that rises for ever.
     pub bounds: (f64, f64),
 }
 
@@ -75,31 +84,32 @@ impl TuneOptions {
     }
 }
 
-/// What tuning found; the approximation has these scales now.
+/// The result of tuning. The approximation now has these scales.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuneReport {
     /// Precision of each group, with its name (`all`, a layer or a tensor).
     pub prior_precision: Vec<(String, f64)>,
-    /// The noise level, if the fit was told one.
+    /// The noise level, if the fit was given one.
     pub noise_std: Option<f64>,
     /// The evidence, in nats.
     pub log_evidence: f64,
     /// Steps taken.
     pub steps: usize,
-    /// True if the last step changed nothing any more.
+    /// True if the ascent ended within the tolerance.
     pub settled: bool,
-    /// True if a precision ended at one of its bounds.
+    /// True if a precision or the noise level ended at a bound.
     pub bounded: bool,
 }
 
-/// Precisions evenly spaced in their logarithm, `count` of them, both ends included: laplace-torch searches 100 in `1e-4..=1e4`.
+/// A grid of `count` precisions, evenly spaced in log space, both ends included. laplace-torch
+/// searches 100 in `1e-4..=1e4`.
 pub fn precision_grid(from: f64, to: f64, count: usize) -> Vec<f64> {
     let last = count.saturating_sub(1).max(1) as f64;
     let at = |i: usize| from.ln() + (to.ln() - from.ln()) * i as f64 / last;
     (0..count).map(|i| at(i).exp()).collect()
 }
 
-/// The logarithms of all scales that are tuned.
+/// The tuned scales, in log space.
 #[derive(Clone)]
 struct Scales {
     precisions: Vec<f64>,
@@ -107,11 +117,11 @@ struct Scales {
 }
 
 impl<T: Scalar> Laplace<T> {
-    /// Ascends the evidence over the precisions of the groups, and over the noise level if that is asked for.
+    /// Ascends the evidence over the precisions of the groups, and over the noise level if asked.
     ///
     /// # Errors
-    /// If a setting is out of range, the noise is to be tuned and the fit was not told its level, or the structure cannot hold a precision for each
-    /// group.
+    /// If a setting is out of range, the noise level is to be tuned but the fit was not given one,
+    /// or the structure cannot hold a precision for each group.
     pub fn tune_by_evidence(&mut self, options: &TuneOptions) -> Result<TuneReport> {
         options.validate()?;
         if options.noise_std && self.noise.is_none() {
@@ -141,11 +151,12 @@ impl<T: Scalar> Laplace<T> {
                 *d = (s + *d).clamp(NOISES.0.ln(), NOISES.1.ln()) - s;
             }
             settled = step.largest() <= options.tolerance;
-            // an ascent direction: some fraction of it does not lower the evidence, but for rounding
+            // an ascent direction: some fraction of it does not lower the evidence, except for
+            // rounding
             for _ in 0..30 {
                 let trial = scales.moved(&step);
                 let there = match self.at(&groups, &trial) {
-                    // an exact Hessian needs so much prior
+                    // an exact Hessian needs a larger prior precision
                     Err(Error::NotPositiveDefinite { .. }) => {
                         step.halve();
                         continue;
@@ -183,11 +194,15 @@ impl<T: Scalar> Laplace<T> {
         })
     }
 
-    /// The precision, one for all parameters, with the best score of those that are tried: the lowest, such as the negative log-likelihood of
-    /// validation data. `score` is given this approximation with each; the best stays, with its score.
+    /// Sets the precision with the lowest score, one for all parameters, and returns it with its
+    /// score.
+    ///
+    /// A score is, for instance, the negative log-likelihood of validation data. `score` gets this
+    /// approximation with each of `precisions`.
     ///
     /// # Errors
-    /// If there is nothing to try, a precision is not positive and finite, or `score` fails or gives nothing finite at all.
+    /// If `precisions` is empty, one of them is not positive and finite, or `score` fails or is
+    /// never finite.
     pub fn tune_by_score(
         &mut self,
         precisions: &[f64],
@@ -198,7 +213,7 @@ impl<T: Scalar> Laplace<T> {
         let mut best: Option<(f64, f64)> = None;
         for &p in precisions {
             let outcome = match self.set_prior_precision(&vec![p; dim]) {
-                // an exact Hessian needs so much prior: this one is not to be had
+                // an exact Hessian needs a larger prior precision
                 Err(Error::NotPositiveDefinite { .. }) => continue,
                 outcome => outcome,
             };
@@ -252,7 +267,7 @@ impl<T: Scalar> Laplace<T> {
         all
     }
 
-    /// Prior and precision at some scales.
+    /// Prior and precision at the given scales.
     fn at(
         &self,
         groups: &[(String, Vec<usize>)],
@@ -274,7 +289,7 @@ impl<T: Scalar> Laplace<T> {
         self.evidence_of(here.1.as_ref(), &here.0, scales.noise.map(f64::exp))
     }
 
-    /// The step to MacKay's fixed points.
+    /// The step towards MacKay's fixed points.
     fn direction(
         &self,
         groups: &[(String, Vec<usize>)],
@@ -284,7 +299,7 @@ impl<T: Scalar> Laplace<T> {
     ) -> Scales {
         let variances = precision.variances();
         let determined = |i: usize| 1.0 - prior[i] * variances[i - self.active.start];
-        // rounding, or a group of which the data say nothing, must not give the logarithm of nothing
+        // rounding, or a group that the data do not constrain, must not give the logarithm of zero
         let least = f64::MIN_POSITIVE.sqrt();
         let to = |(_, members): &(String, Vec<usize>), log: f64| {
             let gamma: f64 = members.iter().map(|&i| determined(i)).sum();

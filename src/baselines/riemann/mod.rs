@@ -1,19 +1,29 @@
-//! The Riemannian Laplace approximation: a Laplace draw is not a point but a velocity, and the point is where its geodesic is at time 1.
+//! The Riemannian Laplace approximation: draws move along geodesics of the energy's graph.
+//!
+//! A Laplace draw is taken as a velocity, not as a point. The draw is where its geodesic is at
+//! time 1.
 //!
 //! ```text
-//! M(theta) = I + grad U grad U^T                                         the metric of the graph (theta, U(theta))
+//! M(theta) = I + grad U grad U^T             the metric of the graph (theta, U(theta))
 //! c'' = -grad U(c) <c', H(c) c'> / (1 + |grad U(c)|^2),   c(0) = theta*, c'(0) = v ~ N(0, Sigma)
 //! theta = c(1) = Exp_{theta*}(v)
 //! ```
 //!
-//! F. Bergamin, P. Moreno-Munoz, S. Hauberg, G. Arvanitidis, "Riemannian Laplace approximations for Bayesian neural networks", NeurIPS 2023, arXiv 2306.07158. `U` is the
-//! whole energy, prior included, as theirs; `Sigma` is any Gaussian's around `theta*`. The speed `|c'|^2 + <grad U, c'>^2` is constant along a geodesic, so a draw is never further from `theta*`
-//! than `|v|`, nor its energy more than `|v|` above that of a minimum `theta*`, whatever the Laplace approximation says of that direction.
+//! F. Bergamin, P. Moreno-Munoz, S. Hauberg, G. Arvanitidis, "Riemannian Laplace approximations for
+//! Bayesian neural networks", NeurIPS 2023, arXiv 2306.07158. `U` is the whole energy, prior
+//! included, as in the paper. `Sigma` is the covariance of any Gaussian around `theta*`. The
+//! squared speed `|c'|^2 + <grad U, c'>^2` is constant along a geodesic. Let `theta*` be a minimum.
+//! Then a draw is never further from it than `|v|`, and its energy is at most `|v|` above the
+//! minimum, whatever the Laplace approximation says of that direction.
 //!
-//! Where it errs: it is too narrow, and stays so with any number of data (H. Yu et al., "Riemannian Laplace approximation with the Fisher metric", AISTATS 2024, arXiv 2311.02766).
+//! Where it errs: it is too narrow, and stays so with any amount of data (H. Yu et al., "Riemannian
+//! Laplace approximation with the Fisher metric", AISTATS 2024, arXiv 2311.02766).
 //!
-//! Dropped: their linearised networks, and geodesics of a batch in place of all data. Deviates: the solver is Dormand-Prince with the
-//! tolerances that theirs has by default and, ours, at most 1,000 steps; a geodesic that needs more is left out of the draws, which thins out the stiff directions. Reports count them.
+//! Dropped: their linearised networks, and geodesics on a batch instead of all data.
+//!
+//! Deviates: the solver is Dormand-Prince, with the default tolerances of theirs and at most 1,000
+//! steps (ours). A geodesic that needs more steps is left out of the draws, which thins out the
+//! stiff directions. Reports count these geodesics.
 
 mod ode;
 
@@ -27,15 +37,15 @@ use crate::model::{LogDensity, Posterior, PosteriorDensity, ProductWorkspace};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// A density that knows products with the Hessian of its energy.
+/// A density with products of a vector and the Hessian of its energy.
 pub trait SecondOrder<T: Scalar>: LogDensity<T> {
-    /// Memory that a product needs: one for each thread.
+    /// Memory for a product: one for each thread.
     type HessianWorkspace: Send;
 
     /// Fresh memory.
     fn hessian_workspace(&self) -> Self::HessianWorkspace;
 
-    /// `out = H v` with the Hessian of `U = -log_density` at `theta`.
+    /// Computes `out = H v`, with `H` the Hessian of `U = -log_density` at `theta`.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -66,7 +76,7 @@ impl<T: Scalar> SecondOrder<T> for PosteriorDensity<T> {
     }
 }
 
-/// The approximation: draws are geodesics' ends, each integrated when it is asked for.
+/// The approximation. Its draws are the ends of geodesics, integrated on demand.
 pub struct RiemannLaplace<'a, T, D> {
     density: &'a D,
     theta: Vec<T>,
@@ -74,27 +84,29 @@ pub struct RiemannLaplace<'a, T, D> {
     options: OdeOptions,
 }
 
-/// Where a geodesic is at time 1.
+/// The end of a geodesic, at time 1.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Geodesic<T> {
     /// `c(1)`.
     pub theta: Vec<T>,
     /// `c'(1)`.
     pub velocity: Vec<T>,
-    /// What the integration took; an evaluation is a gradient and a Hessian product, each of about the cost of two gradients.
+    /// The cost of the integration. Each evaluation takes a gradient and a Hessian product, which
+    /// costs about two gradients.
     pub ode: OdeReport,
 }
 
-/// What draws took.
+/// The cost of draws.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RiemannReport {
-    /// Geodesics that could not be followed to their end ([`OdeOptions::max_steps`]): their draws are left out.
+    /// Geodesics that could not be followed to their end ([`OdeOptions::max_steps`]). Their draws
+    /// are left out.
     pub failed: usize,
-    /// Steps of all others, the rejected ones included.
+    /// Steps of all other geodesics, rejected ones included.
     pub steps: usize,
-    /// Gradients computed for all, about (of a geodesic that failed, from its steps).
+    /// Gradients computed for all geodesics. For a failed one they are estimated from its steps.
     pub gradients: usize,
-    /// Hessian products, likewise.
+    /// Hessian products, counted likewise.
     pub products: usize,
 }
 
@@ -105,7 +117,7 @@ struct Memory<T: Scalar, D: SecondOrder<T>> {
     field: Field<T, D>,
 }
 
-/// Memory of its equation.
+/// Memory of the geodesic's equation.
 struct Field<T: Scalar, D: SecondOrder<T>> {
     theta: Vec<T>,
     velocity: Vec<T>,
@@ -116,7 +128,8 @@ struct Field<T: Scalar, D: SecondOrder<T>> {
 }
 
 impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
-    /// Geodesics from the estimate `theta` with the velocities that draws of `gaussian` have from it: any posterior around `theta`, such as a Laplace approximation.
+    /// Geodesics from the estimate `theta`. Their velocities are the draws of `gaussian` minus
+    /// `theta`. `gaussian` may be any posterior around `theta`, such as a Laplace approximation.
     ///
     /// # Errors
     /// If dimensions differ, or a tolerance is out of range.
@@ -179,7 +192,8 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         })
     }
 
-    /// `(v^T M(theta) v)^{1/2}`, the speed of a geodesic at `theta` with velocity `v`: the same all along it.
+    /// The speed of a geodesic at `theta` with velocity `v`, `(v^T M(theta) v)^{1/2}`. It is
+    /// constant along the geodesic.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -194,10 +208,10 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         Ok(norm(velocity).hypot(dot(&grad, velocity)))
     }
 
-    /// [`Posterior::sample`] with what it took.
+    /// [`Posterior::sample`], with a report of its cost.
     ///
     /// # Errors
-    /// If there is nothing to draw, the Gaussian cannot be drawn from, or every geodesic fails.
+    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails.
     pub fn sample_with_report(
         &self,
         count: usize,
@@ -214,7 +228,7 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
             }
             match outcome {
                 Ok(report) => Ok(Ok(report)),
-                // a step has six evaluations, and there are two before the first
+                // a step has six evaluations, and two come before the first
                 Err(Error::NoConvergence { iterations, .. }) => Ok(Err(2 + 6 * iterations)),
                 Err(error) => Err(error),
             }
@@ -251,7 +265,7 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         Ok((kept, report))
     }
 
-    /// Integrates from the estimate; the end is in the memory's state.
+    /// Integrates from the estimate. The end is left in the memory's state.
     fn follow(
         &self,
         velocity: impl Iterator<Item = f64>,
@@ -300,7 +314,8 @@ impl<T: Scalar, D: SecondOrder<T>> Posterior<T> for RiemannLaplace<'_, T, D> {
         self.theta.len()
     }
 
-    /// Draws of the Gaussian carried along their geodesics; without those that failed ([`RiemannLaplace::sample_with_report`] tells how many).
+    /// The draws of the Gaussian, carried along their geodesics. Those that failed are left out;
+    /// [`RiemannLaplace::sample_with_report`] counts them.
     fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
         Ok(self.sample_with_report(count, streams)?.0)
     }

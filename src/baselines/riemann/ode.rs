@@ -1,24 +1,27 @@
-//! Ordinary differential equations by the embedded Runge-Kutta pair of order 5(4) with a step of its own choice.
+//! Adaptive integration of ordinary differential equations, by a Runge-Kutta pair of order 5(4).
 //!
 //! ```text
 //! k_s = f(y + h sum_{r < s} a_sr k_r),   y' = y + h sum_s a_7s k_s,   e = h sum_s e_s k_s
-//! err = rms(e_i / (atol + rtol max(|y_i|, |y'_i|))),   accepted if err <= 1,   h <- h min(10, max(0.2, 0.9 err^{-1/5}))
+//! err = rms(e_i / (atol + rtol max(|y_i|, |y'_i|))),   accepted if err <= 1
+//! h <- h min(10, max(0.2, 0.9 err^{-1/5}))
 //! ```
 //!
-//! J. R. Dormand, P. J. Prince, "A family of embedded Runge-Kutta formulae", J. Comp. Appl. Math. 6 (1980), table 2. The last stage is the first of the next step. The control of
-//! steps and the first step are those of Hairer, Norsett & Wanner, "Solving ordinary differential equations I", section II.4. A stage that is not finite
-//! counts as an error that is too large.
+//! J. R. Dormand, P. J. Prince, "A family of embedded Runge-Kutta formulae", J. Comp. Appl. Math. 6
+//! (1980), table 2. The last stage is the first of the next step. Step control and the first step
+//! follow Hairer, Norsett & Wanner, "Solving ordinary differential equations I", section II.4. A
+//! stage that is not finite counts as too large an error.
 
 use crate::error::{Error, Result};
 
-/// Tolerances of an integration. The defaults are SciPy's for `solve_ivp`, which the paper on Riemannian Laplace approximations uses.
+/// Tolerances of an integration. The defaults are those of SciPy's `solve_ivp`, which the paper on
+/// Riemannian Laplace approximations uses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OdeOptions {
-    /// Error of a step that is allowed, relative to each number.
+    /// Error allowed per step, relative to each value.
     pub relative_tolerance: f64,
-    /// The same, absolute.
+    /// Error allowed per step, absolute.
     pub absolute_tolerance: f64,
-    /// Steps, the rejected ones included, after which it is given up.
+    /// Most steps, rejected ones included.
     pub max_steps: usize,
 }
 
@@ -53,15 +56,15 @@ impl OdeOptions {
     }
 }
 
-/// The right-hand side of `y' = f(y)`: gets `y` and writes its derivative.
+/// The right-hand side of `y' = f(y)`: reads `y` and writes its derivative.
 pub type OdeFunction<'a> = dyn FnMut(&[f64], &mut [f64]) -> Result<()> + 'a;
 
-/// What an integration took.
+/// The cost of an integration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OdeReport {
-    /// Steps that were accepted.
+    /// Accepted steps.
     pub steps: usize,
-    /// Steps that were not.
+    /// Rejected steps.
     pub rejected: usize,
     /// Evaluations of the right-hand side.
     pub evaluations: usize,
@@ -95,7 +98,7 @@ const A: [&[f64]; 6] = [
     ],
 ];
 
-/// The solution of order 5 less that of order 4.
+/// The solution of order 5 minus that of order 4.
 const E: [f64; 7] = [
     71.0 / 57600.0,
     0.0,
@@ -114,7 +117,7 @@ pub struct DormandPrince {
 }
 
 impl DormandPrince {
-    /// For `dim` numbers.
+    /// Memory for `dim` values.
     pub fn new(dim: usize) -> Self {
         Self {
             stages: std::array::from_fn(|_| vec![0.0; dim]),
@@ -122,10 +125,11 @@ impl DormandPrince {
         }
     }
 
-    /// Takes `y` along `y' = f(y)` for a time of `span`.
+    /// Integrates `y' = f(y)` over a time of `span`, in place.
     ///
     /// # Errors
-    /// Those of `f`; lengths that differ; [`Error::NoConvergence`] if the steps run out or become too short to be taken.
+    /// Those of `f`; lengths that differ; [`Error::NoConvergence`] if the steps run out or become
+    /// too short.
     pub fn integrate(
         &mut self,
         f: &mut OdeFunction<'_>,
@@ -155,7 +159,8 @@ impl DormandPrince {
                     tolerance: 1.0,
                 });
             }
-            // the last step ends where it should, and none is left that is only roundings long
+            // the last step ends exactly at `span`, and no step is left that is as short as
+            // rounding
             let last = t + 1.000_001 * h >= span;
             let step = if last { span - t } else { h };
             self.step(&mut count, y, step)?;
@@ -187,7 +192,8 @@ impl DormandPrince {
         })
     }
 
-    /// One step of length `h` from `y`, whose derivative is stage 0: the result is `next`, its derivative stage 6.
+    /// One step of length `h` from `y`, whose derivative is stage 0. Sets `next` to the result, and
+    /// stage 6 to its derivative.
     fn step(&mut self, f: &mut OdeFunction<'_>, y: &[f64], h: f64) -> Result<()> {
         for (s, weights) in A.iter().enumerate() {
             let (known, rest) = self.stages.split_at_mut(s + 1);
@@ -200,7 +206,8 @@ impl DormandPrince {
         Ok(())
     }
 
-    /// The error of the step just taken, in tolerances; NaN is not at most 1.
+    /// The error of the last step, in units of the tolerance. NaN is rejected, as it is not at
+    /// most 1.
     fn error(&self, y: &[f64], h: f64, options: &OdeOptions) -> f64 {
         let mut sum = 0.0;
         for (i, (&from, &to)) in y.iter().zip(&self.next).enumerate() {
@@ -212,7 +219,8 @@ impl DormandPrince {
         (sum / y.len().max(1) as f64).sqrt()
     }
 
-    /// A first step for which an explicit Euler step would be about a hundredth as wrong as is allowed.
+    /// A first step for which an explicit Euler step would have about a hundredth of the allowed
+    /// error.
     fn first_step(
         &mut self,
         f: &mut OdeFunction<'_>,
@@ -258,7 +266,8 @@ impl DormandPrince {
 mod tests {
     use super::*;
 
-    /// A pendulum's quarter and more, with its closed form `(cos t, -sin t)`; and `y' = y (1 - y)`, `y_0 = 1/10`.
+    /// A pendulum over more than a quarter period, with its closed form `(cos t, -sin t)`; and
+    /// `y' = y (1 - y)`, `y_0 = 1/10`.
     fn problem(y: &[f64], out: &mut [f64]) -> Result<()> {
         out.copy_from_slice(&[y[1], -y[0], y[2] * (1.0 - y[2])]);
         Ok(())
@@ -275,7 +284,7 @@ mod tests {
         a.iter().zip(b).fold(0.0, largest)
     }
 
-    /// The error at t = 2 after `n` equal steps, and the largest estimate of a step's error.
+    /// The error at t = 2 after `n` equal steps, and the largest error estimate of a step.
     fn fixed(n: usize) -> (f64, f64) {
         let (mut pair, mut y, h) = (DormandPrince::new(3), START, 2.0 / n as f64);
         let mut estimate = 0.0f64;
@@ -291,8 +300,9 @@ mod tests {
         (distance(&y, &solution(2.0)), estimate)
     }
 
-    /// Global error of order 5, local estimate of order 5 (of a method of order 4): both fall by 32 where steps are halved. A wrong coefficient
-    /// leaves order 4 at most, 16.
+    /// The global error is of order 5. So is the local estimate, which is that of a method of
+    /// order 4. Both fall by a factor of 32 when steps are halved. A wrong coefficient leaves order
+    /// 4 at most, a factor of 16.
     #[test]
     fn the_order_is_five() {
         let (coarse, fine) = (fixed(20), fixed(40));
@@ -330,7 +340,8 @@ mod tests {
         };
         for (tolerance, most) in [(1e-4, 25), (1e-7, 100), (1e-10, 400)] {
             let (error, steps) = run(tolerance);
-            // the errors of the steps add up, on a neutrally stable problem; steps go as the fifth root
+            // the problem is neutrally stable, so errors of steps add up; steps go as the fifth
+            // root
             assert!(error < 10.0 * tolerance && steps < most, "{error} {steps}");
             assert!(
                 error > 1e-3 * tolerance,

@@ -1,10 +1,10 @@
-//! Values of another implementation, and a slow twin of ours that explains where the two part.
+//! Values of ArviZ, and a slow twin of our code that explains where the two differ.
 
 use crate::diagnose::*;
 
-/// `y_t = rho y_{t-1} + u_t - 1/2`, `u` of the generator `s <- 6364136223846793005 s + 1442695040888963407 mod 2^64`,
-/// `u = floor(s / 2^11) / 2^53`, started at `s = c + 1`, `y = 0`; chain `c` is `y (1 + scale c) + shift c`. No step
-/// of it rounds differently in another language.
+/// `y_t = rho y_{t-1} + u_t - 1/2` from `y = 0`, where `u = floor(s / 2^11) / 2^53` and
+/// `s <- 6364136223846793005 s + 1442695040888963407 mod 2^64` from `s = c + 1`. Chain `c` is
+/// `y (1 + scale c) + shift c`. No step rounds differently in another language.
 pub(super) fn formula(chains: u32, draws: usize, rho: f64, shift: f64, scale: f64) -> Vec<f64> {
     let chain = |c: u32| {
         let (mut s, mut y) = (u64::from(c) + 1, 0.0);
@@ -20,9 +20,10 @@ pub(super) fn formula(chains: u32, draws: usize, rho: f64, shift: f64, scale: f6
     (0..chains).flat_map(chain).collect()
 }
 
-/// The case of [`formula`] and `rhat(method="z_scale")`, `rhat(method="folded")`, `ess(method="bulk")`, `"tail"`,
-/// `"mean"`, `mcse(method="mean")` of ArviZ 0.23.4 (NumPy 2.4.6, SciPy 1.17.1). R-hat of the single chain, which
-/// ArviZ refuses, by its own steps: `_rhat(_z_scale(_split_chains(x)))`.
+/// The case of [`formula`], then results of ArviZ 0.23.4 (NumPy 2.4.6, SciPy 1.17.1):
+/// `rhat(method="z_scale")`, `rhat(method="folded")`, `ess(method="bulk")`, `"tail"`, `"mean"`,
+/// `mcse(method="mean")`. ArviZ refuses R-hat of a single chain. It was computed by ArviZ's own
+/// steps: `_rhat(_z_scale(_split_chains(x)))`.
 type Golden = ((u32, usize, f64, f64, f64), [f64; 6]);
 const ARVIZ: [Golden; 7] = [
     (
@@ -104,7 +105,7 @@ const ARVIZ: [Golden; 7] = [
     ),
 ];
 
-/// R-hat of the bulk, folded; effective sizes of bulk, tail, mean; standard error.
+/// R-hat, bulk and folded; effective sizes of bulk, tail and mean; standard error.
 pub(super) fn all(x: &[f64], chains: usize) -> [f64; 6] {
     let c = Chains::new(x, chains).unwrap();
     [
@@ -117,8 +118,8 @@ pub(super) fn all(x: &[f64], chains: usize) -> [f64; 6] {
     ]
 }
 
-/// The effective size from all correlations at once. If no pair is negative it ends with the last one, or, in ArviZ's
-/// way, with the even lag `n - 4` or `n - 3`.
+/// The effective size from all correlations at once. If no pair is negative, it ends with the last
+/// pair, or as in ArviZ with the even lag `n - 4` or `n - 3`.
 fn slow_ess(rows: &[Vec<f64>], arviz: bool) -> f64 {
     let (m, n) = (rows.len(), rows[0].len());
     let mean = |x: &[f64]| x.iter().sum::<f64>() / x.len() as f64;
@@ -152,7 +153,7 @@ fn slow_ess(rows: &[Vec<f64>], arviz: bool) -> f64 {
     size / tau.max(1.0 / size.log10())
 }
 
-/// Bulk, tail and mean, and the standard error, by [`slow_ess`].
+/// Effective sizes of bulk, tail and mean, and the standard error, by [`slow_ess`].
 fn slow(x: &[f64], chains: usize, arviz: bool) -> [f64; 4] {
     let draws = x.len() / chains;
     let half = draws / 2;
@@ -197,7 +198,8 @@ fn arviz_agrees() {
                 expected[k]
             );
         }
-        // where halves disagree no pair is negative, and ArviZ leaves the last lags out: the twin does both
+        // where halves disagree, no pair is negative and ArviZ leaves the last lags out; the twin
+        // computes it both ways
         let (theirs, ours) = (
             slow(&x, chains as usize, true),
             slow(&x, chains as usize, false),
@@ -209,13 +211,14 @@ fn arviz_agrees() {
             same += usize::from(close(g, e));
         }
     }
-    // the case of rho 0.9, the shifted one, and the tail of the scaled one are the only ones that end otherwise
+    // only the case of rho 0.9, the shifted case, and the tail of the scaled case end differently
     assert_eq!(same, 28 - 4 - 4 - 1);
 }
 
 #[test]
 fn nested_rhat_agrees() {
-    // arviz_stats 0.8.0, `_rhat_nested(x, ids)` on the draws as they are, ids = chain / (chains / superchains)
+    // arviz_stats 0.8.0, `_rhat_nested(x, ids)` on the draws as they are,
+    // `ids = chain / (chains / superchains)`
     let known = [
         (formula(64, 12, 0.2, 0.0, 0.0), 64, 8, 1.0128430119375487),
         (formula(12, 50, 0.9, 0.1, 0.0), 12, 4, 1.1830998650484588),

@@ -1,4 +1,4 @@
-//! Chains: special values, what is known of AR(1), invariances.
+//! Diagnostics of chains: special values, known results for AR(1), invariances.
 
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn special_values_are_as_documented() {
         );
     };
     let nan = f64::NAN;
-    // 0.1 has a mean that rounds
+    // the mean of copies of 0.1 rounds
     check(&[0.1; 30], [nan; 6]);
     let mut x = formula(3, 10, 0.0, 0.0, 0.0);
     for bad in [nan, f64::INFINITY] {
@@ -44,7 +44,8 @@ fn chains_that_do_not_move_are_worth_one_draw_each() {
         assert_eq!(rhat(&chains), f64::INFINITY);
         assert_eq!(nested_rhat(&chains, 5).unwrap(), f64::INFINITY);
         assert!((ess_chain_means(&chains) - 5.0).abs() < 1e-12);
-        // all 2 n lags are 1, n = draws/2: 2 M n / (2 n - 1), or n / 2 pairs where the last lag has no partner
+        // all correlations are 1 (n = draws/2): n / 2 pairs of 2, so 2 M n / (2 n - 1) for even n;
+        // for odd n the last lag has no partner
         let n = draws / 2;
         let expected = (10 * n) as f64 / (4 * (n / 2) - 1) as f64;
         for size in [ess_bulk(&chains), ess_mean(&chains)] {
@@ -67,7 +68,7 @@ fn two_valued_draws_have_no_folded_rhat() {
     assert!(rhat_folded(&chains).is_nan());
     assert_eq!(rhat(&chains), rhat_bulk(&chains));
     assert!(rhat(&chains) < 1.01);
-    // more than 5 % at the upper value: x <= q95 says nothing, x <= q05 does
+    // more than 5 % are at the upper value: x <= q95 says nothing, x <= q05 does
     assert!(ess_tail(&chains) > 0.0);
 }
 
@@ -85,10 +86,10 @@ fn stationary(chains: usize, draws: usize, rho: f64, seed: u64) -> Vec<f64> {
 
 #[test]
 fn effective_sizes_of_ar1() {
-    // ESS = S (1 - rho)/(1 + rho). Its estimate from a window of W lags has a relative deviation of about sqrt(2 (2W
-    // + 1)/S) (Wolff 2004, eq. 42), 9 % for rho = 0.9 and W = 20, 1.5 % for the mean of 40 sets. Beside it there is a
-    // bias of some per cent: down where the sum stops at a chance fluctuation, up by the means of the halves, 2 tau/n
-    // = 4 %.
+    // ESS = S (1 - rho)/(1 + rho). Its estimate from a window of W lags has a relative deviation of
+    // about sqrt(2 (2W + 1)/S) (Wolff 2004, eq. 42): 9 % for rho = 0.9 and W = 20, 1.5 % for the
+    // mean of 40 sets. There is also a bias of a few per cent: down where the sum stops at a chance
+    // fluctuation, up by the means of the halves, 2 tau/n = 4 %.
     let (chains, draws, sets) = (4, 1000, 40);
     for rho in [0.0, 0.3, 0.7, 0.9] {
         let exact = (chains * draws) as f64 * (1.0 - rho) / (1.0 + rho);
@@ -105,7 +106,8 @@ fn effective_sizes_of_ar1() {
 
 #[test]
 fn effective_size_by_the_means_of_short_chains() {
-    // exact for n draws: Var(mean) = (1 + 2 sum_t (1 - t/n) rho^t) / n; 400 chains give it to sqrt(2/399) = 7 %
+    // exact for n draws: Var(mean) = (1 + 2 sum_t (1 - t/n) rho^t) / n; from 400 chains to
+    // sqrt(2/399) = 7 %
     let (chains, draws) = (400, 4);
     for rho in [0.0, 0.5, 0.95] {
         let weight = |t: usize| 2.0 * (1.0 - t as f64 / draws as f64) * f64::powi(rho, t as i32);
@@ -122,8 +124,8 @@ fn effective_size_by_the_means_of_short_chains() {
 
 #[test]
 fn the_standard_error_is_that_of_the_mean() {
-    // mean / mcse is nearly standard normal: its mean square over 300 sets deviates by sqrt(2/300) = 8 %; the error
-    // of mcse^2, 10 % of itself (W = 15, S = 4000), raises it by 1 %
+    // mean / mcse is nearly standard normal: its mean square over 300 sets deviates by
+    // sqrt(2/300) = 8 %. The relative error of mcse^2, 10 % (W = 15, S = 4000), raises it by 1 %
     let z2 = |seed: u64| {
         let x = stationary(4, 1000, 0.6, 1000 + seed);
         let chains = Chains::new(&x, 4).unwrap();
@@ -145,24 +147,24 @@ fn rhat_sees_location_and_scale() {
     };
     let (bulk, folded, both) = of(&x);
     assert!(bulk < 1.01 && folded < 1.01 && both == bulk.max(folded));
-    // one chain of four moved by a deviation: B/W about 1/4 of (3/4)... well above 1.1 = sqrt(1 + 0.21)
+    // one chain of four moved by 1.5 deviations: well above 1.1 = sqrt(1 + 0.21)
     let (bulk, _, both) = of(&with(|c, v| if c == 0 { v + 1.5 } else { v }));
     assert!(bulk > 1.1 && both >= bulk);
     let (bulk, folded, both) = of(&with(|c, v| if c == 0 { 5.0 * v } else { v }));
     assert!(bulk < 1.02 && folded > 1.1 && both == folded);
-    // a drift within each chain, the same for all: only splitting sees it
+    // the same drift within each chain: only splitting detects it
     let drift: Vec<f64> = x
         .iter()
         .enumerate()
         .map(|(i, v)| v + (i % 1000) as f64 / 400.0)
         .collect();
     assert!(of(&drift).0 > 1.1);
-    // short chains that have forgotten their start: R-hat of 256 halves of 2 draws is far from 1, the nested one is
-    // not
+    // short chains that have forgotten their start: R-hat of 256 halves of 2 draws is far from 1,
+    // nested R-hat is not
     let short = stationary(128, 4, 0.8, 6);
     let chains = Chains::new(&short, 128).unwrap();
     assert!(rhat(&chains) > 1.3);
-    // sqrt(1 + 1/M) for M = 32 chains a superchain and one effective draw each is 1.015
+    // sqrt(1 + 1/M) is 1.015 for M = 32 chains per superchain, with one effective draw each
     assert!(nested_rhat(&chains, 4).unwrap() < 1.03);
     let apart: Vec<f64> = short
         .iter()
@@ -183,8 +185,8 @@ proptest! {
         prop_assert_eq!(rhat_bulk(&a).to_bits(), rhat_bulk(&b).to_bits());
         prop_assert_eq!(ess_bulk(&a).to_bits(), ess_bulk(&b).to_bits());
         prop_assert_eq!(ess_tail(&a).to_bits(), ess_tail(&b).to_bits());
-        // the distance from the median is another quantity after a map that is not affine; this one is exact, and
-        // keeps its ties
+        // a map that is not affine changes the distances from the median; this one is exact, and
+        // keeps ties
         let y: Vec<f64> = x.iter().map(|v| -0.5 * v).collect();
         let b = Chains::new(&y, chains).unwrap();
         prop_assert!((rhat(&a) / rhat(&b) - 1.0).abs() < 1e-9);

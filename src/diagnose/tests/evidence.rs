@@ -1,4 +1,4 @@
-//! Importance and bridge estimates of integrals that are known.
+//! Importance and bridge estimates of known integrals.
 
 use rand_distr::{Distribution, StandardNormal};
 
@@ -16,28 +16,28 @@ fn log_weight(x: f64, (c, m, s): (f64, f64, f64)) -> f64 {
     c - 0.5 * x * x + 0.5 * ((x - m) / s).powi(2) + s.ln()
 }
 
-/// Both p-values of a sum of squares of `n` standard normal numbers, the smaller of the two.
+/// The smaller of both p-values of a sum of squares of `n` standard normal numbers.
 fn two_sided(squares: f64, n: usize) -> f64 {
     let above = chi_square_survival(squares, n as f64);
     above.min(1.0 - above)
 }
 
-/// z-scores of repetitions: their mean, their squares, and how many are outside of 1.96.
+/// Checks z-scores of repetitions: their mean, their squares, and how many lie outside of 1.96.
 fn calibrated(z: &[f64]) {
     let n = z.len() as f64;
     let mean = z.iter().sum::<f64>() / n;
     let squares: f64 = z.iter().map(|z| z * z).sum();
     let outside = z.iter().filter(|z| z.abs() > 1.96).count();
-    // 4 sigma; the error is 1.00 of itself to about 1/20 if chi-square of 200 has 1e-3 on either side
+    // 4 sigma; the squares test the stated error, to about 1/20 with 200 repetitions
     assert!(mean.abs() * n.sqrt() < 4.0, "mean {mean}");
     assert!(two_sided(squares, z.len()) > 1e-3, "squares {squares}");
-    // 5 % of 200 with a deviation of 3.1: 3 sigma
+    // 5 % of 200, with a deviation of 3.1: 3 sigma
     assert!((1..20).contains(&outside), "{outside} of {n} outside");
 }
 
 #[test]
 fn the_error_of_the_log_evidence_covers_the_truth() {
-    // 200 fits of 2,000 draws; k = 1 - 0.93^2 = 0.14, and a q that is shifted too
+    // 200 fits of 2,000 draws; k = 1 - 0.93^2 = 0.14, and q is shifted too
     let q = (-250.0, 0.3, 0.93);
     let (mut evidence, mut bound) = (Vec::new(), Vec::new());
     for r in 0..200 {
@@ -70,7 +70,8 @@ fn the_right_density_is_recognised() {
 
 #[test]
 fn a_density_that_is_too_narrow_gives_no_evidence() {
-    // k = 1 - s^2 in the plane; k^ has a deviation of (1 + k) / sqrt M, with 40,000 draws and k = 0.99 of 0.08
+    // k = 1 - s^2 in the plane; the deviation of k^ is (1 + k) / sqrt M: 0.08 for 40,000 draws and
+    // k = 0.99
     let plane = |s: f64, draws: usize| {
         let x = normals(2 * draws, 5);
         let weight = |x: &[f64]| {
@@ -85,7 +86,7 @@ fn a_density_that_is_too_narrow_gives_no_evidence() {
         matches!(heavy.log_evidence, Err(Refusal::HeavyTail { k_hat, limit: 0.7 })
         if k_hat == heavy.k_hat && k_hat > 0.7)
     );
-    // 0.51: enough for thousands of draws, not for a hundred
+    // k = 0.51: enough for thousands of draws, not for a hundred
     assert!(plane(0.7, 10_000).log_evidence.is_ok());
     let few = plane(0.7, 60);
     let Err(Refusal::FewDraws {
@@ -99,14 +100,14 @@ fn a_density_that_is_too_narrow_gives_no_evidence() {
     };
     assert!((limit - (1.0 - 1.0 / 60f64.log10())).abs() < 1e-12);
     assert!(limit <= k_hat && k_hat < 0.7);
-    // from `needed` on the shape is under the limit, and one draw earlier it is not
+    // with `needed` draws the shape is under the limit, with one draw fewer it is not
     let at = |draws: usize| 1.0 - 1.0 / (draws as f64).log10();
     assert!(at(needed) > k_hat && at(needed - 1) <= k_hat);
 }
 
 #[test]
 fn a_draw_where_p_is_zero_has_no_lower_bound_but_evidence() {
-    // p = the half line of 2 N(0, 1), whose integral is 1
+    // p = 2 N(0, 1) on the half line, whose integral is 1
     let log_weights: Vec<f64> = normals(2000, 3)
         .iter()
         .map(|&x| {
@@ -123,7 +124,7 @@ fn a_draw_where_p_is_zero_has_no_lower_bound_but_evidence() {
         (f64::NEG_INFINITY, f64::INFINITY)
     );
     let evidence = got.log_evidence.unwrap();
-    // n/2 of n: relative error 1/sqrt n
+    // n/2 of n draws: relative error 1/sqrt n
     assert!((evidence.std_error * 2000f64.sqrt() - 1.0).abs() < 0.1);
     assert!(evidence.value.abs() < 4.0 * evidence.std_error);
 }
@@ -138,7 +139,8 @@ fn both(n_p: usize, n_q: usize, q: (f64, f64, f64), index: u64) -> (Vec<f64>, Ve
     )
 }
 
-/// The bridge as Meng & Wong iterate it, and the errors as in the head of `bridge`, without logarithms.
+/// The bridge as Meng & Wong iterate it, with the errors from the head of `bridge`, without
+/// logarithms.
 fn iterated(at_p: &[f64], at_q: &[f64], n_p: f64) -> (f64, f64) {
     let n_q = at_q.len() as f64;
     let (s_p, s_q) = (n_p / (n_p + n_q), n_q / (n_p + n_q));
@@ -176,14 +178,15 @@ fn the_bridge_is_the_fixed_point_of_the_iteration() {
 
 #[test]
 fn the_error_of_the_bridge_covers_the_truth() {
-    // q is narrower than p: importance weights without a variance (k = 0.64), and the bridge does not mind
+    // q is narrower than p: importance weights have no variance (k = 0.64), but the bridge still
+    // works
     let q = (-250.0, 0.5, 0.6);
     let mut z = Vec::new();
     for r in 0..200 {
         let (at_p, at_q) = both(600, 1500, q, r);
         let got = BridgeEstimate::new(&at_p, &at_q, None).unwrap();
         z.push((got.log_evidence + 250.0) / got.relative_error);
-        // of optimal bridges RE^2 = (1/overlap - 1) / (n s_1 s_2) (Meng & Wong)
+        // for optimal bridges RE^2 = (1/overlap - 1) / (n s_1 s_2) (Meng & Wong)
         let harmonic = (got.overlap.recip() - 1.0) * 2100.0 / (600.0 * 1500.0);
         let ratio = got.relative_error.powi(2) / harmonic;
         assert!((ratio - 1.0).abs() < 0.2, "{ratio}");
@@ -193,7 +196,8 @@ fn the_error_of_the_bridge_covers_the_truth() {
 
 #[test]
 fn draws_that_are_worth_less_count_less() {
-    // every draw of p six times: the effective number is known, and the answer that of the draws themselves
+    // every draw of p six times: the effective number is known, and the estimate is that of the
+    // draws themselves
     let (at_p, at_q) = both(200, 700, (2.0, 0.4, 1.4), 3);
     let repeated: Vec<f64> = at_p.iter().flat_map(|&w| [w; 6]).collect();
     let once = BridgeEstimate::new(&at_p, &at_q, None).unwrap();

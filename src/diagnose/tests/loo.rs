@@ -1,4 +1,4 @@
-//! Leave-one-out cross-validation against ArviZ, and what holds of it for any numbers.
+//! Leave-one-out cross-validation against ArviZ, and properties that hold for any values.
 
 use rayon::prelude::*;
 
@@ -20,7 +20,7 @@ pub(super) fn column(matrix: &[f64], rows: usize, row: usize) -> Vec<f64> {
     matrix.iter().skip(row).step_by(rows).copied().collect()
 }
 
-/// The case of [`formula`] and the efficiency; `elpd_loo`, `se`, `p_loo`; `loo_i`; `pareto_k`. By
+/// The case of [`formula`] and the efficiency; `elpd_loo`, `se`, `p_loo`; `loo_i`; `pareto_k`. From
 /// `docs/peers/loo.py`.
 type Golden = (
     (usize, usize, u64, f64, f64),
@@ -197,7 +197,7 @@ fn few_draws_are_averaged_as_they_are_and_said_to_be_unreliable() {
 
 #[test]
 fn a_row_that_no_draw_doubts() {
-    // the same under all draws: nothing is learnt from it, and nothing lost without it
+    // the same under all draws: nothing is learned from it, and nothing is lost without it
     let loo = Loo::new(&[-1.5; 60], 30, None).unwrap();
     assert!((loo.elpd_loo + 3.0).abs() < 1e-12 && loo.p_loo.abs() < 1e-12);
     assert_eq!((loo.pareto_k[0], loo.unreliable()), (f64::NEG_INFINITY, 0));
@@ -292,8 +292,8 @@ fn what_cannot_be_left_out_is_refused() {
 
 #[test]
 fn the_efficiency_sets_the_length_of_the_tail() {
-    // 900 draws: a tail of min(180, 90 / sqrt r); at r = 1/16 it is the 180, and the shape of every
-    // r below
+    // 900 draws: a tail of min(180, 90 / sqrt r). At r = 1/16 it is 180, and the shape is the same
+    // for every r below
     let raw: Vec<f64> = column(&formula(900, 1, 3, 0.3), 1, 0)
         .iter()
         .map(|l| -l)
@@ -302,7 +302,7 @@ fn the_efficiency_sets_the_length_of_the_tail() {
     assert_eq!(k(1.0), ParetoSmoothed::new(&raw).unwrap().k_hat);
     assert_eq!(k(0.25), k(1e-6));
     assert_ne!(k(0.3), k(0.25));
-    // 4 are no tail
+    // 4 weights are no tail
     assert_eq!(k(1e3), f64::INFINITY);
     assert!(log_mean_exp(&raw).value.is_finite());
 }

@@ -1,4 +1,4 @@
-//! Leave-one-out cross-validation of a model that can be fitted without any row exactly.
+//! Leave-one-out cross-validation of a model with an exact fit without any row.
 
 use rand_distr::{Distribution, StandardNormal};
 
@@ -6,7 +6,7 @@ use super::loo::column;
 use crate::diagnose::*;
 use crate::rng::{Phase, Streams};
 
-/// `y_i ~ N(theta, 1)`, `theta ~ N(0, 9)`: all that is asked for is Gaussian.
+/// `y_i ~ N(theta, 1)`, `theta ~ N(0, 9)`: all results are Gaussian.
 struct Conjugate {
     y: Vec<f64>,
 }
@@ -71,7 +71,7 @@ fn a_gaussian_that_can_be_fitted_without_each_row() {
     for (row, got) in loo.pointwise.iter().enumerate() {
         let expected = model.log_predictive(row, Some(row));
         let sigma = model.deviation(row, draws);
-        // at most 0.005 nats, where the row itself is worth up to 0.4
+        // at most 0.005 nats; the row itself is worth up to 0.4
         assert!(sigma < 0.005, "{sigma}");
         assert!(
             (got - expected).abs() < 4.0 * sigma,
@@ -81,7 +81,7 @@ fn a_gaussian_that_can_be_fitted_without_each_row() {
         lppd += model.log_predictive(row, None);
         bound += sigma;
     }
-    // rows share the draws: their errors add up at most
+    // rows share the draws: their errors at most add up
     assert!((loo.elpd_loo - exact).abs() < 3.0 * bound);
     assert!((loo.p_loo - (lppd - exact)).abs() < 6.0 * bound);
     assert!(
@@ -105,7 +105,7 @@ fn weighted_draws_predict_without_the_row() {
         let total: f64 = log_weights.iter().map(|w| w.exp()).sum();
         assert!((total - 1.0).abs() < 1e-12 && k < 0.7);
         // the mean moves by v_-i d_i, up to 0.2; that of S weighted draws has a deviation of about
-        // sqrt(v / S) = 0.002, more for the weights: 5 of it
+        // sqrt(v / S) = 0.002, more because of the weights: 5 deviations
         let mean: f64 = log_weights
             .iter()
             .zip(&theta)
@@ -125,6 +125,6 @@ fn a_row_far_off_is_unreliable_and_the_others_are_not() {
     let loo = Loo::new(&log_lik, 2000, None).unwrap();
     assert_eq!(loo.unreliable(), 1);
     assert!(loo.pareto_k[4] > loo.threshold(), "{:?}", loo.pareto_k);
-    // too high, as is said of such rows
+    // too high, as documented for such rows
     assert!(loo.pointwise[4] > model.log_predictive(4, Some(4)) + 1.0);
 }

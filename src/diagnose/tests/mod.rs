@@ -1,4 +1,4 @@
-//! Tests that take several of the module's files together.
+//! Tests that combine several of the module's files.
 
 mod arviz;
 mod convergence;

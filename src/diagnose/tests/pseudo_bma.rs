@@ -17,15 +17,16 @@ fn one_row_has_one_share() {
 
 #[test]
 fn two_rows_in_closed_form() {
-    // shares a, 1 - a with a uniform: w = integral of g(2 (a d_1 + (1 - a) d_2)) da, g the logistic
-    // function, whose integral is s(x) = log(1 + e^x): (s(2 d_1) - s(2 d_2)) / (2 (d_1 - d_2))
+    // shares a, 1 - a with a uniform: w = integral of g(2 (a d_1 + (1 - a) d_2)) da. The integral
+    // of the logistic function g is s(x) = log(1 + e^x): w = (s(2 d_1) - s(2 d_2)) / (2 (d_1 -
+    // d_2))
     let softplus = |x: f64| x.exp().ln_1p();
     let replicates = 100_000;
     for (d_1, d_2) in [(3.0, -1.0), (0.2, 0.1), (-8.0, 7.0)] {
         let l = [d_1, 0.0, 40.0, 40.0 - d_2];
         let got = pseudo_bma_plus(&l, 2, replicates, Streams::new(2)).unwrap();
         let expected = (softplus(2.0 * d_1) - softplus(2.0 * d_2)) / (2.0 * (d_1 - d_2));
-        // a weight's deviation is at most 1/2; 4 sigma
+        // the deviation of a weight is at most 1/2; 4 sigma
         let bound = 4.0 * 0.5 / (replicates as f64).sqrt();
         assert!((got[0] - expected).abs() < bound, "{got:?} {expected}");
         assert!((got[0] + got[1] - 1.0).abs() < 1e-12);
@@ -34,7 +35,7 @@ fn two_rows_in_closed_form() {
 
 #[test]
 fn arviz_agrees() {
-    // `az.compare(method="BB-pseudo-BMA", b_samples=400000)` with seeds 1 and 2, by
+    // `az.compare(method="BB-pseudo-BMA", b_samples=400000)` with seeds 1 and 2, from
     // `docs/peers/loo.py`
     let known = [
         [0.5541259111159366, 0.3852192146533448, 0.060654874230692365],

@@ -1,4 +1,4 @@
-//! Pareto-smoothed weights against ArviZ, and against weights whose tail is known.
+//! Pareto-smoothed weights against ArviZ, and against weights with a known tail.
 
 use rand_distr::{Distribution, StandardNormal};
 
@@ -7,7 +7,8 @@ use crate::rng::{Phase, Streams};
 
 const NONE: f64 = f64::NEG_INFINITY;
 
-/// `((s >> 11) + 1/2) / 2^53` of the generator of [`super::arviz`]; in Python with `& (2**64 - 1)`.
+/// `((s >> 11) + 1/2) / 2^53` with the generator of [`super::arviz`]; in Python with
+/// `& (2**64 - 1)`.
 pub(super) fn uniforms(n: usize, seed: u64) -> Vec<f64> {
     let mut s = seed;
     std::iter::repeat_with(|| {
@@ -20,15 +21,16 @@ pub(super) fn uniforms(n: usize, seed: u64) -> Vec<f64> {
     .collect()
 }
 
-/// Weights with an exact Pareto tail of index `k`, `log w = shift - k log u`; or bounded ones, `shift + k u`, for `k` below 0.
+/// Weights with an exact Pareto tail of index `k`, `log w = shift - k log u`. For `k` below 0 they
+/// are bounded, `shift + k u`.
 fn weights(n: usize, seed: u64, k: f64, shift: f64) -> Vec<f64> {
     let log = |u: f64| shift + if k > 0.0 { -k * u.ln() } else { k * u };
     uniforms(n, seed).into_iter().map(log).collect()
 }
 
-/// The case of [`weights`]; `k` of `psislw(lw)` of ArviZ 0.23.4 (NumPy 2.4.6); of its normalised log weights those of the draws with the largest,
-/// the third largest, the fifth largest and the smallest raw weight; `1 / sum w^2`; `sum_i i w_i / S`; and `log mean exp` of
-/// `psislw(lw, normalize=False)`.
+/// The case of [`weights`], then results of ArviZ 0.23.4 (NumPy 2.4.6): `k` of `psislw(lw)`; its
+/// normalised log weights for the draws with the largest, third largest, fifth largest and smallest
+/// raw weight; `1 / sum w^2`; `sum_i i w_i / S`; `log mean exp` of `psislw(lw, normalize=False)`.
 type Golden = ((usize, u64, f64, f64), [f64; 8]);
 const ARVIZ: [Golden; 6] = [
     (
@@ -143,8 +145,9 @@ fn arviz_agrees() {
 
 #[test]
 fn the_tail_index_of_a_gaussian_that_is_too_narrow() {
-    // p = N(0, I), q = N(0, s^2 I) in the plane: P_q(w > t) = t^{-1/k} with k = 1 - s^2 exactly, for |x|^2 is exponential. M = 600 of 40,000 weights;
-    // k^ has the standard deviation (1 + k) / sqrt M, 20 repetitions, 4 sigma
+    // p = N(0, I), q = N(0, s^2 I) in the plane: P_q(w > t) = t^{-1/k} with k = 1 - s^2 exactly,
+    // because |x|^2 is exponential. M = 600 of 40,000 weights; k^ has the standard deviation
+    // `(1 + k) / sqrt M`; 20 repetitions, 4 sigma
     let (draws, tail, repeats) = (40_000, 600.0, 20);
     for s in [0.9f64, 0.7, 0.4] {
         let k = 1.0 - s * s;
@@ -172,8 +175,9 @@ fn the_tail_index_of_a_gaussian_that_is_too_narrow() {
 
 #[test]
 fn on_the_line_the_index_is_reached_from_below() {
-    // p = N(0, 1), q = N(0, s^2): P_q(|x| > s z) = 2 phi(z) / z (1 - 1/z^2 + ...), so that at z the slope is k / (1 + 1/z^2 + ...) with
-    // k = 1 - s^2: at the tail's beginning, P = 0.003 and z = 2.97, 0.9 of k. Quantiles, not draws
+    // p = N(0, 1), q = N(0, s^2): P_q(|x| > s z) = 2 phi(z) / z (1 - 1/z^2 + ...). At z the slope
+    // is k / (1 + 1/z^2 + ...) with k = 1 - s^2. Where the tail begins, P = 0.003 and z = 2.97, it
+    // is 0.9 k. Quantiles, not draws
     let n = 1_000_000;
     for s in [0.8f64, 0.5] {
         let k = 1.0 - s * s;
@@ -188,13 +192,14 @@ fn on_the_line_the_index_is_reached_from_below() {
 
 #[test]
 fn a_gaussian_that_is_too_wide_has_bounded_weights() {
-    // the same plane with s > 1: the density of w at its upper end is constant, a Pareto distribution of k = -1
+    // the same plane with s > 1: the density of w is constant at its upper end, a Pareto
+    // distribution with k = -1
     let log_weights: Vec<f64> = weights(40_000, 9, 1.0, 0.0)
         .iter()
         .map(|exponential| -0.44 * exponential)
         .collect();
     let got = ParetoSmoothed::new(&log_weights).unwrap();
-    // 4 sigma: for k < -1/2 the maximum likelihood is not regular, and better than (1 + k) / sqrt M
+    // 4 sigma: for k < -1/2 maximum likelihood is not regular, and better than (1 + k) / sqrt M
     assert!((got.k_hat + 1.0).abs() < 0.1, "{}", got.k_hat);
 }
 
@@ -213,7 +218,7 @@ fn a_constant_changes_the_mean_and_nothing_else() {
 
 #[test]
 fn equal_weights_have_no_tail() {
-    // p and q the same up to a constant, and up to roundings
+    // p and q are the same up to a constant and rounding
     for noise in [0.0, 1e-13] {
         let log_weights: Vec<f64> = uniforms(400, 1).iter().map(|u| 3.0 + noise * u).collect();
         let got = ParetoSmoothed::new(&log_weights).unwrap();
@@ -232,7 +237,7 @@ fn zeros_are_weights_and_a_lone_weight_is_distrusted() {
     let got = ParetoSmoothed::new(&half).unwrap();
     assert_eq!((got.k_hat, got.log_weights[99]), (NONE, NONE));
     assert!((got.ess - 50.0).abs() < 1e-9);
-    // zeros in the body do not touch the fit
+    // zeros in the body do not affect the fit
     let mut some = weights(200, 4, 0.3, 0.0);
     let before = ParetoSmoothed::new(&some).unwrap();
     some.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Tests of samplers: p-values are uniform for right ones and vanish for wrong ones.
+//! Tests of sampler tests: p-values are uniform for right samplers and vanish for wrong ones.
 
 use rand_distr::{Distribution, Normal, StandardNormal};
 
@@ -8,7 +8,8 @@ use crate::linalg::vector::fill_normal;
 use crate::predict::normal_cdf;
 use crate::rng::{Phase, Streams};
 
-/// Seeds are fixed, so a test of this level fails for one choice of seeds in a thousand, and then always.
+/// The level of a test. Seeds are fixed, so it fails for one choice of seeds in a thousand, and
+/// then always.
 const LEVEL: f64 = 1e-3;
 
 /// `L` with `L L^T` far from `L^T L`, row-major.
@@ -45,8 +46,8 @@ fn normals(len: usize, index: u64) -> Vec<f64> {
     z
 }
 
-/// Of `chains` stationary chains in 3 dimensions, `[chains, draws, 3]`, standard normal, correlation `rho` from draw
-/// to draw.
+/// `chains` stationary chains in 3 dimensions, `[chains, draws, 3]`: standard normal, with
+/// correlation `rho` from draw to draw.
 fn correlated(chains: usize, draws: usize, rho: f64, index: u64) -> Vec<f64> {
     let mut z = normals(chains * draws * 3, index);
     for chain in z.chunks_exact_mut(draws * 3) {
@@ -73,7 +74,7 @@ fn p_values_of_a_right_sampler_are_uniform() {
     assert_uniform("radius", 500, |s| {
         target.radius_test(&x(200, s)).unwrap().p_value
     });
-    // of the limit distribution: 2,000 draws are many for 6 features
+    // p-values hold in the limit: 2,000 draws are many for 6 features
     assert_uniform("covariance", 300, |s| {
         target.covariance_test(&x(2000, s), 2000.0).unwrap().p_value
     });
@@ -81,7 +82,7 @@ fn p_values_of_a_right_sampler_are_uniform() {
     assert_uniform("chains, mean", 500, |s| {
         target.chain_mean_test(&x(s), 40).unwrap().p_value
     });
-    // means of squares over 30 correlated draws are not quite normal; those of 200 are
+    // means of squares over 30 correlated draws are not quite normal; those over 200 are
     let x = |set| color(&correlated(40, 200, 0.5, set), false);
     assert_uniform("chains, covariance", 200, |s| {
         target.chain_covariance_test(&x(s), 40).unwrap().p_value
@@ -97,11 +98,12 @@ fn wrong_samplers_are_rejected() {
     let n = 2000;
     let z = normals(3 * n, 1);
     let rejected = |outcome: crate::error::Result<TestOutcome>| outcome.unwrap().p_value < 1e-6;
-    // L^T for L: the shapes and the traces are right
+    // L^T instead of L: the shapes and the traces are right
     let x = color(&z, true);
     assert!(rejected(target.covariance_test(&x, n as f64)));
     assert!(rejected(target.chain_covariance_test(&x, 100)));
-    // a mean that is off by a fifth of a deviation in one direction: n / 25 = 80, four deviations of chi^2(3) are 13
+    // a mean off by a fifth of a deviation in one direction adds n / 25 = 80; four deviations above
+    // its mean, chi^2(3) is 13
     let shifted: Vec<f64> = z
         .iter()
         .enumerate()
@@ -120,8 +122,8 @@ fn wrong_samplers_are_rejected() {
     assert!(target.mean_test(&x, n as f64).unwrap().p_value > LEVEL);
     assert!(target.covariance_test(&x, n as f64).unwrap().p_value > LEVEL);
     assert!(rejected(target.radius_test(&x)));
-    // correlated draws taken for independent ones: (1 + rho)/(1 - rho) = 19 times chi^2(3), where 31 is rejected, is
-    // above it in 65 sets of 100
+    // correlated draws taken as independent: the statistic is (1 + rho)/(1 - rho) = 19 times
+    // chi^2(3), and values above 31 are rejected: 65 sets of 100
     let x = |set| color(&correlated(40, 50, 0.9, set), false);
     let wrongly = (0..40).filter(|&s| rejected(target.mean_test(&x(s), 2000.0)));
     assert!(wrongly.count() > 15);
@@ -136,7 +138,7 @@ fn the_statistics_by_hand() {
     let target = GaussianTarget::new(&[0.0, 0.0], &[1.0, 0.0, 0.0, 1.0]).unwrap();
     let x = [1.0, 0.0, 3.0, 2.0];
     assert!((target.mean_test(&x, 2.0).unwrap().statistic - 10.0).abs() < 1e-13);
-    // e/2 |Z - I|_F^2 = 16 + 9 + 9 + 1 = 35, of 3 degrees of freedom
+    // e/2 |Z - I|_F^2 = 16 + 9 + 9 + 1 = 35, with 3 degrees of freedom
     let outcome = target.covariance_test(&x, 2.0).unwrap();
     assert!((outcome.statistic - 35.0).abs() < 1e-12);
     assert_eq!(outcome.p_value, chi_square_survival(outcome.statistic, 3.0));
@@ -151,7 +153,7 @@ fn bad_draws_are_refused() {
     let bad = target.covariance_test(&[1.0, f64::NAN], 1.0);
     assert!(matches!(bad, Err(Error::NonFinite { index: 1, .. })));
     assert!(target.chain_mean_test(&[1.0; 12], 4).is_err());
-    // as many chains as features are too few
+    // as many chains as features: too few
     assert!(
         target
             .chain_covariance_test(&[1.0, 2.0, 0.0, 1.0, 5.0, 2.0], 3)
@@ -162,8 +164,9 @@ fn bad_draws_are_refused() {
     assert!(GaussianTarget::new(&[f64::NAN], &[1.0]).is_err());
 }
 
-/// `theta ~ N(0, 1)`, five `y_i ~ N(theta, 1)`: the posterior is `N(5 mean(y) / 6, 1/6)`, here moved by `bias` and
-/// with its deviation times `scale`. Quantities: theta; the log likelihood; theta cut to a few values, which ties.
+/// `theta ~ N(0, 1)`, five `y_i ~ N(theta, 1)`: the posterior is `N(5 mean(y) / 6, 1/6)`. Here it
+/// is moved by `bias`, and its deviation is multiplied by `scale`. Quantities: theta; the log
+/// likelihood; theta rounded down, which has ties.
 fn conjugate(weight: f64, bias: f64, scale: f64) -> Ranks {
     let options = SbcOptions {
         replications: 2000,
@@ -209,7 +212,7 @@ fn calibration_finds_what_is_wrong_and_only_that() {
         let wrong = p(&conjugate(1.0, bias, scale));
         assert!(wrong[0] < 1e-6, "{bias} {scale}: {wrong:?}");
     }
-    // the prior for the posterior: of theta alone it cannot be told, of the likelihood it can
+    // the prior instead of the posterior: theta alone does not show it, the likelihood does
     let blind = p(&conjugate(0.0, 0.0, 1.0));
     assert!(
         blind[0] > LEVEL && blind[2] > LEVEL && blind[1] < 1e-6,
@@ -291,7 +294,8 @@ fn what_the_closures_do_wrong_is_reported() {
 
 #[test]
 fn ks_finds_a_wrong_scale() {
-    // the distributions are 0.044 apart: 0.044 (8000)^{1/2} = 3.9, a p-value of 1e-13; 2,000 would be 1e-3
+    // the distributions are 0.044 apart: 0.044 (8000)^{1/2} = 3.9, a p-value of 1e-13; 2,000 would
+    // be 1e-3
     let z = normals(8_000, 9);
     assert!(ks_test(&z, normal_cdf).unwrap().p_value > LEVEL);
     assert!(ks_test(&z, |x| normal_cdf(x / 1.2)).unwrap().p_value < 1e-4);

@@ -1,12 +1,11 @@
-//! Stacking against expectation-maximisation, against ArviZ, and against mixtures whose weights are
-//! known.
+//! Stacking against expectation-maximisation, against ArviZ, and for mixtures with known weights.
 
 use proptest::prelude::*;
 
 use super::psis::uniforms;
 use crate::diagnose::*;
 
-/// `log sum_k w_k exp l_k`, row by row from logarithms.
+/// `log sum_k w_k exp l_k` of each row, computed from logarithms.
 fn log_mixtures(l: &[f64], w: &[f64]) -> Vec<f64> {
     let of = |row: &[f64]| {
         let terms: Vec<f64> = row.iter().zip(w).map(|(l, w)| l + w.ln()).collect();
@@ -16,7 +15,7 @@ fn log_mixtures(l: &[f64], w: &[f64]) -> Vec<f64> {
     l.chunks_exact(w.len()).map(of).collect()
 }
 
-/// `g_k`, from logarithms.
+/// `g_k`, computed from logarithms.
 fn slopes(l: &[f64], w: &[f64]) -> Vec<f64> {
     let mixtures = log_mixtures(l, w);
     let of = |k: usize| {
@@ -33,14 +32,14 @@ fn log_score(l: &[f64], w: &[f64]) -> f64 {
     log_mixtures(l, w).iter().sum()
 }
 
-/// How much better any mixture can be at most, in nats.
+/// The most by which any mixture can be better, in nats.
 fn gap(l: &[f64], w: &[f64]) -> f64 {
     let largest = slopes(l, w).into_iter().fold(0.0, f64::max);
     (l.len() / w.len()) as f64 * largest.ln()
 }
 
-/// The slow twin: `w_k <- w_k g_k`, the EM algorithm of the mixture. Never leaves the simplex,
-/// never gets worse.
+/// The slow twin: `w_k <- w_k g_k`, the EM algorithm of the mixture. It never leaves the simplex
+/// and never gets worse.
 fn em(l: &[f64], models: usize) -> Vec<f64> {
     let mut w = vec![1.0 / models as f64; models];
     for _ in 0..40_000 {
@@ -53,7 +52,7 @@ fn em(l: &[f64], models: usize) -> Vec<f64> {
     w
 }
 
-/// What holds of every result.
+/// Checks what holds for every result.
 fn check(l: &[f64], models: usize) -> Stacking {
     let got = Stacking::new(l, models).unwrap();
     let rows = (l.len() / models) as f64;
@@ -61,7 +60,7 @@ fn check(l: &[f64], models: usize) -> Stacking {
     assert!((sum - 1.0).abs() < 1e-12 && got.weights.iter().all(|&w| w >= 0.0));
     let score = log_score(l, &got.weights);
     assert!((got.log_score - score).abs() < 1e-12 * rows * (1.0 + score.abs()));
-    // the conditions of optimality: no slope above 1, and 1 where there is weight
+    // the conditions of optimality: no slope above 1, and a slope of 1 where there is weight
     let g = slopes(l, &got.weights);
     for (g, w) in g.iter().zip(&got.weights) {
         assert!(*g < 1.0 + 2e-10, "{g}");
@@ -85,7 +84,7 @@ proptest! {
         let slow = em(&l, models);
         let (score, left) = (log_score(&l, &slow), gap(&l, &slow).max(0.0));
         prop_assert!(fast.log_score >= score - 1e-8, "{} {score}", fast.log_score);
-        // EM that crawls has a gap of its own
+        // slow EM has a gap too
         prop_assert!(fast.log_score <= score + left + 1e-8, "{} {score} {left}", fast.log_score);
     }
 
@@ -105,7 +104,7 @@ proptest! {
     }
 }
 
-/// Normal models `(m, s)` of 40 rows at `2 sin(i + 1)`, without the constant: those of
+/// Normal models `(m, s)` of 40 rows at `2 sin(i + 1)`, without the constant, as in
 /// `docs/peers/loo.py`.
 pub(super) fn normals(parameters: [(f64, f64); 3]) -> Vec<f64> {
     let of = |i: u8| {
@@ -120,8 +119,8 @@ const FAR: [(f64, f64); 3] = [(0.0, 1.0), (1.5, 0.7), (-1.0, 0.5)];
 
 #[test]
 fn arviz_agrees() {
-    // `az.compare(method="stacking")`: SLSQP, to about 1e-6 in the mean; then its `elpd_diff` and
-    // `dse`, whose variance has the divisor n, of the second and third model from the first
+    // `az.compare(method="stacking")`: SLSQP, to about 1e-6 in the mean. Then its `elpd_diff` and
+    // `dse` (whose variance has the divisor n), of the second and third model against the first
     let known = [
         (
             FAR,
@@ -164,8 +163,8 @@ fn arviz_agrees() {
 
 #[test]
 fn supports_that_do_not_meet_have_the_shares_of_their_rows() {
-    // three rows of ten belong to the first model, at densities that no double holds; the last has
-    // none
+    // three rows of ten belong to the first model, at densities that no double holds; none belongs
+    // to the last
     for off in [-50.0, -800.0, -1e5, -1e300] {
         let l: Vec<f64> = (0..10)
             .flat_map(|i| {
@@ -198,11 +197,10 @@ fn two_models_that_overlap_in_closed_form() {
     };
     for (n_1, n_2) in [(3, 4), (1, 1), (10, 6)] {
         let expected = (2 * n_1 - n_2) as f64 / (n_1 + n_2) as f64;
-        // slopes that differ from 1 by 1e-10 over the smaller weight leave a weight a few 1e-9
+        // slopes differ from 1 by 1e-10 over the smaller weight, which leaves a few 1e-9 of weight
         assert!((of(n_1, n_2) - expected).abs() < 1e-8, "{n_1} {n_2}");
     }
-    // on the boundary, where the slope is 0 too: the score is flat, and 1e-10 nats are 1e-5 of
-    // weight
+    // on the boundary the slope is 0 too: the score is flat, and 1e-10 nats are 1e-5 of weight
     assert!(of(1, 2) < 2e-5 && of(2, 1) > 1.0 - 2e-5);
     assert_eq!((of(1, 3), of(3, 1)), (0.0, 1.0));
 }
@@ -218,7 +216,7 @@ fn the_best_everywhere_has_all_the_weight() {
     assert_eq!(check(&l, 3).weights, [0.0, 1.0, 0.0]);
     assert_eq!(check(&l, 1).weights, [1.0]);
     assert_eq!(check(&[-7.0, -5.0, -6.0], 3).weights, [0.0, 1.0, 0.0]);
-    // a full step of the search goes too far here, and is halved
+    // a full step of the search is too long here, and is halved
     let ladder: Vec<f64> = (0..20).map(|k| -0.03 * f64::from(k)).collect();
     assert_eq!(check(&ladder, 20).weights[..2], [1.0, 0.0]);
 }
@@ -230,7 +228,7 @@ fn models_that_are_the_same_share_their_weight() {
     let got = check(&same, 2);
     assert!((got.weights[0] - 0.5).abs() < 1e-9);
     assert!((got.log_score - 3.0 * u.iter().sum::<f64>()).abs() < 1e-10);
-    // one model twice beside another: the sum of the two is the weight of the one
+    // one model twice, beside another: the two together have the weight of the one
     let pair: Vec<f64> = u.iter().flat_map(|u| [-u, -1.0 + u * u]).collect();
     let triple: Vec<f64> = pair
         .chunks_exact(2)
