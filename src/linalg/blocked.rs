@@ -20,9 +20,9 @@ const PART: usize = 96;
 /// Smallest order with work for several threads.
 pub(super) const LARGE: usize = 4 * BLOCK;
 
-/// Factorises the lower triangle of `a` in place. `memory` is that for order [`BLOCK`]. Entries
-/// above the diagonal are overwritten with arbitrary values. The lists of parts are allocated for
-/// every block.
+/// Factorises the lower triangle of `a` in place. `memory` is the scratch space for order
+/// [`BLOCK`]. Entries above the diagonal are overwritten with arbitrary values. The lists of parts
+/// are allocated anew for every block.
 ///
 /// # Errors
 /// The index of the first pivot that is not positive.

@@ -66,7 +66,7 @@ impl Cholesky {
         let n = self.dim();
         let solve = |first: usize| {
             let count = COLUMNS.min(n - first);
-            // entries above the first of the ones stay 0
+            // rows above `first` stay 0, so they are left out
             let left = n - first;
             let mut rows = vec![0.0; count * left];
             for (i, row) in rows.chunks_exact_mut(left).enumerate() {

@@ -173,7 +173,7 @@ impl<T: Scalar> WithSimd for Outer<'_, T> {
 }
 
 impl<T: Scalar> Outer<'_, T> {
-    /// All rows of the columns that `NV` vectors from `j` on hold.
+    /// All rows of a strip of columns, which starts at `j` and is `NV` vectors wide.
     #[inline(always)]
     fn column<S: Simd, const NV: usize>(&mut self, simd: S, j: usize) {
         let m = self.m;

@@ -27,8 +27,8 @@ use crate::autodiff::Var;
 /// A network whose last layer is linear: `f(x; theta) = phi(x; theta_h) W + b`, with
 /// `theta = (theta_h, W, b)`, `W` row-major.
 ///
-/// Given the hidden parameters `theta_h`, it is a linear model on known features, and the rest of
-/// the posterior is convex.
+/// Given the hidden parameters `theta_h`, it is a linear model on known features, and the remaining
+/// problem, in `W` and `b`, is convex.
 pub trait LinearHead: Network {
     /// Number of hidden parameters: where `W` starts in `theta`.
     fn hidden_params(&self) -> usize;

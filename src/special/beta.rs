@@ -13,7 +13,7 @@
 //! (DLMF 8.17.22, by the modified Lentz method; about `sqrt(max(a, b))` terms.)
 
 /// `I_x(a, b)` for `a, b > 0` and `x` in `[0, 1]`; NaN elsewhere. `y` is `1 - x`. It is a separate
-/// argument because the difference may have lost digits.
+/// argument, because computing it from `x` can lose digits.
 pub fn regularized_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let inside = |v: f64| (0.0..=1.0).contains(&v);
     if !(a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite() && inside(x) && inside(y)) {

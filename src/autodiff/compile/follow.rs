@@ -1,7 +1,7 @@
 //! Computes a matrix product together with the elementwise chain that reads it, block by block.
 //!
-//! This needs a chain that is the product's only reader. The blocks between the two stay in the
-//! first-level cache and never go to memory.
+//! The chain must be the product's only reader. The blocks between the two stay in the first-level
+//! cache and never go to memory.
 
 use pulp::{Simd, WithSimd};
 
@@ -106,8 +106,8 @@ pub(super) fn join<T>(program: &mut Program<T>) {
 /// Moves the addition of a bias from the kernel into the product, and returns the bias. `at` is the
 /// kernel's operand that holds the product; the bias has one value per row of the product.
 ///
-/// This needs a kernel that uses product and bias for nothing else. The product then adds the bias
-/// as it writes its result, and the kernel need no longer follow rows.
+/// The kernel must use product and bias for nothing else. The product then adds the bias as it
+/// writes its result, and the kernel need no longer follow rows.
 fn take_sum(kernel: &mut Kernel, at: usize, shape: MatMulShape) -> Option<View> {
     let reads = |step: &Step, operand: usize| {
         let is = |arg: Arg| usize::from(arg == Arg::Operand(operand));

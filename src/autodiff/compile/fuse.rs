@@ -14,8 +14,8 @@ pub(super) fn elementwise(node: &Node) -> bool {
 }
 
 /// For every live node, the node whose kernel computes it (itself, if it is stored in memory). An
-/// elementwise value that is not an output moves into the kernel of its consumers. This needs
-/// consumers that are all in one kernel and have its shape.
+/// elementwise value that is not an output moves into the kernel of its consumers, if all of them
+/// are in one kernel and have the value's shape.
 pub(super) fn roots(
     nodes: &[Node],
     live: &[bool],

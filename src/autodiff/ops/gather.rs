@@ -1,7 +1,7 @@
 //! Picks one entry per row by a label, and puts it back.
 //!
-//! Labels have the scalar type of the program (0, 1, 2...), exact in f32 up to 2^24. They have no
-//! derivative.
+//! Labels are values of the program's scalar type (0, 1, 2...), exact in f32 up to 2^24. They have
+//! no derivative.
 
 use super::Op;
 use crate::autodiff::graph::Var;

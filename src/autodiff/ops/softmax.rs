@@ -1,11 +1,11 @@
 //! `log sum exp` of rows, its derivative the softmax, and the log of the softmax.
 //!
 //! `log sum exp(x) = m + y`, with the maximum `m` and `y = log sum exp(x - m)`. The two terms are
-//! separate operations, and differences to `x` are computed as `(x - m) - y`: exact differences of
-//! the inputs, minus a number of at most `log k`. The rounded sum `m + y` would be worse, because
-//! its error is the spacing of floats near `m`. For logits of 1e7 in f32 that spacing is 1, and the
-//! probabilities `exp(x - (m + y))` sum to 0.87 or 1.3. The derivative of `m` is taken as zero,
-//! because its two contributions to the result cancel.
+//! separate operations, and differences from `x` are computed as `(x - m) - y`: exact differences
+//! of the inputs, minus a number of at most `log k`. The rounded sum `m + y` would be worse,
+//! because its error is the spacing of floats near `m`. For logits of 1e7 in f32 that spacing is 1,
+//! and the probabilities `exp(x - (m + y))` sum to 0.87 or 1.3. The derivative of `m` is taken as
+//! zero, because its two contributions to the result cancel.
 
 use super::Op;
 use crate::autodiff::graph::Var;

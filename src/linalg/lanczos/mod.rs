@@ -25,9 +25,9 @@
 //! | LeNet-5 | 70 | 70 | 77 | |
 //!
 //! A product with a block costs as much as products with its vectors one by one, so a single vector
-//! wins. The next table is about warm starts for a trained 18-50-4, compared with a random start.
-//! They use the eigenvectors at a distance `h`, added up to 1, 2, 4 or 32 vectors. All 32 make a
-//! Rayleigh-Ritz step that goes on as a band:
+//! wins. The next table is about warm starts for a trained 18-50-4. They start from the
+//! eigenvectors at a distance `h` from it, added up to 1, 2, 4 or 32 vectors. All 32 make a
+//! Rayleigh-Ritz step that goes on as a band. The column `random` is a random start:
 //!
 //! | `h` | random | 1 | 2 | 4 | 32 |
 //! |---|---|---|---|---|---|

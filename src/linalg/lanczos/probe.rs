@@ -12,7 +12,7 @@
 //!   it.
 //! - If `theta + r^2 / gap` (or `theta + r`, if that is less) is below the smallest kept value
 //!   after [`FEW`] products, nothing is hidden. The gap is the one to the second Ritz value.
-//! - If it is still undecided after [`MANY`] products, it counts as nothing hidden.
+//! - If neither holds after [`MANY`] products, the search reports that nothing is hidden.
 //!
 //! *What it can miss.* Take a positive semidefinite operator of `n` dimensions, and a hidden
 //! eigenvalue such that the smallest kept one is a share `1 - e` of it. The chance that `k`
@@ -39,7 +39,7 @@ use crate::scalar::Scalar;
 /// Products before the search may conclude that nothing is hidden.
 pub(super) const FEW: usize = 10;
 
-/// Products after which an undecided search counts as nothing hidden.
+/// Products after which an undecided search reports that nothing is hidden.
 pub(super) const MANY: usize = 20;
 
 /// The result of a search.

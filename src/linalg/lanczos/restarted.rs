@@ -305,8 +305,8 @@ impl<T: Scalar> Restarted<T> {
         })
     }
 
-    /// Sorts the queue by need: a direction's part in the residuals of the Ritz pairs of the given
-    /// range.
+    /// Sorts the queue by need. The need of a direction is its part in the residuals of the
+    /// `wanted` Ritz pairs.
     pub(super) fn order(&mut self, ritz: &Ritz, wanted: std::ops::Range<usize>) {
         if self.queue.len() < 2 {
             return;

@@ -152,7 +152,7 @@ fn a_bounded_basis_finds_what_the_dense_spectrum_has() {
     }
 }
 
-/// A matrix with the given spectrum. Its eigenvectors differ by small random rotations.
+/// A matrix with the given spectrum. `size` says how far its eigenvectors are rotated, at random.
 fn perturbed(values: &[f64], size: f64) -> DenseOperator<f64> {
     let n = values.len();
     let mut rows = random_orthogonal(n, &mut Streams::new(6).rng(Phase::USER, 0));

@@ -2,8 +2,8 @@
 //!
 //! `y = gain (x - mean) / sqrt(variance + eps) + bias`, with learned gain and bias.
 //!
-//! Both layers see one example at a time, so a posterior over the parameters stays a function of
-//! each row. (Batch normalisation would tie rows together.)
+//! Both layers see one example at a time, so the outputs of a row depend on that row only. (Batch
+//! normalisation would tie rows together.)
 
 use super::image;
 use crate::autodiff::Var;
@@ -36,8 +36,8 @@ impl GroupNorm {
     }
 }
 
-/// `(x - mean) / sqrt(variance + eps)`. Mean and variance are over all that a sum to shape `kept`
-/// adds up.
+/// `(x - mean) / sqrt(variance + eps)`. Mean and variance are over the axes that summing to shape
+/// `kept` removes.
 fn standardise<'g>(x: Var<'g>, kept: &[usize]) -> Var<'g> {
     let shape = x.shape();
     let total: usize = shape.iter().product();
