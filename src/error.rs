@@ -1,24 +1,25 @@
-//! What can go wrong, with the numbers that say where.
+//! Errors, with the numbers that say where they happened.
 
 use std::path::PathBuf;
 
 /// The crate's result type.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Everything a caller can get wrong, or that mathematics refuses.
+/// Everything that can fail: wrong input, numerical failure, or a file that cannot be used.
 ///
-/// A divergence or a rejected proposal is *not* an error: it is data, reported beside the result.
+/// A divergence or a rejected proposal is *not* an error. It is data, and is reported with the
+/// result.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Operands whose shapes do not fit one another.
+    /// Operands whose shapes do not fit together.
     #[error("{op}: expected {expected}, got {got}")]
     Shape {
-        /// The operation that was asked for.
+        /// The operation.
         op: &'static str,
-        /// What would have fitted.
+        /// What was expected.
         expected: String,
-        /// What came.
+        /// What was given.
         got: String,
     },
     /// A setting outside its domain.
@@ -28,7 +29,7 @@ pub enum Error {
         field: &'static str,
         /// The value it was given.
         value: String,
-        /// What it has to be.
+        /// What the value must satisfy.
         requirement: String,
     },
     /// A NaN or an infinity where a finite number is needed.
@@ -47,7 +48,8 @@ pub enum Error {
         /// Index of the pivot, from 0.
         pivot: usize,
     },
-    /// A method for positive definite matrices met a direction along which the matrix does not curve upward.
+    /// A method for positive definite matrices met a direction along which the curvature is not
+    /// positive.
     #[error(
         "{what}: not positive definite, curvature {curvature:.3e} along the direction of iteration {iteration}"
     )]
@@ -59,7 +61,7 @@ pub enum Error {
         /// `d^T A d / d^T d` of the direction.
         curvature: f64,
     },
-    /// An iteration ran out before it reached its tolerance.
+    /// An iteration ended before it reached its tolerance.
     #[error(
         "{what}: no convergence in {iterations} iterations (residual {residual:.3e}, tolerance {tolerance:.3e})"
     )]
@@ -70,13 +72,13 @@ pub enum Error {
         iterations: usize,
         /// The residual it ended with.
         residual: f64,
-        /// The residual it was asked for.
+        /// The residual it should have reached.
         tolerance: f64,
     },
     /// Input data that cannot be used.
     #[error("{}", data_message(.file, *.line, .column, .what))]
     Data {
-        /// The file, where the data came from one.
+        /// The file, if the data came from one.
         file: Option<PathBuf>,
         /// The line of the file, from 1, the header included.
         line: Option<u64>,
@@ -110,12 +112,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// The operating system refused.
+    /// The operating system refused an operation on a file.
     #[error("{}: {source}", path.display())]
     Io {
         /// The file.
         path: PathBuf,
-        /// Its reason.
+        /// The operating system's reason.
         source: std::io::Error,
     },
 }

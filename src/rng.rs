@@ -1,12 +1,12 @@
-//! Random numbers: one seed, and from it one independent stream per phase and particle.
+//! Random numbers: one seed gives an independent stream for each phase and index.
 //!
-//! A result must not depend on how many threads computed it, so no two pieces of work share a generator: each asks
-//! for its own stream by what it is (a [`Phase`]) and which one it is (an index).
+//! A result must not depend on the number of threads, so no two pieces of work share a generator.
+//! Each one asks for its own stream, by its kind (a [`Phase`]) and its number (an index).
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
-/// A stage of the pipeline that draws random numbers. Users' own phases start at [`Phase::USER`].
+/// A stage of the pipeline that draws random numbers. Phases of users start at [`Phase::USER`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Phase(pub u16);
 
@@ -31,11 +31,12 @@ impl Phase {
     pub const MINIBATCH: Phase = Phase(9);
     /// Draws of a refinement on the ELBO.
     pub const ELBO: Phase = Phase(11);
-    /// Draws that a deformation is judged by.
+    /// Draws for judging a deformation.
     pub const TRUST: Phase = Phase(13);
     /// Units of recombined anchors.
     pub const RECOMBINE: Phase = Phase(12);
-    /// Annealed importance sampling: index `i` for particle `i`, from 2^40 on its pilot.
+    /// Annealed importance sampling: index `i` for particle `i`, and indices from 2^40 on for its
+    /// pilot.
     pub const ANNEAL: Phase = Phase(10);
     /// Members of a deep ensemble.
     pub const ENSEMBLE: Phase = Phase(14);
@@ -51,7 +52,7 @@ impl Phase {
     pub const DROPOUT: Phase = Phase(19);
     /// Targets drawn from the model, for an expected Fisher matrix.
     pub const FISHER: Phase = Phase(20);
-    /// Draws of a prior that walkers start from.
+    /// Draws from a prior, as starting points of walkers.
     pub const PRIOR: Phase = Phase(22);
     /// Bootstraps of rows.
     pub const BOOTSTRAP: Phase = Phase(21);
@@ -59,7 +60,7 @@ impl Phase {
     pub const USER: Phase = Phase(0x4000);
 }
 
-/// A seed that hands out independent ChaCha8 streams.
+/// A seed, and the independent ChaCha8 streams it gives.
 ///
 /// ```
 /// use fiberwalk::{Phase, Streams};
@@ -85,7 +86,7 @@ impl Streams {
         self.seed
     }
 
-    /// The generator of one piece of work. `index` below 2^48 (higher bits are dropped).
+    /// The generator of one piece of work. `index` should be below 2^48: higher bits are dropped.
     pub fn rng(&self, phase: Phase, index: u64) -> ChaCha8Rng {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         rng.set_stream((u64::from(phase.0) << 48) | (index & ((1 << 48) - 1)));
@@ -101,8 +102,8 @@ mod tests {
 
     #[test]
     fn values_are_stable() {
-        // Golden numbers of this very definition (ChaCha8, stream = phase << 48 | index): a changed generator or
-        // stream layout changes every result of the crate, and must not pass unseen.
+        // Golden values of this definition (ChaCha8, stream = phase << 48 | index). A changed
+        // generator or stream layout changes every result of the crate, and must not go unnoticed.
         let words: Vec<u64> = (0..3)
             .map(|i| Streams::new(42).rng(Phase::WALK, i).next_u64())
             .collect();

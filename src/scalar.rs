@@ -1,4 +1,4 @@
-//! The two number types of the engine, f32 and f64, behind one sealed trait.
+//! The two scalar types of the engine, f32 and f64, behind one sealed trait.
 
 use std::fmt::{Debug, Display};
 use std::iter::Sum;
@@ -43,9 +43,9 @@ pub trait Scalar:
     /// `f32` or `f64`, as the command line and model files write it.
     const NAME: &'static str;
 
-    /// The nearest representable number.
+    /// The nearest representable value.
     fn from_f64(value: f64) -> Self;
-    /// The same number in double precision.
+    /// The same value in double precision.
     fn to_f64(self) -> f64;
     /// True for anything but NaN and the infinities.
     fn is_finite(self) -> bool;

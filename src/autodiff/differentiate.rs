@@ -1,6 +1,7 @@
-//! The reverse sweep, and what it gives: gradients, vector-Jacobian, Jacobian-vector and Hessian-vector products.
+//! The reverse sweep: gradients, and vector-Jacobian, Jacobian-vector and Hessian-vector products.
 //!
-//! Every operation has one rule, its VJP, written in the graph's own operations. The other products follow:
+//! Every operation has one rule, its VJP, written in the graph's own operations. The other products
+//! follow:
 //! - `jvp`: a VJP `u -> J^T u` is linear in `u`, so *its* VJP is `v -> J v`; the symbol `u` cancels
 //!   (the "double backward trick", J. Townsend 2017).
 //! - `hvp`: `H v = grad <grad y, v>`.
@@ -14,7 +15,7 @@ use crate::error::{Error, Result};
 
 /// What one consumer of a value adds to that value's cotangent.
 pub(crate) enum Contribution<'g> {
-    /// A cotangent of the value's own shape.
+    /// A cotangent with the shape of the value.
     Whole(Var<'g>),
     /// A cotangent of the slice `start..` along `axis`; everything else is zero.
     Part {
@@ -38,7 +39,7 @@ impl Graph {
 
     /// `J^T u` for `J = dy/dx`, for each `x` of `wrt`; `u` has the shape of `y`.
     ///
-    /// A view (reshape, transpose, batch order, sign) and what it shows are one variable.
+    /// A view (reshape, transpose, batch order, sign) is the same variable as the value it shows.
     ///
     /// # Errors
     /// If the shapes of `u` and `y` differ, or recording failed earlier.
@@ -98,7 +99,7 @@ impl Graph {
             .collect())
     }
 
-    /// `J v` for `J = dy/dx`; `v` has the shape of `x`, the result that of `y`.
+    /// `J v` for `J = dy/dx`. `v` has the shape of `x`, and the result has the shape of `y`.
     ///
     /// # Errors
     /// If the shapes of `v` and `x` differ, or recording failed earlier.
@@ -108,7 +109,8 @@ impl Graph {
         Ok(self.vjp(pullback[0], v, &[u])?[0])
     }
 
-    /// `H v` for the Hessian `H` of the scalar `y` with respect to `x`; `v` and the result have the shape of `x`.
+    /// `H v` for the Hessian `H` of the scalar `y` with respect to `x`. `v` and the result have the
+    /// shape of `x`.
     ///
     /// # Errors
     /// If `y` is not a scalar, the shapes of `v` and `x` differ, or recording failed earlier.
@@ -118,8 +120,9 @@ impl Graph {
     }
 }
 
-/// What a view shows: an operation on a view may have been recorded on this instead, so a derivative by the one is taken by
-/// the other. Views keep every number, so nothing is lost. (A negation counts: that of a negation is not recorded.)
+/// The value that a view shows. An operation on a view may have been recorded on this value
+/// instead, so derivatives are taken with respect to this value. Views keep every element, so
+/// nothing is lost. Negation counts as a view, because a double negation is not recorded.
 fn viewed(nodes: &[Node], id: u32) -> u32 {
     let node = &nodes[id as usize];
     match node.op {
@@ -130,7 +133,7 @@ fn viewed(nodes: &[Node], id: u32) -> u32 {
     }
 }
 
-/// A cotangent of what `id` views, seen as `id` sees it.
+/// Turns a cotangent of the viewed value into a cotangent of the view `id`.
 fn seen_as<'g>(nodes: &[Node], id: u32, cotangent: Var<'g>) -> Var<'g> {
     let node = &nodes[id as usize];
     let inner = || seen_as(nodes, node.args[0], cotangent);
@@ -144,8 +147,8 @@ fn seen_as<'g>(nodes: &[Node], id: u32, cotangent: Var<'g>) -> Var<'g> {
     }
 }
 
-/// Sums contributions. Parts that do not overlap are laid side by side in one `concat`, so that the gradient of a flat
-/// parameter vector is written once and not summed from padded pieces.
+/// Sums contributions. Parts that do not overlap are laid side by side in one `concat`, so the
+/// gradient of a flat parameter vector is written once instead of being summed from padded pieces.
 fn accumulate<'g>(graph: &'g Graph, shape: &[usize], all: Vec<Contribution<'g>>) -> Var<'g> {
     let mut total: Option<Var<'g>> = None;
     let mut add = |v: Var<'g>| {
@@ -154,7 +157,7 @@ fn accumulate<'g>(graph: &'g Graph, shape: &[usize], all: Vec<Contribution<'g>>)
             Some(t) => t + v,
         });
     };
-    // per axis, rows of parts that can share one concat
+    // per axis, groups of parts that can share one concat
     let mut rows: Vec<(usize, Vec<(usize, Var<'g>)>)> = Vec::new();
     for c in all {
         match c {

@@ -1,4 +1,4 @@
-//! The graph and its handles: nodes are recorded in order, equal ones only once.
+//! The graph and its handles. Nodes are recorded in order, and equal nodes only once.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -27,8 +27,8 @@ struct State {
 
 /// A static graph of tensor operations.
 ///
-/// Recording never fails on the spot: an operation whose shapes do not fit notes the first such error in the graph,
-/// and [`Graph::grad`] and [`Graph::compile`] return it. So formulas read as formulas.
+/// Recording never fails on the spot, so formulas read as formulas. If shapes do not fit, the graph
+/// keeps the first such error, and [`Graph::grad`] and [`Graph::compile`] return it.
 #[derive(Default)]
 pub struct Graph {
     state: RefCell<State>,
@@ -53,7 +53,7 @@ impl Graph {
         Self::default()
     }
 
-    /// The next input: inputs are given to [`crate::autodiff::Program::run`] in the order of these calls.
+    /// Adds an input. [`crate::autodiff::Program::run`] takes inputs in the order of these calls.
     pub fn input(&self, shape: &[usize]) -> Var<'_> {
         let index = {
             let mut state = self.state.borrow_mut();
@@ -91,7 +91,7 @@ impl Graph {
         self.push(Op::Tensor(index), &[], shape.to_vec())
     }
 
-    /// A symbol without a value, for derivatives that are linear in it and in which it cancels.
+    /// A symbol without a value. It is used where a derivative is linear in it and it cancels.
     pub(crate) fn placeholder(&self, shape: &[usize]) -> Var<'_> {
         let index = {
             let mut state = self.state.borrow_mut();
@@ -101,7 +101,7 @@ impl Graph {
         self.push(Op::Placeholder(index), &[], shape.to_vec())
     }
 
-    /// Records a node, or finds the equal one that is there already.
+    /// Records a node, or returns the equal one that was recorded before.
     pub(crate) fn push(&self, op: Op, args: &[u32], shape: Shape) -> Var<'_> {
         let mut state = self.state.borrow_mut();
         let next = state.nodes.len() as u32;
@@ -117,13 +117,13 @@ impl Graph {
         Var { graph: self, id }
     }
 
-    /// Notes the first recording error and gives a harmless value to go on with.
+    /// Keeps the first recording error, and returns a NaN constant so that recording can go on.
     pub(crate) fn fail(&self, error: Error) -> Var<'_> {
         self.state.borrow_mut().error.get_or_insert(error);
         self.constant(f64::NAN)
     }
 
-    /// The first recording error, if there was one. It stays noted.
+    /// Returns the first recording error, if there was one. The graph keeps it.
     pub(crate) fn check(&self) -> Result<()> {
         match &self.state.borrow().error {
             None => Ok(()),
@@ -148,7 +148,7 @@ impl Graph {
         self.state.borrow().tensors.clone()
     }
 
-    /// The value of a node that is one constant throughout.
+    /// The value of a node whose elements are all the same constant.
     pub(crate) fn as_constant(&self, id: u32) -> Option<f64> {
         let state = self.state.borrow();
         let mut id = id;
@@ -166,7 +166,7 @@ impl Graph {
 }
 
 impl std::fmt::Display for Graph {
-    /// One node a line: `%7 = Tanh(%6) [592, 50]`.
+    /// One node per line: `%7 = Tanh(%6) [592, 50]`.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for (id, node) in self.state.borrow().nodes.iter().enumerate() {
             let args: Vec<String> = node.args.iter().map(|a| format!("%{a}")).collect();
@@ -190,7 +190,7 @@ impl<'g> Var<'g> {
         self.graph
     }
 
-    /// Handles of two graphs cannot be combined: their numbers mean different nodes.
+    /// Fails if the values belong to different graphs: their ids then mean different nodes.
     pub(crate) fn same_graph(&self, others: &[Var<'g>], op: &'static str) -> Result<()> {
         if others.iter().all(|v| std::ptr::eq(v.graph, self.graph)) {
             Ok(())

@@ -1,10 +1,13 @@
-//! Reverse-mode automatic differentiation on a static graph: recorded once, compiled once, run many times.
+//! Reverse-mode automatic differentiation on a static graph.
 //!
-//! Operations on [`Var`] handles record nodes in a [`Graph`]. Differentiation *emits nodes of the same graph*, so it is
-//! closed: a gradient can be differentiated again, and Hessian-vector products, Jacobian-vector products and the
-//! training of a flow through an energy need no rule of their own. [`Graph::compile`] turns the outputs that are asked
-//! for into a [`Program`]: dead nodes and repeated ones are gone, elementwise chains are fused into one pass over
-//! memory, and every buffer is planned, so that [`Program::run`] allocates nothing of its own.
+//! A graph is recorded once, compiled once, and run many times.
+//!
+//! Operations on [`Var`] handles record nodes in a [`Graph`]. Differentiation *emits nodes of the
+//! same graph*, so a gradient can be differentiated again. Hessian-vector products, Jacobian-vector
+//! products and the training of a flow through an energy need no rules of their own.
+//! [`Graph::compile`] turns the requested outputs into a [`Program`]. Dead and repeated nodes are
+//! gone, elementwise chains are fused into one pass over memory, and every buffer is planned. So
+//! [`Program::run`] itself allocates nothing.
 //!
 //! ```
 //! use fiberwalk::autodiff::Graph;
@@ -24,11 +27,11 @@
 //! | file | what it holds |
 //! |---|---|
 //! | `graph` | nodes, handles, common subexpressions, the first recording error |
-//! | `ops/*` | one family of operations each: how it is recorded, its derivative, its kernel, its tests |
-//! | `differentiate` | the reverse sweep, and JVP and HVP made of it |
-//! | `compile` | which values live in memory, which are fused, and in which buffer |
+//! | `ops/*` | one family of operations per file: recording, derivative, kernel, tests |
+//! | `differentiate` | the reverse sweep; JVP and HVP built on it |
+//! | `compile` | which values are stored, which are fused, and which buffer holds each |
 //! | `program` | the instructions and the workspace |
-//! | `uses` | the products in which a weight is used |
+//! | `uses` | the products and convolutions that use a weight |
 
 mod compile;
 mod differentiate;

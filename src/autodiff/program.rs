@@ -14,7 +14,7 @@ use crate::linalg::product;
 use crate::scalar::Scalar;
 use crate::simd::{self, Aligned};
 
-/// Where numbers are: an input, a constant tensor, or a planned buffer.
+/// Where values are stored: an input, a constant tensor, or a planned buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Input(usize),
@@ -22,7 +22,7 @@ pub(crate) enum Place {
     Buffer(usize),
 }
 
-/// A contiguous run of numbers.
+/// A contiguous run of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     pub place: Place,
@@ -30,14 +30,15 @@ pub(crate) struct View {
     pub len: usize,
 }
 
-/// A value after lowering: a run of memory, or a number of the scalar file, which is f64 whatever the engine's type.
+/// A value after lowering: a run of memory, or a slot of the scalar file. The scalar file is f64,
+/// whatever the type of the tensors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     View(View),
     Scalar(usize),
 }
 
-/// One part of a concat, or the one part of a slice.
+/// One part of a concat, or the only part of a slice.
 #[derive(Clone, Debug)]
 pub(crate) struct CopyPart {
     pub src: View,
@@ -49,7 +50,7 @@ pub(crate) struct CopyPart {
     pub width: usize,
 }
 
-/// What is done.
+/// What an instruction computes.
 #[derive(Clone, Debug)]
 pub(crate) enum Action {
     Map(Kernel),
@@ -58,12 +59,12 @@ pub(crate) enum Action {
         a: View,
         b: View,
     },
-    /// A product and the chain that reads it.
+    /// A matrix product and the elementwise chain that reads it.
     MatMulMap {
         shape: MatMulShape,
         a: View,
         b: View,
-        /// One number for each row of the product, added to it.
+        /// One value per row of the product, added to that row.
         add: Option<View>,
         kernel: Kernel,
     },
@@ -150,7 +151,7 @@ pub(crate) enum Instruction {
     },
 }
 
-/// A compiled graph, shared freely between threads; each thread runs it on a [`Workspace`] of its own.
+/// A compiled graph. Threads can share it; each thread runs it on its own [`Workspace`].
 #[derive(Clone, Debug)]
 pub struct Program<T> {
     pub(crate) instructions: Vec<Instruction>,
@@ -159,7 +160,7 @@ pub struct Program<T> {
     pub(crate) buffers: Vec<usize>,
     pub(crate) scalars: Vec<f64>,
     pub(crate) registers: usize,
-    /// Numbers of what lies between a product and the chain that reads it.
+    /// Length of the block between a matrix product and the chain that reads it.
     pub(crate) scratch: usize,
     pub(crate) outputs: Vec<Value>,
 }
@@ -197,7 +198,8 @@ impl<T: Scalar> Program<T> {
     /// Computes all outputs. `inputs` are row-major, in the order in which the graph recorded them.
     ///
     /// # Errors
-    /// If the number or the lengths of the inputs differ from the graph's, or the workspace is another program's.
+    /// If the number or the lengths of the inputs differ from the graph's, or the workspace belongs
+    /// to another program.
     pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             let expected = format!("{} inputs", self.inputs.len());
@@ -218,7 +220,7 @@ impl<T: Scalar> Program<T> {
                 got,
             ));
         }
-        // the constants are this program's, whoever used the memory before
+        // another program may have used this memory, so the constants are written anew
         ws.scalars.copy_from_slice(&self.scalars);
         for instruction in &self.instructions {
             self.step(instruction, inputs, ws);
@@ -226,8 +228,8 @@ impl<T: Scalar> Program<T> {
         Ok(())
     }
 
-    /// Where the time goes: every instruction as [`Program`]'s `Display` shows it, with the shortest time that it took in
-    /// `repeats` runs, at least one.
+    /// Times every instruction. Each entry holds an instruction, as [`Program`]'s `Display` shows
+    /// it, and its shortest time in `repeats` runs (at least one).
     ///
     /// # Errors
     /// As [`Program::run`].
@@ -250,7 +252,8 @@ impl<T: Scalar> Program<T> {
         Ok(lines.zip(best).collect())
     }
 
-    /// Output number `index`, a tensor, row-major; of a scalar output an empty slice (see [`Program::scalar`]).
+    /// Output number `index`, a row-major tensor. Empty if that output is a scalar (see
+    /// [`Program::scalar`]).
     pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> &'w [T] {
         match self.outputs.get(index) {
             Some(Value::View(view)) => match view.place {
@@ -261,7 +264,7 @@ impl<T: Scalar> Program<T> {
         }
     }
 
-    /// Output number `index`, a scalar, in f64; NaN if that output is a tensor.
+    /// Output number `index`, a scalar in f64. NaN if that output is a tensor.
     pub fn scalar(&self, ws: &Workspace<T>, index: usize) -> f64 {
         match self.outputs.get(index) {
             Some(Value::Scalar(slot)) => ws.scalars[*slot],
@@ -283,7 +286,8 @@ impl<T: Scalar> Program<T> {
     fn step(&self, instruction: &Instruction, inputs: &[&[T]], ws: &mut Workspace<T>) {
         match instruction {
             Instruction::Fill { out, len, action } => {
-                // the target leaves the workspace while it is filled, so that its operands can be read
+                // the target leaves the workspace while it is filled, so that the operands can be
+                // borrowed
                 let mut target = std::mem::take(&mut ws.buffers[*out]);
                 self.fill(action, inputs, ws, &mut target.as_mut_slice()[..*len]);
                 ws.buffers[*out] = target;
@@ -363,7 +367,7 @@ impl<T: Scalar> Program<T> {
             }),
             Action::Transpose { rows, cols, src } => transpose(get(src), *rows, *cols, out),
             Action::Copy(parts) => {
-                // an empty part may begin beyond the end of its source
+                // an empty part may start beyond the end of its source
                 for part in parts.iter().filter(|part| part.rows * part.width > 0) {
                     copy_block(
                         &get(&part.src)[part.src_offset..],

@@ -8,7 +8,8 @@ pub(crate) fn numel(shape: &[usize]) -> usize {
     shape.iter().product()
 }
 
-/// The shape that both operands broadcast to: aligned at the right, an extent of 1 stretches.
+/// The shape that both operands broadcast to. Shapes are aligned at the right, and an extent of 1
+/// stretches.
 pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Option<Shape> {
     let rank = a.len().max(b.len());
     let extent = |s: &[usize], i: usize| {

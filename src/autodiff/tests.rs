@@ -1,4 +1,4 @@
-//! The oracle for derivative rules, and properties of the compiler.
+//! Finite-difference checks of derivative rules, and properties of the compiler.
 
 use proptest::prelude::*;
 
@@ -11,8 +11,9 @@ pub(crate) fn numbers(count: usize, seed: u64) -> Vec<f64> {
         .collect()
 }
 
-/// Checks the first and second derivative of `f`, a tensor function of one tensor of shape `shape`, at `at`:
-/// `<u, J v>` by VJP, JVP and finite differences, and `H v` of `<u, f>` against differences of its gradient.
+/// Checks the first and second derivatives of `f` at the point `at`. `f` maps a tensor of shape
+/// `shape` to a tensor. `<u, J v>` is computed by VJP, by JVP and by finite differences. `H v` of
+/// `<u, f>` is compared with differences of the gradient.
 pub(crate) fn check_derivatives(
     shape: &[usize],
     at: &[f64],
@@ -70,7 +71,7 @@ pub(crate) fn check_derivatives(
     }
 }
 
-/// One of many ways to extend a list of values of a graph.
+/// Appends one of many operations to a list of values of a graph.
 fn extend<'g>(graph: &'g Graph, values: &mut Vec<Var<'g>>, choice: (u8, u8, u8)) {
     let pick = |i: u8| values[i as usize % values.len()];
     let (a, b) = (pick(choice.1), pick(choice.2));
@@ -106,12 +107,12 @@ fn extend<'g>(graph: &'g Graph, values: &mut Vec<Var<'g>>, choice: (u8, u8, u8))
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Fusion, aliasing and buffer sharing do not change a bit: the oracle is the same graph with every node an output,
-    /// where nothing is fused and no buffer is handed on.
+    /// Fusion, aliasing and buffer sharing do not change a single bit. The reference is the same
+    /// graph with every node as an output: there nothing is fused and no buffer is reused.
     #[test]
     fn planning_changes_nothing(
         choices in prop::collection::vec(any::<(u8, u8, u8)>(), 1..40),
-        // the long ones are what register tiles and joined products are for
+        // long extents exercise register tiles and joined products
         (n, d) in (prop_oneof![0usize..5, 16usize..40], prop_oneof![1usize..5, 16usize..20]),
     ) {
         let graph = Graph::new();
@@ -148,7 +149,8 @@ proptest! {
         choices in prop::collection::vec((0u8..15, any::<u8>(), any::<u8>()), 1..12),
         (n, d) in (1usize..4, 1usize..4),
     ) {
-        // relu's kink (the fall-through) is kept away by smooth choices only
+        // only smooth operations: relu (the fall-through case) has a kink, so values made from it
+        // are dropped
         check_derivatives(&[n, d], &numbers(n * d, 4), |graph, x| {
             let mut values = vec![x, x.tanh()];
             for &choice in &choices {

@@ -1,7 +1,8 @@
-//! Where a weight is used: the product or convolution in a recorded graph that has it as one argument.
+//! Finds where a weight is used: the product or convolution that takes it as an argument.
 //!
-//! Methods that need a layer's input and the derivative by its output (Kronecker factors) find both here, whatever network recorded them: no
-//! layer has to be told.
+//! Methods that use Kronecker factors need a layer's input and the derivative with respect to its
+//! output. Both are found here in the recorded graph, whatever network recorded it. Layers need not
+//! report anything.
 
 use std::ops::Range;
 
@@ -9,7 +10,7 @@ use super::graph::{Graph, Node, Var};
 use super::ops::{Binary, ConvOp, Op, Window};
 use crate::error::{Error, Result};
 
-/// What a weight does with its input.
+/// How a weight acts on its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum UseKind {
     /// `s = a W`, with `W` `[in, out]`.
@@ -18,23 +19,24 @@ pub(crate) enum UseKind {
     Convolution { window: Window, groups: usize },
 }
 
-/// One use of a weight, everything feature-major.
+/// One use of a weight. Everything is feature-major.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WeightUse<'g> {
     pub kind: UseKind,
     /// `[in, n]`, or `[channels, h, w, n]`.
     pub input: Var<'g>,
-    /// What the weight gives, before a bias: the variable to differentiate by.
+    /// The weight's output, before a bias: the variable to differentiate with respect to.
     output: Var<'g>,
     /// The output is `[n, out]`, not `[out, n]`.
     transposed: bool,
 }
 
 impl<'g> WeightUse<'g> {
-    /// That a vector of parameters is seen as the tensors `(range, shape)` alone: not in other parts or shapes, which would be further uses.
+    /// Checks that a parameter vector is read only as the tensors `(range, shape)`. Other parts or
+    /// shapes would be further uses of the weights.
     ///
     /// # Errors
-    /// If not.
+    /// If it is read in any other way.
     pub fn check_views<'a>(
         theta: Var<'g>,
         tensors: impl Iterator<Item = (Range<usize>, &'a [usize])>,
@@ -44,7 +46,8 @@ impl<'g> WeightUse<'g> {
             [theta.id, part.id, part.reshape(shape).id]
         });
         let views: Vec<[u32; 3]> = views.collect();
-        // of a vector that is one tensor the part is the whole, and of a vector the shape is that of the part
+        // `slice` and `reshape` return the same node if they change nothing: for a tensor that is
+        // the whole vector, and for a tensor with one axis
         let leads = |from: u32, to: u32| {
             let step = |v: &[u32; 3]| {
                 (from == v[0] && to == v[1])
@@ -74,7 +77,8 @@ impl<'g> WeightUse<'g> {
     /// The only use of `weight`.
     ///
     /// # Errors
-    /// If it is used in another way, more than once, or not at all; `name` says what it is.
+    /// If the weight is used in another way, more than once, or not at all. The message calls it
+    /// `name`.
     pub fn find(weight: Var<'g>, name: &str) -> Result<Self> {
         let graph = weight.graph;
         let nodes = graph.nodes();
@@ -90,7 +94,8 @@ impl<'g> WeightUse<'g> {
             let at = |id: u32| Var { graph, id };
             let output = at(id as u32);
             let one = match (&node.op, position) {
-                // a use only if something uses it: a product has the weight itself
+                // a transpose counts only if something reads it: products refer to the weight
+                // itself
                 (Op::Transpose, _) if !nodes.iter().any(|n| n.args.contains(&(id as u32))) => {
                     continue;
                 }
@@ -138,7 +143,7 @@ impl<'g> WeightUse<'g> {
         found.map_or_else(|| refuse("not used"), Ok)
     }
 
-    /// Whether `bias` is added to what the weight gives, and neither is used for anything else.
+    /// Whether `bias` is added to the weight's output, and both are used for nothing else.
     pub fn is_shifted_by(&self, bias: Var<'g>) -> bool {
         let nodes = self.output.graph.nodes();
         let sums = |node: &&Node| {
@@ -156,7 +161,8 @@ impl<'g> WeightUse<'g> {
             && nodes.iter().filter(|n| uses(n, self.output.id)).count() == 1
     }
 
-    /// `(ds/do)^T u` for outputs `o` and a cotangent `u` of them, feature-major like the input.
+    /// `(do/ds)^T u` for outputs `o`, a cotangent `u` of them and the weight's output `s`. The
+    /// result is feature-major, like the input.
     ///
     /// # Errors
     /// If recording failed.
@@ -173,7 +179,7 @@ fn is_view(op: &Op) -> bool {
     )
 }
 
-/// What a value shows, in another shape or order.
+/// The value that a chain of views shows, in another shape or order.
 fn shown(nodes: &[Node], id: u32) -> u32 {
     let node = &nodes[id as usize];
     if is_view(&node.op) {

@@ -1,9 +1,10 @@
-//! Cholesky factorisation of a large matrix, block of columns by block of columns:
+//! Cholesky factorisation of a large matrix, one block of columns after the other:
 //!
 //! `A_11 = L_11 L_11^T`, `L_21 = A_21 L_11^{-T}`, `A_22 <- A_22 - L_21 L_21^T`.
 //!
-//! The rows of `L_21` and the columns of `A_22` are computed in parallel, in parts whose borders depend on the order alone: the same bits for any number
-//! of threads. (faer's own parallel routine is not asked for that.)
+//! The rows of `L_21` and the columns of `A_22` are computed in parallel, in parts. The borders of
+//! the parts depend only on the order of the matrix, so any number of threads gives the same
+//! result, bit for bit. (That is why faer's own parallel routine is not used.)
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{LltError, LltRegularization, cholesky_in_place};
@@ -12,17 +13,19 @@ use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, MatMut, Par, Spec};
 use rayon::prelude::*;
 
-/// Columns of a block, and rows or columns of a part.
+/// Columns of a block. `PART` is the number of rows or columns of a part.
 pub(super) const BLOCK: usize = 128;
 const PART: usize = 96;
 
-/// Orders from which on there is work for several threads.
+/// Smallest order with work for several threads.
 pub(super) const LARGE: usize = 4 * BLOCK;
 
-/// Factorises the lower triangle of `a` in place, with memory for order [`BLOCK`]; what is above the diagonal is overwritten with anything. The parts are listed anew for every block.
+/// Factorises the lower triangle of `a` in place. `memory` is the scratch space for order
+/// [`BLOCK`]. Entries above the diagonal are overwritten with arbitrary values. The lists of parts
+/// are allocated anew for every block.
 ///
 /// # Errors
-/// The first pivot that is not positive.
+/// The index of the first pivot that is not positive.
 pub(super) fn factorise(mut a: MatMut<'_, f64>, memory: &mut MemBuffer) -> Result<(), usize> {
     let n = a.nrows();
     for first in (0..n).step_by(BLOCK) {
@@ -105,7 +108,8 @@ mod tests {
         near + if i == j { 1.0 + 1e-3 * i as f64 } else { 0.0 }
     }
 
-    /// `L L^T` is the matrix, for orders around those of blocks and parts, whatever is above the diagonal.
+    /// `L L^T` is the matrix, for orders around those of blocks and parts, whatever is above the
+    /// diagonal.
     #[test]
     fn the_factor_is_of_the_matrix() {
         for n in [1, 127, 128, 129, 225, 300] {

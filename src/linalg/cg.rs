@@ -1,15 +1,17 @@
-//! Conjugate gradients with a preconditioner, for positive definite matrices known by their products.
+//! Preconditioned conjugate gradients, for positive definite matrices known only by their products.
 //!
-//! With `r = b - A x`, `z = M^{-1} r`, `d = z` at first (Hestenes & Stiefel 1952; Golub & Van Loan, section 11.5):
+//! The iteration starts with `r = b - A x`, `z = M^{-1} r` and `d = z`. Each step is (Hestenes &
+//! Stiefel 1952; Golub & Van Loan, section 11.5):
 //!
 //! `a = r.z / d.A d`, `x += a d`, `r -= a A d`, `z = M^{-1} r`, `d = z + (r.z / r.z before) d`.
 //!
-//! The residual that is compared with the tolerance is the recurrence's; it is computed anew from `b - A x` before the end,
-//! and the iteration goes on from there if rounding had made the two part.
+//! The tolerance applies to the residual of the recurrence. Before the end, the residual is
+//! computed anew as `b - A x`. If rounding has driven the two apart, the iteration goes on from the
+//! new one.
 //!
-//! For `G + alpha I` whose leading eigenpairs `(lambda_i, u_i)` are known, the preconditioner
-//! `M = sum_i (lambda_i + alpha) u_i u_i^T + (rest + alpha) (I - sum_i u_i u_i^T)` leaves of the spectrum only what is
-//! below the last eigenvalue that is known.
+//! If leading eigenpairs `(lambda_i, u_i)` of `G` are known, a preconditioner for `G + alpha I` is
+//! `M = sum_i (lambda_i + alpha) u_i u_i^T + (rest + alpha) (I - sum_i u_i u_i^T)`. It leaves only
+//! the spectrum below the last known eigenvalue.
 
 use super::lanczos::Eigenpairs;
 use super::operator::SymmetricOperator;
@@ -17,7 +19,7 @@ use super::vector::{axpy, dot, norm, scale};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
-/// A positive definite matrix `M` near `A` whose inverse is easy.
+/// A positive definite matrix `M` close to `A` that is easy to invert.
 pub trait Preconditioner<T: Scalar> {
     /// `z = M^{-1} r`.
     ///
@@ -37,7 +39,7 @@ impl<T: Scalar> Preconditioner<T> for IdentityPreconditioner {
     }
 }
 
-/// Leading eigenpairs, and a multiple of the identity beside them.
+/// Leading eigenpairs, with a multiple of the identity on their complement.
 #[derive(Clone, Debug)]
 pub struct LowRankPreconditioner<'a, T> {
     basis: &'a [T],
@@ -47,11 +49,12 @@ pub struct LowRankPreconditioner<'a, T> {
 }
 
 impl<'a, T: Scalar> LowRankPreconditioner<'a, T> {
-    /// The preconditioner for `A + shift I` from leading eigenpairs of a positive semidefinite `A`; the spectrum beside them is
-    /// taken for `rest`, somewhere in `0..=` their last value.
+    /// The preconditioner for `A + shift I` from leading eigenpairs of a positive semidefinite `A`.
+    /// All other eigenvalues are taken to be `rest`, a value between 0 and the last eigenvalue of
+    /// `pairs`.
     ///
     /// # Errors
-    /// If `shift` is not positive or `rest` is negative, or not finite.
+    /// If `shift` is not positive, `rest` is negative, or either is not finite.
     pub fn new(pairs: &'a Eigenpairs<T>, shift: f64, rest: f64) -> Result<Self> {
         Self::from_parts(&pairs.values, &pairs.vectors, shift, rest)
     }
@@ -96,7 +99,7 @@ impl<T: Scalar> Preconditioner<T> for LowRankPreconditioner<'_, T> {
 /// When to stop.
 #[derive(Clone, Debug)]
 pub struct CgOptions {
-    /// Largest norm of the residual, relative to that of the right-hand side.
+    /// Largest norm of the residual, relative to the norm of the right-hand side.
     pub tolerance: f64,
     /// Largest number of products with the matrix.
     pub max_products: usize,
@@ -111,7 +114,7 @@ impl Default for CgOptions {
     }
 }
 
-/// What it took.
+/// Cost and accuracy of a solve.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CgReport {
     /// Products with the matrix.
@@ -120,12 +123,13 @@ pub struct CgReport {
     pub residual: f64,
 }
 
-/// Solves `A x = b`; `x` is the start and becomes the solution.
+/// Solves `A x = b`. `x` holds the starting point, and then the solution.
 ///
 /// # Errors
-/// [`Error::Indefinite`] if `A` or the preconditioner is not positive definite along a direction that was met,
-/// [`Error::NoConvergence`] with the residual if products run out, [`Error::NonFinite`], and what the operator reports. `x`
-/// then holds the last iterate.
+/// [`Error::Indefinite`] if `A` or the preconditioner is not positive definite along a direction of
+/// the iteration. [`Error::NoConvergence`] with the residual if products run out.
+/// [`Error::NonFinite`] if the residual is not finite. Errors of the operator. After these errors
+/// `x` holds the last iterate.
 pub fn conjugate_gradients<T: Scalar>(
     op: &mut impl SymmetricOperator<T>,
     preconditioner: &mut impl Preconditioner<T>,
@@ -209,7 +213,7 @@ pub fn conjugate_gradients<T: Scalar>(
     }
 }
 
-/// The quadratic form, if it is positive.
+/// Fails with the curvature unless the quadratic form is positive and finite.
 fn positive<T: Scalar>(form: f64, of: &[T], iteration: usize, what: &'static str) -> Result<()> {
     if form > 0.0 && form.is_finite() {
         return Ok(());
@@ -314,7 +318,8 @@ mod tests {
             .unwrap();
         let mut m = LowRankPreconditioner::new(&pairs, 1.0, 0.0).unwrap();
         let with = conjugate_gradients(&mut op, &mut m, &b, &mut y, &options).unwrap();
-        // the rest of the spectrum is in 1..1.05: a condition number of 1.05 means at most 5 iterations for 8 digits
+        // the rest of the spectrum is in 1..1.05: a condition number of 1.05 means at most 5
+        // iterations for 8 digits
         assert!(
             with.products <= 7 && plain.products >= 21,
             "{with:?} {plain:?}"

@@ -1,4 +1,6 @@
-//! Cholesky factorisation `A = L L^T`, by faer's sequential routine; that of large matrices in blocks ([`blocked`]).
+//! Cholesky factorisation `A = L L^T`, by faer's sequential routine.
+//!
+//! Large matrices are factorised in blocks ([`blocked`]).
 
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::cholesky::llt::factor::{
@@ -27,14 +29,16 @@ impl Cholesky {
     /// Factorises a symmetric matrix, `[n, n]` row-major; only its lower triangle is read.
     ///
     /// # Errors
-    /// [`Error::NotPositiveDefinite`] with the pivot that failed; a shape error if the length is not `n * n`.
+    /// [`Error::NotPositiveDefinite`] with the pivot that failed; a shape error if the length is
+    /// not `n * n`.
     pub fn new(entries: &[f64], n: usize) -> Result<Self> {
         let mut factoriser = Factoriser::new(n);
         factoriser.factorise(entries)?;
         Ok(factoriser.factor)
     }
 
-    /// Factorises the matrix with the entries `entry(i, j)`, which is asked for the lower triangle alone.
+    /// Factorises the matrix with the entries `entry(i, j)`. Only entries of the lower triangle are
+    /// requested.
     ///
     /// # Errors
     /// Those of [`Cholesky::new`].
@@ -56,12 +60,13 @@ impl Cholesky {
             .sum()
     }
 
-    /// The diagonal of `A^{-1}`, `(A^{-1})_ii = |L^{-1} e_i|^2`: columns in parallel, the same bits for any number of threads.
+    /// The diagonal of `A^{-1}`, `(A^{-1})_ii = |L^{-1} e_i|^2`. Columns are computed in parallel;
+    /// any number of threads gives the same result, bit for bit.
     pub fn inverse_diagonal(&self) -> Vec<f64> {
         let n = self.dim();
         let solve = |first: usize| {
             let count = COLUMNS.min(n - first);
-            // what is above the first of the ones stays 0
+            // rows above `first` stay 0, so they are left out
             let left = n - first;
             let mut rows = vec![0.0; count * left];
             for (i, row) in rows.chunks_exact_mut(left).enumerate() {
@@ -85,7 +90,8 @@ impl Cholesky {
         self.solve_transposed(x);
     }
 
-    /// `x <- L^{-1} x`: of a draw with mean 0 and covariance `A`, a standard normal vector.
+    /// `x <- L^{-1} x`. This turns a draw with mean 0 and covariance `A` into a standard normal
+    /// vector.
     ///
     /// # Panics
     /// If `x` is not of length [`Cholesky::dim`].
@@ -94,7 +100,7 @@ impl Cholesky {
         solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
     }
 
-    /// `x <- L^{-T} x`: of a standard normal vector, a draw with covariance `A^{-1}`.
+    /// `x <- L^{-T} x`. This turns a standard normal vector into a draw with covariance `A^{-1}`.
     ///
     /// # Panics
     /// If `x` is not of length [`Cholesky::dim`].
@@ -103,20 +109,21 @@ impl Cholesky {
         solve_upper_triangular_in_place(self.factor.transpose(), rhs, Par::Seq);
     }
 
-    /// `x <- L^{-1} x` for every row `x` of `rows`, `[m, dim]` row-major, at once.
+    /// `x <- L^{-1} x` for all rows `x` of `rows` at once, `[m, dim]` row-major.
     ///
     /// # Panics
-    /// If `rows` is not a number of rows of length [`Cholesky::dim`].
+    /// If `rows` does not consist of whole rows of length [`Cholesky::dim`].
     pub fn solve_lower_rows(&self, rows: &mut [f64]) {
         let count = rows.len() / self.dim().max(1);
         let rhs = MatMut::from_column_major_slice_mut(rows, self.dim(), count);
         solve_lower_triangular_in_place(self.factor.as_ref(), rhs, Par::Seq);
     }
 
-    /// `x <- L^{-1} x` for vectors whose first `zeros` numbers are 0, which they stay: `rows` are the others, `[m, dim - zeros]`.
+    /// `x <- L^{-1} x` for vectors whose first `zeros` elements are 0. These stay 0, so `rows`
+    /// holds only the other elements, `[m, dim - zeros]`.
     ///
     /// # Panics
-    /// If there are more zeros than numbers, or `rows` is not a number of rows.
+    /// If `zeros` is more than [`Cholesky::dim`], or `rows` does not consist of whole rows.
     pub fn solve_lower_rows_behind(&self, zeros: usize, rows: &mut [f64]) {
         let n = self.dim() - zeros;
         let count = rows.len() / n.max(1);
@@ -136,17 +143,19 @@ impl Cholesky {
     }
 }
 
-/// Order of the parts in which a matrix is copied.
+/// Order of the tiles in which a matrix is copied.
 const TILE: usize = 32;
 
-/// Memory with which matrices of one order are factorised, one after the other; without taking more, if they are small.
+/// Factorises matrices of one order, one after the other, in the same memory. Small matrices need
+/// no further allocation.
 pub struct Factoriser {
     factor: Cholesky,
     memory: MemBuffer,
 }
 
 impl Factoriser {
-    /// For matrices of order `n`; the factor is the identity's until the first is factorised.
+    /// For matrices of order `n`. Until the first one is factorised, the factor is that of the
+    /// identity.
     pub fn new(n: usize) -> Self {
         let most = if n < blocked::LARGE {
             n
@@ -165,7 +174,7 @@ impl Factoriser {
     /// Factorises a symmetric matrix, `[n, n]` row-major; only its lower triangle is read.
     ///
     /// # Errors
-    /// Those of [`Cholesky::new`]; the factor is then of no matrix.
+    /// Those of [`Cholesky::new`]. The factor is then invalid.
     pub fn factorise(&mut self, entries: &[f64]) -> Result<&Cholesky> {
         let n = self.factor.dim();
         if entries.len() != n * n {
@@ -174,14 +183,16 @@ impl Factoriser {
         self.factorise_entries(|i, j| entries[i * n + j])
     }
 
-    /// Factorises the matrix with the entries `entry(i, j)`, which is asked for the lower triangle alone.
+    /// Factorises the matrix with the entries `entry(i, j)`. Only entries of the lower triangle are
+    /// requested.
     ///
     /// # Errors
-    /// Those of [`Cholesky::new`]; the factor is then of no matrix.
+    /// Those of [`Cholesky::new`]. The factor is then invalid.
     pub fn factorise_entries(&mut self, entry: impl Fn(usize, usize) -> f64) -> Result<&Cholesky> {
         let n = self.factor.dim();
         let factor = &mut self.factor.factor;
-        // tile by tile: rows are read and columns written, and either alone would miss the cache
+        // tile by tile: rows are read and columns written, and following either alone would miss
+        // the cache
         for left in (0..n).step_by(TILE) {
             for j in left..(left + TILE).min(n) {
                 factor.col_as_slice_mut(j)[..j].fill(0.0);
@@ -214,7 +225,7 @@ impl Factoriser {
                 return Err(Error::NotPositiveDefinite { dim: n, pivot });
             }
         }
-        // a NaN passes every comparison with a pivot
+        // a NaN passes the routine's comparisons with zero
         if let Some(pivot) = (0..n).find(|&i| !factor[(i, i)].is_finite()) {
             return Err(Error::NotPositiveDefinite { dim: n, pivot });
         }
@@ -254,7 +265,8 @@ mod tests {
         assert!((y[0] - 1.0).abs() < 1e-14 && (y[1] - 2.0).abs() < 1e-14);
     }
 
-    /// Orders around that of the tiles, from the lower triangle alone; and vectors that begin with zeros.
+    /// Orders around that of the tiles, from the lower triangle alone; and vectors that begin with
+    /// zeros.
     #[test]
     fn matrices_of_several_tiles() {
         for n in [1, 31, 32, 33, 70] {

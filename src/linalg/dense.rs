@@ -1,4 +1,6 @@
-//! Dense symmetric eigenvalues, by faer's sequential routine: its parallel one gives other bits for other thread counts.
+//! Dense symmetric eigenvalues, by faer's sequential routine.
+//!
+//! The result of faer's parallel routine depends on the number of threads.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -7,8 +9,8 @@ use faer::{Mat, MatRef, Par, Spec};
 
 use crate::error::{Error, Result};
 
-/// Eigenvalues in ascending order, smallest first, and the orthonormal eigenvectors as rows.
-/// [`Eigenpairs`](crate::linalg::Eigenpairs) of Lanczos are in the other order, largest first.
+/// Eigenvalues in ascending order, smallest first, and the orthonormal eigenvectors as rows. The
+/// [`Eigenpairs`](crate::linalg::Eigenpairs) of Lanczos have the opposite order, largest first.
 #[derive(Clone, Debug)]
 pub struct SymmetricEigen {
     /// `[n]`, ascending.
@@ -17,8 +19,8 @@ pub struct SymmetricEigen {
     pub vectors: Vec<f64>,
 }
 
-/// Eigen-decomposition of a symmetric matrix, `[n, n]` row-major; eigenvalues ascend. Of the
-/// entries only those on and below the diagonal are read.
+/// Eigen-decomposition of a symmetric matrix, `[n, n]` row-major; eigenvalues ascend. Only entries
+/// on and below the diagonal are read.
 ///
 /// # Errors
 /// If the length is not `n * n`, an entry is not finite, or the iteration fails.
@@ -63,8 +65,9 @@ pub fn symmetric_eigen(entries: &[f64], n: usize) -> Result<SymmetricEigen> {
     })
 }
 
-/// Singular values of a small matrix `[m, n]` (row-major), descending, `min(m, n)` of them, accurate to rounding of the
-/// largest: the positive half of the spectrum of `[[0, A], [A^T, 0]]`, where that of `A^T A` would lose half the digits.
+/// The `min(m, n)` singular values of a small matrix `[m, n]` (row-major), descending. They are
+/// accurate to rounding of the largest, because they are the positive half of the spectrum of
+/// `[[0, A], [A^T, 0]]`. The spectrum of `A^T A` would lose half the digits.
 ///
 /// # Errors
 /// As for [`symmetric_eigen`].

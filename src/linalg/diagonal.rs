@@ -1,8 +1,8 @@
-//! Trace and diagonal of a matrix that is only known by its products.
+//! Trace and diagonal of a matrix that is known only by its products.
 //!
-//! With `z` of independent signs, `E[z o A z] = diag A` (Bekas, Kokiopoulou & Saad 2007) and `E[z^T A z] = tr A`
-//! (Hutchinson 1990). The variance comes from the entries off the diagonal alone. Unit vectors give the diagonal exactly,
-//! a product an entry.
+//! For `z` of independent random signs, `E[z o A z] = diag A` (Bekas, Kokiopoulou & Saad 2007) and
+//! `E[z^T A z] = tr A` (Hutchinson 1990). Only entries off the diagonal contribute to the variance.
+//! Unit vectors give the diagonal exactly, at one product per entry.
 
 use rand::Rng;
 
@@ -18,11 +18,11 @@ use crate::scalar::Scalar;
 pub struct DiagonalEstimate {
     /// Mean over probes, `[dim]`.
     pub values: Vec<f64>,
-    /// Standard error of each, from the spread of the probes.
+    /// Standard error of each value, from the spread of the probes.
     pub std_errors: Vec<f64>,
 }
 
-/// Independent signs.
+/// Fills `out` with independent random signs.
 pub(super) fn fill_signs<T: Scalar>(rng: &mut impl Rng, out: &mut [T]) {
     for x in out {
         *x = if rng.next_u32() & 1 == 0 {
@@ -33,7 +33,8 @@ pub(super) fn fill_signs<T: Scalar>(rng: &mut impl Rng, out: &mut [T]) {
     }
 }
 
-/// Standard error of a mean of `n` numbers from the sum of their squared deviations; infinite for one number.
+/// Standard error of the mean of `n` values, from the sum of their squared deviations. Infinite for
+/// a single value.
 pub(super) fn std_error(squares: f64, n: usize) -> f64 {
     if n > 1 {
         (squares / (n as f64 * (n as f64 - 1.0))).sqrt()
@@ -42,7 +43,7 @@ pub(super) fn std_error(squares: f64, n: usize) -> f64 {
     }
 }
 
-/// The diagonal, exactly, by `dim` products: for small matrices.
+/// The exact diagonal, by `dim` products: for small matrices.
 ///
 /// # Errors
 /// If the operator fails.
@@ -59,7 +60,7 @@ pub fn exact_diagonal<T: Scalar>(op: &mut impl SymmetricOperator<T>) -> Result<V
     Ok(diagonal)
 }
 
-/// The diagonal by `probes` products with random signs.
+/// Estimates the diagonal by `probes` products with random signs.
 ///
 /// # Errors
 /// If `probes` is 0 or the operator fails.
@@ -85,7 +86,7 @@ pub fn estimate_diagonal<T: Scalar>(
     })
 }
 
-/// The trace by `probes` products with random signs.
+/// Estimates the trace by `probes` products with random signs.
 ///
 /// # Errors
 /// If `probes` is 0 or the operator fails.
@@ -142,7 +143,8 @@ mod tests {
                 .filter(|&j| j != i)
                 .map(|j| entry(i, j).powi(2))
                 .sum();
-            // the standard error in closed form, and 10 % for its own error from 400 probes (4 % for normal ones)
+            // the standard error in closed form; its estimate from 400 probes has an error too (4 %
+            // for normal values)
             let want = (others / 400.0).sqrt();
             assert!((estimate.std_errors[i] - want).abs() < 0.15 * want);
             chi_square += ((estimate.values[i] - on) / want).powi(2);

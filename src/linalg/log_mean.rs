@@ -1,20 +1,24 @@
-//! The mean of numbers that are known by their logarithms.
+//! The mean of values that are given by their logarithms.
 
-/// `log mean_i exp(x_i)` with its error, and how many equal numbers the `exp(x_i)` are worth.
+/// `log mean_i exp(x_i)` with its standard error and effective sample size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogMean {
     /// `log mean_i exp(x_i)`; `-inf` if all `x_i` are.
     pub value: f64,
-    /// Standard error of `value` by the delta method, `sd(w) / (sqrt(S) mean(w))` with `w_i = exp(x_i)` and the divisor `S - 1`: right
-    /// for independent `w_i` of finite variance, and while it is small against 1. Infinite for one number or none above 0.
+    /// Standard error of `value` by the delta method: `sd(w) / (sqrt(S) mean(w))`, with the `S`
+    /// values `w_i = exp(x_i)` and the divisor `S - 1`. Valid for independent `w_i` of finite
+    /// variance, and while it is small compared with 1. Infinite if `S` is 1 or no `w_i` is above
+    /// 0.
     pub std_error: f64,
-    /// Kish's effective number, `(sum w)^2 / sum w^2`, from 1 to `S`; 0 if no number is above 0.
+    /// Kish's effective sample size, `(sum w)^2 / sum w^2`, from 1 to `S`; 0 if no `w_i` is above
+    /// 0.
     pub effective: f64,
 }
 
-/// `log mean_i exp(x_i)`, without overflow: the largest is taken out of the sum. `-inf` is the logarithm of 0.
+/// `log mean_i exp(x_i)`, without overflow: the largest `x_i` is factored out of the sum. `-inf` is
+/// the logarithm of 0.
 ///
-/// NaN if there are no numbers, one is NaN or one is `+inf`.
+/// NaN if `x` is empty, or if one value is NaN or `+inf`.
 pub fn log_mean_exp(x: &[f64]) -> LogMean {
     let n = x.len() as f64;
     let largest = x.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -35,7 +39,7 @@ pub fn log_mean_exp(x: &[f64]) -> LogMean {
     let weights = || x.iter().map(|x| (x - largest).exp());
     let mean = weights().sum::<f64>() / n;
     let squares: f64 = weights().map(|w| w * w).sum();
-    // centred: for weights that are nearly equal the difference of squares would be roundings
+    // centred: for nearly equal weights a difference of squares would be mostly rounding
     let spread: f64 = weights().map(|w| (w - mean).powi(2)).sum();
     let std_error = match x.len() {
         1 => f64::INFINITY,
@@ -54,7 +58,7 @@ mod tests {
 
     #[test]
     fn far_from_one_it_is_the_mean_of_the_numbers() {
-        // 1, 2, 6: mean 3, deviation 7^{1/2}, error (7/3)^{1/2}; 81/41 equal numbers
+        // 1, 2, 6: mean 3, deviation 7^{1/2}, error (7/3)^{1/2}; effective sample size 81/41
         for shift in [0.0, 2000.0, -2000.0] {
             let x = [1.0f64, 2.0, 6.0].map(|w| w.ln() + shift);
             let got = log_mean_exp(&x);

@@ -1,4 +1,4 @@
-//! Linear algebra on matrices that are only known by what they do to a vector, and small dense helpers on faer.
+//! Linear algebra on matrices known only by their products, and small dense helpers on faer.
 
 mod blocked;
 mod cg;

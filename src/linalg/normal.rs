@@ -1,15 +1,17 @@
-//! Standard normal numbers in bulk.
+//! Standard normal variates in bulk.
 
 use rand::Rng;
 
 use crate::scalar::Scalar;
 use crate::simd;
 
-/// Numbers that are made at once.
+/// Variates that are made at once.
 const BLOCK: usize = 512;
 
-/// Independent standard normal numbers, by pairs ([`crate::simd::BoxMuller`]): of every 512, the first half and the second half are the two
-/// numbers of the pairs. An odd number of them takes as many random words as the next even one.
+/// Fills `out` with independent standard normal variates, made in pairs
+/// ([`crate::simd::BoxMuller`]). In every 512 of them, the first half holds the first members of
+/// the pairs, and the second half the second members. An odd number of variates takes as many
+/// random words as the next even number.
 pub fn fill_normal<T: Scalar>(rng: &mut impl Rng, out: &mut [T]) {
     let mut memory = [0; BLOCK * size_of::<f64>()];
     for block in out.chunks_mut(BLOCK) {
@@ -68,7 +70,8 @@ mod tests {
         0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
     }
 
-    /// Lengths around the blocks: every place is written, by other numbers each, and a shorter one takes the same words.
+    /// Lengths around the size of a block. Every element is written, each with a different value.
+    /// An odd length takes the same random words as the next even one.
     #[test]
     fn every_length_is_filled() {
         for n in [0, 1, 2, 3, 31, 511, 512, 513, 1024, 1155] {
@@ -86,7 +89,8 @@ mod tests {
         assert_eq!(rng[0].next_u64(), rng[1].next_u64());
     }
 
-    /// Kolmogorov's distance, moments and tails of a million numbers, and of their first and second halves.
+    /// Kolmogorov's distance, moments and tails of a million variates, and of the first and second
+    /// members of their pairs.
     fn check<T: Scalar>() {
         let n = 1 << 20;
         let all = draws::<T>(n, 4);
@@ -99,7 +103,8 @@ mod tests {
         let (first, second) = (halves(0), halves(1));
         for mut x in [all.clone(), first.clone(), second.clone()] {
             let n = x.len() as f64;
-            // the moments of N(0, 1), each within 5 standard deviations of its mean over n: Var(x^k) = E x^{2k} - (E x^k)^2
+            // the moments of N(0, 1), each within 5 standard deviations of its mean over n:
+            // Var(x^k) = E x^{2k} - (E x^k)^2
             for (power, want, variance) in
                 [(1, 0.0, 1.0), (2, 1.0, 2.0), (3, 0.0, 15.0), (4, 3.0, 96.0)]
             {
@@ -137,8 +142,8 @@ mod tests {
             let distance = distance.fold(0.0, f64::max);
             assert!(distance < 2.5 / n.sqrt(), "{distance}");
         }
-        // the two of a pair, and neighbours: products of powers have the mean that independence gives, and in a table of
-        // quantiles no cell stands out
+        // the two members of a pair, and neighbours, are independent: products of powers have the
+        // right means, and no cell in a table of quantiles stands out
         let later: Vec<f64> = first[1..].iter().chain(&first[..1]).copied().collect();
         for other in [&second, &later] {
             let n = first.len() as f64;

@@ -1,4 +1,4 @@
-//! A symmetric matrix, known by its products.
+//! Symmetric matrices that are known by their products.
 
 use crate::error::{Error, Result};
 use crate::linalg::orthogonal::project_out;
@@ -13,7 +13,7 @@ pub trait SymmetricOperator<T: Scalar> {
     /// `out = A v`; both have length [`SymmetricOperator::dim`].
     ///
     /// # Errors
-    /// If a length is wrong, or what the product is made of refuses.
+    /// If a length is wrong, or the computation behind the product fails.
     fn apply(&mut self, v: &[T], out: &mut [T]) -> Result<()>;
 }
 
@@ -27,7 +27,7 @@ impl<T: Scalar, A: SymmetricOperator<T> + ?Sized> SymmetricOperator<T> for &mut 
     }
 }
 
-/// A symmetric matrix in memory, row-major: small problems and oracles.
+/// A symmetric matrix in memory, row-major, for small problems and reference results.
 #[derive(Clone, Debug)]
 pub struct DenseOperator<T> {
     dim: usize,
@@ -35,13 +35,13 @@ pub struct DenseOperator<T> {
 }
 
 impl<T: Scalar> DenseOperator<T> {
-    /// A matrix from `[dim, dim]` entries, row-major, both halves of it. Entries across the
-    /// diagonal may differ by `100 + dim` roundings of the largest entry, which is what sums in
-    /// another order leave.
+    /// A matrix from `[dim, dim]` row-major entries, both triangles. Mirrored entries may differ by
+    /// `100 + dim` rounding errors of the largest entry: sums in a different order differ by as
+    /// much.
     ///
     /// # Errors
-    /// If there are not as many, one is not finite, or the matrix is not symmetric: solvers for
-    /// symmetric matrices would answer for another one.
+    /// If the number of entries is wrong, an entry is not finite, or the matrix is not symmetric.
+    /// Solvers for symmetric matrices would otherwise solve for a different matrix.
     pub fn new(dim: usize, entries: Vec<T>) -> Result<Self> {
         if dim.checked_mul(dim) != Some(entries.len()) {
             let expected = format!("{dim} x {dim} entries");
@@ -85,17 +85,17 @@ impl<T: Scalar> SymmetricOperator<T> for DenseOperator<T> {
     }
 }
 
-/// `A + diag(shift)`: a Gauss-Newton matrix with the precision of the prior.
+/// `A + diag(shift)`: for example a Gauss-Newton matrix plus the precision of the prior.
 pub struct ShiftedOperator<'a, T, A> {
     inner: A,
     shift: &'a [T],
 }
 
 impl<'a, T: Scalar, A: SymmetricOperator<T>> ShiftedOperator<'a, T, A> {
-    /// The sum; a shift of one number stands for a multiple of the identity.
+    /// The sum. A shift of one value is a multiple of the identity.
     ///
     /// # Errors
-    /// If there are neither one nor `dim` numbers.
+    /// If `shift` has neither one nor `dim` values.
     pub fn new(inner: A, shift: &'a [T]) -> Result<Self> {
         if shift.len() != 1 && shift.len() != inner.dim() {
             let expected = format!("1 or {} numbers", inner.dim());
@@ -120,7 +120,8 @@ impl<T: Scalar, A: SymmetricOperator<T>> SymmetricOperator<T> for ShiftedOperato
     }
 }
 
-/// `(I - B^T B) A (I - B^T B)` with orthonormal rows `B`: what is left of `A` when leading eigenvectors are known.
+/// `(I - B^T B) A (I - B^T B)` with orthonormal rows `B`: the rest of `A` once leading eigenvectors
+/// are known.
 pub struct DeflatedOperator<'a, T, A> {
     inner: A,
     basis: &'a [T],
@@ -131,7 +132,7 @@ impl<'a, T: Scalar, A: SymmetricOperator<T>> DeflatedOperator<'a, T, A> {
     /// The operator without the rows of `basis`, `[k, dim]` row-major.
     ///
     /// # Errors
-    /// If the basis is not a number of rows.
+    /// If the dimension is 0, or the basis does not consist of whole rows.
     pub fn new(inner: A, basis: &'a [T]) -> Result<Self> {
         let n = inner.dim();
         if n == 0 || !basis.len().is_multiple_of(n) {
@@ -177,7 +178,7 @@ mod tests {
         let entries = vec![1.0, 2.0, 0.0, 2.0, 5.0, 3.0, 0.0, 3.5, 1.0];
         let said = DenseOperator::new(3, entries).unwrap_err().to_string();
         assert!(said.contains("3.5 in row 2, column 1"), "{said}");
-        // roundings of the largest entry are no asymmetry, twice the tolerance is one
+        // half the tolerance passes as rounding, twice the tolerance is refused
         let with = |e: f64| DenseOperator::new(2, vec![4.0, 1.0, 1.0 + e, 4.0]);
         let tolerance = 102.0 * f64::EPSILON * 4.0;
         assert!(with(0.5 * tolerance).is_ok() && with(2.0 * tolerance).is_err());

@@ -1,12 +1,12 @@
-//! Orthonormal rows by Gram-Schmidt, done twice: once more is enough (Giraud et al. 2005).
+//! Orthonormal rows by Gram-Schmidt, done twice: two passes are enough (Giraud et al. 2005).
 
 use rand::Rng;
 
 use super::vector::{axpy, dot, fill_normal, norm, scale};
 use crate::scalar::Scalar;
 
-/// Removes from `v` its components along the orthonormal rows of `basis` (`[k, n]`, row-major). Done twice, so that what
-/// is left is orthogonal to machine precision.
+/// Removes from `v` its components along the orthonormal rows of `basis` (`[k, n]`, row-major).
+/// Done twice, so that the result is orthogonal to machine precision.
 pub fn project_out<T: Scalar>(basis: &[T], v: &mut [T]) {
     if v.is_empty() {
         return;
@@ -18,8 +18,8 @@ pub fn project_out<T: Scalar>(basis: &[T], v: &mut [T]) {
     }
 }
 
-/// Orthonormalises rows of length `n` in place, in order. Rows that depend on earlier ones are dropped; gives the number
-/// of rows that are left, which come first.
+/// Orthonormalises rows of length `n` in place, in order. Rows that depend on earlier ones are
+/// dropped. Returns the number of rows that are left.
 pub fn orthonormal_rows<T: Scalar>(rows: &mut Vec<T>, n: usize) -> usize {
     if n == 0 {
         rows.clear();
@@ -34,7 +34,7 @@ pub fn orthonormal_rows<T: Scalar>(rows: &mut Vec<T>, n: usize) -> usize {
         let before = norm(row);
         project_out(done, row);
         let after = norm(row);
-        // what rounding alone would leave of a dependent row
+        // below this, rounding alone is left of a dependent row
         if after > 100.0 * T::EPSILON.to_f64() * before && after.is_finite() {
             scale(1.0 / after, row);
             kept += 1;
@@ -44,12 +44,14 @@ pub fn orthonormal_rows<T: Scalar>(rows: &mut Vec<T>, n: usize) -> usize {
     kept
 }
 
-/// A random orthogonal matrix `[n, n]`, row-major, uniform (Haar) over the orthogonal group up to the signs of its rows.
+/// A random orthogonal matrix `[n, n]`, row-major, uniform (Haar) over the orthogonal group up to
+/// the signs of its rows.
 pub fn random_orthogonal(n: usize, rng: &mut impl Rng) -> Vec<f64> {
     loop {
         let mut rows = vec![0.0; n * n];
         fill_normal(rng, &mut rows);
-        // a Gaussian matrix is singular with probability zero; if rounding says otherwise, draw again
+        // a Gaussian matrix is singular with probability zero; if rounding says otherwise, draw
+        // again
         if orthonormal_rows(&mut rows, n) == n {
             return rows;
         }

@@ -1,17 +1,20 @@
 //! Matrix products on register tiles, for matrices whose *long* axis is contiguous.
 //!
-//! The engine keeps activations feature-major, `[features, rows of data]`, so every product of a network is one of two forms:
-//! - **outer**: `C[i, j] = sum_p A[i, p] B[p, j]`, vectors along `j`: a tile of `MR x NV` accumulator vectors stays in registers
-//!   while one number of `A` after the other is multiplied into `NV` vectors of `B`;
-//! - **inner**: `C[i, j] += sum_p A[i, p] B[j, p]`, vectors along `p`: a tile of `MR x NR` accumulator vectors, whose lanes are added
-//!   up at the end.
+//! The engine keeps activations feature-major, `[features, rows of data]`, so every product of a
+//! network has one of two forms:
+//! - **outer**: `C[i, j] = sum_p A[i, p] B[p, j]`, with vectors along `j`. A tile of `MR x NV`
+//!   accumulator vectors stays in registers while the elements of `A`, one by one, multiply `NV`
+//!   vectors of `B`.
+//! - **inner**: `C[i, j] += sum_p A[i, p] B[j, p]`, with vectors along `p`. A tile has `MR x NR`
+//!   accumulator vectors, whose lanes are added up at the end.
 //!
-//! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles 24 of the 32 registers of AVX-512 accumulate, ten loads feed 24
-//! multiply-adds, and the multiply-add units are the limit. That holds while what a tile streams comes from a near cache and the
-//! long axis is long; elsewhere the engine takes faer's packed kernel (`autodiff::ops::matmul` has the bounds).
+//! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles, 24 of the 32 registers of AVX-512
+//! accumulate. Ten loads feed 24 multiply-adds, so the multiply-add units are the limit. That holds
+//! while a tile streams from a near cache and the long axis is long. Elsewhere the engine takes
+//! faer's packed kernel (`autodiff::ops::matmul` has the bounds).
 //!
-//! The sum over `p` may come in pieces ([`Piece`]): a convolution is then the same product, its pieces the pixels under
-//! the window, without patches ever being written out.
+//! The sum over `p` may come in pieces ([`Piece`]). A convolution is then the same product: its
+//! pieces are the pixels under the window, and no patches are written out.
 
 use pulp::{Simd, WithSimd};
 
@@ -30,14 +33,15 @@ pub(crate) struct Outer<'a, T> {
     pub m: usize,
     pub n: usize,
     pub pieces: &'a [Piece],
-    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`; `a_col` wraps, so that `usize::MAX` goes backwards.
+    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`; `a_col` wraps, so that
+    /// `usize::MAX` goes backwards.
     pub a: &'a [T],
     pub a_row: usize,
     pub a_col: usize,
     /// Row `p` of a piece is `b[piece.b + p * b_row ..][.. n]`.
     pub b: &'a [T],
     pub b_row: usize,
-    /// One number a row that is added to it at the end, if there are.
+    /// One value per row, added to that row at the end, if given.
     pub add: Option<&'a [T]>,
     /// Row `i` is `c[i * c_row ..][.. n]`.
     pub c: &'a mut [T],
@@ -80,18 +84,19 @@ impl Rows<'_> {
     }
 }
 
-/// Does `work` at the machine's vector width.
+/// Runs `work` at the machine's vector width.
 pub(crate) fn run<W: WithSimd>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(work)
 }
 
-/// Enough registers for 24 accumulators beside the operands.
+/// True if there are enough registers for 24 accumulators and the operands.
 #[inline(always)]
 fn wide<S: Simd>() -> bool {
     S::REGISTER_COUNT >= 32
 }
 
-/// Walks from 0 to `$count` in steps of the given sizes, each as often as it fits, with the body as a macro of size and place.
+/// Walks from 0 to `$count` in steps of the given sizes, each as often as it fits. The body is a
+/// macro of size and position.
 macro_rules! in_tiles {
     ($count:expr, $at:ident, [$($size:literal),*], $body:ident) => {{
         let mut $at = 0;
@@ -102,7 +107,7 @@ macro_rules! in_tiles {
     }};
 }
 
-/// `sums[i mod m] += sum over p of row i`, rows of `len` numbers one after the other, `m` sums.
+/// `sums[i mod m] += sum over p of row i`, for `m` sums and contiguous rows of `len` values.
 pub(crate) struct RowSums<'a, T> {
     pub src: &'a [T],
     pub len: usize,
@@ -118,7 +123,7 @@ impl<T: Scalar> WithSimd for RowSums<'_, T> {
         let m = self.sums.len();
         for (i, row) in self.src.chunks_exact(self.len).enumerate() {
             let (vectors, rest) = T::split(simd, row);
-            // four chains of additions, or each would wait for the one before
+            // four chains of additions, so that an addition need not wait for the one before
             let mut acc = [zero; 4];
             let mut quads = vectors.chunks_exact(4);
             for quad in &mut quads {
@@ -159,7 +164,7 @@ impl<T: Scalar> WithSimd for Outer<'_, T> {
         columns!(2);
         columns!(1);
         if j < self.n && self.n >= lanes {
-            // the last vector overlaps the one before: the same numbers are computed again
+            // the last vector overlaps the one before: some results are computed twice
             self.column::<S, 1>(simd, self.n - lanes);
         } else if j < self.n {
             self.narrow(simd);
@@ -168,7 +173,7 @@ impl<T: Scalar> WithSimd for Outer<'_, T> {
 }
 
 impl<T: Scalar> Outer<'_, T> {
-    /// All rows of the columns from `j`, as many as `NV` vectors hold.
+    /// All rows of a strip of columns, which starts at `j` and is `NV` vectors wide.
     #[inline(always)]
     fn column<S: Simd, const NV: usize>(&mut self, simd: S, j: usize) {
         let m = self.m;
@@ -216,7 +221,7 @@ impl<T: Scalar> Outer<'_, T> {
         }
     }
 
-    /// Fewer columns than a vector has lanes.
+    /// For fewer columns than a vector has lanes.
     #[inline(always)]
     fn narrow<S: Simd>(&mut self, simd: S) {
         for i in 0..self.m {
@@ -245,7 +250,7 @@ impl<T: Scalar> WithSimd for Inner<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
-        // the wider side of the tile stays in the cache while the other goes by
+        // the wider side of the tile stays in the cache while the other streams by
         let n = self.n;
         macro_rules! columns {
             ($nr:literal, $j:ident) => {
@@ -276,7 +281,7 @@ impl<T: Scalar> Inner<'_, T> {
         }
     }
 
-    /// The loop that counts. Accumulators come and go by value, so that they live in registers.
+    /// The hot loop. Accumulators are passed and returned by value, so that they live in registers.
     #[inline(always)]
     fn whole_vectors<S: Simd, const MR: usize, const NR: usize>(
         simd: S,
@@ -285,7 +290,8 @@ impl<T: Scalar> Inner<'_, T> {
         b: [&[T::Of<S>]; NR],
         mut acc: [[T::Of<S>; NR]; MR],
     ) -> [[T::Of<S>; NR]; MR] {
-        // plain loops: a closure here may be compiled for the baseline, and then nothing is
+        // plain loops: a closure here may be compiled for the baseline instruction set, and the
+        // gain is lost
         let (mut left, mut right) = ([a[0]; MR], [b[0]; NR]);
         for r in 0..MR {
             left[r] = &a[r][..count];

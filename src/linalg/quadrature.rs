@@ -1,9 +1,11 @@
 //! Stochastic Lanczos quadrature: traces of functions of a matrix from a few products.
 //!
-//! For a probe `z` of independent signs, `E[z^T f(A) z] = tr f(A)`, and `m` Lanczos steps from `z` give the Gauss
-//! quadrature `z^T f(A) z ~ |z|^2 sum_k tau_k^2 f(theta_k)` with the Ritz values `theta_k` and the first components
-//! `tau_k` of the small eigenvectors (Ubaru, Chen & Saad 2017). The error has two parts: the probes, whose spread gives
-//! the standard error reported, and the quadrature, exact for polynomials of degree `2m - 1`.
+//! For a probe `z` of independent random signs, `E[z^T f(A) z] = tr f(A)`. Lanczos with `m` steps
+//! from `z` gives the Gauss quadrature `z^T f(A) z ~ |z|^2 sum_k tau_k^2 f(theta_k)`. Here
+//! `theta_k` are the Ritz values and `tau_k` the first components of the small eigenvectors (Ubaru,
+//! Chen & Saad 2017). The error has two parts. One comes from the probes: their spread gives the
+//! reported standard error. The other comes from the quadrature, which is exact for polynomials of
+//! degree `2m - 1`.
 
 use super::diagonal::{fill_signs, std_error};
 use super::lanczos::Lanczos;
@@ -12,11 +14,11 @@ use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// The spectral measure of a matrix as seen by a few probes.
+/// The spectral measure of a matrix, estimated from a few probes.
 #[derive(Clone, Debug)]
 pub struct SpectralQuadrature {
     dim: usize,
-    /// For every probe: pairs of node and weight; the weights of one probe sum to 1.
+    /// For every probe, pairs of node and weight. The weights of one probe sum to 1.
     rules: Vec<Vec<(f64, f64)>>,
 }
 
@@ -34,12 +36,13 @@ pub struct TraceEstimate {
 pub struct SpectralDensity {
     /// Mean over probes at each point of the grid.
     pub values: Vec<f64>,
-    /// Standard error of each, from the spread of the probes.
+    /// Standard error of each value, from the spread of the probes.
     pub std_errors: Vec<f64>,
 }
 
 impl SpectralQuadrature {
-    /// `probes` sequences of `steps` Lanczos steps (fewer if the dimension is less).
+    /// Runs `steps` Lanczos steps (fewer if the dimension is less) from each of `probes` random
+    /// vectors.
     ///
     /// # Errors
     /// If `probes` or `steps` is 0, or the operator fails.
@@ -83,10 +86,12 @@ impl SpectralQuadrature {
         TraceEstimate::of(&self.rules.iter().map(one).collect::<Vec<f64>>())
     }
 
-    /// `log det(A + shift I)` of a positive semidefinite matrix; what rounding puts below zero counts as zero.
+    /// `log det(A + shift I)` of a positive semidefinite matrix. Values that rounding puts below
+    /// zero count as zero.
     ///
     /// # Errors
-    /// If the shift is not positive, or an eigenvalue is so far below zero that the sum is not positive definite.
+    /// If the shift is not positive, or an eigenvalue is so far below zero that `A + shift I` is
+    /// not positive definite.
     pub fn log_det(&self, shift: f64) -> Result<TraceEstimate> {
         let least = self.rules.iter().flatten().map(|node| node.0);
         let least = least.fold(f64::INFINITY, f64::min);
@@ -97,9 +102,9 @@ impl SpectralQuadrature {
         Ok(self.trace(|l| (l.max(0.0) + shift).ln()))
     }
 
-    /// The density of `map(lambda)` over the eigenvalues (integral 1), on a grid: every eigenvalue is a normal curve of
-    /// standard deviation `width` (Lin, Saad & Yang 2016). A map such as `|l| (l + alpha).ln()` shows a spectrum that spans
-    /// decades.
+    /// The density of `map(lambda)` over the eigenvalues (integral 1), on a grid. Every eigenvalue
+    /// is a normal curve of standard deviation `width` (Lin, Saad & Yang 2016). For spectra that
+    /// span decades, use a map such as `|l| (l + alpha).ln()`.
     ///
     /// # Errors
     /// If the width is not positive and finite.
@@ -139,7 +144,8 @@ mod tests {
 
     #[test]
     fn traces_of_a_known_spectrum() {
-        // a diagonal matrix: every probe of signs gives the trace exactly, so only the quadrature is on trial
+        // a diagonal matrix: every probe of signs gives the trace exactly, so this tests only the
+        // quadrature
         let n = 40;
         let mut a = vec![0.0; n * n];
         for i in 0..n {

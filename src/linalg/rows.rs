@@ -1,14 +1,18 @@
-//! Products of vectors with the rows of a matrix, for several vectors at once: the matrix is larger than the near caches, and reading it is most of
-//! the work. And all inner products of two vectors.
+//! Products of several vectors with the rows of a matrix, and all inner products of two vectors.
 //!
-//! Sums run in the lanes of the number type, over 2,048 numbers at most, and go on in f64: in f32 the error is that of a hundred additions.
+//! The matrix is larger than the near caches, and reading it is most of the work. So several
+//! vectors are multiplied in one pass.
+//!
+//! Sums run in lanes of the scalar type, over at most 2,048 values, and go on in f64. In f32 the
+//! error is that of a hundred additions.
 
 use pulp::{Simd, WithSimd};
 
 use super::product::run;
 use crate::scalar::Scalar;
 
-/// `out[j][i] = <rows[i], v[j]>` for rows of the length of the vectors, one after the other in `rows`, which is read once.
+/// `out[j][i] = <rows[i], v[j]>`. Rows are as long as the vectors and contiguous in `rows`, which
+/// is read once.
 pub fn dot_rows<T: Scalar, const V: usize>(rows: &[T], v: [&[T]; V], out: [&mut [f64]; V]) {
     if v.iter().all(|v| !v.is_empty()) {
         run(DotRows { rows, v, out });
@@ -21,7 +25,7 @@ struct DotRows<'a, T, const V: usize> {
     out: [&'a mut [f64]; V],
 }
 
-/// Numbers that are summed in their own type before the sum goes on in f64.
+/// Values that are summed in the scalar type before the sum goes on in f64.
 const RUN: usize = 2048;
 
 impl<T: Scalar, const V: usize> WithSimd for DotRows<'_, T, V> {
@@ -32,10 +36,11 @@ impl<T: Scalar, const V: usize> WithSimd for DotRows<'_, T, V> {
         let Some(n) = self.v.first().map(|v| v.len()) else {
             return;
         };
-        // four rows at a time: the vectors are read a quarter as often, and four sums of each are under way
+        // four rows at a time: the vectors are read a quarter as often, and four sums of each run
+        // side by side
         for (group, rows) in self.rows.chunks(4 * n).enumerate() {
             let count = rows.len() / n;
-            // where fewer rows are left, the last one again: its sums are not kept
+            // if fewer rows are left, the last one is repeated, and its sums are not kept
             let mut four = [rows; 4];
             for (i, row) in four.iter_mut().enumerate() {
                 *row = &rows[i.min(count - 1) * n..][..n];
@@ -64,7 +69,7 @@ impl<T: Scalar, const V: usize> WithSimd for DotRows<'_, T, V> {
     }
 }
 
-/// Four inner products with each vector, their lanes not yet added up.
+/// Four inner products with each vector, before their lanes are added up.
 #[inline(always)]
 fn four_dots<S: Simd, T: Scalar, const V: usize>(
     simd: S,
@@ -101,7 +106,7 @@ fn four_dots<S: Simd, T: Scalar, const V: usize>(
     acc
 }
 
-/// `v[j] += sum_i coefficients[j][i] rows[i]`, where `rows` is read once.
+/// `v[j] += sum_i coefficients[j][i] rows[i]`. `rows` is read once.
 pub fn add_rows<T: Scalar, const V: usize>(
     coefficients: [&[f64]; V],
     rows: &[T],
@@ -130,7 +135,7 @@ impl<T: Scalar, const V: usize> WithSimd for AddRows<'_, T, V> {
         let Some(n) = self.v.first().map(|v| v.len()) else {
             return;
         };
-        // some rows at a time: the vectors are read and written so much less often
+        // several rows at a time: the vectors are read and written less often
         for (group, rows) in self.rows.chunks(GROUP * n).enumerate() {
             let count = rows.len() / n;
             let mut c = [[T::ZERO; GROUP]; V];
@@ -139,7 +144,7 @@ impl<T: Scalar, const V: usize> WithSimd for AddRows<'_, T, V> {
                     *c = T::from_f64(x);
                 }
             }
-            // where fewer rows are left, the last one again, times zero
+            // if fewer rows are left, the last one is repeated, times zero
             let mut some = [rows; GROUP];
             for (i, row) in some.iter_mut().enumerate() {
                 *row = &rows[i.min(count - 1) * n..][..n];
@@ -227,7 +232,7 @@ impl<T: Scalar> WithSimd for Dots<'_, T> {
         let mut sums = [0.0; 3];
         for (x, y) in self.x.chunks(RUN).zip(self.y.chunks(RUN)) {
             let ((x, last_x), (y, last_y)) = (T::split(simd, x), T::split(simd, y));
-            // two sums of each, or an addition would wait for the one before
+            // two sums of each, so that an addition need not wait for the one before
             let mut acc = [[T::splat(simd, T::ZERO); 3]; 2];
             let (pairs_x, pairs_y) = (x.chunks_exact(2), y.chunks_exact(2));
             let (odd_x, odd_y) = (pairs_x.remainder(), pairs_y.remainder());
@@ -241,7 +246,7 @@ impl<T: Scalar> WithSimd for Dots<'_, T> {
             }
             let (x, y) = (T::load_part(simd, last_x), T::load_part(simd, last_y));
             acc[1] = three::<S, T>(simd, x, y, acc[1]);
-            // no closures here: they may be compiled for the baseline
+            // no closures here: they may be compiled for the baseline instruction set
             for i in 0..3 {
                 sums[i] += T::sum_lanes(simd, acc[0][i]).to_f64();
                 sums[i] += T::sum_lanes(simd, acc[1][i]).to_f64();
@@ -271,7 +276,8 @@ mod tests {
     use crate::linalg::vector::fill_normal;
     use crate::rng::{Phase, Streams};
 
-    /// Against the loops, for lengths around the runs and numbers of rows around four; and one vector gives what two give.
+    /// Compared with plain loops, for lengths around a run and row counts around four. One vector
+    /// gives the same as two.
     #[test]
     fn rows_are_multiplied_and_added_as_the_loops_do() {
         for n in [1, 7, 16, 33, 1154, 2047, 2048, 2100] {

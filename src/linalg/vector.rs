@@ -1,4 +1,7 @@
-//! Loops over vectors. Inner products accumulate in f64, in a fixed order; [`dots`] and [`dot_rows`] in lanes of the number type, which are added up in f64.
+//! Loops over vectors.
+//!
+//! Inner products accumulate in f64, in a fixed order. [`dots`] and [`dot_rows`] accumulate in
+//! lanes of the scalar type, which are then added up in f64.
 
 pub use super::normal::fill_normal;
 pub use super::rows::{add_rows, dot_rows, dots};
@@ -114,7 +117,7 @@ impl<T: Scalar> simd::Vectorised for Scale<'_, T> {
     }
 }
 
-/// The first NaN or infinity.
+/// Index of the first NaN or infinity.
 pub fn first_non_finite<T: Scalar>(x: &[T]) -> Option<usize> {
     x.iter().position(|x| !x.is_finite())
 }

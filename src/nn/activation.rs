@@ -21,7 +21,7 @@ pub enum Activation {
     Gelu,
     /// `log(1 + e^x)`.
     Softplus,
-    /// None: the network is then linear in its inputs.
+    /// No nonlinearity: the network is then linear in its inputs.
     Identity,
 }
 
@@ -50,7 +50,8 @@ impl Activation {
         }
     }
 
-    /// `f(-x) = -f(x)`: then a unit whose signs, before and after, are flipped computes the same.
+    /// True if `f(-x) = -f(x)`. A unit then computes the same if its signs, before and after, are
+    /// flipped.
     pub fn is_odd(self) -> bool {
         matches!(self, Activation::Tanh | Activation::Identity)
     }

@@ -1,4 +1,4 @@
-//! The layer: the part that networks are put together from, and that a user can write.
+//! Layers: the parts that networks are built from. Users can write their own.
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
@@ -6,7 +6,7 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 use crate::autodiff::Var;
 use crate::error::Result;
 
-/// One tensor of parameters that a layer asks for.
+/// One tensor of parameters that a layer needs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParamSpec {
     /// Such as `weight`.
@@ -15,11 +15,11 @@ pub struct ParamSpec {
     pub shape: Vec<usize>,
     /// Number of inputs that a unit of the layer sums over.
     pub fan_in: usize,
-    /// How it starts.
+    /// Its initialisation.
     pub init: Init,
 }
 
-/// Where parameters start.
+/// How parameters are initialised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
     /// One value.
@@ -51,7 +51,7 @@ impl Init {
             Init::He => normal((2.0 / fan_in).sqrt(), out),
             Init::Xavier { fan_out } => {
                 let bound = (6.0 / (fan_in + fan_out as f64)).sqrt();
-                // the bound is positive and finite, so the interval is one
+                // the bound is positive and finite, so the interval is valid
                 if let Ok(uniform) = Uniform::new_inclusive(-bound, bound) {
                     out.iter_mut().for_each(|x| *x = uniform.sample(&mut *rng));
                 }
@@ -60,21 +60,22 @@ impl Init {
     }
 }
 
-/// Numbers in a tensor; as many as can be counted if there are more.
+/// Number of elements of a tensor; the largest `usize` if there are more.
 pub(super) fn numbers(shape: &[usize]) -> usize {
     shape.iter().fold(1, |n, &extent| n.saturating_mul(extent))
 }
 
-/// A layer: a map of batches with parameters of its own.
+/// A layer: a map of batches, with its own parameters.
 ///
-/// Shapes are those of one example, without the batch: `[features]`, or `[channels, height, width]` for images.
+/// Shapes are those of one example, without the batch: `[features]`, or `[channels, height, width]`
+/// for images.
 ///
 /// ```
 /// use fiberwalk::autodiff::Var;
 /// use fiberwalk::nn::{Init, Layer, Linear, ParamSpec, Sequential};
 /// use fiberwalk::{Network, Result};
 ///
-/// /// Multiplies every feature by a number of its own.
+/// /// Multiplies every feature by its own factor.
 /// struct Gain;
 /// impl Layer for Gain {
 ///     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
@@ -99,20 +100,24 @@ pub trait Layer: Send + Sync {
     /// If the layer cannot take such examples.
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>>;
 
-    /// The parameters it needs for examples of shape `input`, which [`Layer::output_shape`] has accepted.
+    /// The parameters that the layer needs for examples of shape `input`. [`Layer::output_shape`]
+    /// has accepted that shape before.
     fn params(&self, input: &[usize]) -> Vec<ParamSpec>;
 
-    /// Records the layer: `params` in the order of [`Layer::params`], `x` is `[n, input...]`.
+    /// Records the layer. `params` are in the order of [`Layer::params`], and `x` is
+    /// `[n, input...]`.
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g>;
 
-    /// The most numbers that one example of shape `input` takes up in one piece: its input, its output, or what lies
-    /// between. It decides how many examples are computed at once. By default the larger of the first two.
+    /// Most values that one example of shape `input` takes up in one piece: its input, its output,
+    /// or something in between. This decides how many examples are computed at once. By default it
+    /// is the larger of input and output.
     fn widest(&self, input: &[usize]) -> usize {
         let output = self.output_shape(input).map_or(0, |shape| numbers(&shape));
         numbers(input).max(output)
     }
 
-    /// True for `x W + b` and nothing else, with `W` and `b` as its parameters: then it can be a network's linear head.
+    /// True if the layer is `x W + b` and nothing else, with `W` and `b` as its parameters. It can
+    /// then be a network's linear head.
     fn is_linear(&self) -> bool {
         false
     }

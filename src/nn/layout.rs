@@ -18,7 +18,8 @@ pub struct ParamTensor {
 }
 
 impl ParamTensor {
-    /// Records this tensor as a view of the flat vector that starts where `theta` starts.
+    /// Records this tensor as a view of `theta`, which starts where the flat parameter vector
+    /// starts.
     pub fn view<'g>(&self, theta: Var<'g>) -> Var<'g> {
         theta.slice(0, self.range.clone()).reshape(&self.shape)
     }
@@ -32,7 +33,7 @@ pub struct ParamLayout {
 }
 
 impl ParamLayout {
-    /// Adds a tensor behind those that are there.
+    /// Appends a tensor.
     pub fn push(&mut self, name: impl Into<String>, shape: &[usize], fan_in: usize) {
         let start = self.len;
         self.len += shape.iter().product::<usize>();
@@ -54,7 +55,7 @@ impl ParamLayout {
         self.len
     }
 
-    /// True if there are none.
+    /// True if there are no parameters.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

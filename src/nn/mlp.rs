@@ -10,7 +10,8 @@ use super::{
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 
-/// A multilayer perceptron. `theta` holds, layer by layer, the weight `[in, out]` row-major and the bias `[out]`.
+/// A multilayer perceptron. `theta` holds, layer by layer, the weight `[in, out]` row-major and the
+/// bias `[out]`.
 ///
 /// ```
 /// use fiberwalk::{Activation, Mlp, Network};

@@ -24,10 +24,11 @@ use rand::Rng;
 
 use crate::autodiff::Var;
 
-/// A network whose last layer is linear: `f(x; theta) = phi(x; theta_h) W + b`, with `theta = (theta_h, W, b)`, `W` row-major.
+/// A network whose last layer is linear: `f(x; theta) = phi(x; theta_h) W + b`, with
+/// `theta = (theta_h, W, b)`, `W` row-major.
 ///
-/// Given the hidden parameters `theta_h` it is a linear model on known features, and what remains of the posterior is
-/// convex.
+/// Given the hidden parameters `theta_h`, it is a linear model on known features, and the remaining
+/// problem, in `W` and `b`, is convex.
 pub trait LinearHead: Network {
     /// Number of hidden parameters: where `W` starts in `theta`.
     fn hidden_params(&self) -> usize;
@@ -35,30 +36,34 @@ pub trait LinearHead: Network {
     /// Number of features `phi`.
     fn features(&self) -> usize;
 
-    /// Records `phi(x; theta_h)`: `theta_h` is `[hidden_params]`, `x` is `[n, input_dim]`, the result `[n, features]`.
+    /// Records `phi(x; theta_h)`. `theta_h` is `[hidden_params]`, `x` is `[n, input_dim]`, and the
+    /// result is `[n, features]`.
     fn feature_map<'g>(&self, theta_h: Var<'g>, x: Var<'g>) -> Var<'g>;
 }
 
-/// A parametric function `f(x; theta)` from rows of `input_dim` numbers to rows of `output_dim`.
+/// A parametric function `f(x; theta)` from rows of `input_dim` values to rows of `output_dim`
+/// values.
 ///
-/// Outputs are logits or means: what they mean is the likelihood's business.
+/// Outputs are logits or means; the likelihood decides which.
 pub trait Network: Send + Sync {
-    /// Numbers per input row.
+    /// Values per input row.
     fn input_dim(&self) -> usize;
 
-    /// Numbers per output row.
+    /// Values per output row.
     fn output_dim(&self) -> usize;
 
     /// Where each weight and bias lies in `theta`.
     fn layout(&self) -> &ParamLayout;
 
-    /// Records `f(x; theta)`: `theta` is `[P]`, `x` is `[n, input_dim]`, the result `[n, output_dim]`.
+    /// Records `f(x; theta)`. `theta` is `[P]`, `x` is `[n, input_dim]`, and the result is
+    /// `[n, output_dim]`.
     fn forward<'g>(&self, theta: Var<'g>, x: Var<'g>) -> Var<'g>;
 
     /// Random initial parameters, of length [`Network::dim`].
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64>;
 
-    /// The most numbers that one row takes up at once, parameters not counted: decides how many rows are predicted at once.
+    /// Most values that one row takes up at once, not counting parameters. This decides how many
+    /// rows are predicted at once.
     fn widest(&self) -> usize {
         self.input_dim().max(self.output_dim())
     }

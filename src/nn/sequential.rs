@@ -1,4 +1,4 @@
-//! Layers one after the other.
+//! Networks made of layers, one after the other.
 
 use rand::Rng;
 
@@ -7,7 +7,8 @@ use super::{Init, Layer, LinearHead, Network, ParamLayout};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 
-/// A network that is a chain of layers. Inputs are rows that are read as examples of the given shape, outputs are vectors.
+/// A network that is a chain of layers. Input rows are read as examples of the given shape. Outputs
+/// are vectors.
 pub struct Sequential {
     input: Vec<usize>,
     outputs: usize,
@@ -20,19 +21,19 @@ pub struct Sequential {
     widest: usize,
 }
 
-/// A network on a CPU does not have more parameters: a gigabyte of them in f32, and training holds five copies.
+/// Most parameters of a network: a gigabyte of them in f32, and training holds five copies.
 const MAX_PARAMETERS: usize = 1 << 28;
 
-/// Nor does one example take more numbers in one of its layers: parameters are not needed for that, so a small file could
-/// ask for much memory.
+/// Most values of one example in one layer. These need no parameters, so a small file could
+/// otherwise ask for much memory.
 pub(super) const MAX_WIDEST: usize = 1 << 24;
 
 impl Sequential {
     /// A network for examples of shape `input`, `[features]` or `[channels, height, width]`.
     ///
     /// # Errors
-    /// If a layer cannot take what the one before gives, the result is not a vector, or there are too many parameters (2^28),
-    /// or too many numbers per example (2^24).
+    /// If a layer cannot take the output of the one before, or the result is not a vector. Also if
+    /// there are too many parameters (2^28) or too many values per example (2^24).
     pub fn new(input: &[usize], layers: Vec<Box<dyn Layer>>) -> Result<Self> {
         if input.is_empty() || input.contains(&0) {
             return Err(Error::config(
@@ -88,7 +89,7 @@ impl Sequential {
         }
     }
 
-    /// This network as one with a linear head, if its last layer is [`super::Linear`].
+    /// Turns this network into one with a linear head, if its last layer is [`super::Linear`].
     pub fn with_head(self) -> Option<HeadedSequential> {
         let linear = self
             .layers

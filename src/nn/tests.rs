@@ -1,4 +1,4 @@
-//! Layers against loops, their derivatives, and networks of them.
+//! Layers compared with plain loops, derivatives of layers, and networks of layers.
 
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ fn numbers(count: usize, seed: u64) -> Vec<f64> {
         .collect()
 }
 
-/// Runs one layer on examples, with its parameters in a row.
+/// Runs one layer on examples. Its parameters lie in one flat vector.
 fn run(
     layer: &dyn Layer,
     input: &[usize],
@@ -52,7 +52,7 @@ fn count(layer: &dyn Layer, input: &[usize]) -> usize {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Convolution with groups against six loops (and one over groups).
+    /// Convolution with groups, compared with six loops (and one over groups).
     #[test]
     fn grouped_convolution_against_loops(
         groups in 1usize..4, per_in in 1usize..3, per_out in 1usize..3, stride in 1usize..3, padding in 0usize..2, n in 0usize..3,
@@ -109,7 +109,8 @@ proptest! {
                 let group: Vec<f64> = (0..y.len()).filter(|&i| member(i)).map(|i| y[i]).collect();
                 let mean = group.iter().sum::<f64>() / group.len() as f64;
                 let variance = group.iter().map(|v| v * v).sum::<f64>() / group.len() as f64;
-                // numbers of order one: epsilon 1e-5 takes that much from the variance, relative to one of about a half
+                // epsilon, 1e-5, lowers the variance by 1e-5 over the variance of the input, which
+                // is about a half
                 prop_assert!(mean.abs() < 1e-12 && (variance - 1.0).abs() < 2e-4, "{mean} {variance}");
             }
         }
@@ -121,7 +122,7 @@ proptest! {
     }
 }
 
-/// A layer for images, and what it is given.
+/// A layer for images, and its input.
 #[derive(Clone, Debug)]
 struct Case {
     which: usize,
@@ -149,7 +150,7 @@ impl Case {
     }
 }
 
-/// Any of them, with extents that may be 1.
+/// Any such layer, with extents that may be 1.
 fn image_layer() -> impl Strategy<Value = Case> {
     let extents = (1usize..3, 1usize..3, 1usize..5, 1usize..5);
     let window = (
@@ -175,7 +176,7 @@ fn image_layer() -> impl Strategy<Value = Case> {
     })
 }
 
-/// First and second derivatives and adjointness, by inputs and parameters together.
+/// First and second derivatives and adjointness, with respect to inputs and parameters together.
 fn check_layer(layer: &dyn Layer, input: &[usize], n: usize) {
     let specs = layer.params(input);
     let shape = [&[n], input].concat();
@@ -209,7 +210,7 @@ proptest! {
     fn derivatives_of_vector_layers(which in 0usize..8, d in 1usize..5, n in 1usize..4, out in 1usize..4) {
         match which {
             0 => check_layer(&Linear::new(out).unwrap(), &[d], n),
-            // away from its kink: numbers of the test are never within 1e-5 of zero
+            // away from kinks: the test's values are never within 1e-5 of zero
             i => check_layer(&Activation::ALL[i - 1], &[d], n),
         }
     }

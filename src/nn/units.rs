@@ -1,8 +1,9 @@
-//! Hidden units: which parameters belong to one, so that a posterior can treat them alike.
+//! Hidden units: which parameters belong to each, so that a posterior can treat units alike.
 //!
-//! The density of a posterior does not change when the units of a layer are permuted together with what reads them (and, for an odd
-//! nonlinearity, when the sign of one is flipped). A unit's own parameters are its incoming weights and its bias; for a convolution, those of
-//! an output channel; for a normalisation, its gain and bias.
+//! The density of a posterior does not change when the units of a layer are permuted together with
+//! the weights that read them. For an odd nonlinearity, it does not change when the sign of a unit
+//! is flipped either. A unit's own parameters are its incoming weights and its bias. For a
+//! convolution, they are those of an output channel; for a normalisation, its gain and bias.
 
 use super::ParamLayout;
 
@@ -11,18 +12,20 @@ use super::ParamLayout;
 pub struct UnitBlock {
     /// Number of units.
     pub units: usize,
-    /// Parameters of each.
+    /// Parameters per unit.
     pub params: usize,
     /// Where parameter `i` of unit `j` lies in `theta`, `[params, units]` row-major.
     pub index: Vec<usize>,
-    /// True if a unit can change its sign where the nonlinearity is odd.
+    /// True if a unit can change its sign when the nonlinearity is odd.
     pub has_sign: bool,
 }
 
-/// The units of all layers whose parameters lie within the first `hidden` ones, in order; together they are all of these.
+/// The units of all layers whose parameters lie within the first `hidden` ones, in order. Together
+/// they hold all of these parameters.
 ///
-/// Weights of two axes are `[inputs, units]`, those of more `[units, ...]`; a vector belongs to the tensor before it if it has one number for
-/// each of its units, and is a layer of its own otherwise.
+/// Weights with two axes are `[inputs, units]`; weights with more axes are `[units, ...]`. A vector
+/// belongs to the tensor before it if it has one value for each unit of that tensor. Otherwise it
+/// is a layer by itself.
 pub fn unit_blocks(layout: &ParamLayout, hidden: usize) -> Vec<UnitBlock> {
     let mut blocks: Vec<UnitBlock> = Vec::new();
     let mut open = false;
@@ -90,7 +93,7 @@ mod tests {
         let spec: SequentialSpec = "conv:3x2,relu,flatten,linear:5".parse().unwrap();
         let net = spec.build([2, 4, 4], 3).unwrap();
         let blocks = unit_blocks(net.layout(), net.hidden_params());
-        // the first filter has 2 x 2 x 2 weights in a row, and the bias behind all 24 of them
+        // each filter has 2 x 2 x 2 weights in a row; the biases come after all 24 of them
         assert_eq!((blocks[0].units, blocks[0].params), (3, 9));
         let unit: Vec<usize> = (0..9).map(|i| blocks[0].index[i * 3 + 1]).collect();
         assert_eq!(unit, [8, 9, 10, 11, 12, 13, 14, 15, 25]);

@@ -1,9 +1,9 @@
-//! Memory whose first number begins a cache line, so that no vector load of a row straddles two lines.
+//! Memory that starts on a cache line, so that no vector load of a row straddles two lines.
 
 /// Bytes of a cache line, and of the widest vector.
 const LINE: usize = 64;
 
-/// A fixed number of numbers that begin on a cache line.
+/// A fixed number of values that start on a cache line.
 #[derive(Debug, Default)]
 pub(crate) struct Aligned<T> {
     memory: Vec<T>,
@@ -12,11 +12,11 @@ pub(crate) struct Aligned<T> {
 }
 
 impl<T: Clone> Aligned<T> {
-    /// So many times the same number.
+    /// `len` copies of `value`.
     pub(crate) fn filled(value: T, len: usize) -> Self {
         let slack = LINE / size_of::<T>();
         let memory = vec![value; len + slack];
-        // where the offset cannot be had, alignment is lost and nothing else
+        // if the offset is not available, only the alignment is lost
         let start = memory.as_ptr().align_offset(LINE).min(slack);
         Self { memory, start, len }
     }
@@ -42,7 +42,7 @@ impl<T: Clone> Aligned<T> {
 }
 
 impl<T: Clone> Clone for Aligned<T> {
-    /// A copy has an alignment of its own.
+    /// A copy is aligned anew.
     fn clone(&self) -> Self {
         match self.memory.first() {
             Some(value) => Self::copied(self.as_slice(), value.clone()),

@@ -1,22 +1,27 @@
-//! Pairs of random words to pairs of standard normal numbers, without branches, so that loops over them vectorise.
+//! Turns pairs of random words into pairs of standard normal variates.
 //!
-//! With `u` uniform in `(0, 1)` and `t` uniform on the circle, `(-2 log u)^{1/2} (cos t, sin t)` are two independent standard normal
-//! numbers (Box & Muller 1958, Ann. Math. Stat. 29:610). The first word gives `u`. Of the second, two bits are the signs, one
-//! says which of the two numbers takes the sine, and the rest are an angle in `(0, pi/4)`, where
-//! the Taylor series of sine and cosine are short (remainder below a tenth of an ulp) and have nothing to reduce.
+//! There are no branches, so loops over the pairs vectorise.
 //!
-//! `u` is the middle of one of 2^32 (f32) or 2^52 (f64) equal intervals: no number is larger than 6.8 or 8.6, and
-//! what lies beyond has probability 1e-11 or 1e-17. In f32 the middles of the intervals above 2^24 are rounded, which is seen only
-//! in the lengths below 1e-3, of probability 5e-7. An angle may be as small as 2^-30, so both numbers are fine-grained near zero.
+//! With `u` uniform in `(0, 1)` and `t` uniform on the circle, `(-2 log u)^{1/2} (cos t, sin t)`
+//! are two independent standard normal variates (Box & Muller 1958, Ann. Math. Stat. 29:610). The
+//! first word gives `u`. Two bits of the second word are the signs, and one bit says which of the
+//! two variates takes the sine. The rest are an angle in `(0, pi/4)`. There the Taylor series of
+//! sine and cosine are short (remainder below a tenth of an ulp), and no reduction is needed.
+//!
+//! `u` is the middle of one of 2^32 (f32) or 2^52 (f64) equal intervals. So no variate is larger
+//! than 6.8 or 8.6; what lies beyond has probability 1e-11 or 1e-17. In f32 the middles of the
+//! intervals above 2^24 are rounded. This shows only in lengths below 1e-3, of probability 5e-7. An
+//! angle may be as small as 2^-30, so both variates are fine-grained near zero.
 
 use super::Elementary;
 
-/// Makes normal numbers.
+/// Generates standard normal variates.
 pub trait BoxMuller: Sized {
     /// Bytes of a random word.
     const WORD: usize;
 
-    /// `first[i]` and `second[i]` from the `i`-th words, little-endian, of `lengths` and `angles`; as many as all four have.
+    /// Computes `first[i]` and `second[i]` from the `i`-th words of `lengths` and `angles`,
+    /// little-endian. The shortest of the four slices sets the number of pairs.
     fn pairs(lengths: &[u8], angles: &[u8], first: &mut [Self], second: &mut [Self]);
 }
 
@@ -59,7 +64,7 @@ macro_rules! box_muller {
             let sin = (x * s).mul_add(series, x);
             let series: $t = $cos_first;
             $(let series = series.mul_add(s, $cos_rest);)*
-            // 1 - s/2 is rounded, and what it lost is added to the rest
+            // 1 - s/2 is rounded, and the rounding error is added to the rest
             let head = s.mul_add(-0.5, 1.0);
             let lost = s.mul_add(-0.5, 1.0 - head);
             (sin, head + (s * s).mul_add(series, lost))
@@ -82,7 +87,8 @@ mod single {
 mod double {
     use super::{BoxMuller, Elementary};
 
-    /// The middle of the `k`-th of 2^52 equal parts of (0, 1), by the bits: not every instruction set converts vectors of u64.
+    /// The middle of the `k`-th of 2^52 equal parts of (0, 1), built from its bits: not every
+    /// instruction set converts vectors of u64.
     #[inline(always)]
     fn middle(k: u64) -> f64 {
         f64::from_bits(1.0f64.to_bits() | k) - (1.0 - 0.5 * f64::EPSILON)
@@ -123,7 +129,7 @@ mod tests {
         }
     }
 
-    /// The words at the ends of every range, against the formula in f64.
+    /// Words at the ends of every range, compared with the formula in f64.
     #[test]
     fn words_give_the_pairs_that_the_formula_says() {
         let words = [
@@ -153,7 +159,7 @@ mod tests {
                     }
                     want_x *= if angle >> 31 == 1 { -1.0 } else { 1.0 };
                     want_y *= if angle >> 30 & 1 == 1 { -1.0 } else { 1.0 };
-                    // near u = 1 the length is that of a rounded u
+                    // near u = 1 the length comes from a rounded u
                     let tolerance = tolerance * r.max(1.0 / r.max(1e-3));
                     assert!(
                         (x - want_x).abs() <= tolerance,

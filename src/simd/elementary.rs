@@ -1,26 +1,34 @@
 //! Elementary functions without branches, so that loops over them vectorise.
 //!
-//! **The exponential and what follows from it.** All rest on one reduction, `x = n log 2 + r` with `|r| <= log(2) / 2`, and
-//! the Taylor series of `p(r) = e^r - 1`, whose remainder there is below a tenth of an ulp (degree 7 in f32:
-//! `r^8/8! = 5e-9`; degree 14 in f64: `r^15/15! = 1e-19`):
+//! **The exponential and what follows from it.** All these functions use one reduction,
+//! `x = n log 2 + r` with `|r| <= log(2) / 2`, and the Taylor series of `p(r) = e^r - 1`. Its
+//! remainder is below a tenth of an ulp (degree 7 in f32: `r^8/8! = 5e-9`; degree 14 in f64:
+//! `r^15/15! = 1e-19`):
 //! - `e^x = 2^n (1 + p(r))`
-//! - in f64, `tanh x = t / (t + 2)` with `t = e^{2|x|} - 1 = 2^n p(r) + (2^n - 1)`, accurate down to the smallest `x`
-//! - in f32, where networks spend their time, `tanh x = x P(x^2) / Q(x^2)` with polynomials of degree 4, `P(0) = Q(0) = 1`, fitted
-//!   for the smallest relative error on `|x| <= 9.02` (reweighted least squares in extended precision: 2.2e-8): 13 operations instead of 24
+//! - in f64, `tanh x = t / (t + 2)` with `t = e^{2|x|} - 1 = 2^n p(r) + (2^n - 1)`, accurate down
+//!   to the smallest `x`
+//! - in f32, where networks spend their time, `tanh x = x P(x^2) / Q(x^2)` with polynomials of
+//!   degree 4 and `P(0) = Q(0) = 1`. They are fitted for the smallest relative error on
+//!   `|x| <= 9.02` (reweighted least squares in extended precision: 2.2e-8). This takes 13
+//!   operations instead of 24.
 //! - `sigmoid x = 1 / (1 + e^{-x})`, from `e^{-|x|}` so that it does not overflow
 //!
-//! **Logarithms.** `x = 2^n (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`, `s = f / (2 + f)`, and
-//! `log(1 + f) = 2 s + 2 s^3/3 + 2 s^5/5 + ...`, cut where the next term is below a tenth of an ulp (`s^2 < 0.0295`):
-//! - `log1p x = log(u) + (x - (u - 1)) / u` with `u = 1 + x`: the rounding of `u` is put right to first order
+//! **Logarithms.** `x = 2^n (1 + f)` with `1 + f` between `sqrt(1/2)` and `sqrt(2)`,
+//! `s = f / (2 + f)`, and `log(1 + f) = 2 s + 2 s^3/3 + 2 s^5/5 + ...`, cut where the next term is
+//! below a tenth of an ulp (`s^2 < 0.0295`):
+//! - `log1p x = log(u) + (x - (u - 1)) / u` with `u = 1 + x`: this corrects the rounding of `u` to
+//!   first order
 //! - `softplus x = max(x, 0) + log1p(e^{-|x|})`
 //!
-//! **The normal distribution function.** `Phi(-t) = e^{-t^2/2} h(u) / (t + k)` for `t >= 0`, `u = (t - k) / (t + k)`; the
-//! polynomial `h` interpolates at the Chebyshev nodes (degree 12, `k = 3`, relative error 2e-9 in f32; degree 26, `k = 4`, 1.4e-18 in
-//! f64; computed with 60 digits). `t^2` is formed with its rounding error, which the exponential would otherwise magnify.
+//! **The normal distribution function.** `Phi(-t) = e^{-t^2/2} h(u) / (t + k)` for `t >= 0`,
+//! `u = (t - k) / (t + k)`. The polynomial `h` interpolates at the Chebyshev nodes (degree 12,
+//! `k = 3`, relative error 2e-9 in f32; degree 26, `k = 4`, 1.4e-18 in f64; computed with 60
+//! digits). `t^2` is computed together with its rounding error, which the exponential would
+//! otherwise magnify.
 //!
-//! Largest errors, asserted by the tests over all exponents, in units in the last place (ulp): `exp` 1.5, `sigmoid` 3, `tanh` 3 in f64
-//! and 6 in f32, `ln`
-//! 1.5, `ln_1p` 2.5, `softplus` 3, `normal_cdf` 6.
+//! Largest errors, asserted by the tests over all exponents, in units in the last place (ulp):
+//! `exp` 1.5, `sigmoid` 3, `tanh` 3 in f64 and 6 in f32, `ln` 1.5, `ln_1p` 2.5, `softplus` 3,
+//! `normal_cdf` 6.
 
 /// Functions of one number, for `f32` and `f64`.
 pub trait Elementary: Copy {
@@ -55,11 +63,12 @@ macro_rules! elementary {
         impl Elementary for $t {
             #[inline(always)]
             fn exp(self) -> Self {
-                // the clamp keeps n in range; NaN fails both comparisons and goes through
+                // the clamp keeps n in range; NaN fails both comparisons and passes through
                 let x = if self < $low { $low } else { self };
                 let x = if x > $high { $high } else { x };
                 let (n, p) = reduce(x);
-                // 2^n in two factors, so that subnormal results are rounded once and overflow gives infinity
+                // 2^n in two factors, so that subnormal results are rounded once and overflow gives
+                // infinity
                 let half = n >> 1;
                 (1.0 + p) * power_of_two(half) * power_of_two(n - half)
             }
@@ -94,7 +103,7 @@ macro_rules! elementary {
                 let u = 1.0 + self;
                 let correction = (self - (u - 1.0)) / u;
                 let y = Elementary::ln(u) + correction;
-                // at the ends the correction is not a number
+                // at the ends the correction is NaN
                 if self == $t::INFINITY || u == 0.0 { Elementary::ln(u) } else { y }
             }
 
@@ -129,7 +138,7 @@ macro_rules! elementary {
             #[inline(always)]
             fn normal_cdf(self) -> Self {
                 let t = self.abs();
-                // beyond, the tail is zero, and infinity over infinity would not be a number
+                // beyond 40 the tail is zero, and infinity over infinity would be NaN
                 let t = if t > 40.0 { 40.0 } else { t };
                 let square = t * t;
                 let lost = t.mul_add(t, -square);
@@ -142,7 +151,8 @@ macro_rules! elementary {
             }
         }
 
-        /// An integer below 2^(mantissa - 1) as a float, by the bits: not every instruction set converts vectors of i64.
+        /// An integer below 2^(mantissa - 1) as a float, built from its bits: not every instruction
+        /// set converts vectors of i64.
         #[inline(always)]
         fn to_float(n: $bits) -> $t {
             $t::from_bits(n.wrapping_add($magic.to_bits() as $bits) as _) - $magic
@@ -174,7 +184,7 @@ mod single {
 
     #[inline(always)]
     fn hyperbolic_tangent(x: f32) -> f32 {
-        // beyond, the function rounds to one; NaN fails the comparison and goes through
+        // beyond 9.02 the function rounds to one; NaN fails the comparison and passes through
         let t = x.abs();
         let t = if t > 9.02 { 9.02 } else { t };
         let s = t * t;

@@ -1,23 +1,24 @@
-//! Vectors of the machine's width, for kernels that have to say which numbers stay in registers.
+//! Vectors of the machine's width, for kernels that decide which values stay in registers.
 //!
-//! Most loops of this crate are plain Rust that the compiler vectorises ([`super::dispatch`]). A matrix product is not
-//! left to it: there the shape of the register tile decides the speed. [`Lanes`] is the little of pulp that such kernels
-//! need, for `f32` and `f64` alike.
+//! Most loops of this crate are plain Rust that the compiler vectorises ([`super::dispatch`]).
+//! Matrix products are not left to the compiler, because the shape of the register tile decides
+//! their speed. [`Lanes`] is the small part of pulp that such kernels need, for `f32` and `f64`
+//! alike.
 
 use pulp::Simd;
 
-/// A number type with vectors of it.
+/// A scalar type and its vectors.
 pub trait Lanes: Copy {
     /// A vector under the instruction set `S`.
     type Of<S: Simd>: Copy;
 
-    /// The same number in every lane.
+    /// The same value in every lane.
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Of<S>;
 
-    /// Whole vectors, and the numbers that are left.
+    /// Whole vectors, and the values that are left.
     fn split<S: Simd>(simd: S, x: &[Self]) -> (&[Self::Of<S>], &[Self]);
 
-    /// Whole vectors, and the numbers that are left.
+    /// Whole vectors, and the values that are left.
     fn split_mut<S: Simd>(simd: S, x: &mut [Self]) -> (&mut [Self::Of<S>], &mut [Self]);
 
     /// `a b + c`, rounded once where the machine can.
@@ -26,7 +27,7 @@ pub trait Lanes: Copy {
     /// The sum of the lanes.
     fn sum_lanes<S: Simd>(simd: S, a: Self::Of<S>) -> Self;
 
-    /// A vector of which only the first lanes are given; the others are zero.
+    /// A vector whose first lanes are given; the others are zero.
     fn load_part<S: Simd>(simd: S, x: &[Self]) -> Self::Of<S>;
 
     /// Writes the first lanes.

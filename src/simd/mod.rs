@@ -1,9 +1,10 @@
-//! Elementwise loops at the width of the machine's vector registers, chosen at run time, without `unsafe`.
+//! Elementwise loops at the machine's vector width, chosen at run time, without `unsafe`.
 //!
-//! The functions are plain branch-free Rust, marked `#[inline(always)]`. Inside `dispatch` they are compiled once for
-//! each instruction set that pulp knows (AVX-512, AVX2 + FMA, baseline), and the compiler turns the loops into vector
-//! code. Every function is made of the same correctly rounded operations on each of them (`mul_add` is one rounding
-//! everywhere), so the bits do not depend on the instruction set either.
+//! The functions are plain branch-free Rust, marked `#[inline(always)]`. Inside `dispatch` they are
+//! compiled once for each instruction set that pulp knows (AVX-512, AVX2 + FMA, baseline), and the
+//! compiler turns the loops into vector code. Every instruction set runs the same correctly rounded
+//! operations (`mul_add` rounds once everywhere). So results do not depend on the instruction set
+//! either, bit for bit.
 
 mod aligned;
 mod box_muller;
@@ -17,17 +18,17 @@ pub use box_muller::BoxMuller;
 pub use elementary::Elementary;
 pub use lanes::Lanes;
 
-/// Work that is compiled once for each instruction set. Implementations mark `run` as `#[inline(always)]`, and all it
-/// calls: what is not inlined is compiled for the baseline. (So it is a trait and not a closure: closures are inlined
-/// at the compiler's discretion.)
+/// Work that is compiled once for each instruction set. Implementations mark `run`, and everything
+/// it calls, as `#[inline(always)]`: what is not inlined is compiled for the baseline. (This is a
+/// trait and not a closure, because closures are inlined at the compiler's discretion.)
 pub(crate) trait Vectorised {
-    /// What the work gives.
+    /// The result of the work.
     type Output;
-    /// Does it.
+    /// Does the work.
     fn run(self) -> Self::Output;
 }
 
-/// Does `work` with the best instruction set of this machine.
+/// Runs `work` with the best instruction set of this machine.
 #[inline(always)]
 pub(crate) fn dispatch<W: Vectorised>(work: W) -> W::Output {
     struct Wrapper<W>(W);
@@ -41,7 +42,8 @@ pub(crate) fn dispatch<W: Vectorised>(work: W) -> W::Output {
     pulp::Arch::new().dispatch(Wrapper(work))
 }
 
-/// `dst[i] = f(src[i])`, with `f` an expression of its operand: a loop in place, that can only be inlined.
+/// `dst[i] = f(src[i])`, with `f` an expression of its operand. It expands to a loop in place, so
+/// there is no call that might not be inlined.
 macro_rules! map {
     ($src:expr, $dst:expr, $x:ident => $f:expr) => {
         for (d, &$x) in $dst.iter_mut().zip($src.iter()) {

@@ -1,9 +1,9 @@
-//! Every function against the platform's in f64, over all exponents, and at the special values.
+//! Compares every function with the platform's in f64, over all exponents and at special values.
 
 use super::Elementary;
 use crate::simd;
 
-/// Distance in units in the last place of the reference, subnormal spacing at the bottom.
+/// Distance in units in the last place of the reference, with subnormal spacing at the bottom.
 pub(super) fn ulp32(got: f32, want: f64) -> f64 {
     let w = want as f32;
     if got == w {
@@ -103,8 +103,8 @@ fn f32_functions_are_accurate_over_all_exponents() {
     check32(&src, &dst, 2.5, Elementary::ln_1p, f64::ln_1p);
 }
 
-/// `erfc(-x / sqrt 2) / 2` by libm, with the rounding of its argument (magnified by `x^2` in the tail: 780 ulp at -37) put right
-/// to first order.
+/// `erfc(-x / sqrt 2) / 2` by libm, corrected to first order for the rounding of its argument. In
+/// the tail `x^2` magnifies that rounding: 780 ulp at -37.
 fn normal_cdf_oracle(x: f64) -> f64 {
     // 1 / sqrt 2 = HIGH + LOW to 32 digits
     const HIGH: f64 = std::f64::consts::FRAC_1_SQRT_2;

@@ -1,5 +1,7 @@
-//! The regularised incomplete beta function, the distribution function of beta variables and, with
-//! `a = nu / 2`, `b = 1/2`, `x = nu / (nu + t^2)`, both tails together of Student's t.
+//! The regularised incomplete beta function.
+//!
+//! It is the distribution function of beta variables. With `a = nu / 2`, `b = 1/2` and
+//! `x = nu / (nu + t^2)` it is the probability of both tails of Student's t.
 //!
 //! ```text
 //! I_x(a, b) = 1/B(a, b) int_0^x t^(a-1) (1-t)^(b-1) dt
@@ -10,8 +12,8 @@
 //!
 //! (DLMF 8.17.22, by the modified Lentz method; about `sqrt(max(a, b))` terms.)
 
-/// `I_x(a, b)` for `a, b > 0` and `x` in `[0, 1]`; NaN elsewhere. `y` is `1 - x`, given apart
-/// because its difference may have lost its digits.
+/// `I_x(a, b)` for `a, b > 0` and `x` in `[0, 1]`; NaN elsewhere. `y` is `1 - x`. It is a separate
+/// argument, because computing it from `x` can lose digits.
 pub fn regularized_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     let inside = |v: f64| (0.0..=1.0).contains(&v);
     if !(a > 0.0 && b > 0.0 && a.is_finite() && b.is_finite() && inside(x) && inside(y)) {
@@ -20,7 +22,7 @@ pub fn regularized_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     if x == 0.0 || y == 0.0 {
         return if x == 0.0 { 0.0 } else { 1.0 };
     }
-    // the logarithm of the smaller of the two is not taken from its complement
+    // the logarithm of the smaller one is taken directly, not from its complement
     let (log_x, log_y) = if x < y {
         (x.ln(), (-x).ln_1p())
     } else {
@@ -34,7 +36,7 @@ pub fn regularized_beta(a: f64, b: f64, x: f64, y: f64) -> f64 {
     }
 }
 
-/// `log B(a, b)`; for a large and a small one without the difference of large numbers.
+/// `log B(a, b)`. If one argument is large, it avoids the difference of large numbers.
 fn log_beta(a: f64, b: f64) -> f64 {
     let (large, small) = if a > b { (a, b) } else { (b, a) };
     if large < 50.0 {
@@ -105,7 +107,8 @@ mod tests {
 
     #[test]
     fn the_recurrence_holds_for_any_shape() {
-        // I_x(a, b) - I_x(a + 1, b) = x^a (1-x)^b / (a B(a, b)) crosses both forms of everything
+        // I_x(a, b) - I_x(a + 1, b) = x^a (1-x)^b / (a B(a, b)): this covers both forms of
+        // everything
         for a in [0.3, 2.0, 24.9, 49.9, 50.1, 700.0, 1e5] {
             for b in [0.5, 1.7, 60.0] {
                 for x in [0.02, 0.3, 0.6, 0.9, 0.99, 0.999_9] {

@@ -1,14 +1,16 @@
-//! The regularised incomplete gamma functions, distribution and survival functions of gamma variables.
+//! The regularised incomplete gamma functions.
+//!
+//! They are the distribution function and the survival function of gamma variables.
 //!
 //! ```text
 //! P(a, x) = 1/Gamma(a) int_0^x t^(a-1) e^-t dt,   Q = 1 - P
 //! x < a + 1:  P = x^a e^-x / Gamma(a) sum_n x^n / (a (a+1) ... (a+n))           (DLMF 8.11.4)
-//! else:       Q = x^a e^-x / Gamma(a) / (x+1-a - 1(1-a) / (x+3-a - 2(2-a) / (x+5-a - ...)))   (DLMF 8.9.2,
-//! contracted)
+//! else:       Q = x^a e^-x / Gamma(a) / (x+1-a - 1(1-a) / (x+3-a - 2(2-a) / (x+5-a - ...)))
+//!                                                               (DLMF 8.9.2, contracted)
 //! ```
 //!
-//! Both need about `sqrt(a)` terms where they meet. The factor in front is taken relative to its peak at `x = a` for
-//! large `a`, where the difference of the large logarithms would lose digits.
+//! Both need about `sqrt(a)` terms where they meet. For large `a` the factor in front is computed
+//! relative to its peak at `x = a`, because the difference of large logarithms would lose digits.
 
 use std::f64::consts::PI;
 
@@ -17,7 +19,7 @@ pub fn regularized_gamma_p(a: f64, x: f64) -> f64 {
     both(a, x).0
 }
 
-/// `Q(a, x) = 1 - P(a, x)`, accurate relative to its value however small.
+/// `Q(a, x) = 1 - P(a, x)`, with a small relative error however small the value.
 pub fn regularized_gamma_q(a: f64, x: f64) -> f64 {
     both(a, x).1
 }
@@ -65,7 +67,7 @@ fn series(a: f64, x: f64) -> f64 {
     sum
 }
 
-/// The continued fraction of the denominator, from the front (modified Lentz).
+/// The continued fraction in the denominator, from the front (modified Lentz).
 fn fraction(a: f64, x: f64) -> f64 {
     const TINY: f64 = 1e-300;
     let mut b = x + 1.0 - a;
@@ -110,13 +112,14 @@ mod tests {
 
     #[test]
     fn the_recurrence_holds_for_any_shape() {
-        // P(a, x) - P(a + 1, x) = x^a e^-x / Gamma(a + 1): crosses both forms and both ways to the factor
+        // P(a, x) - P(a + 1, x) = x^a e^-x / Gamma(a + 1): this covers both forms, and both ways to
+        // compute the factor
         for a in [0.1, 0.9, 5.0, 19.5, 20.0, 333.3, 1e4, 1e6] {
             for ratio in [0.5, 0.97, 0.999, 1.0, 1.001, 1.03, 2.0] {
                 let x: f64 = a * ratio;
                 let step = (a * x.ln() - x - libm::lgamma(a + 1.0)).exp();
                 let got = regularized_gamma_p(a, x) - regularized_gamma_p(a + 1.0, x);
-                // the logarithms here lose a few roundings of a ln a
+                // the logarithms here lose a few rounding errors of a ln a
                 let loss = 1e-15 + step * 1e-15 * a * (x.ln().abs() + 1.0);
                 assert!((got - step).abs() < 4.0 * loss, "{a} {x}: {got:e} {step:e}");
             }

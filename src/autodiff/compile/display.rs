@@ -1,4 +1,4 @@
-//! A program as text: one instruction a line, so that a reader sees what runs.
+//! Prints a program, one instruction per line, so that a reader sees what runs.
 
 use crate::autodiff::program::{Action, Instruction, Place, Program, View};
 
@@ -81,7 +81,8 @@ impl std::fmt::Display for Instruction {
 }
 
 impl<T> std::fmt::Display for Program<T> {
-    /// One instruction a line: `b0[0..29600] = in1[0..10656] @ in0[0..900]  (592 x 18 x 50)`; scalars are `s0`, `s1`, ...
+    /// One instruction per line: `b0[0..29600] = in1[0..10656] @ in0[0..900]  (592 x 18 x 50)`;
+    /// scalars are `s0`, `s1`, ...
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         for instruction in &self.instructions {
             writeln!(f, "{instruction}")?;

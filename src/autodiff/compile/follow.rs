@@ -1,5 +1,7 @@
-//! A matrix product that only one elementwise chain reads is computed together with it, block by block: what lies between
-//! stays in the first cache and never goes to memory.
+//! Computes a matrix product together with the elementwise chain that reads it, block by block.
+//!
+//! The chain must be the product's only reader. The blocks between the two stay in the first-level
+//! cache and never go to memory.
 
 use pulp::{Simd, WithSimd};
 
@@ -11,20 +13,23 @@ use crate::linalg::product::{Outer, Piece};
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
 
-/// Rows of one register tile: a block is as many of them as [`TOGETHER`] numbers hold, and at least one.
+/// Rows of one register tile. A block has as many tiles as fit into [`TOGETHER`] values, and at
+/// least one.
 const ROWS: usize = 6;
 
-/// Few rows of data make short rows: several tiles of them share what it costs to begin a block.
+/// Values per block, roughly. Few examples make short rows; several tiles of them then share the
+/// cost of starting a block.
 const TOGETHER: usize = 2048;
 
-/// Longest sum of a product that is joined: beyond, the product takes so long that the chain behind it does not count, and its
-/// operands are better read in panels that fit the first cache.
+/// Longest inner extent `k` of a product that is joined. Beyond it, the product takes so long that
+/// the chain does not matter, and its operands are better read in panels that fit the first-level
+/// cache.
 const DEEPEST: usize = 64;
 
-/// Numbers that a block of results can have.
+/// Most values that a block of results can hold.
 pub(crate) const SCRATCH: usize = ROWS * BLOCK;
 
-/// Finds such pairs and joins them. Buffers still have one writer each.
+/// Finds such pairs and joins them. At this stage each buffer still has a single writer.
 pub(super) fn join<T>(program: &mut Program<T>) {
     let mut readers = vec![0usize; program.buffers.len()];
     for instruction in &mut program.instructions {
@@ -98,8 +103,11 @@ pub(super) fn join<T>(program: &mut Program<T>) {
     }
 }
 
-/// The number a row that a kernel adds to the product, its operand `at`, if that is all it does with either: the product
-/// can do it on its way to memory, and the kernel need not mind rows any more.
+/// Moves the addition of a bias from the kernel into the product, and returns the bias. `at` is the
+/// kernel's operand that holds the product; the bias has one value per row of the product.
+///
+/// The kernel must use product and bias for nothing else. The product then adds the bias as it
+/// writes its result, and the kernel need no longer follow rows.
 fn take_sum(kernel: &mut Kernel, at: usize, shape: MatMulShape) -> Option<View> {
     let reads = |step: &Step, operand: usize| {
         let is = |arg: Arg| usize::from(arg == Arg::Operand(operand));
@@ -144,7 +152,7 @@ fn take_sum(kernel: &mut Kernel, at: usize, shape: MatMulShape) -> Option<View> 
     Some(view)
 }
 
-/// The joined pair as work for the machine's vector width.
+/// The joined pair, run at the machine's vector width.
 pub(crate) struct MatMulMap<'a, T, G> {
     pub shape: MatMulShape,
     pub a: &'a [T],
@@ -189,7 +197,7 @@ impl<'a, T: Scalar, G: Fn(&View) -> &'a [T]> WithSimd for MatMulMap<'a, T, G> {
                     c_row: columns,
                 };
                 product.with_simd(simd);
-                // rows that lie one behind the other are one run for a kernel that does not care about rows
+                // contiguous rows form one run, unless the kernel follows rows
                 let together = columns == n && self.kernel.row == 0;
                 let (count, run) = if together {
                     (1, rows * n)

@@ -1,4 +1,4 @@
-//! Fusion: which elementwise values are computed inside another one's kernel, and what that kernel looks like.
+//! Fusion: which elementwise values share a kernel, and how that kernel is built.
 
 use std::collections::HashMap;
 
@@ -8,13 +8,14 @@ use crate::autodiff::graph::Node;
 use crate::autodiff::ops::{Binary, Op};
 use crate::autodiff::program::Value;
 
-/// Computed inside kernels; values of shape `[]` are computed in the scalar file instead.
+/// Whether kernels compute this node. Values of shape `[]` are computed in the scalar file instead.
 pub(super) fn elementwise(node: &Node) -> bool {
     matches!(node.op, Op::Unary(_) | Op::Binary(_)) && !node.shape.is_empty()
 }
 
-/// For every live node the one whose kernel computes it (itself, if it goes to memory): an elementwise value that is not
-/// an output moves into the kernel of its consumers if all of them are in one kernel and have its shape.
+/// For every live node, the node whose kernel computes it (itself, if it is stored in memory). An
+/// elementwise value that is not an output moves into the kernel of its consumers, if all of them
+/// are in one kernel and have the value's shape.
 pub(super) fn roots(
     nodes: &[Node],
     live: &[bool],
@@ -39,7 +40,8 @@ pub(super) fn roots(
 }
 
 impl<'n> Lowering<'n> {
-    /// The kernel of `root`: every node that is computed inside it, in order, with registers handed on after last use.
+    /// Builds the kernel of `root`: every node that is computed inside it, in order. Registers are
+    /// reused after their last use.
     pub(super) fn kernel(&mut self, root: usize) -> Kernel {
         let mut kernel = Kernel::new(Vec::new());
         // the members, in topological order
@@ -83,7 +85,8 @@ impl<'n> Lowering<'n> {
         let mut free: Vec<usize> = Vec::new();
         for &m in &members {
             let inputs = self.inputs(m);
-            // a register may not be read and written by one step, so the target is chosen before arguments are freed
+            // one step may not read and write the same register, so the target is chosen before
+            // arguments are freed
             let out = (m != root).then(|| {
                 free.pop().unwrap_or_else(|| {
                     used += 1;
@@ -117,7 +120,8 @@ impl<'n> Lowering<'n> {
         kernel
     }
 
-    /// The sum that a function of one number takes into its own step: used there alone, and in the same kernel.
+    /// The sum that the step of a unary function `m` includes, if any. It must be used nowhere
+    /// else, and be in the same kernel.
     fn absorbed(&self, m: usize) -> Option<usize> {
         let node = &self.nodes[m];
         let a = *node.args.first()? as usize;
@@ -133,7 +137,7 @@ impl<'n> Lowering<'n> {
         &nodes[self.absorbed(m).unwrap_or(m)].args
     }
 
-    /// Adds what node `id` provides to a kernel's operands.
+    /// Adds node `id` to a kernel's operands.
     pub(super) fn operand(&mut self, id: usize, kernel: &mut Kernel) -> Arg {
         let node = &self.nodes[id];
         let operand = if node.op == Op::Broadcast {

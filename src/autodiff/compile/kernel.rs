@@ -1,4 +1,6 @@
-//! A fused chain of elementwise operations, run block by block so that what lies between stays in the first cache.
+//! A fused chain of elementwise operations, run block by block.
+//!
+//! Intermediate results of a block stay in the first-level cache.
 
 use crate::autodiff::ops::{Binary, Block, Unary, binary_slice, offset, unary_of_sum, unary_slice};
 use crate::autodiff::program::View;
@@ -6,17 +8,17 @@ use crate::autodiff::shape::broadcast_strides;
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
 
-/// Numbers per block: 4 KiB of f32.
+/// Values per block: 4 KiB of f32.
 pub(crate) const BLOCK: usize = 1024;
 
-/// How the elements of an operand answer to those of the result.
+/// How operand indices map to result indices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// One to one.
     Full,
     /// A row that repeats: element `i % period`.
     Tile { period: usize },
-    /// A column that is stretched, and repeats: element `i / run % count`.
+    /// A column that is stretched and repeats: element `i / run % count`.
     Repeat { run: usize, count: usize },
     /// Anything else.
     Strided {
@@ -58,7 +60,7 @@ impl Access {
         }
     }
 
-    /// Fills `dst` with the operand's elements for the results from `start` on.
+    /// Fills `dst` with the operand's elements for the results from index `start` on.
     #[inline(always)]
     fn load<T: Scalar>(&self, src: &[T], start: usize, dst: &mut [T]) {
         match self {
@@ -95,17 +97,17 @@ impl Access {
 /// What a kernel reads.
 #[derive(Clone, Debug)]
 pub(crate) enum Operand {
-    /// Memory that answers one to one.
+    /// Memory that is read one to one.
     Direct(View),
-    /// Memory that is spread into a register first.
+    /// Memory that is broadcast. It is written to a register first, unless the kernel has rows.
     Spread {
         view: View,
         access: Access,
         register: usize,
     },
-    /// A number of the scalar file.
+    /// A slot of the scalar file.
     Scalar(usize),
-    /// What was just computed for the same elements, and is nowhere else.
+    /// Values that were just computed for the same elements, and are stored nowhere else.
     Local,
 }
 
@@ -137,7 +139,8 @@ pub(crate) struct Step {
 pub(crate) struct Kernel {
     pub operands: Vec<Operand>,
     pub steps: Vec<Step>,
-    /// If not zero, no block crosses a multiple of this length, and there every spread operand is one number or a contiguous run.
+    /// If not zero, no block crosses a multiple of this length. Every spread operand of a block is
+    /// then one value or a contiguous run.
     pub row: usize,
 }
 
@@ -154,7 +157,8 @@ impl Kernel {
         }
     }
 
-    /// Decides, once all operands are known, whether blocks follow the rows that operands are spread along.
+    /// Decides whether blocks follow the rows that operands are spread along. All operands must be
+    /// known by then.
     pub(crate) fn find_row(&mut self) {
         let mut rows = self.operands.iter().filter_map(|operand| match operand {
             Operand::Spread { access, .. } => Some(match access {
@@ -193,7 +197,8 @@ impl Kernel {
         }
     }
 
-    /// How many of `len` numbers are computed at once: all, if nothing lies between that has to stay in the first cache.
+    /// How many of `len` values are computed at once: all of them, if there are no intermediate
+    /// results to keep in the first-level cache.
     #[inline(always)]
     pub(crate) fn block_len(&self, len: usize) -> usize {
         let spread = |o: &Operand| matches!(o, Operand::Spread { .. });
@@ -201,8 +206,8 @@ impl Kernel {
         if alone { len.max(1) } else { BLOCK }
     }
 
-    /// Computes `out`, the results from `start` on, at most [`Kernel::block_len`] of them and within one row if the kernel has rows. `local` is
-    /// what [`Operand::Local`] reads.
+    /// Computes `out`, the results from index `start` on. `out` has at most [`Kernel::block_len`]
+    /// values, and lies within one row if the kernel has rows. [`Operand::Local`] reads `local`.
     #[inline(always)]
     pub(crate) fn block<'a, T: Scalar>(
         &self,

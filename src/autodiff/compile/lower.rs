@@ -1,4 +1,4 @@
-//! Lowering: every live node that goes to memory becomes an instruction, an alias or a slot of the scalar file.
+//! Lowering: each live node that is not fused becomes an instruction, an alias or a scalar.
 
 use super::fuse::{elementwise, roots};
 use super::kernel::{Arg, Kernel, Operand, Step, StepOp};
@@ -16,16 +16,16 @@ pub(super) struct Lowering<'n> {
     live: Vec<bool>,
     /// How often each value is an argument.
     pub(super) uses: Vec<usize>,
-    /// The elementwise node whose kernel computes this one: itself, if it goes to memory.
+    /// The elementwise node whose kernel computes this one: itself, if it is stored in memory.
     pub(super) root: Vec<usize>,
-    /// Broadcasts that somebody wants in memory.
+    /// Broadcasts that must be written to memory.
     wanted: Vec<bool>,
     values: Vec<Option<Value>>,
     pub(super) instructions: Vec<Instruction>,
     pub(super) buffers: Vec<usize>,
     pub(super) scalars: Vec<f64>,
     pub(super) registers: usize,
-    /// Padded images that are there already.
+    /// Padded images that exist already.
     padded: Vec<(Pad, View, View)>,
 }
 
@@ -314,7 +314,7 @@ impl<'n> Lowering<'n> {
         Value::Scalar(out)
     }
 
-    /// The image-like argument is padded first, if it has to be.
+    /// Pads the image-like argument first, if needed.
     fn conv(&mut self, node: &Node, op: ConvOp, window: Window, groups: usize) -> Value {
         let nodes = self.nodes;
         let shape = |position: usize| &nodes[node.args[position] as usize].shape;

@@ -1,12 +1,16 @@
-//! From a graph to a program.
+//! Compiles a graph into a program.
 //!
-//! 1. **Live nodes**: what the outputs need; the rest is dropped. (Repeated nodes were never recorded twice.)
-//! 2. **Fusion**: an elementwise value all of whose consumers end up in one kernel is computed inside that kernel.
-//!    A broadcast is never written out for a kernel, which reads its operand with a stride instead.
+//! 1. **Live nodes**: nodes that no output needs are dropped. (Equal nodes were recorded only
+//!    once.)
+//! 2. **Fusion**: if one kernel holds all consumers of an elementwise value, that kernel also
+//!    computes the value. Broadcasts are not written out for a kernel: it reads the operand with a
+//!    stride.
 //! 3. **Aliases**: reshapes and contiguous slices are views of the memory they come from.
-//! 4. **Scalars**: values of shape `[]` live in a file of f64, so energies keep double precision in f32 programs.
-//! 5. **Following** (`follow`): a matrix product that one elementwise chain reads is computed with it, block by block.
-//! 6. **Memory** (`plan`): a buffer is handed on once its last reader is done.
+//! 4. **Scalars**: values of shape `[]` live in the scalar file, an array of f64. So energies keep
+//!    double precision in f32 programs.
+//! 5. **Following** (`follow`): if a single elementwise chain reads a matrix product, both are
+//!    computed together, block by block.
+//! 6. **Memory** (`plan`): a buffer is reused once its last reader is done.
 
 mod display;
 pub(crate) mod follow;

@@ -3,7 +3,8 @@
 use super::kernel::{Kernel, Operand};
 use crate::autodiff::program::{Action, Instruction, Place, Program, Value, View};
 
-/// Renumbers the one-buffer-per-value program so that buffers are reused. Outputs keep theirs to the end.
+/// Renumbers a program with one buffer per value so that buffers are reused. Outputs keep theirs to
+/// the end.
 pub(super) fn share_buffers<T>(program: &mut Program<T>) {
     let count = program.buffers.len();
     let mut last_read = vec![0usize; count];
@@ -70,7 +71,7 @@ pub(super) fn share_buffers<T>(program: &mut Program<T>) {
     program.buffers = sizes;
 }
 
-/// The smallest free buffer that is large enough, or else the largest.
+/// The smallest free buffer that is large enough, or else the largest free one.
 fn take_best_fit(free: &mut Vec<usize>, sizes: &[usize], len: usize) -> Option<usize> {
     let fitting = (0..free.len())
         .filter(|&i| sizes[free[i]] >= len)

@@ -1,10 +1,13 @@
-//! Feature-major storage. A batch of examples `[n, features...]` whose numbers lie in memory as `[features..., n]` has its long
-//! axis contiguous: vector registers are full whatever the width of a layer, biases are one number for a whole row, and the
-//! softmax of three classes is as fast per number as that of a thousand.
+//! Feature-major storage of batches.
 //!
-//! [`Var::batch_first`] makes such a batch of feature-major memory. It is a view that floats outward: an operation on it is recorded
-//! on the memory as it lies, and the view put around the result, `f(view(a)) = view(f'(a))`. Networks and likelihoods are
-//! written for `[n, features...]` and never notice. Where an operation cannot follow, the view is written out, once, as a transpose.
+//! A batch of examples `[n, features...]` that is stored as `[features..., n]` has a contiguous
+//! long axis. Vector registers are then full whatever the width of a layer, a bias is one value for
+//! a whole row, and the softmax of three classes is as fast per element as that of a thousand.
+//!
+//! [`Var::batch_first`] views feature-major memory as such a batch. The view moves outward: an
+//! operation on it is recorded on the memory, and the view is put around the result,
+//! `f(view(a)) = view(f'(a))`. Networks and likelihoods are written for `[n, features...]` and
+//! never notice. Where an operation cannot follow, the view is written out once, as a transpose.
 
 use super::Op;
 use crate::autodiff::graph::Var;
@@ -32,14 +35,14 @@ pub(super) fn with_rank(shape: &[usize], rank: usize) -> Shape {
 }
 
 impl<'g> Var<'g> {
-    /// Feature-major memory `[features..., n]` seen as a batch `[n, features...]`. What is computed from the batch, example by
-    /// example, is computed feature-major.
+    /// Feature-major memory `[features..., n]` seen as a batch `[n, features...]`. Operations on
+    /// the batch, example by example, then run feature-major.
     pub fn batch_first(self) -> Var<'g> {
         self.moved(Op::BatchFirst, Op::BatchLast, last_to_front)
     }
 
-    /// A batch `[n, features...]` as feature-major memory `[features..., n]`. Undoes [`Var::batch_first`]; of anything else it is a
-    /// transpose.
+    /// A batch `[n, features...]` as feature-major memory `[features..., n]`. Undoes
+    /// [`Var::batch_first`]; on anything else it is a transpose.
     pub fn batch_last(self) -> Var<'g> {
         self.moved(Op::BatchLast, Op::BatchFirst, front_to_last)
     }
@@ -58,7 +61,8 @@ impl<'g> Var<'g> {
                 id: node.args[0],
             };
         }
-        // where one side has a single element nothing moves; but a batch of single numbers still says how what is made of them shall lie
+        // With a single example or a single feature no element moves, and a reshape is enough. But
+        // `batch_first` of a single feature is kept: it decides how results of it are stored.
         let (examples, keeps) = match op {
             Op::BatchFirst => (shape[0], shape[0] > 0),
             _ => (own[0], false),
@@ -72,7 +76,7 @@ impl<'g> Var<'g> {
         self.graph.push(op, &[self.id], shape)
     }
 
-    /// The memory of a batch that is stored feature-major.
+    /// The feature-major memory behind a batch, if it is stored that way.
     pub(super) fn stored(self) -> Option<Var<'g>> {
         let node = self.graph.node(self.id);
         (node.op == Op::BatchFirst).then(|| Var {
@@ -81,7 +85,8 @@ impl<'g> Var<'g> {
         })
     }
 
-    /// True if an elementwise operation of `self` with others, with a result of shape `shape`, is best done on the memory.
+    /// True if an elementwise operation on `self` is best done on its feature-major memory. `shape`
+    /// is the shape of the result.
     pub(super) fn leads(self, shape: &[usize]) -> bool {
         self.stored().is_some() && {
             let own = self.shape();
@@ -89,7 +94,8 @@ impl<'g> Var<'g> {
         }
     }
 
-    /// This value as an operand of an operation on feature-major memory whose result has `rank` axes.
+    /// This value as an operand for an operation on feature-major memory. The result has `rank`
+    /// axes.
     pub(super) fn to_memory(self, rank: usize) -> Var<'g> {
         let node = self.graph.node(self.id);
         let base = match node.op {
@@ -157,7 +163,8 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(150))]
 
-        /// A view changes where numbers lie and nothing else: values, gradients, JVP and HVP agree with those of the batch.
+        /// A view changes the storage order and nothing else: values, gradients, JVP and HVP agree
+        /// with those of the batch.
         #[test]
         fn a_feature_major_batch_is_the_batch(
             which in 0..FUNCTIONS.len(), n in prop_oneof![0usize..5, 16usize..90], d in prop_oneof![1usize..4, 6usize..20],
@@ -172,7 +179,7 @@ mod tests {
                 let weights = graph.tensor(&y.shape(), numbers(numel(&y.shape()), 4));
                 let energy = (y.square() * weights).sum();
                 let gradient = graph.grad(energy, &[x, row]).unwrap();
-                // an intermediate view, too, is something to differentiate by
+                // derivatives with respect to an intermediate view must work too
                 let by_y = graph.grad(energy, &[y]).unwrap()[0];
                 outputs.extend([y, gradient[0], gradient[1], by_y]);
                 outputs.extend([graph.jvp(y, x, v).unwrap(), graph.hvp(energy, x, v).unwrap()]);
@@ -224,7 +231,8 @@ mod tests {
         }
     }
 
-    /// A bias is then one number for a whole row of memory, and not a row of numbers again and again: of a single feature, too.
+    /// A bias is then one value for a whole row of memory, not a row that repeats. This holds for a
+    /// single feature too.
     #[test]
     fn a_network_on_a_view_moves_nothing() {
         for features in [1, 5] {

@@ -1,14 +1,17 @@
-//! Two-dimensional convolution (cross-correlation, as everywhere in this field), and its derivatives as operations of their own.
+//! Two-dimensional convolution (cross-correlation, as usual), and its derivatives as operations.
 //!
-//! In memory images are `[c, h, w, n]`, the batch innermost, weights `[out, in / groups, kh, kw]`. With padded input `X`
+//! In memory images are `[c, h, w, n]`, with the batch innermost, and weights are
+//! `[out, in / groups, kh, kw]`. With the padded input `X`:
 //! - forward: `Y[o, r, q, :] = sum_{c, i, j} W[o, c, i, j] X[c, r s + i, q s + j, :]`
-//! - input: `dX[c, y, x, :] = sum_{o, i, j} W[o, c, i, j] D[o, (y + p - i) / s, x + kw - 1 - j, :]` over the rows that exist, where `D` is
-//!   `dY` with zeros put before, behind and (for strides) between its columns
+//! - input: `dX[c, y, x, :] = sum_{o, i, j} W[o, c, i, j] D[o, (y + p - i) / s, x + kw - 1 - j, :]`
+//!   over the rows that exist. `D` is `dY` with zeros before, after and (for strides) between its
+//!   columns.
 //! - weight: `dW[o, c, i, j] = sum_{r, q} <dY[o, r, q, :], X[c, r s + i, q s + j, :]>`
 //!
-//! All three are linear in both arguments, and each is the derivative of the other two, so they are closed under differentiation.
-//! A row of pixels and its batch are one contiguous run, so each is a matrix product on register tiles (`linalg::product`) that
-//! reads the image where it lies: no patches are written out.
+//! All three are linear in both arguments, and each is the derivative of the other two, so they are
+//! closed under differentiation. A row of pixels and its batch are one contiguous run. So each
+//! operation is a matrix product on register tiles (`linalg::product`) that reads the image in
+//! place: no patches are written out.
 
 use std::ops::Range;
 
@@ -21,7 +24,7 @@ use crate::error::Error;
 use crate::linalg::product::{self, Inner, Outer, Piece, Rows};
 use crate::scalar::Scalar;
 
-/// Which of the three.
+/// Which of the three operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ConvOp {
     /// `(X, W) -> Y`
@@ -33,10 +36,10 @@ pub(crate) enum ConvOp {
 }
 
 impl<'g> Var<'g> {
-    /// Convolution of images `[n, c, h, w]` with a weight `[out, c / groups, kh, kw]`: `[n, out, rows, columns]`, `rows` and `columns` as
-    /// [`Window::count`] says.
+    /// Convolution of images `[n, c, h, w]` with a weight `[out, c / groups, kh, kw]`. The result
+    /// is `[n, out, rows, columns]`, with `rows` and `columns` from [`Window::count`].
     ///
-    /// With groups, channels fall into equal parts that do not see one another.
+    /// With groups, channels are split into equal parts that do not interact.
     pub fn conv2d(self, weight: Var<'g>, window: Window, groups: usize) -> Var<'g> {
         if let Err(error) = self.same_graph(&[weight], "conv2d") {
             return self.graph.fail(error);
@@ -77,7 +80,8 @@ fn push<'g>(
     graph.push(op, &[args[0].id, args[1].id], shape.to_vec())
 }
 
-/// `g` in the place of the result, the other two operations give the derivative by either argument.
+/// With `g` in the place of the result, the other two operations give the derivatives with respect
+/// to the arguments.
 pub(super) fn vjp<'g>(
     op: ConvOp,
     window: Window,
@@ -98,32 +102,34 @@ pub(super) fn vjp<'g>(
     push(op, pair, window, groups, &args[position].shape())
 }
 
-/// One of the three on given extents, with what can be known before it runs.
+/// One of the three operations for given extents, with everything that is known before it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct ConvPlan {
     op: ConvOp,
     groups: usize,
-    /// Channels of the image and of the result, of one group.
+    /// Channels of the image and of the result, in one group.
     channels: [usize; 2],
-    /// Extents of the image that is read: padded.
+    /// Extents of the padded image.
     image: [usize; 2],
-    /// Extents of what is written or, for the weight, of the cotangent.
+    /// Extents of the result or, for `Weight`, of the cotangent.
     result: [usize; 2],
     size: [usize; 2],
     stride: [usize; 2],
     n: usize,
     pieces: Vec<Piece>,
-    /// Of `Input`: the pieces of each row.
+    /// For `Input`: the pieces of each row.
     spans: Vec<Range<usize>>,
-    /// Of `Weight`: where the image begins that meets each tap.
+    /// For `Weight`: where in the image each tap starts.
     taps: Vec<usize>,
 }
 
-/// Rows of pixels that a weight gradient adds up before it adds its lanes: enough to make that cheap, few enough for the cache.
+/// Rows of pixels that a weight gradient sums before it adds up its vector lanes: enough to make
+/// that step cheap, few enough for the cache.
 const BAND: usize = 4;
 
 impl ConvPlan {
-    /// The plan for images `[c, h, w, n]` and results `[out, rows, columns, n]`, and how the image-like argument is to be padded.
+    /// The plan for images `[c, h, w, n]` and results `[out, rows, columns, n]`, and the padding of
+    /// the image-like argument.
     pub(crate) fn new(
         op: ConvOp,
         window: Window,
@@ -146,7 +152,7 @@ impl ConvPlan {
             ConvOp::Input => Pad {
                 planes: out,
                 from: [rows, columns],
-                // rows are looked up one by one, columns are contiguous and need their zeros
+                // rows are looked up one by one; columns are contiguous and need their zeros
                 to: [rows, w + kw - 1],
                 offset: [0, kw - 1 - padding[1]],
                 spread: [1, stride[1]],
@@ -166,7 +172,8 @@ impl ConvPlan {
                 for y in 0..h {
                     let start = pieces.len();
                     for (o, i) in pairs(channels[1], kh) {
-                        // the row of the result that row i of the weight brought to y, if there is one
+                        // the row of the result that reads y through row i of the weight, if there
+                        // is one
                         let Some(r) = (y + padding[0]).checked_sub(i) else {
                             continue;
                         };
@@ -186,7 +193,7 @@ impl ConvPlan {
                 {
                     taps.push(((ch * height + i) * width + j) * n);
                 }
-                // along a row, image and cotangent are contiguous together, unless there is a stride
+                // without a stride, image and cotangent are both contiguous along a row
                 let (runs, len) = if stride[1] == 1 {
                     (1, columns * n)
                 } else {
@@ -223,7 +230,7 @@ impl ConvPlan {
         (plan, pad)
     }
 
-    /// `image` is the padded argument, `other` the weight, or for `Weight` the cotangent.
+    /// `image` is the padded argument. `other` is the weight or, for `Weight`, the cotangent.
     pub(crate) fn run<T: Scalar>(&self, image: &[T], other: &[T], dst: &mut [T]) {
         let empty = self.n == 0 || dst.is_empty() || image.is_empty();
         if empty || self.op == ConvOp::Weight {
@@ -335,7 +342,7 @@ mod tests {
     use crate::autodiff::tests::{check_derivatives, numbers};
     use proptest::prelude::*;
 
-    /// Six loops, and one over groups.
+    /// The definition, as nested loops.
     fn naive(
         x: &[f64],
         w: &[f64],
@@ -410,7 +417,8 @@ mod tests {
             }
         }
 
-        /// By both arguments, to second order: so each of the three is differentiated by both of its own.
+        /// With respect to both arguments, to second order. So each of the three operations is
+        /// differentiated with respect to both of its arguments.
         #[test]
         fn derivatives(window in window(), n in 1usize..4, groups in 1usize..3, per_in in 1usize..3, per_out in 1usize..3) {
             let (c, out) = (groups * per_in, groups * per_out);

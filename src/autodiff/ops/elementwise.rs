@@ -86,7 +86,7 @@ impl Binary {
             (Binary::Add, _) | (Binary::Sub, 0) => g,
             (Binary::Sub, _) => -g,
             (Binary::Mul, p) => g * args[1 - p],
-            // of equal numbers the second counts
+            // if both are equal, the second gets the derivative
             (Binary::Max, 0) => g * (args[0] - args[1]).unary(Unary::Step),
             (Binary::Max, _) => g * (1.0 - (args[0] - args[1]).unary(Unary::Step)),
             (Binary::TanhBack, 0) => g.binary(Binary::TanhBack, args[1], "tanh"),
@@ -117,7 +117,8 @@ fn larger<T: PartialOrd + Copy>(a: T, b: T) -> T {
     if first { a } else { b }
 }
 
-/// Runs a loop with the function of `$op` as a macro `$f`, so that each function has a loop of its own.
+/// Runs a loop with the function of `$op` as the macro `$f`, so that each function gets its own
+/// loop.
 macro_rules! with_function {
     ($op:expr, $f:ident => $loop:expr) => {{
         macro_rules! function {
@@ -156,7 +157,7 @@ pub(crate) fn unary_slice<T: Scalar>(op: Unary, src: &[T], dst: &mut [T]) {
     with_function!(op, f => simd::map!(src, dst, x => f!(x)));
 }
 
-/// `dst[i] = f(a[i] + b[i])`: the sum before the function costs no pass of its own.
+/// `dst[i] = f(a[i] + b[i])`. The sum needs no extra pass over memory.
 #[inline(always)]
 pub(crate) fn unary_of_sum<T: Scalar>(op: Unary, a: &[T], b: Block<'_, T>, dst: &mut [T]) {
     match b {
@@ -167,7 +168,7 @@ pub(crate) fn unary_of_sum<T: Scalar>(op: Unary, a: &[T], b: Block<'_, T>, dst: 
     }
 }
 
-/// An operand of a block: numbers, or one number for all.
+/// An operand of a block: a slice, or one value for all elements.
 #[derive(Clone, Copy)]
 pub(crate) enum Block<'a, T> {
     Slice(&'a [T]),
@@ -232,7 +233,8 @@ impl<'g> Var<'g> {
             (_, Some(0.0), Binary::TanhBack) | (_, Some(1.0), Binary::Mul | Binary::Div) => {
                 return self.broadcast_to(&shape);
             }
-            // a zero cotangent stays zero whatever it meets: derivatives are sums over paths that exist
+            // a zero cotangent stays zero even times infinity or NaN: derivatives sum over existing
+            // paths
             (Some(0.0), _, Binary::Mul | Binary::TanhBack) | (_, Some(0.0), Binary::Mul) => {
                 return graph.full(&shape, 0.0);
             }
@@ -251,7 +253,7 @@ impl<'g> Var<'g> {
         graph.push(Op::Binary(op), &args, shape)
     }
 
-    /// `c1 (c2 x)` as `(c1 c2) x`, if this is a constant and `other` such a product.
+    /// Rewrites `c1 (c2 x)` as `(c1 c2) x`, if this is a constant and `other` is such a product.
     fn folded(self, other: Var<'g>) -> Option<Var<'g>> {
         let outer = self.graph.as_constant(self.id)?;
         let node = self.graph.node(other.id);
@@ -296,7 +298,7 @@ impl<'g> Var<'g> {
     pub fn relu(self) -> Var<'g> {
         self.unary(Unary::Relu)
     }
-    /// 1 where positive, else 0 (NaN too): a comparison, without derivative.
+    /// 1 where positive, else 0 (also for NaN). This is a comparison and has no derivative.
     pub fn step(self) -> Var<'g> {
         self.unary(Unary::Step)
     }
@@ -304,7 +306,8 @@ impl<'g> Var<'g> {
     pub fn silu(self) -> Var<'g> {
         self * self.sigmoid()
     }
-    /// The larger of two numbers, NaN if either is; of equal ones the second has the derivative.
+    /// The larger of two values, NaN if either is. If both are equal, the second gets the
+    /// derivative.
     pub fn max(self, other: Var<'g>) -> Var<'g> {
         self.binary(Binary::Max, other, "max")
     }

@@ -1,6 +1,7 @@
-//! Picking one entry a row by a label, and putting it back.
+//! Picks one entry per row by a label, and puts it back.
 //!
-//! Labels are numbers of the engine's type (0, 1, 2...), exact in f32 up to 2^24. They carry no derivative.
+//! Labels are values of the program's scalar type (0, 1, 2...), exact in f32 up to 2^24. They have
+//! no derivative.
 
 use super::Op;
 use crate::autodiff::graph::Var;
@@ -8,7 +9,8 @@ use crate::error::Error;
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
-    /// Of every row of `self` (`[n, k]`) the entry that its label names; `labels` is `[n]`, the result `[n]`.
+    /// Picks from every row of `self` (`[n, k]`) the entry that its label selects. `labels` is
+    /// `[n]`, and so is the result.
     ///
     /// A label outside `0..k` picks NaN: the labels are data, known only at run time.
     pub fn pick(self, labels: Var<'g>) -> Var<'g> {
@@ -28,7 +30,8 @@ impl<'g> Var<'g> {
         }
     }
 
-    /// The transpose of [`Var::pick`]: `[n]` and `labels [n]` to `[n, k]`, zero but where the label points.
+    /// The transpose of [`Var::pick`]: maps `[n]` and `labels [n]` to `[n, k]`, zero except where
+    /// the label points.
     pub fn unpick(self, labels: Var<'g>, k: usize) -> Var<'g> {
         if let Err(error) = self.same_graph(&[labels], "unpick") {
             return self.graph.fail(error);
@@ -44,13 +47,14 @@ impl<'g> Var<'g> {
     }
 }
 
-/// Of every example the entry that its label names, entries along `axis` of a matrix.
+/// Picks for every example the entry that its label selects. The entries lie along `axis` of a
+/// matrix.
 pub(super) fn pick_along<'g>(axis: usize, x: Var<'g>, labels: Var<'g>) -> Var<'g> {
     let shape = labels.shape();
     x.graph.push(Op::Pick { axis }, &[x.id, labels.id], shape)
 }
 
-/// The transpose of [`pick_along`], to a matrix of `k` entries along `axis`.
+/// The transpose of [`pick_along`]: the result is a matrix with `k` entries along `axis`.
 pub(super) fn unpick_along<'g>(axis: usize, x: Var<'g>, labels: Var<'g>, k: usize) -> Var<'g> {
     let n = x.shape()[0];
     let shape = if axis == 0 { vec![k, n] } else { vec![n, k] };
@@ -78,7 +82,8 @@ pub(crate) fn pick_columns<T: Scalar>(src: &[T], labels: &[T], dst: &mut [T]) {
     let nan = T::from_f64(f64::NAN);
     for (at, (dst, labels)) in dst.chunks_mut(WIDTH).zip(labels.chunks(WIDTH)).enumerate() {
         let (mut sum, mut hits) = ([T::ZERO; WIDTH], [T::ZERO; WIDTH]);
-        // every class in turn, without a branch: classes are few, and vectors are full
+        // one class after the other, without a branch: classes are few, and vector registers stay
+        // full
         for (j, row) in src.chunks_exact(n).enumerate() {
             let class = T::from_f64(j as f64);
             let row = &row[at * WIDTH..][..dst.len()];

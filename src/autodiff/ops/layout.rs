@@ -1,4 +1,4 @@
-//! Operations that move numbers without changing them: reshape, transpose, slice, concat.
+//! Operations that move values without changing them: reshape, transpose, slice, concat.
 
 use std::ops::Range;
 
@@ -91,7 +91,7 @@ impl<'g> Var<'g> {
 }
 
 impl Graph {
-    /// Lays tensors side by side along `axis`; their other extents agree.
+    /// Lays tensors side by side along `axis`. Their other extents must agree.
     pub fn concat<'g>(&'g self, axis: usize, parts: &[Var<'g>]) -> Var<'g> {
         let Some(first) = parts.first() else {
             return self.fail(Error::shape("concat", "at least one part", "none"));
@@ -145,7 +145,8 @@ impl Graph {
     }
 }
 
-/// Copies `rows` runs of `width` elements, from every `src_stride` to every `dst_stride`: the body of slice and concat.
+/// Copies `rows` runs of `width` elements: the body of slice and concat. Runs are `src_stride`
+/// apart in `src` and `dst_stride` apart in `dst`.
 pub(crate) fn copy_block<T: Scalar>(
     src: &[T],
     src_stride: usize,

@@ -1,5 +1,7 @@
-//! Matrix products, with either operand transposed: by this crate's register tiles where a long axis is contiguous, else by faer's
-//! sequential kernel.
+//! Matrix products, with either operand transposed.
+//!
+//! This crate's register tiles compute them where a long axis is contiguous. Otherwise faer's
+//! sequential kernel does.
 
 use faer::linalg::matmul::matmul as faer_matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -34,7 +36,7 @@ impl<'g> Var<'g> {
         if self.is_constant(0.0) || other.is_constant(0.0) {
             return self.graph.full(&[m, n], 0.0);
         }
-        // rows that are stored as columns give rows that are stored as columns: (a^T b)^T = b^T a
+        // a feature-major batch gives a feature-major result: (a^T b)^T = b^T a
         if let Some(memory) = self.stored() {
             return other.t().matmul(memory).batch_first();
         }
@@ -57,7 +59,8 @@ fn untransposed(x: Var<'_>) -> (Var<'_>, bool) {
     }
 }
 
-/// With `A = op(a)`, `B = op(b)`: `dA = g B^T`, `dB = A^T g`, transposed back where `op` transposes.
+/// With `A = op(a)`, `B = op(b)`: `dA = g B^T`, `dB = A^T g`, transposed back where `op`
+/// transposes.
 pub(super) fn vjp<'g>(
     ta: bool,
     tb: bool,
@@ -101,8 +104,9 @@ pub(crate) fn matmul<T: Scalar>(s: MatMulShape, a: &[T], b: &[T], dst: &mut [T])
     }
 }
 
-/// Which kernel computes a product. The bounds are near where they crossed on a machine with AVX-512, Zen 4, timed one against the
-/// other on the products of the benchmark's networks.
+/// Which kernel computes a product. The bounds are near the sizes at which the kernels were equally
+/// fast. They were timed on a Zen 4 machine with AVX-512, on the products of the benchmark's
+/// networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
     Outer,

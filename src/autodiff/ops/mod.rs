@@ -30,7 +30,8 @@ pub(crate) use window::{ImageShape, WindowMap, WindowOp};
 use super::differentiate::Contribution;
 use super::graph::{Node, Var};
 
-/// What a node does. Extents that an operation needs are read off the shapes of the node and its arguments.
+/// What a node does. An operation reads the extents it needs from the shapes of the node and its
+/// arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Op {
     /// Given at run time.
@@ -47,8 +48,8 @@ pub(crate) enum Op {
     Broadcast,
     /// Sums to the node's shape: the transpose of `Broadcast`.
     SumTo,
-    /// The largest number along one axis, which stays with extent 1; zero where that is not finite.
-    /// A shift, without a derivative: what it is taken from is put back.
+    /// The maximum along one axis, which stays with extent 1; zero where the maximum is not finite.
+    /// It has no derivative: it is subtracted in one place and added back in another.
     Shift {
         axis: usize,
     },
@@ -61,14 +62,14 @@ pub(crate) enum Op {
         ta: bool,
         tb: bool,
     },
-    /// Of a matrix.
+    /// The transpose of a matrix.
     Transpose,
-    /// `[a..., n] -> [n, a...]`: a view that operations pass through (`batch`).
+    /// `[a..., n] -> [n, a...]`: a view that operations pass through (see `batch`).
     BatchFirst,
     /// Its inverse.
     BatchLast,
     Reshape,
-    /// From `start` along `axis`, as far as the node's shape says.
+    /// Elements from `start` along `axis`; the node's shape says how many.
     Slice {
         axis: usize,
         start: usize,
@@ -76,17 +77,19 @@ pub(crate) enum Op {
     Concat {
         axis: usize,
     },
-    /// `[n, k], [n] -> [n]`: of every row the entry that its label names; along axis 0 of `[k, n], [n] -> [n]`.
+    /// `[n, k], [n] -> [n]`: from each row, the entry that its label selects. Along axis 0:
+    /// `[k, n], [n] -> [n]`.
     Pick {
         axis: usize,
     },
-    /// `[n], [n] -> [n, k]` or `[k, n]`: the transpose of `Pick` in its first argument.
+    /// `[n], [n] -> [n, k]` or `[k, n]`: the transpose of `Pick` with respect to its first
+    /// argument.
     Unpick {
         axis: usize,
     },
     /// A linear map between images and windows.
     Window(WindowOp, Window),
-    /// A convolution, or its derivative by one argument.
+    /// A convolution, or its derivative with respect to one argument.
     Conv {
         op: ConvOp,
         window: Window,
@@ -115,8 +118,8 @@ impl std::fmt::Display for Op {
     }
 }
 
-/// What `node` hands back to its argument number `position`, given its own cotangent `g`; `None` where the derivative
-/// is zero everywhere.
+/// What `node` adds to the cotangent of its argument number `position`, given the node's cotangent
+/// `g`. `None` where the derivative is zero everywhere.
 pub(crate) fn vjp_rule<'g>(
     node: &Node,
     value: Var<'g>,

@@ -1,14 +1,15 @@
-//! Zeros around images and between their pixels: what a convolution reads.
+//! Zeros around images and between their pixels, as convolutions need them.
 
 use crate::scalar::Scalar;
 
-/// Puts zeros around images and between their pixels: `[planes, h, w, n]` to `[planes, height, width, n]`.
+/// Puts zeros around images and between their pixels: `[planes, h, w, n]` becomes
+/// `[planes, height, width, n]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pad {
     pub planes: usize,
     pub from: [usize; 2],
     pub to: [usize; 2],
-    /// Where the first pixel comes to lie.
+    /// Position of the first pixel.
     pub offset: [usize; 2],
     /// Distance between pixels.
     pub spread: [usize; 2],

@@ -1,4 +1,4 @@
-//! Broadcasting, and its transpose the sum.
+//! Broadcasting, and its transpose: summation.
 
 use super::Op;
 use super::batch::{front_to_last, with_rank};
@@ -9,7 +9,8 @@ use crate::linalg::product::{self, RowSums};
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
-    /// Stretches to `shape` (extents aligned at the right; 1 stretches). No copy where the consumer can do without.
+    /// Broadcasts to `shape`. Extents are aligned at the right, and an extent of 1 stretches. Makes
+    /// no copy if the consumer needs none.
     pub fn broadcast_to(self, shape: &[usize]) -> Var<'g> {
         let own = self.shape();
         if own == shape {
@@ -35,7 +36,7 @@ impl<'g> Var<'g> {
         self.graph.push(Op::Broadcast, &[base], shape.to_vec())
     }
 
-    /// Sums to `shape`, a shape that broadcasts to this one.
+    /// Sums to `shape`, which must broadcast to the shape of this value.
     pub fn sum_to(self, shape: &[usize]) -> Var<'g> {
         let own = self.shape();
         if own == shape {
@@ -58,7 +59,7 @@ impl<'g> Var<'g> {
             };
             return self.graph.full(shape, c * count as f64);
         }
-        // a sum of everything is one number in f64, whatever its shape
+        // a sum of all elements is one value in f64, whatever its shape
         if numel(shape) == 1 && !shape.is_empty() {
             return self.sum().reshape(shape);
         }
@@ -83,7 +84,7 @@ impl<'g> Var<'g> {
         self.sum() / numel(&self.shape()) as f64
     }
 
-    /// Sum along one axis, which goes.
+    /// Sum along one axis, which is removed.
     pub fn sum_axis(self, axis: usize) -> Var<'g> {
         let mut shape = self.shape();
         if axis >= shape.len() {
@@ -97,7 +98,8 @@ impl<'g> Var<'g> {
     }
 }
 
-/// Sum of everything in f64, in eight interleaved lanes: a fixed order, and room for vector instructions.
+/// Sum of all elements in f64, in eight interleaved lanes. The order is fixed, and the lanes allow
+/// vector instructions.
 #[inline(always)]
 pub(crate) fn sum_all<T: Scalar>(src: &[T]) -> f64 {
     let mut lanes = [0.0f64; 8];
@@ -113,14 +115,14 @@ pub(crate) fn sum_all<T: Scalar>(src: &[T]) -> f64 {
     ((a + e) + (c + g)) + ((b + f) + (d + h)) + tail
 }
 
-/// How a sum to a broadcastable shape is carried out; decided when the graph is compiled.
+/// How to sum to a shape that broadcasts to the source's. Decided when the graph is compiled.
 #[derive(Clone, Debug)]
 pub(crate) enum SumPlan {
-    /// The leading axes go: rows of `inner` numbers are added up.
+    /// Sums over the leading axes: rows of `inner` values are added up.
     Rows { inner: usize },
-    /// Runs of `summed` numbers become one; runs add in turn to each number of the result.
+    /// Runs of `summed` values are added up. Run `i` adds to element `i mod len` of the result.
     Runs { summed: usize },
-    /// Any mixture: extents of the source, strides of the result along them.
+    /// Any other case: extents of the source, and strides of the result along them.
     Strided {
         extents: Vec<usize>,
         strides: Vec<usize>,
@@ -185,7 +187,8 @@ pub(crate) fn sum_to<T: Scalar>(plan: &SumPlan, src: &[T], dst: &mut [T]) {
     }
 }
 
-/// Where the element at row-major `position` of a tensor with these extents lies under other strides.
+/// The offset, under `strides`, of the element at row-major `position` in a tensor with these
+/// extents.
 #[inline(always)]
 pub(crate) fn offset(position: usize, extents: &[usize], strides: &[usize]) -> usize {
     let mut rest = position;

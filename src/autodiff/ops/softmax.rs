@@ -1,11 +1,11 @@
-//! `log sum exp` of rows, its derivative the softmax, and the logarithm of that.
+//! `log sum exp` of rows, its derivative the softmax, and the log of the softmax.
 //!
-//! `log sum exp(x) = m + y`, `y = log sum exp(x - m)`, with the maximum `m`. The two terms are
-//! separate operations, and every difference to `x` is `(x - m) - y`: exact differences of the
-//! inputs, less a number of at most `log k`. Rounded, `m + y` is as far from the truth as numbers
-//! near `m` are apart: for logits of 1e7 in f32 that is 1, and probabilities `exp(x - (m + y))` sum
-//! to 0.87 or 1.3. The derivative of `m` is taken for zero: what it adds by one way to the result,
-//! it takes away by the other.
+//! `log sum exp(x) = m + y`, with the maximum `m` and `y = log sum exp(x - m)`. The two terms are
+//! separate operations, and differences from `x` are computed as `(x - m) - y`: exact differences
+//! of the inputs, minus a number of at most `log k`. The rounded sum `m + y` would be worse,
+//! because its error is the spacing of floats near `m`. For logits of 1e7 in f32 that spacing is 1,
+//! and the probabilities `exp(x - (m + y))` sum to 0.87 or 1.3. The derivative of `m` is taken as
+//! zero, because its two contributions to the result cancel.
 
 use super::Op;
 use crate::autodiff::graph::Var;
@@ -14,8 +14,8 @@ use crate::error::Error;
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
-    /// `log sum exp` of the last axis, which stays with extent 1. Shifted by the maximum, so it
-    /// does not overflow.
+    /// `log sum exp` along the last axis, which stays with extent 1. It is shifted by the maximum,
+    /// so it does not overflow.
     pub fn logsumexp(self) -> Var<'g> {
         self.of_shifted(|_, shift, rest| shift + rest)
     }
@@ -25,12 +25,13 @@ impl<'g> Var<'g> {
         self.of_shifted(|x, shift, rest| (x - shift) - rest)
     }
 
-    /// `exp(log_softmax(x))`: positive, and summing to one along the last axis.
+    /// `exp(log_softmax(x))`: positive, and sums to one along the last axis.
     pub fn softmax(self) -> Var<'g> {
         self.log_softmax().exp()
     }
 
-    /// `f` of this, of its maxima along the last axis, and of `log sum exp(x - max)` there.
+    /// Applies `f` to this value, its maxima along the last axis, and `log sum exp(x - max)` along
+    /// that axis.
     fn of_shifted(self, f: impl Fn(Var<'g>, Var<'g>, Var<'g>) -> Var<'g>) -> Var<'g> {
         let shape = self.shape();
         let along = |x: Var<'g>, axis: usize| {
@@ -52,23 +53,23 @@ impl<'g> Var<'g> {
     }
 }
 
-/// Probabilities below this are zero in gradients. Rows that a network is certain about have
-/// residuals of such size, and their products are below the normal range of f32, where arithmetic
-/// takes up to a hundred times as long: walks with large scales took twice the time.
+/// Probabilities below this count as zero in gradients. A network that is certain about a row has
+/// residuals of this size. Their products are subnormal in f32, where arithmetic takes up to a
+/// hundred times as long: walks with large scales took twice the time.
 const NEGLIGIBLE: f64 = 1e-28;
 
-/// `g softmax(x)` less what is negligible, for `y = log sum exp(x - shift)`.
+/// `g softmax(x)` without negligible probabilities, for `y = log sum exp(x - shift)`.
 pub(super) fn log_sum_exp_vjp<'g>(y: Var<'g>, args: &[Var<'g>], g: Var<'g>) -> Var<'g> {
     let (x, shift) = (args[0], args[1]);
     g * (((x - shift) - y).exp() - NEGLIGIBLE).relu()
 }
 
-/// Numbers that are exponentiated together: short rows would leave vector registers empty one by
-/// one.
+/// Values that are exponentiated together. Short rows, one at a time, would leave vector registers
+/// partly empty.
 const GROUP: usize = 1024;
 
-/// The largest number of each row of length `cols`, or zero if that is not finite (nothing can be
-/// subtracted from it then).
+/// The maximum of each row of length `cols`, or zero if it is not finite (such a maximum cannot be
+/// subtracted).
 #[inline(always)]
 pub(crate) fn shift<T: Scalar>(src: &[T], cols: usize, dst: &mut [T]) {
     for (row, d) in src.chunks_exact(cols).zip(dst) {

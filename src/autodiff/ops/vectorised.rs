@@ -1,4 +1,4 @@
-//! The loops of a program as work for [`simd::dispatch`]: each is compiled once for every instruction set.
+//! Loops of a program for [`simd::dispatch`]: each is compiled once for every instruction set.
 
 use super::{
     SumPlan, log_sum_exp, log_sum_exp_columns, pick_columns, shift, shift_columns, sum_all, sum_to,

@@ -1,10 +1,11 @@
 //! Pooling: sliding windows over images.
 //!
-//! Images are `[n, channels, height, width]`; in memory the batch is innermost, `[channels, height, width, n]`, so that a pixel is a run of
-//! `n` numbers. Two pairs of linear maps, each the other's transpose, so that they are closed under differentiation:
-//! - means of windows, and their spreading back;
-//! - of each window the element where *another* image has its maximum, and its scattering back. Max pooling is this map
-//!   with both images the same; the choice itself has no derivative.
+//! Images are `[n, channels, height, width]`. In memory the batch is innermost,
+//! `[channels, height, width, n]`, so a pixel is a run of `n` values. There are two pairs of linear
+//! maps. The maps of a pair are each other's transpose, so they are closed under differentiation:
+//! - means of windows, and spreading them back;
+//! - from each window the element where *another* image has its maximum, and scattering it back.
+//!   Max pooling is this map with both images the same. The choice itself has no derivative.
 
 use std::ops::Range;
 
@@ -15,7 +16,7 @@ use crate::error::Error;
 use crate::scalar::Scalar;
 use crate::simd;
 
-/// Extents, steps and zero padding of a window, each `[vertical, horizontal]`.
+/// Size, stride and zero padding of a window, each `[vertical, horizontal]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Height and width.
@@ -36,8 +37,8 @@ impl Window {
         }
     }
 
-    /// Number of windows along each side of an image of `height` by `width`; `None` if not even one fits, or the window is
-    /// impossible.
+    /// Number of windows along each side of an image of `height` by `width`. `None` if no window
+    /// fits, if its size or stride is zero, or if its padding is not smaller than its size.
     pub fn count(&self, height: usize, width: usize) -> Option<[usize; 2]> {
         let along = |axis: usize, extent: usize| {
             let (size, stride) = (self.size[axis], self.stride[axis]);
@@ -49,7 +50,8 @@ impl Window {
         Some([along(0, height)?, along(1, width)?])
     }
 
-    /// Number of a window (over planes, rows and columns) and of a pixel on the image under it, for every such pair.
+    /// All pairs of a window and a pixel under it, both by index. Windows are counted over planes,
+    /// rows and columns; pixels over the whole image.
     fn pairs(self, image: [usize; 3]) -> impl Iterator<Item = (usize, usize)> {
         let [planes, h, w] = image;
         let [rows, cols] = self.count(h, w).unwrap_or([0, 0]);
@@ -68,7 +70,7 @@ impl Window {
     }
 }
 
-/// What is done with windows. All maps are linear in their last argument.
+/// Maps between images and windows. All maps are linear in their last argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum WindowOp {
     /// Image to means.
@@ -101,15 +103,16 @@ impl<'g> Var<'g> {
         })
     }
 
-    /// Maxima of windows of images `[n, c, h, w]`: `[n, c, rows, columns]`. Padding is not looked at; of equal elements the first
-    /// counts; a NaN is passed on.
+    /// Maxima of windows of images `[n, c, h, w]`: `[n, c, rows, columns]`. Padding is ignored. If
+    /// elements are equal, the first counts. A NaN is passed on.
     pub fn max_pool(self, window: Window) -> Var<'g> {
         self.pool("max_pool", window, |x, shape| {
             x.window(WindowOp::Choose, window, &[x, x], shape)
         })
     }
 
-    /// Largest element along one axis, which goes; of equal ones the first has the derivative; NaN if one is.
+    /// Largest element along one axis, which is removed. NaN if any element is. If elements are
+    /// equal, the first gets the derivative.
     pub fn max_axis(self, axis: usize) -> Var<'g> {
         let mut shape = self.shape();
         if axis >= shape.len() || shape[axis] == 0 {
@@ -157,7 +160,7 @@ impl<'g> Var<'g> {
     }
 }
 
-/// The transpose applied to the cotangent: only the last argument has a derivative.
+/// The transpose applied to the cotangent. Only the last argument has a derivative.
 pub(super) fn vjp<'g>(
     op: WindowOp,
     window: Window,
@@ -172,14 +175,15 @@ pub(super) fn vjp<'g>(
     })
 }
 
-/// Extents of the image side of a map: `[planes, height, width]`, and numbers a pixel.
+/// Extents of the image side of a map: `[planes, height, width]`, and values per pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ImageShape {
     pub image: [usize; 3],
     pub n: usize,
 }
 
-/// A map as work; means run at the machine's vector width. `chooser` is read by `Choose` and `Unchoose` only.
+/// A map to run; means run at the machine's vector width. Only `Choose` and `Unchoose` read
+/// `chooser`.
 pub(crate) struct WindowMap<'a, T> {
     pub op: WindowOp,
     pub window: Window,
@@ -237,7 +241,8 @@ fn add<T: Scalar>(to: &mut [T], from: &[T], factor: T) {
     }
 }
 
-/// Calls `f(element of the result, element of the image)` with the place of the maximum of every window and example.
+/// Calls `f(index in the result, index in the image)` for every window and example. The second
+/// index is where the image has its maximum in the window.
 fn choices<T: Scalar>(
     window: Window,
     shape: ImageShape,

@@ -10,24 +10,25 @@ use crate::linalg::operator::SymmetricOperator;
 use crate::linalg::vector::axpy;
 use crate::scalar::Scalar;
 
-/// How many eigenpairs, how accurately, at what cost at most.
+/// How many eigenpairs, how accurate, and at what cost at most.
 #[derive(Clone, Debug)]
 pub struct LanczosOptions {
     /// Number of leading (algebraically largest) eigenpairs.
     pub count: usize,
-    /// Largest residual, relative to the largest Ritz value in modulus. A small residual says that an eigenvalue is near, not that it is the next
-    /// one: with a loose tolerance, 1e-2, the iteration may end before it has seen an eigenvector that the start has little of, and the last
-    /// pair can then be a wrong one.
+    /// Largest residual, relative to the largest Ritz value in modulus. A small residual says that
+    /// an eigenvalue is near, not that it is the next one. With a loose tolerance, 1e-2, the
+    /// iteration may end before it has seen an eigenvector that the start vector contains little
+    /// of. The last pair can then be a wrong one.
     pub tolerance: f64,
-    /// Largest number of products, with those of the search for copies of eigenvalues at the end:
-    /// 10, and up to 20 where the spectrum has no gap after the last pair.
+    /// Largest number of products. The search for copies of eigenvalues at the end counts too: 10
+    /// products, and up to 20 if the spectrum has no gap after the last pair.
     pub max_products: usize,
     /// Largest number of basis vectors in memory, at least `count + 2` (or the dimension); by
-    /// default `2 count + 16`. The search for copies keeps a vector for each of its products
-    /// besides.
+    /// default `2 count + 16`. The search for copies keeps one more vector for each of its
+    /// products.
     pub max_basis: Option<usize>,
-    /// Rows of a warm start are added up to so many start vectors; as many as there are rows, or more, means a Rayleigh-Ritz
-    /// step with all of them.
+    /// Number of start vectors that the rows of a warm start are added up to. If it is not less
+    /// than the number of rows, the start is a Rayleigh-Ritz step with all rows.
     pub start_block: usize,
 }
 
@@ -43,42 +44,42 @@ impl Default for LanczosOptions {
     }
 }
 
-/// Leading eigenpairs, largest value first: the order is the reverse of that of
-/// [`symmetric_eigen`](crate::linalg::symmetric_eigen).
+/// Leading eigenpairs, largest value first. [`symmetric_eigen`](crate::linalg::symmetric_eigen) has
+/// the opposite order.
 #[derive(Clone, Debug)]
 pub struct Eigenpairs<T> {
-    /// `[count]`, descending; a multiple eigenvalue as often as it is one.
+    /// `[count]`, descending. A multiple eigenvalue appears as often as its multiplicity.
     pub values: Vec<f64>,
     /// `[count, dim]` row-major, orthonormal rows.
     pub vectors: Vec<T>,
-    /// `|A v - lambda v|` of each.
+    /// `|A v - lambda v|` of each pair.
     pub residuals: Vec<f64>,
-    /// Products that were taken.
+    /// Products taken.
     pub products: usize,
 }
 
-/// Leading eigenpairs that converged, and what is known of those that did not.
+/// Leading eigenpairs that converged, and what is known of the others.
 #[derive(Clone, Debug)]
 pub struct ConvergedPairs<T> {
     /// The converged pairs before the first that did not converge.
     pub pairs: Eigenpairs<T>,
     /// Value and residual of the Ritz pairs after them.
     pub open: Vec<(f64, f64)>,
-    /// True if the search ended because it had what was asked for, and found no further copy of an
-    /// eigenvalue beside that; not because products ran out.
+    /// True if the search found what was asked for, and no further copy of an eigenvalue. False if
+    /// products ran out first.
     pub finished: bool,
 }
 
-/// Between two looks at the Ritz pairs the basis grows by one vector in so many.
+/// The Ritz pairs are computed each time the basis has grown by one part in `LOOK`.
 const LOOK: usize = 10;
 
-/// The leading eigenpairs of a symmetric operator, copies of a multiple eigenvalue included, from
-/// the rows of `start` (`[k, dim]` row-major: the eigenvectors of a nearby operator) or, if it is
-/// empty, from a random vector.
+/// The leading eigenpairs of a symmetric operator, including copies of a multiple eigenvalue. The
+/// search starts from the rows of `start` (`[k, dim]` row-major: the eigenvectors of a nearby
+/// operator) or, if `start` is empty, from a random vector.
 ///
 /// # Errors
-/// [`Error::NoConvergence`] if `max_products` do not reach the tolerance; a configuration error if
-/// `count` is 0 or more than the dimension or the basis is too small; what the operator reports.
+/// [`Error::NoConvergence`] if `max_products` do not reach the tolerance. A configuration error if
+/// `count` is 0 or more than the dimension, or if the basis is too small. Errors of the operator.
 pub fn leading_eigenpairs_from<T: Scalar>(
     op: &mut impl SymmetricOperator<T>,
     options: &LanczosOptions,
@@ -131,12 +132,13 @@ pub fn leading_eigenpairs<T: Scalar>(
     leading_eigenpairs_from(op, options, &[], rng)
 }
 
-/// The leading eigenpairs that converge: the search ends with `options.count` of them, when `enough` says so of the
-/// converged values (descending), or when the products are used up; the last is no error here.
+/// The leading eigenpairs that converge. The search ends with `options.count` of them, or when
+/// `enough` returns true for the converged values (descending), or when the products are used up.
+/// Running out of products is no error here.
 ///
 /// # Errors
-/// A configuration error if `count` is 0 or more than the dimension or the basis is too small, a shape error if `start` is
-/// not a number of rows; what the operator reports.
+/// A configuration error if `count` is 0 or more than the dimension, or if the basis is too small.
+/// A shape error if `start` does not consist of whole rows. Errors of the operator.
 pub fn converged_eigenpairs<T: Scalar>(
     op: &mut impl SymmetricOperator<T>,
     options: &LanczosOptions,
@@ -197,7 +199,7 @@ pub fn converged_eigenpairs<T: Scalar>(
     }
 }
 
-/// The rows added up to at most `block` sums: row `i` belongs to sum `i mod block`.
+/// Adds the rows up to at most `block` sums: row `i` belongs to sum `i mod block`.
 fn blend<T: Scalar>(rows: &[T], n: usize, block: usize) -> Vec<T> {
     let mut sums = rows[..rows.len().min(block * n)].to_vec();
     for (i, row) in rows.chunks_exact(n).enumerate().skip(block) {
@@ -208,7 +210,7 @@ fn blend<T: Scalar>(rows: &[T], n: usize, block: usize) -> Vec<T> {
 }
 
 impl LanczosOptions {
-    /// The basis for `n` dimensions, after all settings were checked.
+    /// Checks all settings, and returns the size of the basis for `n` dimensions.
     fn basis_bound(&self, n: usize, start: usize) -> Result<usize> {
         if self.count == 0 || self.count > n {
             let requirement = format!("must be in 1..={n}");

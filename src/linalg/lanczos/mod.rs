@@ -1,18 +1,22 @@
 //! The Lanczos iteration with full reorthogonalisation.
 //!
-//! From a start vector, `A V_m = V_m T_m + beta_m v_{m+1} e_m^T` with `V_m^T V_m = I` and `T_m` tridiagonal. An
-//! eigenpair `(theta, s)` of `T_m` gives the Ritz pair `(theta, V_m s)` of `A` with residual `|beta_m s_m|` (Golub & Van
-//! Loan, Matrix Computations, section 10.1). Every new vector is orthogonalised twice against all before it: that costs
-//! `O(m^2 P)`, little beside the products with a Gauss-Newton matrix, and there are no ghost eigenvalues.
+//! From a start vector the iteration builds `A V_m = V_m T_m + beta_m v_{m+1} e_m^T`, with
+//! `V_m^T V_m = I` and `T_m` tridiagonal. An eigenpair `(theta, s)` of `T_m` gives the Ritz pair
+//! `(theta, V_m s)` of `A` with residual `|beta_m s_m|` (Golub & Van Loan, Matrix Computations,
+//! section 10.1). Every new vector is orthogonalised twice against all before it. That costs
+//! `O(m^2 P)`, which is little beside the products with a Gauss-Newton matrix, and there are no
+//! ghost eigenvalues.
 //!
-//! When the iteration exhausts an invariant subspace it goes on with a random vector orthogonal to it, so that the whole
-//! spectrum can be reached. [`Lanczos`] keeps all its vectors, `m P` numbers: it serves quadrature. Leading eigenpairs
-//! are found in a basis of bounded size, by thick restart (file `restarted`).
+//! When the iteration exhausts an invariant subspace, it goes on with a random vector orthogonal to
+//! it. So the whole spectrum can be reached. [`Lanczos`] keeps all its vectors, `m P` values: it
+//! serves quadrature. Leading eigenpairs are found in a basis of bounded size, by thick restart
+//! (file `restarted`).
 //!
 //! # One vector or a block
 //!
-//! Products until 32 eigenpairs of a Gauss-Newton matrix have residuals below `1e-4` of the largest eigenvalue, from 1, 2, 4, 8
-//! random vectors (18-50-4 on the vehicle data after 500 steps of training; LeNet-5 on 1,000 images of MNIST, f32):
+//! The table counts products until 32 eigenpairs of a Gauss-Newton matrix have residuals below
+//! `1e-4` of the largest eigenvalue, from 1, 2, 4 or 8 random vectors. The networks are 18-50-4 on
+//! the vehicle data (trained: 500 steps) and LeNet-5 on 1,000 images of MNIST, both in f32:
 //!
 //! | start vectors | 1 | 2 | 4 | 8 |
 //! |---|---|---|---|---|
@@ -20,9 +24,10 @@
 //! | 18-50-4, trained | 56 | 62 | 69 | 83 |
 //! | LeNet-5 | 70 | 70 | 77 | |
 //!
-//! A product of a block costs as much as its vectors one by one, so a single vector wins. From the eigenvectors at a
-//! distance `h` from a trained 18-50-4, added up to so many vectors (all 32: a Rayleigh-Ritz step that goes on as a band),
-//! against a random start:
+//! A product with a block costs as much as products with its vectors one by one, so a single vector
+//! wins. The next table is about warm starts for a trained 18-50-4. They start from the
+//! eigenvectors at a distance `h` from it, added up to 1, 2, 4 or 32 vectors. All 32 make a
+//! Rayleigh-Ritz step that goes on as a band. The column `random` is a random start:
 //!
 //! | `h` | random | 1 | 2 | 4 | 32 |
 //! |---|---|---|---|---|---|
@@ -31,9 +36,9 @@
 //! | 0.1 | 57 | 51 | 51 | 51 | 66 |
 //! | 1 | 57 | 57 | 57 | 63 | 110 |
 //!
-//! Rayleigh-Ritz wins where next to nothing moved and loses by a factor of two elsewhere; two sums never lose. They are the
-//! default ([`LanczosOptions::start_block`]). The tables are without the search for copies of
-//! eigenvalues (file `probe`), which adds 10 to 12 products to each.
+//! Rayleigh-Ritz wins where almost nothing moved, and loses by a factor of two elsewhere. Two sums
+//! never lose, so they are the default ([`LanczosOptions::start_block`]). The tables leave out the
+//! search for copies of eigenvalues (file `probe`), which adds 10 to 12 products to each number.
 
 use rand::Rng;
 
@@ -71,7 +76,7 @@ pub struct Lanczos<T> {
 pub struct Ritz {
     /// Ritz values, descending.
     pub values: Vec<f64>,
-    /// `|A y - theta y|` of each.
+    /// `|A y - theta y|` of each pair.
     pub residuals: Vec<f64>,
     /// Row `i`: coordinates of Ritz vector `i` in the Lanczos basis.
     pub coefficients: Vec<f64>,
@@ -125,15 +130,16 @@ impl<T: Scalar> Lanczos<T> {
         &self.basis
     }
 
-    /// Takes one product and extends the basis by one vector. Does nothing once the basis spans the space.
+    /// Takes one product and extends the basis by one vector. Does nothing once the basis spans the
+    /// space.
     ///
     /// # Errors
-    /// If the operator fails or gives numbers that are not finite.
+    /// If the operator fails or returns values that are not finite.
     pub fn step(&mut self, op: &mut impl SymmetricOperator<T>, rng: &mut impl Rng) -> Result<()> {
         if self.len() == self.dim {
             return Ok(());
         }
-        // the memory of the next vector is used again for the one after it
+        // the vector's memory is reused for the next one
         let mut w = std::mem::take(&mut self.residual);
         let length = norm(&w);
         scale(1.0 / length, &mut w);
@@ -167,7 +173,7 @@ impl<T: Scalar> Lanczos<T> {
         Ok(())
     }
 
-    /// Ritz pairs of the factorisation as it stands.
+    /// Ritz pairs of the current factorisation.
     ///
     /// # Errors
     /// If the small eigenproblem fails.

@@ -1,28 +1,29 @@
-//! Does the space beside the basis hide an eigenvalue that should have been found?
+//! Searches the complement of the eigenvectors found so far for an eigenvalue that was missed.
 //!
-//! A Krylov space holds one vector of every eigenspace, so pairs can converge to copies one of `7,
-//! 7, 7` and to smaller values after it, with small residuals all. What tells is the operator
-//! between projections on the complement of the pairs that were found: its largest eigenvalue is at
-//! most the smallest kept one if nothing is missing. (The rest of the basis is not projected out:
-//! it may hold a part of what is hidden, too small to show there and large enough to make what is
-//! left of it too small here.) A short Lanczos iteration from a random direction estimates it, by
-//! its leading Ritz value `theta` with residual `r`:
+//! A Krylov space holds only one vector of every eigenspace. So the iteration can converge to one
+//! copy of `7, 7, 7` and to smaller values after it, all with small residuals. To find out, project
+//! the operator on the complement of the pairs that were found. Its largest eigenvalue is at most
+//! the smallest kept one if nothing is missing. (The rest of the basis is not projected out. It may
+//! hold a part of a hidden vector that is too small to show there, yet large enough to make the
+//! remainder too small here.) A short Lanczos iteration from a random direction estimates this
+//! largest eigenvalue, by its leading Ritz value `theta` with residual `r`:
 //!
-//! - `theta` above the smallest kept value: a pair is hidden, and the Ritz vector leads to it;
-//! - after [`FEW`] products, `theta + r^2 / gap` (or `theta + r`, if that is less) below the
-//!   smallest kept value, with the gap to the second Ritz value: nothing is;
-//! - undecided after [`MANY`] products: nothing that was seen.
+//! - If `theta` is above the smallest kept value, a pair is hidden, and the Ritz vector leads to
+//!   it.
+//! - If `theta + r^2 / gap` (or `theta + r`, if that is less) is below the smallest kept value
+//!   after [`FEW`] products, nothing is hidden. The gap is the one to the second Ritz value.
+//! - If neither holds after [`MANY`] products, the search reports that nothing is hidden.
 //!
-//! *What it does not see.* For a positive semidefinite operator of `n` dimensions the chance that
-//! `k` products miss an eigenvalue of which the smallest kept one is a share `1 - e` is at most
-//! `1.65 n^(1/2) exp(-e^(1/2) (2k - 1))` (Kuczynski & Wozniakowski 1992): for 10,000
-//! dimensions and 10 products 2e-4 for `e = 1/2`, with 20 products 1e-3 for `e = 0.1`. A hidden
-//! value that exceeds the smallest kept one by less can be missed; what then is reported as last
-//! differs from it by as little.
+//! *What it can miss.* Take a positive semidefinite operator of `n` dimensions, and a hidden
+//! eigenvalue such that the smallest kept one is a share `1 - e` of it. The chance that `k`
+//! products miss the hidden one is at most `1.65 n^(1/2) exp(-e^(1/2) (2k - 1))` (Kuczynski &
+//! Wozniakowski 1992). For 10,000 dimensions this is 2e-4 for `e = 1/2` with 10 products, and 1e-3
+//! for `e = 0.1` with 20 products. A hidden value that exceeds the smallest kept one by less can be
+//! missed. The value reported as last then differs from it by as little.
 //!
-//! *What it costs.* Without copies 10 to 12 products: of a 18-50-4 perceptron 76 became 87 (32 pairs)
-//! and 59 became 70 (16 pairs), of LeNet-5 108 became 119 and 59 became 70. A missing copy costs the
-//! products that found it, and those that its Krylov space takes to converge.
+//! *What it costs.* Without copies, 10 to 12 products. For a 18-50-4 perceptron, 76 became 87 (32
+//! pairs) and 59 became 70 (16 pairs). For LeNet-5, 108 became 119 and 59 became 70. A missing copy
+//! costs the products that found it, and those that its Krylov space takes to converge.
 
 use rand::Rng;
 
@@ -35,24 +36,24 @@ use crate::linalg::orthogonal::project_out;
 use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
 use crate::scalar::Scalar;
 
-/// Products before the complement is said to hide nothing.
+/// Products before the search may conclude that nothing is hidden.
 pub(super) const FEW: usize = 10;
 
-/// Products after which nothing that was seen is taken for nothing.
+/// Products after which an undecided search reports that nothing is hidden.
 pub(super) const MANY: usize = 20;
 
-/// What a probe says.
+/// The result of a search.
 pub(super) enum Verdict<T> {
-    /// No pair is missing, as far as can be seen.
+    /// No pair is missing, as far as the search can see.
     Clear,
-    /// One is; the unit vector has much of it.
+    /// A pair is missing. The unit vector has a large component along its eigenvector.
     Hidden(Vec<T>),
-    /// Products ran out before that was known.
+    /// Products ran out before this was known.
     Unknown,
 }
 
-/// Looks beside the leading `kept` Ritz vectors for an eigenvalue above `least`, with at most
-/// `budget` products.
+/// Searches the complement of the leading `kept` Ritz vectors for an eigenvalue above `least`, with
+/// at most `budget` products.
 pub(super) fn probe<T: Scalar>(
     op: &mut impl SymmetricOperator<T>,
     basis: &mut Restarted<T>,
@@ -88,7 +89,8 @@ pub(super) fn probe<T: Scalar>(
         if theta > least {
             return Ok(Verdict::Hidden(combined(&chain, &coefficients, n)));
         }
-        // the last product, or an invariant space: a random direction has met all there is
+        // the last product, or an invariant space: then a random direction has reached all
+        // eigenvalues
         if taken == most || left <= basis.rounding() {
             break;
         }
@@ -103,8 +105,7 @@ pub(super) fn probe<T: Scalar>(
     Ok(Verdict::Clear)
 }
 
-/// The largest eigenvalue of the tridiagonal matrix, how far it is above the second, and its
-/// vector.
+/// The largest eigenvalue of the tridiagonal matrix, its gap to the second, and its eigenvector.
 fn leading(alpha: &[f64], beta: &[f64]) -> Result<(f64, f64, Vec<f64>)> {
     let m = alpha.len();
     let mut t = vec![0.0; m * m];

@@ -1,33 +1,34 @@
-//! The factorisation behind [`leading_eigenpairs`](super::leading_eigenpairs): Lanczos with thick
-//! restart and a queue.
+//! Lanczos with thick restart and a queue.
 //!
-//! With `V` the orthonormal basis as rows and `Q` a few further directions, orthonormal too and
-//! orthogonal to `V`,
+//! This is the factorisation behind [`leading_eigenpairs`](super::leading_eigenpairs).
+//!
+//! The rows of `V` are the orthonormal basis. The rows of `Q` are a few further directions, also
+//! orthonormal, and orthogonal to `V`. They satisfy
 //!
 //! `A V^T = V^T T + Q^T B`, `T = V A V^T`.
 //!
-//! A step takes a direction `q` out of `Q` into `V`, multiplies, and what is left of `A q` beside
-//! `V` and `Q` is a new direction of the queue, with a coupling to the last vector alone. From one
-//! start vector the queue holds one direction, and this is the Lanczos iteration; from several it
-//! is the band Lanczos method (Ruhe 1979), whose queue is here put in order of need: the direction
-//! with the largest part in the residuals of the wanted pairs goes first. An eigenpair `(theta, s)`
-//! of `T` gives the Ritz pair `(theta, V^T s)` with residual `|B s|`.
+//! A step moves a direction `q` from `Q` to `V` and computes `A q`. The part of `A q` orthogonal to
+//! `V` and `Q` is a new direction of the queue, coupled only to the last vector. From one start
+//! vector the queue holds one direction, and this is the Lanczos iteration. From several it is the
+//! band Lanczos method (Ruhe 1979), except that the queue is sorted by need: the direction with the
+//! largest part in the residuals of the wanted pairs goes first. An eigenpair `(theta, s)` of `T`
+//! gives the Ritz pair `(theta, V^T s)` with residual `|B s|`.
 //!
 //! **Thick restart** (Wu & Simon 2000): when the basis is full, it is replaced by its leading Ritz
-//! vectors `S V`; `T` becomes the diagonal of Ritz values, `B` becomes `B S^T`, `Q` stays. Nothing
-//! is lost of the relation above.
+//! vectors `S V`. `T` becomes the diagonal matrix of Ritz values, `B` becomes `B S^T`, and `Q`
+//! stays. The relation above still holds.
 //!
-//! **Warm start**: rows `W` from a nearby operator cost a product each, and the residuals `A W^T -
-//! W^T T` are split by their Gram matrix into orthonormal directions, strongest first. Those below
-//! a tenth of the tolerance are dropped, and what was dropped is added to every residual that is
-//! reported.
+//! **Warm start**: rows `W` from a nearby operator cost one product each. The Gram matrix of the
+//! residuals `A W^T - W^T T` splits them into orthonormal directions, strongest first. Directions
+//! below a tenth of the tolerance are dropped. What was dropped is added to every reported
+//! residual.
 //!
-//! **Breakdown**: when the queue is empty the basis spans an invariant subspace, and a random
-//! direction with coupling zero goes on from there.
+//! **Breakdown**: when the queue is empty, the basis spans an invariant subspace. The iteration
+//! goes on with a random direction and coupling zero.
 //!
-//! **Copies**: a Krylov space holds one vector of an eigenspace only. Before pairs are reported,
-//! the complement is searched for what it hides (file `probe`), and what is found there goes to the
-//! head of the queue, with coupling zero.
+//! **Copies**: a Krylov space holds only one vector of an eigenspace. Before pairs are reported,
+//! the complement is searched for hidden ones (file `probe`). What is found there goes to the head
+//! of the queue, with coupling zero.
 
 use std::collections::VecDeque;
 
@@ -41,28 +42,28 @@ use crate::linalg::orthogonal::{orthonormal_rows, project_out};
 use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
 use crate::scalar::Scalar;
 
-/// A direction that waits, and what it has in the images of the basis vectors: its row of `B`.
+/// A direction in the queue, and its components in the images of the basis vectors: its row of `B`.
 #[derive(Clone, Debug)]
 struct Direction<T> {
     vector: Vec<T>,
     coupling: Vec<f64>,
 }
 
-/// The factorisation, its basis at most `bound` vectors.
+/// The factorisation. Its basis has at most `bound` vectors.
 #[derive(Clone, Debug)]
 pub(super) struct Restarted<T> {
     dim: usize,
     bound: usize,
     basis: Vec<T>,
-    /// `T`, rows of `bound` numbers.
+    /// `T`, in rows of `bound` values.
     projected: Vec<f64>,
     len: usize,
     queue: VecDeque<Direction<T>>,
-    /// Norm of what is missing in the relation.
+    /// Norm of the part that was dropped from the relation.
     dropped: f64,
-    /// The largest image of a unit vector: the scale of rounding.
+    /// Largest norm of the image of a unit vector: the scale of rounding.
     image: f64,
-    /// Memory of a direction that came to nothing.
+    /// Memory of a direction that vanished, for the next one.
     spare: Option<Vec<T>>,
     pub(super) products: usize,
 }
@@ -98,18 +99,17 @@ impl<T: Scalar> Restarted<T> {
         self.len == self.dim
     }
 
-    /// Dimensions that neither basis nor queue span.
+    /// Number of dimensions that neither basis nor queue span.
     pub(super) fn room(&self) -> usize {
         self.dim.saturating_sub(self.len + self.queue.len())
     }
 
-    /// What rounding leaves of a vector that a product has nothing of.
+    /// Norm up to which a remainder is nothing but rounding.
     pub(super) fn rounding(&self) -> f64 {
         10.0 * T::EPSILON.to_f64() * self.image
     }
 
-    /// Counts a product that was taken beside the basis; `image` is the norm of what a unit vector
-    /// gave.
+    /// Counts a product. `image` is the norm of the image of a unit vector.
     pub(super) fn took(&mut self, image: f64) {
         self.products += 1;
         self.image = self.image.max(image);
@@ -122,8 +122,9 @@ impl<T: Scalar> Restarted<T> {
         self.put_first(vector);
     }
 
-    /// Puts what a vector has beside basis and queue at the head of the queue, if it has anything.
-    /// Its coupling is zero: the images of the basis are within basis and queue.
+    /// Puts the part of a vector that is orthogonal to basis and queue at the head of the queue, if
+    /// there is such a part. Its coupling is zero, because the images of the basis lie within basis
+    /// and queue.
     pub(super) fn put_first(&mut self, mut vector: Vec<T>) {
         let before = norm(&vector);
         self.project(&mut vector);
@@ -132,7 +133,7 @@ impl<T: Scalar> Restarted<T> {
             return;
         }
         scale(1.0 / length, &mut vector);
-        // once more, because little may have been left
+        // once more, because the remainder may have been small
         self.project(&mut vector);
         let length = norm(&vector);
         scale(1.0 / length, &mut vector);
@@ -150,7 +151,7 @@ impl<T: Scalar> Restarted<T> {
         }
     }
 
-    /// Orthogonalises against the leading `count` Ritz vectors, which are not formed for it.
+    /// Orthogonalises against the leading `count` Ritz vectors, without forming them.
     pub(super) fn project_out_ritz(&self, ritz: &Ritz, count: usize, vector: &mut [T]) {
         let m = self.len.max(1);
         for _ in 0..2 {
@@ -166,7 +167,7 @@ impl<T: Scalar> Restarted<T> {
         }
     }
 
-    /// Takes one product.
+    /// Takes one product and extends the basis by one vector.
     pub(super) fn step(
         &mut self,
         op: &mut impl SymmetricOperator<T>,
@@ -217,7 +218,8 @@ impl<T: Scalar> Restarted<T> {
         Ok(())
     }
 
-    /// Begins with the span of the given rows (`[k, dim]`, any that are independent), a product each.
+    /// Starts with the span of the given rows (`[k, dim]`), at one product each. Dependent rows are
+    /// dropped.
     pub(super) fn start_from(
         &mut self,
         op: &mut impl SymmetricOperator<T>,
@@ -267,7 +269,8 @@ impl<T: Scalar> Restarted<T> {
             self.project(&mut vector);
             let length = norm(&vector);
             scale(1.0 / length, &mut vector);
-            // after the projection the decomposition is not exact: the coupling is measured
+            // after the projection the decomposition is not exact, so the coupling is computed from
+            // the images
             let coupling = images.iter().map(|row| dot(row, &vector)).collect();
             self.queue.push_back(Direction { vector, coupling });
         }
@@ -302,7 +305,8 @@ impl<T: Scalar> Restarted<T> {
         })
     }
 
-    /// Puts the queue in order of need for the Ritz pairs of the given range.
+    /// Sorts the queue by need. The need of a direction is its part in the residuals of the
+    /// `wanted` Ritz pairs.
     pub(super) fn order(&mut self, ritz: &Ritz, wanted: std::ops::Range<usize>) {
         if self.queue.len() < 2 {
             return;
@@ -334,8 +338,8 @@ impl<T: Scalar> Restarted<T> {
         self.len = keep;
     }
 
-    /// The basis times the coefficients, in place, a strip of columns after the other and in f64: restarts must not wear
-    /// the basis out.
+    /// Multiplies the basis by the coefficients, in place, one strip of columns after the other.
+    /// Sums are in f64, so that restarts do not degrade the basis.
     fn rotate(&mut self, ritz: &Ritz, keep: usize) {
         const STRIP: usize = 256;
         let (m, n) = (self.len, self.dim);
@@ -379,7 +383,7 @@ impl<T: Scalar> Restarted<T> {
     }
 }
 
-/// `w = A v`, and the norm of `w`.
+/// `w = A v`. Returns the norm of `w`.
 pub(super) fn multiply<T: Scalar>(
     op: &mut impl SymmetricOperator<T>,
     v: &[T],

@@ -43,7 +43,8 @@ proptest! {
 
 #[test]
 fn the_basis_stays_orthonormal_and_the_whole_spectrum_is_found() {
-    // two triple eigenvalues: the invariant subspace is exhausted after a few steps, again and again
+    // two triple eigenvalues: the invariant subspace is exhausted after a few steps, again and
+    // again
     let values = [5.0, 5.0, 5.0, 2.0, 2.0, 2.0, 1.0, 0.5, 0.0, 0.0];
     let mut op = with_spectrum(&values, 1);
     let mut rng = Streams::new(2).rng(Phase::LANCZOS, 0);
@@ -81,7 +82,7 @@ fn too_few_products_are_an_error_with_the_residual() {
     ));
 }
 
-/// Spectra that make Lanczos go wrong: close ones, multiple ones, low rank, both signs, decades.
+/// Spectra that are hard for Lanczos: close ones, multiple ones, low rank, both signs, decades.
 fn hard_spectra() -> Vec<(&'static str, Vec<f64>)> {
     let of = |f: &dyn Fn(usize) -> f64| {
         let mut values: Vec<f64> = (0..90).map(f).collect();
@@ -151,7 +152,7 @@ fn a_bounded_basis_finds_what_the_dense_spectrum_has() {
     }
 }
 
-/// The matrix between two rotations by small random angles.
+/// A matrix with the given spectrum. `size` says how far its eigenvectors are rotated, at random.
 fn perturbed(values: &[f64], size: f64) -> DenseOperator<f64> {
     let n = values.len();
     let mut rows = random_orthogonal(n, &mut Streams::new(6).rng(Phase::USER, 0));
@@ -193,7 +194,8 @@ fn a_warm_start_takes_fewer_products() {
         products.push((size, cold.products, warm.products));
     }
     assert!(products.iter().all(|p| p.2 < p.1), "{products:?}");
-    // as many start vectors as rows: where nothing moved, the Rayleigh-Ritz step is all, and dependent rows are no harm
+    // as many start vectors as rows: if nothing moved, the Rayleigh-Ritz step is enough, and
+    // dependent rows do no harm
     let mut twice = there.vectors.clone();
     twice.extend_from_within(..400);
     for rows in [&there.vectors, &twice] {
@@ -205,7 +207,7 @@ fn a_warm_start_takes_fewer_products() {
             leading_eigenpairs_from(&mut perturbed(&values, 0.0), &all, rows, &mut rng()).unwrap();
         assert_eq!(again.products, 10 + probe::FEW);
     }
-    // and where it did, the residuals of all of them go on as a band
+    // if something moved, the residuals of all rows go on as a band
     let all = LanczosOptions {
         start_block: 10,
         ..options.clone()
@@ -329,8 +331,8 @@ fn spectra_with_copies() -> Vec<(&'static str, Vec<f64>)> {
     ]
 }
 
-/// A Krylov space holds one vector of an eigenspace, so all residuals can be small and copies
-/// missing.
+/// A Krylov space holds only one vector of an eigenspace. So copies can be missing although all
+/// residuals are small.
 #[test]
 fn copies_of_an_eigenvalue_are_all_found() {
     for (name, values) in spectra_with_copies() {
@@ -359,7 +361,7 @@ fn copies_of_an_eigenvalue_are_all_found() {
     }
 }
 
-/// What the search for copies costs where there are none: 10 products.
+/// Where there are no copies, the search for them costs 10 products.
 #[test]
 fn a_search_that_finds_nothing_is_short() {
     let values: Vec<f64> = (0..200).map(|i| 100.0 * 0.8f64.powi(i)).collect();
@@ -372,7 +374,7 @@ fn a_search_that_finds_nothing_is_short() {
         let rng = || Streams::new(seed).rng(Phase::LANCZOS, 0);
         let mut op = with_spectrum(&values, seed);
         let found = leading_eigenpairs(&mut op, &options, &mut rng()).unwrap();
-        // so many products are one too few, and the copies are what is not known
+        // with one product less the pairs converge, but the search for copies cannot end
         let short = LanczosOptions {
             max_products: found.products - 1,
             ..options.clone()

@@ -1,7 +1,8 @@
-//! Two-dimensional convolution (cross-correlation, as everywhere in this field):
+//! Two-dimensional convolution (cross-correlation, as usual):
+//!
 //! `y[n, o, r, q] = b[o] + sum_{c, i, j} W[o, c, i, j] x[n, c, r s + i - p, q s + j - p]`.
 //!
-//! With groups, channels fall into equal parts that do not see one another.
+//! With groups, channels are split into equal parts that do not interact.
 
 use super::{image, weight_and_bias, windows};
 use crate::autodiff::{Var, Window};
@@ -38,7 +39,7 @@ impl Conv2d {
     /// The same layer with its channels in groups.
     ///
     /// # Errors
-    /// If the output channels do not fall into so many equal groups.
+    /// If `groups` is 0 or does not divide the number of output channels.
     pub fn with_groups(self, groups: usize) -> Result<Self> {
         if groups == 0 || !self.outputs.is_multiple_of(groups) {
             let requirement = format!("must divide the {} output channels", self.outputs);
@@ -76,7 +77,7 @@ impl Layer for Conv2d {
         x.conv2d(params[0], self.window, self.groups) + bias
     }
 
-    /// The padded image that is read, or what comes of it.
+    /// The larger of the padded image and the result.
     fn widest(&self, input: &[usize]) -> usize {
         let &[c, h, w] = input else {
             return numbers(input);

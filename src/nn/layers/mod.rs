@@ -1,4 +1,4 @@
-//! The layers of this crate, one family a file.
+//! The layers of this crate, one family per file.
 
 mod conv;
 mod linear;
@@ -18,7 +18,7 @@ use super::{Init, ParamSpec};
 use crate::autodiff::Window;
 use crate::error::{Error, Result};
 
-/// A weight that starts as `init` says, and a bias for each output that starts at zero.
+/// A weight with the given initialisation, and a bias for each output that starts at zero.
 fn weight_and_bias(shape: &[usize], fan_in: usize, outputs: usize, init: Init) -> Vec<ParamSpec> {
     let spec = |name, shape: &[usize], init| ParamSpec {
         name,

@@ -1,31 +1,33 @@
-//! Normalisation over parts of one example: `y = gain (x - mean) / sqrt(variance + eps) + bias`, gain and bias learned.
+//! Normalisation over parts of one example.
 //!
-//! Both see one example at a time, so that a posterior over the parameters stays a function of each row (batch
-//! normalisation would tie rows together).
+//! `y = gain (x - mean) / sqrt(variance + eps) + bias`, with learned gain and bias.
+//!
+//! Both layers see one example at a time, so the outputs of a row depend on that row only. (Batch
+//! normalisation would tie rows together.)
 
 use super::image;
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::nn::{Init, Layer, ParamSpec};
 
-/// Keeps the division from zero, as in the usual implementations.
+/// Avoids a division by zero, as in the usual implementations.
 const EPSILON: f64 = 1e-5;
 
-/// Over all numbers of an example (Ba et al. 2016); gain and bias per number.
+/// Normalises over all values of an example (Ba et al. 2016), with a gain and bias per value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LayerNorm;
 
-/// Over groups of channels of an image (Wu & He 2018); gain and bias per channel.
+/// Normalises over groups of channels of an image (Wu & He 2018), with a gain and bias per channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GroupNorm {
     groups: usize,
 }
 
 impl GroupNorm {
-    /// So many equal groups of channels.
+    /// Normalisation over `groups` equal groups of channels.
     ///
     /// # Errors
-    /// If there are none.
+    /// If `groups` is 0.
     pub fn new(groups: usize) -> Result<Self> {
         if groups == 0 {
             return Err(Error::config("groups", groups, "must be positive"));
@@ -34,7 +36,8 @@ impl GroupNorm {
     }
 }
 
-/// `(x - mean) / sqrt(variance + eps)`, both over what broadcasting from `kept` sums away.
+/// `(x - mean) / sqrt(variance + eps)`. Mean and variance are over the axes that summing to shape
+/// `kept` removes.
 fn standardise<'g>(x: Var<'g>, kept: &[usize]) -> Var<'g> {
     let shape = x.shape();
     let total: usize = shape.iter().product();
@@ -67,7 +70,7 @@ impl Layer for LayerNorm {
     fn forward<'g>(&self, params: &[Var<'g>], x: Var<'g>) -> Var<'g> {
         let shape = x.shape();
         let mut kept = vec![1; shape.len()];
-        // without axes: a recording that failed, which the graph has noted
+        // no axes: recording failed before, and the graph keeps the error
         if let (Some(kept), Some(&n)) = (kept.first_mut(), shape.first()) {
             *kept = n;
         }

@@ -5,11 +5,11 @@ use crate::autodiff::{Var, Window};
 use crate::error::Result;
 use crate::nn::{Layer, ParamSpec};
 
-/// Means of windows; padding counts as zeros.
+/// Means of windows. Padding counts as zeros.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AvgPool2d(pub Window);
 
-/// Maxima of windows; padding is not looked at.
+/// Maxima of windows. Padding is ignored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MaxPool2d(pub Window);
 

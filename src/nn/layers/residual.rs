@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::nn::layer::numbers;
 use crate::nn::{Layer, ParamSpec};
 
-/// A chain of layers whose result is added to what came in; shapes must agree.
+/// A chain of layers whose result is added to its input. The shapes must agree.
 pub struct Residual {
     layers: Vec<Box<dyn Layer>>,
 }
@@ -63,7 +63,7 @@ impl Layer for Residual {
         let mut rest = params;
         let mut y = x;
         for layer in &self.layers {
-            // a layer of a user's may have failed to record; the graph has noted it
+            // a user's layer may have failed to record; the graph keeps the error
             let shape = y.shape();
             let count = layer.params(shape.get(1..).unwrap_or(&[])).len();
             let (own, others) = rest.split_at(count.min(rest.len()));

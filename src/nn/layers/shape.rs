@@ -1,11 +1,11 @@
-//! From images to vectors.
+//! Turns images into vectors.
 
 use crate::autodiff::Var;
 use crate::error::Result;
 use crate::nn::layer::numbers;
 use crate::nn::{Layer, ParamSpec};
 
-/// Lays the numbers of each example in a row: `[c, h, w]` becomes `[c h w]`, channel by channel.
+/// Lays the values of each example in a row: `[c, h, w]` becomes `[c h w]`, channel by channel.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flatten;
 
@@ -21,7 +21,7 @@ impl Layer for Flatten {
     fn forward<'g>(&self, _: &[Var<'g>], x: Var<'g>) -> Var<'g> {
         match x.shape().split_first() {
             Some((&n, rest)) => x.reshape(&[n, rest.iter().product()]),
-            // a recording that failed, which the graph has noted
+            // recording failed before, and the graph keeps the error
             None => x,
         }
     }

@@ -1,4 +1,6 @@
-//! Networks for images written as text, such as `conv:6x5p2,tanh,avgpool:2,flatten,linear:120,tanh`.
+//! Networks for images, written as text.
+//!
+//! An example is `conv:6x5p2,tanh,avgpool:2,flatten,linear:120,tanh`.
 //!
 //! ```text
 //! network  = preset | layers
@@ -11,9 +13,10 @@
 //! sides    = number [ "x" number ]            (height and width; one number is both)
 //! ```
 //!
-//! `s` is the stride (1 for `conv`, the window's own sides for pools), `p` the zeros on either side (0), `g` the groups (1); they
-//! may stand in any order. The network's last layer, linear to the number of outputs, is not written: it is added. Where a
-//! linear layer meets an image, `flatten` is put in.
+//! `s` is the stride (by default 1 for `conv`, the window's sides for pools), `p` the zeros on
+//! either side (by default 0), and `g` the groups (by default 1). They may stand in any order. The
+//! network's last layer is not written: a linear layer to the number of outputs is added. Where a
+//! linear layer meets an image, `flatten` is inserted.
 
 mod parse;
 #[cfg(test)]
@@ -31,18 +34,21 @@ use super::{
 use crate::autodiff::Window;
 use crate::error::{Error, Result};
 
-/// Largest number in a description: extents of chains of layers then stay countable.
+/// Largest number in a description, so that the extents of a chain of layers can be counted.
 const MAX_NUMBER: usize = 1 << 20;
 
-/// Most layers in a description, those inside residual blocks included, and deepest nesting of such blocks.
+/// Most layers in a description, including those inside residual blocks. `MAX_DEPTH` is the deepest
+/// nesting of such blocks.
 const MAX_LAYERS: usize = 1_024;
 const MAX_DEPTH: usize = 16;
 
-/// LeNet-5 as it is trained today (after LeCun et al. 1998): 61,706 parameters on 1x28x28 images of 10 classes.
+/// LeNet-5 as it is trained today (after LeCun et al. 1998): 61,706 parameters on 1x28x28 images of
+/// 10 classes.
 const LENET5: &str =
     "conv:6x5p2,tanh,avgpool:2,conv:16x5,tanh,avgpool:2,linear:120,tanh,linear:84,tanh";
 
-/// A small network, for experiments that need many gradients: 1,938 parameters on 1x28x28 images of 10 classes.
+/// A small network, for experiments that need many gradients: 1,938 parameters on 1x28x28 images of
+/// 10 classes.
 const PRECURSOR: &str =
     "conv:4x5,tanh,avgpool:2,conv:4x5,tanh,avgpool:2,linear:16,tanh,linear:10,tanh,linear:10,tanh";
 
@@ -53,9 +59,9 @@ pub enum LayerSpec {
     Conv {
         /// Output channels.
         channels: usize,
-        /// What each of them sees.
+        /// The window that each of them sees.
         window: Window,
-        /// Equal parts of the channels that do not see one another.
+        /// Equal groups of the channels, which do not interact.
         groups: usize,
     },
     /// [`AvgPool2d`].
@@ -66,7 +72,7 @@ pub enum LayerSpec {
     LayerNorm,
     /// [`GroupNorm`].
     GroupNorm {
-        /// Equal parts of the channels.
+        /// Equal groups of the channels.
         groups: usize,
     },
     /// [`Linear`].
@@ -82,7 +88,7 @@ pub enum LayerSpec {
     Residual(Vec<LayerSpec>),
 }
 
-/// A chain of layers as text (the grammar is in `docs/networks.md`): all but the last, linear one.
+/// A chain of layers as text, without the last, linear one. The grammar is in `docs/networks.md`.
 ///
 /// ```
 /// use fiberwalk::Network;
@@ -105,8 +111,9 @@ impl SequentialSpec {
     /// A description of the given layers.
     ///
     /// # Errors
-    /// If there are no layers or more than 1,024, blocks are nested deeper than 16, or a number is out of range: all are
-    /// from 1 (padding from 0) to 2^20, padding is smaller than its window, and groups divide the channels.
+    /// If there are no layers or more than 1,024, blocks are nested deeper than 16, or a number is
+    /// out of range. Numbers are from 1 (padding from 0) to 2^20, padding is smaller than its
+    /// window, and groups divide the channels.
     pub fn new(layers: Vec<LayerSpec>) -> Result<Self> {
         let fault = match count(&layers, 0) {
             Err(what) => Some(what),
@@ -124,11 +131,13 @@ impl SequentialSpec {
         &self.layers
     }
 
-    /// The network for images of `[channels, height, width]`, with a linear layer to `outputs` at its end.
+    /// The network for images of `[channels, height, width]`, with a linear layer to `outputs` at
+    /// its end.
     ///
     /// # Errors
-    /// If a layer cannot take what the one before gives: the layer is named with its place and the shape that it meets.
-    /// If the network would have too many parameters, or too many numbers per image.
+    /// If a layer cannot take the output of the one before. The error names the layer, its place
+    /// and the shape of its input. Also if the network would have too many parameters, or too many
+    /// values per image.
     pub fn build(&self, image: [usize; 3], outputs: usize) -> Result<HeadedSequential> {
         if numbers(&image) > MAX_WIDEST {
             let requirement = format!("at most {MAX_WIDEST} numbers in all");
@@ -156,7 +165,7 @@ impl SequentialSpec {
     }
 }
 
-/// Puts in a layer that makes vectors of images.
+/// Adds a layer that turns images into vectors, if needed.
 fn flatten(shape: &mut Vec<usize>, layers: &mut Vec<Box<dyn Layer>>) -> Result<()> {
     if shape.len() > 1 {
         *shape = Flatten.output_shape(shape)?;
@@ -170,7 +179,7 @@ fn extents(shape: &[usize]) -> String {
     parts.join("x")
 }
 
-/// Number of layers in all, each of them checked.
+/// Checks all layers, and returns how many there are.
 fn count(layers: &[LayerSpec], depth: usize) -> std::result::Result<usize, String> {
     if layers.is_empty() {
         return Err("at least one layer is needed".into());
@@ -190,7 +199,8 @@ fn count(layers: &[LayerSpec], depth: usize) -> std::result::Result<usize, Strin
 }
 
 impl LayerSpec {
-    /// What is wrong with its numbers; not with the layers inside a block.
+    /// Checks the numbers of this layer, but not the layers inside a block. The error says what is
+    /// wrong.
     fn check(&self) -> std::result::Result<(), String> {
         let number = |what: &str, x: usize| match x {
             1..=MAX_NUMBER => Ok(()),
@@ -263,7 +273,7 @@ fn sides([height, width]: [usize; 2]) -> String {
     }
 }
 
-/// Sides, stride and padding, the latter two unless they are the usual ones.
+/// Sides, stride and padding. Stride and padding are left out if they have their usual values.
 fn window(w: &Window, usual_stride: [usize; 2]) -> String {
     let mut text = sides(w.size);
     if w.stride != usual_stride {
@@ -306,7 +316,7 @@ impl fmt::Display for LayerSpec {
     }
 }
 
-/// The canonical text: presets written out, nothing said that is usual.
+/// The canonical text: presets are written out, and usual values are left out.
 impl fmt::Display for SequentialSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&chain(&self.layers))

@@ -1,4 +1,4 @@
-//! From text to layers, with errors that say at which character, from 1, what was expected.
+//! Parses text into layers. Errors say at which character, from 1, and what was expected.
 
 use super::{LayerSpec, MAX_DEPTH, MAX_LAYERS, SequentialSpec};
 use crate::autodiff::Window;
@@ -17,9 +17,9 @@ pub(super) fn layers(text: &str) -> Result<Vec<LayerSpec>> {
 
 struct Parser<'a> {
     text: &'a str,
-    /// Byte that comes next.
+    /// Position of the next byte.
     at: usize,
-    /// Layers begun.
+    /// Number of layers begun.
     layers: usize,
 }
 
@@ -28,7 +28,8 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    /// An error at byte `at`. The message is short and has no control characters, whatever the text.
+    /// An error at byte `at`. The message is short and has no control characters, whatever the
+    /// text.
     fn fault(&self, at: usize, what: impl AsRef<str>) -> Error {
         const LONGEST: usize = 100;
         let mut shown: String = self.text.chars().take(LONGEST).collect();
@@ -199,7 +200,7 @@ impl<'a> Parser<'a> {
                 return Err(self.fault(start, what));
             }
         }
-        // what may follow is clear to the caller; what may not is clearer here
+        // the caller knows best what may follow; what may not follow is clearer here
         if !(self.rest().is_empty() || self.rest().starts_with([',', ')', ' '])) {
             let what = if with_groups { "s, p, g" } else { "s, p" };
             return Err(self.expected(&format!("{what} or the next layer")));

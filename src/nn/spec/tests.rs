@@ -1,4 +1,4 @@
-//! Descriptions against what they stand for, and texts that are none.
+//! Descriptions and the networks they stand for, and texts that are no descriptions.
 
 use proptest::prelude::*;
 
@@ -38,7 +38,7 @@ fn presets_have_the_parameters_that_are_documented() {
     let small = parse("precursor").build([1, 28, 28], 10).unwrap();
     // 25*4+4, 100*4+4, 64*16+16, 16*10+10, 10*10+10 twice
     assert_eq!(small.dim(), 104 + 404 + 1_040 + 170 + 110 + 110);
-    // the largest tensor of LeNet-5 for one image: what its first convolution gives
+    // the largest tensor of LeNet-5 for one image: the output of its first convolution
     assert_eq!(lenet.widest(), 6 * 28 * 28);
 }
 
@@ -74,7 +74,7 @@ fn every_form_is_read_as_written() {
         "conv:6x5x3s2x1p1g3,conv:4x3s2p1g2,avgpool:2,maxpool:3x2s1p1x0,layernorm,groupnorm:2,\
          residual(conv:4x1,residual(silu)),flatten,linear:7,identity"
     );
-    // what is usual is not said
+    // usual values are left out
     assert_eq!(
         parse("conv:2x3x3s1x1p0g1,avgpool:2s2").to_string(),
         "conv:2x3,avgpool:2"
@@ -163,11 +163,11 @@ fn networks_that_cannot_be_are_refused_with_their_layer() {
     assert!(build("conv:4x3g2", [1, 8, 8]).contains("2 equal groups"));
     assert!(build("groupnorm:2", [3, 8, 8]).contains("2 equal groups"));
     assert!(build("tanh", [1, 8, 0]).contains("positive"));
-    // sides that no sum of theirs must overflow with
+    // sums of such sides must not overflow
     let huge = build("conv:2x3p1", [1, usize::MAX, 2]);
     assert!(huge.contains("image = 1x18446744073709551615x2"), "{huge}");
     assert!(build("linear:1000000,linear:1000000", [1, 8, 8]).contains("too many parameters"));
-    // few parameters, much room: inside a block too, and beyond what a word can count
+    // few parameters, much memory: also inside a block, and beyond what a word can count
     let wide = "conv:1000000x1,conv:1x1";
     assert!(build(wide, [1, 8, 8]).contains("too many"));
     assert!(build(&format!("residual({wide})"), [1, 8, 8]).contains("too many"));
@@ -195,7 +195,8 @@ fn any_window() -> impl Strategy<Value = Window> {
     let side = 1usize..40;
     let sides = [side.clone(), side.clone()];
     (sides.clone(), sides.clone(), sides, 0usize..3).prop_map(|(size, stride, padding, kind)| {
-        // usual values often, so that leaving them out is tested; padding below the window's sides
+        // usual values are frequent, to test that they are left out; padding is below the window's
+        // sides
         let below = |axis: usize| padding[axis] % size[axis];
         match kind {
             0 => window(size, size, [0, 0]),
@@ -237,7 +238,7 @@ proptest! {
         prop_assert_eq!(back.to_string(), text);
     }
 
-    /// Any text is a description or an error, and any description a network or an error.
+    /// Any text is a description or an error. Any description is a network or an error.
     #[test]
     fn any_text_gives_an_answer(
         parts in prop::collection::vec(prop::sample::select(vec![
