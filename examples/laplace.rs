@@ -6,8 +6,8 @@
 //! `cargo run --release --example laplace [DATA.csv [WEIGHTS.txt]]` (default: 18-50-4 tanh on
 //! vehicle, a fifth of the rows held out)
 //!
-//! With a second argument, the MAP estimate of *all* rows at prior precision 1 goes to that file, for
-//! another program to read: one number per line, in the order of `theta`.
+//! With a second argument, the MAP estimate of *all* rows at prior precision 1 goes to that file
+//! for another program to read: one number per line, in the order of `theta`.
 
 #![allow(clippy::print_stdout)]
 
