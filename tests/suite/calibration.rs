@@ -1,6 +1,6 @@
 //! Simulation-based calibration of microcanonical walks on Bayesian logistic regression.
 //!
-//! It has no closed form. Kernels that are wrong on purpose must fail.
+//! That posterior has no closed form. Kernels that are wrong on purpose must fail.
 
 use crate::twin::{Fault, Twin};
 use fiberwalk::Streams;

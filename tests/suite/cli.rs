@@ -47,7 +47,7 @@ fn vehicle_from_csv_to_calibrated_probabilities() {
         );
         nll.push(scores["nll"].as_f64().unwrap());
     }
-    // four equal classes by chance have 1.386; every method must be a good classifier, and none may
+    // guessing among four classes has 1.386; every method must be a good classifier, and none may
     // be far from the others
     assert!(nll.iter().all(|&x| x < 0.5), "{nll:?}");
 

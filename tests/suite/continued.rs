@@ -166,7 +166,7 @@ pub fn interrupted<K: Kernel<f64, PosteriorDensity<f64>>>(
     walk
 }
 
-/// All of a walk, bit by bit.
+/// All of a walk, bit for bit.
 pub fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
     let numbers = [
         &walk.points,

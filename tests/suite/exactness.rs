@@ -24,7 +24,7 @@ const REJECTED: f64 = 1e-8;
 
 /// Independent draws. A scale that is off by 5 % moves a normalised square by `0.1025 / sqrt 2`. So
 /// in 5 dimensions it moves the statistic of the covariance, chi-square of 15 degrees, by
-/// `5 n 0.00525 = 105`; 68 are rejected.
+/// `5 n 0.00525 = 105`; a value of 68 is rejected.
 const DRAWS: usize = 4_000;
 
 fn problems() -> [(&'static str, Linear); 3] {
@@ -226,7 +226,7 @@ fn wrong_kernels_are_rejected() {
     assert!(long > LEVEL, "p = {long:e}");
 }
 
-/// Errors are large in the middle of a trajectory here. So the rule that gives up a trajectory must
+/// Errors are large in the middle of a trajectory here. So the rule that abandons a trajectory must
 /// be the same in both directions. Starts are exact draws, and must stay exact.
 #[test]
 fn giving_up_a_trajectory_is_reversible() {

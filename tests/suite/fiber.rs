@@ -13,7 +13,7 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{Phase, Result, Streams};
 
-/// Draws of the right kernel; they are independent of the data.
+/// Draws from the right kernel; they are independent of the data.
 const DRAWS: usize = 4_000;
 
 /// On the fiber the posterior is the prior: for `N` with `X N^T = 0`, `N D theta ~ N(0, N D N^T)`,

@@ -42,8 +42,8 @@ fn ends<S: GradientSource<f64>>(linear: &Linear, source: &S, options: &SgldOptio
 }
 
 /// A Gaussian stays Gaussian. In the eigenvector of eigenvalue a, with `r = 1 - eps a / 2`, the
-/// variance is the sum of eps r^2k over the steps: eps (1 - r^2t) / (1 - r^2), which tends to 1 /
-/// (a (1 - eps a / 4)).
+/// variance is the sum of `eps r^2k` over the steps: `eps (1 - r^2t) / (1 - r^2)`, which tends to
+/// `1 / (a (1 - eps a / 4))`.
 #[test]
 fn a_constant_step_has_the_closed_forms_bias_and_no_other() {
     let linear = Linear::full_rank();
@@ -71,8 +71,8 @@ fn a_constant_step_has_the_closed_forms_bias_and_no_other() {
     let draws = ends(&linear, &source, &options);
     let right = p_value(&target, &draws);
     assert!(right > 1e-4, "{right}");
-    // the step is long enough to show its bias: a variance 1 / 0.7 times too large gives 1500/2
-    // 0.43^2 = 138 for one of the 15 terms of chi-square
+    // the step is long enough to show its bias: for a variance 1 / 0.7 times too large, one of the
+    // 15 terms of chi-square is 1500/2 0.43^2 = 138
     let unbiased = p_value(&linear.target(), &draws);
     assert!(unbiased < 1e-8, "{unbiased}");
     // noise of the wrong scale
