@@ -1,6 +1,7 @@
-//! Training and sampling of deformations: criterion's throughput in elements is draws per second, on all cores.
+//! Training and sampling of deformations. Criterion's elements per second are draws, on all cores.
 //!
-//! `cargo bench --bench deform`. To compare with a walk: `fiberwalk fit` takes all steps of a particle for a draw that is independent of the others.
+//! `cargo bench --bench deform`. To compare with a walk: `fiberwalk fit` needs all steps of a
+//! particle for one draw that is independent of the others.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +19,8 @@ use rand_distr::{Distribution, StandardNormal};
 
 const DRAWS: usize = 256;
 
-/// A network, the conditional of its last layer on a data set, and points that are as good as any for timing: standard normal ones, of 64 walkers.
+/// A network, the conditional of its last layer on a data set, and points of 64 walkers. The points
+/// are standard normal, which is good enough for timing.
 struct Problem {
     net: Box<dyn LinearHead>,
     last: LastLayer<f32>,
@@ -73,7 +75,7 @@ fn lenet5() -> Result<Problem> {
         .collect();
     let y: Vec<f64> = (0..images).map(|i| (i % 10) as f64).collect();
     let mut problem = problem(Box::new(net), HeadLikelihood::Categorical, (&x, &y), 4)?;
-    // weights of one would saturate everything
+    // weights of standard deviation one would saturate everything
     problem.walk.points.iter_mut().for_each(|x| *x *= 0.1);
     Ok(problem)
 }
@@ -83,7 +85,7 @@ impl Problem {
         let (hidden, options) = (self.net.hidden_params(), TrainOptions::default());
         let streams = Streams::new(0);
         let (flow, _) = train_principal(&self.walk, hidden, &options, streams, |_| ())?;
-        // as wide as `fiberwalk fit` finds best on vehicle
+        // the width that `fiberwalk fit` finds best on vehicle
         Ok(HiddenFlow::Framed(
             flow.in_frame(flow.frame().scaled(0.25)?)?,
         ))

@@ -1,5 +1,8 @@
-//! Value and gradient of `U`: one gradient on one thread, and 64 particles (8 for the larger networks) on all cores, where
-//! criterion's throughput in elements is particles per second. Beside them the machine's matrix product, in FLOP per second.
+//! Value and gradient of `U`, for one particle and for many.
+//!
+//! One gradient runs on one thread. 64 particles (8 for the larger networks) run on all cores, and
+//! criterion's throughput in elements is particles per second. The machine's matrix product is
+//! measured too, in FLOP per second.
 //!
 //! `cargo bench --bench gradient`
 
@@ -21,7 +24,7 @@ use rayon::prelude::*;
 enum Work {
     /// Sizes of a tanh perceptron and rows; one output means regression.
     Mlp(&'static [usize], usize),
-    /// LeNet-5 on so many images of 28 x 28.
+    /// LeNet-5 on that many images of 28 x 28.
     LeNet5(usize),
 }
 
@@ -45,7 +48,7 @@ impl Work {
         }
     }
 
-    /// One gradient is shared out to all cores particle by particle: so many at once.
+    /// Particles at once: they are shared out to all cores.
     fn particles(&self) -> usize {
         match self {
             Work::Mlp(sizes, _) if sizes[0] < 64 => 64,
@@ -115,7 +118,7 @@ fn gradients<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
         let Problem { posterior, theta } = work.problem::<T>()?;
         let particles = work.particles();
         group.throughput(Throughput::Elements(particles as u64));
-        // one workspace a worker, as in a walk; each worker has its share of the particles
+        // one workspace per worker, as in a walk; each worker has its share of the particles
         let workers = rayon::current_num_threads();
         let mut gradients = vec![vec![T::ZERO; theta.len()]; particles];
         let mut memory: Vec<_> = (0..workers).map(|_| posterior.workspace()).collect();
@@ -131,7 +134,7 @@ fn gradients<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
             })
         };
         group.bench_function(work.name(suffix), |b| {
-            // inside the pool, as a walk is: waking it up is no part of a gradient
+            // inside the pool, as in a walk, because waking the pool is no part of a gradient
             b.iter_custom(|rounds| {
                 rayon::scope(|_| {
                     let started = Instant::now();
@@ -147,7 +150,7 @@ fn gradients<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
     Ok(())
 }
 
-/// The machine's matrix product: the rate that the others are to be compared with.
+/// The machine's matrix product, as the rate to compare the others with.
 fn matmul<T: Scalar>(c: &mut Criterion, suffix: &str) -> Result<()> {
     // not a power of two: rows a power of two apart would fall into few sets of the cache
     const N: usize = 1000;

@@ -1,5 +1,7 @@
-//! 32 leading eigenpairs of Gauss-Newton matrices at the start of training, from a random vector: LeNet-5 on 1,000 random
-//! images of 28 x 28, and a tanh perceptron of the size that the vehicle data have.
+//! 32 leading eigenpairs of Gauss-Newton matrices at the start of training, from a random vector.
+//!
+//! The networks are LeNet-5 on 1,000 random images of 28 x 28, and a tanh perceptron of the size
+//! that the vehicle data have.
 //!
 //! `cargo bench --bench lanczos`
 

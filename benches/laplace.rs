@@ -1,5 +1,7 @@
-//! Laplace's approximation on all 846 rows of vehicle, 18-50-4 tanh, f64, at the weights that laplace-torch was given (`tests/data/laplace_torch`): the fit, and the
-//! linearised predictive of all rows. The peer's side is `docs/peers/laplace_torch.py`.
+//! Laplace's approximation on all 846 rows of vehicle, 18-50-4 tanh, f64.
+//!
+//! It times the fit and the linearised predictive of all rows, at the weights that laplace-torch
+//! was given (`tests/data/laplace_torch`). The peer's side is `docs/peers/laplace_torch.py`.
 //!
 //! `cargo bench --bench laplace`
 

@@ -11,7 +11,7 @@ use fiberwalk::{Result, Scalar};
 
 const COUNT: usize = 1_000_000;
 
-/// As programs run them: one instruction over planned memory.
+/// One instruction over planned memory, as programs run it.
 fn function<T: Scalar>(
     c: &mut Criterion,
     name: &str,

@@ -1,4 +1,4 @@
-//! Microcanonical walks from end to end: criterion's throughput in elements is steps per second, all particles on all cores.
+//! Microcanonical walks from end to end. Criterion's elements per second are steps, on all cores.
 //!
 //! `cargo bench --bench walk`; the same walk in JAX: `python3 docs/peers/walk.py`
 
@@ -35,7 +35,8 @@ fn vehicle() -> Result<(PosteriorDensity<f32>, Vec<f32>)> {
     Ok((posterior, map.theta))
 }
 
-/// The same network and rows with a scale for each tensor and each input in the posterior, at its initial parameters.
+/// The same network and rows at its initial parameters. The posterior includes a scale for each
+/// tensor and each input.
 fn vehicle_scaled() -> Result<(PosteriorDensity<f32>, Vec<f32>)> {
     let rows = 592;
     let data = load_csv(
@@ -107,7 +108,7 @@ fn bench(
 fn walks(c: &mut Criterion) {
     let outcome = vehicle()
         .and_then(|problem| bench(c, "vehicle_64x50", problem, (64, 50), (32, 1.0)))
-        // what a step with sampled scales costs beside one without: no frame in either
+        // the cost of a step with sampled scales, against one without; neither has a frame
         .and_then(|()| bench(c, "vehicle_16x50", vehicle()?, (16, 50), (0, 0.1)))
         .and_then(|()| {
             bench(

@@ -1,10 +1,13 @@
-//! What a learned last layer is worth against the computed one, on the same walk.
+//! Compares a learned last layer with the computed one, on the same walk.
 //!
-//! `cargo run --release --example amortised [SET]` (default vehicle; a set of `examples/data` with classes)
+//! `cargo run --release --example amortised [SET]` (default vehicle; a set of `examples/data` with
+//! classes)
 //!
-//! An amortised conditioner needs no training data at prediction time: a flow of exchangeable units whose numbers are *all* of a unit's, the outgoing weights
-//! with the incoming ones, is a learned `q(w | h) q(h)`. Against it: the same flow over the incoming weights alone, with the last layer from its
-//! conditional, and walkers' hidden parameters with either.
+//! An amortised conditioner needs no training data at prediction time. It is a flow of exchangeable
+//! units over *all* numbers of a unit, outgoing weights and incoming ones: a learned
+//! `q(w | h) q(h)`. It is compared with the same flow over the incoming weights alone, with the
+//! last layer from its conditional. Both conditioners are also tried on the hidden parameters of
+//! walkers.
 
 #![allow(clippy::print_stdout)]
 
@@ -29,7 +32,7 @@ use fiberwalk::{
 const HIDDEN: usize = 50;
 const DRAWS: usize = 256;
 
-/// Units with their outgoing weights, and the biases of the outputs as one more.
+/// Units with their outgoing weights; the biases of the outputs are one more unit.
 fn whole_units(net: &Mlp) -> Vec<UnitBlock> {
     let (h, k) = (net.hidden_params(), net.output_dim());
     let mut units = unit_blocks(net.layout(), h).remove(0);
@@ -108,7 +111,8 @@ fn main() -> Result<()> {
         "learned hidden units, learned last layer (no data needed)",
         &learned,
     )?;
-    // the hidden units of walkers with the last layers of the learned draws: what the learned conditioner gives when it is wrong about h
+    // the hidden units of walkers with the last layers of the learned draws: what the learned
+    // conditioner gives when it is wrong about h
     let mixed: Vec<f32> = walked
         .points
         .chunks_exact(dim)

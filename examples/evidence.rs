@@ -1,10 +1,13 @@
-//! The evidence of a small network, by a flow that was fitted to a walk, and by annealing, which knows nothing of either.
+//! The evidence of a small network, by a flow fitted to a walk, and independently by annealing.
 //!
-//! `cargo run --release --example evidence [UNITS]` (default 2: 1-2-1 tanh on snelson1d, seven parameters)
+//! `cargo run --release --example evidence [UNITS]` (default 2: 1-2-1 tanh on snelson1d, seven
+//! parameters)
 //!
-//! The posterior of so few units has well separated copies: every permutation of the units and every flip of their signs is one. A walk stays in the
-//! copy that it started in, and the flow learns that one. The importance weights are taken with the *symmetrised* flow, the mean of `q` over all
-//! copies, which covers the posterior; as that is the same at all copies, draws of `q` serve.
+//! With so few units the posterior has well separated copies, one for every permutation of the
+//! units and every flip of their signs. A walk stays in the copy that it started in, and the flow
+//! learns that copy. The importance weights use the *symmetrised* flow, the mean of `q` over all
+//! copies, which covers the posterior. It has the same value at all copies, so draws of `q` are
+//! enough.
 
 #![allow(clippy::print_stdout)]
 
@@ -28,7 +31,8 @@ use fiberwalk::{
 
 const NOISE: f64 = 0.3;
 
-/// All copies of the hidden parameters `[w_1 .. w_H, b_1 .. b_H]` of a network 1-H-1 under permutations and signs of its units.
+/// All copies of the hidden parameters `[w_1 .. w_H, b_1 .. b_H]` of a network 1-H-1, under
+/// permutations and sign flips of its units.
 fn copies(h: &[f64]) -> Vec<f64> {
     let units = h.len() / 2;
     let mut orders: Vec<Vec<usize>> = vec![Vec::new()];
@@ -53,7 +57,7 @@ fn copies(h: &[f64]) -> Vec<f64> {
     all
 }
 
-/// How much work is done.
+/// How much work to do.
 pub struct Effort {
     /// Particles of the walk that the flow is fitted to.
     pub walkers: usize,
@@ -61,11 +65,11 @@ pub struct Effort {
     pub steps: usize,
     /// Draws of the flow.
     pub draws: usize,
-    /// The annealing.
+    /// Settings of the annealing.
     pub annealing: AnnealedOptions,
 }
 
-/// What the weights say, and the annealing.
+/// The summary of the importance weights, and the annealed evidence.
 pub fn evidence(units: usize, effort: &Effort) -> Result<(ImportanceSummary, AnnealedEvidence)> {
     let data = load_csv(
         Path::new("examples/data/snelson1d.csv"),

@@ -1,11 +1,21 @@
-//! The posterior of a network by HMC or NUTS, with all that says whether to believe it: the ground truth that approximations are measured against.
+//! The posterior of a network by HMC or NUTS, with the diagnostics that say whether to believe it.
 //!
-//! `cargo run --release --example ground_truth TRAIN.csv TEST.csv [--sampler nuts|hmc] [--hidden 50] [--noise-std 0.1] [--chains 4] [--warm-up 1000]
-//! [--draws 1000] [--leapfrog-steps 60] [--max-tree-depth 10] [--acceptance 0.8] [--seed 0] [--reference PREDICTIONS.csv]`
+//! This is the ground truth that approximations are measured against.
 //!
-//! A tanh network with a standard normal prior on every weight and bias; chains start at MAP estimates of their own. Columns are standardised with those of
-//! `TRAIN.csv`; a target of whole numbers from 0 means classes. Predictions on `TEST.csv` are class probabilities, or means in standardised units.
-//! `PREDICTIONS.csv` holds those of another implementation, a row for each of `TEST.csv` in the same order (class probabilities; or mean and epistemic deviation).
+//! ```text
+//! cargo run --release --example ground_truth TRAIN.csv TEST.csv [--sampler nuts|hmc]
+//!     [--hidden 50] [--noise-std 0.1] [--chains 4] [--warm-up 1000] [--draws 1000]
+//!     [--leapfrog-steps 60] [--max-tree-depth 10] [--acceptance 0.8] [--seed 0]
+//!     [--reference PREDICTIONS.csv]
+//! ```
+//!
+//! The network is tanh, with a standard normal prior on every weight and bias. Each chain starts at
+//! a separate MAP estimate. Columns are standardised with those of `TRAIN.csv`. A target of whole
+//! numbers from 0 means classes. Predictions on `TEST.csv` are class probabilities, or means in
+//! standardised units.
+//!
+//! `PREDICTIONS.csv` holds the predictions of another implementation, a row for each row of
+//! `TEST.csv` in the same order (class probabilities; or mean and epistemic deviation).
 
 #![allow(clippy::print_stdout)]
 
@@ -50,10 +60,10 @@ impl Arguments {
     }
 }
 
-/// Predictions `[draws, Q]` of `draws` points, chain by chain, and what is computed of them.
+/// Predictions `[draws, Q]` of `draws` points, chain by chain, and what is computed from them.
 struct Predictions {
     values: Vec<f64>,
-    /// Numbers of a draw: rows, times classes.
+    /// Numbers per draw: rows, times classes.
     quantities: usize,
     /// 1 for a regression.
     classes: usize,
@@ -105,7 +115,7 @@ impl Predictions {
         (mean, variance.into_iter().map(f64::sqrt).collect())
     }
 
-    /// Total variation of class probabilities, mean over rows; root mean square of means.
+    /// Total variation of class probabilities, mean over rows; or root mean square of means.
     fn distance(&self, a: &[f64], b: &[f64]) -> f64 {
         let differences = a.iter().zip(b).map(|(a, b)| a - b);
         let rows = (self.quantities / self.classes) as f64;

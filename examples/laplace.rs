@@ -1,9 +1,13 @@
-//! Laplace approximations of a small network, structure by structure: evidence, tuned prior precision, and what their predictives are worth.
+//! Laplace approximations of a small network, one structure after the other.
 //!
-//! `cargo run --release --example laplace [DATA.csv [WEIGHTS.txt]]` (default: 18-50-4 tanh on vehicle, a fifth of the rows held out)
+//! For each structure it prints the evidence, the tuned prior precision and the scores of the
+//! predictives.
 //!
-//! With a second argument the MAP estimate of *all* rows at prior precision 1 is written there, one number a line in the order of `theta`, to hand it to
-//! another program.
+//! `cargo run --release --example laplace [DATA.csv [WEIGHTS.txt]]` (default: 18-50-4 tanh on
+//! vehicle, a fifth of the rows held out)
+//!
+//! With a second argument, the MAP estimate of *all* rows at prior precision 1 goes to that file
+//! for another program to read: one number per line, in the order of `theta`.
 
 #![allow(clippy::print_stdout)]
 
@@ -31,7 +35,7 @@ struct Rows {
     d: usize,
 }
 
-/// Mean negative log-likelihood, in nats a row.
+/// Mean negative log-likelihood, in nats per row.
 fn nll(probabilities: &[f64], y: &[f64]) -> f64 {
     let k = probabilities.len() / y.len();
     let of = |(p, y): (&[f64], &f64)| -p[*y as usize].ln();

@@ -1,4 +1,4 @@
-//! Your own density and your own kernel in this crate's walks: a random-walk Metropolis kernel on a banana.
+//! Your density and your kernel in this crate's walks: random-walk Metropolis on a banana.
 //!
 //! `cargo run --release --example own_parts`
 
@@ -36,7 +36,8 @@ impl LogDensity<f64> for Banana {
     }
 }
 
-/// Random-walk Metropolis: propose a Gaussian step, accept with probability `min(1, p(new) / p(old))`.
+/// Random-walk Metropolis: propose a Gaussian step, accept it with probability
+/// `min(1, p(new) / p(old))`.
 struct Metropolis {
     step_size: f64,
 }

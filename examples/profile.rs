@@ -1,6 +1,7 @@
-//! What one gradient of a perceptron's energy is compiled to, and where its time goes.
+//! The compiled gradient of a perceptron's energy, and where its time goes.
 //!
-//! `cargo run --release --example profile -- 18,50,4 592`: widths, and rows of (random) data. One output means regression.
+//! `cargo run --release --example profile -- 18,50,4 592`: widths, and rows of (random) data. One
+//! output means regression.
 
 #![allow(clippy::print_stdout)]
 

@@ -1,7 +1,7 @@
-//! The table of the README: MAP estimate, walk, atlas and flow on the data sets of this repository, all with default settings.
+//! The table of the README: MAP, walk, atlas and flow on this repository's data, with defaults.
 //!
-//! `cargo run --release --example table [SEEDS]` splits each set by 70 to 30 at random (stratified), once per seed, and
-//! prints the mean over splits of every score.
+//! `cargo run --release --example table [SEEDS]` splits each set by 70 to 30 at random
+//! (stratified), once per seed, and prints the mean over splits of every score.
 
 // a program talks to its user; the library does not
 #![allow(clippy::print_stdout)]

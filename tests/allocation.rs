@@ -1,4 +1,4 @@
-//! Inner steps allocate nothing after the first: counted, not believed.
+//! Inner steps allocate nothing after the first. The tests count allocations.
 
 #![allow(clippy::unwrap_used)]
 
@@ -51,7 +51,8 @@ fn check<T: Scalar>(net: &dyn Network, n: usize) {
         rows.fisher_product(&theta, &theta, &mut out, &mut fisher)
             .unwrap();
     };
-    // the first round may set up what lasts: memory of the matrix products, detection of the instruction set
+    // the first round may set up what lasts: memory of the matrix products, detection of the
+    // instruction set
     round();
     let info = measure(|| (0..10).for_each(|_| round()));
     let name = format!("{} parameters", theta.len());
@@ -100,7 +101,7 @@ fn a_step_allocates_nothing<T: Scalar, K: Kernel<T, PosteriorDensity<T>>>(
     assert_eq!(info.count_total, 0, "{} bytes in a step", info.bytes_total);
 }
 
-/// A Jacobian-vector product alone, as a program of its own.
+/// A Jacobian-vector product alone, as a separate program.
 fn jvp_allocates_nothing<T: Scalar>(net: &dyn Network, theta: &[T], n: usize) {
     let graph = Graph::new();
     let (p, v) = (graph.input(&[net.dim()]), graph.input(&[net.dim()]));
@@ -160,7 +161,7 @@ fn the_counter_counts() {
     assert!(measure(|| drop(std::hint::black_box(vec![0u8; 100]))).count_total > 0);
 }
 
-/// Of Hamiltonian chains the transitions: a hundred more of them, the same number of allocations.
+/// Transitions of Hamiltonian chains: a hundred more of them make the same number of allocations.
 #[test]
 fn a_leapfrog_step_and_a_tree_allocate_nothing() {
     let net = Mlp::new(&[5, 8, 3], Activation::Tanh).unwrap();
@@ -203,7 +204,7 @@ fn a_leapfrog_step_and_a_tree_allocate_nothing() {
     });
 }
 
-/// The conditional of the last layer and draws from it, for every likelihood that it knows.
+/// The conditional of the last layer and draws from it, for every likelihood that it supports.
 #[test]
 fn a_draw_of_the_last_layer_allocates_nothing() {
     let (n, d) = (300, 5);

@@ -1,6 +1,6 @@
-//! Training allocates nothing after its first steps: counted, not believed.
+//! Training allocates nothing after its first steps. The tests count allocations.
 //!
-//! The counter sees its own thread, so the work is done in a pool of one.
+//! The counter sees only its thread, so the work is done in a pool of one.
 
 #![allow(clippy::unwrap_used)]
 
@@ -88,7 +88,7 @@ fn steps_on_minibatches_allocate_nothing() {
     });
 }
 
-/// Ten epochs allocate as often as three: what is allocated is allocated at the start.
+/// Ten epochs allocate as often as three: everything is allocated at the start.
 #[test]
 fn epochs_allocate_nothing() {
     on_one_thread(|| {

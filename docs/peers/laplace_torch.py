@@ -1,6 +1,7 @@
-"""laplace-torch on vehicle, 18-50-4 tanh, f64: golden numbers, and times.
+"""laplace-torch on vehicle, 18-50-4 tanh, f64: golden numbers and times.
+
    python laplace_torch.py golden WEIGHTS.txt VEHICLE.csv OUT.json
-   python laplace_torch.py time full|kron WEIGHTS.txt VEHICLE.csv REPEATS   (seconds a line: fit, predict)"""
+   python laplace_torch.py time full|kron WEIGHTS.txt VEHICLE.csv REPEATS   (prints seconds, fit and predict per line)"""
 import sys, json, time, warnings
 warnings.filterwarnings("ignore")
 import numpy as np, torch

@@ -1,7 +1,8 @@
-"""Leave-one-out cross-validation, stacking and pseudo-BMA+ by ArviZ: the numbers of src/diagnose/tests/loo.rs and
-src/diagnose/tests/stacking.rs.
+"""Leave-one-out cross-validation, stacking and pseudo-BMA+ by ArviZ.
 
-usage: loo.py        (pip install "arviz<1"; the numbers are of ArviZ 0.23.4, NumPy 2.4.6, SciPy 1.17.1)
+It makes the numbers of src/diagnose/tests/loo.rs and src/diagnose/tests/stacking.rs.
+
+usage: loo.py        (pip install "arviz<1"; the numbers are from ArviZ 0.23.4, NumPy 2.4.6, SciPy 1.17.1)
 """
 import warnings; warnings.filterwarnings('ignore')
 import numpy as np, scipy, xarray as xr, arviz as az
@@ -29,7 +30,7 @@ for case in [(100, 6, 1, .1, 1.), (400, 7, 2, .15, 1.), (1000, 5, 3, .3, 1.), (1
     print(case, [float(r[f]) for f in ('elpd_loo', 'se', 'p_loo')])
     print('  ', r['loo_i'].values.tolist()); print('  ', r['pareto_k'].values.tolist())
 
-# three normal models of 40 rows at 2 sin(i + 1): far from one another, and near
+# three normal models of 40 rows at 2 sin(i + 1): far apart, and close together
 def compare(parameters):
     y, models = 2*np.sin(np.arange(40) + 1.), {}
     for name, (m, s) in parameters.items():

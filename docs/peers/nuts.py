@@ -1,9 +1,14 @@
-"""NUTS of BlackJAX on the network posterior of `ground_truth`: tanh, standard normal prior, f32, same warm-up, chains and draws.
+"""NUTS of BlackJAX on the network posterior of `ground_truth`.
+
+Tanh, standard normal prior, f32, and the same warm-up, chains and draws.
 
 usage: nuts.py TRAIN.csv TEST.csv NOISE_STD CHAINS WARM_UP DRAWS HIDDEN FORM
-FORM: pmap (one XLA device for each core, chains shared out one after the other), vmap (all chains in lock-step), map (one after the other on one device).
-Compiled before it is timed (a run with other keys and the same shapes). Prints seconds, gradients of the draws, and the smallest bulk ESS of
-predictions (rank-normalised split chains, Vehtari et al. 2021, by ArviZ if it is there, else by BlackJAX's own).
+FORM: pmap (one XLA device per core, which runs its share of the chains one after the other),
+vmap (all chains in lock-step), map (one chain after the other on one device).
+
+It compiles before it is timed (a run with other keys and the same shapes). It prints seconds,
+gradients of the draws, and the smallest bulk ESS of predictions (rank-normalised split chains,
+Vehtari et al. 2021, by ArviZ if it is installed, else by BlackJAX).
 """
 import os, sys, time
 import numpy as np

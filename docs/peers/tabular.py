@@ -1,14 +1,18 @@
-"""What people would take instead of a Bayesian network, on the very splits that `fiberwalk compare` makes.
+"""Alternatives to a Bayesian network, on the same splits as `fiberwalk compare`.
 
-CatBoost (with uncertainty), NGBoost, a random forest, a Gaussian process with ARD, a linear model: one table with ours.
+One table holds CatBoost (with uncertainty), NGBoost, a random forest, a Gaussian process with ARD,
+a linear model, and ours.
 
 Needs: pip install numpy pandas scipy scikit-learn catboost ngboost
 Run:   python docs/peers/tabular.py target/release/fiberwalk examples/data/glass.csv [--seeds 3]
            [--methods walk] [--peers catboost,forest] [-- further options of compare]
 
-Features are standardised by the training rows. Scores are means over seeds: NLL in nats, of a regression in the
-target's units; accuracy and expected calibration error (10 bins of equal width), or RMSE and the share of targets in the
-90 % interval; seconds to fit and predict.
+Features are standardised by the training rows. Scores are means over seeds:
+
+- NLL in nats, for a regression in the target's units;
+- accuracy and expected calibration error (10 bins of equal width), or RMSE and the share of
+  targets in the 90 % interval;
+- seconds to fit and predict.
 """
 
 import argparse
@@ -96,7 +100,7 @@ def peers(directory, seed, classification, chosen):
     x, xt = (x - mean) / std, (xt - mean) / std
     if classification:
         y, yt = y.astype(int), yt.astype(int)
-        # the test rows may have a class that the training rows lack: it gets no probability
+        # a class in the test rows but not in the training rows gets no probability
         classes = max(y.max(), yt.max()) + 1
         methods = classifiers(y.max() + 1, seed)
     else:
@@ -122,7 +126,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--methods", default="walk")
     parser.add_argument("--peers", default="")
-    # what is not known here goes to compare
+    # unknown options go to compare
     args, options = parser.parse_known_args()
     options = [option for option in options if option != "--"]
     with tempfile.TemporaryDirectory() as directory:

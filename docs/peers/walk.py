@@ -1,6 +1,10 @@
-"""The walk of fiberwalk's benchmark `walk/vehicle_64x50` in JAX: 64 microcanonical particles x 50 steps of 18-50-4 tanh on 592
-rows, float32, with a frame of 32 directions. The same arithmetic: half kick, drift, half kick, partial refresh, one
-gradient a step; compiled once, and timed in three forms (vectorised over particles, mapped over them, and mapped with two halves on two threads).
+"""The walk of fiberwalk's benchmark `walk/vehicle_64x50` in JAX.
+
+It runs 64 microcanonical particles x 50 steps of 18-50-4 tanh on 592 rows, float32, with a frame of
+32 directions. The arithmetic is the same: half kick, drift, half kick, partial refresh, one gradient
+per step. It is compiled once and timed in three forms: vectorised over particles, mapped over them,
+and mapped with two halves on two threads.
+
 Needs: pip install numpy jax. Run it beside `cargo bench --bench walk` on the same idle machine and quote the ratio."""
 import json, time
 from concurrent.futures import ThreadPoolExecutor

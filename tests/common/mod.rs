@@ -47,7 +47,7 @@ pub fn labels(count: usize, classes: usize, seed: u64) -> Vec<f64> {
         .collect()
 }
 
-/// A network with its initial parameters, biases random too.
+/// A network with its initial parameters; biases are random too.
 pub fn network(sizes: &[usize], activation: Activation, seed: u64) -> (Mlp, Vec<f64>) {
     let net = Mlp::new(sizes, activation).unwrap();
     let mut theta = net.init(&mut Streams::new(seed).rng(Phase::INIT, 0));
@@ -57,7 +57,8 @@ pub fn network(sizes: &[usize], activation: Activation, seed: u64) -> (Mlp, Vec<
     (net, theta)
 }
 
-/// A small set of images as IDX files: two classes, a bar that lies and a bar that stands, at random places in noise.
+/// A small set of images as IDX files, with two classes: a horizontal bar and a vertical bar, at
+/// random places in noise.
 pub struct Bars {
     /// Pixels `[n, 8, 8]`.
     pub pixels: Vec<u8>,

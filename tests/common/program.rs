@@ -21,7 +21,7 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Runs and expects success; gives standard output.
+/// Runs and expects success; returns standard output.
 pub fn ok(args: &[&str]) -> String {
     let out = fiberwalk(args);
     let error = String::from_utf8_lossy(&out.stderr).into_owned();
@@ -42,7 +42,8 @@ pub fn refused(args: &[&str], words: &[&str]) {
     assert!(out.stdout.is_empty());
 }
 
-/// Every fourth row of a data file for testing, the others for training, in a directory of their own.
+/// Every fourth row of a data file for testing, the others for training, in a new temporary
+/// directory.
 pub fn split(name: &str) -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let all = fs::read_to_string(data_file(name)).unwrap();

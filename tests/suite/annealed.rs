@@ -1,4 +1,6 @@
-//! The evidence by annealing against linear regression, where it is a Gaussian density of the data, and against quadrature.
+//! The evidence by annealing, against closed forms and quadrature.
+//!
+//! For linear regression the evidence is a Gaussian density of the data.
 
 use crate::common::{labels, normals};
 use fiberwalk::diagnose::chi_square_survival;
@@ -62,7 +64,8 @@ fn options(particles: usize, temperatures: usize) -> AnnealedOptions {
     }
 }
 
-/// A sum of squared z-scores is chi-square: too large if the evidence is wrong or its error too small, too small if the error is too large.
+/// A sum of squared z-scores is chi-square. It is too large if the evidence is wrong or its error
+/// too small, and too small if the error is too large.
 fn covered(z: &[f64]) {
     let squares: f64 = z.iter().map(|z| z * z).sum();
     let above = chi_square_survival(squares, z.len() as f64);
@@ -86,8 +89,9 @@ fn the_evidence_of_linear_regression() {
 
 #[test]
 fn few_temperatures_are_unbiased() {
-    // 20 temperatures that two leapfrog steps do not follow: an estimate is rough, but right in the mean. A weight taken after
-    // the transition instead of before, or a transition for the wrong temperature, is a bias of the order of the spread
+    // two leapfrog steps do not follow 20 temperatures: an estimate is rough, but its mean is
+    // right. A weight taken after the transition instead of before, or a transition for the wrong
+    // temperature, would give a bias of the order of the spread
     let (posterior, exact) = linear::<f64>();
     let hasty = AnnealedOptions {
         leapfrog_steps: 2,
@@ -144,10 +148,12 @@ fn the_same_bits_for_any_number_of_threads() {
     for threads in [2, 8] {
         assert_eq!(with(threads), one);
     }
-    // as many particles and temperatures as the errors of the other test are known to be right for
+    // the numbers of particles and temperatures for which the other test shows that the errors are
+    // right
     let z = (one.log_evidence - exact) / one.std_error;
     assert!(z.abs() < 4.0, "{z}");
-    // per particle: its start, and 8 for each temperature but the last; the pilot settles for 40 transitions, once in place of one
+    // per particle: its start, and 8 for each temperature but the last; the pilot settles once for
+    // 40 transitions instead of one
     assert_eq!(
         one.gradients,
         48 * (1 + 199 * 8) + 16 * (1 + (199 + 39) * 8)
@@ -177,7 +183,7 @@ impl LogDensity<f64> for HalfLine {
 fn a_start_where_the_density_is_zero_has_no_weight() {
     let settings = options(400, 10);
     let got = annealed_evidence(&HalfLine, &[1.0], &settings, Streams::new(2)).unwrap();
-    // nobody leaves the half line, where p = q: weights are 1 or 0
+    // nobody leaves the half line, and there p = q: weights are 1 or 0
     let known = |w: &&f64| **w == f64::NEG_INFINITY || w.abs() < 1e-12;
     assert_eq!(got.log_weights.iter().filter(known).count(), 400);
     assert!((got.std_error - (1.0f64 / 400.0).sqrt()).abs() < 0.01);

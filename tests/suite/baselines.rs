@@ -15,7 +15,8 @@ fn minibatch(linear: &Linear) -> Minibatch<f64> {
     repeated(linear, 1).unwrap()
 }
 
-/// All rows so many times, and the prior as many times as precise: `U` is so many times as large, but for the prior's constant, and `U / N` the same.
+/// All rows `times` times, and the prior `times` times as precise. So `U` is `times` times as
+/// large, except for the prior's constant, and `U / N` is the same.
 fn repeated(linear: &Linear, times: usize) -> Result<Minibatch<f64>> {
     let p = linear.dim();
     let x: Vec<f64> = linear
@@ -38,7 +39,7 @@ fn bits(x: &[f64]) -> Vec<u64> {
     x.iter().map(|x| x.to_bits()).collect()
 }
 
-/// The result of the same work with 1, 2 and 8 threads, if it is the same.
+/// The result of the same work with 1, 2 and 8 threads; it must be the same each time.
 fn for_any_threads(work: impl Fn() -> Vec<f64> + Sync) -> Vec<f64> {
     let with = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();

@@ -1,4 +1,6 @@
-//! Simulation-based calibration of microcanonical walks on Bayesian logistic regression, which has no closed form; and kernels that are wrong on purpose.
+//! Simulation-based calibration of microcanonical walks on Bayesian logistic regression.
+//!
+//! That posterior has no closed form. Kernels that are wrong on purpose must fail.
 
 use crate::twin::{Fault, Twin};
 use fiberwalk::Streams;
@@ -63,7 +65,8 @@ impl LogDensity<f64> for Logistic {
     }
 }
 
-/// p-values of the ranks of the three parameters and of the log likelihood, which sees the data.
+/// p-values of the ranks of the three parameters and of the log likelihood, which depends on the
+/// data.
 fn p_values<K: Kernel<f64, Logistic>>(kernel: impl Fn() -> K + Sync, steps: usize) -> Vec<f64> {
     let options = SbcOptions {
         replications: 1000,
@@ -109,7 +112,8 @@ fn map() -> InverseMassMatrix<f64> {
     InverseMassMatrix::diagonal(&PRECISION).unwrap()
 }
 
-/// `(step size, steps)` of an adjusted walk that rejects some, and of an unadjusted one that is close to the flow.
+/// `(step size, steps)` of an adjusted walk that rejects some steps, and of an unadjusted one that
+/// is close to the flow.
 fn settings(adjusted: bool) -> (f64, usize) {
     if adjusted { (1.4, 20) } else { (0.25, 60) }
 }

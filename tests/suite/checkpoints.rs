@@ -1,4 +1,6 @@
-//! A fit that is killed while it walks, and resumed, gives the same file; whatever else is asked of a checkpoint is refused.
+//! A fit that is killed while it walks, and resumed, gives the same file.
+//!
+//! Any other use of its checkpoint is refused.
 
 use std::fs;
 use std::path::Path;
@@ -15,8 +17,8 @@ fn changed(path: &Path) -> Option<SystemTime> {
     fs::metadata(path).and_then(|m| m.modified()).ok()
 }
 
-/// Starts the program, waits until the checkpoint has changed `times` times (since points were kept, if `kept` is asked for), and kills it. False if it
-/// was done before.
+/// Starts the program, waits until the checkpoint has changed `times` times, and kills it. With
+/// `kept`, only changes after points were kept count. Returns false if the program ended first.
 fn killed(args: &[&str], checkpoint: &Path, times: usize, kept: bool) -> bool {
     let mut child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
         .args(args)
@@ -94,7 +96,7 @@ fn a_killed_fit_is_resumed_to_the_same_bits() {
         fs::remove_file(parts).unwrap();
     }
     let left = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path());
-    // a temporary file may be left by a kill in the midst of a writing, and nothing else
+    // a kill in the middle of a write may leave a temporary file, and nothing else
     let known = ["train.csv", "test.csv", "whole.fw"];
     for path in left {
         let name = path.file_name().unwrap().to_str().unwrap().to_string();
@@ -102,7 +104,8 @@ fn a_killed_fit_is_resumed_to_the_same_bits() {
     }
 }
 
-/// Killed after points had gone to their file, and again after a restart that was not asked to resume had begun: the points are still there to go on with.
+/// Killed after points had gone to their file, and again after a restart without resume had begun.
+/// The points are still there to go on with.
 #[test]
 fn a_fit_that_is_killed_after_points_were_kept_is_resumed_to_the_same_bits() {
     let (dir, train, _) = split("glass.csv");
@@ -129,7 +132,8 @@ fn a_fit_that_is_killed_after_points_were_kept_is_resumed_to_the_same_bits() {
     assert!(kill(&fit(&parts, "--checkpoint-every 0.0001"), 3, true));
     let before = fs::metadata(&points).unwrap().len();
     assert!(before > 32);
-    // a restart by mistake, which ends after training and the file of points was asked for, and before it has kept anything
+    // a restart by mistake: it ends after training, once it has opened the file of points, and
+    // before it has kept anything
     let restart = fit(&parts, "--checkpoint-every 600 --max-memory 1 --threads 8");
     let restart: Vec<&str> = restart.iter().map(|a| &a[..]).collect();
     refused(&restart, &["max_memory = 1 MiB", "the walk needs"]);
@@ -171,7 +175,7 @@ fn a_checkpoint_of_another_fit_is_refused() {
     with(&["--method", "flow"], &["method = walk"]);
     let map = [&args[..], &["--resume", "--method", "map"]].concat();
     refused(&map, &["resume", "method map"]);
-    // the points that were kept so far are in a file of their own
+    // the points kept so far are in a separate file
     let points = dir.path().join("m.fw.points");
     let kept = fs::read(&points).unwrap();
     let mut other = kept.clone();
@@ -183,11 +187,11 @@ fn a_checkpoint_of_another_fit_is_refused() {
     refused(&resumed, &["m.fw.points", "fewer points"]);
     fs::remove_file(&points).unwrap();
     refused(&resumed, &["m.fw.points", "is not there"]);
-    // something else in its place is left alone
+    // another file in its place is left alone
     fs::write(&points, "notes").unwrap();
     refused(&args, &["m.fw.points", "not a file of points"]);
     fs::write(&points, kept).unwrap();
-    // one number of the data
+    // one changed number in the data
     let train = dir.path().join("train.csv");
     let good = fs::read_to_string(&train).unwrap();
     let line = good.lines().nth(1).unwrap();
@@ -216,7 +220,8 @@ fn budgets_end_a_walk_or_refuse_it() {
         fit.iter().copied().chain(more).map(String::from).collect()
     };
     let text_of = |args: &[String]| ok(&args.iter().map(|a| &a[..]).collect::<Vec<_>>());
-    // far more steps than a tenth of a second has room for: it ends in the warm-up, and the model can be used
+    // far more steps than fit into a tenth of a second: it ends in the warm-up, and the model can
+    // be used
     for method in ["walk", "flow"] {
         let more = format!("--steps 10000000 --max-seconds 0.1 --method {method}");
         let said = text_of(&with(&more));
@@ -226,7 +231,7 @@ fn budgets_end_a_walk_or_refuse_it() {
         assert!(said.contains("8 points kept"), "{said}");
         ok(&["evaluate", text(&out), text(&test)]);
     }
-    // a point has 4 bytes for each of 80,406 parameters: 2.5 MiB for all eight, of which there are to be 64
+    // a point has 4 bytes for each of 80,406 parameters: 2.5 MiB for all eight; 64 are asked for
     let large = "--hidden 200,380 --batch 161 --epochs 1 --steps 64 --samples 512 --kernel drift --threads 1 --method walk";
     let all = text_of(&with(large));
     assert!(all.contains("256 points kept") && !all.contains("budget"));
@@ -246,7 +251,7 @@ fn budgets_end_a_walk_or_refuse_it() {
         .and_then(|n| n.parse().ok())
         .unwrap_or_else(|| panic!("{error}"));
     assert!(error.contains("max_memory = 1 MiB"), "{error}");
-    // points are on the disk and not in memory: so much suffices for any number of them
+    // points are on disk and not in memory, so this much memory is enough for any number of them
     let said = text_of(&with(&format!("{large} --max-memory {least}")));
     assert!(
         said.contains("256 points kept") && !said.contains("budget"),
@@ -275,7 +280,7 @@ fn budgets_end_a_walk_or_refuse_it() {
     }
 }
 
-/// FNV-1a, once more.
+/// FNV-1a, written again.
 fn sign(bytes: &mut [u8]) {
     let (body, sum) = bytes.split_at_mut(bytes.len() - 8);
     let hash = body.iter().fold(0xcbf2_9ce4_8422_2325u64, |h, &b| {
@@ -287,7 +292,8 @@ fn sign(bytes: &mut [u8]) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
-    /// Bytes of a checkpoint are changed, and its checksum made right: a fit either refuses it or goes on, and never panics.
+    /// Bytes of a checkpoint are changed, and its checksum is made right. A fit either refuses it
+    /// or goes on, and never panics.
     #[test]
     fn a_forged_checkpoint_does_not_bring_a_fit_down(
         places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
@@ -312,11 +318,11 @@ proptest! {
             checkpoint: Some(checkpoint),
             ..FitOptions::default()
         };
-        // the file of the last block but one is what is left
+        // what is left is the file of the last block but one
         fit::<f32>(&data, &options, &|_, _, _| ()).unwrap();
         let mut bytes = fs::read(&path).unwrap();
         for (place, byte) in &places {
-            // not in the magic, which a checksum does not mend
+            // not in the magic, which a correct checksum does not repair
             let at = 23 + place.index(bytes.len() - 31);
             bytes[at] = *byte;
         }

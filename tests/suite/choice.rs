@@ -1,5 +1,6 @@
-//! Choosing a model by rows that it has not seen: widths by cross-validation, fits without a row,
-//! figures as JSON.
+//! Choosing a model by rows that it has not seen.
+//!
+//! Widths by cross-validation, fits without a row, and figures as JSON.
 
 use fiberwalk::Streams;
 use fiberwalk::artifact::NetworkSpec;
@@ -18,7 +19,7 @@ fn small() -> FitOptions {
     }
 }
 
-/// A wave is not linear: whatever the widths are, there are some.
+/// A wave is not linear, so the best shape has hidden units.
 #[test]
 fn widths_are_those_that_predict_rows_held_out_best() {
     let x = normals(80, 1);
@@ -39,14 +40,14 @@ fn widths_are_those_that_predict_rows_held_out_best() {
     assert!(chosen.len() > 2, "{chosen:?}");
     assert_eq!(result.model.metadata.method, "map");
     let said = result.summary.to_string();
-    // linear is far behind after the first fold, and said to be
+    // linear is far behind after the first fold, and the summary says so
     assert!(
         said.contains("linear") && said.contains("held out"),
         "{said}"
     );
     assert!(result.summary.figures()["validation_gradients"] > 0.0);
     assert_eq!(&result.model.metadata.diagnostics, result.summary.figures());
-    // the fit is that with these widths
+    // a direct fit with these widths gives the same result
     let direct = FitOptions {
         choose_hidden: false,
         hidden: chosen[1..chosen.len() - 1].to_vec(),
@@ -64,7 +65,8 @@ fn widths_are_those_that_predict_rows_held_out_best() {
     );
 }
 
-/// A row far out, and against the others: draws that have seen it say nothing of a fit without it.
+/// A row far out that contradicts the others: draws that have seen it say nothing about a fit
+/// without it.
 #[test]
 fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
     let mut x = normals(30, 3);
@@ -96,13 +98,13 @@ fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
     let own = data.select(&[7]).unwrap();
     let want = model.log_densities(&own, 128, Streams::new(0)).unwrap();
     assert_eq!(after.pointwise[7], want[0]);
-    // what importance sampling said was too good, as it is as a rule
+    // importance sampling was too optimistic, as it usually is
     assert!(after.pointwise[7] < before.pointwise[7] - 1.0);
     // all others are as they were
     for i in others.iter().filter(|i| !rows.contains(i)) {
         assert_eq!(after.pointwise[*i], before.pointwise[*i]);
     }
-    // where nothing is drawn there is nothing to leave out
+    // methods that draw nothing have no leave-one-out
     let of_map = FitOptions {
         method: Method::Map,
         ..allowed.clone()
@@ -112,7 +114,7 @@ fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
         error.to_string().contains("draw from the posterior"),
         "{error}"
     );
-    // more than are allowed: none
+    // more rows than are allowed: none is refitted
     let few = FitOptions {
         loo_refits: rows.len() - 1,
         ..allowed

@@ -1,4 +1,6 @@
-//! The program as its users run it: from a CSV to predictions, and the same bits for any number of threads.
+//! The program as its users run it, from a CSV to predictions.
+//!
+//! Any number of threads gives the same result bit for bit.
 
 use std::fs;
 use std::path::Path;
@@ -45,7 +47,8 @@ fn vehicle_from_csv_to_calibrated_probabilities() {
         );
         nll.push(scores["nll"].as_f64().unwrap());
     }
-    // a coin with four sides has 1.386; nothing here may be worse than a good classifier, and none far from the others
+    // guessing among four classes has 1.386; every method must be a good classifier, and none may
+    // be far from the others
     assert!(nll.iter().all(|&x| x < 0.5), "{nll:?}");
 
     let predictions = file("p.csv");
@@ -90,7 +93,8 @@ fn yacht_from_csv_to_predictive_intervals() {
     assert!(scores["rmse"].as_f64().unwrap() < 3.0, "{scores}");
     assert!(scores["coverage_90"].as_f64().unwrap() > 0.75, "{scores}");
 
-    // columns are found by name: in another order, and without the target, the predictions are the same
+    // columns are found by name: predictions are the same with the columns in another order and
+    // without the target
     let predictions = dir.path().join("p.csv");
     ok(&[
         "predict",
@@ -195,7 +199,8 @@ fn any_number_of_threads_gives_the_same_files() {
     assert!(fs::read(&model).unwrap() != files[0].0);
 }
 
-/// Frozen draws predict as the sampler does that they were drawn with, and the file has neither it nor the data.
+/// Frozen draws predict as the sampler that made them does, and the file has neither the sampler
+/// nor the data.
 #[test]
 fn frozen_draws_need_no_training_data() {
     let (dir, train, test) = split("yacht.csv");

@@ -1,4 +1,4 @@
-//! Methods side by side: the program's table and JSON, and what is left when one of them fails.
+//! Methods side by side: the table and JSON, and the other results when one method fails.
 
 use crate::common::program::{fiberwalk, ok, refused, split, text};
 
@@ -41,11 +41,11 @@ fn a_comparison_has_an_object_for_every_fit() {
             assert!(of(i, key) >= 0.0, "{key}");
         }
     }
-    // members and walkers take gradients besides those of the estimate, Laplace does not
+    // members and walkers take gradients in addition to those of the estimate, Laplace does not
     assert_eq!(of(1, "gradients"), of(0, "gradients"));
     assert!(of(2, "gradients") > 5.0 * of(0, "gradients"));
     assert!(of(3, "gradients") >= of(0, "gradients") + 8.0 * 60.0);
-    // the scores are those of a fit and an evaluation by themselves
+    // the scores are those of a separate fit and evaluation
     let model = train.with_file_name("m.fw");
     let fit = [
         "fit",
@@ -86,7 +86,7 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
         "{said}"
     );
     assert!(lines[2].starts_with("laplace-diag"), "{said}");
-    // more starts than particles: the walk is refused, and the estimate is not lost
+    // more starts than particles: the walk is refused, and the estimate is kept
     let output = fiberwalk(&args(
         &files,
         "--methods walk,map --starts 9 --noise-std 0.3",
@@ -101,7 +101,7 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
         err.starts_with("error: walk, seed 0: ") && err.contains("starts = 9"),
         "{err}"
     );
-    // it is said once
+    // the message appears once
     assert_eq!(err.lines().count(), 1, "{err}");
     for (more, words) in [
         ("--methods map,map", &["map is there twice"][..]),
@@ -123,7 +123,7 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
     }
 }
 
-/// A file whose rows can be trained on, but not split in two class by class, is named.
+/// A file that can be trained on, but whose rows cannot be split in two class by class, is named.
 #[test]
 fn a_file_that_cannot_be_split_is_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -133,7 +133,8 @@ fn a_file_that_cannot_be_split_is_named() {
     refused(&args(&[text(&one_each)], "--methods map"), &words);
 }
 
-/// What a baseline would not heed, or could not hold, is refused before it is fitted.
+/// Options that a baseline would ignore, or sizes that it could not hold, are refused before the
+/// fit.
 #[test]
 fn baselines_refuse_what_is_not_for_them() {
     let (dir, train, _) = split("glass.csv");
@@ -197,7 +198,7 @@ fn baselines_refuse_what_is_not_for_them() {
         ),
     ] {
         let mut args: Vec<&str> = fit.to_vec();
-        // a setting may not be there twice
+        // a setting may not appear twice
         if more.contains("--hidden") {
             args.drain(4..6);
         }

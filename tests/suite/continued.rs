@@ -1,4 +1,6 @@
-//! A walk that is saved between two blocks and continued elsewhere is the walk that was not; and any number of threads gives the same bits.
+//! A walk saved between two blocks and continued elsewhere equals the uninterrupted walk.
+//!
+//! Any number of threads gives the same result bit for bit.
 
 use crate::common::{network, normals};
 use fiberwalk::walk::{
@@ -123,7 +125,7 @@ fn interrupted_everywhere<K: Kernel<f64, PosteriorDensity<f64>>>(
     interrupted(&problem(), kernel, options)
 }
 
-/// Walks to the end and saves after every block; then goes on from each of what was saved.
+/// Walks to the end and saves after every block, then goes on from each save.
 pub fn interrupted<K: Kernel<f64, PosteriorDensity<f64>>>(
     (density, starts): &(PosteriorDensity<f64>, Vec<Vec<f64>>),
     kernel: impl Fn() -> K,
@@ -164,7 +166,7 @@ pub fn interrupted<K: Kernel<f64, PosteriorDensity<f64>>>(
     walk
 }
 
-/// All of a walk, bit by bit.
+/// All of a walk, bit for bit.
 pub fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
     let numbers = [
         &walk.points,
@@ -174,7 +176,7 @@ pub fn bits(walk: &Walk<f64>) -> (Vec<u64>, String) {
         &walk.trace.observed,
     ];
     let bits = numbers.iter().flat_map(|v| v.iter().map(|x| x.to_bits()));
-    // shortest decimals that give the number back, so that equal text is equal numbers
+    // shortest decimals that read back to the same number, so equal text means equal numbers
     (bits.collect(), format!("{walk:?}"))
 }
 
@@ -214,7 +216,7 @@ fn a_microcanonical_walk_goes_on_bit_by_bit() {
     }
 }
 
-/// A warm-up that ends because the start is forgotten.
+/// The warm-up ends because the start is forgotten.
 #[test]
 fn a_walk_that_forgets_its_start_goes_on_bit_by_bit() {
     let density = problem().0;
@@ -235,7 +237,7 @@ fn a_walk_that_forgets_its_start_goes_on_bit_by_bit() {
     assert!(walk.forgotten && walk.steps < 800);
 }
 
-/// With points that are not viable too: at the start the energy is above the threshold.
+/// Some points are not viable: at the start the energy is above the threshold.
 #[test]
 fn a_drift_walk_goes_on_bit_by_bit() {
     for (max_energy, steps) in [(40.0, None), (40.0, Some(83)), (10.0, Some(83))] {

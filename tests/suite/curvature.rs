@@ -1,4 +1,6 @@
-//! Lanczos and the tangent space on the Gauss-Newton matrix of a real problem, against faer's dense eigenvalues.
+//! Lanczos and the tangent space on the Gauss-Newton matrix of a real problem.
+//!
+//! The oracle is faer's dense eigenvalues.
 
 use crate::common::{network, normals, standardised};
 use fiberwalk::curvature::{
@@ -118,7 +120,8 @@ fn the_normal_space_is_what_the_dense_spectrum_says() {
 
 #[test]
 fn hessian_is_ggn_plus_prior_for_a_linear_model() {
-    // no hidden layer: outputs are linear in theta, and the Gauss-Newton matrix is the whole of the likelihood's Hessian
+    // no hidden layer: outputs are linear in theta, so the Gauss-Newton matrix is all of the
+    // likelihood's Hessian
     let (x, y, d, k) = standardised("vehicle.csv");
     let (net, theta) = network(&[d, k], Activation::Tanh, 4);
     let prior = IsotropicGaussian::new(2.5).unwrap();
@@ -138,7 +141,8 @@ fn hessian_is_ggn_plus_prior_for_a_linear_model() {
     }
 }
 
-/// Bayesian linear regression has its evidence in closed form, and Laplace's estimate is exact there.
+/// Bayesian linear regression has its evidence in closed form, and Laplace's estimate is exact
+/// there.
 #[test]
 fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     let (n, d, noise, alpha) = (60, 4, 0.4, 0.8);
@@ -178,7 +182,8 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     };
     let streams = Streams::new(3);
     let report = tune_by_evidence(vec![0.0; 5], build, None, &fixed, streams, |_| ()).unwrap();
-    // probes of 5 dimensions with 5 steps see the whole spectrum, but each weighs it by its own signs
+    // probes of 5 dimensions with 5 steps see the whole spectrum, but each weighs it by its random
+    // signs
     let exact = EvidenceOptions {
         probes: 4_000,
         ..fixed.clone()
@@ -191,7 +196,7 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
         streams,
     )
     .unwrap();
-    // and the error that it states is that of its probes
+    // the stated error is that of its probes
     let stated = got.std_error.unwrap();
     let got = got.value;
     let want = closed(alpha, noise);
@@ -207,7 +212,7 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     );
     assert!(error < 0.02 && (stated / (0.5 * error) - 1.0).abs() < 1e-6);
 
-    // with the matrix there is no error but that of the estimate, whose gradient is not quite zero
+    // with the matrix the only error left is that of the estimate, whose gradient is not quite zero
     let dense = |noise: Option<f64>, theta: &[f64]| {
         let posterior = build(1.0, noise)?;
         let mut op = GgnOperator::new(&posterior, theta)?;
@@ -231,7 +236,7 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     let of_report = report.unwrap().log_evidence.unwrap();
     assert_eq!(of_report, got);
 
-    // the maximum is found from either side, and is one to 1e-4 of the scales
+    // the maximum is found from either side, to 1e-4 of the scales
     for start in [0.05, 3.0] {
         let tuned = EvidenceOptions {
             tune_prior_precision: true,
@@ -274,8 +279,9 @@ fn evidence_of_a_linear_model_is_exact_and_its_maximum_is_found() {
     }
 }
 
-/// Two outputs of one noise are a linear model of twice as many rows: MacKay's fixed point by dense eigenvalues. Were rows counted in the place of
-/// residuals, the constant that is taken off the negative log-likelihood would be half of what it has.
+/// Two outputs with one noise are a linear model of twice as many rows. The oracle is MacKay's
+/// fixed point by dense eigenvalues. If rows were counted instead of residuals, the constant
+/// subtracted from the negative log-likelihood would be half of the right one.
 #[test]
 fn the_noise_of_two_outputs_is_that_of_all_residuals() {
     let (n, d, m, true_noise) = (300, 3, 2, 0.4);
@@ -338,8 +344,9 @@ fn the_noise_of_two_outputs_is_that_of_all_residuals() {
     }
     // 592 degrees of freedom: the noise itself is known to 0.4 / sqrt(1184) = 0.012
     assert!((noise - true_noise).abs() < 4.0 * 0.012, "{noise}");
-    // `gamma` is within 0.1 of the 8 parameters, and its probes are that of it again: of no weight against 592. The rounds end at 1e-4, and
-    // each brings the scales nearer by a factor of a hundred
+    // `gamma` is within 0.1 of the 8 parameters, and the estimate by probes is within 0.1 of
+    // `gamma`: negligible against 592. The rounds end at 1e-4, and each brings the scales nearer by
+    // a factor of a hundred
     let got = report.noise_std.unwrap();
     assert!((got / noise - 1.0).abs() < 2e-4, "{got} for {noise}");
     let got = report.prior_precision;

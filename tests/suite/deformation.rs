@@ -1,4 +1,6 @@
-//! The deformation against closed forms: exact posteriors of linear models, dense Jacobians, a density that is known.
+//! The deformation against closed forms.
+//!
+//! These are exact posteriors of linear models, dense Jacobians, and a known density.
 
 use crate::common::{labels, network, normals};
 use fiberwalk::deform::{
@@ -110,8 +112,8 @@ fn draws_have_the_posteriors_distribution() {
     let draws = deformation.sample(count, Streams::new(9)).unwrap();
     let mut ws = posterior.workspace();
     let top = posterior.log_density(conditional.centre, &mut ws).unwrap();
-    // 2 (U - U_min) of a Gaussian is chi-square with d degrees of freedom: mean d, variance 2 d, third moment included
-    // in the tolerance of the variance (kurtosis: 12 d + 12 d^2 under the mean of squares)
+    // 2 (U - U_min) of a Gaussian is chi-square with d degrees of freedom: mean d, variance 2 d.
+    // The tolerance of the variance uses the fourth central moment, 12 d^2 + 48 d
     let q: Vec<f64> = draws
         .chunks_exact(d)
         .map(|t| 2.0 * (top - posterior.log_density(t, &mut ws).unwrap()))
@@ -128,7 +130,8 @@ fn draws_have_the_posteriors_distribution() {
         (variance - 2.0 * d_f).abs() < 4.0 * (fourth / count as f64).sqrt(),
         "variance {variance}"
     );
-    // the average of the draws has the posterior's covariance over count: its quadratic form is chi-square over count
+    // the average of the draws has the posterior's covariance over count, so its quadratic form is
+    // chi-square over count
     let mut average = vec![0.0; d];
     for t in draws.chunks_exact(d) {
         average
@@ -140,8 +143,8 @@ fn draws_have_the_posteriors_distribution() {
     assert!(form < d_f + 5.0 * (2.0 * d_f).sqrt(), "{form}");
 }
 
-/// With hidden layers the last layer's conditional is exact: given the hidden block, joint and density differ by a
-/// constant in the last layer.
+/// With hidden layers the last layer's conditional is exact: for a given hidden block, the log
+/// joint and the log density differ by a constant in the last layer.
 #[test]
 fn the_conditional_given_hidden_parameters_is_exact_for_gaussian_noise() {
     let (net, x, y, posterior) = regression(&[2, 5, 1], 20);
@@ -164,8 +167,8 @@ fn the_conditional_given_hidden_parameters_is_exact_for_gaussian_noise() {
     }
 }
 
-/// `log p(D | theta_h)` is what the joint density and that of the draws say of it: for Gaussian noise at every draw, for a softmax
-/// on average.
+/// `log p(D | theta_h)` is the difference between the joint density and that of the draws. For
+/// Gaussian noise that holds at every draw, for a softmax on average.
 #[test]
 fn what_is_integrated_out_is_the_elbo_of_the_conditional() {
     let (n, sizes) = (40, [3, 6, 4]);
@@ -175,7 +178,8 @@ fn what_is_integrated_out_is_the_elbo_of_the_conditional() {
     let softmax = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
     let last = LastLayer::<f64>::new(&net, HeadLikelihood::Categorical, ALPHA, &x, &y).unwrap();
     let (mean, error, got) = elbo(&softmax, &last, &theta[..net.hidden_params()]);
-    // the nodes are not the draws: 16 of them know the mean of what is not quadratic to a few hundredths
+    // the nodes are not the draws: for a function that is not quadratic, 16 nodes give its mean to
+    // a few hundredths
     assert!(
         (mean - got).abs() < 4.0 * error + 0.1,
         "{mean} +- {error} against {got}"
@@ -190,7 +194,8 @@ fn what_is_integrated_out_is_the_elbo_of_the_conditional() {
     );
 }
 
-/// `E[log p(D, theta) - log p(theta_h) - log q(w)]` over draws of the last layer, its standard error, and what the last layer says of it.
+/// `E[log p(D, theta) - log p(theta_h) - log q(w)]` over draws of the last layer, its standard
+/// error, and the last layer's value of it.
 fn elbo(
     posterior: &PosteriorDensity<f64>,
     last: &LastLayer<f64>,
@@ -273,7 +278,8 @@ fn the_whole_deformation_is_a_bijection_with_the_right_volume() {
             .iter()
             .map(|l| 0.5 * l.ln())
             .sum();
-        // Newton stops within 1e-9 nats, so a mode moves by up to 1e-5 of its width between two differences
+        // Newton stops within 1e-9 nats, so a mode moves by up to 1e-5 of its width between two
+        // differences
         let tolerance = if categorical { 1e-3 } else { 1e-6 };
         assert!(
             (log_det[0] - want).abs() < tolerance,
@@ -283,7 +289,8 @@ fn the_whole_deformation_is_a_bijection_with_the_right_volume() {
     }
 }
 
-/// A banana, `x ~ N(0, 1)`, `y | x ~ N(x^2, 0.25)`: a Gaussian misses its bend, the coupling layers must learn it.
+/// A banana, `x ~ N(0, 1)`, `y | x ~ N(x^2, 0.25)`. A Gaussian misses its bend, and the coupling
+/// layers must learn it.
 #[test]
 fn the_flow_learns_a_density_that_no_gaussian_has() {
     let (walkers, each) = (400, 5);
@@ -312,13 +319,15 @@ fn the_flow_learns_a_density_that_no_gaussian_has() {
         |_| (),
     )
     .unwrap();
-    // entropy is the best a mean log-likelihood can be; 400 held-out points give it a standard error of 1/sqrt(400)
+    // entropy is the best that a mean log-likelihood can reach; 400 held-out points give it a
+    // standard error of 1/sqrt(400)
     assert!(report.log_likelihood > -entropy - 0.15, "{report:?}");
     assert!(
         report.log_likelihood > report.gaussian_log_likelihood + 0.4,
         "{report:?}"
     );
-    // on fresh points, where nothing was chosen: the KL divergence, with its standard error
+    // on fresh points, which played no part in the choice: the KL divergence with its standard
+    // error
     let fresh: Vec<f64> = normals(20_000, 22)
         .chunks_exact(2)
         .flat_map(|e| [e[0], e[0] * e[0] + 0.5 * e[1]])
@@ -361,8 +370,9 @@ fn a_draw_depends_on_the_seed_and_its_index_alone() {
     assert_ne!(few, deformation.sample(3, Streams::new(5)).unwrap());
 }
 
-/// Many steps on few walkers overfit. Whole walkers are held out and the best parameters on them are kept, so the flow is no
-/// worse on walkers that nobody has seen than the Gaussian that training starts from.
+/// Many steps on few walkers overfit. So whole walkers are held out, and the best parameters on
+/// them are kept. On unseen walkers the flow is then no worse than the Gaussian that training
+/// starts from.
 #[test]
 fn what_is_kept_is_what_holds_for_unseen_walkers() {
     let (walkers, each, dim) = (14, 8, 5);
@@ -397,7 +407,8 @@ fn what_is_kept_is_what_holds_for_unseen_walkers() {
         all.iter().sum::<f64>() / all.len() as f64
     };
     let (gaussian, trained) = (mean(0), mean(600));
-    // choosing the best of 60 looks at 2 held-out walkers may cost a little; overfitting costs tens of nats
+    // choosing the best of 60 checks on 2 held-out walkers may cost a little; overfitting costs
+    // tens of nats
     assert!(trained > gaussian - 1.0, "{trained} against {gaussian}");
 }
 
@@ -410,7 +421,8 @@ fn draws_are_distinct_and_unrelated() {
     let draws = deformation.sample(count, Streams::new(4)).unwrap();
     let (z, _) = deformation.inverse(&draws).unwrap();
     let dot = |a: usize, b: usize| (0..p).map(|i| z[a * p + i] * z[b * p + i]).sum::<f64>();
-    // independent standard normals: the mean of n products over P numbers has standard deviation sqrt(P / n)
+    // independent standard normals: the mean of n products over P numbers has standard deviation
+    // sqrt(P / n)
     let lag: f64 = (1..count).map(|i| dot(i - 1, i)).sum::<f64>() / (count - 1) as f64;
     assert!(lag.abs() < 4.5 * (p as f64 / count as f64).sqrt(), "{lag}");
     let own: f64 = (0..count).map(|i| dot(i, i)).sum::<f64>() / count as f64;

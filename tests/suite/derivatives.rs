@@ -1,4 +1,6 @@
-//! Gradients, Hessian-vector and Gauss-Newton products of whole posteriors against slow oracles, in f64.
+//! Derivatives of whole posteriors against slow oracles, in f64.
+//!
+//! They are gradients, Hessian-vector products and Gauss-Newton products.
 
 use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::Graph;
@@ -20,7 +22,7 @@ struct Problem {
 
 const NOISE: f64 = 0.7;
 
-/// `classes` 1 means regression.
+/// `classes` = 1 means regression.
 fn problem(
     hidden: &[usize],
     activation: Activation,
@@ -52,7 +54,7 @@ fn problem(
     }
 }
 
-/// Smooth ones: a finite difference must not step over a kink.
+/// Smooth ones only: a finite difference must not step over a kink.
 const SMOOTH: [Activation; 6] = [
     Activation::Tanh,
     Activation::Sigmoid,
@@ -186,7 +188,7 @@ proptest! {
         }
     }
 
-    /// Swapping two hidden units, or flipping the sign of a tanh unit, leaves the energy as it is.
+    /// Swapping two hidden units, or flipping the sign of a tanh unit, does not change the energy.
     #[test]
     fn hidden_units_are_exchangeable(seed in 0u64..500, a in 0usize..6, b in 0usize..6) {
         let (d, h, k) = (3, 6, 2);

@@ -1,4 +1,6 @@
-//! Early stopping: which parameters are returned, when training ends, and that threads change nothing.
+//! Early stopping: which parameters are returned, and when training ends.
+//!
+//! Threads must change nothing.
 
 use crate::common::{labels, network, normals};
 use fiberwalk::LogDensity;
@@ -9,7 +11,7 @@ use fiberwalk::{
 
 fn quiet(_: &MinibatchProgress) {}
 
-/// A network large for its rows, which overfits.
+/// A network that is large for the number of rows, so it overfits.
 fn overfitting(n: usize, seed: u64) -> (Minibatch<f32>, Vec<f32>) {
     let (net, theta) = network(&[5, 30, 3], Activation::Tanh, 1);
     let prior = IsotropicGaussian::new(0.01).unwrap();
@@ -74,7 +76,8 @@ fn early_stopping_returns_the_best_epoch_and_stops_when_patience_ends() {
     assert!(report.stopped_early);
     assert_eq!((report.training_rows, report.validation_rows), (120, 300));
     assert_eq!(report.gradients, losses.len() * 8);
-    // the parameters are those of that epoch: their loss, and a run that ends there has the same bits
+    // the parameters are those of that epoch: the loss agrees, and a run that ends there has the
+    // same bits
     let mut ws = validation.workspace();
     let nll = validation
         .neg_log_likelihood(&report.theta, &mut ws)
@@ -83,7 +86,7 @@ fn early_stopping_returns_the_best_epoch_and_stops_when_patience_ends() {
     let short = fit(&stopping(6, report.best_epoch), &validation);
     assert_eq!(short.theta, report.theta);
     assert!(!short.stopped_early);
-    // more patience sees more, and finds nothing worse
+    // more patience runs longer, and the best loss gets no worse
     let patient = fit(&stopping(40, 200), &validation);
     assert!(patient.history.len() > losses.len());
     assert_eq!(patient.history[..losses.len()], report.history);
@@ -111,7 +114,7 @@ fn progress_tells_every_step_and_every_look() {
         seen.push(*p)
     })
     .unwrap();
-    // 108 rows to train on: 7 steps and a look, twice
+    // 108 rows to train on: 7 steps and a check, twice
     let places: Vec<_> = seen.iter().map(|p| (p.epoch, p.step)).collect();
     let expected = |e| (1..=7).chain([7]).map(move |s| (e, 7 * (e - 1) + s));
     assert_eq!(places, expected(1).chain(expected(2)).collect::<Vec<_>>());

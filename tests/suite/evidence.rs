@@ -1,4 +1,6 @@
-//! The evidence of a network by a flow, against annealing: the example of the crate, at a tenth of its effort.
+//! The evidence of a network by a flow, against annealing.
+//!
+//! It runs the crate's example, at a tenth of its effort.
 
 use fiberwalk::walk::AnnealedOptions;
 
@@ -6,14 +8,16 @@ use fiberwalk::walk::AnnealedOptions;
 #[path = "../../examples/evidence.rs"]
 mod example;
 
-/// 1-2-1 tanh on snelson1d. A flow that misses a part of the posterior, a wrong density of it, a wrong number of copies or a wrong constant in
-/// the last layer's evidence would each be off by tenths of nats at least.
+/// 1-2-1 tanh on snelson1d. The result would be off by at least tenths of nats if the flow missed
+/// part of the posterior or had a wrong density, or if the number of copies or a constant in the
+/// last layer's evidence were wrong.
 #[test]
 fn a_flows_evidence_agrees_with_annealing() {
     let effort = example::Effort {
         walkers: 256,
         steps: 1_500,
-        // the tail of a thousand is 95 weights: k-hat of the same flow is 0.69 by them, and 0.44 by four thousand
+        // the tail of a thousand draws has 95 weights: for the same flow they give k-hat 0.69, and
+        // four thousand draws give 0.44
         draws: 4_000,
         annealing: AnnealedOptions {
             temperatures: 600,

@@ -1,4 +1,6 @@
-//! Microcanonical walks on linear regression against the closed form, by p-values; and kernels that are wrong on purpose, which the same tests reject.
+//! Microcanonical walks on linear regression against the closed form, by p-values.
+//!
+//! Kernels that are wrong on purpose must be rejected by the same tests.
 
 use crate::linear::{Linear, Quadratic, ends, inverse, p_value};
 use crate::twin::{Fault, Twin, TwinState};
@@ -10,17 +12,19 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{LogDensity, Phase, Result, Streams};
 
-/// Seeds are fixed: a right sampler fails one of these tests for one choice of seeds in a hundred, and then always.
+/// Seeds are fixed. For one choice of seeds in a hundred a right sampler fails one of these tests,
+/// and then it always fails.
 const LEVEL: f64 = 1e-4;
 
-/// Of a trajectory of the twin, in coordinates of variance about 1.
+/// Length of a trajectory of the twin, in coordinates of variance about 1.
 const LENGTH: f64 = 1.3;
 
-/// What a wrong sampler must fall below.
+/// A wrong sampler must have a p-value below this.
 const REJECTED: f64 = 1e-8;
 
-/// Independent draws. A scale that is off by 5 % moves a normalised square by `0.1025 / sqrt 2`, so in 5 dimensions the statistic of the covariance,
-/// chi-square of 15 degrees, by `5 n 0.00525 = 105`; 68 are rejected.
+/// Independent draws. A scale that is off by 5 % moves a normalised square by `0.1025 / sqrt 2`. So
+/// in 5 dimensions it moves the statistic of the covariance, chi-square of 15 degrees, by
+/// `5 n 0.00525 = 105`; a value of 68 is rejected.
 const DRAWS: usize = 4_000;
 
 fn problems() -> [(&'static str, Linear); 3] {
@@ -48,7 +52,7 @@ fn frames(linear: &Linear) -> GgnFrame<'_, fiberwalk::PosteriorDensity<f64>> {
     GgnFrame::new(&linear.posterior, &options, Streams::new(8)).unwrap()
 }
 
-/// The posterior that the engine compiles is the Gaussian that the tests know.
+/// The posterior that the engine compiles is the Gaussian of these tests.
 #[test]
 fn the_closed_form_is_that_of_the_posterior() {
     for (name, linear) in problems() {
@@ -74,7 +78,7 @@ fn the_closed_form_is_that_of_the_posterior() {
     }
 }
 
-/// Draws of the target itself pass, those that are 5 % too wide in every direction do not.
+/// Draws of the target pass. Draws that are 5 % too wide in every direction do not.
 #[test]
 fn the_tests_have_the_power_that_they_need() {
     for (name, linear) in problems() {
@@ -98,8 +102,8 @@ fn the_tests_have_the_power_that_they_need() {
     }
 }
 
-/// Exact for any step: from small ones to such that are rejected half of the time. In the prior's coordinates, in those of a frame, and in those that
-/// the walk makes for itself.
+/// Exact for any step, from small ones to steps that are rejected half of the time. It holds in the
+/// prior's coordinates, in those of a frame, and in those that the walk makes for itself.
 #[test]
 fn an_adjusted_walk_is_exact_at_any_step() {
     for (name, linear) in problems() {
@@ -168,7 +172,7 @@ fn an_unadjusted_walk_of_small_steps_is_exact_enough() {
     }
 }
 
-/// What is wrong on purpose, in the settings in which the kernel without fault passes.
+/// Kernels with a fault, in the settings in which the kernel without fault passes.
 #[test]
 fn wrong_kernels_are_rejected() {
     let linear = Linear::few_rows();
@@ -216,13 +220,14 @@ fn wrong_kernels_are_rejected() {
             );
         }
     }
-    // a Metropolis test makes any reversible map exact whose change of volume is counted: it then only accepts less
+    // a Metropolis test makes any reversible map exact if its change of volume is counted; the map
+    // then only accepts less
     let long = p(Fault::LongDrift, true);
     assert!(long > LEVEL, "p = {long:e}");
 }
 
-/// Where errors are large in the middle of a trajectory, it matters by what a trajectory is given up: by something that is the same there and back.
-/// From exact draws, which must stay so.
+/// Errors are large in the middle of a trajectory here. So the rule that abandons a trajectory must
+/// be the same in both directions. Starts are exact draws, and must stay exact.
 #[test]
 fn giving_up_a_trajectory_is_reversible() {
     let stiff = Quadratic {
@@ -268,7 +273,8 @@ impl Fields<f64> for Velocity {
     }
 }
 
-/// The step after a renewal is that of the twin in the new coordinates: nothing is left of the old ones, and the gradient that this takes is counted.
+/// The step after a renewal is the twin's step in the new coordinates: nothing is left of the old
+/// ones, and the extra gradient is counted.
 #[test]
 fn after_a_renewal_the_step_is_one_in_the_new_frame() {
     let linear = Linear::full_rank();

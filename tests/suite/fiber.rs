@@ -1,4 +1,6 @@
-//! Rank-deficient linear regression, where the fiber is an affine subspace: what walks do along it and across it.
+//! Rank-deficient linear regression, where the fiber is an affine subspace.
+//!
+//! The tests check what walks do along the fiber and across it.
 
 use crate::common::normals;
 use crate::linear::{Linear, ends, p_value};
@@ -11,10 +13,11 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{Phase, Result, Streams};
 
-/// What the prior makes of it: draws of the right kernel, independent of the data.
+/// Draws from the right kernel; they are independent of the data.
 const DRAWS: usize = 4_000;
 
-/// On the fiber the posterior is the prior: for `N` with `X N^T = 0`, `N D theta ~ N(0, N D N^T)`, whatever the data.
+/// On the fiber the posterior is the prior: for `N` with `X N^T = 0`, `N D theta ~ N(0, N D N^T)`,
+/// whatever the data.
 #[test]
 fn along_the_fiber_an_adjusted_walk_is_the_prior() {
     let linear = Linear::few_rows();
@@ -108,7 +111,8 @@ fn path(
     (points, direction.0)
 }
 
-/// `theta_t - mean = (I - eta A)^t (theta_0 - mean) + eps sum_{k<t} (I - eta A)^k d`, by the eigenvectors of `A`.
+/// `theta_t - mean = (I - eta A)^t (theta_0 - mean) + eps sum_{k<t} (I - eta A)^k d`, by the
+/// eigenvectors of `A`.
 fn closed_form(linear: &Linear, start: &[f64], d: &[f64], t: i32) -> Vec<f64> {
     let p = linear.dim();
     let eigen = symmetric_eigen(&linear.precision, p).unwrap();
@@ -145,7 +149,7 @@ fn tangent(linear: &Linear) -> TangentSpace<f64> {
     space
 }
 
-/// How far predictions move, at most over the rows.
+/// How far predictions move; the maximum over the rows.
 fn moved(linear: &Linear, a: &[f64], b: &[f64]) -> f64 {
     let (a, b) = (linear.predictions(a), linear.predictions(b));
     a.iter()
@@ -154,9 +158,11 @@ fn moved(linear: &Linear, a: &[f64], b: &[f64]) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// A projected drift has `J d = 0`. With an isotropic prior `A d = alpha d`: from the mode the particle stays on the fiber exactly, and from elsewhere the
-/// predictions come back as `J (I - eta A)^t (theta_0 - mean)`, whatever the drift. Otherwise the prior pulls off the fiber, and the predictions are
-/// those of the closed form. A drift that is not projected leaves the fiber.
+/// A projected drift has `J d = 0`. With an isotropic prior, `A d = alpha d`. From the mode the
+/// particle then stays exactly on the fiber. From elsewhere the predictions come back as
+/// `J (I - eta A)^t (theta_0 - mean)`, whatever the drift. With another prior, the prior pulls off
+/// the fiber, and the predictions are those of the closed form. A drift that is not projected
+/// leaves the fiber.
 #[test]
 fn a_projected_drift_keeps_the_predictions() {
     let x = normals(3 * 6, 22);

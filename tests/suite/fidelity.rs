@@ -1,4 +1,6 @@
-//! Walks against long runs of HMC by another implementation: `tests/data/yacht/README.md` says where the numbers are from.
+//! Walks against long runs of HMC by another implementation.
+//!
+//! `tests/data/yacht/README.md` says where the numbers come from.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +18,9 @@ fn reference(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Fits the training rows with the hyperparameters of the reference and a seed. Gives the root mean square distance of the predictive means from HMC's
-/// and the ratio of the mean epistemic standard deviations, in standardised units, and the figures of the fit.
+/// Fits the training rows with the hyperparameters of the reference and a seed. Returns, in
+/// standardised units, the root mean square distance of the predictive means from HMC's and the
+/// ratio of the mean epistemic standard deviations; and the figures of the fit.
 fn distance_to_hmc(
     (method, kernel): (Method, KernelKind),
     particles: usize,
@@ -61,7 +64,8 @@ fn distance_to_hmc(
 
 const WALK: (Method, KernelKind) = (Method::Walk, KernelKind::Microcanonical);
 
-/// Twice the distance between two chains of the reference, and 15 % of the epistemic spread. (A drift walk is at 0.076 and 1.82.)
+/// The limits are twice the distance between two chains of the reference, and 15 % of the epistemic
+/// spread. (A drift walk is at 0.076 and 1.82.)
 #[test]
 fn microcanonical_walks_predict_as_hmc_does() {
     let mut steps = 0.0;
@@ -69,17 +73,18 @@ fn microcanonical_walks_predict_as_hmc_does() {
         let (rms, spread, figures) = distance_to_hmc(WALK, 64, seed);
         assert!(rms <= 2.0 * 0.0098, "seed {seed}: {rms}");
         assert!((spread - 1.0).abs() < 0.15, "seed {seed}: {spread}");
-        // with default settings, and with what they promise
+        // with default settings, which must keep their promises
         steps += figures["walk_steps"] / 3.0;
         assert!(figures["walk_energy_error"] < 1e-3, "{figures:?}");
         assert_eq!(figures["walk_divergences"], 0.0);
     }
-    // one in six walks takes 1,250; the mean of three of 850 with a standard deviation of 200 is 1.3 below this
+    // one in six walks takes 1,250; the mean of three, at 850 with a standard deviation of 200, is
+    // 1.3 deviations below this limit
     assert!(steps <= 1_000.0, "{steps}");
 }
 
-/// What is made of a walk predicts as the walk does. (A flow without its refinement is at 0.17 and 3.4, one without proposals at 0.017 and 1.3, recombined anchors at
-/// 0.023 and 1.8.)
+/// The atlas and the flow predict as the walk does. (A flow without its refinement is at 0.17 and
+/// 3.4, one without proposals at 0.017 and 1.3, recombined anchors at 0.023 and 1.8.)
 #[test]
 fn the_atlas_and_the_flow_predict_as_hmc_does() {
     for method in [Method::Atlas, Method::Flow] {
@@ -91,8 +96,9 @@ fn the_atlas_and_the_flow_predict_as_hmc_does() {
     }
 }
 
-/// A fiber is thinner than the posterior around it: the means are as near to HMC's as two of its chains are to one another, twice, and the spread is too small.
-/// One walk is at 0.014 to 0.025 by its seed, so that the distance is that of four.
+/// A fiber is thinner than the posterior around it, so the spread is too small. The means are
+/// within twice the distance between two HMC chains. One walk is at 0.014 to 0.025, depending on
+/// its seed, so the distance is averaged over four.
 #[test]
 fn tangent_walks_find_the_mean_and_stay_on_the_fiber() {
     let mut squares = 0.0;
@@ -100,7 +106,8 @@ fn tangent_walks_find_the_mean_and_stay_on_the_fiber() {
         let (rms, spread, figures) = distance_to_hmc((Method::Walk, KernelKind::Tangent), 48, seed);
         squares += rms * rms / 4.0;
         assert!(spread > 0.3 && spread < 1.0, "{spread}");
-        // a draw of the prior is 20 away; from the fiber it is a twentieth of a standard deviation
+        // a draw of the prior is 20 away; the distance to the fiber is a twentieth of a standard
+        // deviation
         assert!(figures["walk_distance"] > 15.0, "{figures:?}");
         assert!(figures["walk_fiber_distance"] < 0.05, "{figures:?}");
         assert_eq!(figures["walk_viability"], 1.0);

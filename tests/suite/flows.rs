@@ -1,4 +1,4 @@
-//! Flows fitted to points: closed forms, densities that are known, and what is kept.
+//! Flows fitted to points: closed forms, known densities, and which parameters are kept.
 
 use crate::common::normals;
 use fiberwalk::deform::{
@@ -22,8 +22,9 @@ fn moments(x: &[f64]) -> (f64, f64) {
     (mean, variance.sqrt())
 }
 
-/// The diagonal map's maximum likelihood is mean and standard deviation. 301 points make a batch of two pieces of 151, one
-/// of them with a row that only fills: if that counted, the mean would move by a 300th of a standard deviation.
+/// The maximum likelihood of the diagonal map is mean and standard deviation. 301 points make a
+/// batch of two pieces of 151, and one piece has a row of padding. If that row counted, the mean
+/// would move by a 300th of a standard deviation.
 #[test]
 fn a_diagonal_map_finds_mean_and_deviation() {
     let points: Vec<f64> = normals(602, 1)
@@ -38,7 +39,7 @@ fn a_diagonal_map_finds_mean_and_deviation() {
         weight_decay: 0.0,
         ..FlowTrainOptions::default()
     };
-    // the first coordinate is a context: its density is not learned, nor counted
+    // the first coordinate is a context: its density is neither learned nor counted
     let flow = Beside::new(1, DiagonalAffine::new(1));
     let data = FlowData {
         context: 1,
@@ -55,7 +56,8 @@ fn a_diagonal_map_finds_mean_and_deviation() {
         (report.steps, report.best_step, report.points),
         (2_000, 2_000, 301)
     );
-    // a prior of precision 1 per point draws the mean in: minimise (mean - m)^2 / (2 s^2) + log s + (m^2 + log(s)^2) / 2
+    // a prior of precision 1 per point shrinks the mean: minimise (mean - m)^2 / (2 s^2) + log s +
+    // (m^2 + log(s)^2) / 2
     let decayed = FlowTrainOptions {
         weight_decay: 1.0,
         ..options
@@ -69,8 +71,8 @@ fn a_diagonal_map_finds_mean_and_deviation() {
     assert!((1.0 - spread * precision + log_s).abs() < 1e-5);
 }
 
-/// Points of a density of two numbers that are known, and its logarithm there; where `log_density` gives the second's
-/// density given the first.
+/// Maps two standard normal numbers to a point of a known density. The second value is what the
+/// map adds to the logarithm of the normal density.
 type Draw = fn(&[f64]) -> ([f64; 2], f64);
 
 /// `x ~ N(0, 1)`, `y | x ~ N(x^2, 0.25)`.
@@ -78,13 +80,15 @@ fn banana(e: &[f64]) -> ([f64; 2], f64) {
     ([e[0], e[0] * e[0] + 0.5 * e[1]], -0.5f64.ln())
 }
 
-/// `v ~ N(0, 3^2)`, `x | v ~ N(0, e^v)`: Neal's funnel, a scale between e^-4.5 and e^4.5 within three deviations.
+/// `v ~ N(0, 3^2)`, `x | v ~ N(0, e^v)`: Neal's funnel. Within three deviations the scale runs from
+/// e^-4.5 to e^4.5.
 fn funnel(e: &[f64]) -> ([f64; 2], f64) {
     let v = 3.0 * e[0];
     ([v, (0.5 * v).exp() * e[1]], -3f64.ln() - 0.5 * v)
 }
 
-/// The divergence of the truth from a flow fitted to 20,000 points, on as many fresh ones, with its standard error.
+/// The divergence of the truth from a flow fitted to 20,000 points, on as many fresh points, with
+/// its standard error.
 fn divergence(
     draw: Draw,
     kind: FlowKind,
@@ -150,7 +154,8 @@ fn divergence(
     (kl, deviation / (count as f64).sqrt(), report)
 }
 
-/// From samples to a divergence below 0.02, four standard errors included; the Gaussian at the start misses by 0.7 and more.
+/// The flow learns from samples to a divergence below 0.02, four standard errors included. The
+/// Gaussian at the start misses by 0.7 and more.
 fn learns(what: &str, (kl, error, report): (f64, f64, FlowReport)) {
     assert!(
         kl + 4.0 * error < 0.02,
@@ -186,7 +191,7 @@ fn the_funnel_is_learned() {
 /// The same bits whatever the number of threads; other bits with another seed.
 #[test]
 fn a_fit_depends_on_the_seed_alone() {
-    // not what the flow starts from, so that there is something to learn
+    // not the distribution that the flow starts from, so that there is something to learn
     let points: Vec<f32> = normals(3 * 700, 1)
         .iter()
         .map(|&x| (1.5 * x + 0.3) as f32)
@@ -224,7 +229,8 @@ fn a_fit_depends_on_the_seed_alone() {
     assert!(one.0 != fit(2, 2).0);
 }
 
-/// Few points and many steps overfit: what is kept is best on the held-out points, and its figures are those of the density.
+/// Few points and many steps overfit. The flow that is kept is the best on the held-out points, and
+/// its reported figures are those of the density.
 #[test]
 fn the_best_on_held_out_points_is_kept() {
     let (points, held_out) = (normals(2 * 30, 1), normals(2 * 40, 2));
@@ -286,7 +292,8 @@ fn what_cannot_be_fitted_is_said() {
     assert!(error(&start, &points, 0, |o| o.weight_decay = -1.0).contains("weight_decay"));
 }
 
-/// A framed flow of splines is a bijection like that of affine layers, and no worse than the Gaussian it starts from.
+/// A framed flow of splines is a bijection, as one of affine layers is, and is no worse than the
+/// Gaussian it starts from.
 #[test]
 fn a_framed_flow_of_splines() {
     let (dim, each) = (6, 4);

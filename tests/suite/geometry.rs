@@ -1,5 +1,7 @@
-//! The geometry of the fiber on real networks: tangent and normal directions, Lanczos against dense eigenvalues, and the
-//! curvatures that are made of single rows, each against a slow oracle.
+//! The geometry of the fiber on real networks, each part against a slow oracle.
+//!
+//! The parts are tangent and normal directions, Lanczos against dense eigenvalues, and curvatures
+//! built from single rows.
 
 use crate::common::{labels, network, normals, standardised};
 use fiberwalk::autodiff::Graph;
@@ -39,7 +41,8 @@ fn slope(points: &[(f64, f64)]) -> f64 {
     both / points.iter().map(|p| (p.0.ln() - x).powi(2)).sum::<f64>()
 }
 
-/// More parameters (122) than training outputs (20): the fiber is there, of dimension 102.
+/// There are more parameters (122) than training outputs (20), so the fiber exists and has
+/// dimension 102.
 #[test]
 fn outputs_change_at_second_order_along_the_tangent_space_and_at_first_along_the_normal_space() {
     let (n, d, k) = (10, 3, 2);
@@ -106,7 +109,7 @@ fn lanczos_finds_the_leading_eigenpairs_of_vehicle_18_50_4() {
     let eigen = symmetric_eigen(&dense(&mut op), n).unwrap();
     let want: Vec<f64> = eigen.values.iter().rev().copied().collect();
     let count = 24;
-    // an unrestarted basis, one that is restarted often, and a warm start
+    // a basis without restarts, one that is restarted often, and a warm start
     let of = |bound: usize| LanczosOptions {
         count,
         tolerance: 1e-11,
@@ -220,7 +223,7 @@ fn whitened_by_a_prior_per_layer_the_spectrum_is_that_of_the_posterior_precision
     }
 }
 
-/// Gradients of single rows, each from a posterior of its own.
+/// Gradients of single rows, each from a separate posterior.
 fn row_gradients(
     net: &Mlp,
     likelihood: &dyn Likelihood,
@@ -240,7 +243,8 @@ fn row_gradients(
         posterior
             .log_density_and_grad(theta, &mut grad, &mut posterior.workspace())
             .unwrap();
-        // the prior of the likelihood's parameters, log noise_std ~ N(log 0.3, 1), is no part of the likelihood
+        // the prior of the likelihood's parameters, log noise_std ~ N(log 0.3, 1), does not belong
+        // to the likelihood
         for q in theta.len() - own..theta.len() {
             grad[q] += theta[q] - 0.3f64.ln();
         }
@@ -348,7 +352,7 @@ fn the_diagonal_of_the_hessian_is_estimated_within_its_error() {
         assert!((estimate.std_errors[i] - error).abs() < 0.25 * error);
         worst = worst.max((estimate.values[i] - exact[i]).abs() / error);
     }
-    // 38 normal numbers: one above 4.5 in absolute value once in 4,000
+    // 38 normal numbers: one exceeds 4.5 in absolute value once in 4,000 runs
     assert!(worst < 4.5, "{worst}");
 }
 

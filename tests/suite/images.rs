@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use safetensors::SafeTensors;
 
-/// Three by three windows see a bar; 20 + 38 parameters.
+/// Windows of three by three can see a bar; 20 + 38 parameters.
 const CONV: &str = "conv:2x3,tanh,avgpool:2";
 
 fn zip(bytes: &[u8]) -> Vec<u8> {
@@ -51,7 +51,7 @@ fn options(method: Method) -> FitOptions {
     }
 }
 
-/// Methods that take no thousands of steps besides the estimate.
+/// Methods that do not take thousands of steps besides the estimate.
 const QUICK: [Method; 9] = [
     Method::Map,
     Method::Ensemble,
@@ -100,7 +100,7 @@ fn every_method_takes_a_network_of_convolutions() {
             (Fitted::Points(points), _) => assert_eq!(points.values().len(), 20 * 58),
             (Fitted::Atlas { atlas, .. }, Method::Atlas) => assert_eq!(atlas.len(), 20),
             (Fitted::Flow { deformation, .. }, Method::Flow) => {
-                // all but the last layer
+                // everything except the last layer
                 assert_eq!(deformation.hidden().unwrap().dim(), 20);
             }
             _ => panic!("{method} left something else"),
@@ -144,12 +144,13 @@ fn a_regression_on_images_learns_how_bright_they_are() {
         let Scores::Regression(scores) = model.evaluate(&data, 9, Streams::new(1)).unwrap() else {
             panic!("a regression")
         };
-        // the sums of light have a standard deviation of some 9,000
+        // the sums of light have a standard deviation of about 9,000
         assert!(scores.rmse < 1_500.0, "{method}: {scores:?}");
     }
 }
 
-/// One table and the same images: the same model, to the bit, from either, and the same predictions from either.
+/// A table and the same images give the same model bit for bit, and each model predicts the same
+/// from either.
 #[test]
 fn images_and_their_table_are_the_same_data() {
     let dir = tempfile::tempdir().unwrap();
@@ -171,7 +172,7 @@ fn images_and_their_table_are_the_same_data() {
             fs::read(out).unwrap()
         };
         let model = train(&pair, "");
-        // found by its name; and as a table
+        // labels found by the file's name; and images as a table
         assert!(train(text(&images), "") == model, "{network}");
         assert!(train(text(&table), "--image 1x8x8") == model, "{network}");
         for threads in ["1", "8"] {
@@ -184,7 +185,7 @@ fn images_and_their_table_are_the_same_data() {
         assert!(train(text(&some), "--image 8x8") == few, "{network}");
         assert!(train(text(&table), "--image 8x8 --rows 30") == few);
         if network.starts_with("--hidden") {
-            // a table that is not said to hold images is standardised column by column
+            // a table not declared as images is standardised column by column
             assert!(train(text(&table), "") != model);
         }
     }
@@ -238,7 +239,7 @@ fn the_program_predicts_and_scores_images() {
     assert_eq!(predict(text(&test), &["--rows", "7"]).1, 7);
     assert_eq!(predict(text(&table), &["--rows", "7"]).1, 7);
     assert_eq!(predict(text(&table), &["--rows", "700"]).1, 50);
-    // labels are not needed, nor is a name
+    // labels are not needed, nor is the usual file name
     fs::remove_file(&labels).unwrap();
     assert!(predict(text(&test), &[]).0 == whole);
     assert!(predict(&pair, &[]).0 == whole);

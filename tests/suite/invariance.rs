@@ -1,4 +1,4 @@
-//! What a walk must not depend on: the order and the signs of hidden units, and the direction of time.
+//! A walk must not depend on the order and signs of hidden units, or on the direction of time.
 
 use crate::common::{labels, network, normals};
 use crate::twin::{Fault, Twin, refresh_by};
@@ -14,7 +14,7 @@ use fiberwalk::{
 
 const SIZES: [usize; 3] = [3, 6, 3];
 
-/// A classifier with a hidden layer of tanh units, and a point from its prior's neighbourhood.
+/// A classifier with a hidden layer of tanh units, and a point near those of its prior.
 fn problem(seed: u64) -> (PosteriorDensity<f64>, Vec<f64>) {
     let (net, theta) = network(&SIZES, Activation::Tanh, seed);
     let n = 15;
@@ -26,7 +26,7 @@ fn problem(seed: u64) -> (PosteriorDensity<f64>, Vec<f64>) {
     (posterior, theta)
 }
 
-/// Hidden units in another order, some with the opposite sign: a signed permutation of the parameters.
+/// Hidden units in another order, some with opposite sign: a signed permutation of the parameters.
 struct Symmetry {
     /// New entry `i` is `sign[i]` times old entry `from[i]`.
     from: Vec<usize>,
@@ -93,7 +93,7 @@ fn edit(particle: &mut impl Particle<f64>, name: &str, mut change: impl FnMut(&m
     assert!(edit.found, "a particle has no {name}");
 }
 
-/// Changes the direction of a particle, which keeps it lifted by `map`.
+/// Changes the direction of a particle, which stays lifted by `map`.
 fn turn(
     particle: &mut impl Particle<f64>,
     map: &InverseMassMatrix<f64>,
@@ -109,9 +109,10 @@ fn turn(
     });
 }
 
-/// Two walks of `steps` steps of the same stream: from `theta`, and from its image with the image of the `direction` that was drawn. After each step
-/// `noise`, if there is any, refreshes the direction of either by the same numbers, and by their image. Gives the largest difference of the second path from
-/// the image of the first, and of the energies.
+/// Two walks of `steps` steps with the same random stream: one from `theta`, and one from the image
+/// of `theta` with the image of the `direction` that was drawn. After each step `noise`, if given,
+/// refreshes the first direction, and its image refreshes the second. Returns the largest
+/// difference between the second path and the image of the first, and between the energies.
 fn differences<K: Kernel<f64, PosteriorDensity<f64>>>(
     kernels: [&K; 2],
     maps: [&InverseMassMatrix<f64>; 2],
@@ -158,7 +159,7 @@ fn differences<K: Kernel<f64, PosteriorDensity<f64>>>(
 fn straight(step_size: f64) -> MicrocanonicalOptions {
     MicrocanonicalOptions {
         step_size: Some(step_size),
-        // no refreshment inside: the tests do it
+        // no refreshment inside: the tests do that
         decoherence_length: Some(f64::INFINITY),
         ..MicrocanonicalOptions::default()
     }
@@ -179,7 +180,7 @@ fn the_symmetry_is_one_of_the_posterior() {
     assert!((energy(&image) - energy(&theta)).abs() < 1e-12);
 }
 
-/// Rounding is all that may differ: of 50 steps, from 1e-16 of a step.
+/// Only rounding may differ: over 50 steps, it grows from 1e-16.
 #[test]
 fn permuted_units_take_the_permuted_path() {
     let kernel = Microcanonical::new(prior_map(), &straight(0.3)).unwrap();
@@ -196,7 +197,7 @@ fn permuted_units_take_the_permuted_path() {
     let drift = drift.unwrap();
     let (path, energy) = differences([&drift; 2], [&prior_map(); 2], "direction", None, 50);
     assert!(path < 1e-9 && energy < 1e-9, "{path:e} {energy:e}");
-    // a kernel to which coordinates are not alike
+    // a kernel that treats its coordinates unequally
     let uneven = |fault| Twin::new(&prior_map(), 0.3, f64::INFINITY, false).with(fault);
     let difference = |fault| {
         let twin = uneven(fault);
@@ -225,12 +226,12 @@ fn permuted_units_have_the_permuted_frame() {
     let both = [&maps[0], &maps[1]];
     let (path, energy) = differences([&a, &b], both, "velocity", Some(0.1), 50);
     assert!(path < 1e-6 && energy < 1e-6, "{path:e} {energy:e}");
-    // not the same frame for both
+    // two different frames must show
     let (path, _) = differences([&a, &a], [both[0]; 2], "velocity", Some(0.1), 50);
     assert!(path > 1e-3, "{path:e}");
 }
 
-/// There, with the velocity turned, and back.
+/// There, with the velocity reversed, and back.
 #[test]
 fn without_noise_the_way_back_is_the_way_there() {
     let (density, theta) = problem(70);
@@ -264,7 +265,7 @@ fn without_noise_the_way_back_is_the_way_there() {
     }
 }
 
-/// The energy error of a step is of third order: half the step, an eighth of the error.
+/// The energy error of a step is of third order: half the step has an eighth of the error.
 #[test]
 fn the_energy_error_is_of_third_order() {
     let rms = |step_size: f64| {

@@ -1,4 +1,4 @@
-//! Kronecker factors of convolutions against a network computed by plain loops, example by example.
+//! Kronecker factors of convolutions, against a network computed by plain loops, row by row.
 
 use crate::common::{labels, normals};
 use fiberwalk::autodiff::Window;
@@ -6,7 +6,7 @@ use fiberwalk::curvature::{KfacBias, KfacOptions, KroneckerFactors, RowFisher, S
 use fiberwalk::nn::{Conv2d, Flatten, Layer, Linear, Sequential};
 use fiberwalk::{Activation, Categorical, Network};
 
-/// A convolution by loops.
+/// A convolution computed by loops.
 struct Plain {
     groups: usize,
     size: [usize; 2],
@@ -62,7 +62,8 @@ impl Plain {
 
 const CLASSES: usize = 3;
 
-/// conv, tanh, conv, flatten, linear: pre-activations of the convolutions may be shifted by `nudge = (layer, place, by)`.
+/// conv, tanh, conv, flatten, linear. `nudge = (layer, place, by)` shifts a pre-activation of a
+/// convolution.
 fn forward(
     layers: &[Plain; 2],
     theta: &[f64],
@@ -134,7 +135,7 @@ fn convolutions_with_strides_padding_and_groups() {
             start: 4 * 12 + 4,
         },
     ];
-    // more rows than one block, and a block that is not whole
+    // more rows than one block, and a last block that is not full
     let n = 70;
     let (x, y) = (normals(n * 30, 1), labels(n, CLASSES, 2));
     let theta: Vec<f64> = normals(net.dim(), 3).iter().map(|t| 0.4 * t).collect();
@@ -225,11 +226,13 @@ fn convolutions_with_strides_padding_and_groups() {
                 .iter()
                 .flat_map(|b| b.index.clone())
                 .collect();
-            // weight (input i, output j) of the first convolution is at j * 12 + i, its biases behind all of them
+            // weight (input i, output j) of the first convolution is at j * 12 + i; its biases come
+            // after all of them
             assert_eq!(places[..5], [0, 12, 24, 36, 1]);
             if bias == KfacBias::Joined {
                 assert_eq!(places[12 * 4..13 * 4], [48, 49, 50, 51]);
-                // the second group of the second: one output, its weights after those of the first group, its bias the last
+                // the second group of the second convolution: one output; its weights follow those
+                // of the first group, and its bias is last
                 assert_eq!(places[61..70], [60, 61, 62, 63, 64, 65, 66, 67, 69]);
             } else {
                 // a bias is used at every position

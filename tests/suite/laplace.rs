@@ -1,4 +1,4 @@
-//! Laplace approximations where they are exact, and each structure against the dense matrix that it stands for.
+//! Laplace approximations where they are exact, and each structure against its dense matrix.
 
 use crate::common::{labels, network, normals};
 use crate::linear::{inverse, p_value};
@@ -35,7 +35,7 @@ pub fn options(structure: Structure, curvature: Curvature) -> LaplaceOptions {
     }
 }
 
-/// A linear model of `d` features with a bias, Gaussian noise, and everything in closed form.
+/// A linear model of `d` features with a bias and Gaussian noise; everything has a closed form.
 pub struct Regression {
     pub net: Mlp,
     pub x: Vec<f64>,
@@ -163,7 +163,7 @@ fn linear_regression_is_exact() {
         }
         let effective: f64 = (0..p).map(|i| 1.0 - alpha[i] * covariance[i * p + i]).sum();
         close(laplace.effective_parameters(), effective, 1e-8, &what);
-        // the predictive, row by row and of all rows together
+        // the predictive, row by row and for all rows together
         let each = laplace.linearised_all(&problem.net, &problem.x).unwrap();
         let joint = laplace.linearised_joint(&problem.net, &problem.x).unwrap();
         let n = problem.y.len();
@@ -186,7 +186,7 @@ fn linear_regression_is_exact() {
     }
 }
 
-/// A small network of classes, some rows, and the matrices that every structure stands for.
+/// A small network for classes, some rows, and the matrix behind every structure.
 pub struct Classes {
     pub net: Mlp,
     pub theta: Vec<f64>,
@@ -216,9 +216,11 @@ impl Classes {
         }
     }
 
-    /// The curvature that a structure stands for as a dense matrix: from products with the operator or from gradients, another way than the structure
-    /// takes, but for KFAC, whose factors it has itself: here they are only multiplied out, and what is tested is what becomes of the blocks. The
-    /// factors are tested against plain loops (`kfac`), where they are exact (below) and against laplace-torch (`laplace_torch`).
+    /// The curvature of a structure as a dense matrix. It comes from products with the operator or
+    /// from gradients, so by another route than the structure takes. KFAC is the exception: its
+    /// factors are used, and only multiplied out. What is tested there is the use of the blocks.
+    /// The factors are tested against plain loops (`kfac`), where they are exact (below) and
+    /// against laplace-torch (`laplace_torch`).
     fn curvature(&self, structure: Structure, curvature: Curvature) -> Vec<f64> {
         let p = self.net.dim();
         let density = self.data().density::<f64>().unwrap();
@@ -356,7 +358,8 @@ fn every_structure_is_the_gaussian_of_its_dense_matrix() {
                     close(outputs.covariance(row)[at], terms.sum(), 1e-9, &what);
                 }
             }
-            // three tests of 4,000 draws each: a p-value under 1e-5 somewhere in 36 of them has a chance of 4e-4
+            // three tests of 4,000 draws each: a p-value under 1e-5 somewhere in 36 of them has a
+            // chance of 4e-4
             let draws = laplace.sample(4_000, Streams::new(3)).unwrap();
             let active: Vec<f64> = draws
                 .chunks_exact(p)
@@ -365,7 +368,7 @@ fn every_structure_is_the_gaussian_of_its_dense_matrix() {
             let target = GaussianTarget::new(theta, &covariance).unwrap();
             let p_value = p_value(&target, &active);
             assert!(p_value > 1e-5, "{what}: {p_value}");
-            // what is not active stays
+            // inactive parameters stay
             assert!(
                 draws
                     .chunks_exact(p)
@@ -397,7 +400,7 @@ fn structures_agree_where_they_are_exact() {
             close(*got, *want, 1e-13, "one row of one layer");
         }
     }
-    // all eigenpairs: the full one, of a matrix that is singular
+    // all eigenpairs: the full approximation of a singular matrix
     let problem = Classes::new(4);
     let prior = IsotropicGaussian::new(ALPHA).unwrap();
     let fit = |structure| {
@@ -412,7 +415,7 @@ fn structures_agree_where_they_are_exact() {
     for (got, want) in a.covariance.iter().zip(&b.covariance) {
         close(*got, *want, 1e-9, "covariance");
     }
-    // a single input weight and one row: the diagonal is all there is
+    // a single input weight and one row: the diagonal is the whole matrix
     let (net, theta) = network(&[2, 1], Activation::Identity, 3);
     let likelihood = Gaussian::new(0.3).unwrap();
     let data = Supervised {

@@ -1,4 +1,4 @@
-//! The evidence of a Laplace approximation: against quadrature, and the scales that maximise it.
+//! The evidence of a Laplace approximation, against quadrature, and the scales that maximise it.
 
 use std::ops::Neg;
 
@@ -12,11 +12,16 @@ use fiberwalk::{
     Activation, Bernoulli, Gaussian, IsotropicGaussian, Mlp, PerLayerGaussian, Streams,
 };
 
-/// Laplace's evidence of a logistic regression with two parameters, against quadrature, and the first term of what it misses.
+/// Laplace's evidence of a logistic regression with two parameters, against quadrature.
 ///
-/// With cumulants `k3 = p (1 - p) (1 - 2 p)`, `k4 = p (1 - p) (1 - 6 p (1 - p))` and `S = Q^{-1}`, the expansion in `1 / N` (Tierney & Kadane 1986; Shun
-/// & McCullagh 1995) has
-/// `log Z - log Z_Laplace ~ -1/8 sum_n k4_n v_nn^2 + 1/8 sum_nm k3_n k3_m v_nn v_nm v_mm + 1/12 sum_nm k3_n k3_m v_nm^3`, `v_nm = x_n^T S x_m`.
+/// The first term of its error is checked too. With cumulants `k3 = p (1 - p) (1 - 2 p)`,
+/// `k4 = p (1 - p) (1 - 6 p (1 - p))` and `S = Q^{-1}`, the expansion in `1 / N` (Tierney & Kadane
+/// 1986; Shun & McCullagh 1995), with `v_nm = x_n^T S x_m`, is
+///
+/// ```text
+/// log Z - log Z_Laplace ~ -1/8 sum_n k4_n v_nn^2 + 1/8 sum_nm k3_n k3_m v_nn v_nm v_mm
+///                         + 1/12 sum_nm k3_n k3_m v_nm^3
+/// ```
 #[test]
 fn evidence_of_a_logistic_regression_by_quadrature() {
     let net = Mlp::new(&[1, 1], Activation::Identity).unwrap();
@@ -56,7 +61,8 @@ fn evidence_of_a_logistic_regression_by_quadrature() {
         let (mode, _, h) = parts(w, b);
         let det = h[0] * h[2] - h[1] * h[1];
         let s = [h[2] / det, -h[1] / det, h[0] / det];
-        // the trapezoid rule on +-10 standard deviations in steps of a fifth: exact but for e^-50 and e^{-2 pi^2 25}
+        // the trapezoidal rule on +-10 standard deviations in steps of a fifth: exact up to e^-50
+        // and e^{-2 pi^2 25}
         let (dw, db) = (0.2 * s[0].sqrt(), 0.2 * s[2].sqrt());
         let mut sum = 0.0;
         for i in -50..=50 {
@@ -95,7 +101,7 @@ fn evidence_of_a_logistic_regression_by_quadrature() {
                 }
             }
             let error = exact - laplace.log_evidence();
-            // what is left is of the second order: the square of the first, about
+            // what is left is of second order, about the square of the first term
             let left = (error - correction).abs();
             assert!(
                 left < 0.25 * correction.abs() && left < 5e-3,
@@ -104,7 +110,7 @@ fn evidence_of_a_logistic_regression_by_quadrature() {
             errors.push(error.abs());
         }
     }
-    // 1 / N: a quarter, and the data are others
+    // the error goes as 1 / N, so a quarter; the limit is wider because the data differ
     assert!(errors[2] < 0.5 * errors[0] && errors[0] < 0.1, "{errors:?}");
 }
 
@@ -145,7 +151,7 @@ fn scales_are_at_a_maximum_of_the_evidence() {
         alpha = laplace.prior_precision().to_vec();
         noise = laplace.noise_std().unwrap();
         if round == 0 {
-            // with mean and curvature as they are, every direction is downhill
+            // at the given mean and curvature every direction is downhill
             for factor in [0.97, 1.03] {
                 let mut other = laplace.clone();
                 other.set_noise_std(noise * factor).unwrap();
@@ -160,7 +166,7 @@ fn scales_are_at_a_maximum_of_the_evidence() {
             }
         }
     }
-    // fitted and tuned in turn: the maximum of the exact evidence
+    // fitted and tuned in turn, it reaches the maximum of the exact evidence
     let best = problem.log_evidence(&alpha, noise);
     for factor in [0.97, 1.03] {
         let mut weights = alpha.clone();

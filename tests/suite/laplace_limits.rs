@@ -1,4 +1,4 @@
-//! What a Laplace approximation promises for any number of threads, and what it refuses.
+//! What a Laplace approximation guarantees for any number of threads, and what it refuses.
 
 use crate::common::{labels, network, normals};
 use crate::laplace::{ALPHA, Classes, JOINED, Regression, SEPARATE, STRUCTURES, options};
@@ -57,14 +57,14 @@ fn what_cannot_be_approximated_is_refused() {
         fitted.map(|_| ()).unwrap_err().to_string()
     };
     let plain = |structure| options(structure, Curvature::Ggn);
-    // a prior that tells weights from biases
+    // a prior that treats weights and biases differently
     let fan_in = FanInGaussian::new(1.0, 0.3).unwrap();
     assert!(message(&problem.data(), &fan_in, &plain(JOINED)).contains("one prior precision"));
     let theta = &problem.theta;
     let fit =
         |o: &LaplaceOptions| Laplace::fit(&problem.data(), &fan_in, theta, o, Streams::new(0));
     assert!(fit(&plain(SEPARATE)).is_ok());
-    // a layer without Kronecker factors, by name
+    // a layer without Kronecker factors is named in the error
     let layers: Vec<Box<dyn Layer>> = vec![Box::new(LayerNorm), Box::new(Linear::new(3).unwrap())];
     let normalised = Sequential::new(&[2], layers).unwrap();
     let data = Supervised {
@@ -101,13 +101,14 @@ fn what_cannot_be_approximated_is_refused() {
         )
         .contains("rank")
     );
-    // noise that is not the likelihood's, and likelihoods with parameters of their own
+    // noise that is not the likelihood's, and likelihoods with their own parameters
     let noisy = LaplaceOptions {
         noise_std: Some(0.5),
         ..LaplaceOptions::default()
     };
     assert!(message(&problem.data(), &isotropic, &noisy).contains("noise_std"));
-    // Bernoulli's curvature at an output of 0 is 1/4, Poisson's is 1: not noise levels of 2 and 1
+    // Bernoulli's curvature at an output of 0 is 1/4 and Poisson's is 1; these are not noise levels
+    // of 2 and 1
     let (net, theta) = network(&[2, 1], Activation::Identity, 3);
     let likelihoods: [(&dyn Likelihood, f64); 2] = [(&Bernoulli, 2.0), (&Poisson, 1.0)];
     for (likelihood, noise) in likelihoods {
@@ -136,8 +137,8 @@ fn what_cannot_be_approximated_is_refused() {
     assert!(said.contains("parameters of its own"), "{said}");
 }
 
-/// A structure that is not the exact matrix can claim more determined parameters than there are residuals: then the evidence rises with the noise, and to say that
-/// it is at a maximum would be wrong.
+/// A structure that is not the exact matrix can claim more determined parameters than there are
+/// residuals. The evidence then rises with the noise, and it would be wrong to report a maximum.
 #[test]
 fn noise_that_cannot_be_told_from_the_fit_grows_to_its_bound_or_is_at_a_maximum() {
     let (net, theta) = network(&[3, 40, 1], Activation::Tanh, 8);
@@ -164,7 +165,7 @@ fn noise_that_cannot_be_told_from_the_fit_grows_to_its_bound_or_is_at_a_maximum(
             ..LaplaceOptions::default()
         };
         let mut laplace = Laplace::fit(&data, &prior, &theta, &options, Streams::new(0)).unwrap();
-        // the case that this is about: 60 residuals
+        // the case in question: there are 60 residuals
         assert!(laplace.effective_parameters() > 60.0);
         let before = laplace.log_evidence();
         let report = laplace.tune_by_evidence(&tuning).unwrap();
@@ -185,9 +186,9 @@ fn noise_that_cannot_be_told_from_the_fit_grows_to_its_bound_or_is_at_a_maximum(
     }
 }
 
-/// A linear model of `K` outputs has every eigenvalue `K` times, and a Krylov space one vector of
-/// each. The evidence of the low-rank approximation is above that of the dense one by half of
-/// `log(1 + lambda / alpha)` of what is dropped.
+/// A linear model of `K` outputs has every eigenvalue `K` times, and a Krylov space has one vector
+/// for each. So the evidence of the low-rank approximation is above that of the dense one by half
+/// of the sum of `log(1 + lambda / alpha)` over what is dropped.
 #[test]
 fn low_rank_of_several_outputs_misses_no_copy() {
     let (inputs, outputs, rows, distinct) = (30, 4, 60, 8);

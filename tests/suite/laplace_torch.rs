@@ -1,4 +1,6 @@
-//! Against laplace-torch on vehicle, 18-50-4 tanh, with its weights: `tests/data/laplace_torch`; origin in docs/datasets.md.
+//! Against laplace-torch on vehicle, 18-50-4 tanh, with its weights.
+//!
+//! The data are in `tests/data/laplace_torch`; docs/datasets.md has their origin.
 
 use crate::common::standardised;
 use fiberwalk::baselines::{Laplace, LaplaceOptions, Structure, TuneOptions};
@@ -53,7 +55,7 @@ fn curvatures_evidences_and_predictives_are_those_of_laplace_torch() {
     assert_eq!(factors.blocks().len(), theirs.len());
     for (block, theirs) in factors.blocks().iter().zip(theirs) {
         let [a, b] = block.orders();
-        // theirs are [outputs, inputs], of a bias [outputs]
+        // theirs are [outputs, inputs], and [outputs] for a bias
         let ours = [(&block.output_factor, b), (&block.input_factor, a)];
         for ((factor, order), theirs) in ours.into_iter().zip(theirs.as_array().unwrap()) {
             let eigen = symmetric_eigen(factor, order).unwrap();

@@ -1,9 +1,10 @@
-//! Imports go downward only, and a file has a size that can be read in one sitting.
+//! Imports go downward only, and every file is short enough to read in one sitting.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The modules, each allowed to import those before it. `simd` stands before `scalar`, whose functions it provides.
+/// The modules; each may import those before it. `simd` stands before `scalar`, whose functions it
+/// provides.
 const ORDER: [&str; 23] = [
     "error",
     "special",
@@ -52,7 +53,8 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-/// Modules that a source names after `crate::`, braces expanded one level: `use crate::{a::b, c}` names a and c.
+/// Modules named after `crate::` in a source, with braces expanded one level:
+/// `use crate::{a::b, c}` names a and c.
 fn imports(text: &str) -> Vec<String> {
     let code: String = text
         .lines()
@@ -119,7 +121,7 @@ fn imports_go_downward_only() {
             continue;
         }
         for import in imports(&fs::read_to_string(&file).unwrap()) {
-            // re-exports at the root, which only tests and documentation may use from inside
+            // re-exports at the root; inside the crate only tests and documentation may use them
             if import.chars().next().is_some_and(char::is_uppercase) {
                 panic!(
                     "{} imports the re-export crate::{import}; name its module",

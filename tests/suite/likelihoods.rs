@@ -16,7 +16,7 @@ struct Case {
     name: &'static str,
     likelihood: Box<dyn Likelihood>,
     outputs: usize,
-    /// Diagonal of the Gauss-Newton block of its own parameters, for `n` rows.
+    /// Diagonal of the Gauss-Newton block of the likelihood's parameters, for `n` rows.
     own: fn(f64) -> Vec<f64>,
 }
 
@@ -87,7 +87,7 @@ struct Problem {
     case: Case,
     prior: Box<dyn Prior>,
     net: Mlp,
-    /// Network parameters, then those of the likelihood, moved from their start.
+    /// Network parameters, then those of the likelihood, moved away from their start.
     theta: Vec<f64>,
     x: Vec<f64>,
     y: Vec<f64>,
@@ -133,7 +133,8 @@ impl Problem {
         PosteriorDensity::new(&self.net, &*self.case.likelihood, &*self.prior, x, y).unwrap()
     }
 
-    /// `J^T Lambda J` from the rows of the Jacobian and `Lambda` in closed form, beside it the block of own parameters.
+    /// `J^T Lambda J` from the rows of the Jacobian and `Lambda` in closed form, and the block of
+    /// the likelihood's parameters.
     fn dense_ggn(&self) -> Vec<f64> {
         let (n, k, split) = (self.n, self.case.outputs, self.net.dim());
         let (weights, own) = self.theta.split_at(split);
@@ -230,7 +231,8 @@ proptest! {
         }
     }
 
-    /// The likelihood of all rows is that of two blocks of rows, the Gauss-Newton matrix too, and the priors are in neither.
+    /// The likelihood of all rows is the sum over two blocks of rows. So is the Gauss-Newton
+    /// matrix. Neither includes the priors.
     #[test]
     fn blocks_of_rows_add_up(p in problems(), cut in 1usize..7) {
         prop_assume!(cut < p.n);
@@ -249,7 +251,7 @@ proptest! {
         for ((w, a), b) in whole.iter().zip(&first).zip(&second) {
             prop_assert!((w - a - b).abs() < 1e-12 * scale);
         }
-        // what is left of the energy is normal densities with the precisions that are stated
+        // the rest of the energy is normal densities with the stated precisions
         let log_joint = all.log_density(&p.theta, &mut all.workspace()).unwrap();
         let own = p.case.likelihood.params(p.case.outputs);
         let normal = |t: f64, mean: f64, a: f64| {
@@ -300,7 +302,8 @@ fn single_precision_agrees_with_double() {
     }
 }
 
-/// A line with known noise: the estimate of the noise level is the root mean square residual, but for its prior.
+/// A line with known noise: the estimated noise level is the root mean square residual, up to its
+/// prior.
 #[test]
 fn learned_noise_is_the_noise_of_the_data() {
     let (n, noise) = (2_000, [0.2, 0.7]);
@@ -344,7 +347,8 @@ fn learned_noise_is_the_noise_of_the_data() {
             // the prior pulls log noise_std by (s - mean) / log_std^2 / 2n, 5e-6
             assert!((g / w - 1.0).abs() < 2e-5, "{g} against {w}");
         }
-        // and of the data's own: the estimate has relative standard error 1 / sqrt(2 n) = 0.016; 4 sigma
+        // and the data's true noise: the estimate has relative standard error 1 / sqrt(2 n) =
+        // 0.016; 4 sigma
         if levels == 2 {
             for (g, w) in got.iter().zip(noise) {
                 assert!((g / w - 1.0).abs() < 0.064, "{g} against {w}");
@@ -353,7 +357,7 @@ fn learned_noise_is_the_noise_of_the_data() {
     }
 }
 
-/// A network whose outputs are a reshaped tensor: nothing may look past them.
+/// A network whose outputs are a reshaped tensor: nothing may bypass the reshape.
 #[test]
 fn the_curvature_of_reshaped_outputs_is_not_lost() {
     let layers: Vec<Box<dyn fiberwalk::nn::Layer>> = vec![
@@ -374,7 +378,8 @@ fn the_curvature_of_reshaped_outputs_is_not_lost() {
         let posterior = PosteriorDensity::<f64>::new(&net, &*likelihood, &prior, &x, &y).unwrap();
         let mut theta = vec![0.0; net.dim()];
         theta.extend(likelihood.params(1).init());
-        // outputs are log(1 + e^0); the last parameter is the bias, which moves every one of the three with slope 1/2
+        // outputs are log(1 + e^0); the last parameter is the bias, which moves every one of the
+        // three with slope 1/2
         let mut v = vec![0.0; posterior.dim()];
         v[net.dim() - 1] = 1.0;
         let mut out = vec![0.0; posterior.dim()];
@@ -405,7 +410,7 @@ fn what_does_not_fit_is_refused() {
     assert!(shape(build(&Bernoulli, &prior, 3, &[0.0; 3])), "4 logits");
     let stray = PerLayerGaussian::new(&[("layer7", 1.0)]).unwrap();
     assert!(shape(build(&hetero, &stray, 3, &[0.0; 6])), "no such layer");
-    // finite, but not in f32
+    // finite in f64, but not in f32
     let far = build(&hetero, &prior, 1, &[0.0, 1e300]);
     assert!(
         matches!(

@@ -1,4 +1,4 @@
-//! Bayesian linear regression: a posterior that is Gaussian, with mean, covariance and fiber in closed form.
+//! Bayesian linear regression: a Gaussian posterior with mean, covariance and fiber in closed form.
 
 use crate::common::normals;
 use fiberwalk::diagnose::GaussianTarget;
@@ -71,7 +71,7 @@ impl Linear {
         }
     }
 
-    /// More rows than parameters: 14 of 4 features that are correlated.
+    /// More rows than parameters: 14 rows of 4 correlated features.
     pub fn full_rank() -> Self {
         let (n, d) = (14, 4);
         let z = normals(n * d, 21);
@@ -86,7 +86,8 @@ impl Linear {
         Self::new(&normals(3 * 6, 22), 6)
     }
 
-    /// 12 rows, but the third and fourth feature are copies of the first and the second: a fiber of 2 dimensions.
+    /// 12 rows, but the third and fourth feature are copies of the first and the second: a fiber of
+    /// 2 dimensions.
     pub fn duplicated_columns() -> Self {
         let z = normals(12 * 2, 23);
         let x: Vec<f64> = z
@@ -100,7 +101,7 @@ impl Linear {
         self.mean.len()
     }
 
-    /// A point that is typical of nothing.
+    /// A point that is not typical of the posterior.
     pub fn start(&self) -> Vec<Vec<f64>> {
         vec![vec![0.1; self.dim()]]
     }
@@ -113,8 +114,8 @@ impl Linear {
         InverseMassMatrix::diagonal(&self.prior_precision).unwrap()
     }
 
-    /// `(P / lambda)^{1/2}` with the largest eigenvalue of `S^T A S`: a step by half of it is about where a leapfrog step begins to be rough, by twice
-    /// of it where it is unstable.
+    /// `(P / lambda)^{1/2}` with the largest eigenvalue of `S^T A S`. At half of it a leapfrog step
+    /// begins to be rough; at twice it the step is unstable.
     pub fn step_scale(&self, map: &InverseMassMatrix<f64>) -> f64 {
         let p = self.dim();
         let columns: Vec<Vec<f64>> = (0..p)
@@ -134,7 +135,7 @@ impl Linear {
         (p as f64 / eigen.values[p - 1]).sqrt()
     }
 
-    /// The same density by hand, for kernels that are slow.
+    /// The same density by hand, for slow kernels.
     pub fn quadratic(&self) -> Quadratic {
         Quadratic {
             precision: self.precision.clone(),
@@ -188,7 +189,8 @@ impl LogDensity<f64> for Quadratic {
     }
 }
 
-/// Where `particles` particles are after `steps` steps from `starts`: independent draws if that is long enough, `[particles, P]`.
+/// Where `particles` particles are after `steps` steps from `starts`, `[particles, P]`. They are
+/// independent draws if that is long enough.
 pub fn ends<D: LogDensity<f64>>(
     kernel: &mut impl Kernel<f64, D>,
     density: &D,
@@ -208,7 +210,8 @@ pub fn ends<D: LogDensity<f64>>(
     walked
 }
 
-/// The smallest p-value of three tests of independent draws: mean, covariance, and distribution of the squared distance; 0 for draws that are not finite.
+/// The smallest p-value of three tests of independent draws: mean, covariance, and distribution of
+/// the squared distance. It is 0 for draws that are not finite.
 pub fn p_value(target: &GaussianTarget, draws: &[f64]) -> f64 {
     if draws.iter().any(|x| !x.is_finite()) {
         return 0.0;

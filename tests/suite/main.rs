@@ -1,5 +1,7 @@
-//! The tests of the crate from outside, in one program: the engine's generic kernels are compiled once for all of them.
-//! (Those that count allocations have an allocator of their own and stand apart.)
+//! The tests of the crate from outside, in one program.
+//!
+//! So the engine's generic kernels are compiled once for all of them. (Tests that count allocations
+//! have their own allocator and stand apart.)
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -40,7 +42,7 @@ mod units;
 mod walk;
 mod walk_batches;
 
-// what needs the command line, or files of models
+// these need the command line, or model files
 #[cfg(feature = "cli")]
 mod checkpoints;
 #[cfg(feature = "cli")]

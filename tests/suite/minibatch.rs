@@ -42,7 +42,7 @@ impl Problem {
         }
     }
 
-    /// Three targets a row, and a noise level of each behind the network's parameters.
+    /// Three targets per row, each with a noise level, which come after the network's parameters.
     fn learned_noise(n: usize) -> Self {
         let (net, mut theta) = network(&[2, 5, 3], Activation::Tanh, 8);
         theta.extend([-1.0, 0.2, -0.4]);
@@ -55,7 +55,7 @@ impl Problem {
         }
     }
 
-    /// Enough parameters to be folded in several parts.
+    /// Enough parameters to be summed in several parts.
     fn wide(n: usize) -> Self {
         let (net, theta) = network(&[40, 300, 120, 3], Activation::Tanh, 1);
         Self {
@@ -158,7 +158,8 @@ proptest! {
         prop_assert!(close(value, expected));
     }
 
-    /// Unbiased, exactly: over the batches of a partition, weighted by their sizes, the mean is the whole.
+    /// Exactly unbiased: over the batches of a partition, weighted by their sizes, the mean is the
+    /// whole.
     #[test]
     fn batches_of_a_partition_average_to_the_whole(
         n in 1usize..50, batch_rows in 1usize..20, shard in 1usize..9, seed in 0u64..100
@@ -237,7 +238,7 @@ fn a_selection_is_scaled_to_its_own_rows() {
     ));
 }
 
-/// `p(theta) = 1`, improper: a gradient that is zero throughout.
+/// `p(theta) = 1`, improper: its gradient is zero everywhere.
 struct Flat;
 
 impl Prior for Flat {
@@ -250,7 +251,7 @@ impl Prior for Flat {
     }
 }
 
-/// `N(0, 1)`, whose gradient is `theta` itself.
+/// `N(0, 1)`, whose gradient is `theta`.
 #[test]
 fn priors_without_a_computation_of_their_own_work() {
     let problem = Problem::regression(9);
@@ -270,7 +271,7 @@ fn priors_without_a_computation_of_their_own_work() {
     assert!(all_close(&difference, &problem.theta));
 }
 
-/// Bits of a gradient on so many threads, after other batches have used the memory.
+/// Bits of a gradient on `threads` threads, after other batches have used the memory.
 fn bits(threads: usize) -> Vec<u32> {
     let problem = Problem::wide(700);
     let density = problem.minibatch::<f32>(32);
@@ -351,7 +352,7 @@ fn what_does_not_fit_is_refused() {
         message(density.energy_and_grad(theta, &[0], &mut grad[1..], &mut ws)).contains("gradient")
     );
     assert!(density.select(&[20]).is_err() && density.select(&[]).is_err());
-    // memory of another density: an error and no panic
+    // a workspace of another density gives an error and no panic
     for other in [
         Problem::classes(20).minibatch::<f64>(20),
         Problem::images(20).minibatch(8),
@@ -364,7 +365,8 @@ fn what_does_not_fit_is_refused() {
     }
 }
 
-/// Blocks of rows, which a posterior runs one after the other, add up to the whole, the prior once.
+/// Blocks of rows, which a posterior runs one after the other, add up to the whole, with the prior
+/// once.
 #[test]
 fn a_posterior_of_many_rows_is_the_sum_of_its_blocks() {
     let problem = Problem::wide(300);
@@ -387,7 +389,7 @@ fn a_posterior_of_many_rows_is_the_sum_of_its_blocks() {
             .unwrap();
         (value, parts)
     };
-    // this network keeps at least 600 numbers a row: in f64 a block has fewer than 220 rows
+    // this network keeps at least 600 numbers per row: in f64 a block has fewer than 220 rows
     let (whole, parts) = evaluate(0..300);
     let blocks = [
         evaluate(0..60),

@@ -1,4 +1,4 @@
-//! Mixtures of several models: files, threads, the law that they predict, and the command line.
+//! Mixtures of several models: files, threads, the predictive law, and the command line.
 
 use crate::common::normals;
 use crate::common::program::{csv_rows, ok, refused, scores};
@@ -8,7 +8,7 @@ use fiberwalk::artifact::{Fitted, Model, Predictions, Scores};
 use fiberwalk::data::{Dataset, banana};
 use fiberwalk::pipeline::{FitOptions, FitResult, Method};
 
-/// A small portfolio, and everything that holds of other models.
+/// A small portfolio, fitted on the given number of threads.
 fn portfolio(data: &Dataset, threads: usize) -> FitResult<f32> {
     let options = FitOptions {
         method: Method::Auto,
@@ -78,7 +78,7 @@ fn classes_can_be_a_mixture_too() {
         banana(200, &Streams::new(2)).unwrap(),
     );
     let result = portfolio(&train, 2);
-    // walks that only scored a model are paid for too
+    // the gradients of walks that only scored a model are counted too
     let validation = result.summary.figures()["validation_gradients"];
     assert!(validation > 0.0 && result.summary.gradients() > validation);
     let scores = result.model.evaluate(&test, 64, Streams::new(0)).unwrap();
@@ -109,7 +109,7 @@ fn the_command_line_has_all_of_it() {
     let (table, model, out) = (at("counts.csv"), at("counts.fw"), at("p.csv"));
     let (data, _) = counts(80, 1);
     let rows = data.features().iter().zip(data.targets());
-    // a text of many different numbers: the target is not taken for classes
+    // a text of many different numbers, so the target is not taken for classes
     let text: String = rows.map(|(x, y)| format!("{x},{y}\n")).collect();
     std::fs::write(&table, format!("x,count\n{text}")).unwrap();
     let short = [

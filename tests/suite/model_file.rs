@@ -1,4 +1,6 @@
-//! Model files that are damaged, foreign or malicious: an error that says what is wrong, never a panic.
+//! Model files that are damaged, foreign or malicious.
+//!
+//! Each gives an error that says what is wrong, and never a panic.
 
 use std::collections::HashMap;
 use std::fs;
@@ -94,7 +96,7 @@ fn a_walks_samples_are_spread_over_its_points() {
         panic!("a walk")
     };
     let draws = model.draws(4, Streams::new(0)).unwrap();
-    // a point has the logarithms of its scales and of its noise behind its parameters
+    // in a point, the logarithms of its scales and of its noise follow its parameters
     let width = p + model.metadata.extras();
     let scales = model.metadata.scales.as_ref().unwrap().names.len();
     assert!(model.metadata.format_version == 2 && width > p + scales);
@@ -110,8 +112,8 @@ fn a_walks_samples_are_spread_over_its_points() {
     assert!(model.samples(usize::MAX, Streams::new(0)).is_err());
 }
 
-/// The last layer of a flow is conditioned with the model's own prior precision and noise: given the hidden block, the joint
-/// density under these and the flow's density differ by a constant.
+/// The last layer of a flow is conditioned with the model's prior precision and noise. Given the
+/// hidden block, the log joint density under these and the flow's log density differ by a constant.
 #[test]
 fn a_flow_uses_the_scales_of_its_model() {
     let dir = tempfile::tempdir().unwrap();
@@ -223,7 +225,8 @@ fn every_truncation_is_refused() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// A flipped byte may still be a valid model (a weight is a weight), but never a panic, in loading or in sampling.
+    /// A flipped byte may still give a valid model (a weight is a weight), but never a panic, in
+    /// loading or in sampling.
     #[test]
     fn a_flipped_byte_never_panics(at in 0.0f64..1.0, bit in 0u8..8, header in any::<bool>()) {
         use std::sync::OnceLock;

@@ -1,4 +1,4 @@
-//! Fits with every likelihood, and with warped columns, against the truth that the data come from.
+//! Fits with every likelihood, and with warped columns, against the truth behind the data.
 
 use crate::common::normals;
 use fiberwalk::artifact::{Model, Predictions, Scores};
@@ -12,7 +12,7 @@ pub fn regression(x: Vec<f64>, y: Vec<f64>) -> Dataset {
     Dataset::new(x, y, vec!["x".into()], "y", Task::Regression).unwrap()
 }
 
-/// A linear model: the truth is within reach, so what is lost is due to the likelihood.
+/// A linear model: the truth is within reach, so any loss is due to the likelihood.
 fn linear(likelihood: Option<Observation>) -> FitOptions {
     FitOptions {
         hidden: Vec::new(),
@@ -35,8 +35,8 @@ fn regression_scores(model: &Model<f32>, test: &Dataset) -> RegressionMetrics {
     }
 }
 
-/// Counts of log rate `3 + 0.8 x`: large enough that a base rate of 1 would be far off. Drawn by
-/// inversion.
+/// Counts of log rate `3 + 0.8 x`, drawn by inversion. The rate is so large that a base rate of 1
+/// would be far off.
 pub fn counts(n: usize, seed: u64) -> (Dataset, f64) {
     let x = normals(n, seed);
     let (mut y, mut nll) = (Vec::new(), 0.0);
@@ -60,7 +60,7 @@ fn counts_are_predicted_as_well_as_their_truth_can() {
     let ((train, _), (test, best)) = (counts(150, 1), counts(300, 2));
     let result = fitted(&train, &linear(Some(Observation::Poisson)));
     let scores = regression_scores(&result.model, &test);
-    // two parameters cost 1/150 of a nat a row, about
+    // two parameters cost about 1/150 of a nat per row
     assert!(scores.nll < best + 0.05, "{scores:?} {best}");
     assert!((0.86..=0.97).contains(&scores.coverage_90), "{scores:?}");
     let predictions = result.model.predict(&[0.0], 64, Streams::new(0)).unwrap();
@@ -80,7 +80,7 @@ fn counts_are_predicted_as_well_as_their_truth_can() {
     assert!(message.contains("row 1 is 0.5, not a count"), "{message}");
 }
 
-/// Heavy tails: quantiles of Student's t with three degrees of freedom, by a ratio of normals.
+/// Heavy tails: noise of Student's t with three degrees of freedom, by a ratio of normals.
 fn outliers(n: usize, seed: u64) -> Dataset {
     let (x, e) = (normals(n, seed), normals(4 * n, seed + 7));
     let y = x.iter().zip(e.chunks_exact(4)).map(|(x, e)| {
@@ -107,7 +107,7 @@ fn student_t_noise_finds_the_tails_and_gains_by_it() {
     let draws = heavy.model.draws(64, Streams::new(0)).unwrap();
     let dof = draws.dof.iter().sum::<f64>() / 64.0;
     assert!(draws.dof.len() == 64 && dof > 2.0 && dof < 7.0, "{dof}");
-    // a normal law has no such parameter
+    // a normal law does not have that parameter
     assert!(
         normal
             .model
@@ -176,13 +176,13 @@ fn a_target_on_a_logarithmic_scale_keeps_its_density() {
             assert!((0.86..=0.94).contains(&scores.coverage_90), "{scores:?}");
             let loo = result.loo.unwrap();
             let each = -loo.elpd_loo / 150.0;
-            // of other rows: their standard errors are 0.1
+            // on other rows: their standard errors are 0.1
             assert!((each - truth).abs() < 0.35, "{each} {truth}");
         }
         nll.push(scores.nll);
     }
     assert!((nll[1] - truth).abs() < 0.05, "{nll:?} {truth}");
-    // a power near 0 is nearly a logarithm; no map at all is far off
+    // a power near 0 is nearly a logarithm; no map is far off
     assert!(
         nll[2] < truth + 0.3 && nll[0] > truth + 0.7,
         "{nll:?} {truth}"
@@ -226,7 +226,7 @@ fn one_logit_is_as_good_as_two() {
     );
     let squares: f64 = one.iter().zip(&two).map(|(a, b)| (a - b).powi(2)).sum();
     let rms = (squares / one.len() as f64).sqrt();
-    // the priors differ: two logits have a difference of twice the variance
+    // the priors differ: the difference of two logits has twice the variance
     assert!(rms < 0.06, "{rms}");
 }
 

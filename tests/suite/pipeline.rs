@@ -1,4 +1,4 @@
-//! The stages in one call: what a fit reports, and that a model in memory is the model in its file.
+//! The stages in one call: what a fit reports, and the model in memory against its file.
 
 use crate::common::data_file;
 use fiberwalk::Streams;
@@ -23,7 +23,7 @@ fn a_model_in_memory_is_the_model_in_its_file() {
     let path = dir.path().join("m.fw");
     for file in ["glass.csv", "snelson1d.csv"] {
         let data = load_csv(&data_file(file), &CsvOptions::default()).unwrap();
-        // a mixture of models has no samples of its own: see observations.rs
+        // a mixture of models has no samples itself: see observations.rs
         for method in Method::ALL.into_iter().filter(|m| *m != Method::Auto) {
             // thousands of steps: once is enough
             let slow = [Method::Riemann, Method::Vi, Method::Hmc, Method::Nuts];
@@ -31,7 +31,7 @@ fn a_model_in_memory_is_the_model_in_its_file() {
                 continue;
             }
             let fitted = fit::<f32>(&data, &options(method), &|_, _, _| ()).unwrap();
-            // what was computed besides the estimate is told
+            // the summary reports what was computed besides the estimate
             let alone = matches!(fitted.summary.figures().get("map_gradients"), Some(&g) if g == fitted.summary.gradients());
             let free = method == Method::Map || method.name().starts_with("laplace");
             assert_eq!(alone, free, "{file} {method}");
@@ -46,7 +46,8 @@ fn a_model_in_memory_is_the_model_in_its_file() {
     }
 }
 
-/// Points in a file of their own make the same model as points in memory, whether it is asked before or after it was saved.
+/// Points in a separate file make the same model as points in memory, before the model is saved and
+/// after.
 #[test]
 fn points_on_a_disk_are_points_in_memory() {
     let dir = tempfile::tempdir().unwrap();
@@ -94,7 +95,8 @@ fn a_budget_of_memory_ends_a_walk_that_holds_its_points() {
     let error = with(1).err().unwrap().to_string();
     let least = error.split("needs ").nth(1).unwrap();
     let least: usize = least.split(' ').next().unwrap().parse().unwrap();
-    // with just so much the walk keeps one point of each, with 20 more MiB eight more or so
+    // with exactly that much the walk keeps one point of each particle; with 20 MiB more, about
+    // eight more
     for (more, few, many) in [(0, 8, 16), (20, 64, 80)] {
         let fitted = with(least + more).unwrap();
         let Fitted::Points(points) = &fitted.model.fitted else {
@@ -121,7 +123,7 @@ fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
         figure("walk_mean_energy") > figure("map_energy")
             && figure("walk_mean_energy") <= threshold
     );
-    // half of the prior's radius in the free directions, less what the data forbid
+    // half of the prior's radius in the free directions, less what the data rule out
     let free = dim - figure("effective_dimension");
     let reach = figure("walk_distance") / (free / figure("prior_precision")).sqrt();
     assert!((0.3..0.51).contains(&reach), "{reach}");
@@ -131,7 +133,7 @@ fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
 #[test]
 fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads() {
     let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
-    // nothing held out for a walk, and a linear model: both minimise the same convex energy
+    // a walk holds nothing out, and the model is linear: both minimise the same convex energy
     let with = |batch, epochs, threads: usize| {
         let options = FitOptions {
             hidden: Vec::new(),
@@ -150,14 +152,15 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
     let whole = with(Batch::Full, None, 1);
     let small = with(Batch::Rows(40), Some(3000), 1);
     let energy = |f: &fiberwalk::pipeline::FitResult<f64>| f.summary.figures()["map_energy"];
-    // energies of the posterior, of 60 dimensions, spread over sqrt(60 / 2) nats: a tenth of one is at the minimum
+    // energies of the posterior, of 60 dimensions, spread over sqrt(60 / 2) nats, so a tenth of a
+    // nat means at the minimum
     assert!(
         (energy(&small) - energy(&whole)).abs() < 0.1,
         "{} {}",
         energy(&small),
         energy(&whole)
     );
-    // a gradient of a batch is its share of one of all rows
+    // a gradient of a batch counts as its share of all rows
     let (of, share) = (small.summary.figures(), 40.0 / data.n() as f64);
     let gradients = share * of["map_gradients"] + of["walk_gradients"];
     assert!((small.summary.gradients() - gradients).abs() < 1e-6 * gradients);
@@ -175,7 +178,7 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
     };
     let alone = fit::<f32>(&data, &alone, &|_, _, _| ()).unwrap();
     assert!(alone.summary.figures()["validation_nll"] > 0.0);
-    // a further start is trained as the first one: by as many batches
+    // a further start is trained like the first, with as many batches
     let two = FitOptions {
         batch: Batch::Rows(32),
         epochs: Some(7),

@@ -1,4 +1,6 @@
-//! Single precision is enough: gradients of large networks agree with double precision, and large logits do no harm.
+//! Single precision is enough.
+//!
+//! Gradients of large networks agree with double precision, and large logits do no harm.
 
 use crate::common::{labels, network, normals};
 use fiberwalk::{
@@ -46,7 +48,7 @@ fn logits_of_ten_thousand_give_no_nan() {
     let (net, mut theta) = network(&sizes, Activation::Tanh, 1);
     let n = 50;
     let (x, y) = (normals(n * 3, 2), labels(n, 4, 3));
-    // the last layer so large that logits reach 1e4
+    // the last layer is so large that logits reach 1e4
     let head = theta.len() - 8 * 4 - 4;
     for t in &mut theta[head..] {
         *t += 1e4 * t.signum();

@@ -1,4 +1,4 @@
-//! Whatever is wrong with the input ends with status 2 and one clear line, and leaves nothing half-written behind.
+//! Any wrong input ends with status 2 and one clear line, and leaves nothing half-written behind.
 
 use std::fs;
 
@@ -141,7 +141,7 @@ fn bad_training_files_are_refused_in_one_line() {
     );
     refused(&["walk"], &["walk"]);
     refused(&[], &["fit, predict, evaluate or compare"]);
-    // a short walk keeps what it has, and needs no other option
+    // a short walk keeps what it has and needs no other option
     let steps = ["--method", "walk", "--steps", "2", "--particles", "2"];
     ok(&[&["fit", text(&path), "--out", text(&out)], &steps[..]].concat());
 }
@@ -223,7 +223,8 @@ fn bad_prediction_files_are_refused_in_one_line() {
     refused(&["evaluate", "nothing.fw", text(&test)], &["nothing.fw"]);
 }
 
-/// The reader behind would take what follows an open quote for one field, and leave the rows after it out.
+/// The reader behind would take everything after an open quote as one field, and drop the rows
+/// after it.
 #[test]
 fn quotes_out_of_place_are_refused_with_their_line() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,6 @@
-//! Walks that are stopped between two blocks: continued elsewhere they go on bit by bit, ended early they give what they have.
+//! Walks that are stopped between two blocks.
+//!
+//! Continued elsewhere they go on bit for bit. Ended early they return what they have.
 
 use fiberwalk::linalg::vector::dot;
 use fiberwalk::walk::{
@@ -43,7 +45,7 @@ impl Observable<f64> for Two {
     }
 }
 
-/// Fields in memory: written while `at` is none, read from there on.
+/// Fields in memory: written while `at` is none, and otherwise read from there on.
 #[derive(Clone, Default)]
 struct Tape {
     bits: Vec<(String, Vec<u64>)>,
@@ -133,7 +135,7 @@ fn to_the_end<K: Kernel<f64, Curved>>(kernel: &mut K, mut run: RunOf<K>) -> Walk
     run.finish()
 }
 
-/// Stopped after any block and continued in a run of its own, the walk ends where it would have.
+/// Stopped after any block and continued in a separate run, the walk ends where it would have.
 fn continues<K: Kernel<f64, Curved>>(fresh: impl Fn() -> K, options: &WalkOptions) {
     let mut kernel = fresh();
     let mut whole = run(&kernel, options);
@@ -188,7 +190,7 @@ fn a_walk_that_is_ended_early_gives_what_it_has() {
         };
         assert_eq!(walked.len() + walked.discarded, points);
         if steps < 26 {
-            // on the way: where the particles are, and the energies there
+            // ended early: where the particles are, and the energies there
             assert_eq!(kept, 0);
             for i in 0..walked.len() {
                 let u = -Curved(5).log_density(walked.point(i), &mut ()).unwrap();
@@ -208,8 +210,9 @@ fn a_walk_that_is_ended_early_gives_what_it_has() {
     assert_eq!(seen, [4, 8, 12, 16, 20, 24, 26, 30, 33, 37, 40]);
 }
 
-/// Points that are handed away as they are kept are the points of a walk that keeps them, and what else it says of them is the same; a walk that was
-/// saved after some were handed away goes on alike.
+/// Points that are drained as they are kept equal the points of a walk that keeps them, and the
+/// other results are the same. A walk that was saved after some were drained goes on in the same
+/// way.
 #[test]
 fn points_that_are_drained_are_those_that_would_have_been_kept() {
     let options = options(Some(40));
@@ -272,7 +275,7 @@ fn a_state_that_cannot_be_is_refused() {
         restored.err()
     };
     assert!(refuses(tape.clone()).is_none());
-    // an entry more or less, wherever the number of entries matters
+    // one entry more or less, wherever the number of entries matters
     for i in 0..tape.bits.len() {
         let (name, bits) = &tape.bits[i];
         for shorter in [true, false] {
@@ -303,6 +306,6 @@ fn a_state_that_cannot_be_is_refused() {
         tape.bits[at].1[0] = value;
         assert!(refuses(tape).is_some(), "{name} = {value}");
     }
-    // and one that observes something else
+    // and a walk that observes something else
     assert!(walk.advance(&mut kernel, &Curved(5), &()).is_err());
 }

@@ -91,12 +91,13 @@ fn walked(problem: &Linear, start: &[f64], steps: usize) -> Walk<f64> {
     .unwrap()
 }
 
-/// The fiber is the mode and what the rows do not see: predictions of the training rows stay those of the mode.
+/// The fiber is the mode plus the directions that the rows do not see. So predictions of the
+/// training rows stay those of the mode.
 #[test]
 fn it_stays_on_the_affine_fiber() {
     let problem = linear();
     let dim = D + 1;
-    // also from a point that is not on the fiber: the first step goes there
+    // also from a point off the fiber: the first step returns to it
     let mut beside = problem.mode.clone();
     beside
         .iter_mut()
@@ -117,7 +118,8 @@ fn it_stays_on_the_affine_fiber() {
     }
 }
 
-/// On a flat fiber the path is straight: `eps` times the number of steps, in units of the prior's standard deviation, also when the frame is renewed on the way.
+/// On a flat fiber the path is straight. Its length is `eps` times the number of steps, in units of
+/// the prior's standard deviation, also when the frame is renewed on the way.
 #[test]
 fn its_path_is_a_line_of_the_length_that_it_says() {
     let problem = linear();
@@ -126,7 +128,8 @@ fn its_path_is_a_line_of_the_length_that_it_says() {
         let want = 0.1 * 40.0 / ALPHA.sqrt();
         assert!((distance - want).abs() < 1e-8, "{distance} against {want}");
     }
-    // directions of the tangent space, uniform: their projections on the rows vanish, and no two particles agree
+    // directions of the tangent space, uniform: their projections on the rows vanish, and no two
+    // particles have the same
     let mut rows = problem.features.clone();
     assert_eq!(orthonormal_rows(&mut rows, D + 1), ROWS);
     let direction = |i: usize| -> Vec<f64> {
@@ -146,7 +149,7 @@ fn its_path_is_a_line_of_the_length_that_it_says() {
     }
 }
 
-/// `eps` is the radius of the prior in the free directions over the number of steps.
+/// `eps` is the radius of the prior in the free directions, divided by the number of steps.
 #[test]
 fn its_radius_is_that_of_the_prior_in_the_free_directions() {
     let problem = linear();
@@ -159,7 +162,8 @@ fn its_radius_is_that_of_the_prior_in_the_free_directions() {
     assert!((settings.step_size * 50.0 - free.sqrt()).abs() < 1e-12);
 }
 
-/// With one number for a prior the tangent space need not be computed again for whitened coordinates, nor for the first frame of a walk.
+/// If one number is the prior, one tangent space also serves whitened coordinates and the first
+/// frame of a walk. It need not be computed again.
 #[test]
 fn one_space_serves_whitened_walks_and_their_frame() {
     let problem = linear();
@@ -194,7 +198,7 @@ fn one_space_serves_whitened_walks_and_their_frame() {
     for (a, b) in a.iter().zip(&b) {
         assert!((a - b).abs() < 1e-8, "{a} {b}");
     }
-    // a space that may lack directions says nothing
+    // a space that may lack directions gives no frame
     let (values, basis) = (
         white.values()[..2].to_vec(),
         white.basis()[..2 * (D + 1)].to_vec(),

@@ -1,4 +1,4 @@
-//! Training by minibatches: against closed forms, and that every part of it does what it says.
+//! Training by minibatches, against closed forms; every part must do what its documentation says.
 
 use crate::common::normals;
 use fiberwalk::optim::{
@@ -13,7 +13,8 @@ use fiberwalk::{
 const NOISE: f64 = 0.5;
 const ALPHA: f64 = 40.0;
 
-/// Linear regression: rows `(x, 1)` of four numbers, targets of weights that the prior thinks too large.
+/// Linear regression: rows `(x, 1)` of four numbers. The targets come from weights that are large
+/// for the prior.
 fn linear(n: usize, seed: u64) -> (Vec<f64>, Vec<f64>) {
     let (x, e) = (normals(n * 3, seed), normals(n, seed + 1));
     let mean = |r: &[f64]| 1.0 + 2.0 * r[0] - r[1] + 0.5 * r[2];
@@ -34,7 +35,7 @@ fn linear_density(x: &[f64], y: &[f64], alpha: f64) -> Minibatch<f64> {
     Minibatch::with_shard_rows(&net, &noise, &prior, x, y, 8).unwrap()
 }
 
-/// `A = X^T X / noise^2 + alpha I` and the solution of `A theta = X^T y / noise^2` by elimination.
+/// `A = X^T X / noise^2 + alpha I`, and the solution of `A theta = X^T y / noise^2` by elimination.
 fn ridge(x: &[f64], y: &[f64]) -> ([[f64; 4]; 4], [f64; 4]) {
     let (mut a, mut b) = ([[0.0; 4]; 4], [0.0; 4]);
     for (r, y) in x.chunks(3).zip(y) {
@@ -122,7 +123,8 @@ fn linear_regression_reaches_the_ridge_solution() {
         assert!(away < 0.1, "{optimizer:?}: {away} standard deviations");
         assert_eq!(report.gradients, 400 * 11);
     }
-    // the measure sees a prior that is a quarter too strong, let alone one that is scaled with the batches
+    // the measure detects a prior that is a quarter too strong, so it would detect one that is
+    // scaled with the batches
     let options = whole_data(MinibatchOptions {
         epochs: 400,
         batch_rows: 20,
@@ -134,7 +136,7 @@ fn linear_regression_reaches_the_ridge_solution() {
     assert!(distance(&a, &report.unwrap().theta, &solution) > 0.5);
 }
 
-/// Notes what it is given, and stays where it is.
+/// Records the gradients that it is given, and stays where it is.
 #[derive(Default)]
 struct Recorder {
     rates: Vec<f64>,
@@ -178,7 +180,8 @@ fn an_epoch_sees_every_row_once_in_an_order_of_its_own() {
         ..MinibatchOptions::default()
     });
     let (recorder, report, energy) = record(&options, 1);
-    // 6 batches of 8 and one of 2; at fixed parameters their weighted mean is the energy of all rows, exactly
+    // 6 batches of 8 and one of 2; at fixed parameters their weighted mean is the energy of all
+    // rows, exactly
     assert_eq!((recorder.grads.len(), report.gradients), (21, 21));
     for epoch in &report.history {
         assert!((epoch.energy - energy).abs() < 1e-11 * energy.abs());
@@ -222,7 +225,7 @@ fn clipping_bounds_every_gradient_and_is_counted() {
     assert_eq!(report.clipped, 0);
     let mut norms: Vec<f64> = free.grads.iter().map(|g| norm(g)).collect();
     norms.sort_by(f64::total_cmp);
-    // a bound between the tenth and the eleventh of fourteen
+    // a bound between the tenth and the eleventh of fourteen norms
     let bound = 0.5 * (norms[9] + norms[10]);
     let (clipped, report, _) = record(&options(Some(bound)), 1);
     assert_eq!(report.clipped, 4);
@@ -261,8 +264,8 @@ fn a_share_of_the_rows_is_held_out_and_not_trained_on() {
     };
     let report = fit(1);
     assert_eq!((report.training_rows, report.validation_rows), (35, 15));
-    // at fixed parameters, training and held-out likelihood make up that of all rows:
-    // energy = nll of the training rows + prior
+    // at fixed parameters, training and held-out likelihood add up to that of all rows: energy =
+    // nll of the training rows + prior
     let mut ws = density.workspace();
     let nll = density.neg_log_likelihood(&theta, &mut ws).unwrap();
     let prior = -density.log_density(&theta, &mut ws).unwrap() - nll;
@@ -342,7 +345,7 @@ fn settings_and_inputs_that_do_not_fit_are_refused() {
         );
     }
     assert!(matches!(refused(None, 3, |_| ()), Error::Shape { .. }));
-    // one row cannot be split, and a validation of another network has other parameters
+    // one row cannot be split, and a validation set of another network has other parameters
     let one = density.select(&[0]).unwrap();
     let split = fit_minibatch(
         &one,

@@ -1,5 +1,8 @@
-//! A microcanonical kernel that is slow and obviously right: dense coordinates, nothing cached, every formula as the papers print it (arXiv 2212.08549 and
-//! 2503.01707). It draws its random numbers in the crate's order, so that the two take the same path; and it can be made wrong on purpose.
+//! A slow and obviously correct microcanonical kernel, as a reference.
+//!
+//! Coordinates are dense, nothing is cached, and every formula is as the papers print it (arXiv
+//! 2212.08549 and 2503.01707). It draws its random numbers in the crate's order, so the two take
+//! the same path. It can be given faults.
 
 use fiberwalk::linalg::vector::{dot, fill_normal, norm};
 use fiberwalk::walk::{Fields, Info, InverseMassMatrix, Kernel, Particle};
@@ -7,27 +10,29 @@ use fiberwalk::{LogDensity, Result};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// What is wrong.
+/// The fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     None,
     /// The velocity bends up the gradient.
     Uphill,
-    /// The energy error is the change of `U` alone: the kicks change volume, and that is not counted.
+    /// The energy error is the change of `U` alone: the change of volume by the kicks is not
+    /// counted.
     NoJacobian,
     /// The kicks are counted with the wrong sign.
     InverseJacobian,
-    /// `d` for `d - 1`, in the bend of the velocity and in its energy.
+    /// `d` instead of `d - 1`, in the bend of the velocity and in its energy.
     FreeIsDim,
-    /// The drift goes twice as far as the kicks are meant for.
+    /// The drift goes twice as far as the kicks allow for.
     LongDrift,
-    /// What is kept of a trajectory is not tested.
+    /// The end of a trajectory is not tested.
     NoTest,
     /// One half kick is missing, in the velocity and in its energy.
     OneKick,
     /// The noise that refreshes the velocity prefers one orthant.
     OneSidedNoise,
-    /// The first coordinate moves by a tenth more than the others: a kernel to which its coordinates are not alike.
+    /// The first coordinate moves a tenth more than the others, so the kernel treats its
+    /// coordinates unequally.
     UnevenDrift,
 }
 
@@ -97,7 +102,7 @@ impl Twin {
         Ok((-log_density, gradient.collect()))
     }
 
-    /// Gives the change of kinetic energy.
+    /// Returns the change of kinetic energy.
     fn kick(&self, time: f64, gradient: &[f64], u: &mut [f64]) -> f64 {
         let free = u.len() as f64 - f64::from(u8::from(!self.is(Fault::FreeIsDim)));
         let length = norm(gradient);
@@ -113,7 +118,7 @@ impl Twin {
         free * denominator.ln()
     }
 
-    /// Half kick, drift, half kick; gives the energy error and `U`.
+    /// Half kick, drift, half kick. Returns the energy error and `U`.
     fn leap<D: LogDensity<f64>>(
         &self,
         density: &D,
@@ -213,7 +218,8 @@ impl<D: LogDensity<f64>> Kernel<f64, D> for Twin {
         let steps = (2.0 * rng.random::<f64>() * self.length / self.step_size).ceil();
         state.velocity = fresh(rng, n);
         let toss: f64 = rng.random();
-        // the error so far, and its range: a range is the same there and back, so that to reject by it is reversible
+        // the error so far, and its range: the range is the same in both directions, so rejecting
+        // by it is reversible
         let (mut error, mut low, mut high) = (0.0f64, 0.0f64, 0.0f64);
         for _ in 0..steps.max(1.0) as usize {
             error += self.leap(density, state, ws)?.0;

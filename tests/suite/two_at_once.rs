@@ -1,4 +1,6 @@
-//! Two fits that write to the same files: the second is refused in one line, and the first ends as if it had been alone.
+//! Two fits that write to the same files.
+//!
+//! The second is refused in one line, and the first ends as if it had been alone.
 
 use std::fs;
 use std::path::Path;
@@ -46,7 +48,7 @@ fn started(args: &[&str], out: &Path) -> Child {
 fn names(dir: &Path) -> Vec<String> {
     let entries = fs::read_dir(dir).unwrap().map(|e| e.unwrap().file_name());
     let mut all: Vec<String> = entries.map(|n| n.to_str().unwrap().into()).collect();
-    // a kill in the midst of a writing may leave a temporary file
+    // a kill in the middle of a write may leave a temporary file
     all.retain(|name| !name.starts_with(".fiberwalk-"));
     all.sort();
     all
@@ -65,7 +67,7 @@ fn a_second_fit_to_the_same_files_is_refused_and_the_first_is_whole() {
         (fit_args(&train, &out, "--seed 1"), "m.fw"),
         (fit_args(&train, &out, "--resume"), "m.fw"),
         (fit_args(&train, &out, "--method map"), "m.fw"),
-        // by other names: what the first keeps beside its model
+        // under other names: files that the first keeps beside its model
         (fit_args(&train, &points, "--seed 1"), "m.fw.points"),
         (fit_args(&train, &checkpoint, "--seed 1"), "m.fw.checkpoint"),
         (predict.to_vec(), "m.fw.points"),
@@ -74,7 +76,7 @@ fn a_second_fit_to_the_same_files_is_refused_and_the_first_is_whole() {
         refused(&args, &[&format!("{file}: in use"), "wait", "another file"]);
         assert!(first.try_wait().unwrap().is_none(), "it was over too soon");
     }
-    // to another file, it may
+    // a fit to another file is allowed
     ok(&[
         &fit_args(&train, &dir.path().join("n.fw"), "")[..],
         &["--method", "map"],
@@ -101,13 +103,13 @@ fn a_fit_that_was_killed_blocks_nobody() {
         names(dir.path()),
         ["alone.fw", "m.fw", "test.csv", "train.csv"]
     );
-    // one that is refused leaves no lock either
+    // a fit that is refused leaves no lock either
     refused(&fit_args(&train, &out, "--walk-batch 0"), &["walk_batch"]);
     assert_eq!(
         names(dir.path()),
         ["alone.fw", "m.fw", "test.csv", "train.csv"]
     );
-    // nor is a file of another kind taken for a lock
+    // a file of another kind is not taken for a lock
     let lock = dir.path().join("m.fw.lock");
     fs::write(&lock, "notes").unwrap();
     refused(&fit_args(&train, &out, ""), &["m.fw.lock", "not a lock"]);
@@ -119,7 +121,7 @@ fn a_fit_that_was_killed_blocks_nobody() {
     );
 }
 
-/// A fit that is started while another one of the same program is under way.
+/// A fit that starts while another fit of the same program is running.
 #[test]
 fn two_fits_of_one_program_are_told_apart() {
     let data = load_csv(&data_file("snelson1d.csv"), &CsvOptions::default()).unwrap();
@@ -181,7 +183,7 @@ fn two_fits_of_one_program_are_told_apart() {
             let named = matches!(&error, Some(Error::InUse { path }) if path == file);
             assert!(named, "{error:?}");
         }
-        // a model whose points are in the file keeps it, until it is dropped
+        // a model whose points are in the file keeps the lock until it is dropped
         let free = Claim::of(file).is_ok();
         assert_eq!(free, first.spool.is_none());
         drop(result);

@@ -1,4 +1,6 @@
-//! Exchangeable flows, the atlas, and refinement on the ELBO, against symmetries, closed forms and moments.
+//! Exchangeable flows, the atlas, and refinement on the ELBO.
+//!
+//! The oracles are symmetries, closed forms and moments.
 
 use fiberwalk::deform::{
     Atlas, AtlasRows, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, HeadLikelihood, LastLayer,
@@ -37,7 +39,8 @@ fn some_flow(net: &Mlp, seed: u64) -> UnitFlow<f64> {
     UnitFlow::new(blocks, options, mixing, params).unwrap()
 }
 
-/// `log q` does not change when units of a layer are permuted with all that belongs to them, and inverse and forward undo one another.
+/// `log q` does not change when units of a layer are permuted with everything that belongs to them.
+/// Inverse and forward undo each other.
 #[test]
 fn units_are_exchangeable() {
     let net = Mlp::new(&[3, 5, 1], Activation::Tanh).unwrap();
@@ -64,7 +67,7 @@ fn units_are_exchangeable() {
     for (a, b) in before.iter().zip(flow.log_density(&swapped).unwrap()) {
         assert!((a - b).abs() < 1e-9, "{a} and {b}");
     }
-    // units of different layers are not alike, and a later layer depends on the earlier one
+    // units of different layers differ, and a later layer depends on the earlier one
     let deep = Mlp::new(&[2, 4, 3, 1], Activation::Tanh).unwrap();
     let (flow, h) = (some_flow(&deep, 3), deep.hidden_params());
     let z = normals(h, 4);
@@ -74,11 +77,12 @@ fn units_are_exchangeable() {
     let first = 2 * 4 + 4;
     let moved =
         |range: std::ops::Range<usize>| range.filter(|&i| (a[i] - b[i]).abs() > 1e-9).count();
-    // the pool takes the change to every unit of the first layer, the summary to the second
+    // the pool carries the change to every unit of the first layer, and the summary carries it to
+    // the second
     assert!(moved(0..first) > 3 && moved(first..h) > 3);
 }
 
-/// A network computes the same after its units' signs were flipped the way the training copies are.
+/// Flipping the signs of units, as the training copies do, does not change what a network computes.
 #[test]
 fn flipped_copies_are_the_same_features() {
     let (net, theta) = network(&[2, 4, 3, 1], Activation::Tanh, 5);
@@ -111,13 +115,14 @@ fn flipped_copies_are_the_same_features() {
     assert!(changed > 4, "of 8 copies hardly any has no flipped sign");
 }
 
-/// Units drawn from a known exchangeable density: its likelihood is nearly reached on walkers that nobody has seen.
+/// Units drawn from a known exchangeable density: the flow nearly reaches its likelihood on unseen
+/// walkers.
 #[test]
 fn a_flow_of_units_learns_what_the_units_are() {
     let net = Mlp::new(&[1, 6, 1], Activation::Tanh).unwrap();
     let (blocks, h, dim) = (blocks_of(&net), net.hidden_params(), net.dim());
     let walkers = 300;
-    // u = (x, x^2 / 2 + 0.3 e): bent, so that no Gaussian is like it
+    // u = (x, x^2 / 2 + 0.3 e): bent, so no Gaussian fits it
     let mut points = vec![0.0; walkers * dim];
     for (p, e) in points
         .chunks_exact_mut(dim)
@@ -156,7 +161,8 @@ fn a_flow_of_units_learns_what_the_units_are() {
     );
 }
 
-/// With noise that drowns the data the posterior of the hidden parameters is the prior: the refined flow must be it, and its ELBO the evidence.
+/// If the noise drowns the data, the posterior of the hidden parameters is the prior. The refined
+/// flow must be the prior, and its ELBO the evidence.
 #[test]
 fn refinement_finds_a_posterior_that_is_known() {
     let (alpha, noise) = (4.0, 50.0);
@@ -189,7 +195,7 @@ fn refinement_finds_a_posterior_that_is_known() {
         |_| (),
     )
     .unwrap();
-    // the evidence hardly depends on the hidden parameters: what it is at zero, to 1e-3
+    // the evidence hardly depends on the hidden parameters: it is that at zero, to 1e-3
     let evidence = last.log_evidence(&[0.0; 8], &mut last.workspace()).unwrap();
     assert!(report.start < evidence - 1.0, "{report:?}");
     assert!(
@@ -202,7 +208,7 @@ fn refinement_finds_a_posterior_that_is_known() {
         let column = || draws.iter().skip(i).step_by(8);
         let mean = column().sum::<f64>() / 4_000.0;
         let variance = column().map(|x| (x - mean).powi(2)).sum::<f64>() / 4_000.0;
-        // KL below 0.1 nats over 8 numbers leaves a variance a seventh off, at most
+        // KL below 0.1 nats over 8 numbers means a variance at most a seventh off
         assert!(
             mean.abs() < 0.1 && (variance * alpha - 1.0).abs() < 0.2,
             "{mean} {variance}"
@@ -227,7 +233,7 @@ fn atlas(anchors: usize) -> (Mlp, Atlas<f64>, Vec<f64>, PosteriorDensity<f64>) {
     )
 }
 
-/// What the atlas says of a row in closed form is what its draws compute, anchor by anchor.
+/// The closed form of the atlas for a row agrees with its draws, anchor by anchor.
 #[test]
 fn components_are_the_moments_of_draws() {
     let (anchors, each) = (3, 4_000);
@@ -283,7 +289,8 @@ fn components_are_the_moments_of_draws() {
     }
 }
 
-/// Given the anchor, the energy of draws is that of the conditional posterior: chi-square around the mode's.
+/// For a given anchor, the energy of draws is that of the conditional posterior: chi-square above
+/// the mode's.
 #[test]
 fn draws_of_the_atlas_have_the_conditionals_distribution() {
     let (_, atlas, hidden, posterior) = atlas(2);
@@ -312,7 +319,8 @@ fn draws_of_the_atlas_have_the_conditionals_distribution() {
     }
 }
 
-/// Every unit is one of the anchors', each as often as any other, all its parameters from the same one.
+/// Every unit is one of the anchors', each as often as any other. All its parameters come from the
+/// same anchor.
 #[test]
 fn recombined_units_come_from_anchors_at_random() {
     let net = Mlp::new(&[2, 5, 1], Activation::Tanh).unwrap();
@@ -335,7 +343,7 @@ fn recombined_units_come_from_anchors_at_random() {
         .iter()
         .map(|&c| (c as f64 - expected).powi(2) / expected)
         .sum();
-    // three degrees of freedom: 1e-4 lies at 21
+    // three degrees of freedom: a p-value of 1e-4 is at 21
     assert!(statistic < 21.0, "{counts:?}");
     let few = recombine(&anchors, &blocks, 3, Streams::new(27)).unwrap();
     assert_eq!(few, all[..3 * h]);

@@ -1,4 +1,4 @@
-//! The drift walk against closed forms, its books, and its bits.
+//! The drift walk against closed forms: its points, its counts, and its bits.
 
 use fiberwalk::linalg::vector::norm;
 use fiberwalk::walk::{
@@ -58,8 +58,8 @@ fn one_walk(
     walk(&mut { kernel }, density, &[start], options, Streams::new(5)).unwrap()
 }
 
-/// On a quadratic with a flat direction (a fiber) a step is linear: along eigenvalue `h` a particle is after `t` steps at
-/// `eps d (1 - (1 - eta h)^t) / (eta h)`, along the fiber at `eps d t`.
+/// On a quadratic with a flat direction (a fiber) a step is linear. After `t` steps a particle is
+/// at `eps d (1 - (1 - eta h)^t) / (eta h)` along eigenvalue `h`, and at `eps d t` along the fiber.
 #[test]
 fn the_path_on_a_quadratic_is_the_closed_form() {
     let h = vec![4.0, 1.0, 0.25, 0.0, 0.0];
@@ -112,7 +112,8 @@ fn the_path_on_a_quadratic_is_the_closed_form() {
     }
 }
 
-/// Without a gradient the ends are `eps T d`: uniform on a sphere, coordinates with mean 0 and variance 1/P.
+/// Without a gradient the ends are `eps T d`: uniform on a sphere, with coordinates of mean 0 and
+/// variance 1/P.
 #[test]
 fn drifts_are_uniform_on_the_sphere() {
     let (p, n) = (6, 3_000);
@@ -268,12 +269,13 @@ fn settings_are_checked() {
     assert!((viability_threshold(10.0, 200) - (10.0 + 100.0 + 3.0 * 10.0)).abs() < 1e-12);
 }
 
-/// The walk's reach along flat directions is what its settings say, however many steps it takes and however strong the
-/// correction is: with `eps = R / steps` it would collapse on the start as steps grow.
+/// The walk's reach along flat directions is the one in its settings, whatever the number of steps
+/// and the strength of the correction. With `eps = R / steps` it would collapse onto the start as
+/// steps grow.
 #[test]
 fn the_radius_does_not_depend_on_the_number_of_steps() {
     let (p, alpha, largest) = (400, 2.0, 30.0);
-    // one stiff direction, all others feel the prior alone
+    // one stiff direction; all others feel only the prior
     let mut h = vec![alpha; p];
     h[0] = largest + alpha;
     let density = Quadratic {
@@ -290,14 +292,14 @@ fn the_radius_does_not_depend_on_the_number_of_steps() {
             ..WalkOptions::default()
         };
         for distance in one_walk(Drift::new(settings).unwrap(), &density, &options).distances {
-            // the stiff direction, one of 400, falls short by up to its share
+            // the stiff direction, one of 400, may take away up to its share
             let ratio = distance / radius;
             assert!((0.97..1.001).contains(&ratio), "{steps} steps: {ratio}");
         }
     }
 }
 
-/// A kernel that vouches for every other point only.
+/// A kernel that guarantees only every other point.
 struct Alternating;
 
 struct Counter {

@@ -1,4 +1,6 @@
-//! Walks by minibatches on Bayesian linear regression, where the posterior is known: what they are off by, and what their tuning does not see.
+//! Walks by minibatches on Bayesian linear regression, where the posterior is known.
+//!
+//! The tests measure how far off they are, and what their tuning does not see.
 
 use fiberwalk::linalg::Cholesky;
 use fiberwalk::linalg::vector::{dot, fill_normal};
@@ -14,7 +16,7 @@ use fiberwalk::{
 const N: usize = 512;
 const D: usize = 20;
 
-/// The posterior `N(mean, precision^{-1})`, twice: to be evaluated whole and by batches.
+/// The posterior `N(mean, precision^{-1})`, twice: evaluated on all rows and by batches.
 struct Regression {
     whole: PosteriorDensity<f64>,
     data: Minibatch<f64>,
@@ -103,7 +105,7 @@ impl Regression {
         }
     }
 
-    /// By how much the walk's variance is too large, as a share.
+    /// By how much the walk's variance is too large, as a fraction.
     fn excess(&self, step_size: f64, rows: Option<usize>) -> f64 {
         let observed = self.walked(Some(step_size), rows, 4000).trace.observed;
         observed.iter().sum::<f64>() / observed.len() as f64 - 1.0
@@ -114,7 +116,7 @@ impl Observable<f64> for Regression {
     fn len(&self) -> usize {
         1
     }
-    /// `(theta - mean)^T precision (theta - mean) / P`: chi-square over its mean.
+    /// `(theta - mean)^T precision (theta - mean) / P`: chi-square divided by its mean.
     fn observe(&self, theta: &[f64], out: &mut [f64]) -> Result<()> {
         let p = self.mean.len();
         let away: Vec<f64> = theta.iter().zip(&self.mean).map(|(a, b)| a - b).collect();
@@ -125,7 +127,7 @@ impl Observable<f64> for Regression {
     }
 }
 
-/// A batch's gradient is right on average, and scatters as `count^{-1/2}`.
+/// A batch's gradient is right on average, and its scatter goes as `count^{-1/2}`.
 #[test]
 fn a_batch_is_the_whole_on_average() {
     let of = Regression::new();
@@ -160,7 +162,8 @@ fn a_batch_is_the_whole_on_average() {
             // 5 standard errors
             assert!(sum.abs() < 5.0 * (square / f64::from(draws)).sqrt());
         }
-        // whitened, a coordinate's variance is about N / count: the residuals have variance 1 and so have the features
+        // whitened, a coordinate's variance is about N / count: residuals and features both have
+        // variance 1
         let variance: f64 = squares[..p].iter().sum::<f64>() / (p * N) as f64;
         let expected = N as f64 / count as f64;
         assert!(
@@ -170,8 +173,9 @@ fn a_batch_is_the_whole_on_average() {
     }
 }
 
-/// The excess goes as the square of the step over the rows of a batch. 32 particles x 2000 steps that forget in about 6 are 10,000 draws of a
-/// number of standard deviation `(2/21)^{1/2}`: a standard error of 0.003.
+/// The excess grows as the square of the step, divided by the rows of a batch. 32 particles x 2000
+/// steps that forget in about 6 are 10,000 draws of a number with standard deviation
+/// `(2/21)^{1/2}`, so the standard error is 0.003.
 #[test]
 fn the_bias_shrinks_with_the_batch_and_with_the_step() {
     let of = Regression::new();
@@ -187,7 +191,8 @@ fn the_bias_shrinks_with_the_batch_and_with_the_step() {
     }
 }
 
-/// The energies of two batches differ by `N b^{-1/2}` times the scatter of a row's, here by about 90 nats; the error of a step is of 0.1.
+/// The energies of two batches differ by `N b^{-1/2}` times the scatter of one row, here by about
+/// 90 nats. The error of a step is 0.1.
 #[test]
 fn the_tuning_does_not_see_the_noise_of_batches() {
     let of = Regression::new();
@@ -203,7 +208,7 @@ fn the_tuning_does_not_see_the_noise_of_batches() {
         (squares.sum::<f64>() / a.len() as f64).sqrt()
     };
     assert!(jump(&batched) > 50.0 && jump(&whole) < 10.0);
-    // a step of a batch takes two gradients
+    // a step on a batch takes two gradients
     let gradients = |walk: &Walk<f64>| walk.gradients() - walk.particles();
     assert_eq!(gradients(&batched), 2 * gradients(&whole));
 }

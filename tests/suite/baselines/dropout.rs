@@ -14,7 +14,8 @@ use fiberwalk::{
     Network, Phase, Posterior, PosteriorDensity, Streams,
 };
 
-/// All masks of these units with their probabilities, unit `j` dropped in mask `i` if bit `j` of `i` is set.
+/// All masks of these units with their probabilities, unit `j` dropped in mask `i` if bit `j` of
+/// `i` is set.
 fn all_masks(masks: &DropoutMasks, dim: usize, rate: f64) -> Vec<(Vec<f64>, f64)> {
     let units = masks.outgoing();
     let one = |i: usize| {
@@ -33,7 +34,7 @@ fn times(theta: &[f64], mask: &[f64]) -> Vec<f64> {
     theta.iter().zip(mask).map(|(t, m)| t * m).collect()
 }
 
-/// Outputs are linear in what is masked: the mean over all masks is the output without one.
+/// Outputs are linear in what is masked, so the mean over all masks is the output without a mask.
 #[test]
 fn the_expected_output_of_one_hidden_layer_is_the_unmasked_one() {
     let (net, theta) = network(&[2, 5, 3], Activation::Tanh, 1);
@@ -59,14 +60,15 @@ fn the_expected_output_of_one_hidden_layer_is_the_unmasked_one() {
     for (mean, f) in mean.iter().zip(&unmasked) {
         assert!((mean - f).abs() < 1e-12, "{mean} {f}");
     }
-    // a dropped unit is one that is not there: its incoming weights do not matter
+    // a dropped unit has no effect: its incoming weights do not matter
     let (mask, _) = &all[1];
     let mut other = times(&theta, mask);
     other[0] += 7.0;
     assert_eq!(outputs(&other), outputs(&times(&theta, mask)));
 }
 
-/// Every combination of units, so that rates, independence of units, and that all weights of a unit fall together are tested at once.
+/// Every combination of units. This tests at once the rates, the independence of units, and that
+/// all weights of a unit are dropped together.
 #[test]
 fn draws_are_masks_with_the_right_frequencies() {
     let (net, _) = network(&[2, 4, 3], Activation::Tanh, 1);
@@ -98,7 +100,7 @@ fn problem() -> (Mlp, PosteriorDensity<f64>, Vec<f64>) {
     (net, density, theta)
 }
 
-/// One step of plain descent of rate 1 is the gradient.
+/// One step of plain descent with rate 1 is the gradient.
 #[test]
 fn a_step_goes_down_the_gradient_of_the_masked_energy() {
     let (net, density, theta) = problem();
@@ -143,7 +145,8 @@ fn a_step_goes_down_the_gradient_of_the_masked_energy() {
         };
         let slope = (at(1e-5) - at(-1e-5)) / 2e-5;
         let got = theta[i] - fit.posterior.mean()[i];
-        // the energy is about 30: roundings of 30 * 2^-52 / 1e-5, and a third derivative times 1e-10
+        // the energy is about 30: rounding errors of 30 * 2^-52 / 1e-5, and a third derivative
+        // times 1e-10
         assert!(
             (got - slope).abs() < 1e-7 * (1.0 + slope.abs()),
             "{i}: {got} {slope}"
@@ -152,14 +155,15 @@ fn a_step_goes_down_the_gradient_of_the_masked_energy() {
     assert_eq!((fit.gradients, fit.history.len()), (1, 1));
 }
 
-/// Plain descent on a prior of precision 2 with data that say nothing, as their noise is 1e6: what the prior is under masks, alone.
+/// Plain descent on a prior of precision 2. The data carry no information, because their noise is
+/// 1e6, so this shows the effect of masks on the prior alone.
 fn of_the_prior(steps: usize, learning_rate: f64, seed: u64) -> DropoutReport<f64> {
     let (net, theta) = network(&[3, 6, 5, 2], Activation::Tanh, 1);
     let prior = IsotropicGaussian::new(2.0).unwrap();
     let (x, y) = (normals(20 * 3, 2), normals(20 * 2, 3));
     let likelihood = Gaussian::new(1e6).unwrap();
     let density = Minibatch::new(&net, &likelihood, &prior, &x, &y).unwrap();
-    // of each four rows the prior is there as a whole
+    // every batch of four rows has the whole prior
     let source = RandomBatches::new(&density, 4).unwrap();
     let plain = SgdOptions {
         momentum: 0.0,
@@ -187,8 +191,9 @@ fn outgoing(report: &DropoutReport<f64>) -> (Vec<std::ops::Range<usize>>, Vec<bo
     (units, is)
 }
 
-/// A step is `M <- M (1 - lr alpha m^2)`: a weight that is kept `k` times of `T` ends at `M (1 - lr alpha / (1-p)^2)^k`, all of a unit with the same
-/// `k`, binomial; all other parameters at `M (1 - lr alpha)^T`.
+/// A step is `M <- M (1 - lr alpha m^2)`. A weight that is kept in `k` of `T` steps ends at
+/// `M (1 - lr alpha / (1-p)^2)^k`. All weights of a unit have the same `k`, which is binomial. All
+/// other parameters end at `M (1 - lr alpha)^T`.
 #[test]
 fn the_prior_decays_what_is_kept() {
     let (_, start) = network(&[3, 6, 5, 2], Activation::Tanh, 1);
@@ -221,12 +226,14 @@ fn the_prior_decays_what_is_kept() {
     assert!(deviation.abs() < 4.0, "{kept} of {all}");
 }
 
-/// Its mean over masks is `alpha |M|^2 / (2 (1-p))` of what is masked and `alpha |M|^2 / 2` of the rest. With `s_j` the squares of a unit and
-/// `Var m^2 = p / (1-p)^3`, the energy of a step has a variance of `alpha^2 / 4 sum s_j^2 p / (1-p)^3`.
+/// The mean of the prior's energy over masks is `alpha |M|^2 / (2 (1-p))` for masked weights and
+/// `alpha |M|^2 / 2` for the rest. With `s_j` the sum of squares of a unit and
+/// `Var m^2 = p / (1-p)^3`, the energy of a step has a variance of
+/// `alpha^2 / 4 sum s_j^2 p / (1-p)^3`.
 #[test]
 fn the_mean_of_the_prior_over_masks_is_the_closed_form() {
     let steps = 4_000;
-    // nothing moves
+    // a rate so small that nothing moves
     let report = of_the_prior(steps, 1e-300, 1);
     let theta = report.posterior.mean();
     let (units, is_outgoing) = outgoing(&report);
@@ -238,7 +245,7 @@ fn the_mean_of_the_prior_over_masks_is_the_closed_form() {
     let spread = RATE / (1.0 - RATE).powi(3);
     let variance: f64 = units.iter().map(|u| of_unit(u).powi(2) * spread).sum();
     let error = (variance / steps as f64).sqrt();
-    // constants: 20 rows of 2 numbers with a noise of 1e6, and the prior's
+    // constants of the data, 20 rows of 2 numbers with a noise of 1e6, and of the prior
     let log_two_pi = (2.0 * std::f64::consts::PI).ln();
     let of_data = 40.0 * (1e6f64.ln() + 0.5 * log_two_pi);
     let of_prior = theta.len() as f64 * 0.5 * (log_two_pi - 2.0f64.ln());
@@ -248,7 +255,7 @@ fn the_mean_of_the_prior_over_masks_is_the_closed_form() {
         (mean - of_data - of_prior - expected) / error
     };
     assert!(deviation(1).abs() < 4.0, "{}", deviation(1));
-    // as if it were taken at M, or at M / (1-p)
+    // the prior taken at M, or at M / (1-p), would be far off
     assert!(deviation(0) > 20.0 && deviation(2) < -20.0);
 }
 
@@ -281,7 +288,7 @@ fn training_lowers_the_masked_energy() {
         report.history
     );
     assert!(report.clipped > 0 && report.clipped < 600);
-    // without dropout it is the MAP fit, lower still
+    // without dropout it is the MAP fit, whose energy is lower
     let none = DropoutOptions {
         rate: 0.0,
         ..options.clone()
@@ -306,7 +313,7 @@ fn linear_units_are_dropped_and_channels_are_not() {
         let untouched = mask[tensor.range.clone()].iter().all(|&m| m == 1.0);
         assert_eq!(untouched, tensor.shape.len() != 2, "{}", tensor.name);
     }
-    // a likelihood's parameters stand behind the network's
+    // a likelihood's parameters come after the network's
     assert_eq!(mask[net.dim()..], [1.0, 1.0]);
 }
 

@@ -57,18 +57,19 @@ fn members_by_minibatches_reach_the_minimum_of_a_convex_energy_in_orders_of_thei
         },
         ..EnsembleOptions::default()
     };
-    // both from the same point: only the order of the rows tells them apart
+    // both from the same point: they differ only in the order of the rows
     let init = |_: &mut _| vec![0.5; linear.dim()];
     let report = fit_ensemble_minibatch(&density, init, &options, Streams::new(1)).unwrap();
     let points = report.posterior.values();
     assert_ne!(points[0], points[linear.dim()]);
     for point in points.chunks_exact(linear.dim()) {
         for (a, b) in point.iter().zip(&linear.mean) {
-            // the cosine leaves steps of 1e-7 at the end; what batches leave is a small share of the posterior's deviation, about 0.1
+            // the cosine ends with steps of 1e-7; the error that batches leave is a small share of
+            // the posterior's deviation, about 0.1
             assert!((a - b).abs() < 5e-3, "{point:?} {:?}", linear.mean);
         }
     }
-    // three batches an epoch
+    // three batches per epoch
     assert_eq!(report.gradients, 2 * 400 * 3);
 }
 

@@ -1,4 +1,6 @@
-//! Langevin dynamics on a linear model, where the moments of the chain itself, its bias included, are in closed form.
+//! Langevin dynamics on a linear model, where the chain's moments have a closed form.
+//!
+//! The closed form includes the chain's bias.
 
 use super::{bits, for_any_threads, minibatch};
 use crate::common::{labels, network, normals};
@@ -16,7 +18,8 @@ use fiberwalk::{
 const CHAINS: usize = 1_500;
 const STEPS: usize = 150;
 
-/// Chains from the mean, of which the last points are independent. The step is `share` of `4 / largest eigenvalue`, where it is unstable.
+/// Chains from the mean. Their last points are independent. The step is `share` of
+/// `4 / largest eigenvalue`, the limit of stability.
 fn options(linear: &Linear, share: f64, rows: usize) -> SgldOptions {
     let eigen = symmetric_eigen(&linear.precision, linear.dim()).unwrap();
     let step_size = share * 4.0 / eigen.values[linear.dim() - 1];
@@ -38,8 +41,9 @@ fn ends<S: GradientSource<f64>>(linear: &Linear, source: &S, options: &SgldOptio
     report.posterior.values().to_vec()
 }
 
-/// A Gaussian stays one. In the eigenvector of eigenvalue a, with `r = 1 - eps a / 2`, the variance is the sum of eps r^2k over the steps:
-/// eps (1 - r^2t) / (1 - r^2), which goes to 1 / (a (1 - eps a / 4)).
+/// A Gaussian stays Gaussian. In the eigenvector of eigenvalue a, with `r = 1 - eps a / 2`, the
+/// variance is the sum of `eps r^2k` over the steps: `eps (1 - r^2t) / (1 - r^2)`, which tends to
+/// `1 / (a (1 - eps a / 4))`.
 #[test]
 fn a_constant_step_has_the_closed_forms_bias_and_no_other() {
     let linear = Linear::full_rank();
@@ -67,7 +71,8 @@ fn a_constant_step_has_the_closed_forms_bias_and_no_other() {
     let draws = ends(&linear, &source, &options);
     let right = p_value(&target, &draws);
     assert!(right > 1e-4, "{right}");
-    // the step is long enough to tell its bias from none: a variance 1 / 0.7 times too large gives 1500/2 0.43^2 = 138 for one of chi-square's 15 terms
+    // the step is long enough to show its bias: for a variance 1 / 0.7 times too large, one of the
+    // 15 terms of chi-square is 1500/2 0.43^2 = 138
     let unbiased = p_value(&linear.target(), &draws);
     assert!(unbiased < 1e-8, "{unbiased}");
     // noise of the wrong scale
@@ -79,8 +84,10 @@ fn a_constant_step_has_the_closed_forms_bias_and_no_other() {
     assert!(wrong < 1e-8, "{wrong}");
 }
 
-/// Second moments about the mean after so many steps with batches of `b` rows. With `d = theta - mean`, `g_i = g_i(mean) + H_i d`, and
-/// `Cov_B = N^2 / b (N - b) / (N - 1) (population covariance of the g_i)` for distinct rows: exact, as the mean of d is 0 at every step.
+/// Second moments about the mean after that many steps with batches of `b` rows. With
+/// `d = theta - mean`, `g_i = g_i(mean) + H_i d`, and
+/// `Cov_B = N^2 / b (N - b) / (N - 1) (population covariance of the g_i)` for distinct rows. This
+/// is exact, because the mean of d is 0 at every step.
 fn second_moments(linear: &Linear, step_size: f64, b: f64) -> Vec<f64> {
     let p = linear.dim();
     let rows: Vec<&[f64]> = linear.design.chunks_exact(p).collect();
@@ -99,7 +106,7 @@ fn second_moments(linear: &Linear, step_size: f64, b: f64) -> Vec<f64> {
             let entry = |ij: usize| (0..p).map(|k| a[ij / p * p + k] * b[k * p + ij % p]).sum();
             (0..p * p).map(entry).collect()
         };
-        // all of them are symmetric
+        // all matrices are symmetric
         product(&product(m, c), m)
     };
     let hessian = |i: usize, jk: usize| rows[i][jk / p] * rows[i][jk % p] * precise;
@@ -159,7 +166,7 @@ fn batches_add_the_noise_that_they_should() {
     let draws = ends(&linear, &source, &options);
     let right = moments_test(&linear, &draws, &second_moments(&linear, step_size, 3.0));
     assert!(right > 1e-4, "{right}");
-    // no noise of batches at all, or that of batches of 2
+    // no noise from batches at all, or that of batches of 2
     for b in [linear.posterior.rows() as f64, 2.0] {
         let wrong = moments_test(&linear, &draws, &second_moments(&linear, step_size, b));
         assert!(wrong < 1e-6, "{b}: {wrong}");
@@ -177,7 +184,7 @@ fn classes() -> (Minibatch<f64>, Vec<f64>) {
     )
 }
 
-/// The whole loop once more, as it stands in the paper, with the same numbers.
+/// The whole loop again, as printed in the paper, with the same random numbers.
 #[test]
 fn both_kinds_are_the_papers_loop() {
     let (density, start) = classes();
@@ -232,11 +239,15 @@ fn both_kinds_are_the_papers_loop() {
     }
 }
 
-/// Two directions, one a thousand times as stiff: what plain dynamics cannot do in so few steps. Were `G` its mean, the variance would be `1 / (a (1 - eps G a / 4))`
-/// with `eps = 2 lr / N = 0.01` and `G a = (a / 1.08)^{1/2}`: 1.08 of the stiff direction's and 1.00 of the soft one's. `G` is an average over 1,000 steps, and
-/// the soft direction forgets in 200, so that it moves with the chain. 40,000 chains have 1.097 and 1.088, each to 0.008
-/// (1.094 and 1.026 with an average over 10,000). The 1,500 here have
-/// `(2 / 1500)^{1/2} = 0.037`, four of which are 0.15; a wrong root in `G` is a factor.
+/// Two directions, one a thousand times as stiff as the other. Plain dynamics could not sample them
+/// in so few steps.
+///
+/// If `G` were equal to its mean, the variance would be `1 / (a (1 - eps G a / 4))` with
+/// `eps = 2 lr / N = 0.01` and `G a = (a / 1.08)^{1/2}`. That is 1.08 times the stiff direction's
+/// and 1.00 times the soft one's. But `G` is an average over 1,000 steps, and the soft direction
+/// forgets in 200, so `G` moves with the chain. 40,000 chains have 1.097 and 1.088, each to 0.008
+/// (1.094 and 1.026 with an average over 10,000). The 1,500 chains here have a standard error of
+/// `(2 / 1500)^{1/2} = 0.037`; four of these are 0.15. A wrong root in `G` would be a factor.
 #[test]
 fn preconditioned_chains_have_the_width_of_a_stiff_and_of_a_soft_direction() {
     let density = crate::linear::Quadratic {

@@ -1,4 +1,6 @@
-//! Riemannian Laplace: geodesics with closed forms and integrals of motion, and draws that stay where the energy is low.
+//! Riemannian Laplace: geodesics with closed forms and integrals of motion.
+//!
+//! Draws must stay where the energy is low.
 
 use super::for_any_threads;
 use crate::common::{labels, network, normals};
@@ -34,8 +36,9 @@ fn anything(p: usize) -> Points<f64> {
     Points::new(p, vec![0.0; p]).unwrap()
 }
 
-/// On a line the graph of `a x^2 / 2` is a parabola, and the geodesic goes along it at the speed `|v|` it has at the bottom: its length
-/// to `x` is `x (1 + a^2 x^2)^{1/2} / 2 + asinh(a x) / (2 a)`.
+/// On a line the graph of `a x^2 / 2` is a parabola. The geodesic follows it at the speed `|v|`
+/// that it has at the bottom. Its length to `x` is
+/// `x (1 + a^2 x^2)^{1/2} / 2 + asinh(a x) / (2 a)`.
 #[test]
 fn a_geodesic_along_a_parabola_has_the_length_of_its_velocity() {
     for (a, v) in [(0.5, 1.0), (3.0, 2.0), (100.0, -5.0)] {
@@ -55,7 +58,8 @@ fn a_geodesic_along_a_parabola_has_the_length_of_its_velocity() {
     }
 }
 
-/// The graph of an isotropic quadratic is a surface of revolution: speed and `r^2 phi'` (Clairaut 1733) are constant along a geodesic, from wherever it starts.
+/// The graph of an isotropic quadratic is a surface of revolution. Speed and `r^2 phi'` (Clairaut
+/// 1733) are constant along a geodesic, from any start.
 #[test]
 fn geodesics_of_a_paraboloid_keep_speed_and_angular_momentum() {
     let density = Quadratic {
@@ -81,7 +85,8 @@ fn geodesics_of_a_paraboloid_keep_speed_and_angular_momentum() {
     assert!(distance(&end.theta, &start) > 0.5);
 }
 
-/// Against classical Runge-Kutta steps of equal length, of the equation written out with a dense Hessian.
+/// Against classical Runge-Kutta steps of equal length, on the equation written out with a dense
+/// Hessian.
 #[test]
 fn an_anisotropic_quadratic_is_what_a_fine_integration_says() {
     let linear = Linear::full_rank();
@@ -126,7 +131,7 @@ fn an_anisotropic_quadratic_is_what_a_fine_integration_says() {
         end.theta
     );
     assert!(distance(&end.velocity, &y[p..]) < 1e-6 * norm(&velocity));
-    // the network's own gradients and Hessian products, of the same energy
+    // the network's gradients and Hessian products, for the same energy
     let by_network = RiemannLaplace::new(&linear.posterior, start, &gaussian, TIGHT).unwrap();
     let other = by_network.exponential_map(&velocity).unwrap();
     assert!(distance(&other.theta, &y[..p]) < 1e-7);
@@ -156,13 +161,14 @@ fn speed_is_conserved_on_a_network_and_tolerances_are_what_they_say() {
     };
     let (exact, error) = run(TIGHT);
     assert!(error.abs() < 1e-8, "{error}");
-    // it is far from a straight line, so there is something to conserve
+    // the path is far from a straight line, so conservation is a real test
     let straight: Vec<f64> = theta.iter().zip(&velocity).map(|(t, v)| t + v).collect();
     let bent = distance(&exact.theta, &straight);
     assert!(bent > 0.2 * norm(&velocity), "{bent}");
-    // A step may err by the tolerance times the length of what it moves, in the solution of order 4; the one that is kept has order 5. So the end of some ten steps
-    // is off by less than the tolerance times its own length (0.2 to 0.7 of that, measured), in proportion to the tolerance: with the step's `err^{1/5}` there is no
-    // other power.
+    // A step may err by the tolerance times the length of its move, in the solution of order 4. The
+    // solution that is kept has order 5. So after about ten steps the end is off by less than the
+    // tolerance times the total length (0.2 to 0.7 of that, measured). The error is proportional to
+    // the tolerance: the step's `err^{1/5}` allows no other power.
     for tolerance in [1e-3, 1e-4, 1e-5, 1e-6, 1e-7] {
         let (end, error) = run(OdeOptions {
             relative_tolerance: tolerance,
@@ -171,14 +177,16 @@ fn speed_is_conserved_on_a_network_and_tolerances_are_what_they_say() {
         });
         let share = distance(&end.theta, &exact.theta) / norm(&exact.theta) / tolerance;
         assert!((0.1..1.0).contains(&share), "{tolerance}: {share}");
-        // and its speed by less, which the projection on the gradient is only a part of
+        // the error of its speed is less; the projection on the gradient is only a part of the
+        // speed
         assert!(error.abs() < 3.0 * tolerance, "{tolerance}: {error}");
     }
     let (usual, _) = run(OdeOptions::default());
     assert!(usual.ode.evaluations < 100, "{:?}", usual.ode);
 }
 
-/// In single precision gradients are rounded, to about 1e-6 of their size: with the usual tolerances that is not seen.
+/// In single precision gradients are rounded to about 1e-6 of their size. The usual tolerances hide
+/// that.
 #[test]
 fn single_precision_gives_the_same_geodesics() {
     let (double, theta) = classes::<f64>();
@@ -195,8 +203,9 @@ fn single_precision_gives_the_same_geodesics() {
     assert!(distance(&cast(&a.theta), &b.theta) < 1e-3);
 }
 
-/// A draw is never further than its velocity, nor its energy more than `|v|` above the minimum: a length on the graph is at least its height. The Gaussian's
-/// draws, from ten times the posterior's width, are not so.
+/// The distance of a draw is never larger than its velocity, and its energy is never more than
+/// `|v|` above the minimum, because a length on the graph is at least its height. The Gaussian's
+/// draws, from ten times the posterior's width, do not obey that.
 #[test]
 fn draws_of_a_linear_model_stay_low_whatever_the_gaussian_says() {
     let linear = Linear::full_rank();
@@ -206,7 +215,7 @@ fn draws_of_a_linear_model_stay_low_whatever_the_gaussian_says() {
     for z in normals(40 * p, 3).chunks_exact(p) {
         let mut v = z.to_vec();
         factor.solve_transposed(&mut v);
-        // with its reflection
+        // each with its reflection
         for scale in [10.0, -10.0] {
             points.extend(v.iter().zip(&linear.mean).map(|(v, m)| m + scale * v));
         }
@@ -224,13 +233,13 @@ fn draws_of_a_linear_model_stay_low_whatever_the_gaussian_says() {
     let mut far = 0;
     for (draw, point) in draws.chunks_exact(p).zip(points.chunks_exact(p)) {
         let length = distance(point, &linear.mean);
-        // with what the tolerances allow
+        // up to the tolerances
         assert!(above(draw) < 1.02 * length, "{} {length}", above(draw));
         assert!(distance(draw, &linear.mean) < 1.02 * length);
         far += usize::from(above(point) > 5.0 * length);
     }
     assert!(far > 70, "{far}");
-    // a quadratic is symmetric
+    // a quadratic is symmetric, so a draw and that of its reflection average to the mean
     let riemann_tight =
         RiemannLaplace::new(&linear.posterior, linear.mean.clone(), &gaussian, TIGHT).unwrap();
     let pair = riemann_tight.sample(80, Streams::new(1)).unwrap();

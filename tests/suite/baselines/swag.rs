@@ -22,7 +22,7 @@ fn options() -> SwagOptions {
     }
 }
 
-/// Plain descent, and every point it comes to.
+/// Plain descent that records every point it reaches.
 struct Recorded(Sgd<f64>, Vec<Vec<f64>>);
 
 impl Optimizer<f64> for Recorded {
@@ -33,7 +33,7 @@ impl Optimizer<f64> for Recorded {
     }
 }
 
-/// The path that SWAG takes moments of.
+/// The path whose moments SWAG takes.
 fn path(
     density: &Minibatch<f64>,
     start: &[f64],
@@ -114,15 +114,15 @@ fn its_learning_rate_is_that_of_the_mean_loss() {
             .unwrap()
             .posterior
     };
-    // one batch an epoch, of all rows: no noise, and the mean loss is the same function
+    // one batch per epoch, of all rows: no noise, and the mean loss is the same function
     let (once, thrice) = (fit(1), fit(3));
     for (a, b) in once.mean().iter().zip(thrice.mean()) {
         assert!((a - b).abs() < 1e-12 && (a - 0.1).abs() > 1e-3, "{a} {b}");
     }
 }
 
-/// The points that a fit with all its deviations went through: the start, and each from the one before, as `D_t = theta_t - mean_t` and
-/// `mean_t = mean_{t-1} + (theta_t - mean_{t-1}) / n`.
+/// The points of a fit that keeps all its deviations: the start, and then each from the one before,
+/// with `D_t = theta_t - mean_t` and `mean_t = mean_{t-1} + (theta_t - mean_{t-1}) / n`.
 fn walked(swag: &Swag<f64>, start: &[f64]) -> Vec<Vec<f64>> {
     let mut mean = start.to_vec();
     let mut points = vec![start.to_vec()];
@@ -141,7 +141,8 @@ fn walked(swag: &Swag<f64>, start: &[f64]) -> Vec<Vec<f64>> {
     points
 }
 
-/// Where the bound is always met, a step without momentum has a length of `lr c`, whatever the batch and the number of rows.
+/// If the bound is always met, a step without momentum has length `lr c`, whatever the batch and
+/// the number of rows.
 #[test]
 fn a_gradient_of_the_mean_loss_is_bounded() {
     let linear = Linear::full_rank();
@@ -160,13 +161,15 @@ fn a_gradient_of_the_mean_loss_is_bounded() {
         assert_eq!(points.len(), report.gradients + 1);
         for step in points.windows(2) {
             let length = distance(&step[0], &step[1]);
-            // coordinates of about 1, of which steps of 1e-5 are differences: 1e-16 / 1e-5 each, and what is recovered from
+            // coordinates are about 1, and steps of 1e-5 are their differences: rounding errors of
+            // 1e-16 / 1e-5 each, and those of the recovery
             assert!((length / 1e-5 - 1.0).abs() < 1e-8, "{length}");
         }
     }
 }
 
-/// All rows at once, written out: what is bounded is the gradient, not the velocity. It is too long at first, and short enough in the end.
+/// All rows at once, written out. The bound applies to the gradient, not to the velocity. The
+/// gradient is too long at first, and short enough at the end.
 #[test]
 fn the_bound_is_that_of_the_gradient_before_the_momentum() {
     let linear = Linear::full_rank();
@@ -205,7 +208,7 @@ fn the_bound_is_that_of_the_gradient_before_the_momentum() {
     assert!((10..50).contains(&clipped), "{clipped}");
 }
 
-/// The covariance written out, with a share of the diagonal and a divisor of the deviations.
+/// The covariance written out, with a share of the diagonal and a divisor for the deviations.
 fn covariance(swag: &Swag<f64>, share: f64, divisor: f64) -> Vec<f64> {
     let p = swag.dim();
     let d = swag.deviations();
@@ -233,7 +236,7 @@ fn draws_have_its_covariance_and_not_one_like_it() {
     };
     let p_right = test(0.5, 2.0 * (k - 1) as f64);
     assert!(p_right > 1e-4, "{p_right}");
-    // the whole diagonal; K for K - 1
+    // wrong on purpose: the whole diagonal; K instead of K - 1
     assert!(test(1.0, 4.0) < 1e-8 && test(0.5, 2.0 * k as f64) < 1e-8);
 }
 

@@ -1,4 +1,4 @@
-//! Mean-field variational inference on a linear model, where its optimum is in closed form.
+//! Mean-field variational inference on a linear model, where the optimum has a closed form.
 
 use super::{for_any_threads, minibatch};
 use crate::linear::{Linear, p_value};
@@ -17,7 +17,7 @@ fn options() -> VariationalOptions {
     }
 }
 
-/// The ELBO of `q = N(mean, diag(std^2))`, written out: the energy is quadratic.
+/// The ELBO of `q = N(mean, diag(std^2))`, written out; the energy is quadratic.
 fn elbo(linear: &Linear, mean: &[f64], std: &[f64]) -> f64 {
     let (p, a) = (linear.dim(), &linear.precision);
     let log_joint = linear
@@ -39,12 +39,13 @@ fn at_the_optimum(linear: &Linear, report: &VariationalReport<f64>, tolerance: f
     let q = &report.posterior;
     let best: Vec<f64> = (0..p).map(|i| a[i * p + i].sqrt().recip()).collect();
     for (i, best) in best.iter().enumerate() {
-        // in units of the posterior's own width
+        // in units of the posterior's width
         let (off, std) = ((q.mean()[i] - linear.mean[i]) / best, q.std()[i] / best);
         assert!(off.abs() < tolerance, "mean {i}: {off}");
         assert!((std - 1.0).abs() < tolerance, "std {i}: {std}");
     }
-    // log evidence = log joint at the mean + P/2 log 2 pi - log det A / 2, and the divergence of q from the posterior
+    // log evidence = log joint at the mean + P/2 log 2 pi - log det A / 2; the ELBO is less by the
+    // divergence of q from the posterior
     let log_joint = linear
         .posterior
         .log_density(&linear.mean, &mut linear.posterior.workspace());
@@ -57,7 +58,8 @@ fn at_the_optimum(linear: &Linear, report: &VariationalReport<f64>, tolerance: f
         "{gap}: a problem on which mean field is exact tells nothing"
     );
     let exact = elbo(linear, q.mean(), q.std());
-    // the ELBO is quadratic at its maximum: half of mean's and twice of std's squared relative errors
+    // the ELBO is quadratic at its maximum: it loses half of the mean's squared relative error and
+    // twice the std's
     let loss = 2.5 * p as f64 * tolerance * tolerance;
     assert!(
         (evidence - gap - exact).abs() < loss,
@@ -71,9 +73,11 @@ fn at_the_optimum(linear: &Linear, report: &VariationalReport<f64>, tolerance: f
     assert!(report.elbo_error > 0.0 && report.elbo_error < 0.5);
 }
 
-/// The gradient of log std has a variance of about 3 for a pair and a derivative of 2. Steps of Adam at the rate lr, with sd the noise of a step, keep a variance of
-/// lr sd / 4 in log std, and forget at the rate 2 lr / sd. Along the cosine of 3,000 steps from 0.01 the last forgetting begins at about 600 steps before the end, where lr is
-/// 1e-3; with 32 pairs, sd = 0.3, that leaves a standard deviation of 0.9 %: 4 of these are allowed.
+/// The gradient of log std has a variance of about 3 for a pair, and a derivative of 2. Adam with
+/// rate lr keeps a variance of lr sd / 4 in log std, with sd the noise of a step, and forgets at
+/// the rate 2 lr / sd. Along the cosine of 3,000 steps from 0.01, the last forgetting begins about
+/// 600 steps before the end, where lr is 1e-3. With 32 pairs, sd = 0.3, and that leaves a standard
+/// deviation of 0.9 %. Four of these are allowed.
 #[test]
 fn the_optimum_has_the_mean_and_the_inverse_diagonal_of_the_precision() {
     let linear = Linear::full_rank();
@@ -102,8 +106,10 @@ fn batches_lead_to_the_same_optimum() {
     let source = RandomBatches::new(&density, 7).unwrap();
     let start = linear.mean.clone();
     let report = fit_variational(&source, start, &options(), Streams::new(1), |_| ()).unwrap();
-    // by the same arithmetic 2 % for the widths with the noise of batches of half the rows, and 2.4 % for the means (sd of a gradient 0.36 in units of
-    // the posterior's width, of which the rate is a tenth at the start): 4 of these. Gradients of the wrong scale would make the widths wrong by 40 %
+    // by the same arithmetic, batches of half the rows leave 2 % for the widths, and 2.4 % for the
+    // means (sd of a gradient 0.36 in units of the posterior's width, of which the rate is a tenth
+    // at the start). Four of these are allowed. Gradients of the wrong scale would make the widths
+    // wrong by 40 %
     at_the_optimum(&linear, &report, 0.1);
 }
 

@@ -1,5 +1,6 @@
-//! A walk with steps of each walker's own, interwoven with draws of the scales, in frames that are renewed: the same bits for
-//! any number of threads, and when it is saved and continued.
+//! A walk with a step size per walker, interwoven with draws of the scales, in renewed frames.
+//!
+//! It must give the same bits for any number of threads, and when it is saved and continued.
 
 use crate::common::normals;
 use crate::continued::{Some2, bits, frames, interrupted, options, save};
@@ -53,7 +54,7 @@ fn net() -> Mlp {
     Mlp::new(&[2, 4, 1], Activation::Tanh).unwrap()
 }
 
-/// Saved after every block, of the warm-up and after it.
+/// Saved after every block, during the warm-up and after it.
 #[test]
 fn a_walk_with_sampled_scales_goes_on_bit_by_bit() {
     let net = net();
@@ -63,7 +64,8 @@ fn a_walk_with_sampled_scales_goes_on_bit_by_bit() {
     for steps in [None, Some(83)] {
         let kernel = || kernel(&scaled, &source, &problem.0);
         let walk = interrupted(&problem, kernel, &options(steps));
-        // equal times take numbers of gradients of their own: 10 and one for the move if they were equal steps
+        // equal times take different numbers of gradients; equal steps would take 10 and one for
+        // the move
         let gradients: Vec<usize> = walk.tallies.iter().map(|t| t.gradients).collect();
         assert!(
             gradients.iter().any(|g| *g != gradients[0]),

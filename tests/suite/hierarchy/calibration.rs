@@ -1,7 +1,7 @@
-//! Simulation-based calibration of parameters, scales and noise together, and of samplers that are wrong on purpose.
+//! Simulation-based calibration of parameters, scales and noise together.
 //!
-//! Walkers start near the medians of the prior, as those of a fit do, and never from the truth. Each walker gives one draw,
-//! so that draws are independent.
+//! Samplers that are wrong on purpose must fail. Walkers start near the medians of the prior, as in
+//! a fit, and never from the truth. Each walker gives one draw, so draws are independent.
 
 use super::kernel;
 use fiberwalk::diagnose::{SbcOptions, simulate_ranks};
@@ -13,7 +13,7 @@ use fiberwalk::{
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 
-/// Draws of a replication, each by its own walker: twenty ranks in ten bins.
+/// Draws per replication, each from a separate walker: twenty ranks in ten bins.
 const DRAWS: usize = 19;
 /// A right sampler fails for one seed in a million, times eight quantities.
 const PASS: f64 = 1e-6;
@@ -24,18 +24,18 @@ struct Case {
     /// Rows of a data set.
     rows: usize,
     groups: ScaleGroups,
-    /// Instead of the usual ones.
+    /// Priors to use instead of the usual ones.
     priors: Option<Vec<CoordinatePrior>>,
     noise: CoordinatePrior,
     steps: usize,
     replications: usize,
 }
 
-/// What is wrong with a sampler.
+/// The fault of a sampler.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
     None,
-    /// The Jacobians of the logarithms, of scale and noise, are missing.
+    /// The Jacobians of the logarithms of scale and noise are missing.
     Jacobian,
 }
 
@@ -69,7 +69,7 @@ impl LogDensity<f64> for Target {
     }
 }
 
-/// A data set, and what it gives to observe.
+/// A data set, and the quantities to observe.
 struct Data {
     target: Target,
     right: PosteriorDensity<f64>,
@@ -96,7 +96,7 @@ fn p_values(case: &Case, fault: Fault) -> Vec<(String, f64)> {
     let prior = scaled.prior();
     let x = crate::common::normals(case.rows * d, 71);
     let medians = scaled.init_scales();
-    // by a network of its own, with rows that are no data
+    // by a separate network, with rows that are not the data
     let outputs = |phi: &[f64]| outputs(&scaled, &phi[..dim], &x);
     let ranks = simulate_ranks(
         &SbcOptions {
@@ -152,7 +152,8 @@ fn p_values(case: &Case, fault: Fault) -> Vec<(String, f64)> {
             let walked = walk(&mut kernel, &data.target, &starts, &options, streams)?;
             let mut points: Vec<_> = walked.points.chunks_exact(dim + 1).map(Vec::from).collect();
             if points.len() < draws {
-                // a point that is missing is one of the prior's medians: it can but spoil the ranks
+                // a missing point is replaced by one of the prior's medians, which can only spoil
+                // the ranks
                 points.resize(draws, starts[0].clone());
             }
             Ok(points)
@@ -174,7 +175,8 @@ fn p_values(case: &Case, fault: Fault) -> Vec<(String, f64)> {
         .collect()
 }
 
-/// `f(x; phi)` for all rows, by hand from the parameters that `phi` means: one hidden layer of tanh.
+/// `f(x; phi)` for all rows, by hand from the parameters that `phi` stands for: one hidden layer of
+/// tanh.
 fn outputs(scaled: &ScaledNetwork<'_>, phi: &[f64], x: &[f64]) -> Vec<f64> {
     let (d, p) = (scaled.input_dim(), scaled.inner().dim());
     let mut theta = vec![0.0; p];
@@ -212,13 +214,14 @@ fn ard() -> Case {
     }
 }
 
-/// Scales of one group with an inverse gamma prior and a normal prior of the log noise: a shorter walk will do.
+/// Scales of one group with an inverse gamma prior, and a normal prior of the log noise. A shorter
+/// walk is enough.
 fn narrow() -> Case {
     let (shape, rate) = INVERSE_GAMMA;
     Case {
         groups: ScaleGroups::Shared,
         priors: Some(vec![CoordinatePrior::InverseGamma { shape, rate }]),
-        // few rows, so that the prior is felt
+        // few rows, so that the prior matters
         rows: 4,
         noise: CoordinatePrior::Normal {
             mean: 0.5f64.ln(),
@@ -244,12 +247,14 @@ fn relevances_of_inputs_are_calibrated() {
     passes(&ard());
 }
 
-/// One case by two samplers, of which one is right. (A conditional whose shape is off is found where it is drawn alone.)
+/// One case by two samplers, of which one is right. (A conditional whose shape is off is found
+/// where it is drawn alone.)
 #[test]
 fn calibration_rejects_missing_jacobians() {
     passes(&narrow());
     let p = p_values(&narrow(), Fault::Jacobian);
     let least = p.iter().map(|(_, p)| *p).fold(1.0, f64::min);
-    // of the five p-values of a right sampler one is below with a probability of one in ten thousand; this one has 5e-6
+    // the least of five p-values of a right sampler is below this with a probability of one in ten
+    // thousand; this sampler has 5e-6
     assert!(least < 2e-5, "{p:?}");
 }

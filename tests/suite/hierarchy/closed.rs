@@ -1,5 +1,6 @@
-//! Linear models with a sampled scale, whose posteriors are known: walks, and draws of the scale in turn with exact draws
-//! of the weights.
+//! Linear models with a sampled scale, whose posteriors are known.
+//!
+//! The tests are walks, and draws of the scale in turn with exact draws of the weights.
 
 use super::gibbs::{LEVEL, log_prior};
 use super::{Quadrature, kernel};
@@ -59,7 +60,7 @@ fn backward(l: &[[f64; P]; P], b: [f64; P]) -> [f64; P] {
 
 /// The Gaussian of the parameters `(w_1, w_2, bias)` given the log scale.
 struct Given {
-    /// Of the precision.
+    /// Cholesky factor of the precision.
     l: [[f64; P]; P],
     mean: [f64; P],
     /// `log p(y | t)` up to a constant.
@@ -83,7 +84,7 @@ impl Given {
         }
         let l = cholesky(precision);
         let half = forward(&l, b);
-        // p(y | t) = p(y | m) p(m | t) / p(m | y, t): of its logarithm what depends on t
+        // p(y | t) = p(y | m) p(m | t) / p(m | y, t); the part of its logarithm that depends on t
         let log_det: f64 = (0..P).map(|i| l[i][i].ln()).sum();
         let fit = 0.5 * half.iter().map(|h| h * h).sum::<f64>();
         Self {
@@ -101,7 +102,8 @@ impl Given {
     }
 }
 
-/// Whether draws of `(theta, t)` are of the posterior: the scale by Kolmogorov's test, means and second moments by z-tests.
+/// Checks draws of `(theta, t)` against the posterior: the scale by Kolmogorov's test, means and
+/// second moments by z-tests.
 fn check(name: &str, draws: &[([f64; P], f64)]) {
     let data = data();
     let log = |t: f64| log_prior(PRIOR, t) + Given::scale(t, &data).log_evidence;
@@ -109,7 +111,7 @@ fn check(name: &str, draws: &[([f64; P], f64)]) {
     let t: Vec<f64> = draws.iter().map(|d| d.1).collect();
     let p = ks_test(&t, |t| want.cdf(t)).unwrap().p_value;
     assert!(p > LEVEL, "{name}: scale {p}");
-    // tails beyond: one part in a million on both sides together
+    // one part in a million lies beyond, in both tails together
     let most = normal_quantile(1.0 - 0.5 * LEVEL);
     for i in 0..P {
         let mean = want.mean(|t| Given::scale(t, &data).mean[i]);
@@ -131,7 +133,8 @@ fn check(name: &str, draws: &[([f64; P], f64)]) {
     }
 }
 
-/// A thousand walkers from near the prior, one draw of each; with draws of the scale in turn, and without them.
+/// A thousand walkers from near the prior, one draw each, with draws of the scale in turn and
+/// without them.
 #[test]
 fn a_linear_model_has_the_scale_of_the_quadrature() {
     let net = Mlp::new(&[2, 1], Activation::Tanh).unwrap();
@@ -170,8 +173,8 @@ fn a_linear_model_has_the_scale_of_the_quadrature() {
     }
 }
 
-/// The move in turn with exact draws of the parameters given the scale: both conditionals are in closed form, so this is a
-/// Gibbs sampler without any error.
+/// The move in turn with exact draws of the parameters given the scale. Both conditionals have a
+/// closed form, so this is a Gibbs sampler without any error.
 #[test]
 fn the_move_and_exact_weights_are_a_gibbs_sampler() {
     let net = Mlp::new(&[2, 1], Activation::Tanh).unwrap();
@@ -236,7 +239,7 @@ impl LogDensity<f64> for Conjugate {
     }
 }
 
-/// The predictive distribution at a new row is Student's t of `2 a + n` degrees of freedom.
+/// The predictive distribution at a new row is Student's t with `2 a + n` degrees of freedom.
 #[test]
 fn the_conjugate_model_predicts_by_students_t() {
     let (x, y) = data();
@@ -295,7 +298,7 @@ fn the_conjugate_model_predicts_by_students_t() {
         .collect();
     let p = ks_test(&predicted, students).unwrap().p_value;
     assert!(p > LEVEL, "{p}");
-    // a normal of the same mean and spread is told from it, so the test sees the tails
+    // a normal with the same mean and spread must be rejected, so the test sees the tails
     let variance = spread * spread * a_n / (a_n - 1.0);
     let gauss: Vec<f64> = noise
         .iter()

@@ -16,13 +16,13 @@ use crate::observations::{fitted, regression};
 
 const GROUPS: [ScaleGroups; 3] = ScaleGroups::ALL;
 
-/// With a hidden layer and without: there the inputs' scales are those of the last layer.
+/// With a hidden layer and without. Without one, the inputs' scales are those of the last layer.
 fn networks() -> [Mlp; 2] {
     [&[2, 3, 2][..], &[2, 2]].map(|sizes| Mlp::new(sizes, Activation::Tanh).unwrap())
 }
 
-/// The same point in two coordinates: `p(psi) = p(phi) / prod sigma_last`, since `W = z
-/// sigma_last`.
+/// The same point in two coordinates: `p(psi) = p(phi) / prod sigma_last`, since
+/// `W = z sigma_last`.
 #[test]
 fn the_density_of_a_scaled_head_is_that_of_the_scaled_network() {
     let (x, y) = (normals(16, 1), normals(16, 2));
@@ -48,7 +48,7 @@ fn the_density_of_a_scaled_head_is_that_of_the_scaled_network() {
                 (of_psi - want).abs() < 1e-10 * want.abs(),
                 "{groups}: {of_psi} {want}"
             );
-            // and back, as files have it
+            // and back, in the order of files
             let mut theta = vec![0.0; p];
             scaled.theta(&phi, &mut theta).unwrap();
             theta.extend_from_slice(&phi[p..]);
@@ -60,7 +60,7 @@ fn the_density_of_a_scaled_head_is_that_of_the_scaled_network() {
     }
 }
 
-/// `p(D, w | hidden) / q(w | hidden)` is `p(D | hidden)` for every `w`: scales, noise, orders and
+/// `p(D, w | hidden) / q(w | hidden)` is `p(D | hidden)` for every `w`. Scales, noise, orders and
 /// volumes have to agree.
 #[test]
 fn the_conditional_is_exact_for_every_scale_and_noise() {
@@ -109,7 +109,7 @@ fn the_conditional_is_exact_for_every_scale_and_noise() {
                 }
                 evidences.push(first - evidence);
             }
-            // what is left is the density of the hidden numbers, which the data do not enter
+            // what is left is the density of the hidden numbers, which does not depend on the data
             let other: Vec<f64> = y.iter().map(|y| y + 1.0).collect();
             let last = LastLayer::<f64>::new(&head, given, 1.0, &x, &other)
                 .unwrap()
@@ -137,7 +137,7 @@ fn the_conditional_is_exact_for_every_scale_and_noise() {
     }
 }
 
-/// The gradient is in the order of the numbers that it is of.
+/// The gradient is in the order of its numbers.
 #[test]
 fn gradients_follow_the_order_of_the_numbers() {
     let net = Mlp::new(&[2, 3, 2], Activation::Tanh).unwrap();
@@ -261,7 +261,7 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
     }
 }
 
-/// What an atlas says in closed form is what its draws say, each with its own noise.
+/// The closed form of an atlas agrees with its draws, each with its noise.
 #[test]
 fn closed_predictions_are_those_of_draws() {
     let data = waves();
@@ -286,11 +286,11 @@ fn closed_predictions_are_those_of_draws() {
             let noise = draws.noise_std.iter().map(|s| s * s).sum::<f64>() / n;
             let std = (spread + noise).sqrt();
             let want = (closed.mean - target.mean) / target.scale;
-            // four standard errors of a mean of so many draws; anchors are all in equal numbers
+            // four standard errors of a mean of that many draws; all anchors occur equally often
             let error = 4.0 * std / n.sqrt();
             assert!((mean - want).abs() < error, "{row}: {mean} {want} {error}");
             let ratio = std * target.scale / closed.std;
-            // 4 sqrt(1 / (2 n)) for a normal law, and tails heavier than that
+            // 4 sqrt(1 / (2 n)) for a normal law; the tails here are heavier
             assert!((ratio - 1.0).abs() < 0.06, "{row}: {ratio}");
         }
         Ok(())
@@ -298,7 +298,7 @@ fn closed_predictions_are_those_of_draws() {
     .unwrap();
 }
 
-/// The kernels that go along a fiber start from the joint mode; the mode is one, and its scales are
+/// The kernels that go along a fiber start from the joint mode. The mode exists, and its scales are
 /// not zero.
 #[test]
 fn every_kernel_and_the_map_go_with_sampled_scales() {
@@ -317,7 +317,7 @@ fn every_kernel_and_the_map_go_with_sampled_scales() {
         assert_eq!(draws.noise_std.len(), 32, "{kernel:?}");
         assert!(draws.noise_std.iter().all(|s| (0.01..2.0).contains(s)));
         assert_eq!(draws.scales.len(), 32 * 3);
-        // a kernel that is no sampler has no leave-one-out
+        // a kernel that is not a sampler has no leave-one-out
         assert!(result.loo.is_none());
     }
     for (prior, scales) in [(PriorChoice::Hierarchical, 3), (PriorChoice::Shared, 1)] {
@@ -327,7 +327,7 @@ fn every_kernel_and_the_map_go_with_sampled_scales() {
         let logs = figures.iter().filter(|f| f.0.starts_with("scale_"));
         let logs: Vec<f64> = logs.map(|f| f.1.ln()).collect();
         assert_eq!(logs.len(), scales + 1);
-        // of the order of one, and not on the way to zero or beyond
+        // of order one, and not on the way to zero or beyond
         assert!(logs.iter().all(|l| l.abs() < 4.0), "{figures:?}");
         // a start of such a network has an energy of hundreds
         assert!(figures["map_energy"] < 60.0, "{figures:?}");

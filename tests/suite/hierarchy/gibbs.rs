@@ -1,4 +1,6 @@
-//! Scales drawn given the parameters, alone: their law, that the prior stays as it is, and a twin whose shape is wrong.
+//! Scales drawn alone, given the parameters.
+//!
+//! The tests check their law, that the prior is invariant, and a twin whose shape is wrong.
 
 use super::Quadrature;
 use fiberwalk::diagnose::{chi_square_survival, ks_test};
@@ -33,7 +35,8 @@ pub(super) fn log_prior(prior: CoordinatePrior, t: f64) -> f64 {
     }
 }
 
-/// One scale for all parameters but the last bias, drawn from its inverse gamma conditional, whose shape is off by `error`.
+/// One scale for all parameters but the last bias, drawn from its inverse gamma conditional. The
+/// shape is off by `error`.
 struct OffBy<'a> {
     scaled: &'a ScaledNetwork<'a>,
     shape: f64,
@@ -56,7 +59,8 @@ impl ExactMove<f64> for OffBy<'_> {
     }
 }
 
-/// Draws of the log scales `[G]` after `between` moves each, with the parameters held, one chain.
+/// Draws of the log scales `[G]` of one chain, with `between` moves before each and the parameters
+/// held.
 fn chain(
     scaled: &ScaledNetwork<'_>,
     mover: &dyn ExactMove<f64>,
@@ -78,7 +82,8 @@ fn chain(
     let mut after = vec![0.0; p];
     scaled.theta(&phi, &mut after).unwrap();
     for (a, b) in after.iter().zip(&theta) {
-        // two roundings of a move, each of one part in 10^16, over at most 2e5 moves that add like a random walk: 1e-13
+        // a move has two roundings of one part in 10^16 each; at most 2e5 moves add like a random
+        // walk: 1e-13
         assert!((a - b).abs() <= 1e-11 * b.abs(), "{a} was {b}");
     }
     (theta, draws)
@@ -90,12 +95,14 @@ fn conditional(prior: CoordinatePrior, n: usize, squares: f64) -> Quadrature {
     Quadrature::new(log, -12.0, 12.0)
 }
 
-/// Ten thousand draws; the half-Cauchy's chain forgets by its helper variable, in a few moves: twenty lie between draws.
+/// Ten thousand draws. The half-Cauchy's chain forgets through its auxiliary variable, in a few
+/// moves; twenty lie between draws.
 #[test]
 fn scales_are_drawn_from_their_conditionals() {
     let net = net();
     for (prior, between) in [(HALF_CAUCHY, 20), (INVERSE_GAMMA, 1)] {
-        // weights of both layers, and the hidden biases: 6, 3 and 3 parameters in the order weight, bias, weight
+        // weights of both layers, and the hidden biases: 6, 3 and 3 parameters in the order weight,
+        // bias, weight
         let scaled = ScaledNetwork::new(&net, ScaleGroups::PerTensor)
             .with_priors(&[prior; 3])
             .unwrap();
@@ -109,8 +116,8 @@ fn scales_are_drawn_from_their_conditionals() {
     }
 }
 
-/// Twenty thousand draws of the prior, one move each: the log scales are still of their prior, and the sum of squares of all
-/// `z` is chi-square. With relevances, whose scales multiply others', as well.
+/// Twenty thousand draws of the prior, one move each. The log scales still follow their prior, and
+/// the sum of squares of all `z` is chi-square. Also with relevances, whose scales multiply others.
 #[test]
 fn the_prior_is_invariant() {
     let net = net();
@@ -131,7 +138,7 @@ fn the_prior_is_invariant() {
                 .zip(&phi[p..])
                 .for_each(|(s, t)| s.push(*t));
         }
-        // a scale beyond 1e15 or below 1e-15 is left: 1e-15 of the mass
+        // a scale beyond 1e15 or below 1e-15 is left as it is: 1e-15 of the mass
         assert_eq!(moved, 20_000);
         let priors = scaled.params().iter().flat_map(|s| vec![s.prior; s.len]);
         for ((prior, draws), name) in priors.zip(&scales).zip(scaled.scale_names()) {
@@ -161,7 +168,8 @@ fn a_shape_off_by_one_half_is_found() {
             error,
         };
         let (theta, draws) = chain(&scaled, &twin, (10_000, 1));
-        // weights have a factor of fan_in^{-1/2}, of 2 inputs and then of 3 hidden units; biases have none
+        // weights have a factor of fan_in^{-1/2}, of 2 inputs and then of 3 hidden units; biases
+        // have none
         let fan_in = [[2.0; 6].as_slice(), &[1.0; 3], &[3.0; 3]].concat();
         let squares = theta.iter().zip(&fan_in).map(|(x, f)| x * x * f).sum();
         let want = conditional(INVERSE_GAMMA, p - 1, squares);

@@ -1,5 +1,7 @@
-//! Sampled scales: walks in the coordinates of a scaled network, with steps of each walker's own, in turn with draws of
-//! the scales. Against closed forms, against themselves by simulation, and against kernels that are wrong on purpose.
+//! Sampled scales: walks of a scaled network with a step size per walker, and draws of the scales.
+//!
+//! The tests compare with closed forms, calibrate by simulation, and include kernels that are wrong
+//! on purpose.
 
 mod bits;
 mod calibration;
@@ -22,7 +24,7 @@ fn kernel<'a>(precision: &[f64]) -> Microcanonical<'a, f64> {
     Microcanonical::new(mass, &options).unwrap()
 }
 
-/// The distribution function of a density that is known up to a factor, by the rule of trapezia on a grid.
+/// The distribution function of a density known up to a factor, by the trapezoidal rule on a grid.
 struct Quadrature {
     start: f64,
     step: f64,
@@ -32,7 +34,8 @@ struct Quadrature {
 }
 
 impl Quadrature {
-    /// 20,000 intervals: for a smooth density that spans a hundredth of the range the error is below 1e-5.
+    /// 20,000 intervals. For a smooth density that spans a hundredth of the range the error is
+    /// below 1e-5.
     const POINTS: usize = 20_000;
 
     fn new(log_density: impl Fn(f64) -> f64, from: f64, to: f64) -> Self {
@@ -46,7 +49,7 @@ impl Quadrature {
         let mut sum = 0.0;
         let until = weights.iter().map(|w| {
             sum += w;
-            // half of the weight of a point lies on either side
+            // half of a point's weight lies on either side
             (sum - 0.5 * w).clamp(0.0, 1.0)
         });
         Self {

@@ -1,5 +1,6 @@
-//! A fit with sampled scales against NUTS by another implementation: `tests/data/snelson1d/README.md` says where the numbers
-//! are from.
+//! A fit with sampled scales against NUTS by another implementation.
+//!
+//! `tests/data/snelson1d/README.md` says where the numbers come from.
 
 use std::path::{Path, PathBuf};
 
@@ -16,13 +17,14 @@ fn reference(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// Root mean square difference of predictive means between two chains of the reference, in standardised units.
+/// Root mean square difference of predictive means between two chains of the reference, in
+/// standardised units.
 const BETWEEN_CHAINS: f64 = 0.0068;
 
 const WALKERS: usize = 32;
 
-/// Means, the mean spread and the means of the scales, each within 10 % where that is asked for, and three standard errors of
-/// both sides together.
+/// The means, the mean spread (within 10 %), and the means of the scales (within 10 % and three
+/// standard errors of both sides together).
 #[test]
 fn a_fit_with_sampled_scales_predicts_as_nuts_does() {
     agrees(Method::Walk);
@@ -87,7 +89,7 @@ fn agrees(method: Method) {
         } else {
             draws.noise_std.clone()
         };
-        // points are in the order of the walkers at each time; walkers are independent
+        // at each time the points are in the order of the walkers; walkers are independent
         let mean_of = |w: usize| {
             let own = values.iter().skip(w).step_by(WALKERS);
             own.sum::<f64>() * WALKERS as f64 / values.len() as f64

@@ -1,5 +1,6 @@
-//! Steps of a walker's own on a funnel, whose stiffness varies by orders of magnitude: equal times have its marginal, equal
-//! steps have not.
+//! A step size per walker on a funnel, whose stiffness varies by orders of magnitude.
+//!
+//! Points at equal times follow its marginal; points at equal steps do not.
 
 use super::gibbs::LEVEL;
 use super::{Quadrature, kernel};
@@ -34,7 +35,7 @@ impl LogDensity<f64> for Funnel {
 
 const WALKERS: usize = 2000;
 
-/// Starts from the funnel itself.
+/// Starts drawn from the funnel.
 fn starts() -> Vec<Vec<f64>> {
     let start = |z: &[f64]| {
         let v = TAU * z[0];
@@ -46,7 +47,8 @@ fn starts() -> Vec<Vec<f64>> {
         .collect()
 }
 
-/// A walk of `steps` that is ended after `until`, of which `keep` points of each walker are kept after the warm-up.
+/// A walk of `steps` that is ended after `until`. `keep` points of each walker are kept after the
+/// warm-up.
 fn walked(steps: usize, keep: usize, until: usize) -> Walk<f64> {
     let mut kernel = kernel(&[1.0; DIM]);
     let options = WalkOptions {
@@ -61,7 +63,7 @@ fn walked(steps: usize, keep: usize, until: usize) -> Walk<f64> {
     run.finish_early()
 }
 
-/// p-value of `v` of points.
+/// p-value of `v` over points.
 fn marginal<'a>(points: impl Iterator<Item = &'a [f64]>) -> f64 {
     let v: Vec<f64> = points.map(|p| p[0]).collect();
     assert!(v.len() + 20 > WALKERS, "{}", v.len());
@@ -75,7 +77,7 @@ fn equal_times_have_the_marginal_of_a_funnel() {
     let walk = walked(400, 200, 400);
     let all = || walk.points.chunks_exact(DIM).zip(&walk.particle);
     for due in [0, 10, 50, 199] {
-        // the points of each time are in the order of the walkers
+        // at each time the points are in the order of the walkers
         let mut times = 0;
         let mut last = usize::MAX;
         let of: Vec<&[f64]> = all()
@@ -91,7 +93,8 @@ fn equal_times_have_the_marginal_of_a_funnel() {
     }
 }
 
-/// The warm-up of a long walk takes stretches of as many steps each: its points crowd where steps are short.
+/// During the warm-up of a long walk, every stretch has the same number of steps, so its points
+/// crowd where steps are short.
 #[test]
 fn equal_steps_have_another_marginal() {
     let walk = walked(4000, 1, 400);

@@ -1,4 +1,6 @@
-//! Simulation-based calibration of both samplers on linear regression, and of samplers that are wrong on purpose.
+//! Simulation-based calibration of both samplers on linear regression.
+//!
+//! Samplers that are wrong on purpose must fail.
 
 use fiberwalk::baselines::{ChainOptions, HmcOptions, NutsOptions, Trajectory, hmc, nuts};
 use fiberwalk::diagnose::{SbcOptions, simulate_ranks};
@@ -10,7 +12,7 @@ use super::twin::{Fault, Twin};
 
 const DRAWS: usize = 49;
 const REPLICATIONS: usize = 1_000;
-/// Four quantities of a dozen runs: a right sampler fails one in two thousand times.
+/// Four quantities of a dozen runs: a right sampler fails once in two thousand.
 const LEVEL: f64 = 1e-5;
 
 /// Four rows of two features.
@@ -35,7 +37,8 @@ fn posterior(y: &[f64; 4]) -> Gauss {
     Gauss::new(mean, covariance)
 }
 
-/// The smallest p-value of the quantities, times their number: theta, the log likelihood, a product.
+/// The smallest p-value of the quantities, times their number. The quantities are theta, the log
+/// likelihood and a product.
 fn p_value(sampler: impl Fn(Gauss, Streams) -> Result<Vec<Vec<f64>>> + Sync) -> f64 {
     p_value_of(REPLICATIONS, sampler)
 }
@@ -70,7 +73,7 @@ fn p_value_of(
     4.0 * tests.iter().map(|t| t.p_value).fold(1.0, f64::min)
 }
 
-/// Every fifth draw of chains that begin at a place that has nothing to do with the posterior.
+/// Every fifth draw of chains whose start has nothing to do with the posterior.
 const THIN: usize = 5;
 
 fn chains(step_size: Option<f64>) -> ChainOptions {
@@ -114,7 +117,8 @@ fn with_hmc<D: Target>(
     Ok(got.points().map(<[f64]>::to_vec).collect())
 }
 
-/// A step at which the energy is far from kept: the narrowest direction has a deviation of 0.43.
+/// A step at which the energy is far from conserved: the narrowest direction has a deviation of
+/// 0.43.
 const LARGE: f64 = 0.7;
 
 #[test]
@@ -166,7 +170,7 @@ fn what_is_wrong_on_purpose_is_found() {
             LARGE,
             Fault::UniformWeights,
         ),
-        // it shows in trees of some depth, and little
+        // this fault shows only in trees of some depth, and only a little
         ("wrong sign in the rule", 2_000, 0.2, Fault::WrongSign),
     ] {
         let p = p(replications, step, fault);
@@ -174,8 +178,10 @@ fn what_is_wrong_on_purpose_is_found() {
     }
 }
 
-/// A gradient that is wrong is one of another density: its trajectories are as reversible and keep volumes as well, and the test by the right energy makes both samplers
-/// exact all the same, if slower. What must be found is a gradient and an energy that are both wrong, and a gradient that is wrong with no test.
+/// A wrong gradient is the gradient of another density. Its trajectories are as reversible and
+/// preserve volume as well. With the right energy in the test, both samplers are exact, only
+/// slower. Two cases must be found: a gradient and an energy that are both wrong, and a wrong
+/// gradient without a test.
 #[test]
 fn a_gradient_that_is_scaled_is_found_where_it_matters() {
     let scaled = |target, gradient, value| Distorted {

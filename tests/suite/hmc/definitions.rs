@@ -1,4 +1,4 @@
-//! Transitions are those of samplers written from their definitions, number by number.
+//! Transitions equal those of samplers written from their definitions, number by number.
 
 use super::starts;
 use super::targets::{Banana, Funnel, Gauss, Target, counted};
@@ -6,7 +6,7 @@ use super::twin::{Draw, Fault, Twin};
 use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, hmc, nuts};
 use fiberwalk::{Phase, Streams};
 
-/// A chain without a warm-up is its transitions.
+/// Checks that a chain without a warm-up is its transitions.
 fn same(chains: &Chains<f64>, twin: &[Draw], tolerance: f64) {
     let chain = &chains.chains[0];
     assert_eq!(chain.transitions.len(), twin.len());
@@ -58,7 +58,8 @@ fn compare<D: Target>(target: D, step: f64, max_tree_depth: usize, mass: &[f64],
     same(&got, &twin.hmc(&start[0], 7, DRAWS, &mut rng()), tolerance);
 }
 
-/// Roots of the inverse mass that are powers of two change no digit of a product, so that both orders of multiplication give the same bits.
+/// If the roots of the inverse mass are powers of two, they change no digit of a product. So both
+/// orders of multiplication give the same bits.
 #[test]
 fn transitions_are_those_of_the_definitions() {
     // subtrees that turn inside, bounds of the depth, and divergences
@@ -74,7 +75,8 @@ fn transitions_are_those_of_the_definitions() {
     compare(Funnel { sd: 3.0 }, 0.5, 10, &mass, bit_by_bit);
 }
 
-/// Any other mass: roundings, which a trajectory along a Gaussian hands on as they are.
+/// With any other mass the two differ by rounding, which a trajectory along a Gaussian does not
+/// amplify.
 #[test]
 fn transitions_with_any_mass_are_those_of_the_definitions_to_rounding() {
     let mass = [3.0, 0.1, 1.7, 0.6, 0.03];

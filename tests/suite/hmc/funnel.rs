@@ -1,7 +1,10 @@
-//! Neal's funnel: what is met when it is not centred, and how far down the neck a step reaches when it is.
+//! Neal's funnel, not centred and centred.
 //!
-//! A leapfrog step of `eps` along `x_i ~ N(0, e^v)` is unstable for `eps > 2 e^{v/2}`: below `v = 2 log(eps / 2)`. Trajectories that come there are rejected or diverge, and of longer
-//! steps the neck is missing, although the density above is met and no step size makes the limit distribution wrong.
+//! Not centred, all of it must be reached. Centred, the tests show how far down the neck a step
+//! reaches. A leapfrog step of `eps` along `x_i ~ N(0, e^v)` is unstable for `eps > 2 e^{v/2}`,
+//! which is below `v = 2 log(eps / 2)`. Trajectories that get there are rejected or diverge. So
+//! longer steps miss the neck, although they match the density above it. No step size makes the
+//! limit distribution wrong.
 
 use super::targets::{Funnel, Gauss, counted};
 use super::{both, covered, covered_at, starts};
@@ -9,13 +12,14 @@ use fiberwalk::Streams;
 use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, hmc, nuts};
 use fiberwalk::diagnose::{chi_square_survival, normal_quantile};
 
-/// Of each of some hundred shares, so that all of them hold on any machine's roundings but for one of ten thousand.
+/// The level of each of about a hundred shares. With any machine's rounding all of them hold,
+/// except with a chance of one in ten thousand.
 const LEVEL: f64 = 1e-6;
 
-/// Neal's.
+/// Neal's value.
 const SD: f64 = 3.0;
 
-/// `P(|x_i| < q)`: of a normal with variance `e^v`, over `v`, by the trapezoidal rule.
+/// `P(|x_i| < q)` of a normal with variance `e^v`, integrated over `v` by the trapezoidal rule.
 fn inside(q: f64) -> f64 {
     let step = 1e-3;
     let at = |k: i32| {
@@ -27,7 +31,8 @@ fn inside(q: f64) -> f64 {
     sum * step / (2.0 * std::f64::consts::PI).sqrt()
 }
 
-/// `v`, the squares of `x_i e^{-v/2}` together, and each `x_i`: shares of draws below quantiles, by their own standard errors.
+/// Checks `v`, the sum of the squares of `x_i e^{-v/2}`, and each `x_i`: the shares of draws below
+/// quantiles, by their standard errors.
 fn is_met(
     chains: &Chains<f64>,
     shares: &[f64],
@@ -57,7 +62,7 @@ fn is_met(
 
 #[test]
 fn a_funnel_that_is_not_centred_is_met_from_neck_to_mouth() {
-    // v and z, x = e^{v/2} z: round, but for the width of v
+    // v and z with x = e^{v/2} z: round, except for the width of v
     let mut covariance = vec![0.0; 36];
     (0..6).for_each(|i| covariance[7 * i] = if i == 0 { SD * SD } else { 1.0 });
     let target = counted(Gauss::new(vec![0.0; 6], covariance));
@@ -75,7 +80,8 @@ fn a_funnel_that_is_not_centred_is_met_from_neck_to_mouth() {
     }
 }
 
-/// Both samplers on the centred funnel with this step and no mass: NUTS, and HMC of some 200 steps.
+/// Both samplers on the centred funnel with this step and no mass: NUTS, and HMC with about 200
+/// steps.
 fn centred(step_size: f64, draws: usize) -> [Chains<f64>; 2] {
     let target = counted(Funnel { sd: SD });
     let chains = ChainOptions {
@@ -100,8 +106,10 @@ fn centred(step_size: f64, draws: usize) -> [Chains<f64>; 2] {
     ]
 }
 
-/// A step of 0.02 reaches down to -9.2, below which there is a thousandth. Of the lowest hundredth, and of the mouth above 4, through which trajectories of length 4 find their
-/// way slowly, chains of this length have too few visits for a standard error: the shares are those between, and `x_i` ends at 1.
+/// A step of 0.02 reaches down to -9.2; a thousandth of the mass lies below. Chains of this length
+/// visit two regions too rarely for a standard error: the lowest hundredth, and the mouth above 4,
+/// through which trajectories of length 4 move slowly. So the shares are those in between, and
+/// `x_i` ends at 1.
 #[test]
 fn a_short_step_meets_the_centred_funnel_and_does_not_diverge() {
     for chains in centred(0.02, 8_000) {
@@ -111,9 +119,9 @@ fn a_short_step_meets_the_centred_funnel_and_does_not_diverge() {
     }
 }
 
-/// A step of 0.5 reaches down to -2.8: of the 9 % that lie more than 1.2 below that there is not one draw of 40,000, and divergences say so: there a step multiplies a deviation by more than ten
-/// (`eps^2 e^{-v} - 2 = 11`), and two steps are a divergence. Above it
-/// the shares are right.
+/// A step of 0.5 reaches down to -2.8. 9 % of the mass lies more than 1.2 below that, but not one
+/// draw of 40,000 does. Divergences show it: there a step multiplies a deviation by more than ten
+/// (`eps^2 e^{-v} - 2 = 11`), and two steps are a divergence. Above the limit the shares are right.
 #[test]
 fn a_long_step_misses_the_neck_and_diverges() {
     let limit = 2.0 * 0.25f64.ln();

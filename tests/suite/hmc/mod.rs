@@ -1,4 +1,4 @@
-//! HMC and NUTS: against samplers written from their definitions, and against distributions that are known.
+//! HMC and NUTS against samplers written from their definitions, and against known distributions.
 
 mod calibration;
 mod definitions;
@@ -20,14 +20,14 @@ use fiberwalk::model::Points;
 use fiberwalk::{LogDensity, Posterior, Scalar, Streams};
 use targets::{Banana, Counted, Funnel, Gauss, Target, counted};
 
-/// Starts of four chains, standard normal.
+/// Starts of the chains, standard normal.
 fn starts<T: Scalar>(dim: usize, chains: usize) -> Vec<Vec<T>> {
     let numbers = normals(dim * chains, 11);
     let row = |r: &[f64]| r.iter().map(|&x| T::from_f64(x)).collect();
     numbers.chunks_exact(dim).map(row).collect()
 }
 
-/// Both samplers with these settings of their chains.
+/// Both samplers with these settings for their chains.
 fn both<T: Scalar, D: LogDensity<T>>(density: &D, chains: &ChainOptions) -> [Chains<T>; 2] {
     let starts = starts(density.dim(), 4);
     let for_hmc = HmcOptions {
@@ -51,13 +51,13 @@ fn bits<T: Scalar>(chains: &Chains<T>) -> Vec<u64> {
     all.chain(steps).map(f64::to_bits).collect()
 }
 
-/// Deviations in standard errors of what is 0 in expectation, each by its own effective size: their squares are chi-square, if the
-/// quantities are independent.
+/// Deviations of quantities whose expectation is 0, in standard errors, each by its effective size.
+/// Their squares are chi-square if the quantities are independent.
 fn covered<T: Scalar>(chains: &Chains<T>, quantities: usize, of: impl Fn(&[f64]) -> Vec<f64>) {
     covered_at(1e-4, chains, quantities, of);
 }
 
-/// The same at a level of its own, for tests that ask many times.
+/// The same at a given level, for tests that ask many times.
 fn covered_at<T: Scalar>(
     level: f64,
     chains: &Chains<T>,
@@ -79,7 +79,7 @@ fn covered_at<T: Scalar>(
     assert!(p > level, "{squares} of {quantities}");
 }
 
-/// Mean and covariance of a Gaussian, in the coordinates in which it is standard.
+/// Checks mean and covariance of a Gaussian, in the coordinates in which it is standard.
 fn gaussian_is_met<T: Scalar>(target: &Gauss, chains: &Chains<T>) {
     let dim = target.dim();
     let exact = GaussianTarget::new(&target.mean, &target.covariance).unwrap();
@@ -116,7 +116,7 @@ fn an_ill_conditioned_gaussian_and_its_energies() {
     let target = counted(Gauss::rotated(20, 1000.0));
     for chains in both::<f64, _>(&target, &ChainOptions::default()) {
         gaussian_is_met(&target.target, &chains);
-        // U - U_min is half a chi-square of 20 degrees of freedom, H - U_min of 40
+        // U - U_min is half a chi-square of 20 degrees of freedom, H - U_min half of one of 40
         let energies = chains.hamiltonians();
         for (values, mean) in [(chains.potentials(), 10.0), (energies.clone(), 20.0)] {
             let view = diagnose::Chains::new(&values, 4).unwrap();
@@ -138,7 +138,7 @@ fn an_ill_conditioned_gaussian_and_its_energies() {
 
 #[test]
 fn the_mass_is_the_variances() {
-    // variances 1, 100, 10^4, which no step size fits; with their mass all is round
+    // variances 1, 100, 10^4, which no single step size fits; with their mass the density is round
     let covariance = vec![1.0, 0.0, 0.0, 0.0, 100.0, 0.0, 0.0, 0.0, 1e4];
     let target = counted(Gauss::new(vec![0.0; 3], covariance));
     for chains in both::<f64, _>(&target, &ChainOptions::default()) {
@@ -152,8 +152,9 @@ fn the_mass_is_the_variances() {
     }
 }
 
-/// The last 50 transitions of a warm-up are too few for the average to forget its first, short steps, so that chains end above their target (Stan's and the
-/// reference's do so too); over a long one it is met.
+/// The last 50 transitions of a warm-up are too few for the average to forget its first, short
+/// steps. So chains end above their target (Stan's and the reference's do so too). A long warm-up
+/// meets the target.
 #[test]
 fn the_acceptance_is_the_one_asked_for() {
     let target = counted(Gauss::rotated(6, 10.0));
@@ -177,7 +178,7 @@ fn the_acceptance_is_the_one_asked_for() {
 
 #[test]
 fn the_moments_of_a_banana() {
-    // a curved density, in small steps
+    // a curved density, with small steps
     let options = ChainOptions {
         draws: 4_000,
         target_acceptance: 0.95,
@@ -188,7 +189,7 @@ fn the_moments_of_a_banana() {
             let r = t[1] - t[0] * t[0];
             vec![t[0], t[0] * t[0] - 1.0, 4.0 * r * r - 1.0, t[1] - 1.0]
         };
-        // not independent: each by itself, at 4 standard errors
+        // the quantities are not independent: each is checked alone, at 4 standard errors
         for q in 0..4 {
             covered(&chains, 1, |t| vec![moments(t)[q]]);
         }
@@ -201,7 +202,7 @@ fn divergences_are_counted() {
     for chains in both::<f64, _>(&target, &ChainOptions::default()) {
         assert!(chains.divergences() > 0);
     }
-    // a step beyond the limit of stability, 2 standard deviations: every trajectory
+    // a step far beyond the limit of stability, which is 2 standard deviations
     let options = ChainOptions {
         warm_up: 0,
         draws: 50,
@@ -285,7 +286,7 @@ fn gradients_are_counted_and_points_thinned() {
                 assert_eq!(kept, &full.points[at * dim..(at + 1) * dim]);
             }
         }
-        // energies belong to the points
+        // each energy belongs to its point
         let mut values = full
             .points()
             .map(|p| -target.log_density(p, &mut ()).unwrap());

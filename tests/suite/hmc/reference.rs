@@ -1,4 +1,6 @@
-//! Short chains against long ones of another implementation: `tests/data/yacht/README.md` says where the numbers are from.
+//! Short chains against long ones of another implementation.
+//!
+//! `tests/data/yacht/README.md` says where the numbers come from.
 
 use std::path::Path;
 
@@ -71,12 +73,14 @@ fn a_network_is_predicted_as_by_another_implementation() {
         .unwrap();
         let rows = row as f64;
         let (rms, spread) = ((squares / rows).sqrt(), spread / rows);
-        // chains of 1,000 draws are 0.0098 apart, so that one is 0.007 off: 0.0064 for four of 300, and 0.0035 of the reference
+        // chains of 1,000 draws are 0.0098 apart, so one is 0.007 off: 0.0064 for four chains of
+        // 300, and 0.0035 for the reference
         assert!(rms < 2.0 * 0.0073, "{name}: {rms}");
         assert!((spread - 1.0).abs() < within, "{name}: {spread}");
     };
-    // Spreads over the seeds 0 to 7: of HMC 1.005 with a deviation of 0.007; of NUTS, whose trajectories depth 6 cuts short so that its chains are fewer
-    // independent draws, 1.012 with 0.013. A seed is within four deviations of that.
+    // Spreads over the seeds 0 to 7: HMC has 1.005 with a deviation of 0.007. NUTS has 1.012 with
+    // 0.013: depth 6 cuts its trajectories short, so its chains have fewer independent draws. A
+    // seed is within four deviations of that
     let chains = hmc(&posterior, &starts, &for_hmc, streams).unwrap();
     check("HMC", chains, 0.005 + 4.0 * 0.007);
     let chains = nuts(&posterior, &starts, &for_nuts, streams).unwrap();

@@ -1,4 +1,4 @@
-//! The first step size: found over many orders of magnitude, and an error where there is none.
+//! The first step size: found over many orders of magnitude, and an error if none exists.
 
 use super::both;
 use super::targets::{Distorted, Gauss, Target, counted};
@@ -6,7 +6,7 @@ use crate::common::normals;
 use fiberwalk::baselines::{ChainOptions, HmcOptions, NutsOptions, hmc, nuts};
 use fiberwalk::{Error, Streams};
 
-/// `-min(x^2, 1) / 2`, but smooth: a hill on a plain that has no end.
+/// `-min(x^2, 1) / 2`, but smooth: a hill on an endless plain.
 struct Plain;
 
 impl Target for Plain {
@@ -20,7 +20,7 @@ impl Target for Plain {
     }
 }
 
-/// A point above nothing.
+/// A point outside of which the density is zero.
 struct Island;
 
 impl Target for Island {
@@ -33,7 +33,7 @@ impl Target for Island {
     }
 }
 
-/// What both samplers say of a density, from 0.5 in every direction.
+/// The errors of both samplers for a density, from 0.5 in every direction.
 fn refused<D: Target>(target: D, warm_up: usize) -> [String; 2] {
     let chains = ChainOptions {
         warm_up,
@@ -94,7 +94,8 @@ fn a_density_that_no_step_keeps_has_none() {
     }
 }
 
-/// The first search ends on the hill; the chain then leaves it for good, and the search after a window of the warm-up says so.
+/// The first search ends on the hill. The chain then leaves it for good, and the search after a
+/// window of the warm-up reports that.
 #[test]
 fn a_chain_that_gets_lost_on_a_plain_is_found_out_after_a_window() {
     let begun = ChainOptions {
@@ -117,8 +118,10 @@ fn a_chain_that_gets_lost_on_a_plain_is_found_out_after_a_window() {
 
 #[test]
 fn a_step_size_is_found_over_twelve_orders_of_magnitude() {
-    // without a warm-up, so that the first step is the one that is kept. Of a step of `e <= 1/4` deviations the energy changes by less than 0.2 wherever a
-    // chain is likely to be, so that it is never too long; above 2 it grows but for momenta along the one direction that contracts, about 2/e^2 of them
+    // without a warm-up, so that the first step is the one that is kept. For a step of `e <= 1/4`
+    // deviations the energy changes by less than 0.2 wherever a chain is likely to be, so that is
+    // never too long. Above 2 the energy grows, except for momenta along the one direction that
+    // contracts, about 2/e^2 of them
     let options = ChainOptions {
         warm_up: 0,
         draws: 1,
@@ -137,7 +140,7 @@ fn a_step_size_is_found_over_twelve_orders_of_magnitude() {
             assert!((0.125..=16.0).contains(&share), "{sd}: {share}");
         }
     }
-    // where none is found, one that is given is taken
+    // where none is found, a given step size is used
     let given = ChainOptions {
         step_size: Some(1.0),
         ..options

@@ -6,13 +6,13 @@ use fiberwalk::linalg::Cholesky;
 use fiberwalk::linalg::random_orthogonal;
 use fiberwalk::{LogDensity, Phase, Result, Scalar, Streams};
 
-/// What a density of few parameters is: its logarithm and gradient.
+/// A density of few parameters: its logarithm and gradient.
 pub trait Target: Sync {
     fn dim(&self) -> usize;
     fn value(&self, theta: &[f64], gradient: &mut [f64]) -> f64;
 }
 
-/// A target in the crate's terms, with the number of gradients that were asked for.
+/// A target as a density of the crate; counts the gradients that are asked for.
 pub struct Counted<D> {
     pub target: D,
     pub gradients: AtomicUsize,
@@ -62,7 +62,7 @@ impl Gauss {
         }
     }
 
-    /// Variances from 1 to `condition` along random directions, none of them a coordinate's.
+    /// Variances from 1 to `condition` along random directions, none of them along a coordinate.
     pub fn rotated(dim: usize, condition: f64) -> Self {
         let q = random_orthogonal(dim, &mut Streams::new(1).rng(Phase::USER, 1));
         let variance = |k: usize| condition.powf(k as f64 / (dim - 1) as f64);
@@ -104,7 +104,7 @@ impl Target for Banana {
     }
 }
 
-/// Neal's funnel: `v ~ N(0, sd^2)`, `x_i | v ~ N(0, e^v)`, five of them.
+/// Neal's funnel: `v ~ N(0, sd^2)`, and five `x_i | v ~ N(0, e^v)`.
 pub struct Funnel {
     pub sd: f64,
 }
@@ -126,7 +126,7 @@ impl Target for Funnel {
     }
 }
 
-/// A target with its gradient times a factor, and its logarithm times another.
+/// A target with its gradient times one factor, and its logarithm times another.
 pub struct Distorted<D> {
     pub target: D,
     pub gradient: f64,

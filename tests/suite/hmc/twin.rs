@@ -1,20 +1,23 @@
-//! HMC and NUTS from their definitions: every state of a trajectory is kept, and every stretch is summed anew. The momentum is the textbook's, `p ~ N(0, M)`, with
-//! `M` wherever it stands there. With these random numbers in this order, and with faults that a test of a sampler must find.
+//! HMC and NUTS from their definitions.
+//!
+//! Every state of a trajectory is kept, and every stretch is summed anew. The momentum is the
+//! textbook's, `p ~ N(0, M)`, with `M` wherever the textbook has it. The twin draws the same random
+//! numbers in the same order. It can be given faults, which a test of a sampler must find.
 
 use fiberwalk::LogDensity;
 use fiberwalk::linalg::vector::fill_normal;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-/// What is done wrong on purpose.
+/// The fault made on purpose.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Fault {
     None,
     /// Every proposal of HMC is accepted.
     NoMetropolis,
-    /// The states of a trajectory are drawn as if all had the same energy.
+    /// The states of a trajectory are drawn with equal weights, whatever their energy.
     UniformWeights,
-    /// The rule takes the momenta of what is built backward in time with the wrong sign.
+    /// The rule uses the wrong sign for momenta of states built backward in time.
     WrongSign,
 }
 
@@ -32,10 +35,10 @@ fn product(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// A draw, its energy, and the number of doublings and of leapfrog steps that it took.
+/// A draw, its energy, and its numbers of doublings and of leapfrog steps.
 pub type Draw = (Vec<f64>, f64, usize, usize);
 
-/// A sampler of a density with a step size and an inverse mass matrix that is diagonal.
+/// A sampler of a density with a step size and a diagonal inverse mass matrix.
 pub struct Twin<'a, D> {
     pub density: &'a D,
     pub step: f64,
@@ -85,7 +88,7 @@ impl<D: LogDensity<f64, Workspace = ()>> Twin<'_, D> {
         self.with_energy(next)
     }
 
-    /// Draws one after the other, each from a new momentum at the one before.
+    /// Draws one after the other. Each starts at the one before with a new momentum.
     fn chain(
         &self,
         theta: &[f64],
@@ -108,7 +111,7 @@ impl<D: LogDensity<f64, Workspace = ()>> Twin<'_, D> {
         (0..draws).map(&mut draw).collect()
     }
 
-    /// HMC of so many leapfrog steps.
+    /// HMC with the given number of leapfrog steps.
     pub fn hmc(
         &self,
         theta: &[f64],
@@ -129,7 +132,7 @@ impl<D: LogDensity<f64, Workspace = ()>> Twin<'_, D> {
         })
     }
 
-    /// NUTS of at most so many doublings.
+    /// NUTS with at most the given number of doublings.
     pub fn nuts(
         &self,
         theta: &[f64],
@@ -147,7 +150,7 @@ impl<D: LogDensity<f64, Workspace = ()>> Twin<'_, D> {
                 true => leaf.p.iter().map(|p| -p).collect::<Vec<f64>>(),
                 false => leaf.p.clone(),
             };
-            // in the order of time, with the momenta that the rule sees
+            // in order of time, with the momenta that the rule sees
             let mut whole = vec![start.clone()];
             let mut seen = vec![start.p.clone()];
             let mut drawn = start.clone();
@@ -198,7 +201,8 @@ impl<D: LogDensity<f64, Workspace = ()>> Twin<'_, D> {
         })
     }
 
-    /// Whether the trajectory goes on, by the velocities at the ends and the sums over a stretch of an even number of momenta.
+    /// Whether the trajectory goes on. It uses the velocities at the ends and the sums over a
+    /// stretch of an even number of momenta.
     fn goes_on(&self, stretch: &[Vec<f64>]) -> bool {
         let along = |part: &[Vec<f64>]| {
             let sum = |i: usize| part.iter().map(|p| p[i]).sum::<f64>();
