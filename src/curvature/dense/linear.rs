@@ -37,8 +37,8 @@ use crate::scalar::Scalar;
 const NUMBERS: usize = 1 << 21;
 const BLOCKS: usize = 16;
 
-/// Blocks of rows multiplied at once, and the pairs of inputs and of outputs in such a product: 2 x
-/// 384 KiB, to fit the second-level cache.
+/// Blocks of rows multiplied at once, and the pairs of inputs and of outputs in such a product.
+/// Each side takes 384 KiB, so that both fit the second-level cache.
 const DEEP: usize = 8;
 const LEFT: usize = 96;
 const RIGHT: usize = 96;
