@@ -1,4 +1,4 @@
-//! The energy of a batch of rows, scaled to all of them, and its gradient on all cores:
+//! The energy of a batch of rows, scaled to all rows, and its gradient on all cores.
 //!
 //! `U_B(theta) = (N / |B|) sum_{i in B} -log p(y_i | theta) - log p(theta)`.
 //!

@@ -1,5 +1,6 @@
-//! Optimisers: rules that turn gradients into steps. Three are built in, and users can write
-//! others.
+//! Optimisers: rules that turn gradients into steps.
+//!
+//! Three are built in, and users can write others.
 
 use super::{Adam, AdamOptions, AdamW, AdamWOptions, Sgd, SgdOptions};
 use crate::error::{Error, Result};

@@ -1,5 +1,6 @@
-//! Draws the scales from their conditionals given the parameters: the centred half of an
-//! interweaving.
+//! Draws scales from their conditionals given the parameters.
+//!
+//! This is the centred half of an interweaving.
 //!
 //! A walk in `phi = (z, t)` moves `theta = z sigma` along with `sigma`. This move holds `theta` and
 //! draws `sigma` anew. The likelihood does not change, so no gradient is needed. If the data are
