@@ -1,4 +1,4 @@
-//! Laplace's evidence, and the prior precision and noise level that maximise it.
+//! Laplace's evidence, and the prior precision and noise level that it favours.
 //!
 //! Around the MAP estimate, with `P` parameters and the Gauss-Newton matrix `G` of the likelihood,
 //!
@@ -12,11 +12,11 @@
 //! over the `N` residuals `r_i` (rows times outputs).
 //!
 //! Estimate and hyperparameters are improved in turn. If `G` is available as a matrix ([`Dense`]),
-//! traces, determinants and the evidence are exact. The round with the highest evidence is kept,
-//! because the fixed point can lead away from it as the estimate moves. Otherwise they come from
-//! stochastic Lanczos quadrature, and `G` is never formed. The evidence then has a standard error
-//! from its probes. It also has a bias from the number of Lanczos steps, which the standard error
-//! leaves out.
+//! traces, determinants and the evidence are exact. The round with the highest evidence is then
+//! kept, because the fixed point can lead away from it as the estimate moves. Without the matrix,
+//! traces and determinants come from stochastic Lanczos quadrature, and `G` is never formed. The
+//! evidence then has a standard error from its probes. It also has a bias from the number of
+//! Lanczos steps, which the standard error leaves out.
 //!
 //! The fixed point contracts slowly if the noise is small: a step of 3 % may be a tenth of the way.
 //! So steps in the logarithms are extrapolated (Aitken 1926). The rounds end when the remaining

@@ -44,7 +44,7 @@ impl<T: Scalar> JacobianRows<T> {
         let outputs = network.forward(t, x);
         let row = graph.vjp(outputs, u, &[t])?[0];
         Ok(Self {
-            // outputs times one: results are read from the program's memory, where an input is not
+            // times one: results are read from the program's memory, where a mere input is not
             program: graph.compile(&[outputs * one, row])?,
             theta: theta.to_vec(),
             features: d,

@@ -196,7 +196,8 @@ impl RowOutputs {
     /// The values at `theta`, computed in parallel over rows.
     ///
     /// # Errors
-    /// Those of [`Supervised::check`], if `theta` has the wrong length, or an output is not finite.
+    /// Those of [`Supervised::check`]. Also if `theta` has the wrong length, or an output is not
+    /// finite.
     pub fn new<T: Scalar>(data: &Supervised<'_>, theta: &[T]) -> Result<Self> {
         data.check::<T>()?;
         let (n, k) = (data.rows(), data.network.output_dim());

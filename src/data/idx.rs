@@ -74,7 +74,7 @@ impl IdxType {
         }
     }
 
-    /// True for whole numbers.
+    /// True for integer types.
     pub fn is_integer(self) -> bool {
         !matches!(self, IdxType::F32 | IdxType::F64)
     }
@@ -335,7 +335,7 @@ impl Content<'_> {
     }
 }
 
-/// Such as `60000x28x28`.
+/// Formats extents, such as `60000x28x28`.
 pub(super) fn extents(shape: &[usize]) -> String {
     let parts: Vec<String> = shape.iter().map(usize::to_string).collect();
     parts.join("x")

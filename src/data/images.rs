@@ -41,8 +41,8 @@ pub fn load_images(path: &Path, rows: Option<usize>) -> Result<Images> {
 
 /// Reads images for a model that was trained on images of the given shape, at most `rows` of them.
 ///
+/// # Errors
 /// Those of [`load_images`], and images of another shape.
-/// Those of [`load_images`]; images of another shape.
 pub fn load_images_for_schema(
     path: &Path,
     shape: [usize; 3],

@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// The posterior given many rows, evaluated on some of them at a time. It owns the data, cast once
+/// The posterior given many rows, evaluated on some of them at a time. It holds the data, cast once
 /// to the engine's number type.
 ///
 /// As a [`LogDensity`] it is the same density as [`super::PosteriorDensity`], over all its rows,

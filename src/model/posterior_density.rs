@@ -1,8 +1,8 @@
 //! The posterior density of a network's parameters given data, compiled.
 //!
-//! `U(theta) = -log p(D | theta) - log p(theta)`. As a [`LogDensity`] it is `-U`, the log of the
-//! joint density, whose integral over `theta` is the evidence. It owns the data, cast once to the
-//! engine's number type.
+//! `U(theta) = -log p(D | theta) - log p(theta)`. As a [`LogDensity`] the posterior is `-U`, the
+//! log of the joint density, whose integral over `theta` is the evidence. The posterior holds the
+//! data, cast once to the engine's number type.
 //!
 //! `theta` holds the network's parameters, followed by the likelihood's own parameters, if it has
 //! any. The likelihood is a sum over rows. The priors of both kinds of parameters are added once.

@@ -15,8 +15,8 @@
 //! The diagonals are `diag F = sum_n g_n o g_n` and
 //! `diag G = sum_n sum_k (J_n^T e_k) o (J_n^T Lambda_n e_k)`. The latter takes two VJPs for each
 //! row and output. Rows are processed in **shards** of a fixed size, in parallel, and added up in
-//! the order of the rows, so the number of threads changes no bit. Memory is a few times `P` for
-//! each shard computed at once. It does not grow with the rows.
+//! the order of the rows. So results are the same bit for bit on any number of threads. Memory is a
+//! few times `P` for each shard computed at once. It does not grow with the rows.
 
 use rayon::prelude::*;
 

@@ -2,8 +2,9 @@
 //!
 //! Rows are cut into **shards** of a fixed size. The remainder is cut into powers of two. So a few
 //! programs, compiled once, serve any number of rows. Shards are computed in parallel, each in its
-//! own memory, and added up in the order of their rows, so the number of threads changes no bit. At
-//! most sixteen whole shards are in memory at once, so memory does not grow with the rows.
+//! own memory, and added up in the order of their rows. So results are the same bit for bit on any
+//! number of threads. At most sixteen whole shards are in memory at once, so memory does not grow
+//! with the rows.
 
 use std::ops::Range;
 

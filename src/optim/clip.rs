@@ -1,4 +1,6 @@
-//! Gradient clipping by global norm (Pascanu et al. 2013): `g <- g min(1, c / |g|)`. The direction stays.
+//! Gradient clipping by global norm (Pascanu et al. 2013): `g <- g min(1, c / |g|)`.
+//!
+//! The direction stays.
 
 use crate::linalg::vector::{norm, scale};
 use crate::scalar::Scalar;

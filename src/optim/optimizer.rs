@@ -40,7 +40,8 @@ use crate::scalar::Scalar;
 /// #         self.log_density(theta, ws)
 /// #     }
 /// # }
-/// let report = fit_map_with(&Normal, &mut SignDescent, vec![3.0], &MapOptions::default(), |_| ())?;
+/// let options = MapOptions::default();
+/// let report = fit_map_with(&Normal, &mut SignDescent, vec![3.0], &options, |_| ())?;
 /// assert!(report.theta[0].abs() < 0.01);
 /// # Ok::<(), fiberwalk::Error>(())
 /// ```

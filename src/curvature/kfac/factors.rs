@@ -49,6 +49,7 @@ struct Sums {
 impl KroneckerFactors {
     /// The factors at `theta`.
     ///
+    /// # Errors
     /// If lengths do not fit, an output is not finite, or a parameter is neither the weight nor the
     /// bias of a linear layer or a convolution (each used once). The last error names the
     /// parameter.

@@ -3,7 +3,9 @@
 //! The first `m` of `2 m` outputs are means, the others are scale heads:
 //! `noise_std_j = softplus(h_j) + floor`, and
 //!
-//! `-log p(y | mu, h) = sum_j (y_j - mu_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`.
+//! ```text
+//! -log p(y | mu, h) = sum_j (y_j - mu_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2
+//! ```
 //!
 //! Let `r = mu - y` be the residual and `c = d noise_std / dh = sigmoid(h)`. The Hessian in
 //! `(mu_j, h_j)` has `-2 r c / noise_std^3` off its diagonal, and a lower corner that is negative

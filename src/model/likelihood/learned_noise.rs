@@ -3,7 +3,8 @@
 //! `s = log noise_std` follows the network's parameters in `theta`. Its prior is log-normal,
 //! `s ~ N(log median, log_std^2)`, or half-Cauchy, `noise_std ~ C+(0, scale)`.
 //!
-//! `-log p(y | o, s) = sum_j (y_j - o_j)^2 e^{-2 s_j} / 2 + s_j + log(2 pi) / 2`, `Lambda = diag(e^{-2 s_j})`.
+//! `-log p(y | o, s) = sum_j (y_j - o_j)^2 e^{-2 s_j} / 2 + s_j + log(2 pi) / 2`,
+//! `Lambda = diag(e^{-2 s_j})`.
 //!
 //! In the Gauss-Newton matrix the block of `s` is the Fisher information. A residual `r` has second
 //! derivative `2 r^2 e^{-2 s}` in `s`, with expectation 2. So the block is 2 for each residual:
