@@ -1,28 +1,29 @@
-//! Laplace's evidence, and the prior precision and noise level that it prefers.
+//! Laplace's evidence, and the prior precision and noise level that it favours.
 //!
 //! Around the MAP estimate, with `P` parameters and the Gauss-Newton matrix `G` of the likelihood,
 //!
 //! `log p(D) ~ log p(D | theta*) + log p(theta*) + P/2 log 2 pi - 1/2 log det(G + alpha I)`.
 //!
-//! Setting its derivatives to zero gives the fixed point of MacKay (1992): with the effective
+//! Setting its derivatives to zero gives the fixed point of MacKay (1992). With the effective
 //! number of parameters `gamma = tr G (G + alpha I)^{-1}`,
 //!
 //! `alpha <- gamma / |theta*|^2`, `noise_std^2 <- sum_i r_i^2 / (N - gamma)`,
 //!
-//! over the `N` residuals `r_i`, rows times outputs.
+//! over the `N` residuals `r_i` (rows times outputs).
 //!
-//! Estimate and hyperparameters are improved in turn. Where `G` can be had as a matrix ([`Dense`]),
-//! traces, determinants and the evidence are exact, and of all rounds the one with the highest
-//! evidence is kept: the fixed point leads away from it where the estimate moves. Elsewhere they
-//! come from stochastic Lanczos quadrature, `G` is never formed, and the evidence has an error by
-//! its probes (and a bias by the number of Lanczos steps, which is not in it).
+//! Estimate and hyperparameters are improved in turn. If `G` is available as a matrix ([`Dense`]),
+//! traces, determinants and the evidence are exact. The round with the highest evidence is then
+//! kept, because the fixed point can lead away from it as the estimate moves. Without the matrix,
+//! traces and determinants come from stochastic Lanczos quadrature, and `G` is never formed. The
+//! evidence then has a standard error from its probes. It also has a bias from the number of
+//! Lanczos steps, which the standard error leaves out.
 //!
-//! The fixed point contracts slowly where the noise is small: a step of 3 % may be the tenth of the
-//! way. So steps in the logarithms are extrapolated (Aitken 1926), and the rounds end where what is
-//! left is small, not where the step is.
+//! The fixed point contracts slowly if the noise is small: a step of 3 % may be a tenth of the way.
+//! So steps in the logarithms are extrapolated (Aitken 1926). The rounds end when the remaining
+//! distance is small, not when the step is.
 //!
-//! What it drops: the prior precision is one number for all parameters, and the posterior is taken
-//! for a Gaussian at one mode, which is crude for networks; the evidence is used to set two scales,
+//! Two approximations are made. The prior precision is one number for all parameters. The posterior
+//! is a Gaussian at one mode, which is crude for networks: the evidence is used to set two scales,
 //! not to sample.
 
 use crate::error::{Error, Result};
@@ -35,27 +36,27 @@ use crate::scalar::Scalar;
 
 use super::operators::GgnOperator;
 
-/// Which hyperparameters to tune, and with what effort.
+/// Which hyperparameters to tune, and with how much effort.
 #[derive(Clone, Debug)]
 pub struct EvidenceOptions {
-    /// Start value, or the value itself if it is not tuned.
+    /// Starting value, or the fixed value if it is not tuned.
     pub prior_precision: f64,
     /// Tune the prior precision.
     pub tune_prior_precision: bool,
-    /// Start value or value, for a Gaussian likelihood.
+    /// Starting or fixed value, for a Gaussian likelihood.
     pub noise_std: Option<f64>,
     /// Tune the noise level.
     pub tune_noise_std: bool,
     /// Largest number of rounds of refitting.
     pub rounds: usize,
-    /// Rounds end when no hyperparameter is farther than this from where it tends, in its
-    /// logarithm.
+    /// Rounds end when every hyperparameter is estimated to be within this distance of its limit,
+    /// in its logarithm.
     pub tolerance: f64,
     /// Probes of the quadrature.
     pub probes: usize,
     /// Lanczos steps per probe.
     pub lanczos_steps: usize,
-    /// The first fit; refits take a quarter of its steps.
+    /// The first fit. Refits take a quarter of its steps.
     pub map: MapOptions,
 }
 
@@ -75,10 +76,10 @@ impl Default for EvidenceOptions {
     }
 }
 
-/// The estimate under the hyperparameters that were found.
+/// The estimate under the tuned hyperparameters.
 #[derive(Clone, Debug)]
 pub struct EvidenceReport<T> {
-    /// The final estimate; its `gradients` count all rounds, products with `G` not included.
+    /// The final estimate. Its `gradients` count all rounds, without the products with `G`.
     pub map: MapReport<T>,
     /// The final prior precision.
     pub prior_precision: f64,
@@ -86,19 +87,19 @@ pub struct EvidenceReport<T> {
     pub noise_std: Option<f64>,
     /// Rounds that were taken.
     pub rounds: usize,
-    /// True if the last round changed nothing any more, or nothing was to be tuned.
+    /// True if the last round ended within the tolerance, or nothing was to be tuned.
     pub settled: bool,
     /// True if a tuned scale ended at one of its bounds: `1e-4..=1e4` for the precision,
     /// `1e-2..=1e2` for the noise.
     pub bounded: bool,
     /// Products with `G` that were taken.
     pub products: usize,
-    /// The evidence at the estimate, as far as it was computed.
+    /// The evidence at the estimate, if it was computed.
     pub log_evidence: Option<LogEvidence>,
 }
 
 impl<T> EvidenceReport<T> {
-    /// An estimate under scales that were given: nothing was tuned.
+    /// An estimate under given scales: nothing was tuned.
     pub fn given(map: MapReport<T>, prior_precision: f64, noise_std: Option<f64>) -> Self {
         Self {
             map,
@@ -118,20 +119,21 @@ impl<T> EvidenceReport<T> {
 pub struct LogEvidence {
     /// The estimate.
     pub value: f64,
-    /// Its standard error by the probes of the quadrature; none where the determinant is exact.
+    /// Its standard error from the probes of the quadrature. `None` if the determinant is exact.
     pub std_error: Option<f64>,
 }
 
-/// The Gauss-Newton matrix of the likelihood at a noise level and parameters, `[P, P]` row-major.
+/// Computes the Gauss-Newton matrix of the likelihood at a noise level and parameters, `[P, P]`
+/// row-major.
 pub type Dense<'a, T> = &'a (dyn Fn(Option<f64>, &[T]) -> Result<Vec<f64>> + Sync);
 
-/// What is known of `G` at a point.
+/// What is known about `G` at a point.
 enum Spectrum {
     Exact { matrix: Vec<f64>, dim: usize },
     Estimated(SpectralQuadrature),
 }
 
-/// `gamma`, and `log det(G + alpha I)` with the standard error of an estimate.
+/// `gamma`, and `log det(G + alpha I)`, with its standard error if it is estimated.
 struct Volume {
     gamma: f64,
     log_det: f64,
@@ -174,13 +176,13 @@ fn evidence(log_joint: f64, dim: usize, volume: &Volume) -> LogEvidence {
     }
 }
 
-/// Bounds outside which a scale is an accident of the fixed point, not a statement about
-/// standardised data.
+/// Bounds of the scales. Outside them, a scale is an artefact of the fixed point and says nothing
+/// about standardised data.
 const PRECISIONS: (f64, f64) = (1e-4, 1e4);
 const NOISES: (f64, f64) = (1e-2, 1e2);
 
-/// Laplace's estimate of `log p(D)` at the MAP estimate `theta`, for an isotropic prior, in nats:
-/// exact but for Laplace's approximation with `dense`, the matrix at `theta`.
+/// Laplace's estimate of `log p(D)` at the MAP estimate `theta`, for an isotropic prior, in nats.
+/// With `dense`, the matrix at `theta`, Laplace's approximation is the only error.
 ///
 /// # Errors
 /// If `theta` or the matrix has the wrong length, or the quadrature or the factorisation fails.
@@ -197,16 +199,17 @@ pub fn log_evidence<T: Scalar>(
     Ok(evidence(log_joint, posterior.dim(), &volume))
 }
 
-/// A scale on its way to the fixed point, in its logarithm.
+/// A scale on its way to the fixed point, as its logarithm.
 struct Tuned {
     log: f64,
     bounds: (f64, f64),
     last_step: f64,
-    /// How far it may still be from where it tends.
+    /// Estimated remaining distance to its limit.
     left: f64,
 }
 
-/// Shares by which steps shrink that are extrapolated, and the longest jump (a factor of 3).
+/// Ratios of successive steps for which the steps are extrapolated, and the longest jump (a factor
+/// of 3).
 const SHARES: (f64, f64) = (0.2, 0.95);
 const JUMP: f64 = 1.1;
 
@@ -224,13 +227,13 @@ impl Tuned {
         self.log.exp()
     }
 
-    /// Takes the step of the fixed point to `to`, and where two steps have one direction and the
-    /// second is shorter, the rest of their geometric series.
+    /// Takes the step of the fixed point to `to`. If the last two steps have the same direction and
+    /// the second is shorter, also adds the rest of their geometric series.
     fn step_to(&mut self, to: f64) {
         let (low, high) = (self.bounds.0.ln(), self.bounds.1.ln());
         let step = to.ln().clamp(low, high) - self.log;
         let share = step / self.last_step;
-        // without a step before it may be the slowest of series
+        // without a previous step, assume the slowest series
         let known = if share.is_finite() { share } else { SHARES.1 };
         let known = known.clamp(0.0, SHARES.1);
         let rest = step * known / (1.0 - known);
@@ -240,18 +243,18 @@ impl Tuned {
         } else {
             0.0
         };
-        // after a jump the next step is no part of the series
+        // after a jump, the next step does not continue the series
         self.last_step = if jump == 0.0 { step } else { f64::NAN };
         self.log = (self.log + step + jump).clamp(low, high);
     }
 }
 
 /// Fits the MAP estimate and tunes the hyperparameters by evidence. `build` makes the posterior for
-/// a prior precision and a noise level, `dense` the Gauss-Newton matrix, where it is small enough;
-/// `progress` is called with the number of gradients so far.
+/// a prior precision and a noise level. `dense` makes the Gauss-Newton matrix, if it is small
+/// enough. `progress` is called with the number of gradients so far.
 ///
 /// # Errors
-/// If a setting is out of range, `build` or `dense` refuses, or a fit fails.
+/// If a setting is out of range, `build` or `dense` fails, or a fit fails.
 pub fn tune_by_evidence<T: Scalar>(
     theta: Vec<T>,
     build: impl Fn(f64, Option<f64>) -> Result<PosteriorDensity<T>>,
@@ -266,7 +269,7 @@ pub fn tune_by_evidence<T: Scalar>(
     }
     let mut alpha = Tuned::new(options.prior_precision, PRECISIONS);
     let mut noise = options.noise_std.map(|std| Tuned::new(std, NOISES));
-    // given values are taken as they are, whatever the bounds
+    // given values are used as they are, even outside the bounds
     let alpha_of = |tuned: &Tuned| match options.tune_prior_precision {
         true => tuned.value(),
         false => options.prior_precision,
@@ -292,7 +295,7 @@ pub fn tune_by_evidence<T: Scalar>(
         let matrix = dense.map(|dense| dense(now.noise_std, &now.map.theta));
         let matrix = matrix.transpose()?;
         if matrix.is_none() {
-            // nothing is left to find out
+            // nothing left to compute
             if now.settled || now.rounds == options.rounds {
                 break;
             }
@@ -321,7 +324,7 @@ pub fn tune_by_evidence<T: Scalar>(
         }
         if let (true, Some(std), Some(noise)) = (options.tune_noise_std, now.noise_std, &mut noise)
         {
-            // every output of a row has a residual of its own
+            // every output of a row has its own residual
             let n = posterior.targets() as f64;
             let nll = posterior.neg_log_likelihood(&now.map.theta, &mut posterior.workspace())?;
             let constant = n * (std.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln());
@@ -343,7 +346,7 @@ pub fn tune_by_evidence<T: Scalar>(
         now.log_evidence = None;
     }
     let mut report = match best {
-        // how the rounds ended is said of all of them
+        // rounds and `settled` describe the whole run
         Some(best) => EvidenceReport {
             rounds: now.rounds,
             settled: now.settled,

@@ -5,7 +5,8 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// `f(x)` and `J^T u` of a network at a point, one row of data at a time. Shared by threads, each with a [`JacobianMemory`].
+/// `f(x)` and `J^T u` of a network at a point, one row of data at a time. Threads share it, each
+/// with its own [`JacobianMemory`].
 #[derive(Clone, Debug)]
 pub struct JacobianRows<T> {
     program: Program<T>,
@@ -43,7 +44,7 @@ impl<T: Scalar> JacobianRows<T> {
         let outputs = network.forward(t, x);
         let row = graph.vjp(outputs, u, &[t])?[0];
         Ok(Self {
-            // the outputs times one: a result is read from memory of the program
+            // times one: results are read from the program's memory, where a mere input is not
             program: graph.compile(&[outputs * one, row])?,
             theta: theta.to_vec(),
             features: d,
@@ -51,7 +52,7 @@ impl<T: Scalar> JacobianRows<T> {
         })
     }
 
-    /// Numbers of an output.
+    /// Number of outputs.
     pub fn outputs(&self) -> usize {
         self.outputs
     }
@@ -65,7 +66,8 @@ impl<T: Scalar> JacobianRows<T> {
         }
     }
 
-    /// `J^T u` at features `x`, for `u` `[k]`: `[P]`, in the memory that is given; the outputs `f(x)` are behind it.
+    /// Returns `J^T u` (`[P]`) and the outputs `f(x)`, at features `x` and for `u` `[k]`. Both
+    /// slices lie in `memory`.
     ///
     /// # Errors
     /// If a length is wrong.

@@ -1,4 +1,7 @@
-//! Curvature of the energy around a point: matrix-free operators, dense matrices, Kronecker factors, the tangent space of the fiber, and the evidence.
+//! Curvature of the energy around a point.
+//!
+//! There are matrix-free operators, dense matrices, Kronecker factors, the tangent space of the
+//! fiber, and the evidence.
 
 mod dense;
 mod evidence;

@@ -1,13 +1,16 @@
 //! The curvatures of a density at a point, as symmetric operators.
 //!
-//! - Gauss-Newton: `G = J^T Lambda J`, of the likelihood alone; positive semidefinite. One JVP, one small product, one VJP.
+//! - Gauss-Newton: `G = J^T Lambda J`, of the likelihood alone, positive semidefinite. One JVP, one
+//!   small product, one VJP.
 //! - Hessian of `U`, prior included: `H v = grad <grad U, v>`.
-//! - Empirical Fisher: `F = sum_n g_n g_n^T` with the gradients of single rows, of the likelihood alone. It is not the Fisher
-//!   information: its expectation is taken over the data, not over the model (Kunstner et al. 2019).
-//! - any of them in whitened coordinates: `S A S` with a diagonal `S`.
+//! - Empirical Fisher: `F = sum_n g_n g_n^T` with the gradients of single rows, of the likelihood
+//!   alone. It is not the Fisher information: its expectation is taken over the data, not over the
+//!   model (Kunstner et al. 2019).
+//! - Any of them in whitened coordinates: `S A S` with a diagonal `S`.
 //!
-//! With `S = diag(prior_precision)^{-1/2}` the coordinates are `phi = S^{-1} theta`, in which every prior is the standard
-//! normal: eigenvalues of `S G S` say how much more the data tell than the prior, whatever the prior of a layer.
+//! With `S = diag(prior_precision)^{-1/2}` the coordinates are `phi = S^{-1} theta`, in which every
+//! Gaussian prior is standard normal. Eigenvalues of `S G S` then say how much more the data
+//! determine than the prior, even if precisions differ between layers.
 
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
@@ -17,17 +20,17 @@ use crate::model::{
 use crate::scalar::Scalar;
 
 /// `v -> G v` at a point, with the Gauss-Newton matrix of the **likelihood alone**. The curvature
-/// of the energy has the precision of the prior besides:
-/// [`ShiftedOperator`](crate::linalg::ShiftedOperator) of this one and [`Curved::prior_precision`].
-/// [`HessianOperator`] includes the prior.
+/// of the energy also includes the prior's precision. To get it, use
+/// [`ShiftedOperator`](crate::linalg::ShiftedOperator) with this operator and
+/// [`Curved::prior_precision`]. [`HessianOperator`] includes the prior.
 pub struct GgnOperator<'a, T: Scalar, D: Curved<T> = PosteriorDensity<T>> {
     density: &'a D,
     theta: Vec<T>,
     ws: D::ProductWorkspace,
 }
 
-/// `v -> H v` at a point, with the Hessian of the **whole energy, prior included**. To compare it
-/// with [`GgnOperator`], which leaves the prior out, add the prior's precision there.
+/// `v -> H v` at a point, with the Hessian of the **whole energy, prior included**. [`GgnOperator`]
+/// leaves the prior out: to compare the two, add the prior's precision there.
 pub struct HessianOperator<'a, T> {
     posterior: &'a PosteriorDensity<T>,
     theta: Vec<T>,
@@ -41,7 +44,7 @@ pub struct EmpiricalFisherOperator<'a, T> {
     ws: FisherWorkspace<T>,
 }
 
-/// `v -> S A S v` with a diagonal `S`: an operator in the coordinates `S^{-1} theta`.
+/// `v -> S A S v` with a diagonal `S`: the operator in the coordinates `S^{-1} theta`.
 pub struct WhitenedOperator<T, A> {
     inner: A,
     scale: Vec<T>,
@@ -62,7 +65,7 @@ impl<'a, T: Scalar, D: Curved<T>> GgnOperator<'a, T, D> {
         })
     }
 
-    /// Moves the operator to another point, in the memory that it has.
+    /// Moves the operator to another point and reuses its memory.
     ///
     /// # Errors
     /// If `theta` has the wrong length.
@@ -104,7 +107,7 @@ impl<'a, T: Scalar> EmpiricalFisherOperator<'a, T> {
 }
 
 impl<T: Scalar, A: SymmetricOperator<T>> WhitenedOperator<T, A> {
-    /// The operator with the diagonal of `S`.
+    /// The operator with `scale` as the diagonal of `S`.
     ///
     /// # Errors
     /// If `scale` has the wrong length, or a number in it is not positive and finite.
@@ -121,8 +124,8 @@ impl<T: Scalar, A: SymmetricOperator<T>> WhitenedOperator<T, A> {
         })
     }
 
-    /// The operator in the coordinates in which a Gaussian prior of the given precisions is the standard normal:
-    /// `S = diag(prior_precision)^{-1/2}`.
+    /// The operator in the coordinates where a Gaussian prior with these precisions is standard
+    /// normal: `S = diag(prior_precision)^{-1/2}`.
     ///
     /// # Errors
     /// As for [`WhitenedOperator::new`].
@@ -136,7 +139,7 @@ impl<T: Scalar, A: SymmetricOperator<T>> WhitenedOperator<T, A> {
         &self.scale
     }
 
-    /// The operator inside.
+    /// The inner operator, `A`.
     pub fn inner_mut(&mut self) -> &mut A {
         &mut self.inner
     }

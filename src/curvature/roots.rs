@@ -1,8 +1,9 @@
-//! The curvature of a likelihood by the outputs, row by row, as vectors: `Lambda_n = sum_r c_nr c_nr^T`.
+//! Square roots of a likelihood's output curvature, row by row: `Lambda_n = sum_r c_nr c_nr^T`.
 //!
-//! Every Gauss-Newton matrix is made of them: `G = sum_nr (J_n^T c_nr)(J_n^T c_nr)^T`. With the score `c_n = d(-log p(y_n | o_n)) / d o_n` in their
-//! place, one vector a row, it is the empirical Fisher matrix. The vectors are `sqrt(lambda) v` for the eigenpairs of `Lambda_n`, largest first;
-//! a softmax over `K` classes has `K - 1` of them.
+//! Every Gauss-Newton matrix is built from these vectors: `G = sum_nr (J_n^T c_nr)(J_n^T c_nr)^T`.
+//! With the score `c_n = d(-log p(y_n | o_n)) / d o_n` instead, one vector per row, the result is
+//! the empirical Fisher matrix. The vectors are `sqrt(lambda) v` for the eigenpairs of `Lambda_n`,
+//! largest first. A softmax over `K` classes has `K - 1` of them.
 
 use rayon::prelude::*;
 
@@ -13,17 +14,18 @@ use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// What takes the place of `Lambda` in a matrix that is made of rows.
+/// Which output curvature to use in a matrix that is built from rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowFisher {
     /// The likelihood's own `Lambda`, an expectation over its targets: the Gauss-Newton matrix.
     #[default]
     Ggn,
-    /// The score of the observed target times itself: the empirical Fisher matrix, which is another matrix (Kunstner et al. 2019).
+    /// The outer product of the observed target's score with itself: the empirical Fisher matrix,
+    /// which differs from the Gauss-Newton matrix (Kunstner et al. 2019).
     Empirical,
 }
 
-/// Rows of data for a network and a likelihood without parameters of its own.
+/// Rows of data for a network and a likelihood without its own parameters.
 #[derive(Clone, Copy)]
 pub struct Supervised<'a> {
     /// The network.
@@ -59,10 +61,11 @@ impl Supervised<'_> {
         &self.x[n * d..(n + 1) * d]
     }
 
-    /// Checks lengths, targets and numbers.
+    /// Checks lengths, targets and values.
     ///
     /// # Errors
-    /// If lengths do not fit, there are no rows, a number is not finite in `T`, the likelihood refuses the targets or owns parameters.
+    /// If lengths do not fit, there are no rows, a number is not finite in `T`, or the likelihood
+    /// rejects the targets or owns parameters.
     pub fn check<T: Scalar>(&self) -> Result<()> {
         let (d, k) = (self.network.input_dim(), self.network.output_dim());
         self.likelihood.check(k, self.y)?;
@@ -91,7 +94,8 @@ impl Supervised<'_> {
         Ok(())
     }
 
-    /// The density of the data under a standard normal prior: it has the likelihood's products.
+    /// The density of the data under a standard normal prior. It provides the likelihood's
+    /// products.
     ///
     /// # Errors
     /// Those of [`PosteriorDensity::new`].
@@ -104,9 +108,9 @@ impl Supervised<'_> {
 /// The vectors of all rows.
 #[derive(Clone, Debug)]
 pub(crate) struct OutputRoots {
-    /// Vectors of a row.
+    /// Vectors per row.
     pub rank: usize,
-    /// Numbers of a vector.
+    /// Length of a vector.
     pub outputs: usize,
     /// `[n, rank, outputs]`.
     pub values: Vec<f64>,
@@ -116,10 +120,10 @@ pub(crate) struct OutputRoots {
 pub(crate) const BLOCK: usize = 64;
 
 impl OutputRoots {
-    /// The vectors of every row; rows in parallel.
+    /// The vectors of every row, computed in parallel over rows.
     ///
     /// # Errors
-    /// If a `Lambda` cannot be had or decomposed.
+    /// If a `Lambda` cannot be computed or decomposed.
     pub fn new(data: &Supervised<'_>, outputs: &RowOutputs, fisher: RowFisher) -> Result<Self> {
         let (k, n) = (data.network.output_dim(), data.rows());
         let rank = match fisher {
@@ -138,7 +142,7 @@ impl OutputRoots {
                 }
             })
             .collect::<Result<_>>()?;
-        // directions in which no row curves need not be followed
+        // drop the trailing vectors that are zero in every row
         let used = |r: usize| {
             rows.iter()
                 .any(|c| c[r * k..(r + 1) * k].iter().any(|x| *x != 0.0))
@@ -159,7 +163,7 @@ impl OutputRoots {
     }
 }
 
-/// `c_r = sqrt(lambda_r) v_r`, `[k, k]`, zero where `lambda` is rounding.
+/// `c_r = sqrt(lambda_r) v_r`, `[k, k]`. Zero if `lambda_r` is only a rounding error.
 fn root(likelihood: &dyn Likelihood, outputs: &[f64], target: &[f64]) -> Result<Vec<f64>> {
     let k = outputs.len();
     let mut lambda = vec![0.0; k * k];
@@ -179,7 +183,7 @@ fn root(likelihood: &dyn Likelihood, outputs: &[f64], target: &[f64]) -> Result<
     Ok(out)
 }
 
-/// Outputs and scores of all rows at a point, and the value of the likelihood.
+/// Outputs and scores of all rows at a point, and the value of the negative log-likelihood.
 pub(crate) struct RowOutputs {
     k: usize,
     values: Vec<f64>,
@@ -189,10 +193,11 @@ pub(crate) struct RowOutputs {
 }
 
 impl RowOutputs {
-    /// Those at `theta`; rows in parallel.
+    /// The values at `theta`, computed in parallel over rows.
     ///
     /// # Errors
-    /// Those of [`Supervised::check`], if `theta` has the wrong length, or an output is not finite.
+    /// Those of [`Supervised::check`]. Also if `theta` has the wrong length, or an output is not
+    /// finite.
     pub fn new<T: Scalar>(data: &Supervised<'_>, theta: &[T]) -> Result<Self> {
         data.check::<T>()?;
         let (n, k) = (data.rows(), data.network.output_dim());
@@ -205,7 +210,7 @@ impl RowOutputs {
             slopes: Vec::with_capacity(n * k),
             neg_log_likelihood: 0.0,
         };
-        // blocks of one size, and what is left
+        // blocks of one size, then the remainder
         for (start, end, size) in [(0, whole, BLOCK), (whole, n, n - whole)] {
             if start == end {
                 continue;
@@ -253,7 +258,8 @@ impl RowOutputs {
     }
 }
 
-/// Outputs, scores and value of a block of rows whose encoded targets have `e` numbers. Takes `theta`, features, targets, nothing, and 1.
+/// The program for outputs, scores and value of a block of rows. `e` is the number of values per
+/// encoded target. Inputs: `theta`, features, targets, an empty vector, and 1.
 fn outputs_program<T: Scalar>(data: &Supervised<'_>, e: usize, rows: usize) -> Result<Program<T>> {
     let network = data.network;
     let graph = Graph::new();
@@ -265,14 +271,14 @@ fn outputs_program<T: Scalar>(data: &Supervised<'_>, e: usize, rows: usize) -> R
     let likelihood = data.likelihood;
     let nll = likelihood.neg_log_likelihood(outputs, y, graph.input(&[0]));
     let slope = graph.grad(nll, &[outputs])?[0];
-    // a result is read from memory of the program: what is passed on from an input would not be there
+    // results are read from the program's memory: an input that is passed through is not there
     let one = graph.input(&[1, 1]);
     let [outputs, slope] = [outputs, slope].map(|v| v.batch_last() * one);
     graph.compile(&[outputs, slope, nll])
 }
 
-/// Rows `first..` of `rows` (`[n, d]` row-major) as columns `[d, block]`. The last block is filled up with copies of its first row, which every
-/// likelihood can take.
+/// Rows `first..` of `rows` (`[n, d]` row-major) as columns `[d, block]`. The last block is padded
+/// with copies of its first row, which every likelihood accepts.
 pub(crate) fn columns<T: Scalar>(rows: &[f64], n: usize, first: usize, block: usize) -> Vec<T> {
     let d = rows.len() / n.max(1);
     let here = block.min(n - first);

@@ -14,29 +14,33 @@ pub struct Table {
     pub names: Vec<String>,
     /// Cells, row-major `[n, d]`.
     pub values: Vec<f64>,
-    /// The line of the file each row starts on `[n]`; the first line, the header, is 1.
+    /// The line of the file on which each row starts `[n]`. The header is line 1.
     pub lines: Vec<u64>,
 }
 
 /// Reads every column of a CSV file.
 ///
-/// The file is UTF-8 (a byte order mark is skipped) and starts with a header; fields are separated by commas and
-/// trimmed; blank lines are skipped. Quotes are those of RFC 4180: a field that begins with one, with no blank before
-/// it, ends with one, with none after it, and may hold commas, line ends and quotes written twice; no other field holds one.
+/// The file is UTF-8 (a byte order mark is skipped) and starts with a header. Fields are separated
+/// by commas and trimmed. Blank lines are skipped. Quotes follow RFC 4180: a field that begins with
+/// a quote ends with one, with no blank before the first or after the last. It may hold commas,
+/// line ends, and quotes written twice. No other field holds a quote.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read. [`Error::Data`], with the line, when it is empty or has no rows, is not
-/// UTF-8 or holds a NUL; when a quote is out of place, in any column; when the header is missing, or a name in it is empty, occurs twice or has control characters;
-/// when a row has another number of fields than the header, or a cell is not a finite number.
+/// [`Error::Io`] when the file cannot be read. [`Error::Data`], with the line, in these cases:
+/// - the file is empty, has no rows, is not UTF-8 or holds a NUL;
+/// - a quote is misplaced, in any column;
+/// - the header is missing, or a name in it is empty, occurs twice or has control characters;
+/// - a row has another number of fields than the header, or a cell is not a finite number.
 pub fn read_table(path: &Path) -> Result<Table> {
     read_columns(path, |names| Ok((0..names.len()).collect()))
 }
 
-/// Reads the columns that `choose` picks by index from the header, in its order; other columns may hold anything, with
-/// their quotes in place.
+/// Reads the columns that `choose` picks by index from the header, in its order. Other columns may
+/// hold anything, if their quotes are in place.
 ///
 /// # Errors
-/// Those of [`read_table`], for the chosen columns, and those of `choose`. An index without a column is a shape error.
+/// Those of [`read_table`], for the chosen columns, and those of `choose`. An index without a
+/// column is a shape error.
 pub(super) fn read_columns(
     path: &Path,
     choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
@@ -120,7 +124,7 @@ fn check_header(path: &Path, line: u64, header: &[String]) -> Result<()> {
             return Err(at(path, Some(line), None, what));
         }
         if name.contains(char::is_control) {
-            // no error message or model file has to cope with such a name
+            // such a name would garble error messages and model files
             let what = format!("column {} has a control character in its name", j + 1);
             return Err(at(path, Some(line), None, what));
         }
@@ -143,7 +147,7 @@ fn number(cell: &str) -> std::result::Result<f64, String> {
     }
 }
 
-/// A cell fit for an error message: short, on one line, without control characters.
+/// A cell made fit for an error message: short, on one line, without control characters.
 fn shown(cell: &str) -> String {
     const LONGEST: usize = 40;
     let mut text: String = cell.chars().take(LONGEST).collect();
@@ -153,7 +157,7 @@ fn shown(cell: &str) -> String {
     text.escape_debug().to_string()
 }
 
-/// The records of a text, trimmed, each with the line it starts on.
+/// The records of a text, trimmed, each with the line on which it starts.
 struct Rows<'a> {
     path: &'a Path,
     reader: ::csv::Reader<&'a [u8]>,
@@ -192,8 +196,8 @@ impl<'a> Rows<'a> {
 
 /// Line numbers of byte offsets that never decrease.
 ///
-/// The reader's own line of a record is that of the *previous* record's end: blank lines and the second half of a
-/// CR LF come after it.
+/// The reader reports for a record the line on which the *previous* record ended. Blank lines and
+/// the second half of a CR LF come after that.
 struct LineCounter<'a> {
     bytes: &'a [u8],
     counted: usize,
@@ -209,7 +213,7 @@ impl<'a> LineCounter<'a> {
         }
     }
 
-    /// The line, from 1, of the first byte at or after `byte` that ends no line.
+    /// The line, from 1, of the first byte at or after `byte` that is not a line end.
     fn line_at(&mut self, byte: usize) -> u64 {
         while let Some(&b) = self.bytes.get(self.counted) {
             let ends_line = b == b'\n' || b == b'\r';
@@ -236,7 +240,7 @@ mod tests {
         read_table(file.path())
     }
 
-    /// The message after the name of the temporary file.
+    /// The message without the name of the temporary file.
     fn message(content: impl AsRef<[u8]>) -> String {
         let text = read(content).unwrap_err().to_string();
         let tail = text.split_once(", ").or_else(|| text.split_once(": "));
@@ -365,7 +369,7 @@ mod tests {
         ] {
             assert!(first(text).is_err(), "{text:?}");
         }
-        // a field may span lines, and holds quotes written twice
+        // a field may span lines, and may hold quotes written twice
         let table = first("a,\"y\"\r\n1,\"\"\"two\"\"\r\nlines\"\r\n\"3\",\"\"\r\n").unwrap();
         assert_eq!(
             (&table.values[..], &table.lines[..]),

@@ -1,16 +1,16 @@
-//! A table of features with one target per row, checked once so that nobody has to check it again.
+//! A table of features with one target per row, checked once, when it is built.
 
 use std::collections::HashSet;
 
 use super::standardize::Standardizer;
 use crate::error::{Error, Result};
 
-/// What the targets of a data set are.
+/// The kind of targets of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
     /// Targets are class indices `0..classes`.
     Classification {
-        /// Number of classes, at least 2. A set need not contain every one of them.
+        /// Number of classes, at least 2. A data set need not contain all of them.
         classes: usize,
     },
     /// Targets are real numbers.
@@ -36,8 +36,8 @@ impl Task {
     }
 }
 
-/// Features `[n, d]` and targets `[n]`, all finite, with at least one row and one column. The features may be the pixels of
-/// images.
+/// Features `[n, d]` and targets `[n]`, all finite, with at least one row and one column. The
+/// features may be the pixels of images.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     features: Vec<f64>,
@@ -49,11 +49,11 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// A data set of row-major `features` `[n, d]` and `targets` `[n]`; `d` is the number of names.
+    /// A data set of row-major `features` `[n, d]` and `targets` `[n]`. `d` is the number of names.
     ///
     /// # Errors
-    /// No rows, no columns, lengths that do not fit, a name that appears twice, a value that is not finite, fewer than
-    /// 2 classes, or a target that is not a class index `0..classes`.
+    /// No rows, no columns, lengths that do not fit, a name that appears twice, a value that is not
+    /// finite, fewer than 2 classes, or a target that is not a class index `0..classes`.
     pub fn new(
         features: Vec<f64>,
         targets: Vec<f64>,
@@ -93,7 +93,7 @@ impl Dataset {
         Ok(())
     }
 
-    // Columns are found by name when a model meets new data: a name that appears twice would be ambiguous there.
+    // A model finds columns of new data by name. A name that appears twice would be ambiguous.
     fn check_names(&self) -> Result<()> {
         let mut seen = HashSet::from([self.target_name.as_str()]);
         match self.feature_names.iter().find(|name| !seen.insert(name)) {
@@ -163,10 +163,11 @@ impl Dataset {
         self.task
     }
 
-    /// The same set, its features taken for the pixels of images `[channels, height, width]`, row-major.
+    /// The same set, with its features read as the pixels of images `[channels, height, width]`,
+    /// row-major.
     ///
     /// # Errors
-    /// If such images have another number of pixels than there are features.
+    /// If the number of pixels of such images is not the number of features.
     pub fn with_image(self, shape: [usize; 3]) -> Result<Self> {
         let pixels = shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
         if pixels != Some(self.d()) {
@@ -189,10 +190,10 @@ impl Dataset {
         self.image
     }
 
-    /// Keeps the first `rows`; all of them if there are not so many.
+    /// Keeps the first `rows` rows, or all if there are not that many.
     ///
     /// # Errors
-    /// If no row is to be kept.
+    /// If `rows` is 0.
     pub fn truncate(&mut self, rows: usize) -> Result<()> {
         if rows == 0 {
             return Err(Error::config("rows", rows, "must be positive"));
@@ -202,7 +203,7 @@ impl Dataset {
         Ok(())
     }
 
-    /// The features `[n, d]` and targets `[n]` alone, without a copy.
+    /// Returns the features `[n, d]` and targets `[n]`, without a copy.
     pub fn into_values(self) -> (Vec<f64>, Vec<f64>) {
         (self.features, self.targets)
     }
@@ -210,7 +211,7 @@ impl Dataset {
     /// Features of row `i` `[d]`.
     ///
     /// # Panics
-    /// When `i >= n`, as slices do.
+    /// If `i >= n`, as slices do.
     pub fn row(&self, i: usize) -> &[f64] {
         &self.features[i * self.d()..(i + 1) * self.d()]
     }
@@ -227,7 +228,7 @@ impl Dataset {
         }
     }
 
-    /// Rows per class `[classes]`; empty for regression.
+    /// Rows per class `[classes]`. Empty for regression.
     pub fn class_counts(&self) -> Vec<usize> {
         let Task::Classification { classes } = self.task else {
             return Vec::new();
@@ -239,7 +240,7 @@ impl Dataset {
         counts
     }
 
-    /// The given rows, in the given order; a row may be taken more than once.
+    /// The given rows, in the given order. A row may be taken more than once.
     ///
     /// # Errors
     /// No rows, or an index outside `0..n`.
@@ -264,11 +265,11 @@ impl Dataset {
         })
     }
 
-    /// Whether a model can learn from this set.
+    /// Checks that a model can learn from this set.
     ///
     /// # Errors
-    /// Fewer than 2 rows, a single class among the targets, or a regression target that does not vary (beyond
-    /// rounding, by the rule of [`Standardizer::fit`]).
+    /// Fewer than 2 rows, a single class among the targets, or a regression target that does not
+    /// vary (beyond rounding, by the rule of [`Standardizer::fit`]).
     pub fn check_trainable(&self) -> Result<()> {
         if self.n() < 2 {
             return Err(Error::data("1 row: training needs at least 2"));
@@ -288,7 +289,7 @@ impl Dataset {
     }
 }
 
-/// Whether `y` is an integer in `0..classes`.
+/// True if `y` is an integer in `0..classes`.
 pub(super) fn is_label(y: f64, classes: usize) -> bool {
     y >= 0.0 && y < classes as f64 && y.fract() == 0.0
 }

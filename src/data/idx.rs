@@ -1,4 +1,6 @@
-//! Arrays from IDX files, the format of MNIST, plain or in gzip; which of the two is seen from the first bytes.
+//! Arrays from IDX files, the format of MNIST.
+//!
+//! Files may be plain or gzip, which is detected from the first bytes.
 //!
 //! | bytes | content |
 //! |---|---|
@@ -8,8 +10,8 @@
 //! | 4 to 4 + 4 r | extents, u32 |
 //! | the rest | elements, row-major |
 //!
-//! Numbers are big-endian. A file may be hostile: memory grows with what the file really holds, never beyond what its header
-//! promises, and both must agree to the byte.
+//! Numbers are big-endian. A file may be hostile. Memory grows with what the file really holds, and
+//! never beyond what its header promises. Both must agree byte for byte.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -19,7 +21,7 @@ use flate2::bufread::MultiGzDecoder;
 
 use crate::error::{Error, Result};
 
-/// Most numbers that are kept of one file: as `f64` they are 8 GiB.
+/// Largest number of values kept from one file. As `f64` they take 8 GiB.
 const MAX_NUMBERS: usize = 1 << 30;
 
 /// Type of an element.
@@ -72,7 +74,7 @@ impl IdxType {
         }
     }
 
-    /// True for whole numbers.
+    /// True for integer types.
     pub fn is_integer(self) -> bool {
         !matches!(self, IdxType::F32 | IdxType::F64)
     }
@@ -109,12 +111,13 @@ impl IdxArray {
         &self.shape
     }
 
-    /// How many records, parts along the first extent, are here: at most that extent.
+    /// Number of records kept. A record is one part along the first extent, so this is at most that
+    /// extent.
     pub fn records(&self) -> usize {
         self.records
     }
 
-    /// The elements that are here, row-major. Every type fits in `f64` exactly.
+    /// The kept elements, row-major. Every type fits in `f64` exactly.
     pub fn values(&self) -> Vec<f64> {
         match self.element {
             IdxType::U8 => decode(&self.bytes, |[b]| f64::from(b)),
@@ -131,7 +134,8 @@ fn decode<const W: usize>(bytes: &[u8], number: impl Fn([u8; W]) -> f64) -> Vec<
     bytes.as_chunks().0.iter().map(|&b| number(b)).collect()
 }
 
-/// True if a file starts as IDX files or gzip do. No text that is a table does: these bytes are not in UTF-8 text.
+/// True if a file starts as IDX or gzip files do. A text table never does: UTF-8 text has no such
+/// bytes.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read.
@@ -145,17 +149,18 @@ pub fn looks_like_idx(path: &Path) -> Result<bool> {
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 
-/// Reads an array; of its records, the first `most` are kept, and the others only checked to be there.
+/// Reads an array. Keeps the first `most` records, and only checks that the others exist.
 ///
 /// # Errors
-/// [`Error::Io`] when the file cannot be read. [`Error::Data`], with the byte (of the content, when it is in gzip), when it
-/// is not an IDX file, has an unknown type or no extents, promises more than can be counted or kept, is cut short or goes on
-/// after its end, or its gzip data are damaged.
+/// [`Error::Io`] when the file cannot be read. [`Error::Data`] in all other cases; it names the
+/// byte (of the content, if it is in gzip). These are: the file is not an IDX file, has an unknown
+/// type or no extents, promises more than can be counted or kept, is cut short or goes on after its
+/// end, or its gzip data are damaged.
 pub fn read_idx(path: &Path, most: Option<usize>) -> Result<IdxArray> {
     read_checked(path, most, |_| Ok(()))
 }
 
-/// As [`read_idx`]; `check` says what is wrong with the extents before anything else is read.
+/// As [`read_idx`], with a `check` that may reject the extents before anything else is read.
 pub(super) fn read_checked(
     path: &Path,
     most: Option<usize>,
@@ -180,12 +185,12 @@ pub(super) fn read_checked(
     content.array(length, most, check)
 }
 
-/// What a file holds, unpacked.
+/// The content of a file, unpacked.
 struct Content<'a> {
     path: &'a Path,
     reader: Box<dyn Read>,
     zipped: bool,
-    /// Bytes taken so far.
+    /// Bytes read so far.
     at: usize,
 }
 
@@ -284,7 +289,8 @@ impl Content<'_> {
         Ok((element, shape.collect()))
     }
 
-    /// Takes up to `count` bytes, fewer at the end. Memory is set aside for at most `likely` before they are there.
+    /// Reads up to `count` bytes, fewer at the end. Allocates at most `likely` bytes before they
+    /// arrive.
     fn keep(&mut self, count: usize, likely: u64) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         let first = count.min(usize::try_from(likely).unwrap_or(usize::MAX));
@@ -301,7 +307,7 @@ impl Content<'_> {
         Ok(bytes)
     }
 
-    /// Passes up to `count` bytes by, fewer at the end; gives how many.
+    /// Skips up to `count` bytes, fewer at the end. Returns how many.
     fn skip(&mut self, count: usize) -> Result<usize> {
         let outcome = io::copy(
             &mut self.reader.by_ref().take(count as u64),
@@ -313,7 +319,7 @@ impl Content<'_> {
         Ok(passed)
     }
 
-    /// Damaged gzip data are wrong data, not a failure of the machine.
+    /// Damaged gzip data are a data error, not an I/O error.
     fn fault(&self, e: io::Error) -> Error {
         use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
         match e.kind() {
@@ -329,7 +335,7 @@ impl Content<'_> {
     }
 }
 
-/// Such as `60000x28x28`.
+/// Formats extents, such as `60000x28x28`.
 pub(super) fn extents(shape: &[usize]) -> String {
     let parts: Vec<String> = shape.iter().map(usize::to_string).collect();
     parts.join("x")

@@ -1,4 +1,4 @@
-//! IDX files that are written here and read back, and files that are damaged.
+//! Tests IDX files: ones that are written and read back, and damaged ones.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use tempfile::NamedTempFile;
 use super::*;
 use crate::error::Result;
 
-/// A file of the given type, extents and elements, as the format is described.
+/// A file with the given type, extents and elements, following the format's description.
 fn idx(code: u8, shape: &[u32], elements: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0, 0, code, shape.len() as u8];
     shape
@@ -36,7 +36,7 @@ fn read(bytes: &[u8]) -> Result<IdxArray> {
     read_idx(file(bytes).path(), None)
 }
 
-/// The message, which must begin with the file's name, without it.
+/// The error message without the file's name, with which it must begin.
 fn message(bytes: &[u8]) -> String {
     let file = file(bytes);
     let text = read_idx(file.path(), None).unwrap_err().to_string();
@@ -138,7 +138,7 @@ fn what_is_wrong_is_said_with_its_byte() {
         for word in words {
             let error = message(&bytes);
             assert!(error.contains(word), "'{word}' is not in: {error}");
-            // the same of its content when that is in gzip
+            // the same message for the content of a gzip file
             let error = message(&zip(&bytes));
             assert!(error.contains(word), "'{word}' is not in: {error}");
         }
@@ -147,7 +147,7 @@ fn what_is_wrong_is_said_with_its_byte() {
 
 #[test]
 fn gzip_is_bounded_by_the_header_and_must_be_whole() {
-    // 64 MiB of zeros in 64 KiB of file, 10 of them promised
+    // 64 MiB of zeros in 64 KiB of file; the header promises 10 of them
     let bomb = zip(&idx(8, &[10], &vec![0; 1 << 26]));
     assert!(bomb.len() < 1 << 20);
     assert!(message(&bomb).contains("byte 18: data after the end"));
@@ -158,10 +158,10 @@ fn gzip_is_bounded_by_the_header_and_must_be_whole() {
         "{}",
         message(&trailing)
     );
-    // members in a row are one content
+    // consecutive gzip members form one content
     let parts = [zip(&idx(8, &[3], &[1])), zip(&[2, 3])].concat();
     assert_eq!(read(&parts).unwrap().values(), [1., 2., 3.]);
-    // the checksum is looked at
+    // the checksum is verified
     let mut damaged = whole.clone();
     let at = damaged.len() - 8;
     damaged[at] ^= 1;
@@ -198,7 +198,7 @@ fn pairs_of_images_and_labels_become_data_sets() {
         (set.target_name(), set.task()),
         ("label", Task::Classification { classes: 2 })
     );
-    // classes are those of the file, not of the rows taken
+    // classes come from the whole file, not from the rows taken
     let one = load(Some(1), None).unwrap();
     assert_eq!(
         (one.n(), one.targets(), one.task()),
@@ -215,7 +215,7 @@ fn pairs_of_images_and_labels_become_data_sets() {
     let colour = file(&idx(8, &[1, 1, 2, 3], &[1, 2, 3, 4, 5, 6]));
     let read = load_images(colour.path(), None).unwrap();
     assert_eq!((read.shape, read.pixels.len()), ([1, 2, 3], 6));
-    // labels in floating point may be real numbers
+    // labels of a floating-point type may be real numbers
     let halves: Vec<u8> = [0.5f32, 1.5, 2.5].map(f32::to_be_bytes).concat();
     let real = file(&idx(13, &[3], &halves));
     let set = load_idx(images.path(), real.path(), &IdxOptions::default()).unwrap();
@@ -242,7 +242,7 @@ fn pairs_that_do_not_fit_are_refused() {
     let classify = Some(TaskKind::Classification);
     let halves: Vec<u8> = [0.0f32, 0.5].map(f32::to_be_bytes).concat();
     let nan: Vec<u8> = [0.0f32, 1.0, f32::NAN, 2.0].map(f32::to_be_bytes).concat();
-    /// Images, labels, whether the images are to blame, and words of the message.
+    /// Images, labels, whether the images are at fault, and words of the message.
     type Case<'a> = (&'a [u8], &'a [u8], bool, &'a [&'a str]);
     let cases: [Case; 13] = [
         (&labels, &images, true, &["byte 3", "rank 1", "rank 3"]),
@@ -254,7 +254,7 @@ fn pairs_that_do_not_fit_are_refused() {
             true,
             &["bytes 4 to 8", "no images"],
         ),
-        // so many names of pixels are not made for no image at all
+        // that many pixel names are not created if there is no image
         (
             &idx(8, &[0, u32::MAX, 1], &[]),
             &labels,
@@ -333,7 +333,7 @@ fn a_models_images_and_classes_are_checked() {
         (&[2., 2.][..], Some([1, 2, 1]))
     );
     assert_eq!(load([1, 2, 1], 3, Some(1)).unwrap().n(), 1);
-    // as many pixels in another shape
+    // the same number of pixels in another shape
     let error = load([1, 1, 2], 3, None).unwrap_err().to_string();
     assert!(
         error.contains("1x2x1") && error.contains("1x1x2"),
@@ -365,7 +365,7 @@ proptest! {
         let extents: Vec<usize> = shape.iter().map(|&x| x as usize).collect();
         prop_assert_eq!(array.shape(), extents);
         prop_assert_eq!((array.element().code(), array.records()), (code, shape[0] as usize));
-        // back to bytes: every value is the one that was written
+        // convert back to bytes: every value must be the one that was written
         let back: Vec<u8> = array.values().iter().flat_map(|&v| match array.element() {
             IdxType::U8 => vec![v as u8],
             IdxType::I8 => vec![v as i8 as u8],
@@ -389,7 +389,8 @@ proptest! {
         prop_assert!(read(&[&content[..], &[0]].concat()).is_err(), "a byte too many");
     }
 
-    /// Flipped bytes give other numbers or an error; never a panic, and never more memory than the file accounts for.
+    /// Flipped bytes give other numbers or an error. They never cause a panic, and never use more
+    /// memory than the file accounts for.
     #[test]
     fn flipped_bytes_never_panic(
         (code, shape, elements) in any_array(),
@@ -404,7 +405,7 @@ proptest! {
         }
         let (images, labels) = (file(&content), file(&idx(8, &[2], &[0, 1])));
         if let Ok(array) = read_idx(images.path(), None) {
-            // deflate makes at most 1,032 bytes of one
+            // deflate expands one byte to at most 1,032
             let room = if content.starts_with(&[0x1f, 0x8b]) { 1_032 } else { 1 };
             prop_assert!(array.values().len() <= room * content.len());
         }

@@ -1,4 +1,6 @@
-//! Data sets of images from pairs of IDX files: images `[n, h, w]` or `[n, h, w, c]`, and a label for each, `[n]`.
+//! Data sets of images from pairs of IDX files.
+//!
+//! One file holds the images, `[n, h, w]` or `[n, c, h, w]`, the other a label for each, `[n]`.
 
 use std::path::Path;
 
@@ -15,7 +17,7 @@ const LABEL: &str = "label";
 pub struct IdxOptions {
     /// What the labels are; see [`load_idx`] for the rule when `None`.
     pub task: Option<TaskKind>,
-    /// Take at most so many images, the first ones.
+    /// Take at most this many images, from the first on.
     pub rows: Option<usize>,
 }
 
@@ -31,8 +33,8 @@ pub struct Images {
 /// Reads images, at most `rows` of them.
 ///
 /// # Errors
-/// Those of [`read_idx`](super::read_idx); another rank than 3 or 4, no images, images without pixels, or a pixel that is
-/// not finite.
+/// Those of [`read_idx`](super::read_idx). Also: a rank other than 3 or 4, no images, images
+/// without pixels, or a pixel that is not finite.
 pub fn load_images(path: &Path, rows: Option<usize>) -> Result<Images> {
     Ok(read_images(path, rows)?.0)
 }
@@ -40,7 +42,7 @@ pub fn load_images(path: &Path, rows: Option<usize>) -> Result<Images> {
 /// Reads images for a model that was trained on images of the given shape, at most `rows` of them.
 ///
 /// # Errors
-/// Those of [`load_images`]; images of another shape.
+/// Those of [`load_images`], and images of another shape.
 pub fn load_images_for_schema(
     path: &Path,
     shape: [usize; 3],
@@ -60,12 +62,14 @@ fn check_shape(path: &Path, images: Images, shape: [usize; 3]) -> Result<Images>
 
 /// Reads a data set of images. Pixels are the features `p0`, `p1`...; the target is `label`.
 ///
-/// Labels that are whole numbers by their type are classes `0..K`, each of which occurs in the file, be it after the rows that
-/// are taken. Labels in floating point follow the rule of `load_csv`.
+/// Labels of an integer type are classes `0..K`. Each class must occur in the file, but not
+/// necessarily in the rows that are taken. Labels of a floating-point type follow the rule of
+/// `load_csv`.
 ///
 /// # Errors
-/// Those of [`load_images`], for either file; as many labels as images are not there; with classification, a label that is
-/// not a whole number from 0, a gap in the labels, or a single label.
+/// Those of [`load_images`], for either file, and a number of labels that differs from the number
+/// of images. For classification: a label that is not a whole number from 0, a gap in the labels,
+/// or a single label.
 pub fn load_idx(images: &Path, labels: &Path, options: &IdxOptions) -> Result<Dataset> {
     let (read, count) = read_images(images, options.rows)?;
     let (targets, integer) = read_labels(labels, images, count)?;
@@ -87,8 +91,8 @@ pub fn load_idx(images: &Path, labels: &Path, options: &IdxOptions) -> Result<Da
 /// Reads a data set for a model that was trained on images of the given shape.
 ///
 /// # Errors
-/// Those of [`load_images_for_schema`], for either file; as many labels as images are not there; for classification, a label
-/// outside `0..classes`.
+/// Those of [`load_images_for_schema`], for either file, and a number of labels that differs from
+/// the number of images. For classification: a label outside `0..classes`.
 pub fn load_idx_for_schema(
     images: &Path,
     labels: &Path,
@@ -111,7 +115,7 @@ pub fn load_idx_for_schema(
     data_set(read, targets, task)
 }
 
-/// The images taken and the number of images in the file.
+/// The images taken, and the number of images in the file.
 fn read_images(path: &Path, rows: Option<usize>) -> Result<(Images, usize)> {
     if rows == Some(0) {
         return Err(Error::config("rows", 0, "must be positive"));
@@ -131,7 +135,7 @@ fn read_images(path: &Path, rows: Option<usize>) -> Result<(Images, usize)> {
     let shape = match *array.shape() {
         [_, h, w] => [1, h, w],
         [_, c, h, w] => [c, h, w],
-        // refused above
+        // rejected above
         _ => {
             return Err(Error::shape(
                 "read_images",
@@ -144,7 +148,7 @@ fn read_images(path: &Path, rows: Option<usize>) -> Result<(Images, usize)> {
     Ok((Images { shape, pixels }, count))
 }
 
-/// All labels, and whether they are whole numbers by their type.
+/// All labels, and whether their type is an integer type.
 fn read_labels(path: &Path, images: &Path, count: usize) -> Result<(Vec<f64>, bool)> {
     let array = read_checked(path, None, |shape| match shape {
         [n] if *n == count => Ok(()),

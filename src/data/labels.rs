@@ -1,8 +1,9 @@
-//! What targets are as class labels.
+//! Interpretation of targets as class labels.
 
 use super::dataset::{Task, is_label};
 
-/// Targets are class labels when they are exactly `0..K` with `K >= 2` and `2 (K - 1) <= n` for `n` rows; else real numbers.
+/// Decides the task. Targets are class labels if they are exactly `0..K` with `K >= 2` and
+/// `2 (K - 1) <= n` for `n` rows. Otherwise they are real numbers.
 pub(super) fn infer_task(targets: &[f64]) -> Task {
     match Labels::of(targets) {
         Labels::Complete(classes) if classes >= 2 && 2 * (classes - 1) <= targets.len() => {
@@ -12,7 +13,7 @@ pub(super) fn infer_task(targets: &[f64]) -> Task {
     }
 }
 
-/// Values as class labels.
+/// The result of reading values as class labels.
 pub(super) enum Labels {
     /// They are exactly `0..K`.
     Complete(usize),
@@ -23,7 +24,8 @@ pub(super) enum Labels {
 }
 
 impl Labels {
-    /// What finite values are as class labels. Memory is bounded by the number of rows, whatever the labels.
+    /// Reads finite values as class labels. Memory is bounded by the number of rows, whatever the
+    /// labels.
     pub(super) fn of(targets: &[f64]) -> Self {
         if let Some(row) = targets.iter().position(|&y| y < 0.0 || y.fract() != 0.0) {
             return Labels::Invalid(row);
@@ -42,7 +44,8 @@ impl Labels {
         }
     }
 
-    /// The number of classes, or what is wrong and in which row if in one.
+    /// The number of classes, or a message about what is wrong, with its row if it concerns a
+    /// single one.
     pub(super) fn classes(self, targets: &[f64]) -> Result<usize, (Option<usize>, String)> {
         match self {
             Labels::Complete(1) => {

@@ -1,4 +1,4 @@
-//! Data sets from CSV files: a new one, one that has to fit a trained model, or features alone.
+//! Data sets from CSV files: new ones, ones for a trained model, or features alone.
 
 use std::path::Path;
 
@@ -10,22 +10,23 @@ use crate::error::Result;
 /// How to read a CSV file as a data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CsvOptions {
-    /// Name of the target column; the last one when `None`.
+    /// Name of the target column. The last column if `None`.
     pub target: Option<String>,
-    /// What the targets are; see [`load_csv`] for the rule when `None`.
+    /// What the targets are. See [`load_csv`] for the rule if `None`.
     pub task: Option<TaskKind>,
 }
 
-/// Reads a data set, every column but the target being a feature.
+/// Reads a data set. Every column but the target is a feature.
 ///
-/// Class labels are the whole numbers `0..K`, each of which occurs. Without a given task the targets are taken for
-/// class labels when they are exactly that, with `K >= 2` and `2 (K - 1) <= n` for `n` rows; for real numbers
-/// otherwise. So a quality of 3 to 8 is a regression target, and so is a numbering of the rows from 0; a *count* that
-/// takes each of the values 0 to 9 looks like classes and needs [`CsvOptions::task`].
+/// Class labels are the whole numbers `0..K`, each of which occurs. If no task is given, targets
+/// are class labels if they are exactly that, with `K >= 2` and `2 (K - 1) <= n` for `n` rows.
+/// Otherwise they are real numbers. So a quality of 3 to 8 is a regression target, and so is a
+/// numbering of the rows from 0. A *count* that takes each of the values 0 to 9 looks like classes,
+/// and needs [`CsvOptions::task`].
 ///
 /// # Errors
-/// Those of [`read_table`]; an unknown target column, or no column beside it; with classification asked for, a label
-/// that is not a whole number from 0, a gap in the labels, or a single label.
+/// Those of [`read_table`], an unknown target column, or no other column. If classification is
+/// requested: a label that is not a whole number from 0, a gap in the labels, or a single label.
 pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Dataset> {
     let table = read_table(path)?;
     let target = target_index(path, &table.names, options.target.as_deref())?;
@@ -46,10 +47,12 @@ pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Dataset> {
     Dataset::new(features, targets, feature_names, target_name, task)
 }
 
-/// Reads a data set for a model that was trained on the given columns; the file may hold them in any order.
+/// Reads a data set for a model that was trained on the given columns. The file may hold them in
+/// any order.
 ///
 /// # Errors
-/// Those of [`read_table`]; a missing or an unknown column; for classification, a target outside `0..classes`.
+/// Those of [`read_table`], and a missing or an unknown column. For classification: a target
+/// outside `0..classes`.
 pub fn load_for_schema(
     path: &Path,
     feature_names: &[String],
@@ -75,10 +78,11 @@ pub fn load_for_schema(
 
 /// Reads the features `[n, d]`, row-major in the order of `feature_names`, for prediction.
 ///
-/// The file may hold the columns in any order. The target column may be there; its cells are not looked at.
+/// The file may hold the columns in any order. It may hold the target column, whose cells are
+/// ignored.
 ///
 /// # Errors
-/// Those of [`read_table`]; a missing or an unknown column.
+/// Those of [`read_table`], and a missing or an unknown column.
 pub fn load_features(path: &Path, feature_names: &[String], target_name: &str) -> Result<Vec<f64>> {
     let choose = |header: &[String]| feature_columns(path, header, feature_names, target_name);
     Ok(read_columns(path, choose)?.values)
@@ -94,7 +98,8 @@ fn target_index(path: &Path, names: &[String], target: Option<&str>) -> Result<u
     })
 }
 
-/// Where each feature of a model is in the header, which may hold the target but nothing else.
+/// The position of each feature of a model in the header. The header may also hold the target, but
+/// nothing else.
 fn feature_columns(
     path: &Path,
     header: &[String],
@@ -226,7 +231,7 @@ mod tests {
         assert_eq!(inferred(&["0", "1"]), classes(2));
         assert_eq!(inferred(&["2", "1.0", "0", "0"]), classes(3));
         assert_eq!(inferred(&["-0", "1", "1"]), classes(2));
-        // 2 (K - 1) > n: more like a numbering than like classes
+        // 2 (K - 1) > n: more likely a numbering than classes
         assert_eq!(inferred(&["2", "1", "0"]), Task::Regression);
         assert_eq!(inferred(&["3", "5", "8", "3"]), Task::Regression); // from 3, with gaps
         assert_eq!(inferred(&["1", "2", "1", "2"]), Task::Regression); // no 0

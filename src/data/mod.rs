@@ -1,4 +1,6 @@
-//! Data sets: reading tables and images, splitting, standardizing, and small synthetic problems with known answers.
+//! Data sets: reading, splitting and standardizing.
+//!
+//! Tables and images can be read from files. Small synthetic problems have known answers.
 
 #[cfg(feature = "csv")]
 mod csv;

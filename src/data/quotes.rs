@@ -1,14 +1,17 @@
-//! Whether the quotes of a CSV text are where RFC 4180 allows them. The reader behind [`read_table`](super::read_table)
-//! is more lenient: it takes a field whose quote is never closed for all the rest of the file, and `"1"5` for 15.
+//! Checks that the quotes of a CSV text are where RFC 4180 allows them.
 //!
-//! A field in quotes begins with one and ends with one, right beside the commas and line ends; it may hold commas, line
-//! ends, and quotes written twice. A field that does not begin with a quote holds none: `5"` is refused, and so is a
-//! blank before or after quotes, which RFC 4180 counts as part of the field.
+//! The reader behind [`read_table`](super::read_table) is more lenient. If a quote is never closed,
+//! it takes the whole rest of the file as one field. It also reads `"1"5` as 15.
+//!
+//! A quoted field begins and ends with a quote, right next to the commas and line ends. It may hold
+//! commas, line ends, and quotes written twice. A field that does not begin with a quote holds
+//! none: `5"` is rejected. So is a blank before or after the quotes, which RFC 4180 counts as part
+//! of the field.
 
-/// A quote that is out of place.
+/// A misplaced quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// The byte to point at; of a field that is not closed, its first.
+    /// The byte to point at. For a field that is never closed, its first byte.
     pub at: usize,
     /// What is wrong there.
     pub what: &'static str,
@@ -27,13 +30,13 @@ enum State {
     Quoted {
         opened: usize,
     },
-    /// After a quote in a quoted field, which is its end or the first of two.
+    /// After a quote in a quoted field: either the field's end, or the first of two quotes.
     Quote {
         opened: usize,
     },
 }
 
-/// The first quote that is out of place, in one pass and without a copy.
+/// Returns the first misplaced quote, in one pass and without a copy.
 pub(super) fn first_fault(text: &[u8]) -> Option<Fault> {
     let fault = |at, what| Some(Fault { at, what });
     let skipped = match text.starts_with(BYTE_ORDER_MARK) {
@@ -148,7 +151,8 @@ mod tests {
         ) {
             let before = written(&rows, true, crlf);
             let field = inside.replace('"', "\"\"");
-            // between the two halves of a quote written twice, the first would be the end of the field
+            // a cut between the two halves of a doubled quote would make the first one end the
+            // field
             let cuts: Vec<usize> = (0..=field.len())
                 .filter(|&n| field.as_bytes()[..n].iter().filter(|&&b| b == b'"').count() % 2 == 0)
                 .collect();
@@ -156,12 +160,13 @@ mod tests {
             let text = [&before, &b"\""[..], &field.as_bytes()[..cut]].concat();
             let at = before.len();
             prop_assert_eq!(first_fault(&text), Some(Fault { at, what: NOT_CLOSED }));
-            // and whole it passes
+            // the complete text passes
             let text = [&before, &b"\""[..], field.as_bytes(), &b"\""[..]].concat();
             prop_assert_eq!(first_fault(&text), None);
         }
 
-        /// The scan and the reader agree on where fields end: a line more is a record of its own just where none is open.
+        /// The scan and the reader agree on where fields end: an extra line becomes a new record
+        /// exactly if no field is open.
         #[test]
         fn the_reader_ends_fields_where_the_scan_does(
             mut text in prop::collection::vec(prop::sample::select(b"a1,\"\n\r ".to_vec()), 0..12)

@@ -1,4 +1,4 @@
-//! Which rows train and which test.
+//! Splits of the rows into training and test rows.
 
 use rand::Rng;
 use rand::seq::SliceRandom;
@@ -6,7 +6,8 @@ use rand::seq::SliceRandom;
 use super::dataset::{Dataset, Task};
 use crate::error::{Error, Result};
 
-/// Rows of a data set, divided: ascending, without a common row, together all of them.
+/// The rows of a data set, divided in two. Both parts are ascending and disjoint, and together hold
+/// all rows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Rows to train on.
@@ -39,9 +40,10 @@ pub fn random_split<R: Rng + ?Sized>(n: usize, test_fraction: f64, rng: &mut R) 
 
 /// Draws the test rows class by class, so that both parts have the proportions of the whole.
 ///
-/// The number of test rows is that of [`random_split`], dealt out by largest remainders (ties to the lower class).
-/// Every class keeps at least one row in training; where that leaves too few rows, fewer are tested. Data sets for
-/// regression are split by [`random_split`].
+/// There are as many test rows as with [`random_split`]. They are distributed by largest
+/// remainders, with ties going to the lower class. Every class keeps at least one row in training.
+/// If that leaves too few rows, fewer are tested. Data sets for regression are split by
+/// [`random_split`].
 ///
 /// # Errors
 /// Fewer than 2 rows, a fraction outside (0, 1), or no class with 2 rows.
@@ -69,7 +71,8 @@ pub fn stratified_split<R: Rng + ?Sized>(
     Ok(Split::new(n, test))
 }
 
-/// Divides the rows into `k` test sets whose sizes differ by at most 1, and so do their counts of each class.
+/// Divides the rows into `k` test sets. Their sizes differ by at most 1, and so do their counts of
+/// each class.
 ///
 /// # Errors
 /// `k` below 2 or above the number of rows.
@@ -79,7 +82,8 @@ pub fn k_folds<R: Rng + ?Sized>(dataset: &Dataset, k: usize, rng: &mut R) -> Res
         let requirement = format!("at least 2 and at most the {n} rows");
         return Err(Error::config("k", k, &requirement));
     }
-    // Dealt like cards, one class after the other: no fold gets a second row of a class before each had its first.
+    // Dealt like cards, one class after the other: every fold gets a first row of a class before
+    // any gets a second.
     let mut folds = vec![Vec::new(); k];
     let mut next = 0;
     for mut rows in rows_by_class(dataset) {
@@ -116,7 +120,8 @@ fn test_size(n: usize, test_fraction: f64) -> Result<usize> {
     Ok(((n as f64 * test_fraction).round() as usize).clamp(1, n - 1))
 }
 
-/// Test rows per class: `counts * fraction` rounded so that they sum to `total`, each below its count.
+/// Test rows per class: `counts * fraction`, rounded so that they sum to `total`. Each stays below
+/// its count.
 fn deal(counts: &[usize], fraction: f64, total: usize) -> Vec<usize> {
     let quota = |c: usize| counts[c] as f64 * fraction;
     let room = |c: usize| counts[c].saturating_sub(1);
@@ -145,7 +150,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn labelled(counts: &[usize]) -> Dataset {
-        // classes interleaved, so that a split by position would not be stratified by luck
+        // interleave the classes, so that a split by position is not stratified by luck
         let mut labels: Vec<f64> = Vec::new();
         for i in 0..counts.iter().copied().max().unwrap() {
             labels.extend(
@@ -227,7 +232,7 @@ mod tests {
         }
         assert!(random_split(1, 0.5, &mut rng(1)).is_err());
         assert!(stratified_split(&labelled(&[1, 1, 1]), 0.5, &mut rng(1)).is_err());
-        // one row to a fold is the most
+        // one row per fold is the most
         assert_eq!(
             k_folds(&labelled(&[5, 5]), 10, &mut rng(1)).unwrap().len(),
             10

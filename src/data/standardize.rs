@@ -1,34 +1,39 @@
-//! Shifting and scaling of columns to mean 0 and standard deviation 1, as learnt on the training rows.
+//! Shifts and scales columns to mean 0 and standard deviation 1, learnt on the training rows.
 
 use super::warp::Warp;
 use crate::error::{Error, Result};
 
-/// A column whose standard deviation is below this fraction of its largest magnitude counts as constant.
+/// A column counts as constant if its standard deviation is below this fraction of its largest
+/// magnitude.
 ///
-/// A constant that reached the table through up to 64 rounded operations is off by at most 64 units in the last place,
-/// so its standard deviation is at most `64 * EPSILON * |c|`: scaling that up to 1 would teach a model rounding errors.
-/// Real columns stay far above it: a time in seconds since 1970 may vary by as little as 0.1 ms.
+/// A constant that went through up to 64 rounded operations is off by at most 64 units in the last
+/// place. So its standard deviation is at most `64 * EPSILON * |c|`. Scaling that up to 1 would
+/// teach a model rounding errors. Real columns stay far above it: a time in seconds since 1970 may
+/// vary by as little as 0.1 ms.
 const ROUNDING_NOISE: f64 = 64.0 * f64::EPSILON;
 
 /// Mean and scale of each column.
 ///
-/// A scale of 0 marks a column that never varied in training. New values of such a column carry no information that
-/// the model could have learnt, so whatever they are they become 0, and the inverse gives back the training mean.
+/// A scale of 0 marks a column that never varied in training. The model could not have learnt
+/// anything from such a column, so all its new values become 0. The inverse returns the training
+/// mean.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Standardizer {
     mean: Vec<f64>,
     scale: Vec<f64>,
-    /// What is done to each column first; empty if nothing is done to any.
+    /// Map applied to each column first. Empty if no column has one.
     warps: Vec<Option<Warp>>,
 }
 
 impl Standardizer {
-    /// The mean and the *population* standard deviation of each column of row-major `values` `[n, columns]`.
+    /// The mean and the *population* standard deviation of each column of row-major `values`
+    /// `[n, columns]`.
     ///
     /// A column that varies by no more than rounding noise gets scale 0.
     ///
     /// # Errors
-    /// No rows, no columns, a length that is no multiple of `columns`, or a value that is not finite.
+    /// No rows, no columns, a length that is not a multiple of `columns`, or a value that is not
+    /// finite.
     pub fn fit(values: &[f64], columns: usize) -> Result<Self> {
         check_rows("Standardizer::fit", values, columns)?;
         let (mean, scale) = (0..columns)
@@ -41,10 +46,11 @@ impl Standardizer {
         })
     }
 
-    /// Columns that are warped first: `choose` gives each column its map, or none.
+    /// Like [`Standardizer::fit`], but columns are warped first: `choose` returns each column's
+    /// map, or `None`.
     ///
     /// # Errors
-    /// Those of [`Standardizer::fit`], and if a map is not defined for a value.
+    /// Those of [`Standardizer::fit`], or a map that is not defined for a value.
     pub fn fit_warped(
         values: &[f64],
         columns: usize,
@@ -65,8 +71,8 @@ impl Standardizer {
         })
     }
 
-    /// One mean and one population standard deviation of all values, for each of the columns: for the pixels of images, which
-    /// are one quantity at many places.
+    /// One mean and one population standard deviation over all values, used for every column. This
+    /// suits the pixels of images, which are one quantity at many places.
     ///
     /// # Errors
     /// Those of [`Standardizer::fit`].
@@ -80,7 +86,7 @@ impl Standardizer {
         })
     }
 
-    /// A standardizer of known means and scales `[d]`, as stored by a model.
+    /// A standardizer with known means and scales `[d]`, as stored by a model.
     ///
     /// # Errors
     /// No columns, different lengths, a number that is not finite, or a negative scale.
@@ -104,11 +110,11 @@ impl Standardizer {
         })
     }
 
-    /// The same with a map for each column that comes before shift and scale; none at all if
-    /// `warps` is empty.
+    /// Adds a map for each column, applied before shift and scale. With empty `warps` there are no
+    /// maps.
     ///
     /// # Errors
-    /// If there are more or fewer maps than columns, or one is impossible.
+    /// If the number of maps is not the number of columns, or a map is invalid.
     pub fn with_warps(self, warps: Vec<Option<Warp>>) -> Result<Self> {
         if !warps.is_empty() && warps.len() != self.columns() {
             let op = "Standardizer::with_warps";
@@ -118,7 +124,7 @@ impl Standardizer {
         Ok(Self { warps, ..self })
     }
 
-    /// The maps of the columns; empty if there are none.
+    /// The maps of the columns. Empty if there are none.
     pub fn warps(&self) -> &[Option<Warp>] {
         &self.warps
     }
@@ -128,7 +134,7 @@ impl Standardizer {
         &self.mean
     }
 
-    /// Training standard deviations `[d]`; 0 for a column that never varied.
+    /// Training standard deviations `[d]`. 0 for a column that never varied.
     pub fn scale(&self) -> &[f64] {
         &self.scale
     }
@@ -138,20 +144,21 @@ impl Standardizer {
         self.mean.len()
     }
 
-    /// Whether column `j` never varied in training. Columns that do not exist never did.
+    /// True if column `j` never varied in training. A column that does not exist counts as one that
+    /// never did.
     pub fn is_constant(&self, j: usize) -> bool {
         self.scale.get(j).is_none_or(|&s| s == 0.0)
     }
 
-    /// `(x - mean) / scale` of row-major `[n, d]`; 0 throughout a column that never varied.
+    /// `(x - mean) / scale` of row-major `[n, d]`. A column that never varied becomes 0 throughout.
     ///
     /// # Errors
-    /// A length that is no multiple of `d`, or a value that is not finite before or after.
+    /// A length that is not a multiple of `d`, or a value that is not finite before or after.
     pub fn transform(&self, values: &[f64]) -> Result<Vec<f64>> {
         self.transform_owned(values.to_vec())
     }
 
-    /// [`Standardizer::transform`] in place, for data that are large.
+    /// [`Standardizer::transform`] in place, for large data.
     ///
     /// # Errors
     /// Those of [`Standardizer::transform`].
@@ -190,7 +197,7 @@ impl Standardizer {
     /// `mean + z * scale` of row-major `[n, d]`: the inverse of [`Standardizer::transform`].
     ///
     /// # Errors
-    /// A length that is no multiple of `d`, or a value that is not finite before or after.
+    /// A length that is not a multiple of `d`, or a value that is not finite before or after.
     pub fn inverse_transform(&self, values: &[f64]) -> Result<Vec<f64>> {
         let restore = |z: f64, mean: f64, scale: f64| mean + z * scale;
         let mut values = self.map("Standardizer::inverse_transform", values.to_vec(), restore)?;
@@ -230,7 +237,7 @@ impl Standardizer {
     }
 }
 
-/// Rows with every column mapped.
+/// Applies each column's map to the rows.
 fn warped(mut values: Vec<f64>, warps: &[Option<Warp>]) -> Vec<f64> {
     for (x, warp) in values.iter_mut().zip(warps.iter().cycle()) {
         *x = warp.map_or(*x, |w| w.forward(*x));
@@ -238,7 +245,7 @@ fn warped(mut values: Vec<f64>, warps: &[Option<Warp>]) -> Vec<f64> {
     values
 }
 
-/// At least one row and column of finite values.
+/// Checks that there is at least one row and one column, and that all values are finite.
 fn check_rows(op: &'static str, values: &[f64], columns: usize) -> Result<()> {
     if values.is_empty() || columns == 0 || !values.len().is_multiple_of(columns) {
         return Err(Error::shape(
@@ -258,19 +265,22 @@ fn standardize(x: f64, mean: f64, scale: f64) -> f64 {
     if shifted.is_finite() {
         shifted / scale
     } else {
-        // two numbers near the largest double, of opposite sign: their halves have a finite difference
+        // two numbers near the largest double, of opposite sign: the difference of their halves is
+        // finite
         (0.5 * x - 0.5 * mean) / scale * 2.0
     }
 }
 
-/// Mean and population standard deviation, the latter 0 when it is rounding noise. At least one value, all finite.
+/// Mean and population standard deviation. The latter is 0 if it is rounding noise. Needs at least
+/// one value, all finite.
 fn moments(column: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let largest = column.clone().fold(0.0, |m: f64, x| m.max(x.abs()));
-    // Numbers near 1e300 would overflow when squared: bring the largest to [1/2, 1) by a power of two, which is exact.
+    // Squares of numbers near 1e300 would overflow. A power of two scales the largest to [1/2, 1),
+    // exactly.
     let exponent = libm::frexp(largest).1;
     let values = column.map(|x| libm::ldexp(x, -exponent));
     let n = values.clone().count() as f64;
-    // Differences to the first value lose nothing to a large common offset.
+    // Differences from the first value lose no accuracy to a large common offset.
     let origin = values.clone().next().unwrap_or(0.0);
     let offset = values.clone().map(|y| y - origin).sum::<f64>() / n;
     let squares: f64 = values.map(|y| (y - origin - offset).powi(2)).sum();
@@ -333,7 +343,8 @@ mod tests {
 
     #[test]
     fn one_scale_for_all_pixels_of_images() {
-        // 0, 0, 0, 4, 0, 8: mean 2, squares 4 * 4 + 4 + 36 = 56; a column of its own would be constant, or -1 and 1
+        // 0, 0, 0, 4, 0, 8: mean 2, squares 4 * 4 + 4 + 36 = 56; separate columns would be
+        // constant, or -1 and 1
         let pixels = [0., 0., 0., 4., 0., 8.];
         let s = Standardizer::fit_shared(&pixels, 3).unwrap();
         assert_eq!(s.mean(), [2.0; 3]);
@@ -351,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_large_offset_costs_no_accuracy() {
-        // 0..8 has variance (81 - 1) / 12; the naive E[x^2] - E[x]^2 gives garbage at 1e9
+        // 0..8 has variance (81 - 1) / 12; the naive E[x^2] - E[x]^2 is useless at 1e9
         let values: Vec<f64> = (0..9).map(|i| 1e9 + i as f64).collect();
         let s = Standardizer::fit(&values, 1).unwrap();
         assert_eq!(s.mean(), [1e9 + 4.0]);
@@ -415,7 +426,7 @@ mod tests {
         for (i, (a, b)) in z.iter().zip(&plain).enumerate() {
             assert!(i % 2 == 0 || a == b);
         }
-        // evenly spaced numbers have a kurtosis of 1.8, their exponentials of much more
+        // evenly spaced numbers have a kurtosis of 1.8, their exponentials a much larger one
         let kurtosis = |z: &[f64]| z.iter().step_by(2).map(|z| z.powi(4)).sum::<f64>() / 60.0;
         assert!(kurtosis(&z) < 3.0 && kurtosis(&plain) > 5.0);
         for (x, back) in values.iter().zip(s.inverse_transform(&z).unwrap()) {

@@ -1,4 +1,4 @@
-//! Small problems whose answers are known, for tests and examples.
+//! Small problems with known answers, for tests and examples.
 
 use std::f64::consts::PI;
 
@@ -9,10 +9,11 @@ use super::dataset::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 
-/// Noise of [`banana`] in each coordinate; the two arcs have radius 1.
+/// Noise of [`banana`] in each coordinate. The two arcs have radius 1.
 const BANANA_NOISE: f64 = 0.15;
 
-/// `y = w x + noise` with standard normal features `[n, d]` and noise of deviation `noise_std`.
+/// `y = w x + noise` with standard normal features `[n, d]` and noise of standard deviation
+/// `noise_std`.
 ///
 /// # Errors
 /// No rows, no weights, a weight that is not finite, or a noise that is negative or not finite.
@@ -35,7 +36,8 @@ pub fn linear_regression(
     Dataset::new(features, targets, names, "y", Task::Regression)
 }
 
-/// `y = sin(2 x) + x / 2 + noise` with `x` uniform on [-3, -1] and [1, 3]: nothing is known between -1 and 1.
+/// `y = sin(2 x) + x / 2 + noise` with `x` uniform on [-3, -1] and [1, 3]. There are no data
+/// between -1 and 1.
 ///
 /// # Errors
 /// No rows, or a noise that is negative or not finite.
@@ -56,7 +58,8 @@ pub fn regression_with_gap(n: usize, noise_std: f64, streams: &Streams) -> Resul
     Dataset::new(features, targets, vec!["x".into()], "y", Task::Regression)
 }
 
-/// Two interleaved half circles in the plane, one per class, classes alternating; noise 0.15 in each coordinate.
+/// Two interleaved half circles in the plane, one per class. Classes alternate, and the noise is
+/// 0.15 in each coordinate.
 ///
 /// # Errors
 /// No rows.
@@ -118,7 +121,7 @@ mod tests {
         let set = linear_regression(n, &[1.0], 0.5, &Streams::new(2)).unwrap();
         let residuals = (0..n).map(|i| set.targets()[i] - set.row(i)[0]);
         let variance = residuals.map(|r| r * r).sum::<f64>() / n as f64;
-        // a variance of n normals has relative deviation sqrt(2 / n); 5 sigma
+        // the relative standard deviation of a variance of n normals is sqrt(2 / n); 5 sigma
         assert!((variance / 0.25 - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt());
     }
 

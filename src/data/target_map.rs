@@ -1,7 +1,7 @@
-//! What a model sees of a real target: warped, then shifted and scaled.
+//! The map from a real target to what a model sees: warped, then shifted and scaled.
 //!
-//! `z = (w(y) - mean) / scale`. A density of `z` becomes one of `y` by `dz/dy`, so log densities
-//! with different maps can be compared.
+//! `z = (w(y) - mean) / scale`. Multiplying by `dz/dy` turns a density of `z` into one of `y`. So
+//! log densities under different maps can be compared.
 
 use super::standardize::Standardizer;
 use super::warp::Warp;
@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// A monotone map of the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TargetMap {
-    /// What is done first.
+    /// The warp, applied first.
     pub warp: Option<Warp>,
     /// Mean of the warped targets.
     pub mean: f64,
@@ -19,7 +19,7 @@ pub struct TargetMap {
 }
 
 impl TargetMap {
-    /// Targets as they are.
+    /// Leaves targets unchanged.
     pub const IDENTITY: Self = Self {
         warp: None,
         mean: 0.0,
@@ -29,7 +29,7 @@ impl TargetMap {
     /// Mean and standard deviation of targets `[n]` after the warp.
     ///
     /// # Errors
-    /// If there are no targets, or the warp is not defined for one, which is named by its row.
+    /// If there are no targets, or the warp is not defined for one. The error names its row.
     pub fn fit(targets: &[f64], warp: Option<Warp>) -> Result<Self> {
         let warped: Vec<f64> = match warp {
             None => targets.to_vec(),
@@ -50,7 +50,7 @@ impl TargetMap {
         })
     }
 
-    /// `z(y)`; NaN where the warp is not defined.
+    /// `z(y)`. NaN where the warp is not defined.
     pub fn forward(&self, y: f64) -> f64 {
         let w = self.warp.map_or(y, |warp| warp.forward(y));
         (w - self.mean) / self.scale
@@ -68,7 +68,7 @@ impl TargetMap {
         slope - self.scale.ln()
     }
 
-    /// The smallest target that it knows of: 0 after a logarithm.
+    /// The smallest possible target: 0 if the warp is a logarithm.
     pub fn lower_bound(&self) -> f64 {
         match self.warp {
             Some(Warp::Log) => 0.0,

@@ -1,4 +1,4 @@
-//! Monotone maps that take the skew and the heavy tails out of a column.
+//! Monotone maps that remove skew and heavy tails from a column.
 //!
 //! The Yeo-Johnson map (Yeo & Johnson 2000, Biometrika 87) of `u = (y - centre) / unit`:
 //!
@@ -7,10 +7,10 @@
 //! u <  0:  w = -((1 - u)^(2 - lambda) - 1) / (2 - lambda) (-log(1 - u) for lambda = 2)
 //! ```
 //!
-//! `lambda = 1` is the identity. For `lambda` in `[0, 2]` it maps the real line onto itself, so that
-//! a normal density of `w` is a proper density of `y`: targets use no other. The original has
-//! `centre = 0` and `unit = 1`, which depends on the units of the data; here the centre is the
-//! median, and the unit a multiple of the mean distance from it.
+//! `lambda = 1` is the identity. For `lambda` in `[0, 2]` the map is onto the real line, so a
+//! normal density of `w` is a proper density of `y`. Targets use only this range. The original has
+//! `centre = 0` and `unit = 1`, so it depends on the units of the data. Here the centre is the
+//! median, and the unit is a multiple of the mean distance from it.
 //!
 //! `lambda` and the multiple maximise the likelihood of a normal distribution of `w`:
 //!
@@ -32,32 +32,32 @@ pub enum Warp {
     Log,
     /// The Yeo-Johnson map of `(y - centre) / unit`.
     YeoJohnson {
-        /// What is mapped to 0.
+        /// The value mapped to 0.
         centre: f64,
-        /// Positive.
+        /// The unit; positive.
         unit: f64,
         /// The power.
         lambda: f64,
     },
 }
 
-/// Multiples of the mean distance from the median that are tried as units.
+/// Multiples of the mean distance from the median that are tried as the unit.
 const UNITS: [f64; 5] = [1.0 / 16.0, 1.0 / 4.0, 1.0, 4.0, 16.0];
 
-/// Gain in log likelihood for each row below which a column is left as it is.
+/// Smallest gain in log likelihood per row for which a column is mapped.
 const GAIN: f64 = 0.02;
 
-/// Kurtosis beyond which tails are heavy.
+/// Kurtosis above which tails count as heavy.
 const HEAVY: f64 = 8.0;
 
 impl Warp {
     /// Bounds of `lambda` for a feature, whose map need not be onto.
     pub const FEATURES: (f64, f64) = (-2.0, 4.0);
 
-    /// Bounds of `lambda` for a target: the map is onto the real line.
+    /// Bounds of `lambda` for a target. Its map is onto the real line.
     pub const TARGETS: (f64, f64) = (0.0, 2.0);
 
-    /// `w(y)`; NaN where it is not defined.
+    /// `w(y)`. NaN where the map is not defined.
     pub fn forward(self, y: f64) -> f64 {
         match self {
             Warp::Log if y > 0.0 => y.ln(),
@@ -77,7 +77,7 @@ impl Warp {
         }
     }
 
-    /// The `y` with `w(y) = w`; infinite beyond the range of the map.
+    /// The `y` with `w(y) = w`. Infinite beyond the range of the map.
     pub fn inverse(self, w: f64) -> f64 {
         match self {
             Warp::Log => w.exp(),
@@ -96,7 +96,7 @@ impl Warp {
         }
     }
 
-    /// `log dw/dy`: what the logarithm of a density in `w` gains in `y`.
+    /// `log dw/dy`: add it to a log density in `w` to get the log density in `y`.
     pub fn log_slope(self, y: f64) -> f64 {
         match self {
             Warp::Log => -y.ln(),
@@ -112,9 +112,9 @@ impl Warp {
         }
     }
 
-    /// The Yeo-Johnson map under which `values` are most nearly normal, with `lambda` within
-    /// bounds; `None` if they are as good without (by less than 0.02 nats a row), or have fewer
-    /// than three different values.
+    /// The Yeo-Johnson map that makes `values` most nearly normal, with `lambda` within bounds.
+    /// `None` if the map gains less than 0.02 nats a row, or there are fewer than three different
+    /// values.
     pub fn yeo_johnson(values: &[f64], bounds: (f64, f64)) -> Option<Self> {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -146,8 +146,9 @@ impl Warp {
         best.1
     }
 
-    /// The same for columns with heavy tails, of a kurtosis above 8; `None` for the others. A normal
-    /// law has 3. Standardised, such a column is nearly constant but for a few rows far out.
+    /// [`Warp::yeo_johnson`] for columns with heavy tails, those with a kurtosis above 8. `None`
+    /// for the others. A normal law has kurtosis 3. After standardizing, a heavy-tailed column is
+    /// nearly constant except for a few rows far out.
     pub fn for_heavy_tails(values: &[f64]) -> Option<Self> {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -203,7 +204,7 @@ fn box_cox_inverse(w: f64, lambda: f64) -> f64 {
     (power.ln_1p() / lambda).exp_m1()
 }
 
-/// The log likelihood, but for constants.
+/// The log likelihood, up to a constant.
 fn score(values: &[f64], centre: f64, unit: f64, lambda: f64) -> f64 {
     let n = values.len() as f64;
     let warp = Warp::YeoJohnson {
@@ -223,7 +224,8 @@ fn score(values: &[f64], centre: f64, unit: f64, lambda: f64) -> f64 {
     }
 }
 
-/// Where `f` is largest within bounds: the best of a grid, and golden sections beside it.
+/// The point within bounds where `f` is largest: a grid search, then golden sections around its
+/// best point.
 fn largest(f: impl Fn(f64) -> f64, (low, high): (f64, f64)) -> f64 {
     const GRID: usize = 12;
     let step = (high - low) / GRID as f64;

@@ -1,4 +1,4 @@
-//! Whether a stated confidence is the frequency of being right.
+//! Calibration: compares stated confidence with the frequency of being right.
 
 use super::classification::{check, top};
 use crate::error::{Error, Result};
@@ -6,19 +6,19 @@ use crate::error::{Error, Result};
 /// Number of bins of [`ece`] and [`mce`] in summaries.
 pub const DEFAULT_BINS: usize = 10;
 
-/// The rows whose top probability falls into one interval of confidence.
+/// The rows whose top probability falls into one confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "safetensors", derive(serde::Serialize))]
 pub struct CalibrationBin {
-    /// Lower end, not included (but 0 belongs to the first bin).
+    /// Lower end, excluded (but 0 belongs to the first bin).
     pub lower: f64,
     /// Upper end, included.
     pub upper: f64,
     /// Number of rows.
     pub count: usize,
-    /// Mean top probability of the rows; 0 without rows.
+    /// Mean top probability of the rows. 0 if there are none.
     pub confidence: f64,
-    /// Fraction of the rows whose top class is the label; 0 without rows.
+    /// Fraction of the rows whose top class is the label. 0 if there are no rows.
     pub accuracy: f64,
 }
 
@@ -28,7 +28,8 @@ impl CalibrationBin {
     }
 }
 
-/// The reliability diagram: rows grouped by their top probability into `bins` intervals of equal width.
+/// The reliability diagram: rows grouped by their top probability into `bins` intervals of equal
+/// width.
 ///
 /// Bin `b` of `B` covers `(b/B, (b+1)/B]`. `probs` is row-major `[n, k]`, `labels` `[n]`.
 ///
@@ -56,7 +57,7 @@ pub fn reliability(
         .collect();
     for (row, &label) in probs.chunks_exact(k).zip(labels) {
         let (class, confidence) = top(row);
-        // compared with the edges themselves: `confidence * bins` may round across one
+        // compare with the edges themselves: `confidence * bins` may round across one
         let b = diagram.partition_point(|bin| bin.upper < confidence);
         let bin = &mut diagram[b.min(bins - 1)];
         bin.count += 1;
@@ -70,21 +71,22 @@ pub fn reliability(
     Ok(diagram)
 }
 
-/// Expected calibration error: the mean over rows of the distance between confidence and accuracy of their bin.
+/// Expected calibration error: the mean over rows of the gap between confidence and accuracy in the
+/// row's bin.
 pub fn ece(diagram: &[CalibrationBin]) -> f64 {
     let rows: usize = diagram.iter().map(|bin| bin.count).sum();
-    // from 0 and not by `sum`, which is minus 0 of nothing
+    // start from 0: `sum` of nothing is minus 0
     let gaps = diagram
         .iter()
         .fold(0.0, |sum, bin| sum + bin.count as f64 * bin.gap());
-    // a diagram of no rows has no error, rather than 0 / 0
+    // a diagram without rows has error 0, not 0 / 0
     gaps / rows.max(1) as f64
 }
 
-/// Maximum calibration error: the largest distance between confidence and accuracy among the bins with rows.
+/// Maximum calibration error: the largest gap between confidence and accuracy over bins with rows.
 pub fn mce(diagram: &[CalibrationBin]) -> f64 {
     let filled = diagram.iter().filter(|bin| bin.count > 0);
-    // a gap that is no number stays, where `f64::max` would leave it out
+    // keep a NaN gap, which `f64::max` would drop
     let larger = |a: f64, b: f64| if a.is_nan() || a >= b { a } else { b };
     filled.map(CalibrationBin::gap).fold(0.0, larger)
 }
@@ -140,7 +142,8 @@ mod tests {
             boastful.extend([sure, 1.0 - sure]);
         }
         let diagram = |probs: &[f64]| reliability(probs, 2, &labels, DEFAULT_BINS).unwrap();
-        // 5 filled bins of 4000 rows: the accuracy of each has deviation below 0.5 / sqrt(4000) = 0.008
+        // 5 filled bins of 4000 rows: the standard deviation of each accuracy is below 0.5 /
+        // sqrt(4000) = 0.008
         assert!(ece(&diagram(&honest)) < 0.012);
         assert!(ece(&diagram(&boastful)) > 0.05);
     }
@@ -174,7 +177,7 @@ mod tests {
             prop_assert!((0.0..=1.0).contains(&ece));
             prop_assert!(ece <= mce + 1e-15 && mce <= 1.0);
             for bin in diagram.iter().filter(|b| b.count > 0) {
-                // a mean of values in (lower, upper] is there too, up to its own rounding
+                // a mean of values in (lower, upper] lies there too, up to rounding
                 prop_assert!(bin.confidence > bin.lower - 1e-12 && bin.confidence <= bin.upper + 1e-12);
             }
         }

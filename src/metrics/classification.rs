@@ -2,17 +2,18 @@
 
 use crate::error::{Error, Result};
 
-/// How far a row of probabilities may be from summing to 1: probabilities computed in `f32` stay well within, and
-/// logits or log-probabilities passed by mistake do not.
+/// Largest deviation of a row's sum from 1. Probabilities computed in `f32` stay well within it.
+/// Logits or log-probabilities passed by mistake do not.
 const SUM_TOLERANCE: f64 = 1e-4;
 
-/// Fraction of the rows whose most probable class is the label; of equally probable classes the lowest counts.
+/// Fraction of the rows whose most probable class is the label. Among equally probable classes the
+/// lowest counts.
 ///
 /// `probs` is row-major `[n, k]`, `labels` `[n]`.
 ///
 /// # Errors
-/// Shapes that do not fit, `k < 2`, no rows, a label outside `0..k`, or rows that are not probabilities (each in 0..=1
-/// and their sum 1, within 1e-4).
+/// Shapes that do not fit, `k < 2`, no rows, a label outside `0..k`, or rows that are not
+/// probabilities (each in 0..=1, with sum 1 within 1e-4).
 pub fn accuracy(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
     check("accuracy", probs, k, labels)?;
     Ok(mean(probs, k, labels, |row, label| {
@@ -22,8 +23,8 @@ pub fn accuracy(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
 
 /// Negative log likelihood in nats: the mean over rows of `-ln(probability of the label)`.
 ///
-/// Probabilities are floored at the smallest positive normal double, so a row costs at most 708.4 and the mean is
-/// finite even when a label was held impossible.
+/// Probabilities are floored at the smallest positive normal double. So a row costs at most 708.4,
+/// and the mean is finite even if a label has probability 0.
 ///
 /// # Errors
 /// Those of [`accuracy`].
@@ -34,8 +35,8 @@ pub fn nll(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
     }))
 }
 
-/// Brier score: the mean over rows of the sum over classes of `(probability - [class is the label])^2`, 0 (sure and
-/// right) to 2 (sure and wrong).
+/// Brier score: the mean over rows of the sum over classes of
+/// `(probability - [class is the label])^2`. It is 0 if sure and right, 2 if sure and wrong.
 ///
 /// # Errors
 /// Those of [`accuracy`].
@@ -47,7 +48,7 @@ pub fn brier(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
     }))
 }
 
-/// The most probable class, the lowest of equals, and its probability.
+/// The most probable class and its probability. Among equals the lowest class.
 pub(super) fn top(row: &[f64]) -> (usize, f64) {
     let mut best = (0, f64::NEG_INFINITY);
     for (class, &p) in row.iter().enumerate() {
@@ -58,7 +59,7 @@ pub(super) fn top(row: &[f64]) -> (usize, f64) {
     best
 }
 
-/// Refuses what is not `n >= 1` rows of `k >= 2` probabilities with a label in `0..k` each.
+/// Checks for `n >= 1` rows of `k >= 2` probabilities, each row with a label in `0..k`.
 pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize]) -> Result<()> {
     let n = labels.len();
     if n == 0 || k < 2 || n.checked_mul(k) != Some(probs.len()) {
@@ -88,7 +89,8 @@ pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize])
 
 fn mean(probs: &[f64], k: usize, labels: &[usize], score: impl Fn(&[f64], usize) -> f64) -> f64 {
     let rows = probs.chunks_exact(k).zip(labels);
-    // from 0 and not by `sum`, which begins at minus 0: the loss of a sure and right row, -ln 1, is minus 0 too
+    // start from 0: `sum` starts at minus 0, and the loss of a sure and right row, -ln 1, is minus
+    // 0 too
     rows.fold(0.0, |sum, (row, &label)| sum + score(row, label)) / labels.len() as f64
 }
 
@@ -147,7 +149,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_true_probabilities_score_best() {
-        // 100 rows drawn exactly in the proportions of the truth
+        // 100 rows in exactly the true proportions
         let truth = [0.5, 0.3, 0.2];
         let labels: Vec<usize> = (0..100)
             .map(|i| if i < 50 { 0 } else { 1 + usize::from(i >= 80) })

@@ -1,4 +1,4 @@
-//! How good predictions are: scores, calibration, and their summaries.
+//! Quality of predictions: scores, calibration, and their summaries.
 
 mod calibration;
 mod classification;

@@ -1,11 +1,11 @@
-//! Scores of predictions of real numbers.
+//! Scores for predictions of real numbers.
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::predict::{GaussianMixture, MixtureStds};
 
-/// Root of the mean squared error of the predictions `mean` `[n]`, in units of the target.
+/// Root mean squared error of the predictions `mean` `[n]`, in units of the target.
 ///
 /// # Errors
 /// No rows, different lengths, or a value that is not finite.
@@ -20,7 +20,7 @@ pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
 /// Fraction of the targets inside their intervals `lower..=upper` `[n]`.
 ///
 /// # Errors
-/// No rows, different lengths, a NaN, or an interval with its ends swapped. Infinite ends are fine.
+/// No rows, different lengths, a NaN, or an interval with swapped ends. Infinite ends are fine.
 pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
     same_length("coverage", lower.len(), y)?;
     same_length("coverage", upper.len(), y)?;
@@ -35,15 +35,16 @@ pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
     Ok(inside.count() as f64 / y.len() as f64)
 }
 
-/// Negative log likelihood in nats, the mean over rows: each row is predicted by the equal mixture of Gaussians around
-/// its `samples` means.
+/// Negative log likelihood in nats, averaged over rows. Each row is predicted by the equal-weight
+/// mixture of Gaussians around its `samples` means.
 ///
-/// `means` is row-major `[n, samples]`; `stds` is one deviation for all components, or a slice `[n, samples]` of one for
-/// each. Infinite when a target is so far out (1e154 deviations) that the logarithm
-/// of its density overflows.
+/// `means` is row-major `[n, samples]`. `stds` is one standard deviation for all components, or a
+/// slice `[n, samples]` with one for each. The result is infinite if a target is so far out (1e154
+/// standard deviations) that the logarithm of its density overflows.
 ///
 /// # Errors
-/// No rows or samples, shapes that do not fit, a value that is not finite, or a deviation that is not positive.
+/// No rows or samples, shapes that do not fit, a value that is not finite, or a standard deviation
+/// that is not positive.
 pub fn mixture_nll<'a>(
     means: &[f64],
     samples: usize,
@@ -56,15 +57,15 @@ pub fn mixture_nll<'a>(
     average("mixture_nll", means, samples, stds.into(), y, score)
 }
 
-/// Continuous ranked probability score, the mean over rows, of the mixtures of [`mixture_nll`]; in
+/// Continuous ranked probability score of the mixtures of [`mixture_nll`], averaged over rows, in
 /// units of the target.
 ///
-/// A deviation may be 0 here: a point has a score, `|y - mean|` if it is alone. Takes `O(n
-/// samples^2)`.
+/// A standard deviation may be 0 here. A point has a score: `|y - mean|` if it is alone. Takes
+/// `O(n samples^2)`.
 ///
 /// # Errors
-/// Those of [`mixture_nll`] except that deviations may be 0, or means so far apart that the score
-/// is not a number.
+/// Those of [`mixture_nll`], except that standard deviations may be 0. Also means so far apart that
+/// the score is NaN.
 pub fn mixture_crps<'a>(
     means: &[f64],
     samples: usize,
@@ -90,7 +91,7 @@ fn average(
     Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
 
-/// `score` of each row's means, deviations and target, in the order of rows whatever the number of
+/// `score` of each row's means, standard deviations and target, in row order for any number of
 /// threads.
 pub(super) fn per_row<T: Send>(
     op: &'static str,
@@ -167,7 +168,7 @@ mod tests {
 
     #[test]
     fn rows_are_scored_by_their_own_means() {
-        // row 0: means 0 and 0; row 1: means 5 and 5. Each target is its row's mean.
+        // row 0 has means 0 and 0, row 1 has means 5 and 5; each target is its row's mean
         let means = [0.0, 0.0, 5.0, 5.0];
         let nll = mixture_nll(&means, 2, 2.0, &[0.0, 5.0]).unwrap();
         assert_relative_eq!(nll, (2.0 * (2.0 * PI).sqrt()).ln(), epsilon = 1e-14);
@@ -190,14 +191,14 @@ mod tests {
 
     #[test]
     fn points_have_a_score_and_no_density() {
-        // one point: |y - mean|; points 0 and 2 for 3: E|X - y| - E|X - X'| / 2 = 2 - 1/2
+        // one point: |y - mean|; points 0 and 2 for y = 3: E|X - y| - E|X - X'| / 2 = 2 - 1/2
         assert_eq!(mixture_crps(&[1.0], 1, 0.0, &[1.0]).unwrap(), 0.0);
         assert_eq!(mixture_crps(&[1.0], 1, 0.0, &[-2.5]).unwrap(), 3.5);
         for stds in [MixtureStds::Common(0.0), MixtureStds::Each(&[0.0; 2])] {
             assert_eq!(mixture_crps(&[0.0, 2.0], 2, stds, &[3.0]).unwrap(), 1.5);
             assert!(mixture_nll(&[0.0, 2.0], 2, stds, &[3.0]).is_err());
         }
-        // a point is the limit of narrow components, beside others as alone
+        // a point is the limit of narrow components, both next to others and alone
         let score = |std| mixture_crps(&[0.0, 2.0], 2, &[std, 0.7][..], &[0.3]).unwrap();
         assert_relative_eq!(score(0.0), score(1e-9), epsilon = 1e-9);
     }
@@ -210,7 +211,7 @@ mod tests {
             matches!(error, Error::NonFinite { index: 1, .. }),
             "{error}"
         );
-        // that of a target far out is infinite, as stated
+        // the score of a target far out is infinite, as documented
         assert_eq!(
             mixture_nll(&[0.0], 1, 1.0, &[1e200]).unwrap(),
             f64::INFINITY
@@ -219,7 +220,7 @@ mod tests {
 
     #[test]
     fn components_are_scored_with_their_own_deviations() {
-        // row 0 all of deviation 2, row 1 of deviations 1 and 3
+        // row 0 has standard deviation 2 throughout, row 1 has 1 and 3
         let (means, stds, y) = ([0.0, 1.0, 5.0, 6.0], [2.0, 2.0, 1.0, 3.0], [0.5, 7.0]);
         let rows = [
             GaussianMixture::new(&means[..2], 2.0).unwrap(),
@@ -246,7 +247,7 @@ mod tests {
         ) {
             let y: Vec<f64> = rows.iter().map(|r| r.1).collect();
             let means: Vec<f64> = rows.iter().flat_map(|r| r.0.clone()).collect();
-            // reversing everything reverses the rows and the samples within them
+            // reverses the rows, and the samples within them
             let back = |v: &[f64]| v.iter().rev().copied().collect::<Vec<f64>>();
             for score in [mixture_nll, mixture_crps] {
                 let plain = score(&means, 4, 0.5, &y).unwrap();

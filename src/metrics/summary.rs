@@ -1,4 +1,4 @@
-//! The numbers reported for a test set.
+//! The metrics reported for a test set.
 
 use super::calibration::{DEFAULT_BINS, ece, mce, reliability};
 use super::classification::{accuracy, brier, nll};
@@ -6,7 +6,7 @@ use super::regression::{coverage, mixture_crps, mixture_nll, per_row, rmse};
 use crate::error::{Error, Result};
 use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionPredictions};
 
-/// Scores of class probabilities.
+/// Scores of predicted class probabilities.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "safetensors", derive(serde::Serialize))]
 pub struct ClassificationMetrics {
@@ -54,12 +54,13 @@ pub struct RegressionMetrics {
     pub rmse: f64,
     /// Mean continuous ranked probability score, in units of the target.
     pub crps: f64,
-    /// Fraction of targets between the 5 % and 95 % quantiles of their predictions; 0.9 if calibrated.
+    /// Fraction of targets between the 5 % and 95 % quantiles of their predictions. 0.9 if
+    /// calibrated.
     pub coverage_90: f64,
 }
 
 impl RegressionMetrics {
-    /// The scores of all rows together from those of parts; `None` of no rows.
+    /// Combines the scores of parts into those of all rows. `None` if there are no rows.
     pub fn pooled(parts: &[Self]) -> Option<Self> {
         let n: usize = parts.iter().map(|p| p.n).sum();
         let mean = |score: fn(&Self) -> f64| {
@@ -74,7 +75,7 @@ impl RegressionMetrics {
         })
     }
 
-    /// Scores of `predictions` against targets `y` `[n]`, in the targets' own units.
+    /// Scores of `predictions` against targets `y` `[n]`, in the targets' units.
     ///
     /// # Errors
     /// Those of [`mixture_nll`] and of [`RegressionPredictions::total_stds`].
@@ -86,12 +87,12 @@ impl RegressionMetrics {
         }
     }
 
-    /// Scores of `predictions` by laws against targets `y` `[n]`, in the targets' own units. The
-    /// interval is from the 5 % to the 95 % quantile, ends included: of counts it may hold more
+    /// Scores of `predictions` by laws against targets `y` `[n]`, in the targets' units. The
+    /// interval runs from the 5 % to the 95 % quantile, ends included. For counts it may hold more
     /// than 90 %.
     ///
     /// # Errors
-    /// If there are more or fewer targets than rows, and those of
+    /// If the number of targets is not the number of rows, and those of
     /// [`MixedPredictive::new`](crate::predict::MixedPredictive::new).
     pub fn of_laws(predictions: &MixedPredictions, y: &[f64]) -> Result<Self> {
         if predictions.rows != y.len() || y.is_empty() {
@@ -120,8 +121,9 @@ impl RegressionMetrics {
         })
     }
 
-    /// Scores of the predictions of [`mixture_nll`]: `means` row-major `[n, samples]`, one deviation for all components or
-    /// a slice `[n, samples]` of them, targets `y` `[n]`.
+    /// Scores of the predictions of [`mixture_nll`]. `means` is row-major `[n, samples]`. `stds` is
+    /// one standard deviation for all components, or a slice `[n, samples]` of them. Targets are
+    /// `y` `[n]`.
     ///
     /// # Errors
     /// Those of [`mixture_nll`].
@@ -180,12 +182,12 @@ mod tests {
         let y: Vec<f64> = means.iter().map(|m| m + std * normal()).collect();
         let m = RegressionMetrics::compute(&means, 1, std, &y).unwrap();
         assert_eq!(m.n, n);
-        // standard errors: 0.003 for the coverage, 0.0035 for the error, 0.007 for the likelihood; 5 sigma
+        // standard errors: 0.003 for coverage, 0.0035 for rmse, 0.007 for nll; 5 sigma
         assert!((m.coverage_90 - 0.9).abs() < 0.015, "{m:?}");
         assert!((m.rmse - std).abs() < 0.018, "{m:?}");
         let entropy = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln() + std.ln();
         assert!((m.nll - entropy).abs() < 0.035, "{m:?}");
-        // the expected score of the truth is std / sqrt pi
+        // the expected score of the true model is std / sqrt pi
         assert!((m.crps / (std / std::f64::consts::PI.sqrt()) - 1.0).abs() < 0.05);
     }
 
@@ -198,7 +200,8 @@ mod tests {
 
     #[test]
     fn predictions_are_scored_by_their_whole_deviations() {
-        // noise 3 and own deviation 4 make 5; the targets are at the ends of a 90 % interval of that
+        // noise 3 and component deviation 4 combine to 5; the targets are at the ends of its 90 %
+        // interval
         let end = 5.0 * 1.644_853_626_951_473;
         let y = [end * 0.999, -end * 0.999, end * 1.001, 0.0];
         let mut p = RegressionPredictions {

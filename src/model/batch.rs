@@ -1,4 +1,4 @@
-//! The energy of one batch of rows as a density of its own: what a step of a walk by minibatches takes place in.
+//! The energy of one batch of rows as a density: a step of a minibatch walk is taken in it.
 
 use rand::{Rng, RngExt};
 
@@ -7,13 +7,14 @@ use super::minibatch::{Minibatch, MinibatchWorkspace};
 use crate::error::Result;
 use crate::scalar::Scalar;
 
-/// `-U_B`, with the batch `B` chosen and the scale `N / |B|` of the data that it was drawn from. Data and programs are shared with them.
+/// `-U_B`: the batch `B` and the scale `N / |B|` are fixed. A batch shares the data and programs of
+/// the posterior it was drawn from.
 #[derive(Clone, Debug)]
 pub struct Batch<T>(pub(super) Minibatch<T>);
 
 impl<T: Scalar> Minibatch<T> {
-    /// `count` rows (at least one), drawn independently: a row may be there twice. The mean of `U_B` over draws is `U`, and the variance
-    /// of its gradient goes as `1 / count`.
+    /// Draws `count` rows (at least one) independently, so a row may occur twice. The mean of `U_B`
+    /// over draws is `U`. The variance of its gradient scales as `1 / count`.
     pub fn draw(&self, count: usize, rng: &mut impl Rng) -> Batch<T> {
         let any = |_| rng.random_range(0..self.rows());
         Batch(self.scaled_part((0..count.max(1)).map(any).collect()))

@@ -1,7 +1,8 @@
-//! One block of rows, compiled: the programs of a posterior for so many rows, with or without the terms that are added once.
+//! One block of rows, compiled: the programs of a posterior for a given number of rows.
 //!
-//! A likelihood is a sum over rows, so a posterior over many rows is run block by block: memory does not grow with their
-//! number, and what passes between the layers stays in the caches.
+//! A likelihood is a sum over rows, so a posterior over many rows is run block by block. Memory
+//! then does not grow with the number of rows, and what passes between layers stays in the caches.
+//! The terms that are added once, such as the prior, are compiled into some of the programs only.
 
 use super::likelihood::{LikelihoodParams, target_shape};
 use super::{Likelihood, Prior};
@@ -11,18 +12,19 @@ use crate::nn::Network;
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
 
-/// What a posterior is made of.
+/// The parts of a posterior.
 pub(super) struct Parts<'a> {
     pub network: &'a dyn Network,
     pub likelihood: &'a dyn Likelihood,
     pub prior: &'a dyn Prior,
-    /// Parameters of the likelihood.
+    /// The likelihood's own parameters.
     pub own: &'a LikelihoodParams,
-    /// Numbers of an encoded target.
+    /// Values per encoded target.
     pub encoded: usize,
 }
 
-/// The programs for blocks of one size. Inputs: `theta`, features `[d, rows]`, encoded targets, a direction.
+/// The programs for blocks of one size. Inputs: `theta`, features `[d, rows]`, encoded targets and
+/// a direction.
 #[derive(Clone, Debug)]
 pub(super) struct Programs<T> {
     /// `U` and the negative log-likelihood.
@@ -38,11 +40,11 @@ pub(super) struct Programs<T> {
 pub(super) struct Chunk<T> {
     pub x: Aligned<T>,
     pub y: Aligned<T>,
-    /// Which programs run it.
+    /// Index of the programs that run it.
     pub programs: usize,
 }
 
-/// The recorded quantities that programs are made of.
+/// The recorded quantities from which programs are compiled.
 struct Recorded<'g> {
     graph: &'g Graph,
     theta: Var<'g>,
@@ -54,24 +56,25 @@ struct Recorded<'g> {
     energy: Var<'g>,
 }
 
-/// Data that were checked, ready for the engine.
+/// Checked data, ready for the engine.
 pub(super) struct Checked {
     /// Number of rows.
     pub rows: usize,
     /// Encoded targets, row by row.
     pub targets: Vec<f64>,
-    /// Numbers of an encoded target.
+    /// Values per encoded target.
     pub encoded: usize,
-    /// Parameters of the likelihood.
+    /// The likelihood's own parameters.
     pub own: LikelihoodParams,
 }
 
 impl Checked {
-    /// Checks features `x` (`[n, input_dim]`) and targets `y` (`[n, m]`), both row-major, and encodes the targets.
+    /// Checks features `x` (`[n, input_dim]`) and targets `y` (`[n, m]`), both row-major, and
+    /// encodes the targets.
     ///
     /// # Errors
-    /// If lengths do not fit, there are no rows, a number is not finite in `T`, the likelihood refuses the targets or the
-    /// prior the parameters.
+    /// If lengths do not fit, there are no rows, a number is not finite in `T`, the likelihood
+    /// rejects the targets, or the prior rejects the parameters.
     pub(super) fn new<T: Scalar>(
         what: &'static str,
         (network, likelihood, prior): (&dyn Network, &dyn Likelihood, &dyn Prior),
@@ -113,7 +116,7 @@ impl Checked {
 }
 
 impl<'a> Parts<'a> {
-    /// All parameters: the network's and behind them the likelihood's.
+    /// Number of parameters: the network's first, then the likelihood's.
     pub(super) fn dim(&self) -> usize {
         self.network.dim() + self.own.len()
     }
@@ -121,7 +124,7 @@ impl<'a> Parts<'a> {
     fn record<'g>(&self, graph: &'g Graph, rows: usize, with_prior: bool) -> Recorded<'g> {
         let (split, dim) = (self.network.dim(), self.dim());
         let theta = graph.input(&[dim]);
-        // feature-major: rows of data are contiguous, whatever the width of a layer
+        // feature-major: each feature is contiguous over the rows, whatever the width of a layer
         let inputs = graph.input(&[self.network.input_dim(), rows]).batch_first();
         let mut shape = target_shape(rows, self.encoded);
         shape.rotate_left(1);
@@ -159,7 +162,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// The negative log-likelihood of `rows` rows: alone, and with its gradient.
+    /// The negative log-likelihood of `rows` rows: one program without its gradient, one with it.
     pub(super) fn likelihood<T: Scalar>(&self, rows: usize) -> Result<(Program<T>, Program<T>)> {
         let graph = Graph::new();
         let r = self.record(&graph, rows, false);
@@ -167,7 +170,7 @@ impl<'a> Parts<'a> {
         Ok((graph.compile(&[r.nll])?, graph.compile(&[r.nll, gradient])?))
     }
 
-    /// `F v = J^T (s_n r_n)` of `rows` rows, for a likelihood without parameters of its own.
+    /// `F v = J^T (s_n r_n)` for `rows` rows, for a likelihood without its own parameters.
     pub(super) fn fisher<T: Scalar>(&self, rows: usize) -> Result<Program<T>> {
         let graph = Graph::new();
         let r = self.record(&graph, rows, false);
@@ -179,7 +182,7 @@ impl<'a> Parts<'a> {
         graph.compile(&[product])
     }
 
-    /// `(J^T u) o (J^T Lambda u)` of one row; `u` is the fourth input.
+    /// `(J^T u) o (J^T Lambda u)` of one row. `u` is the fourth input.
     pub(super) fn curved_row<T: Scalar>(&self) -> Result<Program<T>> {
         let graph = Graph::new();
         let r = self.record(&graph, 1, false);
@@ -192,7 +195,8 @@ impl<'a> Parts<'a> {
         graph.compile(&[plain * curved])
     }
 
-    /// The block of the likelihood's parameters of one row times a vector, the fourth input.
+    /// For one row: the curvature block of the likelihood's parameters times a vector, the fourth
+    /// input.
     pub(super) fn own_row<T: Scalar>(&self) -> Result<Program<T>> {
         let graph = Graph::new();
         let r = self.record(&graph, 1, false);
@@ -203,7 +207,7 @@ impl<'a> Parts<'a> {
         graph.compile(&[product])
     }
 
-    /// `-log p(theta)` and its gradient; `theta` is the only input.
+    /// `-log p(theta)` and its gradient. `theta` is the only input.
     pub(super) fn prior<T: Scalar>(&self) -> Result<Program<T>> {
         let graph = Graph::new();
         let theta = graph.input(&[self.dim()]);
@@ -220,7 +224,7 @@ impl<'a> Parts<'a> {
         of_weights + self.own.neg_log_prior(theta.slice(0, split..dim))
     }
 
-    /// `G v = J^T Lambda J v`, and beside it the block of the likelihood's parameters.
+    /// `G v = J^T Lambda J v`, followed by the product with the likelihood parameters' block.
     fn ggn<'g>(&self, r: &Recorded<'g>, direction: Var<'g>) -> Result<Var<'g>> {
         let (split, dim) = (self.network.dim(), self.dim());
         let (v, v_own) = (direction.slice(0, 0..split), direction.slice(0, split..dim));
@@ -238,7 +242,8 @@ impl<'a> Parts<'a> {
         Ok(r.graph.concat(0, &[product, block]))
     }
 
-    /// Rows of a block: as many as keep the memory of a gradient in a second-level cache, but enough to fill vector registers.
+    /// Rows of a block: as many as keep the memory of a gradient in a second-level cache, but
+    /// enough to fill vector registers.
     pub(super) fn block_rows<T: Scalar>(&self) -> Result<usize> {
         const CACHE: usize = 1 << 20;
         const LEAST: usize = 64;
@@ -247,13 +252,14 @@ impl<'a> Parts<'a> {
             let gradient: Program<T> = self.record(&graph, rows, false).gradient()?;
             Ok(gradient.workspace_bytes())
         };
-        // memory is linear in the rows; what does not depend on them cancels
+        // memory is linear in the rows; the difference cancels the part that does not depend on
+        // them
         let per_row = bytes(2 * LEAST)?.saturating_sub(bytes(LEAST)?) / LEAST;
         Ok((CACHE / per_row.max(1)).max(LEAST) / ALIGN * ALIGN)
     }
 }
 
-/// Blocks hold a multiple of this many rows, but for the last: whole vectors.
+/// Every block but the last holds a multiple of this many rows, so that vectors are full.
 const ALIGN: usize = 16;
 
 /// Cuts `n` rows into blocks of nearly equal size, at most `most` rows each.
@@ -266,7 +272,7 @@ pub(super) fn cut(n: usize, most: usize) -> Vec<usize> {
         .collect()
 }
 
-/// Row-major rows as columns.
+/// Turns row-major rows into feature-major columns.
 pub(super) fn feature_major<T: Scalar>(rows: &[f64], n: usize) -> Aligned<T> {
     let d = rows.len() / n.max(1);
     let mut columns = Aligned::filled(T::ZERO, rows.len());
@@ -278,7 +284,7 @@ pub(super) fn feature_major<T: Scalar>(rows: &[f64], n: usize) -> Aligned<T> {
 
 impl Recorded<'_> {
     fn gradient<T: Scalar>(&self) -> Result<Program<T>> {
-        // the sign goes in at the start, where it costs a few numbers and not a pass over all parameters
+        // the sign enters the VJP's seed: that costs a few numbers, not a pass over all parameters
         let sign = self.graph.constant(-1.0);
         let gradient = self.graph.vjp(self.energy, sign, &[self.theta])?[0];
         self.graph.compile(&[-self.energy, gradient])

@@ -1,4 +1,4 @@
-//! The prior of one real number without bounds: of a log scale, a log noise level, a shape.
+//! The prior of one unbounded real number: a log scale, a log noise level or a shape.
 //!
 //! | prior of `s` | what it says | `-log p(s)` |
 //! |---|---|---|
@@ -6,7 +6,7 @@
 //! | [`CoordinatePrior::HalfCauchy`] | `sigma = e^s ~ C+(0, A)` | `log(1 + e^{2u}) - u + log(pi/2)`, `u = s - log A` |
 //! | [`CoordinatePrior::InverseGamma`] | `sigma^2 = e^{2s} ~ IG(a, b)` | `2 a s + b e^{-2s} + log Gamma(a) - a log b - log 2` |
 //!
-//! The last two hold the Jacobian of the logarithm, so all are densities in `s`.
+//! The last two include the Jacobian of the logarithm, so all are densities in `s`.
 //!
 //! Half-Cauchy: Gelman 2006 (Bayesian Analysis 1); Polson & Scott 2012.
 
@@ -27,7 +27,7 @@ pub enum CoordinatePrior {
         /// Inverse variance; positive.
         precision: f64,
     },
-    /// `s = log sigma` with `sigma ~ C+(0, scale)`: half of all mass lies below `scale`.
+    /// `s = log sigma` with `sigma ~ C+(0, scale)`: half of the mass lies below `scale`.
     HalfCauchy {
         /// Median of `sigma`; positive.
         scale: f64,
@@ -42,7 +42,8 @@ pub enum CoordinatePrior {
 }
 
 impl CoordinatePrior {
-    /// Records the sum of `-log p(s_i)` over all elements of `s`, a scalar in nats, constants included.
+    /// Records the sum of `-log p(s_i)` over all elements of `s`: a scalar in nats, constants
+    /// included.
     pub fn neg_log_density<'g>(self, s: Var<'g>) -> Var<'g> {
         let n = s.shape().iter().product::<usize>() as f64;
         match self {
@@ -61,7 +62,7 @@ impl CoordinatePrior {
         }
     }
 
-    /// The most likely `s`.
+    /// The mode: the most likely `s`.
     pub fn mode(self) -> f64 {
         match self {
             CoordinatePrior::Normal { mean, .. } => mean,
@@ -70,7 +71,7 @@ impl CoordinatePrior {
         }
     }
 
-    /// Curvature of `-log p` at the mode: for a normal prior its precision.
+    /// Curvature of `-log p` at the mode. For a normal prior this is its precision.
     pub fn precision(self) -> f64 {
         match self {
             CoordinatePrior::Normal { precision, .. } => precision,
@@ -79,7 +80,7 @@ impl CoordinatePrior {
         }
     }
 
-    /// A draw of `s`.
+    /// Draws one `s`.
     ///
     /// # Errors
     /// If a parameter is out of range.
@@ -106,7 +107,7 @@ impl CoordinatePrior {
     /// Checks the parameters.
     ///
     /// # Errors
-    /// If a mean is not finite, or another parameter not positive and finite.
+    /// If the mean is not finite, or another parameter is not positive and finite.
     pub fn check(self) -> Result<()> {
         match self {
             CoordinatePrior::Normal { mean, .. } if !mean.is_finite() => {
@@ -166,7 +167,7 @@ mod tests {
     fn densities_integrate_to_one_and_peak_at_the_mode() {
         for prior in ALL {
             let at = curve(prior);
-            // tails of the half-Cauchy fall as e^{-|s|}: below 1e-13 at 30
+            // the half-Cauchy's tails fall as e^{-|s|}: below 1e-13 at 30
             let (step, n) = (0.01, 3_200);
             let total: f64 = (-n..=n)
                 .map(|i| step * (-at(step * f64::from(i))[0]).exp())
@@ -204,7 +205,8 @@ mod tests {
         }
     }
 
-    /// Draws against the distribution function that the density gives, at nine quantiles: 5 standard errors of a share.
+    /// Compares draws with the distribution function from the density, at nine quantiles.
+    /// Tolerance: 5 standard errors of a share.
     #[test]
     fn draws_are_of_the_density() {
         for (i, prior) in ALL.into_iter().enumerate() {

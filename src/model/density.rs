@@ -1,11 +1,11 @@
-//! A density that can be evaluated: what walks, samplers and optimisers need to know.
+//! Densities that can be evaluated: what walks, samplers and optimisers need.
 
 use crate::error::Result;
 use crate::scalar::Scalar;
 
 /// An unnormalised log density on `R^dim`, with its gradient.
 ///
-/// A value that is not finite is not an error: it is how a density says that a point is outside its support or
+/// A value that is not finite is not an error. It means that the point is outside the support, or
 /// that the arithmetic overflowed there. Samplers treat it as a divergence.
 ///
 /// ```
@@ -18,14 +18,19 @@ use crate::scalar::Scalar;
 ///     fn log_density(&self, theta: &[f64], _: &mut ()) -> Result<f64> {
 ///         Ok(-0.5 * (theta[0].powi(2) + theta[1].powi(2)))
 ///     }
-///     fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+///     fn log_density_and_grad(
+///         &self,
+///         theta: &[f64],
+///         grad: &mut [f64],
+///         ws: &mut (),
+///     ) -> Result<f64> {
 ///         grad.copy_from_slice(&[-theta[0], -theta[1]]);
 ///         self.log_density(theta, ws)
 ///     }
 /// }
 /// ```
 pub trait LogDensity<T: Scalar>: Sync {
-    /// Memory that an evaluation needs: one for each thread.
+    /// Memory for an evaluation. Each thread needs one.
     type Workspace: Send;
 
     /// Number of coordinates.
@@ -52,16 +57,17 @@ pub trait LogDensity<T: Scalar>: Sync {
     ) -> Result<f64>;
 }
 
-/// A density whose log-likelihood has a positive semidefinite curvature that can be multiplied with: what tangent spaces,
-/// preconditioners and Gauss-Newton steps need to know.
+/// A density whose log-likelihood has a positive semidefinite curvature, available as products with
+/// vectors. Tangent spaces, preconditioners and Gauss-Newton steps use it.
 pub trait Curved<T: Scalar>: LogDensity<T> {
-    /// Memory that a product needs: one for each thread.
+    /// Memory for a product. Each thread needs one.
     type ProductWorkspace: Send;
 
     /// Fresh memory for [`Curved::ggn_product`].
     fn ggn_workspace(&self) -> Self::ProductWorkspace;
 
-    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at `theta`, prior excluded.
+    /// `out = G v` with the generalised Gauss-Newton matrix `G = J^T Lambda J` of the likelihood at
+    /// `theta`, prior excluded.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -73,6 +79,6 @@ pub trait Curved<T: Scalar>: LogDensity<T> {
         ws: &mut Self::ProductWorkspace,
     ) -> Result<()>;
 
-    /// Curvature of the prior, parameter by parameter.
+    /// Curvature of the prior, one value per parameter.
     fn prior_precision(&self) -> &[f64];
 }

@@ -1,11 +1,12 @@
-//! The energy of a batch of rows, scaled to all of them, and its gradient on all cores:
+//! The energy of a batch of rows, scaled to all rows, and its gradient on all cores.
 //!
 //! `U_B(theta) = (N / |B|) sum_{i in B} -log p(y_i | theta) - log p(theta)`.
 //!
-//! Over a uniformly drawn `B` its mean is `U`, and so for the gradient (Robbins & Monro 1951).
+//! Over a uniformly drawn `B`, the mean of `U_B` is `U`. The same holds for the gradient (Robbins &
+//! Monro 1951).
 //!
-//! A batch is cut into shards of a fixed number of rows (see `shards`), so that one gradient uses all cores and the bits
-//! do not depend on how many there are.
+//! A batch is cut into shards of a fixed number of rows (see `shards`). So one gradient uses all
+//! cores, and its bits do not depend on the number of cores.
 
 use std::sync::Arc;
 
@@ -17,20 +18,22 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// The posterior given many rows, evaluated on some of them at a time. The data are part of it, cast once to the engine's
-/// number type.
+/// The posterior given many rows, evaluated on some of them at a time. It holds the data, cast once
+/// to the engine's number type.
 ///
-/// As a [`LogDensity`] it is the same density as [`super::PosteriorDensity`], on all its rows, computed shard by shard.
+/// As a [`LogDensity`] it is the same density as [`super::PosteriorDensity`], over all its rows,
+/// but computed shard by shard.
 #[derive(Clone, Debug)]
 pub struct Minibatch<T> {
     compiled: Arc<Compiled<T>>,
-    /// The rows of the data that count, in order; shared data may have others.
+    /// The rows of the data that this posterior uses, in order. The shared data may hold others.
     rows: Vec<usize>,
-    /// The number of rows that energies are scaled to: these, unless they are a batch of more.
+    /// The number of rows that energies are scaled to: `rows.len()`, except in a batch of a larger
+    /// set.
     of: usize,
 }
 
-/// What subsets share.
+/// What a posterior and its subsets share.
 #[derive(Debug)]
 struct Compiled<T> {
     dim: usize,
@@ -39,7 +42,7 @@ struct Compiled<T> {
     likelihood: Shards<T>,
 }
 
-/// Memory for evaluating a [`Minibatch`]. It grows to what the largest batch needs, and then no more.
+/// Memory for evaluating a [`Minibatch`]. It grows to what the largest batch needs, and then stays.
 #[derive(Clone, Debug)]
 pub struct MinibatchWorkspace<T> {
     prior: Workspace<T>,
@@ -47,11 +50,11 @@ pub struct MinibatchWorkspace<T> {
 }
 
 impl<T: Scalar> Minibatch<T> {
-    /// Rows of a shard, if nothing else is asked for.
+    /// Rows of a shard by default.
     pub const SHARD_ROWS: usize = 32;
 
-    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]`), in shards of
-    /// [`Minibatch::SHARD_ROWS`] rows.
+    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or
+    /// row-major `[n, m]`), in shards of [`Minibatch::SHARD_ROWS`] rows.
     ///
     /// # Errors
     /// As [`super::PosteriorDensity::new`].
@@ -65,10 +68,11 @@ impl<T: Scalar> Minibatch<T> {
         Self::with_shard_rows(network, likelihood, prior, x, y, Self::SHARD_ROWS)
     }
 
-    /// The same with shards of `shard_rows` rows. Small ones spread a batch over more cores, large ones have less to fold.
+    /// The same with shards of `shard_rows` rows. Small shards spread a batch over more cores.
+    /// Large shards leave fewer partial sums to add up.
     ///
     /// # Errors
-    /// As [`Minibatch::new`], and if there are no rows in a shard.
+    /// As [`Minibatch::new`], and if `shard_rows` is 0.
     pub fn with_shard_rows(
         network: &dyn Network,
         likelihood: &dyn Likelihood,
@@ -101,10 +105,11 @@ impl<T: Scalar> Minibatch<T> {
         })
     }
 
-    /// The posterior given some of these rows: `N` is their number. Data and programs are shared.
+    /// The posterior given only the rows in `rows`, so `N` is their number. Data and programs are
+    /// shared.
     ///
     /// # Errors
-    /// If there are none, or one of them is not there.
+    /// If `rows` is empty, or an index is out of range.
     pub fn select(&self, rows: &[usize]) -> Result<Self> {
         self.check_batch(rows)?;
         Ok(Self {
@@ -114,7 +119,7 @@ impl<T: Scalar> Minibatch<T> {
         })
     }
 
-    /// Some of these rows, which are there, as a batch of all.
+    /// Some of these rows, known to be valid, as a batch of all.
     pub(super) fn scaled_part(&self, rows: Vec<usize>) -> Self {
         Self {
             compiled: Arc::clone(&self.compiled),
@@ -123,7 +128,7 @@ impl<T: Scalar> Minibatch<T> {
         }
     }
 
-    /// The first row as a batch: of the same shape as any other.
+    /// The first row as a batch. It has the same shape as any other batch.
     pub(crate) fn first(&self) -> Batch<T> {
         Batch(self.scaled_part(vec![0]))
     }
@@ -133,10 +138,10 @@ impl<T: Scalar> Minibatch<T> {
         self.rows.len()
     }
 
-    /// `U_B(theta)` in nats, of the rows in `batch`.
+    /// `U_B(theta)` in nats, for the rows in `batch`.
     ///
     /// # Errors
-    /// If `theta` has the wrong length, the batch is empty, or a row of it is not there.
+    /// If `theta` has the wrong length, the batch is empty, or a row in it is out of range.
     pub fn energy(
         &self,
         theta: &[T],
@@ -162,7 +167,7 @@ impl<T: Scalar> Minibatch<T> {
         self.run(theta, Some(batch), Some(grad), ws)
     }
 
-    /// `-log p(D | theta)`, the sum over all rows, in nats.
+    /// `-log p(D | theta)`, summed over all rows, in nats.
     ///
     /// # Errors
     /// If `theta` has the wrong length.
@@ -195,7 +200,7 @@ impl<T: Scalar> Minibatch<T> {
         Err(Error::shape("Minibatch", format!("some of {n} rows"), got))
     }
 
-    /// Energy of a batch that is known to be one.
+    /// The energy of a batch that has been checked.
     fn run(
         &self,
         theta: &[T],

@@ -1,7 +1,7 @@
-//! The statistical model: likelihood, prior, and the posterior density that they make with a network and data.
+//! The statistical model: likelihood, prior, and the posterior density over a network's parameters.
 //!
-//! Likelihoods are **sums** over the data, never means, and densities keep their constants, so that `-U(theta)` is
-//! `log p(D, theta)` and evidences can be compared.
+//! Likelihoods are **sums** over the data, never means. Densities keep their constants. So
+//! `-U(theta)` is `log p(D, theta)`, and evidences can be compared.
 
 mod batch;
 mod chunk;
@@ -41,7 +41,7 @@ use crate::error::{Error, Result};
 /// `log(2 pi) / 2`, the constant of a normal density.
 const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
 
-/// The value, if it is positive and finite.
+/// Returns the value if it is positive and finite.
 fn positive(field: &'static str, value: f64) -> Result<f64> {
     if value > 0.0 && value.is_finite() {
         Ok(value)

@@ -1,4 +1,6 @@
-//! How targets come about, by name: which likelihood a fit takes, and what its outputs and own
+//! Observation models by name: how targets arise from a network's outputs.
+//!
+//! Each name selects a likelihood, and fixes what the network's outputs and the likelihood's own
 //! parameters mean.
 //!
 //! | observation | outputs | own parameters, where the noise is sampled |
@@ -19,7 +21,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 
-/// How a target comes about given the network's outputs.
+/// How a target arises from the network's outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(
     feature = "safetensors",
@@ -64,12 +66,12 @@ impl Observation {
         }
     }
 
-    /// True of classes.
+    /// True for targets that are classes.
     pub fn is_of_classes(self) -> bool {
         matches!(self, Observation::Categorical | Observation::Bernoulli)
     }
 
-    /// True where there is a noise level.
+    /// True if the model has a noise level.
     pub fn has_noise(self) -> bool {
         matches!(
             self,
@@ -77,7 +79,7 @@ impl Observation {
         )
     }
 
-    /// Outputs of a network, for so many classes where there are any.
+    /// Number of network outputs. `classes` matters for `categorical` only.
     pub fn outputs(self, classes: usize) -> usize {
         match self {
             Observation::Categorical => classes,
@@ -86,7 +88,8 @@ impl Observation {
         }
     }
 
-    /// Numbers of its own that it has behind the network's, where the noise is sampled.
+    /// Number of the likelihood's own parameters, where the noise is sampled. They follow the
+    /// network's.
     pub fn own(self) -> usize {
         match self {
             Observation::StudentT => 2,
@@ -95,12 +98,12 @@ impl Observation {
         }
     }
 
-    /// The likelihood: with a given noise, or one that is sampled, `noise_std ~ C+(0, scale)`, both
-    /// in standardised units. An output of 0 means `base_rate` counts.
+    /// The likelihood, with a given noise or with a sampled one, `noise_std ~ C+(0, scale)`. Both
+    /// are in standardised units. `base_rate` is the count rate of `poisson` at an output of 0.
     ///
     /// # Errors
-    /// If the noise, the scale or the base rate is not positive, or a noise is given for a likelihood that only
-    /// samples it (`student-t`, `heteroscedastic`).
+    /// If the noise, the scale or the base rate is not positive. Also if a noise is given for a
+    /// likelihood that always samples it (`student-t`, `heteroscedastic`).
     pub fn likelihood(self, noise: Noise, base_rate: f64) -> Result<Box<dyn Likelihood>> {
         Ok(match (self, noise) {
             (Observation::Categorical, _) => Box::new(Categorical),
@@ -159,7 +162,7 @@ impl FromStr for Observation {
 mod tests {
     use super::*;
 
-    /// What is said of outputs and own parameters is what the likelihoods take.
+    /// The outputs and own parameters described here are those that the likelihoods take.
     #[test]
     fn likelihoods_are_as_described() {
         for observation in Observation::ALL {

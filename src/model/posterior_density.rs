@@ -1,10 +1,11 @@
 //! The posterior density of a network's parameters given data, compiled.
 //!
-//! `U(theta) = -log p(D | theta) - log p(theta)`; as a [`LogDensity`] it is `-U`, the log of the joint density, whose
-//! integral over `theta` is the evidence. The data are part of it, cast once to the engine's number type.
+//! `U(theta) = -log p(D | theta) - log p(theta)`. As a [`LogDensity`] the posterior is `-U`, the
+//! log of the joint density, whose integral over `theta` is the evidence. The posterior holds the
+//! data, cast once to the engine's number type.
 //!
-//! `theta` holds the network's parameters and behind them those that the likelihood owns, if it has some. The likelihood is
-//! a sum over rows and the priors of both kinds of parameters are added once.
+//! `theta` holds the network's parameters, followed by the likelihood's own parameters, if it has
+//! any. The likelihood is a sum over rows. The priors of both kinds of parameters are added once.
 
 use std::time::Duration;
 
@@ -17,15 +18,15 @@ use crate::scalar::Scalar;
 
 /// `p(theta | D)` up to the evidence, with gradient, Gauss-Newton and Hessian products.
 ///
-/// Rows are worked through in blocks, one after the other on the caller's thread: the memory of an evaluation does not grow
-/// with the number of rows.
+/// Rows are processed in blocks, one after the other on the caller's thread. So the memory of an
+/// evaluation does not grow with the number of rows.
 #[derive(Clone, Debug)]
 pub struct PosteriorDensity<T> {
     dim: usize,
     rows: usize,
     targets: usize,
     chunks: Vec<Chunk<T>>,
-    /// The first block's, which have the prior in them, and those of further sizes.
+    /// The first block's programs, which include the prior, then those of further block sizes.
     programs: Vec<Programs<T>>,
     prior_precision: Vec<f64>,
 }
@@ -42,11 +43,12 @@ pub struct PosteriorWorkspace<T> {
 pub struct ProductWorkspace<T>(Vec<Workspace<T>>);
 
 impl<T: Scalar> PosteriorDensity<T> {
-    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]` for a likelihood
-    /// of `m` targets a row).
+    /// The posterior given rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or
+    /// row-major `[n, m]` for a likelihood of `m` targets a row).
     ///
     /// # Errors
-    /// If lengths do not fit, a number is not finite, the likelihood refuses the targets or the prior the parameters.
+    /// If lengths do not fit, a number is not finite, the likelihood rejects the targets, or the
+    /// prior rejects the parameters.
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,
@@ -79,7 +81,7 @@ impl<T: Scalar> PosteriorDensity<T> {
             programs: Vec::new(),
             prior_precision,
         };
-        // block sizes that have programs; the first block's hold the prior
+        // block sizes that already have programs; those of the first block include the prior
         let mut known: Vec<usize> = Vec::new();
         let mut start = 0;
         for rows in cut(n, parts.block_rows::<T>()?) {
@@ -109,7 +111,7 @@ impl<T: Scalar> PosteriorDensity<T> {
         self.rows
     }
 
-    /// Numbers of the targets of all rows.
+    /// Number of target values over all rows.
     pub fn targets(&self) -> usize {
         self.targets
     }
@@ -121,13 +123,13 @@ impl<T: Scalar> PosteriorDensity<T> {
             .sum()
     }
 
-    /// Bytes of the memory of a Gauss-Newton product.
+    /// Bytes that a Gauss-Newton product needs.
     pub fn product_bytes(&self) -> usize {
         let each = self.programs.iter();
         each.map(|p| p.ggn.workspace_bytes()).sum()
     }
 
-    /// `-log p(D | theta)`, the sum over the data, in nats.
+    /// `-log p(D | theta)`, summed over the data, in nats.
     ///
     /// # Errors
     /// If `theta` has the wrong length.
@@ -138,7 +140,8 @@ impl<T: Scalar> PosteriorDensity<T> {
         Ok(sum)
     }
 
-    /// Where the time of one gradient goes, for the first block of rows: see [`Program::profile`].
+    /// The time that each part of one gradient takes, for the first block of rows: see
+    /// [`Program::profile`].
     ///
     /// # Errors
     /// If `theta` has the wrong length.
@@ -151,7 +154,8 @@ impl<T: Scalar> PosteriorDensity<T> {
         programs.gradient.profile(&inputs, &mut ws, repeats)
     }
 
-    /// The compiled gradient of the first block of rows, to be read: its `Display` lists the instructions.
+    /// The compiled gradient of the first block of rows, for inspection: its `Display` lists the
+    /// instructions.
     pub fn gradient_program(&self) -> Option<&Program<T>> {
         self.programs.first().map(|p| &p.gradient)
     }
@@ -216,7 +220,8 @@ impl<T: Scalar> PosteriorDensity<T> {
                     got,
                 ));
             };
-            // programs that do not use the direction still have the input; any vector of the right length will do
+            // programs that do not use the direction still take it as an input; any vector of its
+            // length will do
             let inputs = [
                 theta,
                 chunk.x.as_slice(),
@@ -238,7 +243,7 @@ impl<T: Scalar> PosteriorDensity<T> {
     }
 }
 
-/// The first block's numbers are taken, those of others added.
+/// Copies the first block's values, and adds those of later blocks.
 fn add<T: Scalar>(first: &mut bool, from: &[T], to: &mut [T]) {
     if std::mem::take(first) {
         to.copy_from_slice(from);
@@ -299,7 +304,8 @@ impl<T: Scalar> Curved<T> for PosteriorDensity<T> {
         self.memory(|p| &p.ggn)
     }
 
-    /// With a likelihood that owns parameters, `G` has their block too ([`Likelihood::params_hessian_product`]).
+    /// If the likelihood owns parameters, `G` includes their block
+    /// ([`Likelihood::params_hessian_product`]).
     fn ggn_product(
         &self,
         theta: &[T],
@@ -310,7 +316,7 @@ impl<T: Scalar> Curved<T> for PosteriorDensity<T> {
         self.sum(|p| &p.ggn, 0, theta, v, out, ws)
     }
 
-    /// Those of the likelihood's parameters are included.
+    /// Includes the likelihood's parameters.
     fn prior_precision(&self) -> &[f64] {
         &self.prior_precision
     }

@@ -1,17 +1,22 @@
-//! Curvatures of the likelihood that are made of single rows: the empirical Fisher matrix, its diagonal, and the exact
-//! diagonal of the Gauss-Newton matrix.
+//! Likelihood curvatures built from single rows.
 //!
-//! With `r_n` the derivative of row `n`'s negative log-likelihood with respect to its outputs, `J_n` the Jacobian of the
-//! outputs and `g_n = J_n^T r_n`,
+//! They are the empirical Fisher matrix, its diagonal, and the exact diagonal of the Gauss-Newton
+//! matrix.
+//!
+//! Let `r_n` be the derivative of row `n`'s negative log-likelihood with respect to its outputs,
+//! `J_n` the Jacobian of the outputs, and `g_n = J_n^T r_n`. Then
 //!
 //! `F v = sum_n g_n (g_n . v) = J^T (s_n r_n)` with `s_n = r_n . (J v)_n`,
 //!
-//! one JVP and one VJP over blocks of rows. If the likelihood owns parameters, whose derivative is not a product with the
-//! outputs' Jacobian, the gradients `g_n` are formed row by row instead.
+//! which takes one JVP and one VJP over blocks of rows. If the likelihood owns parameters, their
+//! derivative is not a product with the outputs' Jacobian. The gradients `g_n` are then formed row
+//! by row.
 //!
-//! `diag F = sum_n g_n o g_n`, and `diag G = sum_n sum_k (J_n^T e_k) o (J_n^T Lambda_n e_k)`: two VJPs a row and output.
-//! Rows are worked through in **shards** of a fixed size, in parallel, and added up in the order of the rows: the number of
-//! threads changes no bit. Memory is a few times `P` for each shard that is computed at once, and does not grow with the rows.
+//! The diagonals are `diag F = sum_n g_n o g_n` and
+//! `diag G = sum_n sum_k (J_n^T e_k) o (J_n^T Lambda_n e_k)`. The latter takes two VJPs for each
+//! row and output. Rows are processed in **shards** of a fixed size, in parallel, and added up in
+//! the order of the rows. So results are the same bit for bit on any number of threads. Memory is a
+//! few times `P` for each shard computed at once. It does not grow with the rows.
 
 use rayon::prelude::*;
 
@@ -23,15 +28,16 @@ use crate::linalg::vector::{axpy, dot};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Rows of a shard, and shards that are in memory at once.
+/// Rows per shard, and shards in memory at once.
 const SHARD: usize = 32;
 const AT_ONCE: usize = 8;
 
-/// The rows of a likelihood, compiled for curvatures that need them one by one. The prior has no part in it.
+/// The rows of a likelihood, compiled for curvatures that need single rows. The prior plays no
+/// part.
 #[derive(Clone, Debug)]
 pub struct RowCurvature<T> {
     dim: usize,
-    /// Parameters of the network, the first ones.
+    /// Number of network parameters, which come first.
     weights: usize,
     outputs: usize,
     features: usize,
@@ -40,7 +46,7 @@ pub struct RowCurvature<T> {
     x: Vec<T>,
     y: Vec<T>,
     chunks: Vec<Chunk<T>>,
-    /// `F v` for each size of block.
+    /// Computes `F v`, one program for each block size.
     fisher: Vec<Program<T>>,
     /// One row: value and gradient.
     gradient: Program<T>,
@@ -55,7 +61,8 @@ pub struct RowCurvature<T> {
 pub struct FisherWorkspace<T>(Vec<Workspace<T>>);
 
 impl<T: Scalar> RowCurvature<T> {
-    /// The likelihood of rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or row-major `[n, m]`).
+    /// The likelihood of rows `x` (`[n, input_dim]`, row-major) and targets `y` (`[n]`, or
+    /// row-major `[n, m]`).
     ///
     /// # Errors
     /// As [`PosteriorDensity::new`](super::PosteriorDensity::new).
@@ -126,7 +133,7 @@ impl<T: Scalar> RowCurvature<T> {
         })
     }
 
-    /// Number of parameters, those of the likelihood included.
+    /// Number of parameters, including the likelihood's.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -146,7 +153,7 @@ impl<T: Scalar> RowCurvature<T> {
     /// `out = F v` with the empirical Fisher matrix `F = sum_n g_n g_n^T` at `theta`.
     ///
     /// # Errors
-    /// If a length is wrong or the workspace is another's.
+    /// If a length is wrong, or the workspace belongs to another object.
     pub fn fisher_product(
         &self,
         theta: &[T],
@@ -196,7 +203,7 @@ impl<T: Scalar> RowCurvature<T> {
         })
     }
 
-    /// The diagonal of the Gauss-Newton matrix at `theta`, `[P]`, exactly.
+    /// The exact diagonal of the Gauss-Newton matrix at `theta`, `[P]`.
     ///
     /// # Errors
     /// If `theta` has the wrong length.
@@ -228,7 +235,7 @@ impl<T: Scalar> RowCurvature<T> {
         })
     }
 
-    /// Adds up what every row gives, shard by shard.
+    /// Adds up the contributions of all rows, shard by shard.
     fn sum_rows(
         &self,
         theta: &[T],
@@ -277,7 +284,7 @@ impl<T: Scalar> RowCurvature<T> {
     }
 }
 
-/// What one shard adds up, and its memory.
+/// The sum over one shard, and its memory.
 struct ShardMemory<T> {
     sum: Vec<f64>,
     ws: Option<Workspace<T>>,

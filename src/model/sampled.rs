@@ -1,13 +1,13 @@
-//! A posterior that can be sampled: what walks, deformations and every baseline leave behind.
+//! A posterior that can be sampled: the result of walks, deformations and every baseline.
 
 use crate::error::{Error, Result};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// Anything that gives draws of a network's parameters.
+/// Anything that can draw parameters of a network.
 ///
-/// Predictions follow from the draws alone. Where an approximation knows more (a linearised predictive, a component in closed form), it has
-/// methods of its own for that.
+/// Predictions need only the draws. An approximation that knows more (a linearised predictive, a
+/// component in closed form) has extra methods for that.
 ///
 /// ```
 /// use fiberwalk::model::Points;
@@ -20,15 +20,16 @@ pub trait Posterior<T: Scalar>: Send + Sync {
     /// Number of parameters, `P`.
     fn dim(&self) -> usize;
 
-    /// Draws `[n, P]`, row-major: `count` of them, or fewer if there are only so many distinct ones (points that were kept, members of an
-    /// ensemble). The same streams give the same bits for any number of threads.
+    /// Draws `[n, P]`, row-major. `n` is `count`, or fewer if there are not that many distinct
+    /// draws (kept points, members of an ensemble). The same streams give the same bits for any
+    /// number of threads.
     ///
     /// # Errors
     /// If `count` is 0, or a draw fails.
     fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>>;
 }
 
-/// A posterior that is a number of points of equal weight.
+/// A posterior made of points of equal weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Points<T> {
     dim: usize,
@@ -39,7 +40,7 @@ impl<T: Scalar> Points<T> {
     /// Points `[n, dim]`, row-major.
     ///
     /// # Errors
-    /// If there is no point, or the numbers are not a multiple of `dim`.
+    /// If there is no point, or the number of values is not a multiple of `dim`.
     pub fn new(dim: usize, values: Vec<T>) -> Result<Self> {
         if dim == 0 || values.is_empty() || !values.len().is_multiple_of(dim) {
             let expected = format!("[n, {dim}] numbers, at least one row");
@@ -53,18 +54,18 @@ impl<T: Scalar> Points<T> {
         self.values.len() / self.dim
     }
 
-    /// All of them, given away, `[n, dim]`.
+    /// All points `[n, dim]`, by value.
     pub fn into_values(self) -> Vec<T> {
         self.values
     }
 
-    /// All of them, `[n, dim]`.
+    /// All points `[n, dim]`.
     pub fn values(&self) -> &[T] {
         &self.values
     }
 }
 
-/// Which of `all` points to take if `count` of them are asked for: evenly spaced ones, in their order.
+/// Indices of the points to take when `count` of `all` are requested: evenly spaced and in order.
 pub fn thinned(all: usize, count: usize) -> impl Iterator<Item = usize> {
     let keep = count.min(all);
     (0..keep).map(move |i| i * all / keep)

@@ -1,9 +1,10 @@
 //! A likelihood over any number of rows, and its gradient, in shards on all cores.
 //!
-//! Rows are cut into **shards** of a fixed size, and what is left into powers of two, so a few programs, compiled once,
-//! serve any number of rows. Shards are computed in parallel, each in memory of its own, and folded in the order of
-//! their rows: the number of threads changes no bit. They are done sixteen at a time, so memory does not grow with the
-//! rows.
+//! Rows are cut into **shards** of a fixed size. The remainder is cut into powers of two. So a few
+//! programs, compiled once, serve any number of rows. Shards are computed in parallel, each in its
+//! own memory, and added up in the order of their rows. So results are the same bit for bit on any
+//! number of threads. At most sixteen whole shards are in memory at once, so memory does not grow
+//! with the rows.
 
 use std::ops::Range;
 
@@ -18,17 +19,17 @@ use crate::scalar::Scalar;
 /// `sum -log p(y_i | theta)` over rows of data.
 #[derive(Debug)]
 pub(super) struct Shards<T> {
-    /// Numbers per row.
+    /// Features per row.
     features: usize,
-    /// Numbers per encoded target.
+    /// Values per encoded target.
     encoded: usize,
     x: Vec<T>,
     y: Vec<T>,
-    /// Whole shards, then the powers of two below.
+    /// The size of whole shards, then the powers of two below it.
     kinds: Vec<Kind<T>>,
 }
 
-/// The programs of shards of one size: the value alone, and with its gradient.
+/// The programs of shards of one size: one without the gradient, one with it.
 #[derive(Debug)]
 struct Kind<T> {
     rows: usize,
@@ -43,12 +44,12 @@ pub(super) struct ShardMemory<T> {
     parts: Vec<Shard<T>>,
 }
 
-/// One shard's rows, result and memory. Idle without rows.
+/// One shard's rows, result and memory. It is idle if it has no rows.
 #[derive(Clone, Debug)]
 struct Shard<T> {
     /// Index of its programs.
     kind: usize,
-    /// Positions among the rows that were asked for.
+    /// Positions among the requested rows.
     part: Range<usize>,
     x: Vec<T>,
     y: Vec<T>,
@@ -57,21 +58,22 @@ struct Shard<T> {
     gradient: Option<Workspace<T>>,
 }
 
-/// The rows that are asked for: a choice among some rows of the data, or all of these.
+/// The requested rows: all of `rows`, or those that `chosen` picks from them.
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub rows: &'a [usize],
     pub chosen: Option<&'a [usize]>,
 }
 
-/// Shards that are in memory at once.
+/// Whole shards in memory at once.
 const AT_ONCE: usize = 16;
 
-/// Parameters that one task folds.
+/// Parameters that one task adds up.
 const FOLD: usize = 1 << 14;
 
 impl<T: Scalar> Shards<T> {
-    /// Shards of at most `shard_rows` rows of `n` rows of data: features `x` and encoded targets `y`, row-major.
+    /// Shards of at most `shard_rows` rows, from `n` rows of data: features `x` and encoded targets
+    /// `y`, row-major.
     pub fn new(
         parts: &Parts<'_>,
         x: &[f64],
@@ -102,7 +104,8 @@ impl<T: Scalar> Shards<T> {
         }
     }
 
-    /// The sum over `rows` in nats; its gradient is added to `grad`, of the right length.
+    /// The sum over `rows`, in nats. Its gradient is added to `grad`, which must have the right
+    /// length.
     pub fn sum(
         &self,
         theta: &[T],
@@ -143,7 +146,7 @@ impl<T: Scalar> Shards<T> {
 }
 
 impl Rows<'_> {
-    /// How many.
+    /// Number of requested rows.
     pub fn len(self) -> usize {
         self.chosen.unwrap_or(self.rows).len()
     }
@@ -176,7 +179,8 @@ fn put<T: Copy>(row: &[T], i: usize, n: usize, columns: &mut [T]) {
 }
 
 impl<T: Scalar> ShardMemory<T> {
-    /// Cuts a range of positions into shards: whole ones as many as there are, and the rest by its binary digits.
+    /// Cuts a range of positions into shards: as many whole ones as fit, then the rest by its
+    /// binary digits.
     fn deal(
         &mut self,
         shards: &Shards<T>,
@@ -250,7 +254,7 @@ impl<T: Scalar> Shard<T> {
         Ok(())
     }
 
-    /// The gradient that the last run with one left.
+    /// The gradient from the last run that computed one.
     fn gradient(&self, shards: &Shards<T>) -> &[T] {
         let program = &shards.kinds[self.kind].gradient;
         self.gradient

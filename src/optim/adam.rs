@@ -1,7 +1,11 @@
-//! Adam (Kingma & Ba 2015): `m <- b1 m + (1 - b1) g`, `v <- b2 v + (1 - b2) g^2`,
-//! `theta <- theta - lr m^ / (sqrt(v^) + eps)` with the bias-corrected `m^ = m / (1 - b1^t)`, `v^ = v / (1 - b2^t)`.
+//! Adam (Kingma & Ba 2015).
 //!
-//! A step does not depend on the scale of the energy: sums over the data need no other learning rate than means.
+//! `m <- b1 m + (1 - b1) g`, `v <- b2 v + (1 - b2) g^2`,
+//! `theta <- theta - lr m^ / (sqrt(v^) + eps)` with the bias-corrected `m^ = m / (1 - b1^t)`,
+//! `v^ = v / (1 - b2^t)`.
+//!
+//! A step does not depend on the scale of the energy, so sums over the data need the same learning
+//! rate as means.
 
 use super::Optimizer;
 use super::optimizer::{check_lengths, check_positive};
@@ -9,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 use crate::simd;
 
-/// Decay rates and the guard of the division. The defaults are the paper's.
+/// Decay rates, and the constant that guards the division. The defaults are the paper's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamOptions {
     /// Decay of the first moment.
@@ -45,7 +49,7 @@ impl AdamOptions {
     }
 }
 
-/// The moments of one parameter vector.
+/// Adam's moments for one parameter vector.
 #[derive(Clone, Debug)]
 pub struct Adam<T> {
     options: AdamOptions,
@@ -55,7 +59,7 @@ pub struct Adam<T> {
 }
 
 impl<T: Scalar> Adam<T> {
-    /// Moments of zero for `dim` parameters.
+    /// Zero moments for `dim` parameters.
     ///
     /// # Errors
     /// If a setting is outside its range.
@@ -135,7 +139,7 @@ mod tests {
         let mut adam = Adam::<f64>::new(1, AdamOptions::default()).unwrap();
         let mut theta = [1.0];
         adam.step(0.1, &[4.0], &mut theta).unwrap();
-        // bias correction makes the first step the sign of the gradient
+        // bias correction reduces the first step to the sign of the gradient
         assert!((theta[0] - 0.9).abs() < 1e-9);
         adam.step(0.1, &[-2.0], &mut theta).unwrap();
         let m = (0.9 * 0.1 * 4.0 - 0.1 * 2.0) / (1.0 - 0.81);
@@ -143,7 +147,8 @@ mod tests {
         assert!((theta[0] - (0.9 - 0.1 * m / v.sqrt())).abs() < 1e-8);
     }
 
-    /// The moments are weighted sums of all gradients so far: `m_t = (1 - b1) sum_s b1^(t - s) g_s`, and likewise `v`.
+    /// The moments are weighted sums of all gradients so far:
+    /// `m_t = (1 - b1) sum_s b1^(t - s) g_s`, and likewise `v`.
     #[test]
     fn a_quadratic_follows_the_moments_in_closed_form() {
         let options = AdamOptions {

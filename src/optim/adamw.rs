@@ -1,12 +1,13 @@
-//! Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2):
+//! Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+//!
 //! `theta <- theta - lr weight_decay theta - lr m^ / (sqrt(v^) + eps)`.
 //!
-//! A penalty in the gradient is divided by `sqrt(v^)` like everything else, so Adam shrinks parameters with large
-//! gradients less; the decay here shrinks all at one rate. (The paper's `lambda` is `lr weight_decay` at the full
-//! learning rate: schedules act on both.)
+//! In Adam, a penalty in the gradient is divided by `sqrt(v^)` like the rest, so parameters with
+//! large gradients shrink less. The decay here shrinks all parameters at the same rate. (The
+//! paper's `lambda` is `lr weight_decay` at the full learning rate: schedules act on both.)
 //!
-//! The posterior has its prior in the energy already. The decay comes on top of it, and what it leads to is no longer
-//! the minimum of `U`: for the MAP estimate of a stated prior, take Adam.
+//! The posterior's energy already includes its prior, and the decay is added to it. The result is
+//! no longer the minimum of `U`. For the MAP estimate of a given prior, use Adam.
 
 use super::optimizer::check_lengths;
 use super::{Adam, AdamOptions, Optimizer};
@@ -17,9 +18,9 @@ use crate::scalar::Scalar;
 /// Settings of [`AdamW`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWOptions {
-    /// Those of the Adam step.
+    /// Settings of the Adam step.
     pub adam: AdamOptions,
-    /// Share of a parameter that a step with learning rate 1 takes away.
+    /// Share of a parameter that a step with learning rate 1 removes.
     pub weight_decay: f64,
 }
 
@@ -51,7 +52,7 @@ impl AdamWOptions {
     }
 }
 
-/// The moments of one parameter vector, and its decay.
+/// AdamW's moments for one parameter vector, and its decay.
 #[derive(Clone, Debug)]
 pub struct AdamW<T> {
     adam: Adam<T>,
@@ -59,7 +60,7 @@ pub struct AdamW<T> {
 }
 
 impl<T: Scalar> AdamW<T> {
-    /// Moments of zero for `dim` parameters.
+    /// Zero moments for `dim` parameters.
     ///
     /// # Errors
     /// If a setting is outside its range.
@@ -98,13 +99,14 @@ mod tests {
     fn the_first_step_by_hand() {
         let mut theta = [2.0, -2.0];
         adamw(2).step(0.1, &[300.0, 0.0], &mut theta).unwrap();
-        // 2 (1 - 0.1 * 0.5) - 0.1 sign(300), and without a gradient the decay alone
+        // 2 (1 - 0.1 * 0.5) - 0.1 sign(300); without a gradient, only the decay
         assert!((theta[0] - 1.8).abs() < 1e-9);
         assert_eq!(theta[1], -1.9);
     }
 
-    /// Section 2 of the paper: a penalty in the gradient is normalised with it, decoupled decay is not. With a large
-    /// gradient of alternating sign, the penalty all but vanishes beside it; the decay takes its full share.
+    /// Section 2 of the paper: a penalty in the gradient is normalised with it, decoupled decay is
+    /// not. Beside a large gradient of alternating sign, the penalty all but vanishes. The decay
+    /// keeps its full share.
     #[test]
     fn decay_is_decoupled_and_a_penalty_in_the_gradient_is_not() {
         let (rate, steps) = (1e-3, 400);
@@ -120,7 +122,7 @@ mod tests {
             }
             (coupled[0], decoupled[0])
         };
-        // what AdamW takes away does not depend on the size of the gradient
+        // AdamW's decay does not depend on the size of the gradient
         let (coupled, decoupled) = decayed(1e3);
         let expected = (1.0 - rate * DECAY).powi(steps);
         assert!(
@@ -128,7 +130,7 @@ mod tests {
             "{decoupled} {expected}"
         );
         assert!(coupled > 1.0 - 5.0 * rate, "{coupled}");
-        // with a tiny one, Adam takes the penalty for the gradient and goes at its full rate whatever its size
+        // with a tiny gradient, the penalty dominates, and Adam normalises it to its full rate
         let (coupled, decoupled) = decayed(1e-9);
         assert!((decoupled - expected).abs() < 5.0 * rate);
         assert!(

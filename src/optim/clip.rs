@@ -1,12 +1,14 @@
-//! Gradient clipping by global norm (Pascanu et al. 2013): `g <- g min(1, c / |g|)`. The direction stays.
+//! Gradient clipping by global norm (Pascanu et al. 2013): `g <- g min(1, c / |g|)`.
+//!
+//! The direction stays.
 
 use crate::linalg::vector::{norm, scale};
 use crate::scalar::Scalar;
 
-/// Shortens `grad` to a norm of at most `max_norm`, and gives the norm that it had.
+/// Shortens `grad` to a norm of at most `max_norm`, and returns the norm before.
 ///
-/// At most means so in the arithmetic of `T` too: what rounding may leave above the bound is taken off. A gradient whose
-/// norm is not finite stays as it is, for the caller to see.
+/// The bound holds exactly in the arithmetic of `T`: any excess left by rounding is removed. A
+/// gradient whose norm is not finite is left unchanged, so that the caller can see it.
 ///
 /// ```
 /// let mut grad = [3.0, 4.0];
@@ -19,7 +21,8 @@ pub fn clip_by_norm<T: Scalar>(grad: &mut [T], max_norm: f64) -> f64 {
     let before = norm(grad);
     if before > max_norm && before.is_finite() {
         scale(max_norm / before, grad);
-        // one round or two: each takes off more than a rounding. Subnormal numbers need it coarser.
+        // one or two rounds: each removes more than a rounding error; subnormal numbers need
+        // coarser steps
         let mut excess = T::EPSILON.to_f64();
         while norm(grad) > max_norm {
             scale(1.0 - excess, grad);
@@ -43,7 +46,7 @@ mod tests {
             prop_assert_eq!(after, before);
             return Ok(());
         }
-        // exactly within the bound, and no shorter than rounding makes it
+        // exactly within the bound, and not shorter than rounding requires
         let length = norm(&after);
         prop_assert!(length <= max_norm, "{length} {max_norm}");
         prop_assert!(length > max_norm * (1.0 - 8.0 * T::EPSILON.to_f64()));

@@ -1,4 +1,6 @@
-//! The maximum a posteriori estimate: the minimum of `U(theta) = -log p(D | theta) - log p(theta)` by gradients of all data.
+//! The maximum a posteriori estimate, from gradients of all data.
+//!
+//! It is the minimum of `U(theta) = -log p(D | theta) - log p(theta)`.
 
 use super::optimizer::check_positive;
 use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
@@ -7,19 +9,21 @@ use crate::linalg::vector::{first_non_finite, norm};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
-/// Settings of a fit. The defaults, 4,000 steps of Adam from 0.01 along a cosine, bring networks of some thousand
-/// parameters on some thousand rows to a gradient that is small beside its start; the report says how small.
+/// Settings of a fit. The defaults are 4,000 steps of Adam, from 0.01 along a cosine. For networks
+/// of some thousand parameters on some thousand rows, the final gradient is then small compared
+/// with the first one. The report gives both.
 #[derive(Clone, Debug)]
 pub struct MapOptions {
     /// Number of steps, each with one gradient of all data.
     pub steps: usize,
     /// The full learning rate.
     pub learning_rate: f64,
-    /// Its course.
+    /// Its schedule.
     pub schedule: Schedule,
-    /// What turns gradients into steps.
+    /// The rule that turns gradients into steps.
     pub optimizer: OptimizerOptions,
-    /// Largest norm of a gradient of `U`, a sum over the data; longer ones are shortened to it. `None`: none is.
+    /// Largest norm of a gradient of `U`, a sum over the data. Longer gradients are shortened to
+    /// it. With `None`, none is.
     pub clip_norm: Option<f64>,
 }
 
@@ -39,7 +43,8 @@ impl MapOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the learning rate or the norm is not positive and finite, or the schedule or the optimiser is out of range.
+    /// If the learning rate or the norm is not positive and finite, or the schedule or the
+    /// optimiser is out of range.
     pub fn validate(&self) -> Result<()> {
         check_positive("learning_rate", self.learning_rate)?;
         self.clip_norm
@@ -58,7 +63,7 @@ pub struct MapReport<T> {
     pub energy: f64,
     /// `|grad U|` there.
     pub gradient_norm: f64,
-    /// `|grad U|` at the start, to compare with.
+    /// `|grad U|` at the start, for comparison.
     pub initial_gradient_norm: f64,
     /// Gradients computed.
     pub gradients: usize,
@@ -66,7 +71,8 @@ pub struct MapReport<T> {
     pub clipped: usize,
 }
 
-/// Minimises the energy `-log_density` from `theta`. `progress` is called after every step with the number done.
+/// Minimises the energy `-log_density` from `theta`. `progress` is called after every step, with
+/// the number of steps so far.
 ///
 /// # Errors
 /// If a setting is out of range, `theta` has the wrong length, or the energy stops being finite.
@@ -80,10 +86,10 @@ pub fn fit_map<T: Scalar, D: LogDensity<T>>(
     fit_map_with(density, optimizer.as_mut(), theta, options, progress)
 }
 
-/// [`fit_map`] with an optimiser of the caller's, in place of the one that the options name.
+/// [`fit_map`] with the caller's optimiser. The one in the options is ignored.
 ///
 /// # Errors
-/// As [`fit_map`], and what the optimiser refuses.
+/// As [`fit_map`], and any error of the optimiser.
 pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
     density: &D,
     optimizer: &mut dyn Optimizer<T>,
@@ -176,7 +182,7 @@ mod tests {
     const DENSITY: Quadratic = Quadratic([1.0, 10.0, 0.1]);
     const START: [f32; 3] = [0.3, -0.7, 0.9];
 
-    /// The loop as it was before there was a choice of anything: same operations, same bits.
+    /// The loop written out by hand, with the defaults: same operations, same bits.
     #[test]
     fn the_defaults_are_adam_along_a_cosine_to_the_last_bit() {
         let AdamOptions {

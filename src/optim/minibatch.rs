@@ -1,11 +1,13 @@
-//! Training by minibatches: the way to a MAP estimate where a gradient of all data is too dear for thousands of steps.
+//! Training by minibatches, for a MAP estimate when full gradients are too expensive.
 //!
-//! Every epoch visits all training rows once, in a fresh random order, batch by batch; a step goes down the gradient of
-//! `U_B(theta) = (N / |B|) sum_{i in B} -log p(y_i | theta) - log p(theta)`, of which the energy `U` of all training rows is
-//! the mean. With a learning rate that falls to zero the noise of the batches averages out (Robbins & Monro 1951).
+//! Every epoch visits all training rows once, in a fresh random order, batch by batch. A step goes
+//! down the gradient of `U_B(theta) = (N / |B|) sum_{i in B} -log p(y_i | theta) - log p(theta)`,
+//! whose mean is the energy `U` of all training rows. As the learning rate falls to zero, the noise
+//! of the batches averages out (Robbins & Monro 1951).
 //!
-//! **Early stopping** (Prechelt 1998): after every epoch the likelihood of rows that are not trained on is computed; the
-//! parameters that are best by it are returned, and training ends when it has not improved for some epochs.
+//! **Early stopping** (Prechelt 1998): after every epoch the likelihood of held-out rows is
+//! computed. Training ends if it has not improved for some epochs. The parameters with the best
+//! value are returned.
 
 use rand::seq::SliceRandom;
 
@@ -18,27 +20,28 @@ use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// Settings of a fit by minibatches. The defaults are for tens of thousands of rows and more: 20 epochs of Adam on
-/// batches of 128, the rate rising to 0.002 over a twentieth of the steps and then falling along a cosine.
+/// Settings of a fit by minibatches. The defaults are for tens of thousands of rows and more: 20
+/// epochs of Adam on batches of 128. The rate rises to 0.002 over a twentieth of the steps and then
+/// falls along a cosine.
 #[derive(Clone, Debug)]
 pub struct MinibatchOptions {
     /// Largest number of epochs.
     pub epochs: usize,
-    /// Rows of a batch; the last one of an epoch may have fewer.
+    /// Rows per batch. The last batch of an epoch may have fewer.
     pub batch_rows: usize,
     /// The full learning rate.
     pub learning_rate: f64,
-    /// Its course over all steps of all epochs.
+    /// Its schedule over all steps of all epochs.
     pub schedule: Schedule,
-    /// What turns gradients into steps.
+    /// The rule that turns gradients into steps.
     pub optimizer: OptimizerOptions,
-    /// Largest norm of a gradient of `U_B`, which is scaled to all training rows; longer ones are shortened to it. `None`:
-    /// none is.
+    /// Largest norm of a gradient of `U_B`, which is scaled to all training rows. Longer gradients
+    /// are shortened to it. With `None`, none is.
     pub clip_norm: Option<f64>,
-    /// Share of the rows, in `[0, 1)`, that is held out for early stopping, where no validation rows are given. With 0
-    /// all rows are trained on, for all epochs.
+    /// Share of the rows, in `[0, 1)`, that is held out for early stopping if no validation rows
+    /// are given. With 0, all rows are trained on, for all epochs.
     pub validation_fraction: f64,
-    /// Epochs without improvement after which training ends.
+    /// Training ends after this many epochs without improvement.
     pub patience: usize,
 }
 
@@ -64,7 +67,7 @@ impl MinibatchOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If one is outside its range, with its name.
+    /// If one is outside its range. The error names it.
     pub fn validate(&self) -> Result<()> {
         for (field, value) in [
             ("epochs", self.epochs),
@@ -88,7 +91,7 @@ impl MinibatchOptions {
     }
 }
 
-/// Where a fit is, for progress bars.
+/// The state of a fit, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MinibatchProgress {
     /// The epoch of the step just taken, from 1.
@@ -101,13 +104,13 @@ pub struct MinibatchProgress {
     pub validation_nll: Option<f64>,
 }
 
-/// How one epoch went.
+/// The result of one epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EpochReport {
     /// The epoch, from 1.
     pub epoch: usize,
-    /// Mean of `U_B` over the epoch's batches, weighted by their rows, each at the parameters it met: an estimate of `U` of
-    /// the training rows, in nats.
+    /// Mean of `U_B` over the epoch's batches, weighted by their rows. Each is taken at the
+    /// parameters before its step. The mean estimates `U` of the training rows, in nats.
     pub energy: f64,
     /// Mean `-log p(y | x, theta)` per validation row at the end of the epoch, in nats.
     pub validation_nll: Option<f64>,
@@ -124,9 +127,9 @@ pub struct MinibatchReport<T> {
     pub best_epoch: usize,
     /// True if patience ended the training.
     pub stopped_early: bool,
-    /// Rows that were trained on.
+    /// Number of training rows.
     pub training_rows: usize,
-    /// Rows of the validation.
+    /// Number of validation rows.
     pub validation_rows: usize,
     /// Minibatch gradients computed.
     pub gradients: usize,
@@ -134,15 +137,15 @@ pub struct MinibatchReport<T> {
     pub clipped: usize,
 }
 
-/// Minimises the energy of `density` from `theta` by minibatches. Early stopping looks at `validation`, or if there is
-/// none at a share of the rows, drawn by `streams`. `progress` is called after every step and again after every look at the
-/// validation rows.
+/// Minimises the energy of `density` by minibatches, starting from `theta`. Early stopping uses
+/// `validation`. If there is none, it uses a share of the rows, drawn by `streams`. `progress` is
+/// called after every step, and again after every evaluation of the validation rows.
 ///
-/// The work is done in the rayon pool that the caller is in.
+/// The work runs in the caller's rayon pool.
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, there are too few rows to split, or an energy, a gradient or
-/// a validation loss stops being finite.
+/// If a setting is out of range, `theta` has the wrong length, or there are too few rows to split.
+/// Also if an energy, a gradient or a validation loss stops being finite.
 pub fn fit_minibatch<T: Scalar>(
     density: &Minibatch<T>,
     validation: Option<&Minibatch<T>>,
@@ -163,10 +166,10 @@ pub fn fit_minibatch<T: Scalar>(
     )
 }
 
-/// [`fit_minibatch`] with an optimiser of the caller's, in place of the one that the options name.
+/// [`fit_minibatch`] with the caller's optimiser. The one in the options is ignored.
 ///
 /// # Errors
-/// As [`fit_minibatch`], and what the optimiser refuses.
+/// As [`fit_minibatch`], and any error of the optimiser.
 pub fn fit_minibatch_with<T: Scalar>(
     density: &Minibatch<T>,
     validation: Option<&Minibatch<T>>,
@@ -209,11 +212,11 @@ pub fn fit_minibatch_with<T: Scalar>(
         theta,
         clipped: 0,
     };
-    // one move into the pool instead of one for every gradient
+    // enter the pool once, not once per gradient
     rayon::scope(|_| run.epochs(optimizer, &mut progress))
 }
 
-/// A fit under way.
+/// A fit in progress.
 struct Run<'a, T> {
     training: Minibatch<T>,
     validation: Option<(MinibatchWorkspace<T>, Minibatch<T>)>,
@@ -270,7 +273,7 @@ impl<T: Scalar> Run<'_, T> {
         })
     }
 
-    /// One pass over the training rows; gives the mean energy of its batches.
+    /// One pass over the training rows. Returns the mean energy of its batches.
     fn epoch(
         &mut self,
         optimizer: &mut dyn Optimizer<T>,
@@ -300,7 +303,7 @@ impl<T: Scalar> Run<'_, T> {
         Ok(mean)
     }
 
-    /// Mean loss of a validation row.
+    /// Mean loss per validation row.
     fn validate(&mut self) -> Result<Option<f64>> {
         let Some((ws, density)) = &mut self.validation else {
             return Ok(None);

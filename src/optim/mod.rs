@@ -1,4 +1,6 @@
-//! Optimisation: the maximum a posteriori estimate from which walks start, by gradients of all data or of minibatches.
+//! Optimisation: finds the maximum a posteriori estimate from which walks start.
+//!
+//! Gradients use all data or minibatches.
 
 mod adam;
 mod adamw;

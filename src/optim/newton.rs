@@ -1,19 +1,19 @@
-//! The last way to a minimum: damped Gauss-Newton steps (Levenberg 1944, Marquardt 1963, the rule
-//! of damping by Nielsen 1999).
+//! Damped Gauss-Newton steps for the last part of the way to a minimum.
 //!
-//! With the gradient `g` of the energy `U`, a matrix `M` like its Hessian that is positive
-//! definite, and the damping `l`,
+//! (Levenberg 1944, Marquardt 1963; damping rule by Nielsen 1999.) Let `g` be the gradient of the
+//! energy `U`, `M` a positive definite matrix close to its Hessian, and `l` the damping:
 //!
 //! `(M + l diag M) d = -g`, `rho = (U(theta) - U(theta + d)) / p`,
 //! `p = -g . d - d . M d / 2 = -g . d / 2 + l d . diag(M) d / 2`.
 //!
-//! A step is taken where `rho` is positive; the damping falls where the quadratic model was right
-//! and doubles, ever faster, where it was wrong. The end is where the model promises `p` below
-//! `tolerance` nats with next to no damping: half of Newton's decrement, about.
+//! A step is taken if `rho` is positive. The damping falls if the quadratic model was right. If it
+//! was wrong, the damping doubles, and grows faster each time. The iteration ends when the model
+//! promises `p` below `tolerance` nats with little damping. `p` is then about half of Newton's
+//! decrement.
 //!
-//! One matrix costs as much as hundreds of gradients, so first-order steps come first, and these
-//! only end what they leave: a valley of posteriors with little noise, along which thousands of
-//! them get nowhere. For some thousand parameters.
+//! One matrix costs as much as hundreds of gradients, so first-order steps come first. These steps
+//! only finish the rest: posteriors with little noise have valleys along which thousands of
+//! first-order steps make no progress. They suit some thousand parameters.
 
 use super::MapReport;
 use crate::error::{Error, Result};
@@ -25,9 +25,9 @@ use crate::scalar::Scalar;
 /// Settings of [`polish`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolishOptions {
-    /// Matrices at most.
+    /// Largest number of matrices.
     pub matrices: usize,
-    /// Nats that a further step may still promise at the end.
+    /// The fit ends when a further step promises fewer nats than this.
     pub tolerance: f64,
 }
 
@@ -40,26 +40,26 @@ impl Default for PolishOptions {
     }
 }
 
-/// How the end was reached.
+/// How the fit ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PolishReport {
     /// Matrices computed.
     pub matrices: usize,
-    /// Nats that an undamped step promises at the end, or promised before it.
+    /// Nats that an undamped step promised, as last computed.
     pub decrement: f64,
     /// True if that is below the tolerance.
     pub converged: bool,
 }
 
-/// The damping at the start, and where no step helps any more.
+/// The damping at the start, and the damping at which the search for a step stops.
 const START: f64 = 1e-3;
 const MOST: f64 = 1e9;
 
-/// Damping up to which a step says how far the minimum is.
+/// Largest damping at which a step still shows how far away the minimum is.
 const LITTLE: f64 = 0.01;
 
-/// Goes on from `map` to the minimum. `matrix` gives `M` at a point, `[P, P]` row-major; its lower
-/// triangle is read.
+/// Continues from `map` to the minimum. `matrix` returns `M` at a point, `[P, P]` row-major. Only
+/// its lower triangle is read.
 ///
 /// # Errors
 /// If `matrix` or the density fails, or `M` with its damping is not positive definite.
@@ -88,7 +88,7 @@ pub fn polish<T: Scalar, D: LogDensity<T>>(
             return Err(Error::shape("polish", format!("[{n}, {n}]"), m.len()));
         }
         report.matrices += 1;
-        // the gradient is of the log density: minus that of the energy
+        // `grad` is of the log density: minus the energy's
         let g: Vec<f64> = grad.iter().map(|g| g.to_f64()).collect();
         if damping > LITTLE {
             step.copy_from_slice(&g);
@@ -123,10 +123,10 @@ pub fn polish<T: Scalar, D: LogDensity<T>>(
                 damping *= (1.0 - (2.0 * rho - 1.0).powi(3)).max(1.0 / 3.0);
                 growth = 2.0;
             } else if report.converged {
-                // rounding alone is left
+                // only rounding errors are left
                 break;
             } else {
-                // also where the energy is not a number
+                // also if the energy is NaN
                 damping *= growth;
                 growth *= 2.0;
             }

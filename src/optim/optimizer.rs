@@ -1,16 +1,18 @@
-//! What an optimiser is: a rule that turns gradients into steps. Three are here; a user can write another.
+//! Optimisers: rules that turn gradients into steps.
+//!
+//! Three are built in, and users can write others.
 
 use super::{Adam, AdamOptions, AdamW, AdamWOptions, Sgd, SgdOptions};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
-/// A rule for steps down a gradient, with whatever it remembers of the gradients before.
+/// A rule for steps down a gradient. It may remember earlier gradients.
 ///
 /// ```
 /// use fiberwalk::optim::{MapOptions, Optimizer, fit_map_with};
 /// use fiberwalk::{LogDensity, Result};
 ///
-/// /// Goes by the sign of the gradient alone.
+/// /// Uses only the sign of the gradient.
 /// struct SignDescent;
 /// impl Optimizer<f64> for SignDescent {
 ///     fn step(&mut self, learning_rate: f64, grad: &[f64], theta: &mut [f64]) -> Result<()> {
@@ -25,25 +27,33 @@ use crate::scalar::Scalar;
 /// #     type Workspace = ();
 /// #     fn dim(&self) -> usize { 1 }
 /// #     fn workspace(&self) {}
-/// #     fn log_density(&self, theta: &[f64], _: &mut ()) -> Result<f64> { Ok(-0.5 * theta[0].powi(2)) }
-/// #     fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+/// #     fn log_density(&self, theta: &[f64], _: &mut ()) -> Result<f64> {
+/// #         Ok(-0.5 * theta[0].powi(2))
+/// #     }
+/// #     fn log_density_and_grad(
+/// #         &self,
+/// #         theta: &[f64],
+/// #         grad: &mut [f64],
+/// #         ws: &mut (),
+/// #     ) -> Result<f64> {
 /// #         grad[0] = -theta[0];
 /// #         self.log_density(theta, ws)
 /// #     }
 /// # }
-/// let report = fit_map_with(&Normal, &mut SignDescent, vec![3.0], &MapOptions::default(), |_| ())?;
+/// let options = MapOptions::default();
+/// let report = fit_map_with(&Normal, &mut SignDescent, vec![3.0], &options, |_| ())?;
 /// assert!(report.theta[0].abs() < 0.01);
 /// # Ok::<(), fiberwalk::Error>(())
 /// ```
 pub trait Optimizer<T: Scalar>: Send {
-    /// One step: `grad` is the gradient, at `theta`, of what is to become small.
+    /// Takes one step. `grad` is the gradient at `theta` of the function to minimise.
     ///
     /// # Errors
-    /// If the lengths are not those that the optimiser was made for.
+    /// If a length differs from the one the optimiser was made for.
     fn step(&mut self, learning_rate: f64, grad: &[T], theta: &mut [T]) -> Result<()>;
 }
 
-/// Which optimiser, with its settings.
+/// The choice of optimiser, with its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OptimizerOptions {
     /// Gradient descent, with momentum.
@@ -73,7 +83,7 @@ impl OptimizerOptions {
         }
     }
 
-    /// The optimiser for `dim` parameters, before its first step.
+    /// Creates the optimiser for `dim` parameters, before its first step.
     ///
     /// # Errors
     /// If a setting is outside its range.
@@ -86,7 +96,7 @@ impl OptimizerOptions {
     }
 }
 
-/// That gradient and parameters have the length an optimiser was made for.
+/// Checks that gradient and parameters have the length that the optimiser was made for.
 pub(super) fn check_lengths(op: &'static str, dim: usize, grad: usize, theta: usize) -> Result<()> {
     if grad == dim && theta == dim {
         return Ok(());
@@ -95,7 +105,7 @@ pub(super) fn check_lengths(op: &'static str, dim: usize, grad: usize, theta: us
     Err(Error::shape(op, format!("length {dim}"), got))
 }
 
-/// That a setting is a number above zero.
+/// Checks that a setting is positive and finite.
 pub(super) fn check_positive(field: &'static str, value: f64) -> Result<()> {
     if value > 0.0 && value.is_finite() {
         return Ok(());

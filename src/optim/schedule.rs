@@ -1,27 +1,28 @@
-//! Learning-rate schedules: a warm-up from nearly nothing, then a decay.
+//! Learning-rate schedules: a warm-up from near zero, then a decay.
 
 use std::f64::consts::PI;
 
 use super::optimizer::check_positive;
 use crate::error::{Error, Result};
 
-/// How the learning rate falls over the steps that a [`Schedule`] gives it.
+/// How the learning rate falls after the warm-up of a [`Schedule`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Decay {
-    /// It does not.
+    /// Stays at its full value.
     Constant,
-    /// From its full value to zero along half a cosine (Loshchilov & Hutter 2017, without restarts).
+    /// Falls from its full value to zero along half a cosine (Loshchilov & Hutter 2017, no
+    /// restarts).
     Cosine,
-    /// Multiplied by `factor` after every `every` steps.
+    /// Is multiplied by `factor` after every `every` steps.
     Step {
-        /// Steps at one rate.
+        /// Number of steps at one rate.
         every: usize,
-        /// What the rate is multiplied by.
+        /// Factor that multiplies the rate.
         factor: f64,
     },
 }
 
-/// The course of the learning rate: a linear warm-up in front of any decay.
+/// The course of the learning rate: a linear warm-up, then any decay.
 ///
 /// ```
 /// use fiberwalk::optim::{Decay, Schedule};
@@ -34,7 +35,7 @@ pub enum Decay {
 pub struct Schedule {
     /// Share of all steps, in `[0, 1)`, over which the rate rises linearly to its full value.
     pub warmup: f64,
-    /// What comes then.
+    /// The decay after the warm-up.
     pub decay: Decay,
 }
 
@@ -49,7 +50,8 @@ impl Schedule {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the share is outside `[0, 1)`, or a step decay has no steps or no positive factor.
+    /// If the share is outside `[0, 1)`, or a step decay has no steps or a factor that is not
+    /// positive.
     pub fn validate(&self) -> Result<()> {
         if !(0.0..1.0).contains(&self.warmup) {
             return Err(Error::config("warmup", self.warmup, "must be in [0, 1)"));
@@ -61,10 +63,10 @@ impl Schedule {
         }
     }
 
-    /// The factor on the learning rate at `step`, from 0, of `total`.
+    /// The factor on the learning rate at `step` of `total`, counted from 0.
     ///
-    /// With `w` steps of warm-up, the share rounded, it is `(step + 1) / (w + 1)` before step `w`, where the decay begins
-    /// at 1.
+    /// The warm-up has `w` steps: its share of `total`, rounded. Before step `w` the factor is
+    /// `(step + 1) / (w + 1)`. The decay begins at step `w`, at 1.
     pub fn factor(&self, step: usize, total: usize) -> f64 {
         let warmup = (self.warmup * total as f64).round() as usize;
         if step < warmup {
@@ -113,7 +115,7 @@ mod tests {
         };
         let expected = [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25, 0.25, 0.125];
         assert_eq!(factors(decay.into(), 9), expected);
-        // behind a warm-up of two steps it is the same, two steps later
+        // after a warm-up of two steps it is the same, two steps later
         let late = factors(Schedule { warmup: 0.2, decay }, 10);
         assert_eq!(late[2..], expected[..9]);
     }

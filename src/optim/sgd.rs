@@ -1,8 +1,10 @@
-//! Gradient descent with momentum (Polyak 1964): `v <- mu v + g`, `theta <- theta - lr v`; Nesterov's form looks one
-//! step ahead, `theta <- theta - lr (g + mu v)` (Sutskever et al. 2013).
+//! Gradient descent with momentum (Polyak 1964).
 //!
-//! The energies of this crate are sums over the data, so the learning rate that is stable is of the order of one over
-//! the number of rows: below `2 (1 + mu) / lambda` for the largest curvature `lambda`.
+//! `v <- mu v + g`, `theta <- theta - lr v`. Nesterov's form looks one step ahead,
+//! `theta <- theta - lr (g + mu v)` (Sutskever et al. 2013).
+//!
+//! The energies of this crate are sums over the data. So stable learning rates are of the order of
+//! one over the number of rows: below `2 (1 + mu) / lambda` for the largest curvature `lambda`.
 
 use super::Optimizer;
 use super::optimizer::check_lengths;
@@ -13,9 +15,9 @@ use crate::simd;
 /// Settings of [`Sgd`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SgdOptions {
-    /// Share `mu` of the velocity that a step keeps; 0: plain gradient descent.
+    /// Share `mu` of the velocity that a step keeps. 0 is plain gradient descent.
     pub momentum: f64,
-    /// Nesterov's form.
+    /// Use Nesterov's form.
     pub nesterov: bool,
 }
 
@@ -32,7 +34,7 @@ impl SgdOptions {
     /// Checks the settings.
     ///
     /// # Errors
-    /// If the momentum is outside `[0, 1)`, or Nesterov's form has none.
+    /// If the momentum is outside `[0, 1)`, or is 0 with Nesterov's form.
     pub fn validate(&self) -> Result<()> {
         if !(0.0..1.0).contains(&self.momentum) {
             let requirement = "must be in [0, 1)";
@@ -45,7 +47,7 @@ impl SgdOptions {
     }
 }
 
-/// The velocity of one parameter vector.
+/// Velocity of one parameter vector.
 #[derive(Clone, Debug)]
 pub struct Sgd<T> {
     options: SgdOptions,
@@ -53,7 +55,7 @@ pub struct Sgd<T> {
 }
 
 impl<T: Scalar> Sgd<T> {
-    /// `dim` parameters at rest.
+    /// Zero velocity for `dim` parameters.
     ///
     /// # Errors
     /// If a setting is outside its range.
@@ -151,9 +153,10 @@ mod tests {
         );
     }
 
-    /// On `c theta^2 / 2` both forms are `theta_{t+1} = b theta_t - p theta_{t-1}`: with momentum `b = 1 + mu - lr c`,
-    /// `p = mu`; with Nesterov's `b = (1 + mu) (1 - lr c)`, `p = mu (1 - lr c)`. In closed form, with the roots
-    /// `r = (b +- sqrt(b^2 - 4 p)) / 2`, `theta_t = A r_1^t + B r_2^t`.
+    /// On `c theta^2 / 2` both forms are `theta_{t+1} = b theta_t - p theta_{t-1}`. With momentum,
+    /// `b = 1 + mu - lr c` and `p = mu`. With Nesterov's form, `b = (1 + mu) (1 - lr c)` and
+    /// `p = mu (1 - lr c)`. With the roots `r = (b +- sqrt(b^2 - 4 p)) / 2`, the closed form is
+    /// `theta_t = A r_1^t + B r_2^t`.
     #[test]
     fn a_quadratic_follows_its_closed_form() {
         let (c, rate, mu) = (3.0, 0.02, 0.5f64);
@@ -164,7 +167,7 @@ mod tests {
             } else {
                 (mu + keep, mu)
             };
-            // at rest at the start: the first step is plain, or (1 + mu) times it
+            // at rest at the start: the first step is plain, or (1 + mu) times as long
             let first = if nesterov {
                 1.0 - (1.0 + mu) * rate * c
             } else {

@@ -1,24 +1,26 @@
 //! The dense Gauss-Newton matrix of linear layers, from pairs of inputs and pairs of outputs.
 //!
-//! In a layer `s^l = a^l W_l` (a bias is a weight whose input is 1) every row `s_nr` of `S` is an outer product of `a^l_n` and
-//! `g^l_nr = (ds^l_n/do_n)^T c_nr`, so that
+//! In a layer `s^l = a^l W_l`, a bias is a weight whose input is 1. Every row `s_nr` of `S` is an
+//! outer product of `a^l_n` and `g^l_nr = (ds^l_n/do_n)^T c_nr`, so
 //!
 //! `G[(l, i, o), (m, j, p)] = sum_n a^l_ni a^m_nj M_n[(l, o), (m, p)]`, `M_n = sum_r g_nr g_nr^T`.
 //!
-//! For each two layers that is one product of matrices: pairs `(i, j)` of inputs by rows of data, times rows of data by pairs `(o, p)` of outputs, of
-//! which only `i >= j` and `o >= p` are computed where `l = m`. The vectors `c_nr` are summed in `M_n` before anything is multiplied out. A layer of
-//! `d` inputs (the bias among them) and `u` outputs takes, in FLOP a row,
+//! For every two layers this is one matrix product: pairs `(i, j)` of inputs by rows of data, times
+//! rows of data by pairs `(o, p)` of outputs. If `l = m`, only `i >= j` and `o >= p` are computed.
+//! The vectors `c_nr` are summed in `M_n` before this product. A layer of `d` inputs (the bias
+//! included) and `u` outputs takes `d (d + 1) u (u + 1) / 2` FLOP per row. Two layers take
+//! `2 d_l d_m u_l u_m`. Adding up `s_nr s_nr^T` instead takes `R (d u)^2` and
+//! `2 R d_l u_l d_m u_m`.
 //!
-//! `d (d + 1) u (u + 1) / 2`, two layers `2 d_l d_m u_l u_m`; adding `s_nr s_nr^T` up takes `R (d u)^2` and `2 R d_l u_l d_m u_m`.
-//!
-//! | in FLOP a row (`R`) | by rows | by pairs |
+//! | FLOP per row (`R`) | by rows | by pairs |
 //! |---|---|---|
 //! | 18-50-4, four classes (3) | 3,995,000 | 898,000 |
 //! | its last layer alone (3) | 125,000 | 26,500 |
 //! | 2-16-16-2, two classes (1) | 125,000 | 92,000 |
 //!
-//! The pairs of a layer with itself are a fourth of the entries of its block, those of two layers all of one of two blocks; they are spread over the
-//! matrix at the end, so that there is memory of up to half a matrix besides it.
+//! For one layer, the sums hold about a fourth of the entries of its block. For two layers, they
+//! hold one of the two mirrored blocks. The sums are spread over the matrix at the end, so they
+//! need up to half a matrix of extra memory.
 
 use std::ops::Range;
 use std::sync::Mutex;
@@ -31,45 +33,47 @@ use crate::error::Result;
 use crate::linalg::product::{self, Inner, Piece, Rows};
 use crate::scalar::Scalar;
 
-/// Numbers of inputs and derivatives that are in memory at once, and most blocks of rows.
+/// Values of inputs and derivatives in memory at once, and the largest number of row blocks.
 const NUMBERS: usize = 1 << 21;
 const BLOCKS: usize = 16;
 
-/// Blocks of rows whose pairs are multiplied at once, and pairs of inputs and of outputs of such a product: 2 x 384 KiB, for the second cache.
+/// Blocks of rows multiplied at once, and the pairs of inputs and of outputs in such a product.
+/// Each side takes 384 KiB, so that both fit the second-level cache.
 const DEEP: usize = 8;
 const LEFT: usize = 96;
 const RIGHT: usize = 96;
 
-/// A product of pairs that are written out costs as many FLOP of the matrix product.
+/// Writing out one product of a pair costs as much as this many FLOP of the matrix product.
 const PRODUCT: usize = 4;
 
-/// One layer: its parameters `(i, o)` lie at `start + i * outputs + o` of the matrix.
+/// One layer: its parameter `(i, o)` lies at `start + i * outputs + o` of the matrix.
 #[derive(Clone, Copy)]
 struct Place {
     start: usize,
-    /// The bias among them.
+    /// Number of inputs, the bias included.
     inputs: usize,
     outputs: usize,
 }
 
-/// The layers of `range`, and what their inputs and derivatives are computed with.
+/// The layers of `range`, with the programs for their inputs and derivatives.
 pub(super) struct LinearLayers<T> {
     layers: Layers<T>,
     places: Vec<Place>,
 }
 
 impl<T: Scalar> LinearLayers<T> {
-    /// If all parameters of `range` are those of linear layers that are used once, and pairs take less work than rows do.
+    /// The layers, if all parameters of `range` belong to linear layers that are used once, and
+    /// pairs take less work than rows.
     pub(super) fn find(data: &Supervised<'_>, range: Range<usize>, rank: usize) -> Option<Self> {
         let by_rows = rank * range.len() * range.len();
         let all = Self::all(data, range)?;
-        // without vectors there is nothing to add up, and no work is less than none
+        // with rank 0, rows take no work at all, so pairs cannot take less
         (work_of_pairs(&all.places, rank) < by_rows).then_some(all)
     }
 
-    /// If all parameters of `range` are those of linear layers that are used once.
+    /// The layers, if all parameters of `range` belong to linear layers that are used once.
     pub(super) fn all(data: &Supervised<'_>, range: Range<usize>) -> Option<Self> {
-        // what is no such layer is no mistake: there is another way
+        // a layer of another kind is not an error: the caller falls back to rows
         let layers = Layers::<T>::within(data.network, range.clone()).ok()?;
         let mut places = Vec::new();
         let mut end = 0;
@@ -100,7 +104,7 @@ impl<T: Scalar> LinearLayers<T> {
         for l in 0..self.places.len() {
             pairs.extend((0..=l).map(|m| LayerPair::new(&self.places, l, m)));
         }
-        // of every thread; what a task finds there it overwrites
+        // buffers shared by all threads; a task overwrites whatever it finds there
         let memory = Mutex::new(Vec::new());
         let widths = self.places.iter();
         let numbers: usize = widths.map(|p| p.inputs + roots.rank * p.outputs).sum();
@@ -173,12 +177,12 @@ impl<T: Scalar> LinearLayers<T> {
     }
 }
 
-/// What some rows of data give, layer by layer.
+/// Inputs and derivatives of some rows of data, layer by layer.
 struct Block {
     rows: usize,
-    /// `[inputs, rows]`, the last of them 1 if there is a bias.
+    /// `[inputs, rows]` for each layer. The last input is 1 if there is a bias.
     inputs: Vec<Vec<f64>>,
-    /// `[R, outputs, rows]`.
+    /// `[R, outputs, rows]` for each layer.
     slopes: Vec<Vec<f64>>,
 }
 
@@ -186,7 +190,7 @@ fn triangle(n: usize) -> usize {
     n * (n + 1) / 2
 }
 
-/// Pairs of inputs and pairs of outputs of two layers.
+/// Numbers of input pairs and of output pairs of two layers.
 fn counts(places: &[Place], l: usize, m: usize) -> [usize; 2] {
     let (a, b) = (places[l], places[m]);
     if l == m {
@@ -196,7 +200,8 @@ fn counts(places: &[Place], l: usize, m: usize) -> [usize; 2] {
     }
 }
 
-/// FLOP a row, and what writing pairs out costs: those of inputs once, those of outputs for every [`LEFT`] of the others.
+/// FLOP per row, plus the cost of writing out pairs: input pairs once, output pairs once for every
+/// [`LEFT`] input pairs.
 fn work_of_pairs(places: &[Place], rank: usize) -> usize {
     let two = |l: usize, m: usize| {
         let [left, right] = counts(places, l, m);
@@ -206,14 +211,14 @@ fn work_of_pairs(places: &[Place], rank: usize) -> usize {
     all.sum()
 }
 
-/// The sums of two layers `l >= m`.
+/// The sums for two layers `l >= m`.
 struct LayerPair {
     layers: [usize; 2],
-    /// Inputs and outputs of both.
+    /// Numbers of inputs of both layers, then numbers of outputs.
     orders: [[usize; 2]; 2],
     inputs: Vec<(usize, usize)>,
     outputs: Vec<(usize, usize)>,
-    /// `[inputs, outputs]`, pairs of each.
+    /// `[input pairs, output pairs]`.
     sums: Vec<f64>,
 }
 
@@ -244,7 +249,7 @@ impl LayerPair {
         }
     }
 
-    /// Runs of pairs of inputs, about as long as one another.
+    /// Splits the input pairs into runs of about equal length.
     fn tasks(&mut self) -> Vec<Task<'_>> {
         let count = self.inputs.len().div_ceil(LEFT).max(1);
         let size = self.inputs.len().div_ceil(count).max(1);
@@ -264,7 +269,8 @@ impl LayerPair {
 }
 
 impl Task<'_> {
-    /// Adds what the blocks give, in their order; `memory` is for pairs.
+    /// Adds the contributions of the blocks, in order. `memory` holds the pairs that are written
+    /// out.
     fn add(self, blocks: &[Block], rank: usize, memory: &mut [f64]) {
         let [l, m] = self.layers;
         let count = self.inputs.len();
@@ -307,7 +313,8 @@ fn slopes_of(block: &Block, l: usize, m: usize) -> [&[f64]; 2] {
     [&block.slopes[l], &block.slopes[m]]
 }
 
-/// `sum_r v_ri w_rj` for every pair, rows of data side by side: `[pairs, depth]` from `v` and `w`, `[rank, order, rows]` of every block.
+/// Writes `sum_r v_ri w_rj` for every pair, with rows of data side by side: `[pairs, depth]`. `v`
+/// and `w` are `[rank, order, rows]` in every block.
 fn write_products<'a>(
     pairs: &[(usize, usize)],
     (orders, rank): ([usize; 2], usize),
@@ -336,7 +343,7 @@ fn write_products<'a>(
     }
 }
 
-/// The matrix whose entries the sums are; its rows in parallel.
+/// The matrix, filled from the sums. Its rows are filled in parallel.
 fn spread(places: &[Place], pairs: &[LayerPair]) -> Vec<f64> {
     let q = places.iter().map(|p| p.inputs * p.outputs).sum();
     let mut matrix = vec![0.0; q * q];
@@ -361,7 +368,8 @@ fn spread(places: &[Place], pairs: &[LayerPair]) -> Vec<f64> {
 }
 
 impl LayerPair {
-    /// The entries of output `o` of input `i` of layer `l` with all outputs of input `j` of layer `m`.
+    /// Writes the entries between output `o` of input `i` in layer `l` and all outputs of input `j`
+    /// in layer `m`.
     fn write(&self, [l, m]: [usize; 2], [i, j]: [usize; 2], o: usize, out: &mut [f64]) {
         let width = self.outputs.len();
         let line = |at: usize| &self.sums[at * width..(at + 1) * width];

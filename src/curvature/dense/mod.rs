@@ -1,8 +1,10 @@
-//! Curvatures as dense matrices, for some of the parameters: for networks of some thousand.
+//! Curvatures as dense matrices over a range of parameters, for networks of some thousand.
 //!
-//! With the vectors `c_nr` of the likelihood's curvature, `G = S^T S` with rows `s_nr = J_n^T c_nr`. Where all parameters are those of linear layers,
-//! and it is less work, the matrix is made of products of their inputs and derivatives ([`linear`]). Elsewhere the rows are computed in parallel, some
-//! hundred at a time, and their products added up panel by panel, each panel in the order of the rows.
+//! With the vectors `c_nr` of the likelihood's curvature, `G = S^T S` with rows
+//! `s_nr = J_n^T c_nr`. If all parameters belong to linear layers and it is less work, the matrix
+//! is built from products of their inputs and derivatives ([`linear`]). Otherwise the rows are
+//! computed in parallel, a few hundred at a time. Their products are added up panel by panel, each
+//! panel in the order of the rows.
 
 mod linear;
 #[cfg(test)]
@@ -22,7 +24,7 @@ use crate::error::Result;
 use crate::linalg::SymmetricOperator;
 use crate::scalar::Scalar;
 
-/// Numbers of the rows that are in memory at once, and bounds of their count.
+/// Values in the rows that are in memory at once, and the bounds on the number of rows.
 const NUMBERS: usize = 1 << 21;
 const LEAST: usize = 64;
 const MOST: usize = 1024;
@@ -30,7 +32,8 @@ const MOST: usize = 1024;
 /// Rows of the matrix that one task adds to.
 const PANEL: usize = 96;
 
-/// The Gauss-Newton matrix of the likelihood (or the empirical Fisher matrix) for the parameters `range`, `[q, q]` row-major.
+/// The Gauss-Newton matrix of the likelihood (or the empirical Fisher matrix) for the parameters
+/// `range`, `[q, q]` row-major.
 ///
 /// # Errors
 /// If lengths do not fit or an output is not finite.
@@ -45,7 +48,7 @@ pub fn dense_curvature<T: Scalar>(
     dense_from_roots(data, theta, range, &roots)
 }
 
-/// [`dense_curvature`] with the likelihood's curvature given.
+/// [`dense_curvature`] with the output curvature of the likelihood already computed.
 pub(crate) fn dense_from_roots<T: Scalar>(
     data: &Supervised<'_>,
     theta: &[T],
@@ -58,7 +61,7 @@ pub(crate) fn dense_from_roots<T: Scalar>(
     }
 }
 
-/// `S^T S` from the rows of `S`, whatever the network is.
+/// `S^T S` from the rows of `S`, for any network.
 fn by_rows<T: Scalar>(
     data: &Supervised<'_>,
     theta: &[T],
@@ -98,7 +101,8 @@ fn by_rows<T: Scalar>(
     Ok(matrix)
 }
 
-/// Adds the lower triangle of `S^T S` for rows `S` `[m, q]`, and some of what lies beside it.
+/// Adds the lower triangle of `S^T S` for rows `S` `[m, q]`. Each panel also writes some entries
+/// above the diagonal.
 fn add_gram(rows: &[f64], q: usize, matrix: &mut [f64]) {
     let m = rows.len() / q;
     let s = MatRef::from_row_major_slice(rows, m, q);
@@ -127,7 +131,8 @@ fn mirror(matrix: &mut [f64], q: usize) {
     }
 }
 
-/// The dense matrix of an operator for the parameters `range`, `[q, q]` row-major, by `q` products: exactly symmetric.
+/// The dense matrix of an operator for the parameters `range`, `[q, q]` row-major, from `q`
+/// products. It is exactly symmetric.
 ///
 /// # Errors
 /// If the operator fails.

@@ -1,4 +1,4 @@
-//! Both ways to the dense matrix, and which of them is taken.
+//! Compares both ways to the dense matrix, and checks which one is taken.
 
 use proptest::prelude::*;
 
@@ -26,18 +26,18 @@ fn targets(likelihood: &dyn Likelihood, k: usize, n: usize) -> Vec<f64> {
     all.iter().map(label).collect()
 }
 
-/// What a network looks like in a graph that no layer of this crate records.
+/// A network whose graph looks like no layer of this crate.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Form {
     /// `tanh(x W) V`, no biases.
     Bare,
-    /// `tanh(x W) V + b + |W^T|^2`: a weight that is used once more, transposed.
+    /// `tanh(x W) V + b + |W^T|^2`: a weight that is used again, transposed.
     Transposed,
-    /// `tanh(x W) V + b + |theta|^2 / P`: parameters that are seen in another way, too.
+    /// `tanh(x W) V + b + |theta|^2 / P`: parameters that are also used in another way.
     Whole,
-    /// `s + b + s^2` for `s = tanh(x W) V`: the derivative by `s` is not that by `b`.
+    /// `s + b + s^2` for `s = tanh(x W) V`: the derivatives with respect to `s` and `b` differ.
     Twice,
-    /// `tanh((x, -x) W) V` with both of a row: a weight with two columns for a row of data.
+    /// `tanh((x, -x) W) V` with both of a row: a weight with two columns for each row of data.
     Stacked,
 }
 
@@ -105,7 +105,8 @@ impl Network for Odd {
     }
 }
 
-/// Largest difference over the largest entry between both ways for some parameters, if there are two.
+/// Largest difference between both ways, relative to the largest entry. `None` if there is only one
+/// way.
 fn difference(
     network: &dyn Network,
     likelihood: &dyn Likelihood,
@@ -127,7 +128,7 @@ fn difference(
     let outputs = RowOutputs::new(&data, &theta).unwrap();
     let roots = OutputRoots::new(&data, &outputs, fisher).unwrap();
     let want = by_rows(&data, &theta, range.clone(), &roots).unwrap();
-    // whichever is taken
+    // the way that is chosen
     let got = dense_from_roots(&data, &theta, range.clone(), &roots).unwrap();
     let error = |got: &[f64]| {
         let top = want.iter().fold(f64::MIN_POSITIVE, |m, x| m.max(x.abs()));
@@ -136,7 +137,7 @@ fn difference(
     };
     assert_eq!(got.len(), want.len());
     assert!(error(&got) < 1e-12, "{}", error(&got));
-    // pairs whether or not they are less work
+    // pairs, even if they are not less work
     let layers = LinearLayers::<f64>::all(&data, range)?;
     let pairs = layers.matrix(&data, &theta, &roots).unwrap();
     assert_eq!(pairs.len(), want.len());
@@ -148,7 +149,8 @@ fn difference(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// Sums of up to 150 rows and 4 vectors in another order: some hundred roundings, `1e2 * 1.1e-16`, and cancellation among terms.
+    /// Sums of up to 150 rows and 4 vectors in another order: some hundred roundings,
+    /// `1e2 * 1.1e-16`, and cancellation between terms.
     #[test]
     fn pairs_give_what_rows_give(
         hidden in prop::collection::vec(1usize..14, 0..3),
@@ -171,7 +173,7 @@ proptest! {
     }
 }
 
-/// More rows than are in memory at once, more pairs than one product has, and layers alone.
+/// More rows than are in memory at once, more pairs than one product holds, and single layers.
 #[test]
 fn many_rows_and_wide_layers() {
     let net = Mlp::new(&[17, 20, 5, 3], Activation::Tanh).unwrap();
@@ -197,7 +199,7 @@ fn other_networks_than_of_linear_layers_go_by_rows() {
         assert_eq!(error.is_some(), form == Form::Bare, "{form:?}");
         assert!(error.is_none_or(|e| e < 1e-12), "{form:?}: {error:?}");
     }
-    // part of a layer; a weight without its bias is a layer
+    // part of a layer fails; a weight without its bias counts as a layer
     let net = Mlp::new(&[3, 7, 2], Activation::Tanh).unwrap();
     for (range, layers) in [
         (0..1, false),
@@ -210,7 +212,7 @@ fn other_networks_than_of_linear_layers_go_by_rows() {
         assert_eq!(error.is_some(), layers, "{range:?}");
         assert!(error.is_none_or(|e| e < 1e-12), "{range:?}: {error:?}");
     }
-    // a layer of another kind, and the last one behind it
+    // a layer of another kind, and the last layer after it
     let layers = |norm| -> Vec<Box<dyn Layer>> {
         let first = [Box::new(Linear::new(6).unwrap()) as Box<dyn Layer>];
         let last = [Box::new(Linear::new(3).unwrap()) as Box<dyn Layer>];
@@ -224,7 +226,8 @@ fn other_networks_than_of_linear_layers_go_by_rows() {
     assert!(last.is_some_and(|e| e < 1e-12), "{last:?}");
 }
 
-/// The count: a layer of many roots goes by pairs, one of a single root and few pairs by rows.
+/// The work decides: a layer with many roots goes by pairs, one with a single root and few pairs by
+/// rows.
 #[test]
 fn the_smaller_work_is_taken() {
     let find = |sizes: &[usize], rank| {

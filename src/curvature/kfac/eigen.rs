@@ -1,6 +1,8 @@
-//! `scale A (x) B + alpha I` in the eigenbasis of the factors, where it is a diagonal: the prior enters exactly, without damping of the factors.
+//! `scale A (x) B + alpha I` in the eigenbasis of the factors, where it is diagonal.
 //!
-//! With `A = U_a diag(l) U_a^T` and `B = U_b diag(m) U_b^T` the eigenvalues are `scale l_i m_j + alpha`, the eigenvectors `U_a (x) U_b`.
+//! So the prior enters exactly, without damping of the factors. With `A = U_a diag(l) U_a^T` and
+//! `B = U_b diag(m) U_b^T`, the eigenvalues are `scale l_i m_j + alpha` and the eigenvectors
+//! `U_a (x) U_b`.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -39,7 +41,8 @@ impl KroneckerEigen {
         })
     }
 
-    /// Adds the scaled product and a multiple of the identity. Eigenvalues of the factors that rounding made negative are zero.
+    /// Returns `scale A (x) B + alpha I`. Negative eigenvalues of the factors, which come from
+    /// rounding, count as zero.
     pub fn shifted(&self, scale: f64, alpha: f64) -> ShiftedKronecker<'_> {
         let outputs = || self.b.values.iter();
         let row = |l: &f64| {
@@ -59,7 +62,7 @@ impl ShiftedKronecker<'_> {
         self.values.iter().map(|v| v.ln()).sum()
     }
 
-    /// The diagonal of the inverse, at the places of the block in `out`.
+    /// Writes the diagonal of the inverse to the block's positions in `out`.
     pub fn variances(&self, out: &mut [f64]) {
         let [a, b] = [&self.eigen.a, &self.eigen.b];
         let square = |e: &SymmetricEigen| e.vectors.iter().map(|x| x * x).collect::<Vec<f64>>();
@@ -70,7 +73,8 @@ impl ShiftedKronecker<'_> {
         }
     }
 
-    /// `theta[index] <- R z[index]` with `R = (U_a (x) U_b) values^{-1/2}`, so that `R R^T` is the inverse.
+    /// `z[index] <- R z[index]` with `R = (U_a (x) U_b) values^{-1/2}`, so that `R R^T` is the
+    /// inverse.
     pub fn root(&self, z: &mut [f64]) {
         let e = self.eigen;
         let scaled = e.index.iter().zip(&self.values);
@@ -86,7 +90,7 @@ impl ShiftedKronecker<'_> {
         let e = self.eigen;
         let m = rows.len() / dim.max(1);
         let (a, b) = (e.a.values.len(), e.b.values.len());
-        // [a, m, b]: either product is then one for all rows
+        // layout [a, m, b], so that each of the two products is one product for all rows
         let mut own = vec![0.0; a * m * b];
         let place = |i: usize, row: usize| (i * m + row) * b;
         for (row, v) in rows.chunks_exact(dim).enumerate() {
@@ -109,7 +113,8 @@ impl ShiftedKronecker<'_> {
     }
 }
 
-/// With rows `U_a` `[a, a]`, `U_b` `[b, b]` and `X` `[a, m, b]`: `U_a X_r U_b^T` for each `r` in `m`, or, `back`, `U_a^T X_r U_b`.
+/// For `U_a` `[a, a]`, `U_b` `[b, b]` and `X` `[a, m, b]`, the value `U_a X_r U_b^T` for each `r`
+/// in `m`. With `back`, it is `U_a^T X_r U_b`.
 fn sandwich(ua: &[f64], x: &[f64], ub: &[f64], back: bool) -> Vec<f64> {
     let (a, b) = (ua.len().isqrt(), ub.len().isqrt());
     let m = x.len() / (a * b).max(1);
@@ -134,14 +139,15 @@ fn sandwich(ua: &[f64], x: &[f64], ub: &[f64], back: bool) -> Vec<f64> {
 mod tests {
     use super::*;
 
-    /// Against the dense matrix: determinant, diagonal of the inverse, and a root whose square is the inverse.
+    /// Compares with the dense matrix: determinant, diagonal of the inverse, and a root whose
+    /// square is the inverse.
     #[test]
     fn a_shifted_product_is_the_dense_matrix() {
         let (a, b) = (
             [2.0, 0.5, 0.5, 1.0],
             [3.0, 1.0, 0.2, 1.0, 2.0, -0.3, 0.2, -0.3, 1.0],
         );
-        // places in an order of their own, among 7
+        // positions in mixed order, among 7
         let index = vec![6, 0, 3, 2, 5, 1];
         let block = KroneckerBlock {
             index: index.clone(),
@@ -177,7 +183,7 @@ mod tests {
             }
         }
         assert!(variances[4].is_nan(), "a place that is not the block's");
-        // rows together are rows one by one
+        // all rows together agree with one row at a time
         let mut rows: Vec<f64> = (0..21).map(|i| (1.3 * f64::from(i)).sin()).collect();
         let mut single = rows.clone();
         shifted.root_transposed(&mut rows, 7);

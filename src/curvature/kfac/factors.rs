@@ -1,4 +1,6 @@
-//! The factors, added up over blocks of rows: blocks in parallel, eight at a time, and folded in their order.
+//! The Kronecker factors, summed over blocks of rows.
+//!
+//! Eight blocks are computed in parallel at a time, and added up in order.
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
@@ -10,10 +12,10 @@ use crate::curvature::roots::{BLOCK, OutputRoots, RowOutputs, Supervised, column
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
-/// `A (x) B` for some parameters: those of a layer, of one of its groups, or its bias.
+/// `A (x) B` for some parameters: those of a layer, of one of its groups, or of its bias.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KroneckerBlock {
-    /// Where parameter `(i, j)` lies in `theta`: input `i`, output `j`, `[a, b]` row-major.
+    /// Index of parameter `(i, j)` in `theta`: input `i`, output `j`, `[a, b]` row-major.
     pub index: Vec<usize>,
     /// `A`, `[a, a]` row-major.
     pub input_factor: Vec<f64>,
@@ -35,7 +37,7 @@ pub struct KroneckerFactors {
     blocks: Vec<KroneckerBlock>,
 }
 
-/// Blocks of rows that are computed at once.
+/// Blocks of rows computed at once.
 const AT_ONCE: usize = 8;
 
 /// Sums of one layer, group by group.
@@ -48,8 +50,9 @@ impl KroneckerFactors {
     /// The factors at `theta`.
     ///
     /// # Errors
-    /// If lengths do not fit, an output is not finite, or a parameter is neither the weight nor the bias of a linear layer or a convolution (each used
-    /// once): the error names it.
+    /// If lengths do not fit, an output is not finite, or a parameter is neither the weight nor the
+    /// bias of a linear layer or a convolution (each used once). The last error names the
+    /// parameter.
     pub fn new<T: Scalar>(
         data: &Supervised<'_>,
         theta: &[T],
@@ -60,7 +63,7 @@ impl KroneckerFactors {
         Self::from_roots(data, theta, &roots, options.bias)
     }
 
-    /// The factors with the likelihood's curvature given.
+    /// The factors, with the output curvature of the likelihood already computed.
     pub(crate) fn from_roots<T: Scalar>(
         data: &Supervised<'_>,
         theta: &[T],
@@ -113,14 +116,14 @@ impl KroneckerFactors {
         self.dim
     }
 
-    /// The blocks, in the order of the layers; every parameter is in one of them.
+    /// The blocks, in the order of the layers. Every parameter is in one of them.
     pub fn blocks(&self) -> &[KroneckerBlock] {
         &self.blocks
     }
 }
 
 impl<T: Scalar> Layers<T> {
-    /// Adds what the rows of a block give, layer by layer.
+    /// Adds the contributions of one block of rows, layer by layer.
     fn add(
         &self,
         data: &Supervised<'_>,
@@ -168,10 +171,11 @@ impl<T: Scalar> Layers<T> {
     }
 }
 
-/// Numbers of a matrix of columns, about.
+/// Approximate number of values in a matrix of columns.
 const COLUMNS: usize = 1 << 16;
 
-/// `sum[g] += V_g V_g^T`, the columns of `V_g` `[order, columns]` given row of data by row of data, some rows at a time.
+/// `sum[g] += V_g V_g^T`. `fill` writes the columns of `V_g` `[order, columns]` for one row of
+/// data. Several rows are multiplied at a time.
 fn add_products(
     sums: &mut [f64],
     (groups, order, columns): (usize, usize, usize),

@@ -1,4 +1,7 @@
-//! The layers of a network that have Kronecker factors, and programs for their inputs and the derivatives by their outputs.
+//! Finds the layers of a network that have Kronecker factors.
+//!
+//! Compiles the programs for the layers' inputs and for the derivatives with respect to their
+//! outputs.
 
 use std::ops::Range;
 
@@ -9,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::nn::{Network, ParamTensor};
 use crate::scalar::Scalar;
 
-/// One layer: its weight, its bias, and the shapes of what passes through.
+/// One layer: its weight, its bias, and the shapes of its inputs and outputs.
 #[derive(Clone, Debug)]
 pub(in crate::curvature) struct Layer {
     pub kind: UseKind,
@@ -19,7 +22,7 @@ pub(in crate::curvature) struct Layer {
     /// Inputs and outputs of a group that a weight connects, without the bias.
     pub inputs: usize,
     pub outputs: usize,
-    /// Extents of the input image, `[channels, h, w]`, and of the result `[rows, columns]`.
+    /// Shapes of the input image, `[channels, h, w]`, and of the result, `[rows, columns]`.
     pub image: [usize; 3],
     pub positions: [usize; 2],
 }
@@ -29,23 +32,25 @@ pub(in crate::curvature) struct Layers<T> {
     pub layers: Vec<Layer>,
     /// Inputs of all layers. Takes `theta`, `x` `[d, rows]`, and 1.
     pub inputs: Program<T>,
-    /// Derivatives by the outputs of all layers times a cotangent. Takes `theta`, `x`, and `u` `[outputs, rows]`.
+    /// Derivatives with respect to the outputs of all layers, times a cotangent. Takes `theta`,
+    /// `x`, `u` `[outputs, rows]`, and 1.
     pub cotangents: Program<T>,
 }
 
 impl<T: Scalar> Layers<T> {
-    /// Those of a network.
+    /// The layers of a network.
     ///
     /// # Errors
-    /// If there is a parameter that is neither the weight nor the bias of a linear layer or a convolution.
+    /// If a parameter is neither the weight nor the bias of a linear layer or a convolution.
     pub fn new(network: &dyn Network) -> Result<Self> {
         Self::within(network, 0..network.dim())
     }
 
-    /// Those whose parameters are in `range`.
+    /// The layers whose parameters lie in `range`.
     ///
     /// # Errors
-    /// Those of [`Layers::new`], for the parameters that are looked at, or if one is also seen in another way.
+    /// As [`Layers::new`], for the parameters in `range`. Also if a parameter is used in another
+    /// way too.
     pub fn within(network: &dyn Network, range: Range<usize>) -> Result<Self> {
         let d = network.input_dim();
         let graph = Graph::new();
@@ -72,7 +77,7 @@ impl<T: Scalar> Layers<T> {
             layers.push(Layer::new(tensor, &found)?);
             uses.push(found);
         }
-        // a fresh recording for each program: the inputs of one are none of the other's
+        // each program gets a fresh recording: the inputs of one do not belong to the other
         let one = graph.input(&[1]);
         let copies: Vec<Var<'_>> = uses
             .iter()
@@ -91,7 +96,7 @@ fn lies_in(tensor: &ParamTensor, range: &Range<usize>) -> bool {
     range.start <= tensor.range.start && tensor.range.end <= range.end
 }
 
-/// The program of the derivatives.
+/// The program for the derivatives.
 fn cotangents<T: Scalar>(network: &dyn Network, range: &Range<usize>) -> Result<Program<T>> {
     let graph = Graph::new();
     let theta = graph.input(&[network.dim()]);
@@ -99,7 +104,8 @@ fn cotangents<T: Scalar>(network: &dyn Network, range: &Range<usize>) -> Result<
     let u = graph.input(&[network.output_dim(), BLOCK]).batch_first();
     let one = graph.input(&[1]);
     let outputs = network.forward(theta, x);
-    // all of them before the first derivative, which uses the weights again; biases are no weights, and were recognised before
+    // find all uses before the first derivative, which uses the weights again; biases are excluded,
+    // as they were recognised before
     let weights = network.layout().tensors().iter();
     let uses = weights
         .filter(|t| t.shape.len() > 1 && lies_in(t, range))
@@ -130,7 +136,7 @@ impl Layer {
             Error::shape("KFAC", "the weight of a Linear or Conv2d layer", got)
         };
         match (found.kind, &tensor.shape[..], &found.input.shape()[..]) {
-            // other columns than the rows of data would be uses of their own
+            // columns that are not the rows of data would count as separate uses
             (UseKind::Product, &[inputs, outputs], &[_, BLOCK]) => Ok(plain(inputs, outputs)),
             (UseKind::Convolution { window, groups }, &[out, c, kh, kw], &[channels, h, w, _])
                 if groups > 0 =>
@@ -146,7 +152,8 @@ impl Layer {
         }
     }
 
-    /// Of a linear layer: where its parameters start, the weight `[in, out]` and right behind it the bias, and whether there is one.
+    /// For a linear layer: the index where its parameters start, and whether it has a bias. The
+    /// weight is `[in, out]`, with the bias right after it.
     pub fn linear(&self) -> Option<(usize, bool)> {
         let behind = self
             .bias
@@ -156,12 +163,12 @@ impl Layer {
         linear.then_some((self.weight.start, self.bias.is_some()))
     }
 
-    /// Uses of the weights in one row of data.
+    /// Number of times the weights are used in one row of data.
     pub fn uses(&self) -> usize {
         self.positions[0] * self.positions[1]
     }
 
-    /// Whether the bias is one more input.
+    /// True if the bias is one more input.
     pub fn joins(&self, bias: KfacBias) -> bool {
         self.bias.is_some() && bias == KfacBias::Joined
     }
@@ -171,7 +178,8 @@ impl Layer {
         self.inputs + usize::from(self.joins(bias))
     }
 
-    /// The blocks of this layer, group by group, from the sums over `n` rows: `a` of each group `[order, order]`, `b` `[outputs, outputs]`.
+    /// The blocks of this layer, group by group, from sums over `n` rows. For each group `a` is
+    /// `[order, order]` and `b` is `[outputs, outputs]`.
     pub fn blocks(&self, a: &[f64], b: &[f64], n: usize, bias: KfacBias) -> Vec<KroneckerBlock> {
         let (order, outputs) = (self.input_order(bias), self.outputs);
         let uses = self.uses() as f64;
@@ -211,7 +219,8 @@ impl Layer {
         blocks
     }
 
-    /// The inputs of group `g` in row `n` of a block of [`BLOCK`] rows: `[order, uses]`, patches of a convolution, in f64.
+    /// The inputs of group `g` in row `n` of a block of [`BLOCK`] rows: `[order, uses]`, in f64.
+    /// For a convolution these are patches.
     pub fn patches<T: Scalar>(&self, input: &[T], (g, n): (usize, usize), out: &mut [f64]) {
         let uses = self.uses();
         let [channels, h, w] = self.image;
@@ -240,7 +249,8 @@ impl Layer {
         }
     }
 
-    /// The derivatives by the outputs of group `g` in row `n`: `[outputs, uses]` in f64.
+    /// The derivatives with respect to the outputs of group `g` in row `n`: `[outputs, uses]`, in
+    /// f64.
     pub fn slopes<T: Scalar>(&self, cotangent: &[T], (g, n): (usize, usize), out: &mut [f64]) {
         let first = g * self.outputs * self.uses();
         for (at, to) in out.iter_mut().enumerate() {

@@ -1,9 +1,10 @@
-//! Two tangent spaces: the angles between them, and how a direction is carried from one to the other.
+//! Compares two tangent spaces: the angles between them, and the transport of a direction.
 //!
-//! The principal angles of two subspaces with orthonormal rows `B1`, `B2` have as cosines the singular values of
-//! `B1 B2^T` and as sines those of `B2 (I - B1^T B1)` (Bjoerck & Golub 1973). Cosines do not see angles below `1e-8`, sines
-//! none near a right angle that differ by less; the arc tangent of both is accurate everywhere. The angles between two
-//! tangent spaces are those between the normal spaces, beside zeros.
+//! The principal angles of two subspaces with orthonormal rows `B1`, `B2` have as cosines the
+//! singular values of `B1 B2^T`, and as sines those of `B2 (I - B1^T B1)` (Bjoerck & Golub 1973).
+//! Cosines cannot resolve angles below `1e-8`. Sines cannot resolve angles that close to a right
+//! angle. The arc tangent of both is accurate everywhere. The angles between two tangent spaces are
+//! those between the normal spaces, plus zeros.
 
 use super::TangentSpace;
 use crate::error::{Error, Result};
@@ -12,8 +13,9 @@ use crate::linalg::{project_out, singular_values};
 use crate::scalar::Scalar;
 
 impl<T: Scalar> TangentSpace<T> {
-    /// Principal angles between the two normal spaces, ascending, in radians: as many as the smaller one has dimensions.
-    /// With equally many normal directions they are the angles between the tangent spaces too, zeros left out.
+    /// Principal angles between the two normal spaces, ascending, in radians. There are as many as
+    /// the smaller space has dimensions. If both have the same dimension, these are also the angles
+    /// between the tangent spaces, without the zeros.
     ///
     /// # Errors
     /// If the spaces belong to different numbers of parameters.
@@ -37,16 +39,17 @@ impl<T: Scalar> TangentSpace<T> {
             project_out(&large.basis, row);
         }
         let sines = singular_values(&lower_factor(&mut rest, n), k, k)?;
-        // cosines descend and sines descend, angles ascend
+        // both cosines and sines descend; angles ascend
         let pairs = cosines.iter().zip(sines.iter().rev());
         Ok(pairs.map(|(&c, &s)| s.atan2(c)).collect())
     }
 
-    /// Carries a direction of this tangent space to that of a nearby point, in place: it is projected and gets its old
-    /// length back.
+    /// Carries a direction of this tangent space to that of a nearby point, in place: projects it
+    /// and restores its length.
     ///
     /// # Errors
-    /// If a length is wrong, or nothing is left of `v`: all of it was normal to the other space, within rounding.
+    /// If a length is wrong, or nothing is left of `v`: within rounding, all of it was normal to
+    /// the other space.
     pub fn transport(&self, to: &Self, v: &mut [T]) -> Result<()> {
         self.check(to)?;
         if v.len() != self.dim {
@@ -55,7 +58,7 @@ impl<T: Scalar> TangentSpace<T> {
         let before = norm(v);
         to.project_tangent(v);
         let after = norm(v);
-        // also if either is NaN
+        // catches NaN in either, too
         if after.partial_cmp(&(100.0 * T::EPSILON.to_f64() * before))
             != Some(std::cmp::Ordering::Greater)
         {
@@ -78,7 +81,8 @@ impl<T: Scalar> TangentSpace<T> {
     }
 }
 
-/// `L` of `rows = L Q` with orthonormal rows `Q`, `[k, k]`: the same singular values. The rows become `Q`.
+/// `L` of `rows = L Q` with orthonormal rows `Q`; `L` is `[k, k]` and has the same singular values.
+/// The rows become `Q`.
 fn lower_factor<T: Scalar>(rows: &mut [T], n: usize) -> Vec<f64> {
     let k = rows.len() / n;
     let mut lower = vec![0.0; k * k];
@@ -91,7 +95,7 @@ fn lower_factor<T: Scalar>(rows: &mut [T], n: usize) -> Vec<f64> {
         }
         project_out(done, row);
         let length = norm(row);
-        // a dependent row leaves rounding, which is no direction
+        // a dependent row leaves only rounding errors, not a direction
         if length > 10.0 * T::EPSILON.to_f64() * before {
             lower[i * k + i] = length;
             scale(1.0 / length, row);

@@ -1,16 +1,17 @@
 //! The tangent space of the fiber, and its orthogonal complement.
 //!
-//! Near `theta` the training outputs change by `J dtheta`. Directions that change them are the leading eigenvectors of
-//! `G = J^T Lambda J`: those with `lambda > kappa alpha`, where the data say more than `kappa` times what the prior says
-//! (or another choice, [`NormalDimension`]), span the **normal space**. Its complement, in which one can move and keep the
-//! predictions, is the **tangent space**. With `B` the orthonormal normal directions as rows, the projectors are `B^T B`
+//! Near `theta` the training outputs change by `J dtheta`. The directions that change them are the
+//! leading eigenvectors of `G = J^T Lambda J`. Those with `lambda > kappa alpha` span the **normal
+//! space**: there the data say more than `kappa` times what the prior says. ([`NormalDimension`]
+//! lists other choices.) The complement is the **tangent space**, in which one can move and keep
+//! the predictions. With `B` the orthonormal normal directions as rows, the projectors are `B^T B`
 //! and `I - B^T B`.
 //!
-//! For a prior that is not one number, take the operator in whitened coordinates
+//! If the prior precision is not a single number, use the operator in whitened coordinates
 //! ([`WhitenedOperator`](super::WhitenedOperator)) and prior precision 1.
 //!
-//! What it drops: normal directions beyond `max_normal`, and those that Lanczos did not resolve within its budget:
-//! [`TangentSpace::is_complete`] and [`TangentSpace::unresolved`] say so.
+//! The split drops normal directions beyond `max_normal`, and those that Lanczos did not resolve
+//! within its budget. [`TangentSpace::is_complete`] and [`TangentSpace::unresolved`] report this.
 
 mod compare;
 mod options;
@@ -42,7 +43,8 @@ pub struct TangentSpace<T> {
 }
 
 impl<T: Scalar> TangentSpace<T> {
-    /// The split by the leading eigenvectors of `op`, a Gauss-Newton matrix, against the given prior precision.
+    /// Splits the space by the leading eigenvectors of `op`, a Gauss-Newton matrix, compared with
+    /// the given prior precision.
     ///
     /// # Errors
     /// If a setting is out of range or the operator fails.
@@ -55,7 +57,8 @@ impl<T: Scalar> TangentSpace<T> {
         Self::from_rows(op, prior_precision, options, &[], streams)
     }
 
-    /// A split that was known before: `values` `[k]`, orthonormal rows `basis` `[k, dim]`, and whether they are all normal directions.
+    /// A split that is already known: `values` `[k]`, orthonormal rows `basis` `[k, dim]`, and
+    /// whether they are all normal directions.
     ///
     /// # Errors
     /// If lengths do not fit.
@@ -86,7 +89,8 @@ impl<T: Scalar> TangentSpace<T> {
         })
     }
 
-    /// The split at a nearby point, where the operator is `op`: Lanczos starts from the directions known here.
+    /// The split at a nearby point, where the operator is `op`. Lanczos starts from the directions
+    /// of this split.
     ///
     /// # Errors
     /// As for [`TangentSpace::new`], and if the operator has another dimension.
@@ -127,7 +131,7 @@ impl<T: Scalar> TangentSpace<T> {
             }
             _ => None,
         };
-        // how many of the values, descending, are normal, and whether that is known to be all
+        // how many of the values (descending) are normal, and whether no more can follow
         let cut = |values: &[f64]| -> (usize, bool) {
             let count = match options.normal {
                 NormalDimension::Count(count) => {
@@ -157,7 +161,7 @@ impl<T: Scalar> TangentSpace<T> {
         let (normal, all) = cut(&found.pairs.values);
         let count = normal.min(options.max_normal);
         let whole = found.pairs.values.len() == dim;
-        // Ritz values that have not settled are lower bounds: what of them is normal is so for certain
+        // open Ritz values are lower bounds: those that count as normal are certainly so
         let mut values = found.pairs.values.clone();
         values.extend(found.open.iter().map(|open| open.0));
         let unresolved = if all {
@@ -180,7 +184,7 @@ impl<T: Scalar> TangentSpace<T> {
         })
     }
 
-    /// The same split where the prior is a unit ball, for a prior that is one number.
+    /// The same split, for a scalar prior precision, in coordinates where that precision is 1.
     #[must_use]
     pub fn whitened(&self) -> Self {
         let alpha = self.prior_precision;
@@ -197,7 +201,7 @@ impl<T: Scalar> TangentSpace<T> {
         }
     }
 
-    /// `P`.
+    /// `P`, the number of parameters.
     pub fn dim(&self) -> usize {
         self.dim
     }
@@ -222,34 +226,37 @@ impl<T: Scalar> TangentSpace<T> {
         self.prior_precision
     }
 
-    /// True if the normal space is all that was asked for: there is no further normal direction.
+    /// True if the normal space holds all that was requested: there is no further normal direction.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// Further normal directions that were seen but not resolved, or are beyond `max_normal`: a lower bound.
+    /// Lower bound on the normal directions that were seen but are not in the space: unresolved
+    /// ones, and those beyond `max_normal`.
     pub fn unresolved(&self) -> usize {
         self.unresolved
     }
 
-    /// Products that were taken.
+    /// Products with the operator so far.
     pub fn products(&self) -> usize {
         self.products
     }
 
-    /// The trace that a share was measured by, if it was.
+    /// The estimated trace, if the normal space was chosen by a share of it.
     pub fn trace(&self) -> Option<TraceEstimate> {
         self.trace
     }
 
-    /// `sum lambda / (lambda + alpha)` over the normal directions: how many parameters the data determine.
+    /// `sum lambda / (lambda + alpha)` over the normal directions: how many parameters the data
+    /// determine.
     pub fn effective_dimension(&self) -> f64 {
         let alpha = self.prior_precision;
         self.values.iter().map(|l| l / (l + alpha)).sum()
     }
 
-    /// The same over all directions: the normal ones exactly, and the rest by stochastic Lanczos quadrature of `op` between
-    /// projections on the tangent space, with `probes` probes of `steps` steps. `op` is the operator of this space.
+    /// The same over all directions. The normal ones are exact. The rest comes from stochastic
+    /// Lanczos quadrature of `op` between projections on the tangent space, with `probes` probes of
+    /// `steps` steps. `op` is the operator of this space.
     ///
     /// # Errors
     /// If the operator fails or has another dimension, or `probes` or `steps` is 0.
@@ -278,8 +285,8 @@ impl<T: Scalar> TangentSpace<T> {
         self.project_normal_with(v, &mut vec![0.0; self.normal_dim()]);
     }
 
-    /// Projects on the normal space, in place, and leaves the coordinates there, `B v`, in `coordinates` (`[k]`).
-    /// Allocates nothing.
+    /// Projects on the normal space, in place, and writes the coordinates there, `B v`, to
+    /// `coordinates` (`[k]`). Allocates nothing.
     pub fn project_normal_with(&self, v: &mut [T], coordinates: &mut [f64]) {
         self.coordinates(v, coordinates);
         v.fill(T::ZERO);

@@ -1,4 +1,4 @@
-//! How many directions are normal, and what may be spent on finding them.
+//! How many directions are normal, and the budget for finding them.
 
 use crate::error::{Error, Result};
 use crate::linalg::LanczosOptions;
@@ -6,19 +6,20 @@ use crate::linalg::LanczosOptions;
 /// Which leading eigenvectors of the Gauss-Newton matrix span the normal space.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NormalDimension {
-    /// So many, whatever their eigenvalues.
+    /// This many, whatever their eigenvalues.
     Count(usize),
-    /// Those with an eigenvalue above `kappa` times the prior precision: the data say more than `kappa` times what the
-    /// prior says.
+    /// Those with an eigenvalue above `kappa` times the prior precision: the data determine them
+    /// more than `kappa` times as strongly as the prior.
     Relative {
         /// The factor.
         kappa: f64,
     },
-    /// As few as explain this share of the trace.
+    /// The fewest that explain this share of the trace.
     Share {
-        /// In `0..1`, both excluded.
+        /// The share, between 0 and 1, both excluded.
         share: f64,
-        /// Random signs that the trace is estimated with (Hutchinson), a product each.
+        /// Number of random sign vectors for estimating the trace (Hutchinson). Each costs a
+        /// product.
         probes: usize,
     },
 }
@@ -28,13 +29,14 @@ pub enum NormalDimension {
 pub struct TangentOptions {
     /// Which directions are normal.
     pub normal: NormalDimension,
-    /// At most so many of them.
+    /// Largest number of normal directions.
     pub max_normal: usize,
     /// Residual of an accepted eigenpair, relative to the largest eigenvalue.
     pub tolerance: f64,
-    /// Largest number of products with the operator, those for the trace not counted.
+    /// Largest number of products with the operator, not counting those for the trace.
     pub max_products: usize,
-    /// Largest number of vectors in memory while eigenvectors are sought: see [`LanczosOptions::max_basis`].
+    /// Largest number of vectors in memory during the search for eigenvectors: see
+    /// [`LanczosOptions::max_basis`].
     pub max_basis: Option<usize>,
 }
 
@@ -51,7 +53,7 @@ impl Default for TangentOptions {
 }
 
 impl TangentOptions {
-    /// Checks every setting; `dim` is the number of parameters.
+    /// Checks every setting. `dim` is the number of parameters.
     pub(super) fn lanczos(&self, dim: usize) -> Result<LanczosOptions> {
         match self.normal {
             NormalDimension::Count(count) if count == 0 || count > dim => {
@@ -72,7 +74,8 @@ impl TangentOptions {
         if self.max_normal == 0 {
             return Err(Error::config("max_normal", 0, "must be positive"));
         }
-        // one more than may be kept: only an eigenvalue below the threshold shows that there are no further ones above
+        // one more than is kept: only an eigenvalue below the threshold shows that no more lie
+        // above it
         let wanted = match self.normal {
             NormalDimension::Count(count) => count.min(self.max_normal),
             NormalDimension::Relative { .. } => self.max_normal + 1,

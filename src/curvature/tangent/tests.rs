@@ -1,4 +1,4 @@
-//! The split of a space whose eigenvectors are known.
+//! Tests the split of a space whose eigenvectors are known.
 
 use super::*;
 use crate::linalg::vector::{axpy, dot, fill_normal, norm};
@@ -50,7 +50,7 @@ fn projectors_split_the_space() {
     assert_eq!((space.normal_dim(), space.is_complete()), (3, false));
 }
 
-/// A diagonal matrix of eigenvalues `4^(5 - i)`.
+/// A diagonal matrix with eigenvalues `4^(5 - i)`.
 fn diagonal(n: usize) -> DenseOperator<f64> {
     let mut a = vec![0.0; n * n];
     (0..n).for_each(|i| a[i * n + i] = 4f64.powi(5 - i as i32));
@@ -75,7 +75,8 @@ fn the_normal_dimension_by_count_and_by_share() {
     );
     let space = of(NormalDimension::Count(7), 3).unwrap();
     assert_eq!((space.normal_dim(), space.is_complete()), (3, false));
-    // probes of signs give the trace of a diagonal matrix exactly: 1365.33; 1024 are 0.75 of it, 1280 are 0.9375
+    // sign probes give the exact trace of a diagonal matrix, 1365.33; 1024 is 0.75 of it, 1280 is
+    // 0.9375
     for (share, want) in [(0.5, 1), (0.74, 1), (0.76, 2), (0.93, 2), (0.95, 3)] {
         let space = of(NormalDimension::Share { share, probes: 2 }, 64).unwrap();
         assert_eq!(
@@ -134,7 +135,7 @@ fn the_effective_dimension_of_all_directions() {
     assert!(space.effective_dimension() < want - 0.3);
 }
 
-/// The space whose normal directions are the given rows.
+/// The space with the given rows as normal directions.
 fn space(dim: usize, rows: Vec<f64>) -> TangentSpace<f64> {
     TangentSpace {
         dim,
@@ -154,7 +155,7 @@ fn angles_are_those_of_the_rotation_small_or_large() {
     let q = random_orthogonal(n, &mut Streams::new(4).rng(Phase::USER, 0));
     let row = |i: usize| &q[i * n..(i + 1) * n];
     let want = [0.0, 1e-12, 3e-9, 1e-5, 0.7, std::f64::consts::FRAC_PI_2];
-    // the second space: row i turned by its angle towards row 6 + i, and then the rows mixed among themselves
+    // the second space: row i turned by its angle towards row 6 + i, then the rows mixed
     let turned: Vec<f64> = (0..6)
         .rev()
         .flat_map(|i| {
@@ -179,7 +180,7 @@ fn angles_are_those_of_the_rotation_small_or_large() {
             assert!((got - want).abs() < 2e-15, "{angles:?}");
         }
     }
-    // a space of fewer dimensions inside the other, and nothing beside anything
+    // a smaller space inside the other, then an empty space
     let c = space(n, q[n..3 * n].to_vec());
     assert!(a.angles(&c).unwrap().iter().all(|&t| t < 1e-14));
     assert!(a.angles(&space(n, Vec::new())).unwrap().is_empty());
@@ -191,7 +192,7 @@ fn transport_projects_and_keeps_the_length() {
     let (here, there) = (space(3, vec![1.0, 0.0, 0.0]), space(3, vec![0.6, 0.8, 0.0]));
     let mut v = [0.0, 3.0, 4.0];
     here.transport(&there, &mut v).unwrap();
-    // the component 0.8 * 3 along the other's normal goes: (-1.44, 1.08, 4), and the length is 5 again
+    // drops the component 0.8 * 3 along the other's normal: (-1.44, 1.08, 4), rescaled to length 5
     let length = (1.44f64 * 1.44 + 1.08 * 1.08 + 16.0).sqrt();
     for (got, want) in v.iter().zip([-1.44, 1.08, 4.0]) {
         assert!((got - want * 5.0 / length).abs() < 1e-14);
@@ -227,7 +228,7 @@ proptest! {
         prop_assert!(close(&sum, &v));
         prop_assert!((dot(&t, &w) - dot(&v, &tangent(&w))).abs() < 1e-11);
         prop_assert!((dot(&m, &w) - dot(&v, &normal(&w))).abs() < 1e-11);
-        // without allocation: coordinates and projection in one
+        // without allocation: coordinates and projection in one call
         let (mut x, mut c) = (v.clone(), vec![0.0; space.normal_dim()]);
         space.project_normal_with(&mut x, &mut c);
         prop_assert!(close(&x, &m) && (norm(&c) - norm(&m)).abs() < 1e-12);

@@ -1,5 +1,7 @@
-//! `p(y = 1 | o) = sigmoid(o)`, so `-log p(y | o) = softplus((1 - 2 y) o)`: no difference of large numbers and no overflow,
-//! and a small loss is exact. `Lambda = p (1 - p)`.
+//! Two classes by one logit: `p(y = 1 | o) = sigmoid(o)`, `Lambda = p (1 - p)`.
+//!
+//! So `-log p(y | o) = softplus((1 - 2 y) o)`. This form takes no difference of large numbers,
+//! cannot overflow, and is exact for a small loss.
 
 use super::{Likelihood, check_each, check_one_output, check_row};
 use crate::autodiff::Var;

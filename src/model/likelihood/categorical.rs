@@ -1,4 +1,4 @@
-//! `p(y | o) = exp(o_y) / sum_j exp(o_j)`, `Lambda = diag(p) - p p^T`.
+//! Classes by softmax: `p(y | o) = exp(o_y) / sum_j exp(o_j)`, `Lambda = diag(p) - p p^T`.
 
 use super::{Likelihood, check_each, check_row};
 use crate::autodiff::Var;

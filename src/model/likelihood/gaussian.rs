@@ -1,12 +1,14 @@
-//! Gaussian noise of known standard deviation:
-//! `-log p(y | o) = sum_j (y_j - o_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`, `Lambda = diag(1 / noise_std_j^2)`.
+//! Gaussian noise of known standard deviation.
+//!
+//! `-log p(y | o) = sum_j (y_j - o_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`,
+//! `Lambda = diag(1 / noise_std_j^2)`.
 
 use super::{Likelihood, check_finite, check_row, fill_diagonal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::model::{HALF_LOG_2PI, positive};
 
-/// Real targets, as many as outputs, with independent Gaussian noise of one fixed standard deviation.
+/// Real targets, one per output, with independent Gaussian noise of one fixed standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gaussian {
     noise_std: f64,
@@ -58,14 +60,15 @@ impl Likelihood for Gaussian {
     }
 }
 
-/// Real targets, as many as outputs, with independent Gaussian noise of a fixed standard deviation for each.
+/// Real targets, one per output, with independent Gaussian noise and a fixed standard deviation for
+/// each output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GaussianPerOutput {
     noise_std: Vec<f64>,
 }
 
 impl GaussianPerOutput {
-    /// Noise of the given standard deviations, one for each output, in units of its target.
+    /// Noise with the given standard deviations, one for each output, in units of its target.
     ///
     /// # Errors
     /// If there are none, or one is not positive and finite.

@@ -1,19 +1,25 @@
-//! Gaussian noise whose standard deviation the network tells, row by row (Nix & Weigend 1994). Of `2 m` outputs the first `m`
-//! are means, the others scale heads: `noise_std_j = softplus(h_j) + floor`, and
+//! Gaussian noise whose standard deviation the network predicts row by row (Nix & Weigend 1994).
 //!
-//! `-log p(y | mu, h) = sum_j (y_j - mu_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`.
+//! The first `m` of `2 m` outputs are means, the others are scale heads:
+//! `noise_std_j = softplus(h_j) + floor`, and
 //!
-//! With residual `r = mu - y` and `c = d noise_std / dh = sigmoid(h)` the Hessian in `(mu_j, h_j)` has `-2 r c / noise_std^3` off its
-//! diagonal and a lower corner that is negative near `r = 0`: it is indefinite. `Lambda` is therefore its expectation over
-//! `y`, the Fisher information `diag(1 / noise_std_j^2, 2 c_j^2 / noise_std_j^2)`: what is dropped has mean zero under the model.
+//! ```text
+//! -log p(y | mu, h) = sum_j (y_j - mu_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2
+//! ```
+//!
+//! Let `r = mu - y` be the residual and `c = d noise_std / dh = sigmoid(h)`. The Hessian in
+//! `(mu_j, h_j)` has `-2 r c / noise_std^3` off its diagonal, and a lower corner that is negative
+//! near `r = 0`, so it is indefinite. `Lambda` is therefore its expectation over `y`: the Fisher
+//! information `diag(1 / noise_std_j^2, 2 c_j^2 / noise_std_j^2)`. The dropped part has mean zero
+//! under the model.
 
 use super::{Likelihood, check_finite, check_row, fill_diagonal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::model::{HALF_LOG_2PI, positive};
 
-/// Real targets, half as many as outputs, with independent Gaussian noise: the first half of the outputs are the means, the
-/// second half the scale heads, `noise_std = softplus(head) + scale_floor`.
+/// Real targets, half as many as outputs, with independent Gaussian noise. The first half of the
+/// outputs are means, the second half scale heads: `noise_std = softplus(head) + scale_floor`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HeteroscedasticGaussian {
     scale_floor: f64,
@@ -27,8 +33,8 @@ impl Default for HeteroscedasticGaussian {
 }
 
 impl HeteroscedasticGaussian {
-    /// Noise whose standard deviation stays above `scale_floor`, in units of the target: without a floor the density of a row
-    /// that is fitted exactly is unbounded.
+    /// Noise whose standard deviation stays above `scale_floor`, in units of the target. Without a
+    /// floor, the density is unbounded at a row that is fitted exactly.
     ///
     /// # Errors
     /// If it is not positive and finite.
@@ -42,7 +48,7 @@ impl HeteroscedasticGaussian {
         self.scale_floor
     }
 
-    /// The standard deviation of the noise that a scale head means.
+    /// The standard deviation of the noise for a given scale head.
     pub fn noise_std(&self, head: f64) -> f64 {
         // log(1 + e^h) without overflow
         head.max(0.0) + (-head.abs()).exp().ln_1p() + self.scale_floor

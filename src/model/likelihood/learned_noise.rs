@@ -1,12 +1,16 @@
-//! Gaussian noise whose standard deviation is a parameter: `s = log noise_std` follows the network's parameters in `theta`.
-//! Its prior is log-normal, `s ~ N(log median, log_std^2)`, or half-Cauchy, `noise_std ~ C+(0, scale)`.
+//! Gaussian noise whose standard deviation is a parameter.
 //!
-//! `-log p(y | o, s) = sum_j (y_j - o_j)^2 e^{-2 s_j} / 2 + s_j + log(2 pi) / 2`, `Lambda = diag(e^{-2 s_j})`.
+//! `s = log noise_std` follows the network's parameters in `theta`. Its prior is log-normal,
+//! `s ~ N(log median, log_std^2)`, or half-Cauchy, `noise_std ~ C+(0, scale)`.
 //!
-//! In the Gauss-Newton matrix the block of `s` is the Fisher information: a residual `r` has second derivative
-//! `2 r^2 e^{-2 s}` in `s`, whose expectation is 2, so the block is 2 for each residual, `2 n` for one noise level of `n`
-//! rows. It does not depend on the data or on `s`, where the Hessian falls to zero as `s` grows. The block between `s`
-//! and the outputs, `-2 r e^{-2 s}`, has expectation zero.
+//! `-log p(y | o, s) = sum_j (y_j - o_j)^2 e^{-2 s_j} / 2 + s_j + log(2 pi) / 2`,
+//! `Lambda = diag(e^{-2 s_j})`.
+//!
+//! In the Gauss-Newton matrix the block of `s` is the Fisher information. A residual `r` has second
+//! derivative `2 r^2 e^{-2 s}` in `s`, with expectation 2. So the block is 2 for each residual:
+//! `2 n` for one noise level of `n` rows. It does not depend on the data or on `s`, whereas the
+//! Hessian falls to zero as `s` grows. The block between `s` and the outputs, `-2 r e^{-2 s}`, has
+//! expectation zero.
 
 use super::{
     Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal,
@@ -15,15 +19,16 @@ use crate::autodiff::Var;
 use crate::error::Result;
 use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
 
-/// Real targets, as many as outputs, with independent Gaussian noise whose standard deviation is learned: one for all outputs
-/// or one for each. Its parameters are `log noise_std`.
+/// Real targets, one per output, with independent Gaussian noise whose standard deviation is
+/// learned: one for all outputs, or one for each. Its parameters are `log noise_std`.
 ///
 /// ```
 /// use fiberwalk::{
-///     Activation, GaussianLearnedNoise, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network, Phase, PosteriorDensity,
-///     Streams,
+///     Activation, GaussianLearnedNoise, IsotropicGaussian, Likelihood, LogDensity, Mlp, Network,
+///     Phase, PosteriorDensity, Streams,
 /// };
-/// let (network, likelihood) = (Mlp::new(&[1, 8, 1], Activation::Tanh)?, GaussianLearnedNoise::shared());
+/// let network = Mlp::new(&[1, 8, 1], Activation::Tanh)?;
+/// let likelihood = GaussianLearnedNoise::shared();
 /// let prior = IsotropicGaussian::new(1.0)?;
 /// let (x, y) = ([-1.0, 0.0, 1.0], [0.9, 0.1, 1.1]);
 /// let posterior = PosteriorDensity::<f64>::new(&network, &likelihood, &prior, &x, &y)?;
@@ -39,12 +44,13 @@ pub struct GaussianLearnedNoise {
     init: f64,
 }
 
-/// The default prior, made for standardised targets: 95 % of it between 0.04 and 2.1.
+/// The default prior, made for standardised targets. 95 % of it lies between 0.04 and 2.1.
 const MEDIAN: f64 = 0.3;
 const LOG_STD: f64 = 1.0;
 
 impl GaussianLearnedNoise {
-    /// One noise level for all outputs, a priori log-normal with median 0.3 (in units of the target) and `log_std` 1.
+    /// One noise level for all outputs, with a log-normal prior: median 0.3 (in units of the
+    /// target) and `log_std` 1.
     pub fn shared() -> Self {
         Self {
             per_output: false,
@@ -56,7 +62,7 @@ impl GaussianLearnedNoise {
         }
     }
 
-    /// A noise level for each output, independent under the same prior.
+    /// A noise level for each output. Levels are independent, with the same prior.
     pub fn per_output() -> Self {
         Self {
             per_output: true,
@@ -64,7 +70,8 @@ impl GaussianLearnedNoise {
         }
     }
 
-    /// Another prior, `log noise_std ~ N(log median, log_std^2)`, and a start at its median (in units of the target).
+    /// Sets the prior `log noise_std ~ N(log median, log_std^2)`, and starts a fit at its median
+    /// (in units of the target).
     ///
     /// # Errors
     /// If the median or the spread is not positive and finite.
@@ -79,7 +86,8 @@ impl GaussianLearnedNoise {
         })
     }
 
-    /// The prior `noise_std ~ C+(0, scale)`, and a start at its median, `scale` (in units of the target).
+    /// Sets the prior `noise_std ~ C+(0, scale)`, and starts a fit at its median, `scale` (in units
+    /// of the target).
     ///
     /// # Errors
     /// If the scale is not positive and finite.
@@ -92,7 +100,7 @@ impl GaussianLearnedNoise {
         })
     }
 
-    /// Another start of a fit than the prior's median.
+    /// Starts a fit at `noise_std`, not at the prior's median.
     ///
     /// # Errors
     /// If it is not positive and finite.

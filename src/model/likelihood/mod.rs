@@ -1,12 +1,13 @@
-//! Likelihoods: what the outputs of a network say about the targets.
+//! Likelihoods: the density of the targets given the outputs of a network.
 //!
-//! `-log p(y | o, s) = sum_i -log p(y_i | o_i, s)` over the rows of a batch: a **sum**, constants included, and nothing else,
-//! so that the blocks of rows of a data set add up to the whole. `s` are parameters that the likelihood owns (a noise
-//! level that is learned); most have none.
+//! `-log p(y | o, s) = sum_i -log p(y_i | o_i, s)` over the rows of a batch. It is a **sum**, with
+//! constants and nothing else, so the blocks of rows of a data set add up to the whole. `s` are the
+//! likelihood's own parameters, such as a learned noise level. Most likelihoods have none.
 //!
-//! Two blocks of curvature go with it: `Lambda` with respect to the outputs, row by row `[k, k]`, and that of `s`. Each is
-//! the Hessian where that does not depend on the targets, and so is the Fisher information too; where it does, and is
-//! indefinite for some, it is the Fisher information.
+//! Each likelihood comes with two blocks of curvature: `Lambda` with respect to the outputs,
+//! `[k, k]` for each row, and the block of `s`. If the Hessian does not depend on the targets, the
+//! block is the Hessian, which is then also the Fisher information. If it does depend on them and
+//! can be indefinite, the block is the Fisher information.
 //!
 //! | file | likelihood | outputs | targets a row | curvature |
 //! |---|---|---|---|---|
@@ -15,7 +16,7 @@
 //! | `poisson` | counts | 1 log rate | 1 count | Hessian |
 //! | `gaussian` | real targets, fixed noise | `k` means | `k` | Hessian |
 //! | `learned_noise` | real targets, the noise a parameter | `k` means | `k` | Hessian; Fisher for the noise |
-//! | `student_t` | real targets with outliers, scale and tails parameters | `k` means | `k` | Fisher |
+//! | `student_t` | real targets with outliers, learned scale and tails | `k` means | `k` | Fisher |
 //! | `heteroscedastic` | real targets, noise by the network | `m` means, `m` scales | `m` | Fisher |
 //! | `noise_head` | the same, its level a parameter | `m` means, `m` factors | `m` | Fisher |
 
@@ -46,17 +47,24 @@ use crate::error::{Error, Result};
 
 /// A likelihood of targets given network outputs.
 ///
-/// Only [`Likelihood::neg_log_likelihood`] and [`Likelihood::check`] must be written; the others have defaults that fit a
-/// likelihood of one target a row, without parameters of its own, convex in the outputs (or nearly).
+/// Only [`Likelihood::neg_log_likelihood`] and [`Likelihood::check`] must be implemented. The other
+/// methods have defaults. They fit a likelihood with one target per row, no parameters of its own,
+/// and a `-log p` that is convex in the outputs (or nearly).
 ///
 /// ```
 /// use fiberwalk::autodiff::Var;
 /// use fiberwalk::{Likelihood, Result};
 ///
-/// /// The hyperbolic secant distribution, `p(y | o) = 1 / (pi cosh(y - o))`: quadratic near its mean, linear away from it.
+/// /// The hyperbolic secant distribution, `p(y | o) = 1 / (pi cosh(y - o))`.
+/// /// It is quadratic near its mean, linear away from it.
 /// struct Sech;
 /// impl Likelihood for Sech {
-///     fn neg_log_likelihood<'g>(&self, outputs: Var<'g>, targets: Var<'g>, _: Var<'g>) -> Var<'g> {
+///     fn neg_log_likelihood<'g>(
+///         &self,
+///         outputs: Var<'g>,
+///         targets: Var<'g>,
+///         _: Var<'g>,
+///     ) -> Var<'g> {
 ///         let r = outputs - targets.reshape(&outputs.shape());
 ///         let n = targets.shape()[0] as f64;
 ///         // log cosh r = r + log(1 + e^-2r) - log 2
@@ -72,26 +80,28 @@ use crate::error::{Error, Result};
 /// # Ok::<(), fiberwalk::Error>(())
 /// ```
 pub trait Likelihood: Send + Sync {
-    /// Numbers a row of targets has, `m`, for a network with this many outputs that [`Likelihood::check`] accepts.
+    /// Number of targets per row, `m`, for a network with this many outputs that
+    /// [`Likelihood::check`] accepts.
     fn target_dim(&self, _outputs: usize) -> usize {
         1
     }
 
-    /// Parameters of its own, `s`: they follow the network's in `theta`.
+    /// The likelihood's own parameters, `s`. They follow the network's in `theta`.
     fn params(&self, _outputs: usize) -> LikelihoodParams {
         LikelihoodParams::default()
     }
 
-    /// Targets as [`Likelihood::neg_log_likelihood`] takes them, from targets `[n, m]` that were checked: the place for what
-    /// depends on the data alone and is to be computed once, as a further number of each row. Row by row: the rows of the
-    /// result are as many, of equal length, and each depends on its own row only.
+    /// Encodes checked targets `[n, m]` into the form that [`Likelihood::neg_log_likelihood`]
+    /// takes. Use it for values that depend on the data alone and need computing only once: append
+    /// them to each row. The result has the same number of rows, all of equal length. Each depends
+    /// only on its own row of targets.
     fn encode(&self, targets: &[f64]) -> Vec<f64> {
         targets.to_vec()
     }
 
-    /// Records the **sum** over rows of `-log p(y | outputs, params)`, a scalar in nats, constants included, and nothing
-    /// that is not such a sum. `outputs` is `[n, k]`, `params` is `[q]`, `targets` is `[n, e]` with `e` numbers an encoded
-    /// row, but `[n]` if `e = 1`.
+    /// Records the **sum** over rows of `-log p(y | outputs, params)`: a scalar in nats, constants
+    /// included. It must contain nothing that is not such a sum. `outputs` is `[n, k]` and `params`
+    /// is `[q]`. `targets` is `[n, e]` with `e` values per encoded row, or `[n]` if `e = 1`.
     fn neg_log_likelihood<'g>(
         &self,
         outputs: Var<'g>,
@@ -99,9 +109,9 @@ pub trait Likelihood: Send + Sync {
         params: Var<'g>,
     ) -> Var<'g>;
 
-    /// Records `Lambda w`, row by row: `Lambda` the Hessian of the negative log-likelihood with respect to the outputs, or
-    /// what stands for it in the Gauss-Newton matrix where that is indefinite. `w` and the result are `[n, k]`. By default
-    /// the exact Hessian.
+    /// Records `Lambda w`, row by row. `Lambda` is the Hessian of the negative log-likelihood with
+    /// respect to the outputs, or its replacement in the Gauss-Newton matrix if the Hessian is
+    /// indefinite. `w` and the result are `[n, k]`. The default is the exact Hessian.
     ///
     /// # Errors
     /// If shapes do not fit.
@@ -116,8 +126,9 @@ pub trait Likelihood: Send + Sync {
         outputs.graph().hvp(nll, outputs, w)
     }
 
-    /// The block `Lambda` of one row in plain numbers: `outputs [k]`, `target [m]`, `params [q]`, the result `[k, k]`
-    /// row-major in `hessian`. The default is slow: it compiles [`Likelihood::output_hessian_product`] for the row.
+    /// Writes the block `Lambda` of one row, evaluated in f64, to `hessian`: `[k, k]`, row-major.
+    /// Inputs are `outputs [k]`, `target [m]` and `params [q]`. The default is slow: it compiles
+    /// [`Likelihood::output_hessian_product`] for the row.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -131,9 +142,10 @@ pub trait Likelihood: Send + Sync {
         output_hessian_by_products(self, outputs, target, params, hessian)
     }
 
-    /// Records `F u`, the block of the Gauss-Newton matrix that belongs to the likelihood's own parameters, summed over the
-    /// rows; `u` and the result are `[q]`. By default the exact Hessian: give another, such as the Fisher information, where
-    /// that can be indefinite. Between parameters and outputs the matrix has zeros.
+    /// Records `F u`, the Gauss-Newton block of the likelihood's own parameters, summed over the
+    /// rows. `u` and the result are `[q]`. The default is the exact Hessian. Override it where that
+    /// can be indefinite, for example with the Fisher information. The matrix is zero between
+    /// parameters and outputs.
     ///
     /// # Errors
     /// If shapes do not fit.
@@ -148,14 +160,16 @@ pub trait Likelihood: Send + Sync {
         outputs.graph().hvp(nll, params, u)
     }
 
-    /// Checks that targets `[n, m]`, row-major, can come from this likelihood on `outputs` network outputs.
+    /// Checks that targets `[n, m]`, row-major, can come from this likelihood with `outputs`
+    /// network outputs.
     ///
     /// # Errors
-    /// A shape error if it cannot take so many outputs, a data error that names the first row that cannot.
+    /// A shape error if it cannot take so many outputs. A data error that names the first row whose
+    /// targets are impossible.
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()>;
 }
 
-/// Shape of encoded targets: rows of one number are a vector.
+/// Shape of encoded targets. With one value per row it is a vector.
 pub(crate) fn target_shape(rows: usize, numbers: usize) -> Vec<usize> {
     if numbers == 1 {
         vec![rows]
@@ -164,7 +178,7 @@ pub(crate) fn target_shape(rows: usize, numbers: usize) -> Vec<usize> {
     }
 }
 
-/// `Lambda` of one row, column by column from its product.
+/// `Lambda` of one row, column by column from products with unit vectors.
 fn output_hessian_by_products<L: Likelihood + ?Sized>(
     likelihood: &L,
     outputs: &[f64],
@@ -187,7 +201,7 @@ fn output_hessian_by_products<L: Likelihood + ?Sized>(
     for (j, column) in hessian.chunks_exact_mut(k).enumerate() {
         unit[j] = 1.0;
         program.run(&[outputs, &encoded, params, &unit], &mut ws)?;
-        // symmetric: the column is the row
+        // symmetric: the column equals the row
         column.copy_from_slice(program.tensor(&ws, 0));
         unit[j] = 0.0;
     }
@@ -220,7 +234,7 @@ fn check_row<L: Likelihood + ?Sized>(
     fits("hessian", k * k, hessian.len())
 }
 
-/// Fills a matrix with a diagonal.
+/// Fills a matrix with zeros outside the given diagonal.
 fn fill_diagonal(hessian: &mut [f64], diagonal: impl ExactSizeIterator<Item = f64>) {
     let k = diagonal.len();
     hessian.fill(0.0);
@@ -229,7 +243,7 @@ fn fill_diagonal(hessian: &mut [f64], diagonal: impl ExactSizeIterator<Item = f6
     }
 }
 
-/// That a network has one output.
+/// Checks that a network has one output.
 fn check_one_output(op: &'static str, outputs: usize) -> Result<()> {
     if outputs == 1 {
         Ok(())
@@ -238,7 +252,7 @@ fn check_one_output(op: &'static str, outputs: usize) -> Result<()> {
     }
 }
 
-/// That real targets, `m` a row, are finite.
+/// Checks that real targets, `m` per row, are finite.
 fn check_finite(m: usize, targets: &[f64]) -> Result<()> {
     let Some(index) = targets.iter().position(|y| !y.is_finite()) else {
         return Ok(());
@@ -250,7 +264,7 @@ fn check_finite(m: usize, targets: &[f64]) -> Result<()> {
     }))
 }
 
-/// That targets, one a row, are what `fits` wants.
+/// Checks that `fits` accepts every target, one per row.
 fn check_each(targets: &[f64], fits: impl Fn(f64) -> bool, what: &str) -> Result<()> {
     match targets.iter().position(|&y| !fits(y)) {
         None => Ok(()),

@@ -1,20 +1,21 @@
-//! Gaussian noise whose level is a parameter, and which the network changes from row to row.
+//! Gaussian noise whose level is a parameter, scaled by the network from row to row.
 //!
-//! Of `2 m` outputs the first `m` are means, the others heads `h`; `s = log noise_std` follows the
-//! network's parameters in `theta`. The noise of row `i` is `e^{s + h_i}`:
+//! The first `m` of `2 m` outputs are means, the others are heads `h`. `s = log noise_std` follows
+//! the network's parameters in `theta`. The noise of row `i` is `e^{s + h_i}`:
 //!
 //! ```text
 //! -log p(y | mu, h, s) = sum_j (y_j - mu_j)^2 e^{-2 (s + h_j)} / 2 + s + h_j + log(2 pi) / 2
 //! ```
 //!
-//! Where the heads' weights are small this is [`GaussianLearnedNoise`](super::GaussianLearnedNoise).
-//! With a scale of their own in the prior ([`ScaledNetwork`](crate::model::ScaledNetwork)) the data
-//! say how much the noise changes, and a walk can shrink the heads to nothing. In
-//! [`HeteroscedasticGaussian`](super::HeteroscedasticGaussian) they carry the level too, and cannot.
+//! If the heads' weights are small, this is [`GaussianLearnedNoise`](super::GaussianLearnedNoise).
+//! Give the heads a separate scale in the prior ([`ScaledNetwork`](crate::model::ScaledNetwork)),
+//! and the data determine how much the noise changes; a walk can shrink the heads to nothing. In
+//! [`HeteroscedasticGaussian`](super::HeteroscedasticGaussian) it cannot, because the heads carry
+//! the level too.
 //!
-//! The Hessian is indefinite; all blocks are Fisher information: `e^{-2 (s + h)}` for a mean, 2 for
-//! a head, `2 m n` for `s`. The block between `s` and a head is 2 and dropped: it ties the level to
-//! the mean of the heads, which the prior tells apart.
+//! The Hessian is indefinite, so all blocks are Fisher information: `e^{-2 (s + h)}` for a mean, 2
+//! for a head, `2 m n` for `s`. The block between `s` and a head is 2, but it is dropped. It
+//! couples the level to the mean of the heads, and the prior separates these two.
 
 use super::{
     Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal,
@@ -23,15 +24,15 @@ use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
 
-/// Real targets, half as many as outputs: means, then the logarithms of what the noise is
-/// multiplied by. The noise's level `log noise_std` is its parameter.
+/// Real targets, half as many as outputs. The outputs are means, then the logarithms of the factors
+/// that multiply the noise. The noise's level `log noise_std` is a parameter.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct GaussianNoiseHead {
     scale: f64,
 }
 
 impl GaussianNoiseHead {
-    /// With the prior `noise_std ~ C+(0, scale)` of the level, in units of the target.
+    /// A likelihood with the prior `noise_std ~ C+(0, scale)` of the level, in units of the target.
     ///
     /// # Errors
     /// If the scale is not positive and finite.

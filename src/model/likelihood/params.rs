@@ -1,22 +1,22 @@
-//! Parameters that a likelihood owns, with their prior and where they start.
+//! Parameters that a likelihood owns, with their priors and starting values.
 //!
-//! Each is a real number without bounds: the logarithm of a noise level, not the level. Its prior is a
+//! Each is an unbounded real number: the logarithm of a noise level, not the level. Its prior is a
 //! [`CoordinatePrior`].
 
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::model::CoordinatePrior;
 
-/// Some parameters of a likelihood that share a name, a start and a prior.
+/// Parameters of a likelihood that share a name, a starting value and a prior.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LikelihoodParam {
-    /// Such as `log_noise_std`.
+    /// Name, such as `log_noise_std`.
     pub name: String,
-    /// How many numbers.
+    /// Number of parameters.
     pub len: usize,
-    /// Where a fit starts them.
+    /// Starting value of a fit.
     pub init: f64,
-    /// Prior of each.
+    /// Prior of each parameter.
     pub prior: CoordinatePrior,
 }
 
@@ -27,7 +27,7 @@ pub struct LikelihoodParams {
 }
 
 impl LikelihoodParams {
-    /// Adds parameters behind those that are there.
+    /// Appends parameters.
     pub fn push(&mut self, param: LikelihoodParam) {
         self.parts.push(param);
     }
@@ -47,17 +47,17 @@ impl LikelihoodParams {
         self.len() == 0
     }
 
-    /// Where a fit starts, `[q]`: what follows the network's initial parameters.
+    /// Starting values of a fit, `[q]`. They follow the network's initial parameters.
     pub fn init(&self) -> Vec<f64> {
         self.each(|p| p.init)
     }
 
-    /// Curvature of the prior at its mode, parameter by parameter, `[q]`.
+    /// Curvature of the prior at its mode, one value per parameter, `[q]`.
     pub fn prior_precision(&self) -> Vec<f64> {
         self.each(|p| p.prior.precision())
     }
 
-    /// Records `-log p(s)`, a scalar in nats, constants included; `params` is `[q]`.
+    /// Records `-log p(s)`: a scalar in nats, constants included. `params` is `[q]`.
     pub fn neg_log_prior<'g>(&self, params: Var<'g>) -> Var<'g> {
         let graph = params.graph();
         let (mut total, mut start) = (graph.constant(0.0), 0);
@@ -69,10 +69,10 @@ impl LikelihoodParams {
         total
     }
 
-    /// Checks every start and prior.
+    /// Checks every starting value and prior.
     ///
     /// # Errors
-    /// If a start is not finite, or a prior is impossible.
+    /// If a starting value is not finite, or a prior is invalid.
     pub fn check(&self) -> Result<()> {
         for p in &self.parts {
             if !p.init.is_finite() {

@@ -1,13 +1,14 @@
-//! `p(y | o) = r^y e^-r / y!` with rate `r = exp(o)`, so `-log p(y | o) = exp(o) - y o + log y!`. `Lambda = exp(o)`.
+//! Counts: `p(y | o) = r^y e^-r / y!` with rate `r = exp(o)`.
 //!
-//! `log y!` depends on the data alone: it is computed once, in f64, and goes along as a second number of each row.
+//! So `-log p(y | o) = exp(o) - y o + log y!` and `Lambda = exp(o)`. `log y!` depends on the data
+//! alone. It is computed once, in f64, and stored as a second value of each row.
 
 use super::{Likelihood, check_each, check_one_output, check_row};
 use crate::autodiff::Var;
 use crate::error::Result;
 use crate::model::positive;
 
-/// The same with a rate of `base_rate exp(o)`: where counts are large, an output near 0 is a
+/// [`Poisson`] with a rate of `base_rate exp(o)`. If counts are large, an output near 0 is still a
 /// reasonable guess.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PoissonWithBase {
@@ -49,9 +50,10 @@ impl Likelihood for PoissonWithBase {
     }
 }
 
-/// Counts `0, 1, 2...` by the logarithm of their rate: `p(y | o) = exp(y o - exp(o)) / y!`.
+/// Counts `0, 1, 2...` with the log rate as output: `p(y | o) = exp(y o - exp(o)) / y!`.
 ///
-/// A log rate beyond the number type's range (709 in f64, 88 in f32) is a rate of infinity, and so is the energy.
+/// A log rate beyond the number type's range (709 in f64, 88 in f32) gives an infinite rate and an
+/// infinite energy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Poisson;
 

@@ -1,4 +1,4 @@
-//! Student's t noise: real targets with outliers. Scale and degrees of freedom are parameters.
+//! Student's t noise for real targets with outliers. Scale and degrees of freedom are parameters.
 //!
 //! `s = log noise_std` and `u = log(nu - 2)` follow the network's parameters in `theta`. With
 //! residual `r = o - y`, `z = r e^{-s}` and `x = nu / 2`:
@@ -8,23 +8,24 @@
 //! D(x) = log Gamma(x + 1/2) - log Gamma(x)
 //! ```
 //!
-//! (Lange, Little & Taylor 1989, JASA 84.) `nu > 2`: the variance `e^{2s} nu / (nu - 2)` exists.
-//! As `nu` grows this is Gaussian noise of standard deviation `e^s`. The prior of `u` is normal;
-//! its default has its median at `nu = 10`, and 95 % of it between 3.1 and 59.
+//! (Lange, Little & Taylor 1989, JASA 84.) `nu > 2`, so the variance `e^{2s} nu / (nu - 2)` exists.
+//! As `nu` grows, this approaches Gaussian noise of standard deviation `e^s`. The prior of `u` is
+//! normal. The default has its median at `nu = 10`, with 95 % between 3.1 and 59.
 //!
 //! `D` is computed at `x + 6` by its series in `w = x + 6 - 1/4`, whose odd powers vanish (DLMF
-//! 5.11.13), and brought down by `D(x) = D(x + 1) - log(1 + 1/(2 x))`. The error is below 1e-10.
+//! 5.11.13). The recurrence `D(x) = D(x + 1) - log(1 + 1/(2 x))` brings it back to `x`. The error
+//! is below 1e-10.
 //!
-//! The Hessian is indefinite: it is negative for outliers. All blocks are Fisher information (Lange
-//! et al., section 4): `(nu + 1) / ((nu + 3) e^{2s})` for an output, and for `(s, nu)` of each
-//! residual
+//! The Hessian is indefinite: it is negative for outliers. So all blocks are Fisher information
+//! (Lange et al., section 4). The value for an output is `(nu + 1) / ((nu + 3) e^{2s})`. For
+//! `(s, nu)`, each residual contributes
 //!
 //! ```text
 //! [ 2 nu / (nu + 3)              -2 / ((nu + 1)(nu + 3))                            ]
 //! [ -2 / ((nu + 1)(nu + 3))      -D''(x)/4 - (nu + 5) / (2 nu (nu + 1)(nu + 3))     ]
 //! ```
 //!
-//! and `d nu / du = nu - 2`. Between outputs and parameters it is zero.
+//! with `d nu / du = nu - 2`. The block between outputs and parameters is zero.
 
 use super::{
     Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal,
@@ -33,8 +34,8 @@ use crate::autodiff::Var;
 use crate::error::Result;
 use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
 
-/// Real targets, as many as outputs, with independent Student-t noise of a common scale and common
-/// degrees of freedom. Both are learned: its parameters are `log noise_std` and `log(dof - 2)`.
+/// Real targets, one per output, with independent Student-t noise of common scale and degrees of
+/// freedom. Both are learned: the parameters are `log noise_std` and `log(dof - 2)`.
 ///
 /// ```
 /// use fiberwalk::{Likelihood, StudentT};
@@ -49,17 +50,18 @@ pub struct StudentT {
     scale_init: f64,
 }
 
-/// Median of `nu - 2`, and its spread in the logarithm.
+/// Prior of `nu - 2`: its median, and the standard deviation of its logarithm.
 const TAIL: f64 = 8.0;
 const TAIL_LOG_STD: f64 = 1.0;
 
-/// Median of the noise's scale a priori, for standardised targets.
+/// Prior median of the noise's scale, for standardised targets.
 const SCALE: f64 = 0.5;
 
-/// Steps up to where the series of `D` is accurate.
+/// Steps of the recurrence: the series of `D` is accurate at `x + SHIFT`.
 const SHIFT: usize = 6;
 
-/// `D(x) = log(w)/2 + sum_k SERIES[k] w^{-2(k+1)}`: `2 B_{n+1}(1/4) / (n (n+1))` for `n = 2, 4, 6, 8`.
+/// `D(x) = log(w)/2 + sum_k SERIES[k] w^{-2(k+1)}`, with coefficients `2 B_{n+1}(1/4) / (n (n+1))`
+/// for `n = 2, 4, 6, 8`.
 const SERIES: [f64; 4] = [
     1.0 / 64.0,
     -5.0 / 2048.0,
@@ -68,7 +70,7 @@ const SERIES: [f64; 4] = [
 ];
 
 impl Default for StudentT {
-    /// `noise_std ~ C+(0, 1/2)`, made for standardised targets, and `dof - 2` log-normal with
+    /// `noise_std ~ C+(0, 1/2)`, made for standardised targets, and a log-normal `dof - 2` with
     /// median 8 and `log_std` 1.
     fn default() -> Self {
         Self {
@@ -83,7 +85,7 @@ impl Default for StudentT {
 }
 
 impl StudentT {
-    /// Another prior of the scale, `noise_std ~ C+(0, scale)`, in units of the target.
+    /// Sets the prior of the scale, `noise_std ~ C+(0, scale)`, in units of the target.
     ///
     /// # Errors
     /// If the scale is not positive and finite.
@@ -96,10 +98,10 @@ impl StudentT {
         })
     }
 
-    /// Another prior of the degrees of freedom: `log(dof - 2) ~ N(log(median - 2), log_std^2)`.
+    /// Sets the prior of the degrees of freedom, `log(dof - 2) ~ N(log(median - 2), log_std^2)`.
     ///
     /// # Errors
-    /// If the median is not above 2, or the spread is not positive; both must be finite.
+    /// If the median is not above 2, the spread is not positive, or either is not finite.
     pub fn with_dof_prior(self, median: f64, log_std: f64) -> Result<Self> {
         let above = positive("median - 2", median - 2.0)?;
         Ok(Self {
@@ -111,7 +113,7 @@ impl StudentT {
         })
     }
 
-    /// The degrees of freedom that the parameter `u = log(dof - 2)` means.
+    /// The degrees of freedom for the parameter `u = log(dof - 2)`.
     pub fn dof(u: f64) -> f64 {
         2.0 + u.exp()
     }

@@ -1,5 +1,8 @@
-//! `w ~ N(0, scale / fan_in)` for weights, `b ~ N(0, 1 / bias_precision)` for biases: sums over many inputs keep a variance that does
-//! not grow with their number, and a wide network has a limit, the Gaussian process of Neal (1996).
+//! A Gaussian prior whose weight variance shrinks with the fan-in of the layer.
+//!
+//! `w ~ N(0, scale / fan_in)` for weights, `b ~ N(0, 1 / bias_precision)` for biases. The variance
+//! of a sum over many inputs then does not grow with their number. A wide network has a limit, the
+//! Gaussian process of Neal (1996).
 
 use super::{Prior, each, neg_log_normal};
 use crate::autodiff::Var;
@@ -7,10 +10,11 @@ use crate::error::Result;
 use crate::model::positive;
 use crate::nn::{ParamLayout, ParamTensor};
 
-/// A Gaussian prior with mean zero, precision `fan_in / scale` for weights and an own precision for biases.
+/// A Gaussian prior with mean zero: precision `fan_in / scale` for weights, and a separate
+/// precision for biases.
 ///
-/// Biases are the tensors named so (`layer0.bias`). Everything else is a weight, gains of normalisation layers too: they have
-/// a fan-in of 1.
+/// Biases are the tensors with that name (`layer0.bias`). Everything else is a weight, including
+/// the gains of normalisation layers, whose fan-in is 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FanInGaussian {
     scale: f64,
@@ -21,7 +25,7 @@ impl FanInGaussian {
     /// Weights of variance `scale / fan_in`, biases of precision `bias_precision`.
     ///
     /// # Errors
-    /// If one is not positive and finite.
+    /// If either is not positive and finite.
     pub fn new(scale: f64, bias_precision: f64) -> Result<Self> {
         Ok(Self {
             scale: positive("scale", scale)?,

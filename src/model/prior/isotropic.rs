@@ -1,4 +1,4 @@
-//! `theta ~ N(0, 1 / alpha)`.
+//! One Gaussian prior for every parameter: `theta ~ N(0, 1 / alpha)`.
 
 use std::f64::consts::PI;
 
@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::model::positive;
 use crate::nn::ParamLayout;
 
-/// `theta ~ N(0, 1 / prior_precision)`, every weight and bias.
+/// `theta ~ N(0, 1 / prior_precision)` for every weight and bias.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IsotropicGaussian {
     prior_precision: f64,

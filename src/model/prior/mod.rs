@@ -4,9 +4,9 @@
 //! |---|---|
 //! | `isotropic` | one precision for everything |
 //! | `per_layer` | a precision for each layer or tensor, by name |
-//! | `fan_in` | weights of variance `scale / fan_in`, biases of their own |
+//! | `fan_in` | weights of variance `scale / fan_in`, biases of a separate precision |
 //!
-//! Parameters that a likelihood owns have their prior with them: see [`super::LikelihoodParams`].
+//! Parameters that a likelihood owns carry their own prior: see [`super::LikelihoodParams`].
 
 mod fan_in;
 mod isotropic;
@@ -30,7 +30,7 @@ use crate::nn::{ParamLayout, ParamTensor};
 /// use fiberwalk::nn::ParamLayout;
 /// use fiberwalk::Prior;
 ///
-/// /// Every parameter from the logistic distribution, `p(t) = 1 / (4 cosh(t / 2)^2)`.
+/// /// Every parameter has a logistic distribution, `p(t) = 1 / (4 cosh(t / 2)^2)`.
 /// struct Logistic;
 /// impl Prior for Logistic {
 ///     fn neg_log_density<'g>(&self, theta: Var<'g>, _: &ParamLayout) -> Var<'g> {
@@ -43,16 +43,17 @@ use crate::nn::{ParamLayout, ParamTensor};
 /// }
 /// ```
 pub trait Prior: Send + Sync {
-    /// Records `-log p(theta)`, a scalar in nats, constants included; `theta` is `[P]`.
+    /// Records `-log p(theta)`: a scalar in nats, constants included. `theta` is `[P]`.
     fn neg_log_density<'g>(&self, theta: Var<'g>, layout: &ParamLayout) -> Var<'g>;
 
-    /// Curvature of `-log p` at the mode, parameter by parameter: for a Gaussian its precision. Length `P`.
+    /// Curvature of `-log p` at the mode, one value per parameter. For a Gaussian this is its
+    /// precision. Length `P`.
     fn precision(&self, layout: &ParamLayout) -> Vec<f64>;
 
-    /// Checks that this prior knows the parameters of a network. By default any will do.
+    /// Checks that this prior applies to the parameters of a network. By default it always does.
     ///
     /// # Errors
-    /// If it does not.
+    /// If it does not apply.
     fn check(&self, _layout: &ParamLayout) -> Result<()> {
         Ok(())
     }
@@ -72,7 +73,7 @@ fn neg_log_normal<'g>(
     (theta.square() * alpha).sum() * 0.5 + constant
 }
 
-/// The precision of each parameter, from that of its tensor.
+/// The precision of each parameter, taken from its tensor.
 fn each(layout: &ParamLayout, precision: impl Fn(&ParamTensor) -> f64) -> Vec<f64> {
     let repeat = |t: &ParamTensor| std::iter::repeat_n(precision(t), t.range.len());
     layout.tensors().iter().flat_map(repeat).collect()

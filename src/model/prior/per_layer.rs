@@ -1,4 +1,4 @@
-//! `theta_t ~ N(0, 1 / alpha_t)`, a precision for each layer or tensor `t`.
+//! A Gaussian prior by name: `theta_t ~ N(0, 1 / alpha_t)` for each layer or tensor `t`.
 
 use super::{Prior, each, neg_log_normal};
 use crate::autodiff::Var;
@@ -6,12 +6,13 @@ use crate::error::{Error, Result};
 use crate::model::positive;
 use crate::nn::{ParamLayout, ParamTensor};
 
-/// A Gaussian prior with mean zero and a precision for each layer (`layer0`) or tensor (`layer0.weight`), by name.
+/// A Gaussian prior with mean zero, and a precision for each layer (`layer0`) or tensor
+/// (`layer0.weight`), by name.
 ///
 /// ```
 /// use fiberwalk::{Activation, Mlp, Network, PerLayerGaussian, Prior};
 /// let network = Mlp::new(&[2, 3, 1], Activation::Tanh)?;
-/// // the activation is layer 1; the name of a tensor goes before that of its layer
+/// // the activation is layer 1; a tensor's name takes precedence over its layer's
 /// let prior = PerLayerGaussian::new(&[("layer0", 1.0), ("layer2", 3.0), ("layer2.bias", 0.1)])?;
 /// let alpha = prior.precision(network.layout());
 /// assert_eq!((alpha[0], alpha[9], alpha[12]), (1.0, 3.0, 0.1));
@@ -23,11 +24,12 @@ pub struct PerLayerGaussian {
 }
 
 impl PerLayerGaussian {
-    /// A prior of the given precisions, in inverse squared units of the parameters. Every tensor of the network must be named,
-    /// itself or by its layer, and every name must be of the network: [`Prior::check`] says whether it is so.
+    /// A prior with the given precisions, in inverse squared units of the parameters. Every tensor
+    /// of the network must be named, directly or by its layer, and every name must exist in the
+    /// network. [`Prior::check`] verifies this.
     ///
     /// # Errors
-    /// If a precision is not positive and finite, or a name comes twice.
+    /// If a precision is not positive and finite, or a name is given twice.
     pub fn new(precisions: &[(&str, f64)]) -> Result<Self> {
         for (i, &(name, value)) in precisions.iter().enumerate() {
             positive("prior_precision", value)?;
@@ -41,14 +43,14 @@ impl PerLayerGaussian {
         })
     }
 
-    /// The precision of a tensor: that of the longest name that is its own or its layer's.
+    /// The precision of a tensor. The longest name that matches the tensor or its layer decides.
     fn of(&self, tensor: &ParamTensor) -> Option<f64> {
         let named = self.precisions.iter().filter(|(n, _)| names(n, tensor));
         named.max_by_key(|(n, _)| n.len()).map(|&(_, value)| value)
     }
 }
 
-/// Whether `name` is that of the tensor, or of the layer it is in.
+/// True if `name` is the tensor's, or that of its layer.
 fn names(name: &str, tensor: &ParamTensor) -> bool {
     let rest = tensor.name.strip_prefix(name);
     rest.is_some_and(|r| r.is_empty() || r.starts_with('.'))

@@ -1,10 +1,11 @@
-//! Every prior against normal densities written down by hand, parameter by parameter.
+//! Checks every prior against normal densities written out by hand, parameter by parameter.
 
 use super::*;
 use crate::autodiff::Graph;
 use crate::nn::{Activation, Mlp, Network};
 
-/// A prior and the precision of the tensors of a network `[d, h, k]`: weight, bias, weight, bias.
+/// A prior, and the precisions of the four tensors of a network `[d, h, k]`: weight, bias, weight,
+/// bias.
 type Case = (Box<dyn Prior>, fn(usize, usize) -> [f64; 4]);
 
 fn cases() -> Vec<Case> {
@@ -106,7 +107,8 @@ fn a_density_of_two_parameters_integrates_to_one() {
         let value = prior.neg_log_density(theta, net.layout());
         let program = graph.compile::<f64>(&[value]).unwrap();
         let mut ws = program.workspace();
-        // the trapezoid rule on +-12, at least eight standard deviations, with steps of at most half of one
+        // trapezoid rule on +-12: at least eight standard deviations, in steps of at most half of
+        // one
         let (mut total, step) = (0.0, 0.2);
         for i in -60..=60 {
             for j in -60..=60 {

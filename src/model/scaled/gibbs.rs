@@ -1,13 +1,18 @@
-//! Scales drawn from their conditionals, given the parameters: the centred half of an interweaving.
+//! Draws scales from their conditionals given the parameters.
 //!
-//! A walk in `phi = (z, t)` moves `theta = z sigma` along with `sigma`. Here `theta` is held and `sigma` is drawn anew; the
-//! likelihood does not change, so no gradient is needed. Where data are strong the walk is slow along `sigma` and this
-//! draw is fast, where they are weak it is the other way round: both in turn are at least as fast as either alone
-//! (Yu & Meng 2011, JCGS 20). With `n` parameters of a group and `S` their sum of squares in units of all other factors,
+//! This is the centred half of an interweaving.
 //!
-//! - half-Cauchy (Wand et al. 2011): `a | sigma ~ IG(1, 1/A^2 + 1/sigma^2)`, `sigma^2 | a, theta ~ IG((n+1)/2, S/2 + 1/a)`;
+//! A walk in `phi = (z, t)` moves `theta = z sigma` along with `sigma`. This move holds `theta` and
+//! draws `sigma` anew. The likelihood does not change, so no gradient is needed. If the data are
+//! strong, the walk is slow along `sigma` and this draw is fast. If they are weak, it is the other
+//! way round. Alternating both is at least as fast as either alone (Yu & Meng 2011, JCGS 20). Let
+//! `n` be the number of parameters of a group, and `S` their sum of squares in units of all other
+//! factors:
+//!
+//! - half-Cauchy (Wand et al. 2011): `a | sigma ~ IG(1, 1/A^2 + 1/sigma^2)`, then
+//!   `sigma^2 | a, theta ~ IG((n+1)/2, S/2 + 1/a)`;
 //! - inverse gamma: `sigma^2 | theta ~ IG(shape + n/2, rate + S/2)`;
-//! - normal in `log sigma`: there is no closed form, it is left as it is.
+//! - normal in `log sigma`: no closed form, so the scale stays as it is.
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
@@ -19,7 +24,8 @@ use crate::model::CoordinatePrior;
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// A move that leaves a density invariant and costs no gradient, to be made in turn with the steps of a walk.
+/// A move that leaves a density invariant and costs no gradient. It alternates with the steps of a
+/// walk.
 pub trait ExactMove<T: Scalar>: Sync {
     /// Moves `theta` in place.
     ///
@@ -28,14 +34,15 @@ pub trait ExactMove<T: Scalar>: Sync {
     fn apply(&self, theta: &mut [T], rng: &mut ChaCha8Rng) -> Result<()>;
 }
 
-/// A draw from the inverse gamma distribution of the given shape and rate.
+/// A draw from the inverse gamma distribution with the given shape and rate.
 fn inverse_gamma(shape: f64, rate: f64, rng: &mut impl Rng) -> Result<f64> {
     let unit = Gamma::new(shape, 1.0)
         .map_err(|_| Error::config("shape", shape, "must be positive and finite"))?;
     Ok(rate / unit.sample(rng).max(f64::MIN_POSITIVE))
 }
 
-/// A draw of `sigma^2` given `n` parameters of sum of squares `s`, if the prior has a conditional in closed form.
+/// A draw of `sigma^2` given `n` parameters with sum of squares `s`. `None` if the conditional has
+/// no closed form.
 fn conditional(
     prior: CoordinatePrior,
     variance: f64,
@@ -57,7 +64,8 @@ fn conditional(
 }
 
 impl<T: Scalar> ExactMove<T> for ScaledNetwork<'_> {
-    /// Draws every scale in turn, given the parameters and the other scales. `phi` may have further coordinates behind.
+    /// Draws every scale in turn, given the parameters and the other scales. `phi` may have further
+    /// coordinates after the scales.
     fn apply(&self, phi: &mut [T], rng: &mut ChaCha8Rng) -> Result<()> {
         let p = self.inner().dim();
         if phi.len() < self.dim() {
@@ -74,7 +82,7 @@ impl<T: Scalar> ExactMove<T> for ScaledNetwork<'_> {
                 squares += each.sum::<f64>();
             }
             let drawn = conditional(prior, variance, n, variance * squares, rng)?;
-            // a scale of zero or infinity is rounding, not a draw
+            // a scale of zero or infinity is a rounding error, not a draw
             let Some(drawn) = drawn.filter(|v| *v > 1e-30 && *v < 1e30 && variance > 1e-30) else {
                 continue;
             };

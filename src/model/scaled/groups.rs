@@ -1,4 +1,4 @@
-//! Which parameters share a scale.
+//! Defines which parameters share a scale.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,12 +10,13 @@ use crate::nn::{ParamLayout, ParamTensor};
 /// How the prior scales of a network are grouped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ScaleGroups {
-    /// One for all parameters but the last biases.
+    /// One scale for all parameters but the last biases.
     Shared,
-    /// One for the weights of each layer, one for the biases of each hidden layer.
+    /// One scale for the weights of each layer, and one for the biases of each hidden layer.
     #[default]
     PerTensor,
-    /// The same, and one for each input of the first layer: automatic relevance determination.
+    /// As `PerTensor`, with one scale for each input of the first layer: automatic relevance
+    /// determination.
     Ard,
 }
 
@@ -55,39 +56,39 @@ impl FromStr for ScaleGroups {
     }
 }
 
-/// Some log scales that share a name and a prior.
+/// Log scales that share a name and a prior.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScaleParam {
-    /// Such as `layer0.weight`: the tensor that they scale.
+    /// The tensor that they scale, such as `layer0.weight`.
     pub name: String,
-    /// How many.
+    /// Number of log scales.
     pub len: usize,
-    /// Prior of each.
+    /// Prior of each log scale.
     pub prior: CoordinatePrior,
 }
 
-/// What multiplies the standard normal numbers of one tensor.
+/// The factors that multiply the standard normal values of one tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Factors {
-    /// A number.
+    /// A fixed number.
     pub fixed: f64,
-    /// `e^t` with one `t` for all elements: its place among the log scales.
+    /// `e^t` with one `t` for all elements: its index among the log scales.
     pub shared: Option<usize>,
-    /// `e^t` with a `t` for each row of the tensor: the place of the first.
+    /// `e^t` with a `t` for each row of the tensor: the index of the first.
     pub rows: Option<usize>,
-    /// `e^t` with a `t` for each column of the tensor: the place of the first.
+    /// `e^t` with a `t` for each column of the tensor: the index of the first.
     pub columns: Option<usize>,
 }
 
-/// Spread of the inverse-gamma prior of ARD's variances: its mode in the logarithm is 1, and 95 % lie
-/// between 0.36 and 8.3.
+/// The inverse-gamma prior of ARD's variances. Its mode in the logarithm is at a variance of 1, and
+/// 95 % lie between 0.36 and 8.3.
 const ARD: CoordinatePrior = CoordinatePrior::InverseGamma {
     shape: 2.0,
     rate: 2.0,
 };
 
-/// The scale parameters of a layout, and what each tensor is multiplied by. `per_output`: the last
-/// weights have a scale for each output, in the place of one for all.
+/// The scale parameters of a layout, and the factors of each tensor. With `per_output`, the last
+/// weights have a scale for each output, not one for all.
 pub(super) fn assign(
     layout: &ParamLayout,
     groups: ScaleGroups,

@@ -1,14 +1,14 @@
-//! A scaled network whose last layer stays as it is: `psi = (z_h, t, W, b)`.
+//! A scaled network whose last layer is not scaled: `psi = (z_h, t, W, b)`.
 //!
 //! Hidden parameters are `theta_h = z_h sigma(t)`, as in a [`ScaledNetwork`]. The last layer is not
-//! scaled: its prior is `W, b ~ N(0, sigma(t)^2)`. Given `z_h` and `t` the network is linear in `W`
-//! and `b` with a Gaussian prior, so their conditional posterior is that of a linear model. That is
-//! what an atlas and a flow need.
+//! scaled: its prior is `W, b ~ N(0, sigma(t)^2)`. Given `z_h` and `t`, the network is linear in
+//! `W` and `b`, which have a Gaussian prior. So their conditional posterior is that of a linear
+//! model. An atlas and a flow need this.
 //!
-//! Points of a walk are `phi = (z, t, own)`, with the likelihood's own numbers last. There are two
-//! further orders:
+//! Points of a walk are `phi = (z, t, own)`, with the likelihood's own parameters last. There are
+//! two other orders:
 //!
-//! | order | numbers | of |
+//! | order | values | used by |
 //! |---|---|---|
 //! | hidden first | `z_h, t, own, W, b` | atlas and flow: all that the last layer depends on comes first |
 //! | stored | `theta, t, own` | model files and predictions |
@@ -24,12 +24,12 @@ use crate::model::{HALF_LOG_2PI, LogDensity, PosteriorDensity, Prior};
 use crate::nn::{LinearHead, Network, ParamLayout, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
-/// A standard deviation: a factor times `e^t` for each of some log scales.
+/// A standard deviation: a factor times `e^t` for each of some log scales `t`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StdFromLogs {
     /// The factor.
     pub factor: f64,
-    /// Places of the log scales among the hidden numbers.
+    /// Indices of the log scales among the hidden coordinates.
     pub places: Vec<usize>,
 }
 
@@ -41,21 +41,21 @@ impl StdFromLogs {
     }
 }
 
-/// How the hidden numbers set the prior of the last layer, and the noise.
+/// How the hidden coordinates set the prior of the last layer, and the noise.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeadScales {
-    /// Of the weights of each feature, and of the biases behind them: `[features + 1]`.
+    /// Standard deviations for the weights of each feature, then for the biases: `[features + 1]`.
     pub weights: Vec<StdFromLogs>,
-    /// Place of the log of the noise's standard deviation, if it is sampled.
+    /// Index of the log of the noise's standard deviation, if it is sampled.
     pub noise: Option<usize>,
 }
 
-/// `f(x; psi)`, a network with a linear head whose hidden numbers are `z_h` and `t`.
+/// `f(x; psi)`, a network with a linear head whose hidden coordinates are `z_h` and `t`.
 pub struct ScaledHead<'a> {
     scaled: ScaledNetwork<'a>,
     inner: &'a dyn LinearHead,
     layout: ParamLayout,
-    /// Tensors of the hidden parameters.
+    /// Number of tensors that hold hidden parameters.
     tensors: usize,
 }
 
@@ -100,8 +100,8 @@ impl<'a> ScaledHead<'a> {
         }
     }
 
-    /// How hidden numbers `(z_h, t, own)` set the scales of the last layer. `noise`: the first of
-    /// the likelihood's own numbers is the log of a Gaussian noise.
+    /// How hidden coordinates `(z_h, t, own)` set the scales of the last layer. `noise` says that
+    /// the first of the likelihood's own parameters is the log of a Gaussian noise.
     pub fn head_scales(&self, noise: bool) -> HeadScales {
         HeadScales {
             weights: self.weights(),
@@ -120,9 +120,9 @@ impl<'a> ScaledHead<'a> {
         each.collect()
     }
 
-    /// The units of all layers, with the scales and `own` numbers of the likelihood as a unit that
-    /// comes before them: what a unit is depends on the scales. Places are those of the order with
-    /// hidden numbers first.
+    /// The units of all layers. The scales and the likelihood's `own` parameters form a unit that
+    /// comes first, because the meaning of a unit depends on the scales. Indices are those of the
+    /// hidden-first order.
     pub fn unit_blocks(&self, own: usize) -> Vec<UnitBlock> {
         let first = self.inner.hidden_params();
         let params = self.scaled.scales() + own;
@@ -136,10 +136,10 @@ impl<'a> ScaledHead<'a> {
         std::iter::once(scales).chain(units).collect()
     }
 
-    /// Points `[n, P + G + own]` of a walk, `phi`, with hidden numbers first.
+    /// Reorders points `[n, P + G + own]` of a walk, `phi`, to hidden-first order.
     ///
     /// # Errors
-    /// If they are not rows of so many numbers.
+    /// If the values do not form rows of that width.
     pub fn hidden_first<T: Scalar>(&self, points: &[T], own: usize) -> Result<Vec<T>> {
         let (p, h) = (self.inner.dim(), self.inner.hidden_params());
         let mut theta = vec![T::ZERO; p];
@@ -152,10 +152,10 @@ impl<'a> ScaledHead<'a> {
         })
     }
 
-    /// Rows with hidden numbers first, as they are stored.
+    /// Converts hidden-first rows to the stored order.
     ///
     /// # Errors
-    /// If they are not rows of `P + G + own` numbers.
+    /// If the values do not form rows of width `P + G + own`.
     pub fn stored<T: Scalar>(&self, rows: &[T], own: usize) -> Result<Vec<T>> {
         let (p, h) = (self.inner.dim(), self.inner.hidden_params());
         let tail = self.scaled.scales() + own;
@@ -212,12 +212,13 @@ impl Network for ScaledHead<'_> {
         self.inner.forward(theta, x)
     }
 
-    /// Initial parameters of the inner network, the hidden ones in units of the prior's modes.
+    /// Initial parameters of the inner network. The hidden ones are divided by their prior standard
+    /// deviations at the modes.
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
         let (p, h) = (self.inner.dim(), self.inner.hidden_params());
         let phi = self.scaled.init(rng);
         let mut std = vec![1.0; p];
-        // lengths are those of this network
+        // lengths are this network's own, so this does not fail
         let known = self.scaled.prior_std(&phi[p..], &mut std).is_ok();
         let last = phi[h..p].iter().zip(&std[h..]);
         let last = last.map(|(z, s)| if known { z * s } else { *z });
@@ -253,18 +254,19 @@ impl LinearHead for ScaledHead<'_> {
     }
 }
 
-/// The prior of a [`ScaledHead`], which makes it.
+/// The prior of a [`ScaledHead`], which creates it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScaledHeadPrior {
     hidden: ScalePrior,
-    /// Where the last layer begins.
+    /// Index at which the last layer begins.
     first: usize,
     weights: Vec<StdFromLogs>,
     outputs: usize,
 }
 
 impl ScaledHeadPrior {
-    /// Log standard deviations of the weights of each feature and of the biases, `[features + 1]`.
+    /// Log standard deviations for the weights of each feature, then for the biases,
+    /// `[features + 1]`.
     fn log_stds<'g>(&self, psi: Var<'g>) -> Var<'g> {
         let runs = self.weights.chunk_by(|a, b| a == b);
         let parts = runs.map(|run| {
@@ -311,20 +313,21 @@ impl Prior for ScaledHeadPrior {
     }
 }
 
-/// The posterior density of a [`ScaledHead`] over rows with hidden numbers first: the likelihood's
-/// own numbers, last in a [`PosteriorDensity`], come before the last layer.
+/// The posterior density of a [`ScaledHead`] over hidden-first rows. The likelihood's own
+/// parameters are last in a [`PosteriorDensity`]; here they come before the last layer.
 pub struct HiddenFirst<T> {
     density: PosteriorDensity<T>,
-    /// Where the likelihood's own numbers begin, and how many there are.
+    /// Index at which the likelihood's own parameters begin, and their number.
     at: usize,
     own: usize,
 }
 
 impl<T: Scalar> HiddenFirst<T> {
-    /// `density` of a network with so many hidden parameters, whose likelihood has `own` numbers.
+    /// `density` is of a network with `hidden` hidden parameters, and its likelihood has `own`
+    /// parameters.
     ///
     /// # Errors
-    /// If there are fewer numbers in all.
+    /// If `density` has fewer than `hidden + own` coordinates.
     pub fn new(density: PosteriorDensity<T>, hidden: usize, own: usize) -> Result<Self> {
         if density.dim() < hidden + own {
             let expected = format!("at least {} coordinates", hidden + own);

@@ -1,4 +1,4 @@
-//! A network in the coordinates `phi = (z, t)`: standard normal numbers and log scales.
+//! A network in the coordinates `phi = (z, t)`: standard normal values and log scales.
 
 use rand::Rng;
 
@@ -10,7 +10,7 @@ use crate::model::CoordinatePrior;
 use crate::nn::{Network, ParamLayout};
 use crate::scalar::Scalar;
 
-/// `f(x; theta(phi))`: `phi` holds `P` standard normal numbers `z`, and behind them the log scales `t`.
+/// `f(x; theta(phi))`: `phi` holds `P` standard normal values `z`, followed by the log scales `t`.
 ///
 /// ```
 /// use fiberwalk::{Activation, Mlp, Network, ScaleGroups, ScaledNetwork};
@@ -37,8 +37,8 @@ impl<'a> ScaledNetwork<'a> {
         Self::grouped(inner, groups, false)
     }
 
-    /// The same, but the weights of the last layer have a scale for each output: for outputs that
-    /// mean different things, such as a mean and the noise around it.
+    /// The same, but the weights of the last layer have one scale for each output. Use it if the
+    /// outputs mean different things, such as a mean and its noise.
     pub fn with_scale_per_output(inner: &'a dyn Network, groups: ScaleGroups) -> Self {
         Self::grouped(inner, groups, true)
     }
@@ -57,7 +57,8 @@ impl<'a> ScaledNetwork<'a> {
         }
     }
 
-    /// The same with other priors of the log scales, one for each of [`ScaledNetwork::params`] in turn.
+    /// Replaces the priors of the log scales: one prior for each entry of
+    /// [`ScaledNetwork::params`], in order.
     ///
     /// ```
     /// use fiberwalk::{Activation, CoordinatePrior, Mlp, ScaleGroups, ScaledNetwork};
@@ -69,7 +70,7 @@ impl<'a> ScaledNetwork<'a> {
     /// ```
     ///
     /// # Errors
-    /// If there are not as many, or one has a parameter out of range.
+    /// If the number of priors is wrong, or a prior has a parameter out of range.
     pub fn with_priors(mut self, priors: &[CoordinatePrior]) -> Result<Self> {
         if priors.len() != self.params.len() {
             let (expected, got) = (self.params.len(), priors.len());
@@ -97,7 +98,7 @@ impl<'a> ScaledNetwork<'a> {
         self.layout.len() - self.inner.dim()
     }
 
-    /// A name for each log scale: that of its tensor, numbered where there are several.
+    /// A name for each log scale: its tensor's name, numbered if the tensor has several.
     pub fn scale_names(&self) -> Vec<String> {
         let each = |p: &ScaleParam| -> Vec<String> {
             match p.len {
@@ -113,12 +114,13 @@ impl<'a> ScaledNetwork<'a> {
         ScalePrior::new(self.inner.dim(), self.params.clone())
     }
 
-    /// The most likely value a priori of every log scale, `[G]`: for a half-Cauchy prior the logarithm of its median.
+    /// The prior mode of every log scale, `[G]`. For a half-Cauchy prior this is the logarithm of
+    /// its median.
     pub fn init_scales(&self) -> Vec<f64> {
         self.each_scale().map(|(_, prior)| prior.mode()).collect()
     }
 
-    /// Place and prior of every log scale.
+    /// Index and prior of every log scale.
     pub(super) fn each_scale(&self) -> impl Iterator<Item = (usize, CoordinatePrior)> {
         let each = self
             .params
@@ -127,7 +129,7 @@ impl<'a> ScaledNetwork<'a> {
         each.enumerate()
     }
 
-    /// The parameters that the log scale at `at` multiplies: so many from a start, `stride` apart.
+    /// The parameters that the log scale at `at` multiplies.
     pub(super) fn members(&self, at: usize) -> impl Iterator<Item = Members> {
         let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
         tensors.filter_map(move |(tensor, of)| {
@@ -148,7 +150,7 @@ impl<'a> ScaledNetwork<'a> {
         })
     }
 
-    /// Writes `theta` (`[P]`) for `phi`, whose first `P + G` numbers count.
+    /// Writes `theta` (`[P]`) for `phi`. Only the first `P + G` values of `phi` are used.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -166,7 +168,8 @@ impl<'a> ScaledNetwork<'a> {
         Ok(())
     }
 
-    /// Writes the prior standard deviation of every parameter (`[P]`) for log scales `t`, whose first `G` count.
+    /// Writes the prior standard deviation of every parameter (`[P]`) for log scales `t`. Only the
+    /// first `G` values of `t` are used.
     ///
     /// # Errors
     /// If a length is wrong.
@@ -193,8 +196,8 @@ impl<'a> ScaledNetwork<'a> {
         }
         Ok(())
     }
-    /// Records the first `count` tensors of `theta` for standard normal numbers `z`, a vector that starts with theirs, and
-    /// log scales `t`.
+    /// Records the first `count` tensors of `theta`, from log scales `t` and standard normal values
+    /// `z`. `z` is a vector that starts with the values of these tensors.
     pub(super) fn scale_tensors<'g>(&self, z: Var<'g>, t: Var<'g>, count: usize) -> Var<'g> {
         let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
         let tensors = tensors.take(count);
@@ -226,13 +229,14 @@ impl<'a> ScaledNetwork<'a> {
             })
             .collect();
         match scaled[..] {
-            // there is nothing to put together
+            // nothing to concatenate
             [] => z.slice(0, 0..0),
             _ => z.graph().concat(0, &scaled),
         }
     }
 
-    /// What multiplies the standard normal number of parameter `at`: a number, and the places of log scales.
+    /// The factors of parameter `at`'s standard normal value: a number, and the indices of log
+    /// scales.
     pub(super) fn factor_of(&self, at: usize) -> (f64, Vec<usize>) {
         let tensors = self.inner.layout().tensors().iter().zip(&self.factors);
         for (tensor, of) in tensors {
@@ -251,7 +255,7 @@ impl<'a> ScaledNetwork<'a> {
     }
 }
 
-/// Places of some parameters, at equal distances.
+/// Indices of some parameters, at equal distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Members {
     start: usize,
@@ -292,12 +296,13 @@ impl Network for ScaledNetwork<'_> {
         self.inner.forward(self.scale_tensors(phi, t, all), x)
     }
 
-    /// Initial parameters of the inner network, in units of the prior's modes.
+    /// Initial parameters of the inner network, divided by their prior standard deviations at the
+    /// modes.
     fn init(&self, rng: &mut dyn Rng) -> Vec<f64> {
         let mut phi = self.inner.init(rng);
         let t = self.init_scales();
         let mut std = vec![1.0; phi.len()];
-        // lengths are those of this network
+        // lengths are this network's own, so this does not fail
         if self.prior_std(&t, &mut std).is_ok() {
             phi.iter_mut().zip(&std).for_each(|(z, s)| *z /= s);
         }

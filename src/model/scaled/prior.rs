@@ -1,4 +1,4 @@
-//! The prior density of `phi = (z, t)`: `z ~ N(0, I)`, and every log scale by its own prior.
+//! The prior density of `phi = (z, t)`: `z ~ N(0, I)`, and every log scale has its own prior.
 
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -9,10 +9,10 @@ use crate::error::{Error, Result};
 use crate::model::{HALF_LOG_2PI, Prior};
 use crate::nn::ParamLayout;
 
-/// The prior of a [`ScaledNetwork`](super::ScaledNetwork), which makes it.
+/// The prior of a [`ScaledNetwork`](super::ScaledNetwork), which creates it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScalePrior {
-    /// `P`.
+    /// `P`, the number of network parameters.
     params: usize,
     scales: Vec<ScaleParam>,
 }
@@ -29,7 +29,7 @@ impl ScalePrior {
     /// A draw of `phi`.
     ///
     /// # Errors
-    /// If a prior is impossible.
+    /// If a prior is invalid.
     pub fn draw(&self, rng: &mut impl Rng) -> Result<Vec<f64>> {
         let mut phi: Vec<f64> = StandardNormal
             .sample_iter(&mut *rng)

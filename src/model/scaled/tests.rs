@@ -1,4 +1,4 @@
-//! A scaled network against the plain one with the parameters that `phi` means.
+//! Compares a scaled network with the plain one, at the parameters that `phi` stands for.
 
 use super::*;
 use crate::autodiff::Graph;
@@ -60,8 +60,8 @@ fn outputs_are_those_of_the_parameters_that_phi_means() {
     }
 }
 
-/// A change of variables: the density of `phi` is that of `theta` given the scales, times the Jacobian of
-/// `theta = z sigma`, times the density of the scales.
+/// A change of variables. The density of `phi` is the product of three terms: the density of
+/// `theta` given the scales, the Jacobian of `theta = z sigma`, and the density of the scales.
 #[test]
 fn the_density_is_that_of_the_parameters_with_a_jacobian() {
     let net = net();
@@ -77,7 +77,7 @@ fn the_density_is_that_of_the_parameters_with_a_jacobian() {
     let (mut theta, mut std) = (vec![0.0; net.dim()], vec![0.0; net.dim()]);
     scaled.theta(&phi, &mut theta).unwrap();
     scaled.prior_std(&phi[net.dim()..], &mut std).unwrap();
-    // standard deviations tensor by tensor, as a prior of given precisions
+    // pass the standard deviations as a prior with one precision per tensor
     let tensors = net.layout().tensors();
     let precisions: Vec<(&str, f64)> = tensors
         .iter()

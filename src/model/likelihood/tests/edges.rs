@@ -1,4 +1,4 @@
-//! Extreme outputs, data on the border, and what is refused.
+//! Extreme outputs, borderline data, and rejected input.
 
 use super::*;
 
@@ -12,7 +12,7 @@ fn extreme_outputs_give_no_nan() {
             let mut z: Vec<f64> = (0..k).map(sign).collect();
             z.resize(row.dim, 0.3);
             let m = case.likelihood.target_dim(k);
-            // 1 is not a class of one logit alone
+            // a softmax over one logit has no class 1
             let targets = if k == 1 && case.name == "categorical" {
                 &[0.0][..]
             } else {
@@ -27,7 +27,7 @@ fn extreme_outputs_give_no_nan() {
                     row.tensor(3),
                 ];
                 for x in all.concat() {
-                    // an infinite rate is infinite energy, and so is a noise of 0
+                    // an infinite rate, or a noise of 0, means infinite energy
                     let rate = case.name.starts_with("poisson") && x == f64::INFINITY;
                     let noise = case.name == "noise head" && x.is_infinite();
                     let fits = x.is_finite() || rate || noise;
@@ -45,7 +45,7 @@ fn extreme_outputs_give_no_nan() {
         check::<f64>(case);
         check::<f32>(case);
     }
-    // and what it comes to
+    // and the values at the extremes
     let all = cases();
     let of = |name| all.iter().find(|c| c.name == name).unwrap();
     let mut bernoulli = Row::<f32>::new(of("bernoulli"));

@@ -1,4 +1,4 @@
-//! Every likelihood against its meaning, written down once more by hand.
+//! Checks every likelihood against a second implementation, written out by hand.
 
 mod edges;
 mod properties;
@@ -7,11 +7,11 @@ use super::*;
 use crate::autodiff::{Program, Workspace};
 use crate::scalar::Scalar;
 
-/// What a likelihood says of one row of targets, written down once more by hand.
+/// The distribution of one row of targets, written out by hand.
 enum Law {
     /// Independent normal targets: mean and standard deviation.
     Normal(Vec<(f64, f64)>),
-    /// One target `0, 1, 2...`: its probabilities.
+    /// One target `0, 1, 2...`, with its probabilities.
     Discrete(Vec<f64>),
     /// Independent Student-t targets of a common scale and degrees of freedom.
     Student {
@@ -22,7 +22,7 @@ enum Law {
 }
 
 impl Law {
-    /// Weighted targets that stand for the law in an expectation of a Hessian.
+    /// Weighted targets that replace the law when the expectation of a Hessian is taken.
     fn nodes(&self) -> Vec<(f64, Vec<f64>)> {
         match self {
             Law::Discrete(p) => p
@@ -31,7 +31,7 @@ impl Law {
                 .map(|(y, &p)| (p, vec![y as f64]))
                 .collect(),
             Law::Normal(parts) => {
-                // Gauss-Hermite with three nodes: exact for the Hessian, a polynomial of degree two in the targets
+                // three Gauss-Hermite nodes: exact, as the Hessian is of degree two in the targets
                 let axis = |&(mean, std): &(f64, f64)| {
                     let far = 3f64.sqrt() * std;
                     vec![
@@ -62,9 +62,9 @@ struct Case {
     name: &'static str,
     likelihood: Box<dyn Likelihood>,
     outputs: usize,
-    /// From outputs and own parameters.
+    /// The law, from outputs and own parameters.
     law: fn(&[f64], &[f64]) -> Law,
-    /// The last output and the first parameter of its own: their block is dropped.
+    /// True if the block between the heads and the first own parameter is dropped.
     drops: bool,
 }
 
@@ -76,7 +76,7 @@ fn softmax(o: &[f64]) -> Vec<f64> {
     o.iter().map(|o| o.exp() / total).collect()
 }
 
-/// `r^y e^-r / y!`, by multiplying up.
+/// `r^y e^-r / y!` for `y = 0, 1, ...`, by repeated multiplication.
 fn poisson(rate: f64) -> Vec<f64> {
     let mut p = (-rate).exp();
     let next = |y: usize| {
@@ -99,7 +99,7 @@ fn noise_head(o: &[f64], s: &[f64]) -> Law {
     Law::Normal(means.iter().zip(heads).map(pair).collect())
 }
 
-/// Of Student's t, of location 0 and scale 1.
+/// Density of Student's t with location 0 and scale 1.
 fn student_density(x: f64, dof: f64) -> f64 {
     let ratio = libm::lgamma(0.5 * (dof + 1.0)) - libm::lgamma(0.5 * dof);
     let peak = ratio - 0.5 * (dof * std::f64::consts::PI).ln();
@@ -170,8 +170,8 @@ fn cases() -> Vec<Case> {
     ]
 }
 
-/// One row, compiled: the negative log-likelihood as a function of `z = (outputs, params)`, its gradient and Hessian, and the
-/// two blocks of the Gauss-Newton matrix.
+/// One row, compiled: the negative log-likelihood as a function of `z = (outputs, params)`, its
+/// gradient and Hessian, and the two blocks of the Gauss-Newton matrix.
 struct Row<'a, T> {
     likelihood: &'a dyn Likelihood,
     k: usize,

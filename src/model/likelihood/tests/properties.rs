@@ -1,17 +1,19 @@
-//! Densities that integrate to one with the moments they should have, and derivatives against differences, closed forms and
-//! expectations.
+//! Checks that densities integrate to one and have the right moments.
+//!
+//! Derivatives are compared with differences, closed forms and expectations.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::linalg::symmetric_eigen;
 
-/// Outputs and parameters, of which a case takes as many as it needs.
+/// Outputs and parameters. A case takes as many as it needs.
 fn numbers(bound: f64) -> impl Strategy<Value = Vec<f64>> {
     prop::collection::vec(-bound..bound, 6)
 }
 
-/// Some target row under the law: each coordinate `t` standard deviations from its mean, or the first few labels and counts.
+/// A target row under the law: each coordinate `t` standard deviations from its mean, or one of the
+/// first few labels and counts.
 fn some_target(law: &Law, t: f64) -> Vec<f64> {
     match law {
         Law::Normal(parts) => parts.iter().map(|(m, s)| m + t * s).collect(),
@@ -23,7 +25,7 @@ fn some_target(law: &Law, t: f64) -> Vec<f64> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
-    /// Total probability is one, and the moments are those of the law.
+    /// Total probability is one, and the moments agree with the law.
     #[test]
     fn densities_are_normalised_and_mean_what_they_say(z in numbers(1.5)) {
         for case in &cases() {
@@ -40,7 +42,7 @@ proptest! {
                     }
                 }
                 law @ Law::Student { .. } => {
-                    // the nodes hold the density that is meant
+                    // the weights of the nodes include the density
                     let Law::Student { means, scale, dof } = &law else { unreachable!() };
                     let mut total = 0.0;
                     for (w, y) in law.nodes() {
@@ -60,7 +62,8 @@ proptest! {
                     prop_assert!((total - 1.0).abs() < 1e-8, "{name}: {total}");
                 }
                 Law::Normal(parts) => {
-                    // the trapezoid rule at half a standard deviation is exact to e^-79 for a normal density
+                    // the trapezoid rule at half a standard deviation is exact to e^-79 for a
+                    // normal density
                     let axis = |&(mean, std): &(f64, f64)| (-16..=16).map(|i| (0.5 * std, mean + 0.5 * std * f64::from(i))).collect();
                     let m = parts.len();
                     let mut sums = vec![0.0; 1 + 2 * m];
@@ -112,7 +115,8 @@ proptest! {
         }
     }
 
-    /// `Lambda` in closed form is what the graph multiplies with, and has no negative eigenvalue.
+    /// `Lambda` in closed form agrees with the product in the graph, and has no negative
+    /// eigenvalue.
     #[test]
     fn closed_form_and_product_of_lambda_agree((z, t) in (numbers(30.0), -2.0..2.0)) {
         for case in &cases() {
@@ -121,7 +125,7 @@ proptest! {
             // log noise levels of +-3
             let params: Vec<f64> = z[k..k + q].iter().map(|s| 0.1 * s).collect();
             let y = match (case.law)(&z[..k], &params) {
-                // probabilities of rates up to e^30 are not wanted, any count will do
+                // avoid probabilities for rates up to e^30; any count will do
                 Law::Discrete(_) => vec![0.0],
                 law => some_target(&law, t),
             };
@@ -130,7 +134,7 @@ proptest! {
             output_hessian_by_products(likelihood, &z[..k], &y, &params, &mut want).unwrap();
             let scale = want.iter().fold(0.0f64, |a, x| a.max(x.abs()));
             for (g, w) in got.iter().zip(&want) {
-                // logits of 30 are rounded to 4e-15, and the probabilities in the graph with them
+                // logits of 30 are rounded to 4e-15, and so are the probabilities in the graph
                 prop_assert!((g - w).abs() < 1e-13 * scale + 1e-14, "{}: {g} against {w}", case.name);
             }
             let lowest = symmetric_eigen(&got, k).unwrap().values[0];
@@ -138,8 +142,9 @@ proptest! {
         }
     }
 
-    /// The two blocks are the expectation, under the model's own law of the targets, of the Hessian in outputs and parameters
-    /// together; and its blocks between outputs and parameters are zero.
+    /// The two blocks equal the expected Hessian in outputs and parameters, under the model's own
+    /// law of the targets. Between outputs and parameters the expectation is zero, unless the case
+    /// drops that block.
     #[test]
     fn the_blocks_are_the_expected_hessian(z in numbers(1.5)) {
         for case in &cases() {
@@ -160,9 +165,9 @@ proptest! {
             }
             let got = row.matrix(3, z, &nodes[0].1);
             let scale = want.iter().fold(1.0f64, |a, x| a.max(x.abs()));
-            // the tails beyond the last node
+            // tolerance for the tails beyond the last node
             let scale = if case.name == "student t" { 1e3 * scale } else { scale };
-            // the product takes a vector of both kinds and gives both, so it is compared as a whole
+            // the product takes and returns a vector of both kinds, so it is compared as a whole
             for (g, w) in got.iter().zip(&want) {
                 prop_assert!((g - w).abs() < 1e-11 * scale, "{}: {g} against {w}", case.name);
             }
@@ -172,7 +177,7 @@ proptest! {
 
 #[test]
 fn the_hessian_of_heteroscedastic_noise_is_indefinite() {
-    // why Lambda is an expectation there
+    // shows why Lambda is an expectation for this likelihood
     let all = cases();
     let case = all.iter().find(|c| c.name == "heteroscedastic").unwrap();
     let hessian = Row::<f64>::new(case).matrix(2, &[0.5, 0.2], &[0.5]);
