@@ -238,3 +238,33 @@ fn a_draw_of_the_last_layer_allocates_nothing() {
         );
     }
 }
+
+/// A row of a predictor, of each kind that answers without allocation.
+#[test]
+fn a_row_of_a_predictor_allocates_nothing() {
+    use fiberwalk::artifact::RowPrediction;
+    use fiberwalk::data::{Dataset, Task, banana};
+    use fiberwalk::pipeline::{FitOptions, Method, fit};
+    let x = normals(40, 1);
+    let y = x.iter().map(|x| x.sin()).collect();
+    let real = Dataset::new(x, y, vec!["x".into()], "y", Task::Regression).unwrap();
+    let classes = banana(40, &Streams::new(1)).unwrap();
+    for method in [Method::Map, Method::Walk, Method::Atlas, Method::Flow] {
+        for (data, x) in [(&real, &[0.5][..]), (&classes, &[0.5, -1.0])] {
+            let options = FitOptions {
+                method,
+                hidden: vec![6],
+                steps: Some(10),
+                particles: Some(5),
+                samples: 10,
+                ..FitOptions::default()
+            };
+            let model = fit::<f32>(data, &options, &|_, _, _| ()).unwrap().model;
+            let predictor = model.predictor(10, 0).unwrap();
+            let mut out = RowPrediction::empty();
+            predictor.row_into(x, &mut out).unwrap();
+            let info = measure(|| predictor.row_into(x, &mut out).unwrap());
+            assert_eq!(info.count_total, 0, "{method}, {} bytes", info.bytes_total);
+        }
+    }
+}

@@ -19,10 +19,12 @@
 //! A file may be hostile: everything is checked on loading, and nothing is allocated that the file's own size does not
 //! account for.
 
+mod any;
 mod atomic;
 mod checkpoint;
 mod checksum;
 mod claim;
+mod compiled;
 mod fitted;
 mod metadata;
 mod method;
@@ -33,10 +35,12 @@ mod task;
 mod tensors;
 mod training;
 
+pub use any::AnyModel;
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
 pub(crate) use checksum::Checksum;
 pub use claim::Claim;
+pub use compiled::Compiled;
 pub use fitted::{Fitted, Member};
 pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, NetworkSpec, SampledScales};
 pub use method::Method;

@@ -1,16 +1,18 @@
 //! A fitted model: saved, loaded, and asked for posterior samples.
 
-use std::io::Write;
+use std::fmt;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use safetensors::SafeTensors;
 
 use super::atomic::write_atomically;
+use super::compiled::Compiled;
 use super::fitted::{Fitted, scaled_head};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
 use crate::error::{Error, Result};
-use crate::model::StudentT;
+use crate::model::{Points, StudentT};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -96,7 +98,7 @@ pub fn read_metadata(path: &Path) -> Result<Metadata> {
     Ok(metadata)
 }
 
-fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(|source| Error::Io {
         path: path.to_path_buf(),
         source,
@@ -114,21 +116,136 @@ fn parse_metadata(bytes: &[u8]) -> std::result::Result<Metadata, String> {
     serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))
 }
 
-impl<T: Scalar> Model<T> {
+/// The precision that a file says it has; the rest of it is checked when it is read.
+pub(super) fn read_precision(bytes: &[u8]) -> std::result::Result<String, String> {
+    Ok(parse_metadata(bytes)?.precision)
+}
+
+impl<T: Scalar> fmt::Debug for Model<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Model")
+            .field("metadata", &self.metadata)
+            .field("parameters", &self.map.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<T: Compiled> Model<T> {
     /// Writes the model, through a temporary file.
     ///
     /// # Errors
     /// [`Error::Io`] if writing fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        let wrong = |what: String| Error::Artifact {
+        write_atomically(path, |w: &mut dyn Write| {
+            T::write(self, w).map_err(std::io::Error::other)
+        })
+    }
+
+    /// The bytes of the model's file.
+    ///
+    /// # Errors
+    /// If the points of a walk that are kept in a file of their own cannot be read.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        T::write(self, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads a model.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is
+    /// truncated, foreign, of another version or precision, or inconsistent.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::named(&read_bytes(path)?, path)
+    }
+
+    /// A model from the bytes of its file.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] as for [`Model::load`]; the file is called `bytes`.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::named(bytes, Path::new("bytes"))
+    }
+
+    /// A model from what a reader gives.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the file is called `reader`.
+    pub fn from_reader(mut reader: impl Read) -> Result<Self> {
+        Self::named(&read_all(&mut reader)?, Path::new("reader"))
+    }
+
+    pub(super) fn named(bytes: &[u8], path: &Path) -> Result<Self> {
+        T::parse(bytes).map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
-        };
-        let json = serde_json::to_string(&self.metadata).map_err(|e| wrong(e.to_string()))?;
-        let tensors = self.tensors()?;
-        write_atomically(path, |w: &mut dyn Write| {
-            write_archive(tensors, (KEY, json), w)
         })
+    }
+
+    /// Posterior samples, `[s, P]`. An atlas or a flow gives `count` new draws from the given streams;
+    /// a walk, a baseline or frozen draws their points, evenly thinned to at most `count`; a MAP
+    /// estimate that one point.
+    ///
+    /// # Errors
+    /// If `count` is 0 or a draw fails.
+    pub fn samples(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        Ok(self.draws(count, streams)?.theta)
+    }
+
+    /// The same with the scales that each sample carries.
+    ///
+    /// # Errors
+    /// Those of [`Model::samples`].
+    pub fn draws(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
+        T::draws(self, count, streams)
+    }
+
+    /// Stores `count` draws in the place of an atlas or a flow. The model then has no training rows
+    /// any more, and its file is of another size. Points of a walk or a baseline are thinned to at
+    /// most `count`; a MAP estimate stays as it is; of a mixture each model is frozen, with its share
+    /// of `count`, rounded up.
+    ///
+    /// # Errors
+    /// Those of [`Model::samples`].
+    pub fn freeze(&mut self, count: usize, seed: u64) -> Result<()> {
+        if let Fitted::Mixture(members) = &mut self.fitted {
+            for (member, spec) in members.iter_mut().zip(&mut self.metadata.members) {
+                let share = (member.weight * count as f64).ceil() as usize;
+                member.model.freeze(share.min(count), seed)?;
+                spec.metadata = member.model.metadata.clone();
+            }
+            return Ok(());
+        }
+        let frozen = T::freeze(self, count, Streams::new(seed))?;
+        if let Fitted::Atlas { .. } | Fitted::Flow { .. } = self.fitted {
+            self.metadata.frozen = true;
+            self.metadata.flow_units = None;
+            self.metadata.flow_hidden = Vec::new();
+            self.metadata.flow_proposals = 1;
+        }
+        self.fitted = frozen;
+        Ok(())
+    }
+}
+
+pub(super) fn read_all(reader: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(|source| Error::Io {
+        path: "reader".into(),
+        source,
+    })?;
+    Ok(bytes)
+}
+
+impl<T: Scalar> Model<T> {
+    pub(super) fn write_to(&self, out: &mut dyn Write) -> Result<()> {
+        let io = |source| Error::Io {
+            path: "model".into(),
+            source,
+        };
+        let json = serde_json::to_string(&self.metadata).map_err(|e| io(e.into()))?;
+        write_archive(self.tensors()?, (KEY, json), out).map_err(io)
     }
 
     /// All that is written besides the metadata.
@@ -139,20 +256,7 @@ impl<T: Scalar> Model<T> {
         Ok(tensors)
     }
 
-    /// Reads a model.
-    ///
-    /// # Errors
-    /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is truncated, foreign, of
-    /// another version or precision, or inconsistent.
-    pub fn load(path: &Path) -> Result<Self> {
-        let bytes = read_bytes(path)?;
-        Self::parse(&bytes).map_err(|what| Error::Artifact {
-            file: path.to_path_buf(),
-            what,
-        })
-    }
-
-    fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
         let metadata = parse_metadata(bytes)?;
         let network = metadata.check()?;
         if metadata.precision != T::NAME {
@@ -188,15 +292,6 @@ impl<T: Scalar> Model<T> {
         })
     }
 
-    /// Posterior samples, `[s, P]`: of an atlas or a flow `count` new draws from the given streams, of a walk, a baseline or frozen draws its points, evenly
-    /// thinned to at most `count`, of a MAP estimate that one point.
-    ///
-    /// # Errors
-    /// If `count` is 0 or a draw fails.
-    pub fn samples(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        Ok(self.draws(count, streams)?.theta)
-    }
-
     /// Draws of a deformation with the network's parameters first, then the scales.
     fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
         let network = self.metadata.build_network()?;
@@ -206,11 +301,26 @@ impl<T: Scalar> Model<T> {
         }
     }
 
-    /// The same with the scales that each sample carries.
-    ///
-    /// # Errors
-    /// Those of [`Model::samples`].
-    pub fn draws(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
+    pub(super) fn draw(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
+        // the estimate has no scales of its own
+        let Some(rows) = self.stored_draws(count, streams)? else {
+            return Ok(Draws::plain(self.map.clone()));
+        };
+        let scales = self.metadata.scales.as_ref();
+        Ok(Draws::of(rows, self.map.len(), scales))
+    }
+
+    /// What is there in place of a deformation once `count` draws of it are stored.
+    pub(super) fn frozen(&self, count: usize, streams: Streams) -> Result<Fitted<T>> {
+        let Some(rows) = self.stored_draws(count, streams)? else {
+            return Ok(Fitted::Map);
+        };
+        let width = self.map.len() + self.metadata.extras();
+        Ok(Fitted::Points(Points::new(width, rows)?))
+    }
+
+    /// Draws as files have them, `[s, P + extras]`; `None` of a MAP estimate.
+    fn stored_draws(&self, count: usize, streams: Streams) -> Result<Option<Vec<T>>> {
         if count == 0 {
             return Err(Error::config("samples", count, "must be positive"));
         }
@@ -229,19 +339,13 @@ impl<T: Scalar> Model<T> {
             let requirement = "have no parameters in common: take the samples of each";
             return Err(Error::config("samples of a mixture", value, requirement));
         }
-        let rows = match self.fitted.posterior() {
-            // the estimate has no scales of its own
-            None => return Ok(Draws::plain(self.map.clone())),
-            Some(posterior) => posterior.sample(count, streams)?,
+        let Some(posterior) = self.fitted.posterior() else {
+            return Ok(None);
         };
-        let rows = match &self.fitted {
-            Fitted::Atlas { .. } | Fitted::Flow { .. } => self.stored(rows)?,
-            _ => rows,
-        };
-        Ok(Draws::of(
-            rows,
-            self.map.len(),
-            self.metadata.scales.as_ref(),
-        ))
+        let rows = posterior.sample(count, streams)?;
+        match &self.fitted {
+            Fitted::Atlas { .. } | Fitted::Flow { .. } => self.stored(rows).map(Some),
+            _ => Ok(Some(rows)),
+        }
     }
 }

@@ -29,6 +29,9 @@ const RUN_VALUES: usize = 1 << 20;
 /// Most values that kept factors may have.
 const MAX_FACTORS: usize = 1 << 26;
 
+/// Rows of a factor that are computed side by side: a vector of the widest instruction set.
+const LANES: usize = 8;
+
 /// The conditionals of some anchors of an atlas, ready for rows.
 #[derive(Clone, Debug)]
 pub struct AtlasRows<T: Scalar> {
@@ -49,7 +52,8 @@ pub struct AtlasRows<T: Scalar> {
 #[derive(Clone, Debug)]
 struct Kept {
     centre: Vec<f64>,
-    /// Columns of `L^{-1}` from the diagonal downward, one after the other.
+    /// Columns of `L^{-1}` one after the other: column `j` from row `j - j mod 8` to the last, which
+    /// is a multiple of 8 too; zeros fill both ends.
     inverse: Vec<f64>,
 }
 
@@ -61,7 +65,7 @@ impl Kept {
         }
     }
 
-    /// Mean and standard deviation of the output for features `phi`; `memory` is as long as they.
+    /// Mean and standard deviation of the output for features `phi`.
     fn output(&self, phi: &[f64], memory: &mut [f64]) -> (f64, f64) {
         let (mean, variance) = simd::dispatch(Quadratic {
             centre: &self.centre,
@@ -75,17 +79,18 @@ impl Kept {
 
 fn inverse_factor(precision: &Cholesky) -> Vec<f64> {
     let n = precision.dim();
-    let mut all = Vec::with_capacity(n * (n + 1) / 2);
+    let (padded, mut all) = (n.next_multiple_of(LANES), Vec::new());
     for j in 0..n {
-        let first = all.len();
-        all.resize(first + n - j, 0.0);
-        all[first] = 1.0;
-        precision.solve_lower_rows_behind(j, &mut all[first..]);
+        let (first, above) = (all.len(), j % LANES);
+        all.resize(first + padded - (j - above), 0.0);
+        let column = &mut all[first + above..][..n - j];
+        column[0] = 1.0;
+        precision.solve_lower_rows_behind(j, column);
     }
     all
 }
 
-/// `centre . phi` and `|inverse phi|^2`.
+/// `centre . phi` and `|inverse phi|^2`; `memory` is as long as a padded column.
 struct Quadratic<'a> {
     centre: &'a [f64],
     inverse: &'a [f64],
@@ -98,18 +103,35 @@ impl Vectorised for Quadratic<'_> {
 
     #[inline(always)]
     fn run(self) -> (f64, f64) {
-        let n = self.phi.len();
-        self.memory.fill(0.0);
-        let mut rest = self.inverse;
+        let (y, _) = self.memory.as_chunks_mut::<LANES>();
+        let (mut rest, _) = self.inverse.as_chunks::<LANES>();
+        y.fill([0.0; LANES]);
         for (j, &p) in self.phi.iter().enumerate() {
-            let (column, below) = rest.split_at(n - j);
-            for (y, &l) in self.memory[j..].iter_mut().zip(column) {
-                *y = l.mul_add(p, *y);
+            let below = &mut y[j / LANES..];
+            let (column, others) = rest.split_at(below.len());
+            for (y, l) in below.iter_mut().zip(column) {
+                for i in 0..LANES {
+                    y[i] = l[i].mul_add(p, y[i]);
+                }
             }
-            rest = below;
+            rest = others;
         }
-        let mean = self.centre.iter().zip(self.phi).map(|(c, p)| c * p).sum();
-        (mean, self.memory.iter().map(|y| y * y).sum())
+        let mut squares = [0.0; LANES];
+        for y in y.iter() {
+            for i in 0..LANES {
+                squares[i] = y[i].mul_add(y[i], squares[i]);
+            }
+        }
+        let (centres, centre_rest) = self.centre.as_chunks::<LANES>();
+        let (phis, phi_rest) = self.phi.as_chunks::<LANES>();
+        let mut products = [0.0; LANES];
+        for (c, p) in centres.iter().zip(phis) {
+            for i in 0..LANES {
+                products[i] = c[i].mul_add(p[i], products[i]);
+            }
+        }
+        let rest: f64 = centre_rest.iter().zip(phi_rest).map(|(c, p)| c * p).sum();
+        (products.iter().sum::<f64>() + rest, squares.iter().sum())
     }
 }
 
@@ -193,7 +215,7 @@ impl<T: Scalar> AtlasRows<T> {
             program: self.one.workspace(),
             features: vec![T::ZERO; self.inputs],
             phi: vec![1.0; f],
-            memory: vec![0.0; f],
+            memory: vec![0.0; f.next_multiple_of(LANES)],
         }
     }
 
@@ -271,7 +293,8 @@ impl<T: Scalar> AtlasRows<T> {
                 || {
                     let f = self.atlas.last().dim();
                     let last = self.kept.is_empty().then(|| self.atlas.last().workspace());
-                    (self.many.workspace(), last, vec![1.0; f], vec![0.0; f])
+                    let memory = vec![0.0; f.next_multiple_of(LANES)];
+                    (self.many.workspace(), last, vec![1.0; f], memory)
                 },
                 |(ws, last, phi, memory), k| {
                     let again = match last {

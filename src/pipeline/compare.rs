@@ -4,12 +4,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{FitOptions, Stage, fit};
+use super::{FitOptions, Fits, Stage, fit};
 use crate::artifact::Scores;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::rng::Streams;
-use crate::scalar::Scalar;
 
 /// One fit, and its scores.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -39,7 +38,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// Those of [`fit`] and of predictions.
-pub fn measure<T: Scalar>(
+pub fn measure<T: Fits>(
     train: &Dataset,
     test: &Dataset,
     options: &FitOptions,

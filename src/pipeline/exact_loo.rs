@@ -1,15 +1,14 @@
 //! Leave-one-out where importance sampling fails: for each row with a large `k`, a fit without it.
 
-use super::{FitOptions, Stage, Summary, fit_owned};
+use super::{FitOptions, Fits, Stage, Summary, fit_owned};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
 use crate::error::{Error, Result};
 use crate::rng::Streams;
-use crate::scalar::Scalar;
 
 /// Fits without each of the rows whose `k` is too large, if they are at most as many as
 /// `options.loo_refits`.
-pub(super) fn exact_rows<T: Scalar>(
+pub(super) fn exact_rows<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
     mut loo: Loo,
@@ -54,7 +53,7 @@ pub(super) fn exact_rows<T: Scalar>(
 }
 
 /// `log p(y_i | y_-i)` by a fit without row `i`, and the gradients that it took.
-fn without<T: Scalar>(
+fn without<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
     row: usize,

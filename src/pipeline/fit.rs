@@ -9,7 +9,7 @@ use super::portfolio::fit_portfolio;
 use super::prepare::{Prepared, describe, prepare};
 use super::width::fit_chosen;
 use super::{FitOptions, FlowChoice, KernelKind, Method, Stage, Summary};
-use crate::artifact::{Fitted, Model};
+use crate::artifact::{Compiled, Fitted, Model};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::Dataset;
 use crate::deform::{HeadLikelihood, LastLayer};
@@ -41,7 +41,7 @@ pub(super) const MAX_NUMBERS: usize = 1 << 30;
 ///
 /// # Errors
 /// If the data cannot train a model, a setting is out of range, another fit writes to the same files, or a stage fails.
-pub fn fit<T: Scalar>(
+pub fn fit<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
@@ -53,7 +53,42 @@ pub fn fit<T: Scalar>(
 ///
 /// # Errors
 /// Those of [`fit`].
-pub fn fit_owned<T: Scalar>(
+pub fn fit_owned<T: Fits>(
+    data: Dataset,
+    options: &FitOptions,
+    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+) -> Result<FitResult<T>> {
+    T::fit_data(data, options, progress)
+}
+
+/// `f32` or `f64`, with all methods compiled for it in this crate, and not again in the user's.
+pub trait Fits: Compiled {
+    #[doc(hidden)]
+    fn fit_data(
+        data: Dataset,
+        options: &FitOptions,
+        progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    ) -> Result<FitResult<Self>>;
+}
+
+macro_rules! fits {
+    ($t:ident) => {
+        impl Fits for $t {
+            fn fit_data(
+                data: Dataset,
+                options: &FitOptions,
+                progress: &(dyn Fn(Stage, usize, usize) + Sync),
+            ) -> Result<FitResult<$t>> {
+                stages(data, options, progress)
+            }
+        }
+    };
+}
+
+fits!(f32);
+fits!(f64);
+
+fn stages<T: Fits>(
     data: Dataset,
     options: &FitOptions,
     progress: &(dyn Fn(Stage, usize, usize) + Sync),

@@ -40,7 +40,7 @@ mod width;
 pub use crate::artifact::Method;
 pub use checkpoint::CheckpointOptions;
 pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
-pub use fit::{FitResult, fit, fit_owned};
+pub use fit::{FitResult, Fits, fit, fit_owned};
 pub use options::{Batch, FitOptions, FlowChoice, KernelKind, PriorChoice, Stage};
 pub use summary::Summary;
 pub use transforms::{FeatureTransform, TargetTransform};

@@ -24,14 +24,13 @@ use super::candidates::{Candidate, candidates};
 use super::hierarchy::STRETCH;
 use super::scored::{Scored, disagreement, finite, in_agreement, mixture_elpd, promising, stacked};
 use super::{
-    Batch, FeatureTransform, FitOptions, FitResult, KernelKind, Method, PriorChoice, Stage,
+    Batch, FeatureTransform, FitOptions, FitResult, Fits, KernelKind, Method, PriorChoice, Stage,
     Summary, TargetTransform, fit_owned,
 };
 use crate::artifact::{Fitted, Member, MemberSpec, Model};
 use crate::data::{Dataset, Task, k_folds};
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
-use crate::scalar::Scalar;
 
 /// Work of all walks together, in floating-point operations: fifty seconds of two cores.
 const WORK: f64 = 4.4e12;
@@ -60,7 +59,7 @@ const LEAST: f64 = 0.02;
 const LARGE: usize = 2_000_000;
 
 /// Fits the portfolio and stacks it.
-pub(super) fn fit_portfolio<T: Scalar>(
+pub(super) fn fit_portfolio<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
@@ -130,7 +129,7 @@ impl Portfolio<'_> {
 
     /// Every candidate's log densities of rows held out. One that fails, or is far behind after the
     /// first fold, is left out, and said.
-    pub(super) fn scored<T: Scalar>(
+    pub(super) fn scored<T: Fits>(
         &self,
         candidates: Vec<Candidate>,
         summary: &mut Summary,
@@ -246,7 +245,7 @@ impl Portfolio<'_> {
     }
 
     /// Fits the members to all rows.
-    fn mixture<T: Scalar>(
+    fn mixture<T: Fits>(
         &self,
         members: &[(f64, Scored)],
         mut summary: Summary,

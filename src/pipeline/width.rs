@@ -5,16 +5,15 @@
 
 use super::candidates::Candidate;
 use super::portfolio::Portfolio;
-use super::{Batch, FitOptions, FitResult, Stage, Summary, fit_owned};
+use super::{Batch, FitOptions, FitResult, Fits, Stage, Summary, fit_owned};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::scalar::Scalar;
 
 /// The widths that are tried.
 const WIDTHS: [&[usize]; 6] = [&[], &[10], &[25], &[50], &[100], &[50, 50]];
 
 /// Chooses widths, and fits.
-pub(super) fn fit_chosen<T: Scalar>(
+pub(super) fn fit_chosen<T: Fits>(
     data: Dataset,
     options: &FitOptions,
     progress: &(dyn Fn(Stage, usize, usize) + Sync),

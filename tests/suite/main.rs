@@ -34,6 +34,7 @@ mod likelihoods;
 mod linear;
 mod minibatch;
 mod precision;
+mod predictor;
 mod resume;
 mod tangent;
 mod training;

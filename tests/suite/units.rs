@@ -3,9 +3,9 @@
 //! The oracles are symmetries, closed forms and moments.
 
 use fiberwalk::deform::{
-    Atlas, AtlasRows, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, HeadLikelihood, LastLayer,
-    UnitFlow, UnitFlowOptions, UnitTrainOptions, augment, draw_mixing, fit_units, recombine,
-    refine,
+    Atlas, AtlasRows, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, HeadLikelihood,
+    LastLayer, UnitFlow, UnitFlowOptions, UnitTrainOptions, augment, draw_mixing, fit_units,
+    recombine, refine,
 };
 use fiberwalk::nn::{UnitBlock, unit_blocks};
 use fiberwalk::walk::Walk;

@@ -72,7 +72,7 @@ impl<T: Scalar> Member<T> {
                     noise_std,
                     dof,
                     ..
-                } = model.draws(count, streams)?;
+                } = model.draw(count, streams)?;
                 let engine = match metadata.linearised {
                     true => SampleOutputs::linearised(network.as_ref(), &model.map, &theta)?,
                     false => SampleOutputs::new(network.as_ref(), theta)?,

@@ -10,6 +10,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::compiled::Compiled;
 use super::fitted::Fitted;
 use super::model::Model;
 use super::task::TaskSpec;
@@ -69,7 +70,7 @@ impl fmt::Debug for Predictor {
 }
 
 /// What a predictor does in the precision of its model.
-trait Rows: Send + Sync {
+pub trait Rows: Send + Sync {
     fn task(&self) -> Task;
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()>;
     fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
@@ -139,16 +140,20 @@ impl Predictor {
     }
 }
 
-impl<T: Scalar> Model<T> {
-    /// This model, ready to predict, with posterior samples as in [`Model::samples`]. An atlas of a
-    /// regression predicts with the exact mixture over `count` anchors. A mixture of models has
-    /// `count` samples in all, each model's share rounded up.
+impl<T: Compiled> Model<T> {
+    /// This model, ready to predict, with `draws` posterior samples as in [`Model::samples`]. An
+    /// atlas of a regression predicts with the exact mixture over as many anchors. A mixture of
+    /// models has so many samples in all, each model's share rounded up.
     ///
     /// # Errors
-    /// If `count` is 0 or a draw fails.
-    pub fn predictor(&self, count: usize, streams: Streams) -> Result<Predictor> {
+    /// If there are no draws or one fails.
+    pub fn predictor(&self, draws: usize, seed: u64) -> Result<Predictor> {
+        self.predictor_from(draws, Streams::new(seed))
+    }
+
+    fn predictor_from(&self, draws: usize, streams: Streams) -> Result<Predictor> {
         Ok(Predictor {
-            rows: Box::new(Core::new(self, count, streams)?),
+            rows: T::rows(self, draws, streams)?,
             probabilities: QUANTILES.to_vec(),
         })
     }
@@ -158,7 +163,7 @@ impl<T: Scalar> Model<T> {
     /// # Errors
     /// Those of [`Model::predictor`] and [`Predictor::rows`].
     pub fn predict(&self, features: &[f64], count: usize, streams: Streams) -> Result<Predictions> {
-        Core::new(self, count, streams)?.rows(features, &QUANTILES)
+        self.predictor_from(count, streams)?.rows(features)
     }
 
     /// [`Predictor::evaluate`] of a predictor made for this one call.
@@ -166,8 +171,8 @@ impl<T: Scalar> Model<T> {
     /// # Errors
     /// Those of [`Model::predictor`] and [`Predictor::evaluate`].
     pub fn evaluate(&self, data: &Dataset, count: usize, streams: Streams) -> Result<Scores> {
-        self.check_task("evaluate", data)?;
-        Core::new(self, count, streams)?.evaluate(data)
+        check_task("evaluate", self.metadata.data_task(), data)?;
+        self.predictor_from(count, streams)?.evaluate(data)
     }
 
     /// [`Predictor::log_densities`] of a predictor made for this one call.
@@ -180,12 +185,8 @@ impl<T: Scalar> Model<T> {
         count: usize,
         streams: Streams,
     ) -> Result<Vec<f64>> {
-        self.check_task("log_densities", data)?;
-        Core::new(self, count, streams)?.log_densities(data)
-    }
-
-    fn check_task(&self, op: &'static str, data: &Dataset) -> Result<()> {
-        check_task(op, self.metadata.data_task(), data)
+        check_task("log_densities", self.metadata.data_task(), data)?;
+        self.predictor_from(count, streams)?.log_densities(data)
     }
 }
 
@@ -232,7 +233,7 @@ impl Plain {
 }
 
 /// The models that predict, with their shares.
-struct Core<T: Scalar> {
+pub(super) struct Core<T: Scalar> {
     task: Task,
     features: usize,
     plain: Option<Plain>,
@@ -241,7 +242,7 @@ struct Core<T: Scalar> {
 }
 
 impl<T: Scalar> Core<T> {
-    fn new(model: &Model<T>, count: usize, streams: Streams) -> Result<Self> {
+    pub(super) fn new(model: &Model<T>, count: usize, streams: Streams) -> Result<Self> {
         let plain = Plain::of(model);
         let members = match &model.fitted {
             Fitted::Mixture(members) => {

@@ -9,7 +9,7 @@ use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{
     FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice, TargetTransform,
 };
-use fiberwalk::{Activation, Error, Observation, Result, Streams};
+use fiberwalk::{Activation, Error, Observation, Result};
 
 use crate::prior::{Prior, parse_prior};
 pub use crate::values::Precision;
@@ -320,9 +320,9 @@ impl Settings {
 }
 
 impl Sampling {
-    /// Where draws come from: the seed asked for, or the model's own.
-    pub fn streams(&self, metadata: &Metadata) -> Streams {
-        Streams::new(self.seed.unwrap_or(metadata.seed))
+    /// The seed of draws: the one asked for, or the model's own.
+    pub fn seed_of(&self, metadata: &Metadata) -> u64 {
+        self.seed.unwrap_or(metadata.seed)
     }
 }
 

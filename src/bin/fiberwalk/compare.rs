@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::pipeline::{
-    FitOptions, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
+    FitOptions, Fits, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
 };
-use fiberwalk::{Error, Phase, Result, Scalar, Streams};
+use fiberwalk::{Error, Phase, Result, Streams};
 
 use crate::args::{CompareArgs, Precision};
 use crate::input::Input;
@@ -38,7 +38,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     }
 }
 
-fn run_in<T: Scalar>(args: &CompareArgs) -> Result<ExitCode> {
+fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
     let train = Input::find(&args.train)?.training(&args.settings)?;
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train)?),
@@ -88,7 +88,7 @@ fn run_in<T: Scalar>(args: &CompareArgs) -> Result<ExitCode> {
     Ok(first_failure.unwrap_or(ExitCode::SUCCESS))
 }
 
-fn one<T: Scalar>(
+fn one<T: Fits>(
     args: &CompareArgs,
     method: Method,
     seed: u64,

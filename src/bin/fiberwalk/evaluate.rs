@@ -1,27 +1,21 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
-use fiberwalk::artifact::{Model, Scores, read_metadata};
-use fiberwalk::{Error, Result, Scalar};
+use fiberwalk::artifact::{AnyModel, Scores};
+use fiberwalk::{Error, Result};
 
 use crate::args::EvaluateArgs;
 use crate::input::Input;
 use crate::{in_file, say};
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    match read_metadata(&args.model)?.precision.as_str() {
-        "f64" => run_in::<f64>(args),
-        _ => run_in::<f32>(args),
-    }
-}
-
-fn run_in<T: Scalar>(args: &EvaluateArgs) -> Result<()> {
-    let model = Model::<T>::load(&args.model)?;
-    let meta = &model.metadata;
+    let model = AnyModel::load(&args.model)?;
+    let metadata = model.metadata();
     let input = Input::find(&args.test)?;
-    let data = input.scored(meta, args.rows.rows)?;
-    let streams = args.sampling.streams(meta);
+    let data = input.scored(metadata, args.rows.rows)?;
+    let seed = args.sampling.seed_of(metadata);
     let scores = model
-        .evaluate(&data, args.sampling.samples, streams)
+        .predictor(args.sampling.samples, seed)?
+        .evaluate(&data)
         .map_err(|e| in_file(e, input.rows()))?;
     if args.json {
         // only a number that JSON does not have could fail, and serde_json writes those as null

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use fiberwalk::artifact::{Claim, remove_checkpoint, remove_spool};
-use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, fit_owned};
-use fiberwalk::{Error, Result, Scalar};
+use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, Fits, fit_owned};
+use fiberwalk::{Error, Result};
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
@@ -21,7 +21,7 @@ pub fn run(args: &FitArgs) -> Result<()> {
     }
 }
 
-fn run_in<T: Scalar>(args: &FitArgs) -> Result<()> {
+fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
     let started = Instant::now();
     // a fit can take long: a place that cannot be written to is better found out before
     let input = Input::find(&args.train)?;

@@ -2,9 +2,9 @@
 
 use std::io::Write;
 
-use fiberwalk::artifact::{Claim, Model, Predictions, read_metadata, write_atomically};
+use fiberwalk::Result;
+use fiberwalk::artifact::{AnyModel, Claim, Predictions, write_atomically};
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
-use fiberwalk::{Result, Scalar};
 
 use crate::args::PredictArgs;
 use crate::input::Input;
@@ -17,18 +17,13 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     check_destination(&args.out, &files)?;
     // not over what a fit is writing
     let _claim = Claim::of(&args.out)?;
-    match read_metadata(&args.model)?.precision.as_str() {
-        "f64" => run_in::<f64>(args, &input),
-        _ => run_in::<f32>(args, &input),
-    }
-}
-
-fn run_in<T: Scalar>(args: &PredictArgs, input: &Input) -> Result<()> {
-    let model = Model::<T>::load(&args.model)?;
-    let features = input.features(&model.metadata, args.rows.rows)?;
-    let streams = args.sampling.streams(&model.metadata);
+    let model = AnyModel::load(&args.model)?;
+    let metadata = model.metadata();
+    let features = input.features(metadata, args.rows.rows)?;
+    let seed = args.sampling.seed_of(metadata);
     let predictions = model
-        .predict(&features, args.sampling.samples, streams)
+        .predictor(args.sampling.samples, seed)?
+        .rows(&features)
         .map_err(|e| in_file(e, input.rows()))?;
     let table = match predictions {
         Predictions::Classes(p) => classification(&p),

@@ -1,0 +1,115 @@
+//! A model whose precision is known when it is loaded, not when the program is compiled.
+
+use std::io::Read;
+use std::path::Path;
+
+use super::metadata::Metadata;
+use super::model::{Model, read_all, read_bytes, read_precision};
+use super::predictor::Predictor;
+use crate::error::{Error, Result};
+
+/// A fitted model in `f32` or `f64`.
+#[derive(Debug)]
+pub enum AnyModel {
+    /// In single precision.
+    F32(Model<f32>),
+    /// In double precision.
+    F64(Model<f64>),
+}
+
+impl From<Model<f32>> for AnyModel {
+    fn from(model: Model<f32>) -> Self {
+        Self::F32(model)
+    }
+}
+
+impl From<Model<f64>> for AnyModel {
+    fn from(model: Model<f64>) -> Self {
+        Self::F64(model)
+    }
+}
+
+/// The same expression for a model of either precision.
+macro_rules! either {
+    ($any:expr, $model:ident => $f:expr) => {
+        match $any {
+            AnyModel::F32($model) => $f,
+            AnyModel::F64($model) => $f,
+        }
+    };
+}
+
+impl AnyModel {
+    /// Reads a model of either precision.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is
+    /// truncated, foreign, of another version, or inconsistent.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::named(&read_bytes(path)?, path)
+    }
+
+    /// A model from the bytes of its file.
+    ///
+    /// # Errors
+    /// [`Error::Artifact`] as for [`AnyModel::load`]; the file is called `bytes`.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::named(bytes, Path::new("bytes"))
+    }
+
+    /// A model from what a reader gives.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the file is called `reader`.
+    pub fn from_reader(mut reader: impl Read) -> Result<Self> {
+        Self::named(&read_all(&mut reader)?, Path::new("reader"))
+    }
+
+    fn named(bytes: &[u8], path: &Path) -> Result<Self> {
+        let precision = read_precision(bytes).map_err(|what| Error::Artifact {
+            file: path.to_path_buf(),
+            what,
+        })?;
+        match precision.as_str() {
+            "f64" => Model::named(bytes, path).map(Self::F64),
+            _ => Model::named(bytes, path).map(Self::F32),
+        }
+    }
+
+    /// Writes the model, through a temporary file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if writing fails.
+    pub fn save(&self, path: &Path) -> Result<()> {
+        either!(self, model => model.save(path))
+    }
+
+    /// The bytes of the model's file.
+    ///
+    /// # Errors
+    /// Those of [`Model::to_bytes`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        either!(self, model => model.to_bytes())
+    }
+
+    /// What the model says about itself.
+    pub fn metadata(&self) -> &Metadata {
+        either!(self, model => &model.metadata)
+    }
+
+    /// This model, ready to predict, with `draws` posterior samples: see [`Model::predictor`].
+    ///
+    /// # Errors
+    /// Those of [`Model::predictor`].
+    pub fn predictor(&self, draws: usize, seed: u64) -> Result<Predictor> {
+        either!(self, model => model.predictor(draws, seed))
+    }
+
+    /// Stores `count` draws in the place of an atlas or a flow: see [`Model::freeze`].
+    ///
+    /// # Errors
+    /// Those of [`Model::freeze`].
+    pub fn freeze(&mut self, count: usize, seed: u64) -> Result<()> {
+        either!(self, model => model.freeze(count, seed))
+    }
+}

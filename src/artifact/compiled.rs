@@ -1,0 +1,53 @@
+//! Entry points that are compiled in this crate, once for each number type.
+//!
+//! What is generic is compiled where it is used: a program that loads a model of `f32` would compile
+//! the whole engine again, at every edit. The functions of this trait are not generic, so a program
+//! only calls them.
+
+use std::io::Write;
+
+use super::fitted::Fitted;
+use super::model::{Draws, Model};
+use super::predictor::{Core, Rows};
+use crate::error::Result;
+use crate::rng::Streams;
+use crate::scalar::Scalar;
+
+/// `f32` or `f64`, with everything that a fitted model does compiled for it.
+pub trait Compiled: Scalar {
+    #[doc(hidden)]
+    fn parse(bytes: &[u8]) -> std::result::Result<Model<Self>, String>;
+    #[doc(hidden)]
+    fn write(model: &Model<Self>, out: &mut dyn Write) -> Result<()>;
+    #[doc(hidden)]
+    fn draws(model: &Model<Self>, count: usize, streams: Streams) -> Result<Draws<Self>>;
+    #[doc(hidden)]
+    fn freeze(model: &Model<Self>, count: usize, streams: Streams) -> Result<Fitted<Self>>;
+    #[doc(hidden)]
+    fn rows(model: &Model<Self>, count: usize, streams: Streams) -> Result<Box<dyn Rows>>;
+}
+
+macro_rules! compiled {
+    ($t:ident) => {
+        impl Compiled for $t {
+            fn parse(bytes: &[u8]) -> std::result::Result<Model<$t>, String> {
+                Model::parse(bytes)
+            }
+            fn write(model: &Model<$t>, out: &mut dyn Write) -> Result<()> {
+                model.write_to(out)
+            }
+            fn draws(model: &Model<$t>, count: usize, streams: Streams) -> Result<Draws<$t>> {
+                model.draw(count, streams)
+            }
+            fn freeze(model: &Model<$t>, count: usize, streams: Streams) -> Result<Fitted<$t>> {
+                model.frozen(count, streams)
+            }
+            fn rows(model: &Model<$t>, count: usize, streams: Streams) -> Result<Box<dyn Rows>> {
+                Ok(Box::new(Core::new(model, count, streams)?))
+            }
+        }
+    };
+}
+
+compiled!(f32);
+compiled!(f64);
