@@ -124,7 +124,7 @@ pub enum Error {
 
 impl Error {
     /// Data that did not come from a file.
-    pub(crate) fn data(what: impl Into<String>) -> Self {
+    pub fn data(what: impl Into<String>) -> Self {
         Error::Data {
             file: None,
             line: None,
@@ -134,7 +134,7 @@ impl Error {
     }
 
     /// A shape error; `expected` and `got` are shown with `Display`.
-    pub(crate) fn shape(op: &'static str, expected: impl ToString, got: impl ToString) -> Self {
+    pub fn shape(op: &'static str, expected: impl ToString, got: impl ToString) -> Self {
         Error::Shape {
             op,
             expected: expected.to_string(),
@@ -143,7 +143,7 @@ impl Error {
     }
 
     /// A setting outside its domain.
-    pub(crate) fn config(field: &'static str, value: impl ToString, requirement: &str) -> Self {
+    pub fn config(field: &'static str, value: impl ToString, requirement: &str) -> Self {
         Error::Config {
             field,
             value: value.to_string(),

@@ -72,10 +72,10 @@ pub mod walk;
 pub use error::{Error, Result};
 pub use model::{
     Bernoulli, Categorical, CoordinatePrior, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
-    GaussianNoiseHead, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Likelihood,
-    LikelihoodParam, LikelihoodParams, LogDensity, Minibatch, Noise, Observation, PerLayerGaussian,
-    Poisson, PoissonWithBase, Posterior, PosteriorDensity, Prior, RowCurvature, ScaleGroups,
-    ScaledNetwork, StudentT,
+    GaussianNoiseHead, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Law,
+    Likelihood, LikelihoodParam, LikelihoodParams, LogDensity, Minibatch, Model, Noise,
+    Observation, PerLayerGaussian, Poisson, PoissonWithBase, Posterior, PosteriorDensity,
+    Predictive, Prior, RowCurvature, ScaleGroups, ScaledNetwork, StudentT,
 };
 pub use nn::{Activation, LinearHead, Mlp, Network};
 pub use optim::{

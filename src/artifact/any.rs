@@ -7,6 +7,7 @@ use super::metadata::Metadata;
 use super::model::{Model, read_all, read_bytes, read_precision};
 use super::predictor::Predictor;
 use crate::error::{Error, Result};
+use crate::model::Model as Parts;
 
 /// A fitted model in `f32` or `f64`.
 #[derive(Debug)]
@@ -46,7 +47,15 @@ impl AnyModel {
     /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is
     /// truncated, foreign, of another version, or inconsistent.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::named(&read_bytes(path)?, path)
+        Self::named(&read_bytes(path)?, path, None)
+    }
+
+    /// Reads a model that was made with parts of this program.
+    ///
+    /// # Errors
+    /// Those of [`AnyModel::load`], and if the parts are not those of the file.
+    pub fn load_with(path: &Path, parts: &Parts) -> Result<Self> {
+        Self::named(&read_bytes(path)?, path, Some(parts))
     }
 
     /// A model from the bytes of its file.
@@ -54,7 +63,7 @@ impl AnyModel {
     /// # Errors
     /// [`Error::Artifact`] as for [`AnyModel::load`]; the file is called `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::named(bytes, Path::new("bytes"))
+        Self::named(bytes, Path::new("bytes"), None)
     }
 
     /// A model from what a reader gives.
@@ -62,17 +71,17 @@ impl AnyModel {
     /// # Errors
     /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the file is called `reader`.
     pub fn from_reader(mut reader: impl Read) -> Result<Self> {
-        Self::named(&read_all(&mut reader)?, Path::new("reader"))
+        Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
 
-    fn named(bytes: &[u8], path: &Path) -> Result<Self> {
+    fn named(bytes: &[u8], path: &Path, parts: Option<&Parts>) -> Result<Self> {
         let precision = read_precision(bytes).map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
         })?;
         match precision.as_str() {
-            "f64" => Model::named(bytes, path).map(Self::F64),
-            _ => Model::named(bytes, path).map(Self::F32),
+            "f64" => Model::named(bytes, path, parts).map(Self::F64),
+            _ => Model::named(bytes, path, parts).map(Self::F32),
         }
     }
 

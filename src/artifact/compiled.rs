@@ -10,13 +10,14 @@ use super::fitted::Fitted;
 use super::model::{Draws, Model};
 use super::predictor::{Core, Rows};
 use crate::error::Result;
+use crate::model::Model as Parts;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
 /// `f32` or `f64`, with everything that a fitted model does compiled for it.
 pub trait Compiled: Scalar {
     #[doc(hidden)]
-    fn parse(bytes: &[u8]) -> std::result::Result<Model<Self>, String>;
+    fn parse(bytes: &[u8], parts: Option<&Parts>) -> std::result::Result<Model<Self>, String>;
     #[doc(hidden)]
     fn write(model: &Model<Self>, out: &mut dyn Write) -> Result<()>;
     #[doc(hidden)]
@@ -30,8 +31,11 @@ pub trait Compiled: Scalar {
 macro_rules! compiled {
     ($t:ident) => {
         impl Compiled for $t {
-            fn parse(bytes: &[u8]) -> std::result::Result<Model<$t>, String> {
-                Model::parse(bytes)
+            fn parse(
+                bytes: &[u8],
+                parts: Option<&Parts>,
+            ) -> std::result::Result<Model<$t>, String> {
+                Model::parse(bytes, parts)
             }
             fn write(model: &Model<$t>, out: &mut dyn Write) -> Result<()> {
                 model.write_to(out)

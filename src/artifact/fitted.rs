@@ -13,7 +13,7 @@ use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
 };
 use crate::error::{Error, Result as Outcome};
-use crate::model::{Points, Posterior, ScaledHead};
+use crate::model::{Model as Parts, Points, Posterior, ScaledHead};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -64,8 +64,12 @@ fn say(e: Error) -> String {
 pub(super) fn last_layer<T: Scalar>(
     metadata: &Metadata,
     network: &dyn LinearHead,
+    parts: Option<&Parts>,
     rows: &TrainingRows<T>,
 ) -> Outcome<LastLayer<T>> {
+    if let Some(model) = parts {
+        return own_last_layer(model, &rows.features(), &rows.y);
+    }
     let noise_std = match metadata.task {
         TaskSpec::Classification { .. } => 1.0,
         TaskSpec::Regression { noise_std, .. } => noise_std,
@@ -82,6 +86,24 @@ pub(super) fn last_layer<T: Scalar>(
             LastLayer::new(&head, likelihood, 1.0, &x, y)?.with_scales(head.head_scales(own > 0))
         }
     }
+}
+
+/// The conditional last layer of a model of a program.
+///
+/// # Errors
+/// If its network has no linear head, and those of [`LastLayer::with_likelihood`].
+pub(crate) fn own_last_layer<T: Scalar>(
+    model: &Parts,
+    x: &[f64],
+    y: &[f64],
+) -> Outcome<LastLayer<T>> {
+    let head = model.head().ok_or_else(|| {
+        let requirement = "has no linear head, which an atlas and a flow need";
+        Error::config("network", model.name(), requirement)
+    })?;
+    let precisions = model.prior().precision(head.layout());
+    let of_last = &precisions[head.hidden_params().min(precisions.len())..];
+    LastLayer::with_likelihood(head, model.likelihood(), of_last, x, y)
 }
 
 /// The coordinates of a deformation whose scales are part of the posterior, and the likelihood's own numbers.
@@ -178,11 +200,13 @@ impl<T: Scalar> Fitted<T> {
     pub(super) fn read(
         metadata: &Metadata,
         network: &dyn LinearHead,
+        parts: Option<&Parts>,
         archive: &Archive<'_>,
     ) -> Parsed<Self> {
         let points = |archive| {
             let (shape, samples) = read::<T>(archive, "samples", 2)?;
-            let expected = network.dim() + metadata.extras();
+            let own = parts.map_or(0, Parts::own_params);
+            let expected = network.dim() + metadata.extras() + own;
             if shape[1] != expected || shape[0] == 0 {
                 return Err(format!(
                     "tensor 'samples' has shape {shape:?}, expected [*, {expected}]"
@@ -201,7 +225,7 @@ impl<T: Scalar> Fitted<T> {
             let members = metadata.members.iter().enumerate().map(|(k, spec)| {
                 let network = spec.metadata.build_network().map_err(say)?;
                 let part = archive.part(&prefix(k));
-                let model = Model::read(spec.metadata.clone(), network.as_ref(), &part)?;
+                let model = Model::read(spec.metadata.clone(), network.as_ref(), None, &part)?;
                 let weight = spec.weight;
                 Ok(Member { weight, model })
             });
@@ -222,7 +246,7 @@ impl<T: Scalar> Fitted<T> {
                         shape[1]
                     ));
                 }
-                let last = last_layer(metadata, network, &rows).map_err(say)?;
+                let last = last_layer(metadata, network, parts, &rows).map_err(say)?;
                 let atlas = Atlas::from_parts(anchors, modes, last).map_err(say)?;
                 if atlas.len() != shape[0] {
                     return Err(format!(
@@ -236,7 +260,7 @@ impl<T: Scalar> Fitted<T> {
             }
             Method::Flow => {
                 let rows = rows()?;
-                let last = last_layer(metadata, network, &rows).map_err(say)?;
+                let last = last_layer(metadata, network, parts, &rows).map_err(say)?;
                 let (hidden, blocks) = hidden_of(metadata, network).map_err(say)?;
                 let hidden = match (hidden, &metadata.flow_units) {
                     (0, _) => None,

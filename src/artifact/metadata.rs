@@ -1,6 +1,7 @@
 //! What a model file says about itself, and the checks that it must pass.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +9,14 @@ use super::task::{TaskSpec, positive};
 use crate::data::{Standardizer, Task, Warp};
 use crate::deform::UnitFlowOptions;
 use crate::error::{Error, Result};
-use crate::model::Observation;
+use crate::model::{Model, Observation};
 use crate::nn::{Activation, LinearHead, Mlp, SequentialSpec};
 
 /// Newest version of the format that this crate reads. Version 2 has samples with scales of their
 /// own. Version 3 has warped columns, likelihoods other than softmax and Gaussian, or several models
-/// in one file. What needs neither is written as version 1.
-pub const FORMAT_VERSION: u32 = 3;
+/// in one file. Version 4 was made with parts of a program. What needs none of this is written as
+/// version 1.
+pub const FORMAT_VERSION: u32 = 4;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -139,6 +141,21 @@ pub enum NetworkSpec {
         /// Outputs of the last one.
         outputs: usize,
     },
+    /// A network of a program.
+    Own {
+        /// Name of the model that it is part of.
+        own: String,
+        /// Values per row of features.
+        inputs: usize,
+        /// Values per row of outputs.
+        outputs: usize,
+        /// Its parameters.
+        parameters: usize,
+        /// Values per row of targets.
+        targets: usize,
+        /// The likelihood's own parameters, which follow the network's in every sample.
+        likelihood_parameters: usize,
+    },
 }
 
 impl NetworkSpec {
@@ -160,6 +177,11 @@ impl NetworkSpec {
                 let spec: SequentialSpec = layers.parse()?;
                 Ok(Box::new(spec.build(image, *outputs)?))
             }
+            NetworkSpec::Own { own, .. } => {
+                let what = "is a network of the program that made the file: \
+                            load it with its model (`load_with`)";
+                Err(Error::config("network", own, what))
+            }
         }
     }
 }
@@ -176,6 +198,14 @@ impl Metadata {
     /// Numbers that each sample has behind its parameters.
     pub fn extras(&self) -> usize {
         self.scales.as_ref().map_or(0, SampledScales::len)
+    }
+
+    /// Name of the model of a program that the file was made with, if it was.
+    pub fn own_model(&self) -> Option<&str> {
+        match &self.network {
+            NetworkSpec::Own { own, .. } => Some(own),
+            _ => None,
+        }
     }
 
     /// The settings of a flow of exchangeable units, if it is one.
@@ -196,6 +226,68 @@ impl Metadata {
         self.network.build(self.image)
     }
 
+    /// The network, with the parts of a program where the file needs them.
+    ///
+    /// # Errors
+    /// If its description is impossible, parts are missing, or they are of another model.
+    pub fn network_with(&self, parts: Option<&Model>) -> Result<Arc<dyn LinearHead>> {
+        let NetworkSpec::Own {
+            own,
+            inputs,
+            outputs,
+            parameters,
+            targets,
+            likelihood_parameters,
+        } = &self.network
+        else {
+            return Ok(Arc::from(self.build_network()?));
+        };
+        let Some(model) = parts else {
+            return Err(self.network.build(None).err().unwrap_or_else(|| {
+                Error::config(
+                    "network",
+                    own,
+                    "is a network of the program that made the file",
+                )
+            }));
+        };
+        let network = model.network();
+        let shape = |n: [usize; 5]| {
+            let [inputs, outputs, parameters, targets, own] = n;
+            format!(
+                "{inputs} inputs, {outputs} outputs, {parameters} parameters, {targets} targets \
+                 a row, {own} parameters of the likelihood"
+            )
+        };
+        let expected = [
+            *inputs,
+            *outputs,
+            *parameters,
+            *targets,
+            *likelihood_parameters,
+        ];
+        let got = [
+            network.input_dim(),
+            network.output_dim(),
+            network.dim(),
+            model.target_dim(),
+            model.own_params(),
+        ];
+        if model.name() != own {
+            let requirement =
+                format!("is another model than '{own}', which the file was made with");
+            return Err(Error::config("model", model.name(), &requirement));
+        }
+        if expected != got {
+            return Err(Error::shape(
+                "the model of the file",
+                shape(expected),
+                shape(got),
+            ));
+        }
+        Ok(model.linear_head())
+    }
+
     /// The standardisation of features.
     ///
     /// # Errors
@@ -213,7 +305,9 @@ impl Metadata {
             Observation::Categorical | Observation::Gaussian
         );
         let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
-        if !plain || !unwarped || !self.members.is_empty() {
+        if self.own_model().is_some() {
+            4
+        } else if !plain || !unwarped || !self.members.is_empty() {
             3
         } else if self.scales.is_some() {
             2
@@ -223,7 +317,11 @@ impl Metadata {
     }
 
     /// Everything that can be wrong with the metadata alone, as a sentence.
-    pub(super) fn check(&self) -> std::result::Result<Box<dyn LinearHead>, String> {
+    /// `parts` are those of a program, where the file needs them.
+    pub(super) fn check(
+        &self,
+        parts: Option<&Model>,
+    ) -> std::result::Result<Arc<dyn LinearHead>, String> {
         if !(1..=FORMAT_VERSION).contains(&self.format_version) {
             return Err(format!(
                 "its format is version {}, this program reads versions 1 to {FORMAT_VERSION}",
@@ -272,10 +370,13 @@ impl Metadata {
         {
             return Err(format!("{features} features are not images of {shape:?}"));
         }
-        let network = self.build_network().map_err(|e| e.to_string())?;
+        let network = self.network_with(parts).map_err(|e| e.to_string())?;
         self.standardizer().map_err(|e| e.to_string())?;
         positive("prior_precision", self.prior_precision)?;
-        let outputs = observation.outputs(self.task.classes().unwrap_or(1));
+        let outputs = match &self.network {
+            NetworkSpec::Own { outputs, .. } => *outputs,
+            _ => observation.outputs(self.task.classes().unwrap_or(1)),
+        };
         if network.input_dim() != features || self.feature_mean.len() != features {
             return Err(format!(
                 "{features} feature names, {} means and a network with {} inputs",
@@ -313,7 +414,7 @@ impl Metadata {
                 return Err(format!("model {k} of the mixture is of other data"));
             }
             let wrong = |e| format!("model {k} of the mixture: {e}");
-            other.check().map_err(wrong)?;
+            other.check(None).map_err(wrong)?;
         }
         Ok(())
     }
@@ -336,7 +437,7 @@ mod tests {
         assert_eq!(meta.image, None);
         let (sizes, activation) = (vec![1, 6, 1], "tanh".to_string());
         assert_eq!(meta.network, NetworkSpec::Mlp { sizes, activation });
-        assert_eq!(meta.check().unwrap().dim(), 19);
+        assert_eq!(meta.check(None).unwrap().dim(), 19);
         let old: serde_json::Value = serde_json::from_str(OLD).unwrap();
         assert_eq!(serde_json::to_value(&meta).unwrap(), old);
     }
@@ -345,10 +446,10 @@ mod tests {
     fn an_image_shape_must_fit_the_features() {
         let mut meta: Metadata = serde_json::from_str(OLD).unwrap();
         meta.image = Some([1, 1, 1]);
-        assert!(meta.check().is_ok());
+        assert!(meta.check(None).is_ok());
         for shape in [[2, 1, 1], [0, 1, 1], [usize::MAX, 2, 1]] {
             meta.image = Some(shape);
-            assert!(meta.check().err().unwrap().contains("images of"));
+            assert!(meta.check(None).err().unwrap().contains("images of"));
         }
     }
 }

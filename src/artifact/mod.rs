@@ -41,6 +41,7 @@ pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, writ
 pub(crate) use checksum::Checksum;
 pub use claim::Claim;
 pub use compiled::Compiled;
+pub(crate) use fitted::own_last_layer;
 pub use fitted::{Fitted, Member};
 pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, NetworkSpec, SampledScales};
 pub use method::Method;

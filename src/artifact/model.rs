@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use safetensors::SafeTensors;
 
@@ -12,7 +13,7 @@ use super::fitted::{Fitted, scaled_head};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
 use crate::error::{Error, Result};
-use crate::model::{Points, StudentT};
+use crate::model::{Model as Parts, Points, StudentT};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -31,6 +32,8 @@ pub struct Model<T> {
     pub map: Vec<T>,
     /// The posterior.
     pub fitted: Fitted<T>,
+    /// The parts of a program that the model was made with, if it was.
+    pub parts: Option<Parts>,
 }
 
 /// Posterior draws with the scales that they carry.
@@ -45,21 +48,36 @@ pub struct Draws<T> {
     pub noise_std: Vec<f64>,
     /// Degrees of freedom of Student-t noise, `[s]`; empty for all other.
     pub dof: Vec<f64>,
+    /// The likelihood's own parameters as it takes them, `[s, q]`.
+    pub params: Vec<f64>,
 }
 
 impl<T: Scalar> Draws<T> {
-    /// Takes rows `[s, P + extras]` apart.
-    pub(crate) fn of(rows: Vec<T>, dim: usize, spec: Option<&SampledScales>) -> Self {
+    /// Takes rows `[s, P + extras]` apart; behind the `dim` parameters of a network without sampled
+    /// scales come those of its likelihood.
+    pub(crate) fn of(rows: Vec<T>, dim: usize, spec: Option<&SampledScales>, own: usize) -> Self {
         let Some(spec) = spec else {
-            return Self::plain(rows);
+            if own == 0 {
+                return Self::plain(rows);
+            }
+            let (mut theta, mut params) = (Vec::new(), Vec::new());
+            for row in rows.chunks_exact(dim + own) {
+                theta.extend_from_slice(&row[..dim]);
+                params.extend(row[dim..].iter().map(|p| p.to_f64()));
+            }
+            return Self {
+                params,
+                ..Self::plain(theta)
+            };
         };
         let (mut theta, mut scales, mut noise_std) = (Vec::new(), Vec::new(), Vec::new());
-        let mut dof = Vec::new();
+        let (mut dof, mut params) = (Vec::new(), Vec::new());
         let exp = |t: &T| t.to_f64().exp();
         for row in rows.chunks_exact(dim + spec.len()) {
             theta.extend_from_slice(&row[..dim]);
             let (own, rest) = row[dim..].split_at(spec.names.len());
             let (noise, tails) = rest.split_at(usize::from(spec.noise_std));
+            params.extend(rest.iter().map(|p| p.to_f64()));
             scales.extend(own.iter().map(exp));
             noise_std.extend(noise.iter().map(exp));
             dof.extend(tails.iter().map(|u| StudentT::dof(u.to_f64())));
@@ -69,6 +87,7 @@ impl<T: Scalar> Draws<T> {
             scales,
             noise_std,
             dof,
+            params,
         }
     }
 
@@ -79,6 +98,7 @@ impl<T: Scalar> Draws<T> {
             scales: Vec::new(),
             noise_std: Vec::new(),
             dof: Vec::new(),
+            params: Vec::new(),
         }
     }
 }
@@ -94,7 +114,10 @@ pub fn read_metadata(path: &Path) -> Result<Metadata> {
         what,
     };
     let metadata = parse_metadata(&bytes).map_err(wrong)?;
-    metadata.check().map_err(wrong)?;
+    // what a program's own parts would have to fit is checked when they are there
+    if metadata.own_model().is_none() {
+        metadata.check(None).map_err(wrong)?;
+    }
     Ok(metadata)
 }
 
@@ -157,7 +180,15 @@ impl<T: Compiled> Model<T> {
     /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is
     /// truncated, foreign, of another version or precision, or inconsistent.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::named(&read_bytes(path)?, path)
+        Self::named(&read_bytes(path)?, path, None)
+    }
+
+    /// Reads a model that was made with parts of this program.
+    ///
+    /// # Errors
+    /// Those of [`Model::load`], and if the parts are not those of the file.
+    pub fn load_with(path: &Path, parts: &Parts) -> Result<Self> {
+        Self::named(&read_bytes(path)?, path, Some(parts))
     }
 
     /// A model from the bytes of its file.
@@ -165,7 +196,7 @@ impl<T: Compiled> Model<T> {
     /// # Errors
     /// [`Error::Artifact`] as for [`Model::load`]; the file is called `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::named(bytes, Path::new("bytes"))
+        Self::named(bytes, Path::new("bytes"), None)
     }
 
     /// A model from what a reader gives.
@@ -173,11 +204,11 @@ impl<T: Compiled> Model<T> {
     /// # Errors
     /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the file is called `reader`.
     pub fn from_reader(mut reader: impl Read) -> Result<Self> {
-        Self::named(&read_all(&mut reader)?, Path::new("reader"))
+        Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
 
-    pub(super) fn named(bytes: &[u8], path: &Path) -> Result<Self> {
-        T::parse(bytes).map_err(|what| Error::Artifact {
+    pub(super) fn named(bytes: &[u8], path: &Path, parts: Option<&Parts>) -> Result<Self> {
+        T::parse(bytes, parts).map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
         })
@@ -256,9 +287,9 @@ impl<T: Scalar> Model<T> {
         Ok(tensors)
     }
 
-    pub(super) fn parse(bytes: &[u8]) -> std::result::Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8], parts: Option<&Parts>) -> std::result::Result<Self, String> {
         let metadata = parse_metadata(bytes)?;
-        let network = metadata.check()?;
+        let network = metadata.check(parts)?;
         if metadata.precision != T::NAME {
             return Err(format!(
                 "it is in {}, asked for in {}",
@@ -267,34 +298,41 @@ impl<T: Scalar> Model<T> {
             ));
         }
         let archive = SafeTensors::deserialize(bytes).map_err(|e| e.to_string())?;
-        Self::read(metadata, network.as_ref(), &Archive::of(&archive))
+        Self::read(metadata, network.as_ref(), parts, &Archive::of(&archive))
     }
 
     /// A model of known metadata, which were checked, from its tensors.
     pub(super) fn read(
         metadata: Metadata,
         network: &dyn LinearHead,
+        parts: Option<&Parts>,
         archive: &Archive<'_>,
     ) -> std::result::Result<Self, String> {
         let (_, map) = read::<T>(archive, "map", 1)?;
-        if map.len() != network.dim() {
+        let dim = network.dim() + parts.map_or(0, Parts::own_params);
+        if map.len() != dim {
             return Err(format!(
-                "tensor 'map' has {} numbers, the network {}",
-                map.len(),
-                network.dim()
+                "tensor 'map' has {} numbers, the model {dim}",
+                map.len()
             ));
         }
-        let fitted = Fitted::read(&metadata, network, archive)?;
+        let fitted = Fitted::read(&metadata, network, parts, archive)?;
         Ok(Self {
             metadata,
             map,
             fitted,
+            parts: parts.cloned(),
         })
+    }
+
+    /// The network.
+    pub(super) fn network(&self) -> Result<Arc<dyn LinearHead>> {
+        self.metadata.network_with(self.parts.as_ref())
     }
 
     /// Draws of a deformation with the network's parameters first, then the scales.
     fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
-        let network = self.metadata.build_network()?;
+        let network = self.network()?;
         match scaled_head(&self.metadata, network.as_ref())? {
             None => Ok(rows),
             Some((head, own)) => head.stored(&rows, own),
@@ -302,12 +340,13 @@ impl<T: Scalar> Model<T> {
     }
 
     pub(super) fn draw(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
-        // the estimate has no scales of its own
-        let Some(rows) = self.stored_draws(count, streams)? else {
-            return Ok(Draws::plain(self.map.clone()));
-        };
-        let scales = self.metadata.scales.as_ref();
-        Ok(Draws::of(rows, self.map.len(), scales))
+        // a MAP estimate has no scales of its own
+        let own = self.parts.as_ref().map_or(0, Parts::own_params);
+        let (dim, scales) = (self.map.len() - own, self.metadata.scales.as_ref());
+        Ok(match self.stored_draws(count, streams)? {
+            Some(rows) => Draws::of(rows, dim, scales, own),
+            None => Draws::of(self.map.clone(), dim, None, own),
+        })
     }
 
     /// What is there in place of a deformation once `count` draws of it are stored.

@@ -98,7 +98,8 @@ impl TaskSpec {
                 if *classes < 2 {
                     return Err(format!("{classes} classes"));
                 }
-                observation == Observation::Categorical
+                observation == Observation::Own
+                    || observation == Observation::Categorical
                     || observation == Observation::Bernoulli && *classes == 2
             }
             TaskSpec::Regression {

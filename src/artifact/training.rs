@@ -49,13 +49,13 @@ impl<T: Scalar> TrainingRows<T> {
     }
 
     pub(super) fn tensors(&self, features: &Standardizer) -> [Tensor<'_>; 2] {
-        let n = self.y.len();
-        let shape = vec![n, self.x.len() / n.max(1)];
+        let d = features.mean().len();
+        let shape = vec![self.x.len() / d.max(1), d];
         let x = match self.as_bytes(features) {
             Some(bytes) => Tensor::bytes("data.pixels", shape, bytes),
             None => Tensor::new("data.x", shape, &self.x),
         };
-        [x, Tensor::new("data.y", vec![n], &self.y)]
+        [x, Tensor::new("data.y", vec![self.y.len()], &self.y)]
     }
 
     /// Reads rows of `d` features.
@@ -74,7 +74,9 @@ impl<T: Scalar> TrainingRows<T> {
             }
             false => read::<T>(archive, "data.x", 2)?,
         };
-        if shape != [rows[0], d] || x.len() != rows[0] * d {
+        // of a program's own likelihood there may be several targets a row
+        let fits = shape[0] > 0 && rows[0].is_multiple_of(shape[0]) && shape[1] == d;
+        if !fits || x.len() != shape[0] * d {
             return Err(format!(
                 "training rows have shape {shape:?} for {} targets and {d} features",
                 rows[0]

@@ -7,11 +7,14 @@ mod batch;
 mod chunk;
 mod coordinate_prior;
 mod density;
+mod law;
 mod likelihood;
 mod minibatch;
+mod model;
 mod observation;
 mod posterior_density;
 mod prior;
+mod row_likelihood;
 mod rows;
 mod sampled;
 mod scaled;
@@ -20,15 +23,19 @@ mod shards;
 pub use batch::Batch;
 pub use coordinate_prior::CoordinatePrior;
 pub use density::{Curved, LogDensity};
+pub use law::{Law, Predictive};
+pub(crate) use likelihood::target_shape;
 pub use likelihood::{
     Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianNoiseHead, GaussianPerOutput,
     HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,
     PoissonWithBase, StudentT,
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
+pub use model::Model;
 pub use observation::{Noise, Observation};
 pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
+pub use row_likelihood::{RowLikelihood, RowLikelihoodWorkspace};
 pub use rows::{FisherWorkspace, RowCurvature};
 pub use sampled::{Points, Posterior, thinned};
 pub use scaled::{

@@ -41,10 +41,12 @@ pub enum Observation {
     Heteroscedastic,
     /// Counts.
     Poisson,
+    /// A likelihood of the user's, which a [`Model`](super::Model) has.
+    Own,
 }
 
 impl Observation {
-    /// All of them.
+    /// All that this crate has.
     pub const ALL: [Observation; 6] = [
         Observation::Categorical,
         Observation::Bernoulli,
@@ -63,6 +65,7 @@ impl Observation {
             Observation::StudentT => "student-t",
             Observation::Heteroscedastic => "heteroscedastic",
             Observation::Poisson => "poisson",
+            Observation::Own => "own",
         }
     }
 
@@ -118,6 +121,10 @@ impl Observation {
             }
             (Observation::Heteroscedastic, Noise::Sampled { scale }) => {
                 Box::new(GaussianNoiseHead::new(scale)?)
+            }
+            (Observation::Own, _) => {
+                let requirement = "is the user's: it comes with the model's parts";
+                return Err(Error::config("likelihood", "own", requirement));
             }
             (_, Noise::Given(std)) => {
                 let requirement =

@@ -11,6 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use super::fit::MAX_NUMBERS;
 use super::fit::Problem;
 use super::hierarchy::Coordinates;
+use super::own::own_init;
 use super::rates::at_viable_rate;
 use super::{Method, Summary};
 use crate::artifact::Fitted;
@@ -23,7 +24,7 @@ use crate::baselines::{
 use crate::curvature::{EvidenceReport, KfacBias, Supervised};
 use crate::diagnose::{self, ess_bulk, rhat};
 use crate::error::{Error, Result};
-use crate::model::{IsotropicGaussian, LogDensity, Points, Posterior, PosteriorDensity};
+use crate::model::{LogDensity, Points, Posterior, PosteriorDensity};
 use crate::scalar::Scalar;
 use crate::walk::viability_threshold;
 
@@ -36,7 +37,7 @@ const MAX_DENSE: usize = 8_192;
 impl Problem<'_> {
     /// What a gradient of the estimate's training is of one of all rows.
     pub(super) fn map_share(&self) -> f64 {
-        let rows = self.prepared.y.len();
+        let rows = self.prepared.rows();
         self.batch_rows().map_or(1.0, |batch| share(batch, rows))
     }
 
@@ -155,13 +156,13 @@ impl Problem<'_> {
             x: &self.prepared.x,
             y: &self.prepared.y,
         };
-        let prior = IsotropicGaussian::new(evidence.prior_precision)?;
+        let prior = self.prior(evidence.prior_precision)?;
         let options = LaplaceOptions {
             structure,
             ..LaplaceOptions::default()
         };
         let theta = &evidence.map.theta;
-        let laplace = Laplace::fit(&data, &prior, theta, &options, self.streams)?;
+        let laplace = Laplace::fit(&data, prior.get(), theta, &options, self.streams)?;
         let text = format!(
             "{} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
             match structure {
@@ -195,7 +196,14 @@ impl Problem<'_> {
             members: 10,
             ..EnsembleOptions::default()
         };
-        let init = |rng: &mut ChaCha8Rng| self.network.init(rng);
+        let own = self.own.map_or_else(Vec::new, |model| {
+            own_init(model.likelihood(), self.network.output_dim())
+        });
+        let init = |rng: &mut ChaCha8Rng| {
+            let mut theta = self.network.init(rng);
+            theta.extend(&own);
+            theta
+        };
         let report = match self.batch_rows() {
             None => fit_ensemble(posterior, init, &options, self.streams)?,
             Some(rows) => {
@@ -256,7 +264,7 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
     ) -> Result<Vec<T>> {
-        let rows = AllRows::new(posterior, self.prepared.y.len())?;
+        let rows = AllRows::new(posterior, self.prepared.rows())?;
         let (theta, options) = (evidence.map.theta.clone(), VariationalOptions::default());
         let report = fit_variational(&rows, theta, &options, self.streams, |_| ())?;
         let text = format!(
@@ -275,7 +283,7 @@ impl Problem<'_> {
         posterior: &PosteriorDensity<T>,
         summary: &mut Summary,
     ) -> Result<Vec<T>> {
-        let rows = AllRows::new(posterior, self.prepared.y.len())?;
+        let rows = AllRows::new(posterior, self.prepared.rows())?;
         let (layout, options) = (self.network.layout(), DropoutOptions::default());
         let report = fit_dropout(
             &rows,

@@ -71,7 +71,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         let coordinates = problem.coordinates();
         let width = match &coordinates {
             Some(coordinates) => coordinates.width(),
-            None => problem.network.dim(),
+            None => problem.dim(),
         };
         let spool = spool.map(|path| Spool::create(path, width));
         let mut keeper = Self {
@@ -105,7 +105,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             trained.fields(&mut reader)?;
             let estimates = trained.others.iter().flatten();
             for map in estimates.chain([&trained.evidence.map]) {
-                if map.theta.len() != problem.network.dim() {
+                if map.theta.len() != problem.dim() {
                     return Err(reader.wrong("its estimates are of another network"));
                 }
             }
@@ -395,12 +395,12 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         ("precision", T::NAME.into()),
         ("method", method.name().into()),
         ("kernel", kernel.name().into()),
-        ("rows", y.len().to_string()),
+        ("rows", problem.prepared.rows().to_string()),
         ("features", problem.network.input_dim().to_string()),
         ("layers", layers),
         ("hidden", format!("{hidden:?}")),
         ("activation", activation.name().into()),
-        ("likelihood", problem.prepared.observation.name().into()),
+        ("likelihood", problem.likelihood_name()),
         ("feature_transform", feature_transform.name().into()),
         ("target_transform", target_transform.name().into()),
         ("prior", prior.name().into()),

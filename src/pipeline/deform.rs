@@ -234,7 +234,7 @@ impl Problem<'_> {
                 |best| best.deformation,
             )
         };
-        let of = (material.density, self.prepared.y.len());
+        let of = (material.density, self.prepared.rows());
         let trusted: Trust = trust(&deformation, of, self.streams)?;
         summary.trust(&trusted, walked);
         if self.options.frozen.is_some() {
@@ -274,7 +274,7 @@ impl Problem<'_> {
 
     /// Draws that a candidate is judged by.
     fn judged(&self) -> usize {
-        let effort = (self.prepared.y.len() * self.network.dim()) as f64;
+        let effort = (self.prepared.rows() * self.network.dim()) as f64;
         let gaussian = self.prepared.target.is_some();
         let most = JUDGED[usize::from(!gaussian)];
         (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
@@ -363,7 +363,7 @@ impl Problem<'_> {
         };
         let learned = deformation(flow.clone())?;
         let mut all = vec![self.candidate("units".into(), learned, (material, agreement))?];
-        let cost = self.prepared.y.len().saturating_mul(self.network.dim());
+        let cost = self.prepared.rows().saturating_mul(self.network.dim());
         if cost <= REFINED {
             let defaults = ElboOptions::default();
             // a conditional that is not Gaussian costs fifty times as much

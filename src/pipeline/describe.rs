@@ -22,6 +22,16 @@ impl About {
         &self.feature_names
     }
 
+    /// Of rows that have no names.
+    pub(super) fn named(task: Task, feature_names: Vec<String>, target: &str) -> Self {
+        Self {
+            task,
+            feature_names,
+            target_name: target.into(),
+            image: None,
+        }
+    }
+
     pub(super) fn of(data: &Dataset) -> Self {
         Self {
             task: data.task(),

@@ -5,18 +5,19 @@ use std::path::Path;
 use super::checkpoint::Keeper;
 use super::describe::About;
 use super::exact_loo::exact_rows;
+use super::own::{OwnFit, PriorOf, prepare_own};
 use super::portfolio::fit_portfolio;
 use super::prepare::{Prepared, describe, prepare};
 use super::width::fit_chosen;
 use super::{FitOptions, FlowChoice, KernelKind, Method, Stage, Summary};
-use crate::artifact::{Compiled, Fitted, Model};
+use crate::artifact::{Compiled, Fitted, Model, NetworkSpec, own_last_layer};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::Dataset;
 use crate::deform::{HeadLikelihood, LastLayer};
 use crate::diagnose::Loo;
 use crate::error::{Error, Result};
 use crate::model::{
-    IsotropicGaussian, Likelihood, Minibatch, Noise, Observation, PosteriorDensity,
+    IsotropicGaussian, Likelihood, Minibatch, Model as Parts, Noise, Observation, PosteriorDensity,
 };
 use crate::nn::LinearHead;
 use crate::rng::Streams;
@@ -69,6 +70,14 @@ pub trait Fits: Compiled {
         options: &FitOptions,
         progress: &(dyn Fn(Stage, usize, usize) + Sync),
     ) -> Result<FitResult<Self>>;
+    #[doc(hidden)]
+    fn fit_own(
+        model: &Parts,
+        x: &[f64],
+        y: &[f64],
+        options: &FitOptions,
+        progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    ) -> Result<FitResult<Self>>;
 }
 
 macro_rules! fits {
@@ -80,6 +89,15 @@ macro_rules! fits {
                 progress: &(dyn Fn(Stage, usize, usize) + Sync),
             ) -> Result<FitResult<$t>> {
                 stages(data, options, progress)
+            }
+            fn fit_own(
+                model: &Parts,
+                x: &[f64],
+                y: &[f64],
+                options: &FitOptions,
+                progress: &(dyn Fn(Stage, usize, usize) + Sync),
+            ) -> Result<FitResult<$t>> {
+                stages_of_own(model, x, y, options, progress)
             }
         }
     };
@@ -108,8 +126,9 @@ fn stages<T: Fits>(
     summary.data(&data);
     summary.network(&spec, network.dim());
     let about = About::of(&data);
-    let mut problem = Problem {
+    let problem = Problem {
         options,
+        own: None,
         network: network.as_ref(),
         prepared: prepare(data, options)?,
         streams: Streams::new(options.seed),
@@ -117,38 +136,84 @@ fn stages<T: Fits>(
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
-    let mut keeper = Keeper::<T>::new(&problem)?;
-    let evidence = match keeper.evidence() {
-        Some((evidence, said)) => {
-            summary = said;
-            evidence
-        }
-        // where scales are sampled the walk has starts of its own
-        None if problem.groups().is_some() => problem.stand_in(&mut summary)?,
-        None => problem.fit_map(&mut summary)?,
-    };
-    keeper.trained(&evidence, &summary);
-    let fitted = problem.fit_method(&evidence, &mut keeper, &mut summary)?;
-    keeper.say(&mut summary);
-    let mut loo = problem.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
-    if let (Some(of_walk), Some(data)) = (&loo, &untouched) {
-        let exact = exact_rows::<T>(data, options, of_walk.clone(), &mut summary, progress)?;
-        loo = Some(exact);
+    let mut result = problem.run::<T>(about, spec, summary)?;
+    if let (Some(of_walk), Some(data)) = (&result.loo, &untouched) {
+        let of_walk = of_walk.clone();
+        let exact = exact_rows::<T>(data, options, of_walk, &mut result.summary, progress)?;
+        result.loo = Some(exact);
+        result.model.metadata.diagnostics = result.summary.figures().clone();
     }
-    let metadata = problem.metadata(about, spec, &evidence, &fitted, &summary);
-    Ok(FitResult {
-        model: Model {
-            metadata,
-            map: evidence.map.theta,
-            fitted,
-        },
-        summary,
-        loo,
-    })
+    Ok(result)
+}
+
+fn stages_of_own<T: Fits>(
+    model: &Parts,
+    x: &[f64],
+    y: &[f64],
+    options: &FitOptions,
+    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+) -> Result<FitResult<T>> {
+    let OwnFit {
+        prepared,
+        about,
+        spec,
+    } = prepare_own(model, x, y, options)?;
+    let network = model.linear_head();
+    let mut summary = Summary::default();
+    summary.network(&spec, network.dim());
+    let problem = Problem {
+        options,
+        own: Some(model),
+        network: network.as_ref(),
+        prepared,
+        streams: Streams::new(options.seed),
+        progress,
+    };
+    problem.check_options()?;
+    problem.run(about, spec, summary)
+}
+
+impl Problem<'_> {
+    /// All stages, once the settings are checked.
+    fn run<T: Scalar>(
+        mut self,
+        about: About,
+        spec: NetworkSpec,
+        mut summary: Summary,
+    ) -> Result<FitResult<T>> {
+        let mut keeper = Keeper::<T>::new(&self)?;
+        let evidence = match (keeper.evidence(), self.own) {
+            (Some((evidence, said)), _) => {
+                summary = said;
+                evidence
+            }
+            (None, Some(model)) => self.own_estimate(model, &mut summary)?,
+            // where scales are sampled the walk has starts of its own
+            (None, None) if self.groups().is_some() => self.stand_in(&mut summary)?,
+            (None, None) => self.fit_map(&mut summary)?,
+        };
+        keeper.trained(&evidence, &summary);
+        let fitted = self.fit_method(&evidence, &mut keeper, &mut summary)?;
+        keeper.say(&mut summary);
+        let loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+        let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
+        Ok(FitResult {
+            model: Model {
+                metadata,
+                map: evidence.map.theta,
+                fitted,
+                parts: self.own.cloned(),
+            },
+            summary,
+            loo,
+        })
+    }
 }
 
 pub(super) struct Problem<'a> {
     pub options: &'a FitOptions,
+    /// The model, if its parts are the user's.
+    pub own: Option<&'a Parts>,
     pub network: &'a dyn LinearHead,
     pub prepared: Prepared,
     pub streams: Streams,
@@ -170,14 +235,25 @@ impl Problem<'_> {
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<PosteriorDensity<T>> {
-        let prior = IsotropicGaussian::new(prior_precision)?;
+        let prior = self.prior(prior_precision)?;
         let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
         let likelihood = self.likelihood(noise_std)?;
-        PosteriorDensity::new(network, likelihood.as_ref(), &prior, x, y)
+        PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
+    }
+
+    /// The prior: the model's own, or that of a precision.
+    pub(super) fn prior(&self, prior_precision: f64) -> Result<PriorOf<'_>> {
+        Ok(match self.own {
+            Some(model) => PriorOf::Own(model.prior()),
+            None => PriorOf::Isotropic(IsotropicGaussian::new(prior_precision)?),
+        })
     }
 
     /// The likelihood, with a noise where it has one.
     pub(super) fn likelihood(&self, noise_std: Option<f64>) -> Result<Box<dyn Likelihood>> {
+        if let Some(model) = self.own {
+            return Ok(Box::new(model.shared_likelihood()));
+        }
         let noise = Noise::Given(noise_std.unwrap_or(1.0));
         let prepared = &self.prepared;
         prepared.observation.likelihood(noise, prepared.base_rate)
@@ -189,10 +265,10 @@ impl Problem<'_> {
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<Minibatch<T>> {
-        let prior = IsotropicGaussian::new(prior_precision)?;
+        let prior = self.prior(prior_precision)?;
         let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
         let likelihood = self.likelihood(noise_std)?;
-        Minibatch::new(network, likelihood.as_ref(), &prior, x, y)
+        Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
     }
 
     /// What a user could have got wrong is found out before anything takes time.
@@ -274,7 +350,7 @@ impl Problem<'_> {
         let wrong =
             |requirement: String| Err(Error::config("likelihood", observation, &requirement));
         match observation {
-            Observation::Categorical | Observation::Gaussian => Ok(()),
+            Observation::Categorical | Observation::Gaussian | Observation::Own => Ok(()),
             Observation::StudentT | Observation::Heteroscedastic => {
                 if self.options.noise_std.is_some() {
                     return wrong("samples its noise, and --noise-std gives one".into());
@@ -357,8 +433,11 @@ impl Problem<'_> {
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<LastLayer<T>> {
-        let likelihood = self.head_likelihood(noise_std)?;
         let (x, y) = (&self.prepared.x, &self.prepared.y);
+        if let Some(model) = self.own {
+            return own_last_layer(model, x, y);
+        }
+        let likelihood = self.head_likelihood(noise_std)?;
         LastLayer::new(self.network, likelihood, prior_precision, x, y)
     }
 

@@ -153,13 +153,16 @@ impl Problem<'_> {
     /// How scales are grouped, if they are sampled.
     pub(super) fn groups(&self) -> Option<ScaleGroups> {
         let options = self.options;
+        if self.own.is_some() {
+            return None;
+        }
         match options.prior {
             PriorChoice::Hierarchical => Some(ScaleGroups::PerTensor),
             PriorChoice::Ard => Some(ScaleGroups::Ard),
             PriorChoice::Shared => Some(ScaleGroups::Shared),
             PriorChoice::Evidence => None,
             PriorChoice::Auto => {
-                let (rows, dim) = (self.prepared.y.len(), self.network.dim());
+                let (rows, dim) = (self.prepared.rows(), self.network.dim());
                 let groups = match self.prepared.observation.is_of_classes() {
                     true => ScaleGroups::Ard,
                     false => ScaleGroups::PerTensor,
@@ -228,7 +231,7 @@ impl Problem<'_> {
         let options = self.options;
         let particles = options.particles.unwrap_or(WALKERS);
         let steps = options.steps.unwrap_or_else(|| {
-            let gradient = 6.0 * self.prepared.y.len() as f64 * self.network.dim() as f64;
+            let gradient = 6.0 * self.prepared.rows() as f64 * self.network.dim() as f64;
             let each = WORK / (gradient * particles.max(1) as f64);
             (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
         });

@@ -7,9 +7,9 @@ use super::fit::Problem;
 use crate::artifact::{Draws, Fitted};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
-use crate::error::Result;
-use crate::model::Observation;
-use crate::predict::{Outputs, Own, law_of, network_outputs};
+use crate::error::{Error, Result};
+use crate::model::{Likelihood, Model, Noise, Predictive, RowLikelihood};
+use crate::predict::{Outputs, network_outputs};
 use crate::scalar::Scalar;
 
 /// Rows times parameters times draws that are predicted for it, at most.
@@ -32,12 +32,20 @@ impl Problem<'_> {
             return Ok(None);
         };
         let samples = self.options.samples;
-        let effort = samples.saturating_mul(self.prepared.y.len());
+        let effort = samples.saturating_mul(self.prepared.rows());
         if self.prepared.y.is_empty() || effort.saturating_mul(self.network.dim()) > EFFORT {
             return Ok(None);
         }
         let rows = kept.sample(samples, self.streams)?;
-        let draws = Draws::of(rows, self.network.dim(), self.sampled_scales().as_ref());
+        let draws = {
+            let own = self.own.map_or(0, Model::own_params);
+            Draws::of(
+                rows,
+                self.network.dim(),
+                self.sampled_scales().as_ref(),
+                own,
+            )
+        };
         Ok(match self.loo_of(&draws, noise_std) {
             Ok(loo) => {
                 summary.leave_one_out(&loo);
@@ -53,13 +61,31 @@ impl Problem<'_> {
     /// Leave-one-out of the training rows, in the target's own units. Without a noise of their own,
     /// draws have `noise_std`.
     fn loo_of<T: Scalar>(&self, draws: &Draws<T>, noise_std: Option<f64>) -> Result<Loo> {
+        let likelihood = match self.own.is_some() || draws.params.is_empty() {
+            true => self.likelihood(noise_std)?,
+            // the prior of the noise does not matter here
+            false => {
+                let noise = Noise::Sampled { scale: 1.0 };
+                let base_rate = self.prepared.base_rate;
+                self.prepared.observation.likelihood(noise, base_rate)?
+            }
+        };
+        let likelihood = likelihood.as_ref();
+        let outputs = self.network.output_dim();
+        let own = match self.own {
+            Some(_) => Some(RowLikelihood::new(likelihood, outputs, &self.prepared.y)?),
+            None => None,
+        };
         let mut builder = Loo::builder(None);
         let mut done = 0;
         network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
             let rows: Vec<LooRow> = (0..block.rows)
                 .into_par_iter()
                 .map(|r| {
-                    let log_lik = self.log_lik(done + r, block, r, draws, noise_std)?;
+                    let log_lik = match &own {
+                        Some(own) => own_log_lik(own, done + r, block.row(r), block, draws)?,
+                        None => self.log_lik(done + r, block.row(r), block, draws, likelihood)?,
+                    };
                     LooRow::new(done + r, &log_lik, None)
                 })
                 .collect::<Result<_>>()?;
@@ -69,44 +95,61 @@ impl Problem<'_> {
         builder.finish()
     }
 
-    /// Log density of training row `row`, the `at`-th of a block, under every draw.
+    /// Log density of training row `row` under every draw, by the law that the likelihood states.
     fn log_lik<T: Scalar>(
         &self,
         row: usize,
+        outputs: &[f64],
         block: &Outputs,
-        at: usize,
         draws: &Draws<T>,
-        noise_std: Option<f64>,
+        likelihood: &dyn Likelihood,
     ) -> Result<Vec<f64>> {
         let prepared = &self.prepared;
-        let (observation, y) = (prepared.observation, prepared.y[row]);
-        let samples = block.row(at).chunks_exact(block.width);
-        match observation {
-            Observation::Categorical => Ok(samples.map(|o| log_softmax(o, y as usize)).collect()),
-            Observation::Bernoulli => {
-                let logits = |o: &[f64]| [0.0, o.first().copied().unwrap_or(f64::NAN)];
-                Ok(samples
-                    .map(|o| log_softmax(&logits(o), y as usize))
-                    .collect())
-            }
-            _ => {
-                let target = prepared.target.unwrap_or(TargetMap::IDENTITY);
-                let slope = target.log_slope(target.inverse(y));
-                let common = noise_std.unwrap_or(1.0);
-                samples
-                    .enumerate()
-                    .map(|(s, outputs)| {
-                        let own = Own {
-                            noise_std: draws.noise_std.get(s).copied().unwrap_or(common),
-                            dof: draws.dof.get(s).copied().unwrap_or(f64::NAN),
-                            base_rate: prepared.base_rate,
-                        };
-                        Ok(law_of(observation, outputs, &own)?.log_density(y) + slope)
-                    })
-                    .collect()
-            }
-        }
+        let y = prepared.y[row];
+        let target = prepared.target.unwrap_or(TargetMap::IDENTITY);
+        let slope = target.log_slope(target.inverse(y));
+        each_sample(outputs, block, draws)
+            .map(|(outputs, params)| {
+                Ok(match likelihood.predictive(outputs, params) {
+                    Predictive::Logits => log_softmax(outputs, y as usize),
+                    Predictive::Logit => {
+                        let logit = outputs.first().copied().unwrap_or(f64::NAN);
+                        log_softmax(&[0.0, logit], y as usize)
+                    }
+                    Predictive::Law(law) => law.log_density(y) + slope,
+                    Predictive::Unknown => {
+                        let requirement = "says no law of its targets";
+                        return Err(Error::config("likelihood", "own", requirement));
+                    }
+                })
+            })
+            .collect()
     }
+}
+
+/// Outputs of a row under every sample, with the likelihood's own parameters.
+fn each_sample<'a, T>(
+    outputs: &'a [f64],
+    block: &Outputs,
+    draws: &'a Draws<T>,
+) -> impl Iterator<Item = (&'a [f64], &'a [f64])> {
+    let own = draws.params.len() / block.samples.max(1);
+    let samples = outputs.chunks_exact(block.width).enumerate();
+    samples.map(move |(s, outputs)| (outputs, &draws.params[s * own..(s + 1) * own]))
+}
+
+/// Log density of training row `row` under every draw, by the likelihood of a program.
+fn own_log_lik<T>(
+    rows: &RowLikelihood,
+    row: usize,
+    outputs: &[f64],
+    block: &Outputs,
+    draws: &Draws<T>,
+) -> Result<Vec<f64>> {
+    let mut ws = rows.workspace();
+    each_sample(outputs, block, draws)
+        .map(|(outputs, params)| rows.log_density(row, outputs, params, &mut ws))
+        .collect()
 }
 
 /// The logarithm of the probability of class `label`.

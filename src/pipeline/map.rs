@@ -4,6 +4,7 @@
 use rayon::prelude::*;
 
 use super::fit::Problem;
+use super::own::own_init;
 use super::{Batch, Method, Stage, Summary};
 use crate::curvature::{
     Dense, EvidenceOptions, EvidenceReport, RowFisher, Supervised, dense_curvature, log_evidence,
@@ -39,7 +40,7 @@ impl Problem<'_> {
     pub(super) fn batch_rows(&self) -> Option<usize> {
         // the noise of a regression is tuned by evidence, and that needs all rows
         let tunes_noise = self.prepared.observation.has_noise() && self.options.noise_std.is_none();
-        let size = self.prepared.y.len().saturating_mul(self.network.dim());
+        let size = self.prepared.rows().saturating_mul(self.network.dim());
         match self.options.batch {
             Batch::Rows(rows) => Some(rows),
             Batch::Auto if size > LARGE && !tunes_noise => Some(BATCH_ROWS),
@@ -143,7 +144,10 @@ impl Problem<'_> {
 
     /// Initial parameters of number `index`.
     pub(super) fn initial<T: Scalar>(&self, index: u64) -> Vec<T> {
-        let start = self.network.init(&mut self.streams.rng(Phase::INIT, index));
+        let mut start = self.network.init(&mut self.streams.rng(Phase::INIT, index));
+        if let Some(model) = self.own {
+            start.extend(own_init(model.likelihood(), self.network.output_dim()));
+        }
         start.into_iter().map(T::from_f64).collect()
     }
 

@@ -305,6 +305,7 @@ impl Portfolio<'_> {
                 metadata,
                 map,
                 fitted: Fitted::Mixture(models),
+                parts: None,
             },
             summary,
             loo: None,

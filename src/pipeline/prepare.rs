@@ -23,6 +23,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.x.len() / self.features.columns()
+    }
+
     /// Some of the rows, on the scales of all.
     pub fn select(&self, rows: &[usize]) -> Self {
         let d = self.x.len() / self.y.len().max(1);

@@ -16,6 +16,8 @@ pub(super) struct Probe<T> {
     program: Program<T>,
     features: Vec<T>,
     len: usize,
+    /// Parameters of the network; those of a likelihood may follow them.
+    dim: usize,
     pool: Pool<Workspace<T>>,
 }
 
@@ -43,6 +45,7 @@ impl<T: Scalar> Probe<T> {
             program: graph.compile(&[predicted])?,
             features,
             len: rows * outputs,
+            dim: network.dim(),
             pool: Pool::new(),
         })
     }
@@ -56,6 +59,7 @@ impl<T: Scalar> Observable<T> for Probe<T> {
     fn observe(&self, theta: &[T], out: &mut [f64]) -> Result<()> {
         let make = || self.program.workspace();
         self.pool.with(make, |ws| {
+            let theta = theta.get(..self.dim).unwrap_or(theta);
             self.program.run(&[theta, &self.features], ws)?;
             for (o, v) in out.iter_mut().zip(self.program.tensor(ws, 0)) {
                 *o = v.to_f64();

@@ -119,6 +119,7 @@ impl Summary {
                 format!("{} {activation}", widths.join("-"))
             }
             NetworkSpec::Layers { layers, outputs } => format!("{layers},linear:{outputs}"),
+            NetworkSpec::Own { own, .. } => format!("the program's own, of model '{own}'"),
         };
         self.line("network", format!("{text}, {dim} parameters"));
     }

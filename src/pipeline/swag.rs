@@ -37,7 +37,7 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         summary: &mut Summary,
     ) -> Result<Vec<T>> {
-        let rows = self.prepared.y.len();
+        let rows = self.prepared.rows();
         let (first, chosen_by, choice) = match rows < LEAST_ROWS {
             true => (SwagOptions::default().learning_rate, String::new(), 0.0),
             false => {
@@ -83,7 +83,7 @@ impl Problem<'_> {
 
     /// The rate that predicts held-out rows best, and what the choice took in gradients of all rows.
     fn swag_rate<T: Scalar>(&self, evidence: &EvidenceReport<T>) -> Result<(Tried, f64)> {
-        let rows = self.prepared.y.len();
+        let rows = self.prepared.rows();
         let mut rng = self.streams.rng(Phase::SWAG, 1);
         let split = random_split(rows, HELD_OUT, &mut rng)?;
         let part = Problem {

@@ -70,7 +70,7 @@ impl Problem<'_> {
 
     /// Batches are for the kernel whose steps need no exact energies.
     pub(super) fn check_walk_batch(&self) -> Result<()> {
-        let (options, n) = (self.options, self.prepared.y.len());
+        let (options, n) = (self.options, self.prepared.rows());
         let Some(rows) = options.walk_batch else {
             return Ok(());
         };
@@ -151,7 +151,7 @@ impl Problem<'_> {
                         // a gradient for each of the shards that are done at once
                         let shards = rows.div_ceil(Minibatch::<T>::SHARD_ROWS).min(16);
                         way.workspace = shards * dim * size_of::<T>() + posterior.workspace_bytes();
-                        way.summary.batched(rows, self.prepared.y.len());
+                        way.summary.batched(rows, self.prepared.rows());
                         let mut batched = Batched::new(kernel, &data, rows)?;
                         let walked =
                             self.walked(&mut batched, &data, &starts, &options, &probe, &mut way)?;

@@ -3,12 +3,11 @@
 
 use rayon::prelude::*;
 
-use super::law::Law;
 use super::mixture::{MixedPredictive, Part};
 use super::real::{RealMoments, RealPredictions};
 use crate::data::TargetMap;
 use crate::error::{Error, Result};
-use crate::model::Observation;
+use crate::model::Law;
 
 /// The laws of one model for some rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,47 +29,6 @@ pub struct MixedPredictions {
     pub rows: usize,
     /// The models.
     pub members: Vec<MemberLaws>,
-}
-
-/// What a likelihood needs besides the network's outputs; each is read where the likelihood has it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Own {
-    /// Level of the noise in standardised units.
-    pub noise_std: f64,
-    /// Degrees of freedom of Student-t noise.
-    pub dof: f64,
-    /// Counts that an output of 0 means.
-    pub base_rate: f64,
-}
-
-/// The law of a real target, or a count, of one row under one sample: `outputs` are the network's.
-///
-/// # Errors
-/// If the likelihood is of classes.
-pub fn law_of(observation: Observation, outputs: &[f64], own: &Own) -> Result<Law> {
-    let mean = outputs.first().copied().unwrap_or(f64::NAN);
-    Ok(match observation {
-        Observation::Gaussian => Law::Normal {
-            mean,
-            std: own.noise_std,
-        },
-        Observation::StudentT => Law::StudentT {
-            mean,
-            scale: own.noise_std,
-            dof: own.dof,
-        },
-        Observation::Heteroscedastic => Law::Normal {
-            mean,
-            std: own.noise_std * outputs.get(1).copied().unwrap_or(f64::NAN).exp(),
-        },
-        Observation::Poisson => Law::Poisson {
-            rate: own.base_rate * mean.exp(),
-        },
-        Observation::Categorical | Observation::Bernoulli => {
-            let requirement = "has classes, and no law of a real target";
-            return Err(Error::config("likelihood", observation, requirement));
-        }
-    })
 }
 
 impl MixedPredictions {

@@ -1,6 +1,5 @@
 //! The posterior predictive: what a set of parameter samples says about new inputs, and how sure it is.
 
-mod law;
 mod linearised;
 mod mixed_rows;
 mod mixture;
@@ -8,10 +7,9 @@ mod outputs;
 mod predictions;
 mod real;
 
-pub use law::Law;
 pub use linearised::{SoftmaxMean, class_probabilities, draw_outputs, regression_predictions};
-pub use mixed_rows::{MemberLaws, MixedPredictions, Own, law_of};
-pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part, normal_cdf};
+pub use mixed_rows::{MemberLaws, MixedPredictions};
+pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part};
 pub use outputs::{Outputs, OutputsWorkspace, SampleOutputs, linearised_outputs, network_outputs};
 pub use predictions::{ClassPredictions, ClassSums, RegressionPredictions};
 pub use real::{RealMoments, RealPredictions};

@@ -91,6 +91,11 @@ fn fraction(a: f64, x: f64) -> f64 {
     value
 }
 
+/// `log(n!)` of a count, and `log Gamma(n + 1)` of any other number above -1.
+pub fn ln_factorial(n: f64) -> f64 {
+    libm::lgamma(n + 1.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

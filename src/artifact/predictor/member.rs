@@ -1,15 +1,19 @@
 //! One model with its draws, compiled: alone, or as a member of a mixture.
 
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
 use super::Plain;
 use crate::artifact::fitted::{Fitted, scaled_head};
-use crate::artifact::model::{Draws, Model};
+use crate::artifact::model::Model;
 use crate::artifact::task::TaskSpec;
 use crate::data::{Standardizer, TargetMap};
 use crate::deform::AtlasRows;
 use crate::error::{Error, Result};
-use crate::model::Observation;
+use crate::model::{Likelihood, Noise, Predictive, RowLikelihood};
 use crate::nn::LinearHead;
-use crate::predict::{Law, MemberLaws, Outputs, Own, RegressionPredictions, SampleOutputs, law_of};
+use crate::predict::{MemberLaws, Outputs, RegressionPredictions, SampleOutputs};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -26,12 +30,49 @@ pub(super) struct Member<T: Scalar> {
     pub weight: f64,
     pub engine: Engine<T>,
     pub features: Standardizer,
-    pub observation: Observation,
+    pub likelihood: Arc<dyn Likelihood>,
     target: TargetMap,
-    /// Noise and degrees of freedom of each sample; empty where all have the same.
+    /// Noise of each sample, for a mixture of Gaussians; empty where all have the same.
     pub noise_stds: Vec<f64>,
-    dofs: Vec<f64>,
-    common: Own,
+    /// The likelihood's own parameters, `[samples, own]`.
+    params: Vec<f64>,
+    own: usize,
+}
+
+/// Stands for the scale of a prior, which predictions do not need.
+const ANY_SCALE: f64 = 1.0;
+
+/// The likelihood that a model predicts with, and the number of its own parameters.
+fn likelihood_of<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
+    if let Some(parts) = &model.parts {
+        return Ok((parts.shared_likelihood(), parts.own_params()));
+    }
+    let task = &model.metadata.task;
+    let observation = task.observation();
+    let (noise_std, base_rate) = match task {
+        TaskSpec::Regression {
+            noise_std,
+            base_rate,
+            ..
+        } => (*noise_std, base_rate.unwrap_or(1.0)),
+        TaskSpec::Classification { .. } => (1.0, 1.0),
+    };
+    let sampled = model.metadata.scales.as_ref().is_some_and(|s| s.noise_std);
+    let (noise, own) = match sampled {
+        true => (Noise::Sampled { scale: ANY_SCALE }, observation.own()),
+        false => (Noise::Given(noise_std), 0),
+    };
+    Ok((observation.likelihood(noise, base_rate)?.into(), own))
+}
+
+/// The same with the noise of the file, for an estimate.
+fn given<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
+    let TaskSpec::Regression { noise_std, .. } = model.metadata.task else {
+        return likelihood_of(model);
+    };
+    let noise = Noise::Given(noise_std);
+    let likelihood = model.metadata.task.observation().likelihood(noise, 1.0)?;
+    Ok((likelihood.into(), 0))
 }
 
 impl<T: Scalar> Member<T> {
@@ -44,17 +85,9 @@ impl<T: Scalar> Member<T> {
         closed: bool,
     ) -> Result<Self> {
         let metadata = &model.metadata;
-        let task = &metadata.task;
-        let (noise_std, base_rate) = match task {
-            TaskSpec::Regression {
-                noise_std,
-                base_rate,
-                ..
-            } => (*noise_std, base_rate.unwrap_or(1.0)),
-            TaskSpec::Classification { .. } => (1.0, 1.0),
-        };
-        let network = metadata.build_network()?;
-        let (engine, noise_stds, dofs) = match &model.fitted {
+        let network = model.network()?;
+        let (mut likelihood, mut own) = likelihood_of(model)?;
+        let (engine, noise_stds, params) = match &model.fitted {
             Fitted::Atlas { atlas, .. } if closed => {
                 let head = scaled_head(metadata, network.as_ref())?;
                 let (network, sampled): (&dyn LinearHead, bool) = match &head {
@@ -62,38 +95,45 @@ impl<T: Scalar> Member<T> {
                     Some((head, own)) => (head, *own > 0),
                 };
                 let rows = AtlasRows::new(atlas.as_ref().clone(), network, count)?;
-                let own = if sampled { rows.noise_stds() } else { &[] };
-                let own = own.to_vec();
-                (Engine::Anchors(Box::new(rows)), own, Vec::new())
+                let noises = if sampled { rows.noise_stds() } else { &[] };
+                let noises = noises.to_vec();
+                (Engine::Anchors(Box::new(rows)), noises, Vec::new())
             }
-            _ => {
-                let Draws {
-                    theta,
-                    noise_std,
-                    dof,
-                    ..
-                } = model.draw(count, streams)?;
+            fitted => {
+                let draws = model.draw(count, streams)?;
+                if matches!(fitted, Fitted::Map) && own > 0 && draws.params.is_empty() {
+                    // the estimate has no noise of its own: that of the file
+                    (likelihood, own) = given(model)?;
+                }
                 let engine = match metadata.linearised {
-                    true => SampleOutputs::linearised(network.as_ref(), &model.map, &theta)?,
-                    false => SampleOutputs::new(network.as_ref(), theta)?,
+                    true => SampleOutputs::linearised(network.as_ref(), &model.map, &draws.theta)?,
+                    false => SampleOutputs::new(network.as_ref(), draws.theta)?,
                 };
-                (Engine::Samples(engine), noise_std, dof)
+                (Engine::Samples(engine), draws.noise_std, draws.params)
             }
         };
         Ok(Self {
             weight,
             engine,
             features: metadata.standardizer()?,
-            observation: task.observation(),
-            target: task.target_map(),
+            likelihood,
+            target: metadata.task.target_map(),
             noise_stds,
-            dofs,
-            common: Own {
-                noise_std,
-                dof: f64::NAN,
-                base_rate,
-            },
+            params,
+            own,
         })
+    }
+
+    /// True if outputs are the logit of class 1 of two.
+    pub(super) fn one_logit(&self) -> bool {
+        self.predictive(0, &[0.0]) == Predictive::Logit
+    }
+
+    /// What is said of a target under sample `sample`.
+    fn predictive(&self, sample: usize, outputs: &[f64]) -> Predictive {
+        let own = sample * self.own..(sample + 1) * self.own;
+        let params = self.params.get(own).unwrap_or(&[]);
+        self.likelihood.predictive(outputs, params)
     }
 
     /// Components of a prediction.
@@ -113,11 +153,10 @@ impl<T: Scalar> Member<T> {
         let Engine::Samples(engine) = &self.engine else {
             return Err(Error::shape("outputs", "samples", "an atlas"));
         };
-        engine.blocks(&self.features.transform(x)?, |block| {
-            match self.observation {
-                Observation::Bernoulli => use_block(&block.two_logits()),
-                _ => use_block(block),
-            }
+        let one_logit = self.one_logit();
+        engine.blocks(&self.features.transform(x)?, |block| match one_logit {
+            true => use_block(&block.two_logits()),
+            false => use_block(block),
         })
     }
 
@@ -137,23 +176,61 @@ impl<T: Scalar> Member<T> {
         all.ok_or_else(|| Error::shape("predict", "at least one row", 0))
     }
 
-    /// The law of a target under sample `sample`.
-    fn law(&self, sample: usize, outputs: &[f64]) -> Result<Law> {
-        let own = Own {
-            noise_std: *self
-                .noise_stds
-                .get(sample)
-                .unwrap_or(&self.common.noise_std),
-            dof: *self.dofs.get(sample).unwrap_or(&self.common.dof),
-            ..self.common
+    /// `log mean_s p(y | outputs_s, params_s)` of every row, by the likelihood itself.
+    pub(super) fn log_densities(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
+        if self.target != TargetMap::IDENTITY {
+            let requirement = "is for targets as the likelihood takes them: take `log_densities`";
+            return Err(Error::config(
+                "log_densities_of",
+                "a transformed target",
+                requirement,
+            ));
+        }
+        let outputs = match self.one_logit() {
+            true => {
+                let value = "one logit";
+                let requirement = "is not for it: take `log_densities`";
+                return Err(Error::config("log_densities_of", value, requirement));
+            }
+            false => self.all_outputs(x)?,
         };
-        law_of(self.observation, outputs, &own)
+        let rows = RowLikelihood::new(self.likelihood.as_ref(), outputs.width, y)?;
+        if rows.rows() != outputs.rows {
+            return Err(Error::shape("log_densities_of", outputs.rows, rows.rows()));
+        }
+        let each = (0..outputs.rows).into_par_iter();
+        each.map_init(
+            || rows.workspace(),
+            |ws, row| {
+                let samples = outputs.row(row).chunks_exact(outputs.width).enumerate();
+                let logs = samples.map(|(s, one)| {
+                    let own = s * self.own..(s + 1) * self.own;
+                    let params = self.params.get(own).unwrap_or(&[]);
+                    rows.log_density(row, one, params, ws)
+                });
+                let logs = logs.collect::<Result<Vec<f64>>>()?;
+                let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                if top == f64::NEG_INFINITY {
+                    return Ok(top);
+                }
+                let sum: f64 = logs.iter().map(|l| (l - top).exp()).sum();
+                Ok(top + (sum / logs.len() as f64).ln())
+            },
+        )
+        .collect()
     }
 
     /// The laws of a real target or a count.
     pub(super) fn laws(&self, outputs: &Outputs) -> Result<MemberLaws> {
         let each = outputs.values.chunks_exact(outputs.width).enumerate();
-        let laws = each.map(|(i, one)| self.law(i % outputs.samples, one));
+        let laws = each.map(|(i, one)| match self.predictive(i % outputs.samples, one) {
+            Predictive::Law(law) => Ok(law),
+            _ => {
+                let requirement = "says no law of its targets (`Likelihood::predictive`): \
+                                   take outputs, or log densities";
+                Err(Error::config("likelihood", "own", requirement))
+            }
+        });
         Ok(MemberLaws {
             weight: self.weight,
             target: self.target,

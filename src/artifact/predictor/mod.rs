@@ -18,7 +18,9 @@ use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::model::Observation;
-use crate::predict::{ClassPredictions, MixedPredictions, RealPredictions, RegressionPredictions};
+use crate::predict::{
+    ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
+};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 use member::Member;
@@ -76,6 +78,8 @@ pub trait Rows: Send + Sync {
     fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
     fn evaluate(&self, data: &Dataset) -> Result<Scores>;
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
+    fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
+    fn outputs(&self, x: &[f64]) -> Result<Outputs>;
 }
 
 impl Predictor {
@@ -123,6 +127,26 @@ impl Predictor {
     /// Those of [`Predictor::evaluate`].
     pub fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
         self.rows.log_densities(data)
+    }
+
+    /// The logarithm of the predictive density, or probability, of every row of targets: raw features
+    /// `x` (`[n, d]`), targets `y` (`[n, target_dim]`). It is computed by the likelihood itself, so it
+    /// also works for a likelihood of the program's own that states no law.
+    ///
+    /// # Errors
+    /// If lengths do not fit, a target is impossible, the model is a mixture of models or has a
+    /// transformed target, or an output is not finite.
+    pub fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
+        self.rows.log_densities_of(x, y)
+    }
+
+    /// Outputs of the network for rows of raw features (`[n, d]`) and every posterior sample.
+    ///
+    /// # Errors
+    /// Those of [`Predictor::rows`], and if the model is a mixture of models, or an atlas that
+    /// predicts without draws.
+    pub fn outputs(&self, x: &[f64]) -> Result<Outputs> {
+        self.rows.outputs(x)
     }
 
     /// The same predictor with quantiles of real targets at other probabilities than 0.05 and 0.95;
@@ -270,6 +294,21 @@ impl<T: Scalar> Core<T> {
         })
     }
 
+    /// The only model.
+    fn single(&self, what: &'static str) -> Result<&Member<T>> {
+        match &self.members[..] {
+            [member] => Ok(member),
+            all => {
+                let value = format!("{} models", all.len());
+                Err(Error::config(
+                    what,
+                    value,
+                    "are of one model, not of a mixture",
+                ))
+            }
+        }
+    }
+
     /// Rows in blocks that the models of a mixture predict one after the other.
     fn blocks<'x>(&self, x: &'x [f64]) -> Result<std::slice::Chunks<'x, f64>> {
         let d = self.features;
@@ -411,5 +450,14 @@ impl<T: Scalar> Rows for Core<T> {
             })?,
         }
         Ok(all)
+    }
+
+    fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
+        self.single("log densities by the likelihood")?
+            .log_densities(x, y)
+    }
+
+    fn outputs(&self, x: &[f64]) -> Result<Outputs> {
+        self.single("outputs")?.all_outputs(x)
     }
 }

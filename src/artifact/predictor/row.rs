@@ -7,7 +7,6 @@ use super::{Core, Plain};
 use crate::data::Task;
 use crate::deform::AtlasWorkspace;
 use crate::error::Result;
-use crate::model::Observation;
 use crate::predict::{
     ClassSums, GaussianMixture, MixedPredictions, MixtureStds, Outputs, OutputsWorkspace,
     RealMoments,
@@ -230,11 +229,9 @@ impl<T: Scalar> Core<T> {
         for (member, memory) in self.members.iter().zip(members.iter_mut()) {
             memory.run(member, x)?;
             if let Task::Classification { .. } = self.task {
-                match member.observation {
-                    Observation::Bernoulli => {
-                        sums.add_logits_of_one(member.weight, &memory.outputs)
-                    }
-                    _ => sums.add(member.weight, &memory.outputs),
+                match member.one_logit() {
+                    true => sums.add_logits_of_one(member.weight, &memory.outputs),
+                    false => sums.add(member.weight, &memory.outputs),
                 }
             }
         }

@@ -107,12 +107,12 @@ impl<T: Scalar> LastLayer<T> {
                 for ((e, &o), &s) in ws.expected.iter_mut().zip(&ws.outputs).zip(shift) {
                     *e = o + sign * s;
                 }
-                sum += self.expect(&mut ws.expected, &mut ws.scratch);
+                sum += self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own);
                 for (a, &e) in ws.average.iter_mut().zip(&ws.expected) {
                     *a += share * e;
                 }
                 if curved {
-                    self.add_curvatures(share, &ws.expected, &mut ws.curvatures);
+                    self.add_curvatures(share, &ws.expected, &ws.scratch, &mut ws.curvatures);
                 }
             }
         }

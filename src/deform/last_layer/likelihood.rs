@@ -30,6 +30,10 @@ pub enum HeadLikelihood {
     Bernoulli,
     /// One output, the logarithm of the rate; targets are counts.
     Poisson,
+    /// One output, and a likelihood of the user's: see [`LastLayer::with_likelihood`].
+    ///
+    /// [`LastLayer::with_likelihood`]: super::LastLayer::with_likelihood
+    Own,
 }
 
 impl HeadLikelihood {
@@ -41,7 +45,10 @@ impl HeadLikelihood {
             Observation::Bernoulli => Some(HeadLikelihood::Bernoulli),
             Observation::Gaussian => Some(HeadLikelihood::Gaussian { noise_std }),
             // counts have a base rate; the others have more than one number per row
-            Observation::Poisson | Observation::StudentT | Observation::Heteroscedastic => None,
+            Observation::Poisson
+            | Observation::StudentT
+            | Observation::Heteroscedastic
+            | Observation::Own => None,
         }
     }
 
@@ -68,12 +75,15 @@ impl HeadLikelihood {
                 format!("must be a class in 0..{outputs}"),
             ),
             HeadLikelihood::Bernoulli => (&|y| y == 0.0 || y == 1.0, "must be 0 or 1".into()),
+            // the likelihood has checked its targets
+            HeadLikelihood::Own => (&|_| true, String::new()),
             HeadLikelihood::Poisson => (
                 &|y| y >= 0.0 && y.is_finite() && y.fract() == 0.0,
                 "must be a count".into(),
             ),
         };
-        if matches!(self, HeadLikelihood::Bernoulli | HeadLikelihood::Poisson) && outputs != 1 {
+        let single = matches!(self, Self::Bernoulli | Self::Poisson | Self::Own);
+        if single && outputs != 1 {
             return Err(Error::shape("LastLayer", "1 output", outputs));
         }
         match y.iter().position(|&y| !fits(y)) {
@@ -97,7 +107,7 @@ impl HeadLikelihood {
                 0.5 * y.len() as f64 * (2.0 * std::f64::consts::PI * variance).ln()
             }
             HeadLikelihood::Poisson => y.iter().map(|y| libm::lgamma(y + 1.0)).sum(),
-            HeadLikelihood::Categorical | HeadLikelihood::Bernoulli => 0.0,
+            HeadLikelihood::Categorical | HeadLikelihood::Bernoulli | HeadLikelihood::Own => 0.0,
         }
     }
 
@@ -197,6 +207,8 @@ impl<T: Scalar> Vectorised for Expect<'_, T> {
                 }
                 sum
             }
+            // computed by its program
+            HeadLikelihood::Own => f64::NAN,
         }
     }
 }

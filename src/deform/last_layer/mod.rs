@@ -24,6 +24,7 @@
 mod centre;
 mod likelihood;
 mod newton;
+mod own;
 mod scales;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
 pub use likelihood::HeadLikelihood;
+use own::OwnHead;
 pub use workspace::LastLayerWorkspace;
 
 /// The conditional posterior of the last layer, as a function of the hidden parameters.
@@ -48,6 +50,8 @@ pub struct LastLayer<T> {
     prior_precision: f64,
     /// Where the hidden numbers determine the prior precision and the noise.
     scales: Option<HeadScales>,
+    /// A likelihood of the user's.
+    own: Option<OwnHead<T>>,
     /// Number of hidden numbers that the network takes.
     network_dim: usize,
     rows: usize,
@@ -183,6 +187,7 @@ impl<T: Scalar> LastLayer<T> {
             likelihood,
             prior_precision,
             scales: None,
+            own: None,
             network_dim: network.hidden_params(),
             rows,
             features: network.features() + 1,

@@ -3,6 +3,7 @@
 use super::likelihood::{Expect, HeadLikelihood};
 use super::workspace::{LastLayerWorkspace, back, lower_product, outputs};
 use super::{LastLayer, Start};
+use crate::autodiff::Workspace;
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 use crate::scalar::Scalar;
@@ -81,7 +82,7 @@ impl<T: Scalar> LastLayer<T> {
         let (mut computed, mut before) = (false, f64::INFINITY);
         for _ in 0..MAX_NEWTON {
             ws.curvatures.fill(T::ZERO);
-            self.add_curvatures(T::ONE, &ws.expected, &mut ws.curvatures);
+            self.add_curvatures(T::ONE, &ws.expected, &ws.scratch, &mut ws.curvatures);
             residuals(self, &mut ws.expected);
             back(&ws.phi, self.rows, &ws.expected, &mut ws.product);
             for (at, (g, p)) in ws.gradient.iter_mut().zip(&ws.product).enumerate() {
@@ -145,13 +146,21 @@ impl<T: Scalar> LastLayer<T> {
         }
         outputs(&ws.phi, self.rows, &ws.cast[..dim], &mut ws.outputs);
         ws.expected.copy_from_slice(&ws.outputs);
-        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch);
+        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own);
         likelihood + self.prior_energy(ws, &ws.centre)
     }
 
     /// Turns outputs into expected targets, in place. Returns the negative log-likelihood without
     /// its constant.
-    pub(super) fn expect(&self, outputs: &mut [T], scratch: &mut [T]) -> f64 {
+    pub(super) fn expect(
+        &self,
+        outputs: &mut [T],
+        scratch: &mut [T],
+        own: &mut Option<Workspace<T>>,
+    ) -> f64 {
+        if let (Some(head), Some(ws)) = (&self.own, own) {
+            return head.expect(outputs, scratch, ws);
+        }
         simd::dispatch(Expect {
             likelihood: self.likelihood,
             outputs,
@@ -164,8 +173,19 @@ impl<T: Scalar> LastLayer<T> {
     /// Adds `share` times the curvature of every row to `curvatures`. For a softmax this is
     /// `p_c p_e` for every pair of outputs `c > e`; for a single output it is the output's
     /// curvature.
-    pub(super) fn add_curvatures(&self, share: T, expected: &[T], curvatures: &mut [T]) {
+    pub(super) fn add_curvatures(
+        &self,
+        share: T,
+        expected: &[T],
+        scratch: &[T],
+        curvatures: &mut [T],
+    ) {
         let n = self.rows;
+        // a likelihood of the user's has left its curvatures there
+        let expected = match self.own {
+            Some(_) => &scratch[n..],
+            None => expected,
+        };
         for ((c, e), out) in self.pairs().zip(curvatures.chunks_exact_mut(n)) {
             simd::dispatch(AddCurvature {
                 likelihood: self.likelihood,
@@ -293,7 +313,7 @@ impl<T: Scalar> simd::Vectorised for AddCurvature<'_, T> {
                     *out += share * p * (T::ONE - p);
                 }
             }
-            HeadLikelihood::Poisson => {
+            HeadLikelihood::Poisson | HeadLikelihood::Own => {
                 for (out, (&p, _)) in rows {
                     *out += share * p;
                 }

@@ -4,6 +4,7 @@ use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
+use super::own::OwnHead;
 use super::{Conditional, LastLayer};
 use crate::autodiff::Workspace;
 use crate::linalg::Factoriser;
@@ -52,6 +53,8 @@ pub struct LastLayerWorkspace<T> {
     pub(super) precisions: Vec<f64>,
     /// 1 without a Gaussian likelihood.
     pub(super) noise_std: f64,
+    /// Of a likelihood of the user's.
+    pub(super) own: Option<Workspace<T>>,
 }
 
 impl<T: Scalar> LastLayerWorkspace<T> {
@@ -90,6 +93,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             factoriser: Factoriser::new(order),
             precisions: vec![last.prior_precision; h],
             noise_std: last.likelihood.noise_std().unwrap_or(1.0),
+            own: last.own.as_ref().map(OwnHead::workspace),
             phi,
         }
     }

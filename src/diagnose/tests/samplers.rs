@@ -5,8 +5,8 @@ use rand_distr::{Distribution, Normal, StandardNormal};
 use crate::diagnose::*;
 use crate::error::Error;
 use crate::linalg::vector::fill_normal;
-use crate::predict::normal_cdf;
 use crate::rng::{Phase, Streams};
+use crate::special::normal_cdf;
 
 /// The level of a test. Seeds are fixed, so it fails for one choice of seeds in a thousand, and
 /// then always.

@@ -6,6 +6,7 @@
 use super::{Likelihood, check_each, check_one_output, check_row};
 use crate::autodiff::Var;
 use crate::error::Result;
+use crate::model::Predictive;
 
 /// Two classes, 0 and 1, by one logit: `p(y = 1 | o) = 1 / (1 + exp(-o))`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,10 @@ impl Likelihood for Bernoulli {
         let e = (-outputs[0].abs()).exp();
         hessian[0] = e / (1.0 + e).powi(2);
         Ok(())
+    }
+
+    fn predictive(&self, _: &[f64], _: &[f64]) -> Predictive {
+        Predictive::Logit
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -3,6 +3,7 @@
 use super::{Likelihood, check_each, check_row};
 use crate::autodiff::Var;
 use crate::error::Result;
+use crate::model::Predictive;
 
 /// Classes `0..k` by softmax: `p(y | o) = exp(o_y) / sum_j exp(o_j)`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,6 +34,10 @@ impl Likelihood for Categorical {
             row[i] = (0..k).filter(|&j| j != i).map(|j| p(i) * p(j)).sum();
         }
         Ok(())
+    }
+
+    fn predictive(&self, _: &[f64], _: &[f64]) -> Predictive {
+        Predictive::Logits
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

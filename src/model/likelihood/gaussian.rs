@@ -3,10 +3,10 @@
 //! `-log p(y | o) = sum_j (y_j - o_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`,
 //! `Lambda = diag(1 / noise_std_j^2)`.
 
-use super::{Likelihood, check_finite, check_row, fill_diagonal};
+use super::{Likelihood, check_finite, check_row, fill_diagonal, normal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
-use crate::model::{HALF_LOG_2PI, positive};
+use crate::model::{HALF_LOG_2PI, Predictive, positive};
 
 /// Real targets, one per output, with independent Gaussian noise of one fixed standard deviation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,6 +53,10 @@ impl Likelihood for Gaussian {
         let precision = self.noise_std.powi(-2);
         fill_diagonal(hessian, outputs.iter().map(|_| precision));
         Ok(())
+    }
+
+    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+        normal(outputs.first(), self.noise_std)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
@@ -114,6 +118,11 @@ impl Likelihood for GaussianPerOutput {
         check_row(self, outputs, target, params, hessian)?;
         fill_diagonal(hessian, self.noise_std.iter().map(|s| s.powi(-2)));
         Ok(())
+    }
+
+    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+        let std = self.noise_std.first().copied().unwrap_or(f64::NAN);
+        normal(outputs.first(), std)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

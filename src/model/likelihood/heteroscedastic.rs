@@ -13,10 +13,10 @@
 //! information `diag(1 / noise_std_j^2, 2 c_j^2 / noise_std_j^2)`. The dropped part has mean zero
 //! under the model.
 
-use super::{Likelihood, check_finite, check_row, fill_diagonal};
+use super::{Likelihood, check_finite, check_row, fill_diagonal, first, normal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
-use crate::model::{HALF_LOG_2PI, positive};
+use crate::model::{HALF_LOG_2PI, Predictive, positive};
 
 /// Real targets, half as many as outputs, with independent Gaussian noise. The first half of the
 /// outputs are means, the second half scale heads: `noise_std = softplus(head) + scale_floor`.
@@ -104,6 +104,14 @@ impl Likelihood for HeteroscedasticGaussian {
         };
         fill_diagonal(hessian, (0..2 * m).map(entry));
         Ok(())
+    }
+
+    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+        let (means, heads) = outputs.split_at(outputs.len() / 2);
+        let head = first(heads);
+        // softplus without overflow
+        let softplus = head.max(0.0) + (-head.abs()).exp().ln_1p();
+        normal(means.first(), softplus + self.scale_floor)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -13,11 +13,12 @@
 //! expectation zero.
 
 use super::{
-    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal,
+    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal, first,
+    normal,
 };
 use crate::autodiff::Var;
 use crate::error::Result;
-use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
+use crate::model::{CoordinatePrior, HALF_LOG_2PI, Predictive, positive};
 
 /// Real targets, one per output, with independent Gaussian noise whose standard deviation is
 /// learned: one for all outputs, or one for each. Its parameters are `log noise_std`.
@@ -183,6 +184,10 @@ impl Likelihood for GaussianLearnedNoise {
         let residuals = outputs.shape().iter().product::<usize>() as f64;
         let levels = params.shape().iter().product::<usize>() as f64;
         Ok(u * (2.0 * residuals / levels))
+    }
+
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        normal(outputs.first(), first(params).exp())
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -42,8 +42,11 @@ pub use params::{LikelihoodParam, LikelihoodParams};
 pub use poisson::{Poisson, PoissonWithBase};
 pub use student_t::StudentT;
 
+use std::sync::Arc;
+
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};
+use crate::model::{Law, Predictive};
 
 /// A likelihood of targets given network outputs.
 ///
@@ -160,6 +163,13 @@ pub trait Likelihood: Send + Sync {
         outputs.graph().hvp(nll, params, u)
     }
 
+    /// What the likelihood says of a new target, given one row of `outputs [k]` and the own
+    /// `params [q]`. Predictions rest on it. Of several targets a row it is the law of the first.
+    /// Without it, a model has scores, outputs and draws, but no moments and quantiles.
+    fn predictive(&self, _outputs: &[f64], _params: &[f64]) -> Predictive {
+        Predictive::Unknown
+    }
+
     /// Checks that targets `[n, m]`, row-major, can come from this likelihood with `outputs`
     /// network outputs.
     ///
@@ -241,6 +251,78 @@ fn fill_diagonal(hessian: &mut [f64], diagonal: impl ExactSizeIterator<Item = f6
     for (i, value) in diagonal.enumerate() {
         hessian[i * (k + 1)] = value;
     }
+}
+
+impl<L: Likelihood + ?Sized> Likelihood for Arc<L> {
+    fn target_dim(&self, outputs: usize) -> usize {
+        (**self).target_dim(outputs)
+    }
+
+    fn params(&self, outputs: usize) -> LikelihoodParams {
+        (**self).params(outputs)
+    }
+
+    fn encode(&self, targets: &[f64]) -> Vec<f64> {
+        (**self).encode(targets)
+    }
+
+    fn neg_log_likelihood<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+    ) -> Var<'g> {
+        (**self).neg_log_likelihood(outputs, targets, params)
+    }
+
+    fn output_hessian_product<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+        w: Var<'g>,
+    ) -> Result<Var<'g>> {
+        (**self).output_hessian_product(outputs, targets, params, w)
+    }
+
+    fn output_hessian(
+        &self,
+        outputs: &[f64],
+        target: &[f64],
+        params: &[f64],
+        hessian: &mut [f64],
+    ) -> Result<()> {
+        (**self).output_hessian(outputs, target, params, hessian)
+    }
+
+    fn params_hessian_product<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+        u: Var<'g>,
+    ) -> Result<Var<'g>> {
+        (**self).params_hessian_product(outputs, targets, params, u)
+    }
+
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        (**self).predictive(outputs, params)
+    }
+
+    fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
+        (**self).check(outputs, targets)
+    }
+}
+
+/// The first of some numbers; NaN of none.
+fn first(numbers: &[f64]) -> f64 {
+    numbers.first().copied().unwrap_or(f64::NAN)
+}
+
+/// The normal law of a mean.
+fn normal(mean: Option<&f64>, std: f64) -> Predictive {
+    let mean = mean.copied().unwrap_or(f64::NAN);
+    Predictive::Law(Law::Normal { mean, std })
 }
 
 /// Checks that a network has one output.

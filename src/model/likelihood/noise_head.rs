@@ -18,11 +18,12 @@
 //! couples the level to the mean of the heads, and the prior separates these two.
 
 use super::{
-    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal,
+    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal, first,
+    normal,
 };
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
-use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
+use crate::model::{CoordinatePrior, HALF_LOG_2PI, Predictive, positive};
 
 /// Real targets, half as many as outputs. The outputs are means, then the logarithms of the factors
 /// that multiply the noise. The noise's level `log noise_std` is a parameter.
@@ -121,6 +122,11 @@ impl Likelihood for GaussianNoiseHead {
     ) -> Result<Var<'g>> {
         // half of the outputs are means
         Ok(u * outputs.shape().iter().product::<usize>() as f64)
+    }
+
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        let (means, heads) = outputs.split_at(outputs.len() / 2);
+        normal(means.first(), first(params).exp() * first(heads).exp())
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -3,10 +3,10 @@
 //! So `-log p(y | o) = exp(o) - y o + log y!` and `Lambda = exp(o)`. `log y!` depends on the data
 //! alone. It is computed once, in f64, and stored as a second value of each row.
 
-use super::{Likelihood, check_each, check_one_output, check_row};
+use super::{Likelihood, check_each, check_one_output, check_row, first};
 use crate::autodiff::Var;
 use crate::error::Result;
-use crate::model::positive;
+use crate::model::{Law, Predictive, positive};
 
 /// [`Poisson`] with a rate of `base_rate exp(o)`. If counts are large, an output near 0 is still a
 /// reasonable guess.
@@ -45,6 +45,11 @@ impl Likelihood for PoissonWithBase {
         Ok(())
     }
 
+    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+        let rate = (first(outputs) + self.log_base).exp();
+        Predictive::Law(Law::Poisson { rate })
+    }
+
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
         Poisson.check(outputs, targets)
     }
@@ -79,6 +84,11 @@ impl Likelihood for Poisson {
         check_row(self, outputs, target, params, hessian)?;
         hessian[0] = outputs[0].exp();
         Ok(())
+    }
+
+    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+        let rate = first(outputs).exp();
+        Predictive::Law(Law::Poisson { rate })
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

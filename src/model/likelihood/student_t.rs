@@ -28,11 +28,11 @@
 //! with `d nu / du = nu - 2`. The block between outputs and parameters is zero.
 
 use super::{
-    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal,
+    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal, first,
 };
 use crate::autodiff::Var;
 use crate::error::Result;
-use crate::model::{CoordinatePrior, HALF_LOG_2PI, positive};
+use crate::model::{CoordinatePrior, HALF_LOG_2PI, Law, Predictive, positive};
 
 /// Real targets, one per output, with independent Student-t noise of common scale and degrees of
 /// freedom. Both are learned: the parameters are `log noise_std` and `log(dof - 2)`.
@@ -241,6 +241,14 @@ impl Likelihood for StudentT {
             cross * along_s + dof * along_u,
         ];
         Ok(outputs.graph().concat(0, &parts) * residuals)
+    }
+
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        Predictive::Law(Law::StudentT {
+            mean: first(outputs),
+            scale: first(params).exp(),
+            dof: params.get(1).map_or(f64::NAN, |&u| Self::dof(u)),
+        })
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -12,9 +12,9 @@
 //! The continuous ranked probability score is `int (F(x) - 1{x >= y})^2 dx`, by Simpson's rule on
 //! intervals that are halved where needed; of counts it is a sum.
 
-use super::super::law::Law;
 use crate::data::{TargetMap, Warp};
 use crate::error::{Error, Result};
+use crate::model::Law;
 
 /// Laws of equal weight with a common map.
 #[derive(Clone, Copy, Debug)]

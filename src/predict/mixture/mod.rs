@@ -8,14 +8,10 @@ mod tails;
 
 pub use mixed::{MixedPredictive, Part};
 
-use std::f64::consts::{FRAC_1_SQRT_2, PI, SQRT_2};
+use std::f64::consts::{PI, SQRT_2};
 
 use crate::error::{Error, Result};
-
-/// The standard normal distribution function, accurate relative to its value in the lower tail as far as doubles go.
-pub fn normal_cdf(x: f64) -> f64 {
-    0.5 * libm::erfc(-x * FRAC_1_SQRT_2)
-}
+use crate::special::normal_cdf;
 
 fn normal_density(x: f64) -> f64 {
     (-0.5 * x * x).exp() / (2.0 * PI).sqrt()

@@ -129,8 +129,9 @@ fn filled(part: &[f64], value: f64) -> [f64; LANES] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{normal_cdf, normal_density};
+    use super::super::normal_density;
     use super::*;
+    use crate::special::normal_cdf;
     use proptest::prelude::*;
 
     proptest! {

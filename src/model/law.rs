@@ -7,11 +7,21 @@
 //! | Student's t | `t_nu((z - mean) / scale) / scale` | `mean` | `scale^2 nu / (nu - 2)` |
 //! | Poisson | `rate^k e^-rate / k!` | `rate` | `rate` |
 
-use super::mixture::normal_cdf;
-use crate::special::{regularized_beta, regularized_gamma_p, regularized_gamma_q};
+use super::HALF_LOG_2PI;
+use crate::special::{normal_cdf, regularized_beta, regularized_gamma_p, regularized_gamma_q};
 
-/// `log(2 pi) / 2`.
-const HALF_LOG_2PI: f64 = 0.918_938_533_204_672_7;
+/// What a likelihood says of one new target, given network outputs and its own parameters.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Predictive {
+    /// The outputs are the logits of classes.
+    Logits,
+    /// The one output is the logit of class 1 of two.
+    Logit,
+    /// A real number, or a count, with this law.
+    Law(Law),
+    /// Nothing that this crate has a name for.
+    Unknown,
+}
 
 /// The law of a target given network outputs and noise.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -1,0 +1,210 @@
+//! Fits of a model whose parts are the user's: network, likelihood and prior as given.
+//!
+//! Rows are taken as they are, nothing is standardised, and no scale is tuned: what the model says is
+//! what is sampled. All stages but these are those of every other fit.
+
+use super::describe::About;
+use super::fit::Problem;
+use super::prepare::Prepared;
+use super::{
+    Batch, FeatureTransform, FitOptions, FitResult, Fits, Method, PriorChoice, Stage, Summary,
+    TargetTransform,
+};
+use crate::artifact::NetworkSpec;
+use crate::curvature::EvidenceReport;
+use crate::data::{Standardizer, TargetMap, Task};
+use crate::error::{Error, Result};
+use crate::model::{Likelihood, LogDensity, Model, Observation, Predictive, Prior};
+use crate::optim::{MapOptions, fit_map};
+use crate::scalar::Scalar;
+
+/// Fits the posterior of `model` to rows `x` (`[n, input_dim]`) and targets `y`
+/// (`[n, target_dim]`), as they are. [`FitOptions`] chooses the method and its settings; what the
+/// model already says (network, likelihood, prior, noise, transforms) must be left at its default.
+///
+/// A file of such a model is read by [`AnyModel::load_with`](crate::artifact::AnyModel::load_with).
+///
+/// ```
+/// use fiberwalk::model::Model;
+/// use fiberwalk::pipeline::{FitOptions, fit_model};
+/// use fiberwalk::{Activation, IsotropicGaussian, Mlp, Poisson};
+///
+/// let network = Mlp::new(&[1, 4, 1], Activation::Tanh)?;
+/// let model = Model::with_head("counts", network, Poisson, IsotropicGaussian::new(1.0)?);
+/// let (x, y) = ([-1.0, 0.0, 0.5, 1.0], [0.0, 1.0, 1.0, 3.0]);
+/// let options = FitOptions { steps: Some(20), ..FitOptions::default() };
+/// let fitted = fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?;
+/// println!("{:?}", fitted.model.predictor(100, 0)?.row(&[0.2])?);
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
+///
+/// # Errors
+/// If lengths do not fit, a target is impossible, a setting is out of range or contradicts the model,
+/// the method cannot do with it, or a stage fails.
+pub fn fit_model<T: Fits>(
+    model: &Model,
+    x: &[f64],
+    y: &[f64],
+    options: &FitOptions,
+    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+) -> Result<FitResult<T>> {
+    T::fit_own(model, x, y, options, progress)
+}
+
+/// What is fitted, with what files say of it.
+pub(super) struct OwnFit {
+    pub prepared: Prepared,
+    pub about: About,
+    pub spec: NetworkSpec,
+}
+
+/// Checks rows and settings, and puts the data in the form of every fit.
+pub(super) fn prepare_own(
+    model: &Model,
+    x: &[f64],
+    y: &[f64],
+    options: &FitOptions,
+) -> Result<OwnFit> {
+    let network = model.network();
+    let (d, k, m) = (
+        network.input_dim(),
+        network.output_dim(),
+        model.target_dim(),
+    );
+    let rows = x.len() / d.max(1);
+    if rows == 0 || x.len() != rows * d || y.len() != rows * m {
+        let expected = format!("rows of {d} features and {m} targets");
+        let got = format!("{} numbers and {} targets", x.len(), y.len());
+        return Err(Error::shape("fit_model", expected, got));
+    }
+    model.likelihood().check(k, y)?;
+    model.prior().check(network.layout())?;
+    check(options)?;
+    let own = model.likelihood().params(k).init();
+    let task = match model.likelihood().predictive(&vec![0.0; k], &own) {
+        Predictive::Logits => Task::Classification { classes: k },
+        Predictive::Logit => Task::Classification { classes: 2 },
+        Predictive::Law(_) | Predictive::Unknown => Task::Regression,
+    };
+    let target = match task {
+        Task::Classification { .. } => None,
+        Task::Regression => Some(TargetMap::IDENTITY),
+    };
+    Ok(OwnFit {
+        prepared: Prepared {
+            x: x.to_vec(),
+            y: y.to_vec(),
+            features: Standardizer::from_parts(vec![0.0; d], vec![1.0; d])?,
+            target,
+            observation: Observation::Own,
+            base_rate: 1.0,
+        },
+        about: About::named(task, (0..d).map(|j| format!("x{j}")).collect(), "y"),
+        spec: NetworkSpec::Own {
+            own: model.name().into(),
+            inputs: d,
+            outputs: k,
+            parameters: network.dim(),
+            targets: m,
+            likelihood_parameters: own.len(),
+        },
+    })
+}
+
+/// What the model says must not be said again.
+fn check(options: &FitOptions) -> Result<()> {
+    let given = [
+        ("likelihood", options.likelihood.is_some()),
+        ("prior", options.prior != PriorChoice::Auto),
+        ("prior_precision", options.prior_precision.is_some()),
+        ("noise_std", options.noise_std.is_some()),
+        ("hidden", options.choose_hidden),
+        ("layers", options.layers.is_some()),
+        (
+            "feature_transform",
+            options.feature_transform != FeatureTransform::None,
+        ),
+        (
+            "target_transform",
+            options.target_transform != TargetTransform::None,
+        ),
+        ("loo_refits", options.loo_refits > 0),
+    ];
+    if let Some((field, _)) = given.into_iter().find(|g| g.1) {
+        let requirement = "is for built-in models: the parts of the model say it";
+        return Err(Error::config(field, "given", requirement));
+    }
+    if matches!(options.method, Method::Auto | Method::Swag) {
+        let requirement = "chooses among built-in models, or scores as they do";
+        return Err(Error::config("method", options.method, requirement));
+    }
+    if options.method == Method::Dropout && options.batch != Batch::Auto {
+        let requirement = "is not for batches";
+        return Err(Error::config("method", options.method, requirement));
+    }
+    Ok(())
+}
+
+impl Problem<'_> {
+    /// Parameters of a point: the network's, and those of a likelihood of the user's.
+    pub(super) fn dim(&self) -> usize {
+        self.network.dim() + self.own.map_or(0, Model::own_params)
+    }
+
+    /// The likelihood, as a checkpoint knows it.
+    pub(super) fn likelihood_name(&self) -> String {
+        match self.own {
+            Some(model) => format!("of model '{}'", model.name()),
+            None => self.prepared.observation.name().into(),
+        }
+    }
+
+    /// The MAP estimate of a model whose scales are given.
+    pub(super) fn own_estimate<T: Scalar>(
+        &self,
+        model: &Model,
+        summary: &mut Summary,
+    ) -> Result<EvidenceReport<T>> {
+        let density = model.density::<T>(&self.prepared.x, &self.prepared.y)?;
+        let options = MapOptions::default();
+        let map = fit_map(&density, self.initial(0), &options, |done| {
+            (self.progress)(Stage::Map, done, options.steps);
+        })?;
+        summary.map(&map, None);
+        Ok(EvidenceReport::given(
+            map,
+            typical_precision(model, density.dim()),
+            None,
+        ))
+    }
+}
+
+/// The geometric mean of the prior's precisions: the scale that walks start from.
+fn typical_precision(model: &Model, dim: usize) -> f64 {
+    let precisions = model.prior().precision(model.network().layout());
+    let logs = precisions.iter().filter(|p| **p > 0.0).map(|p| p.ln());
+    let mean = logs.sum::<f64>() / dim.max(1) as f64;
+    mean.exp()
+}
+
+/// Initial parameters of the likelihood, which follow the network's.
+pub(super) fn own_init(likelihood: &dyn Likelihood, outputs: usize) -> Vec<f64> {
+    likelihood.params(outputs).init()
+}
+
+/// The prior of a fit: the model's, or the isotropic one of a given precision.
+pub(super) enum PriorOf<'a> {
+    /// Of a model of the user's.
+    Own(&'a dyn Prior),
+    /// Built-in.
+    Isotropic(crate::model::IsotropicGaussian),
+}
+
+impl PriorOf<'_> {
+    pub(super) fn get(&self) -> &dyn Prior {
+        match self {
+            PriorOf::Own(prior) => *prior,
+            PriorOf::Isotropic(prior) => prior,
+        }
+    }
+}
