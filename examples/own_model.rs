@@ -39,8 +39,8 @@ impl Likelihood for Claims {
 struct Narrow;
 impl Prior for Narrow {
     fn neg_log_density<'g>(&self, theta: Var<'g>, layout: &ParamLayout) -> Var<'g> {
-        let constant = 0.5 * std::f64::consts::FRAC_PI_2.ln();
-        theta.square().sum() * 2.0 + constant * layout.len() as f64
+        let constant = layout.len() as f64 * 0.5 * std::f64::consts::FRAC_PI_2.ln();
+        theta.square().sum() * 2.0 + constant
     }
     fn precision(&self, layout: &ParamLayout) -> Vec<f64> {
         vec![4.0; layout.len()]
@@ -51,18 +51,12 @@ fn main() -> Result<()> {
     let network = Mapped::new(1, with_squares, Mlp::new(&[2, 8, 1], Activation::Tanh)?);
     let model = Model::with_head("claims", network, Claims, Narrow);
     let x: Vec<f64> = (0..60).map(|i| f64::from(i) / 30.0 - 1.0).collect();
-    let y: Vec<f64> = x
-        .iter()
-        .flat_map(|x| [(3.0 * (1.0 + x).exp()).round(), 3.0])
-        .collect();
-    let options = FitOptions {
-        method: Method::Atlas,
-        ..FitOptions::default()
-    };
+    let count_and_exposure = |x: &f64| [(3.0 * (1.0 + x).exp()).round(), 3.0];
+    let y: Vec<f64> = x.iter().flat_map(count_and_exposure).collect();
+    let options = FitOptions::of(Method::Atlas);
+    let fitted = fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?;
     let path = std::env::temp_dir().join("claims.fw");
-    fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?
-        .model
-        .save(&path)?;
+    fitted.model.save(&path)?;
     let predictor = AnyModel::load_with(&path, &model)?.predictor(256, 0)?;
     println!("{:?}", predictor.row(&[0.5])?); // the rate is e^1.5 = 4.5
     Ok(())

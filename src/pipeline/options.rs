@@ -234,6 +234,14 @@ pub struct FitOptions {
 }
 
 impl FitOptions {
+    /// The defaults, with another method.
+    pub fn of(method: Method) -> Self {
+        Self {
+            method,
+            ..Self::default()
+        }
+    }
+
     /// True of methods whose points are draws of the posterior.
     pub(super) fn samples_posterior(&self) -> bool {
         match self.method {

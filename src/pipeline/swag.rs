@@ -177,6 +177,7 @@ mod tests {
     fn with_problem(data: Dataset, outputs: usize, check: impl FnOnce(&Problem<'_>)) {
         let network = Mlp::new(&[data.d(), 4, outputs], Activation::Tanh).unwrap();
         check(&Problem {
+            own: None,
             options: &FitOptions::default(),
             network: &network,
             prepared: prepare(data, &FitOptions::default()).unwrap(),

@@ -35,6 +35,7 @@ fn widths_are_those_that_predict_rows_held_out_best() {
     let sizes = |spec: &NetworkSpec| match spec {
         NetworkSpec::Mlp { sizes, .. } => sizes.clone(),
         NetworkSpec::Layers { .. } => panic!("a table"),
+        NetworkSpec::Own { .. } => panic!("a model of a program"),
     };
     let chosen = sizes(&result.model.metadata.network);
     assert!(chosen.len() > 2, "{chosen:?}");

@@ -1,11 +1,11 @@
 //! Fits with every likelihood, and with warped columns, against the truth behind the data.
 
 use crate::common::normals;
+use fiberwalk::Law;
 use fiberwalk::artifact::{Model, Predictions, Scores};
 use fiberwalk::data::{Dataset, Task, banana};
 use fiberwalk::metrics::RegressionMetrics;
 use fiberwalk::pipeline::{FeatureTransform, FitOptions, FitResult, Method, TargetTransform, fit};
-use fiberwalk::predict::Law;
 use fiberwalk::{Observation, Streams};
 
 pub fn regression(x: Vec<f64>, y: Vec<f64>) -> Dataset {

@@ -19,6 +19,7 @@ fn problem(likelihood: HeadLikelihood, outputs: usize) -> (LastLayer<f64>, Vec<f
         HeadLikelihood::Categorical => (0..n).map(|i| (i * 7 % outputs) as f64).collect(),
         HeadLikelihood::Bernoulli => (0..n).map(|i| f64::from(x[2 * i] > 0.3)).collect(),
         HeadLikelihood::Poisson => (0..n).map(|i| (i % 5) as f64).collect(),
+        HeadLikelihood::Own => Vec::new(),
     };
     let theta = normals(net.hidden_params(), 3);
     (
@@ -32,6 +33,58 @@ const CONVEX: [(HeadLikelihood, usize); 3] = [
     (HeadLikelihood::Bernoulli, 1),
     (HeadLikelihood::Poisson, 1),
 ];
+
+/// A likelihood by its graph gives the conditional that the built-in one gives, from other code.
+#[test]
+fn a_likelihood_of_the_users_has_the_same_conditional() {
+    use crate::model::{Bernoulli, Gaussian, Likelihood, Poisson};
+    let gaussian = Gaussian::new(0.4).unwrap();
+    let cases: [(HeadLikelihood, &dyn Likelihood); 3] = [
+        (HeadLikelihood::Bernoulli, &Bernoulli),
+        (HeadLikelihood::Poisson, &Poisson),
+        (HeadLikelihood::Gaussian { noise_std: 0.4 }, &gaussian),
+    ];
+    let net = Mlp::new(&[2, 3, 1], Activation::Tanh).unwrap();
+    let (n, theta) = (24, normals(net.hidden_params(), 3));
+    let x = normals(n * 2, 1);
+    for (built_in, likelihood) in cases {
+        let y: Vec<f64> = match built_in {
+            HeadLikelihood::Bernoulli => (0..n).map(|i| f64::from(x[2 * i] > 0.3)).collect(),
+            HeadLikelihood::Poisson => (0..n).map(|i| (i % 5) as f64).collect(),
+            _ => normals(n, 2),
+        };
+        let ours = LastLayer::<f64>::new(&net, built_in, ALPHA, &x, &y).unwrap();
+        let theirs =
+            LastLayer::<f64>::with_likelihood(&net, likelihood, &[ALPHA; 4], &x, &y).unwrap();
+        let (mut a, mut b) = (ours.workspace(), theirs.workspace());
+        let evidences = [
+            ours.log_evidence(&theta, &mut a).unwrap(),
+            theirs.log_evidence(&theta, &mut b).unwrap(),
+        ];
+        let close = |p: f64, q: f64| (p - q).abs() < 1e-6 * (1.0 + p.abs());
+        assert!(
+            close(evidences[0], evidences[1]),
+            "{built_in:?}: {evidences:?}"
+        );
+        let (a, b) = (a.conditional(), b.conditional());
+        for (p, q) in a.centre.iter().zip(b.centre) {
+            assert!(close(*p, *q), "{built_in:?}: {p} {q}");
+        }
+        assert!(close(a.precision.log_det(), b.precision.log_det()));
+    }
+    // two outputs, parameters of its own, an impossible target
+    let two = Mlp::new(&[2, 3, 2], Activation::Tanh).unwrap();
+    let refused =
+        LastLayer::<f64>::with_likelihood(&two, &gaussian, &[ALPHA; 4], &x, &normals(48, 2));
+    assert!(refused.is_err());
+    let tails = crate::model::StudentT::default();
+    assert!(
+        LastLayer::<f64>::with_likelihood(&net, &tails, &[ALPHA; 4], &x, &normals(24, 2)).is_err()
+    );
+    assert!(
+        LastLayer::<f64>::with_likelihood(&net, &Poisson, &[ALPHA; 4], &x, &[-1.0; 24]).is_err()
+    );
+}
 
 /// At the mode all central differences of the energy vanish. The factor is that of the Hessian,
 /// which second differences approximate.
