@@ -1,12 +1,17 @@
-//! Predictions from Gaussian outputs, as the linearised Laplace approximation has them.
+//! Predictions from Gaussian outputs, as the linearised Laplace approximation gives them.
 //!
-//! Regression is exact: a Gaussian with the variance of the output and that of the noise. For classes the softmax of a Gaussian has no closed form:
-//! - **Monte Carlo**: outputs drawn from each row's Gaussian, as samples like any others ([`draw_outputs`]);
-//! - **probit** (MacKay 1992, output by output): `p_k ~ m_k / sqrt(1 + pi/8 v_kk)` through the softmax: one output's variance at a time, no correlation;
-//! - **pairs** (Daunizeau 2017, arXiv 1703.00091: errors of at most 5 %): `p_k = 1 / (2 - K + sum_{j != k} 1 / s_kj)` with
-//!   `s_kj = E sigmoid(o_k - o_j) ~ sigmoid(m / sqrt(1 + 0.368 v))` by mean and variance of the difference, then normalised: it sees correlations.
+//! Regression is exact: a Gaussian with the variance of the output plus that of the noise. For
+//! classes, the mean softmax of a Gaussian has no closed form. There are three approximations:
+//! - **Monte Carlo**: draw outputs from each row's Gaussian and treat them like any other samples
+//!   ([`draw_outputs`]).
+//! - **probit** (MacKay 1992): put `p_k ~ m_k / sqrt(1 + pi/8 v_kk)` through the softmax. Each
+//!   output uses only its own variance; correlations are ignored.
+//! - **pairs** (Daunizeau 2017, arXiv 1703.00091: errors of at most 5 %):
+//!   `p_k = 1 / (2 - K + sum_{j != k} 1 / s_kj)`, then normalised. Here
+//!   `s_kj = E sigmoid(o_k - o_j) ~ sigmoid(m / sqrt(1 + 0.368 v))`, with the mean `m` and variance
+//!   `v` of the difference. This accounts for correlations.
 //!
-//! One output alone is the logit of class 1 against class 0.
+//! A single output is the logit of class 1 against class 0.
 
 use rayon::prelude::*;
 
@@ -21,21 +26,23 @@ use crate::rng::{Phase, Streams};
 /// An approximation of the mean softmax of a Gaussian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SoftmaxMean {
-    /// Every output by its own variance.
+    /// Scale each output by its own variance.
     #[default]
     Probit,
-    /// By the pairwise differences.
+    /// Use the pairwise differences of outputs.
     Pairs,
 }
 
-/// Daunizeau's factor of a variance, fitted to the logistic function.
+/// Daunizeau's factor for a variance, fitted to the logistic function.
 const PAIRS: f64 = 0.368;
 
-/// MacKay's.
+/// MacKay's factor.
 const PROBIT: f64 = std::f64::consts::PI / 8.0;
 
-/// Draws from every row's Gaussian: outputs of `samples` independent samples. Row `i` has its own stream, `first_row + i`, so that blocks of rows give
-/// what all rows together give.
+/// Draws `samples` independent outputs from every row's Gaussian.
+///
+/// Row `i` uses the random stream `first_row + i`, so splitting rows into blocks does not change
+/// the draws.
 ///
 /// # Errors
 /// If there are no samples, lengths do not fit, or a covariance is not finite.
@@ -56,7 +63,7 @@ pub fn draw_outputs(
         .enumerate()
         .try_for_each(|(row, out)| -> Result<()> {
             let (mean, covariance) = (gaussian.mean(row), gaussian.covariance(row));
-            // semidefinite is enough: a last layer without data has directions of no spread
+            // semidefinite is enough: a last layer without data has directions of zero variance
             let eigen = symmetric_eigen(covariance, k)?;
             let root: Vec<f64> = (0..k * k)
                 .map(|at| {
@@ -84,7 +91,7 @@ pub fn draw_outputs(
     })
 }
 
-/// Class probabilities `[n, classes]` in closed form; of one output those of two classes.
+/// Class probabilities `[n, classes]` in closed form. A single output gives two classes.
 ///
 /// # Errors
 /// If lengths do not fit, or a number or a probability is not finite.
@@ -135,11 +142,13 @@ pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result
     }
 }
 
-/// Predictions of a real target in its own units, from standardised Gaussians of one output: the target is `target_mean + target_std * output`, with
-/// noise of `noise_std` standardised units.
+/// Predictions of a real target in its own units, from standardised Gaussians of one output.
+///
+/// The target is `target_mean + target_std * output`. The noise has `noise_std` standardised units.
 ///
 /// # Errors
-/// If there is more than one output, lengths do not fit, a number is not finite, or the noise is not positive.
+/// If there is more than one output, lengths do not fit, a number is not finite, or the noise is
+/// not positive.
 pub fn regression_predictions(
     gaussian: &OutputGaussian,
     noise_std: f64,
@@ -179,7 +188,7 @@ fn check(gaussian: &OutputGaussian) -> Result<()> {
     }
 }
 
-/// A variance that rounding made negative is none; one that is no number stays so, where `max` would make it 0.
+/// Sets a variance that rounding made negative to 0. NaN stays NaN; `max` would make it 0.
 fn at_least_zero(x: f64) -> f64 {
     if x < 0.0 { 0.0 } else { x }
 }
@@ -258,10 +267,10 @@ mod tests {
             means: means.to_vec(),
             covariances: covariances.to_vec(),
         };
-        // the variance of a difference overflows, and so does its covariance: nothing is known of it, which is not certainty
+        // the variance of the difference is infinity minus infinity: unknown, not certain
         let unknown = gaussian(2, &[5.0, 0.0], &[1e308; 4]);
         assert!(class_probabilities(&unknown, SoftmaxMean::Pairs).is_err());
-        // a variance that is negative by rounding is none at all
+        // a variance that rounding made negative counts as 0
         let rounded = gaussian(1, &[1.0], &[-1e-12]);
         let exact = gaussian(1, &[1.0], &[0.0]);
         for by in [SoftmaxMean::Probit, SoftmaxMean::Pairs] {
@@ -277,7 +286,8 @@ mod tests {
         }
     }
 
-    /// Mean and standard deviation of the softmax of a row, by the trapezoidal rule on a grid of 31^3 points: from 1e-8 of what finer ones give.
+    /// Mean and standard deviation of the softmax of a row, by the trapezoidal rule on a grid of
+    /// 31^3 points. It agrees with finer grids to 1e-8.
     fn mean_softmax(gaussian: &OutputGaussian, row: usize) -> [[f64; 3]; 2] {
         let factor = Cholesky::new(gaussian.covariance(row), 3).unwrap();
         let root = [0, 1, 2].map(|i| {
@@ -310,7 +320,8 @@ mod tests {
         let drawn = draw_outputs(&gaussian, samples, 0, Streams::new(2)).unwrap();
         let mut sampled = ClassPredictions::empty(3);
         sampled.extend(&drawn).unwrap();
-        // the mean softmax, and how far off the closed forms are: formulas and a grid of 61^3 points by another program
+        // from another program: the mean softmax on a grid of 61^3 points, and the errors of the
+        // closed forms
         let means = [
             [0.44135515, 0.19196437, 0.36668048],
             [0.70041103, 0.26168234, 0.03790663],
@@ -326,7 +337,7 @@ mod tests {
         for row in 0..2 {
             let [mean, std] = mean_softmax(&gaussian, row);
             for i in 0..3 {
-                // eight digits, and 1e-8 of the grid
+                // eight digits, and 1e-8 for the grid
                 assert!((mean[i] - means[row][i]).abs() < 2e-8);
                 // 5 standard deviations of a mean
                 let error = sampled.probabilities[3 * row + i] - mean[i];
@@ -367,7 +378,7 @@ mod tests {
         }
     }
 
-    /// Two logits are one, their difference; and one by hand against quadrature.
+    /// Two logits act as one, their difference. One logit is checked against quadrature.
     #[test]
     fn two_classes_by_one_logit_or_two() {
         let (m, v) = (0.8, 2.5);

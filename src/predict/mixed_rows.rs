@@ -1,5 +1,6 @@
-//! Predictive distributions of many rows by laws: for likelihoods other than Gaussian, warped
-//! targets, and several models together.
+//! Predictive distributions of many rows, as mixtures of laws.
+//!
+//! Used for likelihoods other than Gaussian, for warped targets, and for several models together.
 
 use rayon::prelude::*;
 
@@ -14,15 +15,15 @@ use crate::model::Law;
 pub struct MemberLaws {
     /// The model's share.
     pub weight: f64,
-    /// The map from the target to the numbers that the laws are of.
+    /// The map from the target to the numbers that the laws describe.
     pub target: TargetMap,
-    /// Laws of a row.
+    /// Laws per row.
     pub samples: usize,
     /// `[rows, samples]`, row-major.
     pub laws: Vec<Law>,
 }
 
-/// Predictive distributions, a row per input.
+/// Predictive distributions, one row per input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MixedPredictions {
     /// Number of rows.
@@ -50,7 +51,7 @@ impl MixedPredictions {
         MixedPredictive::new(parts.collect::<Result<_>>()?)
     }
 
-    /// `f` of every row's distribution, rows in parallel.
+    /// Applies `f` to every row's distribution, rows in parallel.
     ///
     /// # Errors
     /// Those of [`MixedPredictions::row`] and of `f`.
@@ -62,7 +63,7 @@ impl MixedPredictions {
         rows.map(|row| f(row, &self.row(row)?)).collect()
     }
 
-    /// Moments of every row, and quantiles at `probabilities`.
+    /// Moments of every row, with quantiles at `probabilities`.
     ///
     /// # Errors
     /// Those of [`MixedPredictions::row`] and [`MixedPredictive::quantile`].

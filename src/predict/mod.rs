@@ -1,4 +1,4 @@
-//! The posterior predictive: what a set of parameter samples says about new inputs, and how sure it is.
+//! The posterior predictive: what parameter samples say about new inputs, and how sure they are.
 
 mod linearised;
 mod mixed_rows;

@@ -1,8 +1,7 @@
-//! Network outputs for many parameter samples and many rows: the part of a prediction that takes
-//! time.
+//! Network outputs for many parameter samples and many rows: the slow part of a prediction.
 //!
-//! The network is compiled twice: for one row, which is answered at once and without allocation, and
-//! for a block of rows, which is faster a row.
+//! The network is compiled twice. One program answers a single row at once and without allocation.
+//! The other computes a block of rows and is faster per row.
 
 use std::borrow::Cow;
 
@@ -13,17 +12,17 @@ use crate::error::{Error, Result};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
-/// Most rows whose outputs are held at once. The results of a prediction take this many rows, times
-/// samples, times outputs.
+/// Most rows whose outputs are held at once. Their outputs take this many rows, times samples,
+/// times outputs.
 const BLOCK: usize = 1024;
 
-/// Most rows of one run of the program: their activations then stay in a near cache.
+/// Most rows in one run of the program, so that their activations stay in a near cache.
 const RUN: usize = 64;
 
-/// Most values in the widest layer of a run. Images take far more room than the rows of a table.
+/// Most values in the widest layer of a run. Image rows take far more room than table rows.
 const RUN_VALUES: usize = 1 << 20;
 
-/// Samples of one parallel task.
+/// Samples in one parallel task.
 const SAMPLES: usize = 32;
 
 /// Outputs `[rows, samples, outputs]`, row-major.
@@ -46,7 +45,7 @@ impl Outputs {
         &self.values[row * stride..(row + 1) * stride]
     }
 
-    /// The logit of class 1 of two classes, as logits of both.
+    /// Turns the logit of class 1 of two classes into logits of both.
     pub fn two_logits(&self) -> Self {
         Self {
             rows: self.rows,
@@ -57,12 +56,12 @@ impl Outputs {
     }
 }
 
-/// A network with parameter samples `[s, P]`, compiled once and asked for outputs many times.
+/// A network with parameter samples `[s, P]`, compiled once and evaluated many times.
 ///
-/// Linearised at a point `at`, its output is `f(x; at) + J(x; at) (theta - at)`. If samples are draws
-/// of a Gaussian around `at`, this is the linearised (GLM) predictive of its Laplace approximation
-/// (Immer, Korzepa & Bauer 2021). It takes one Jacobian-vector product a draw and no covariance of
-/// outputs, so any structure of the Gaussian will do.
+/// When linearised at a point `at`, its output is `f(x; at) + J(x; at) (theta - at)`. If the
+/// samples are draws from a Gaussian around `at`, this is the linearised (GLM) predictive of its
+/// Laplace approximation (Immer, Korzepa & Bauer 2021). It takes one Jacobian-vector product per
+/// draw and needs no covariance of outputs, so the Gaussian may have any structure.
 #[derive(Clone, Debug)]
 pub struct SampleOutputs<'s, T: Scalar> {
     /// `[s, P]`: parameters, or their differences from the point of linearisation.
@@ -72,13 +71,13 @@ pub struct SampleOutputs<'s, T: Scalar> {
     dim: usize,
     inputs: usize,
     outputs: usize,
-    /// Rows of a run of `many`.
+    /// Rows in a run of `many`.
     run: usize,
     one: Program<T>,
     many: Program<T>,
 }
 
-/// The memory that one row takes.
+/// Memory for computing one row.
 #[derive(Clone, Debug)]
 pub struct OutputsWorkspace<T> {
     program: Workspace<T>,
@@ -86,7 +85,7 @@ pub struct OutputsWorkspace<T> {
 }
 
 impl<'s, T: Scalar> SampleOutputs<'s, T> {
-    /// Of a network at samples `[s, P]`.
+    /// A network at samples `[s, P]`.
     ///
     /// # Errors
     /// If there is no sample, or their length is not a multiple of `P`.
@@ -94,7 +93,7 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
         Self::of(network, None, samples.into())
     }
 
-    /// Of the network linearised at `at` (`[P]`).
+    /// The network linearised at `at` (`[P]`).
     ///
     /// # Errors
     /// Those of [`SampleOutputs::new`], and if `at` has another length.
@@ -120,7 +119,7 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
         let compile = |rows: usize| {
             let graph = Graph::new();
             let theta = graph.input(&[dim]);
-            // a single row is a row in memory too: its product with a matrix runs along the matrix
+            // a single row is a row in memory too: its matrix product then runs along the matrix
             let x = match rows {
                 1 => graph.input(&[1, inputs]),
                 _ => graph.input(&[inputs, rows]).batch_first(),
@@ -163,7 +162,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
         }
     }
 
-    /// Outputs of one row `x` (`[input_dim]`), into `out` (`[samples, outputs]`). It allocates nothing.
+    /// Writes the outputs of one row `x` (`[input_dim]`) to `out` (`[samples, outputs]`). It
+    /// allocates nothing.
     ///
     /// # Errors
     /// If a length does not fit, a feature is outside the range of `T`, or an output is not finite.
@@ -208,9 +208,10 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
         }
     }
 
-    /// Outputs for every row of `x` (`[n, input_dim]`), handed to `use_block` in order, in blocks of
-    /// at most 1,024 rows. Samples and rows are computed in parallel. Memory does not grow with the
-    /// number of rows; where a row needs much room ([`Network::widest`]), fewer are computed at once.
+    /// Passes the outputs of every row of `x` (`[n, input_dim]`) to `use_block`, in order, in
+    /// blocks of at most 1,024 rows. Samples and rows are computed in parallel. Memory does not
+    /// grow with the number of rows. Where a row needs much room ([`Network::widest`]), fewer are
+    /// computed at once.
     ///
     /// # Errors
     /// If a length does not fit the network, an output is not finite (the row is named), or
@@ -236,7 +237,7 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
     fn block(&self, x: &[f64], first: usize) -> Result<Outputs> {
         let (d, k, samples) = (self.inputs, self.outputs, self.samples());
         let rows = x.len() / d;
-        // the features of a run are feature-major; the last run is filled up with zeros
+        // features of a run are feature-major; the last run is padded with zeros
         let runs = x.chunks(self.run * d).enumerate().map(|(at, x)| {
             let mut features = vec![T::ZERO; self.run * d];
             for (i, &v) in x.iter().enumerate() {
@@ -351,7 +352,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(blocks, [1024, 1024, 452]);
-        // one row at a time, another way through the matrix products
+        // one row at a time takes another path through the matrix products
         for row in [0, 1_023, 1_024, 2_499] {
             network_outputs(&net, &samples, &x[2 * row..2 * row + 2], |block| {
                 for (got, want) in block.row(0).iter().zip(&all[4 * row..]) {
@@ -361,7 +362,7 @@ mod tests {
             })
             .unwrap();
         }
-        // rows that need much room are computed a few at once
+        // rows that need much room are computed a few at a time
         let wide = Mlp::new(&[40_000, 1], Activation::Tanh).unwrap();
         let theta: Vec<f64> = (0..wide.dim()).map(|i| (i as f64).cos()).collect();
         let rows: Vec<f64> = (0..60 * 40_000).map(|i| (i as f64 * 0.7).sin()).collect();

@@ -1,12 +1,14 @@
-//! Predictive distributions from outputs, with the parts of their uncertainty.
+//! Predictive distributions computed from outputs, and the parts of their uncertainty.
 //!
-//! Classification, with `p_s` the softmax of sample `s`: `p = mean_s p_s`; total uncertainty is the entropy `H(p)`, the
-//! epistemic part the mutual information `H(p) - mean_s H(p_s)` between label and parameters (Houlsby et al. 2011).
+//! Classification: let `p_s` be the softmax of sample `s`. The prediction is `p = mean_s p_s`. Its
+//! total uncertainty is the entropy `H(p)`. The epistemic part is the mutual information of label
+//! and parameters, `H(p) - mean_s H(p_s)` (Houlsby et al. 2011).
 //!
-//! Regression: a mixture of one Gaussian per sample, with the noise's standard deviation. Its variance is the noise's
-//! (aleatoric) plus that of the samples' means (epistemic). Where part of the parameters is integrated out given the
-//! rest (Rao-Blackwell), the mean of a sample's Gaussian is itself uncertain: its variance adds to that of the component,
-//! and its average over samples to the epistemic part, by the law of total variance.
+//! Regression: the prediction is a mixture of one Gaussian per sample, with the noise's standard
+//! deviation. Its variance is that of the noise (aleatoric) plus that of the samples' means
+//! (epistemic). Where part of the parameters is integrated out given the rest (Rao-Blackwell), the
+//! mean of a sample's Gaussian is itself uncertain. By the law of total variance, its variance adds
+//! to that of the component, and its average over samples adds to the epistemic part.
 
 use rayon::prelude::*;
 
@@ -15,7 +17,7 @@ use super::outputs::Outputs;
 use super::real::{RealMoments, RealPredictions};
 use crate::error::{Error, Result};
 
-/// Class probabilities and their uncertainty, a row per input.
+/// Class probabilities and their uncertainty, one row per input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassPredictions {
     /// Number of classes.
@@ -29,7 +31,7 @@ pub struct ClassPredictions {
 }
 
 impl ClassPredictions {
-    /// Of no rows yet.
+    /// No rows yet.
     pub fn empty(classes: usize) -> Self {
         Self {
             classes,
@@ -39,12 +41,12 @@ impl ClassPredictions {
         }
     }
 
-    /// Adds rows, from logits `[n, samples, classes]`; none if it fails.
+    /// Adds rows from logits `[n, samples, classes]`. If it fails, no rows are added.
     ///
     /// # Errors
-    /// If the logits are of another number of classes, there are no samples or classes, or a logit is not finite. Minus
-    /// infinity is refused too: a network of finite parameters gives it only by an overflow, so that it says nothing of its
-    /// class.
+    /// If the number of classes differs, there are no samples or classes, or a logit is not finite.
+    /// Minus infinity is refused too: with finite parameters it comes only from an overflow, so it
+    /// says nothing about its class.
     pub fn extend(&mut self, logits: &Outputs) -> Result<()> {
         self.check(logits)?;
         for row in 0..logits.rows {
@@ -53,7 +55,8 @@ impl ClassPredictions {
         Ok(())
     }
 
-    /// The same rows by several models: of each its weight and its logits. Weights have the sum 1.
+    /// Adds rows predicted by several models, each with its weight and its logits. The weights must
+    /// sum to 1.
     ///
     /// # Errors
     /// Those of [`ClassPredictions::extend`], and if models differ in their rows.
@@ -75,7 +78,7 @@ impl ClassPredictions {
         Ok(())
     }
 
-    /// Adds a row from the samples of models.
+    /// Adds a row from the models' samples.
     fn push<'a>(&mut self, models: impl Iterator<Item = (f64, &'a [f64])>) {
         let mut sums = ClassSums::new(self.classes);
         for (weight, samples) in models {
@@ -87,7 +90,7 @@ impl ClassPredictions {
         self.probabilities.extend_from_slice(sums.probabilities());
     }
 
-    /// That logits can be of these classes.
+    /// Checks that the logits fit these classes.
     fn check(&self, logits: &Outputs) -> Result<()> {
         let k = self.classes;
         if logits.width != k {
@@ -113,7 +116,7 @@ impl ClassPredictions {
     }
 }
 
-/// The class probabilities of one row, added up over samples and models.
+/// The class probabilities of one row, summed over samples and models.
 #[derive(Clone, Debug)]
 pub struct ClassSums {
     one: Vec<f64>,
@@ -123,7 +126,7 @@ pub struct ClassSums {
 }
 
 impl ClassSums {
-    /// Of no models yet.
+    /// No models yet.
     pub fn new(classes: usize) -> Self {
         Self {
             one: vec![0.0; classes],
@@ -133,7 +136,7 @@ impl ClassSums {
         }
     }
 
-    /// Starts again. It allocates nothing, and neither does anything else here.
+    /// Starts again. Like everything else here, it allocates nothing.
     pub fn clear(&mut self) {
         self.total.fill(0.0);
         self.conditional_entropy = 0.0;
@@ -145,7 +148,7 @@ impl ClassSums {
         self.add_each(weight, logits.chunks_exact(k), logits.len() / k);
     }
 
-    /// The same from single logits, of class 1 of two.
+    /// The same from single logits: those of class 1 of two classes.
     pub fn add_logits_of_one(&mut self, weight: f64, logits: &[f64]) {
         self.add_each(weight, logits.iter().map(|&o| [0.0, o]), logits.len());
     }
@@ -181,7 +184,7 @@ impl ClassSums {
     /// nats.
     pub fn uncertainty(&self) -> (f64, f64) {
         let entropy = entropy(&self.total);
-        // not negative but for rounding, by Jensen's inequality
+        // by Jensen's inequality, only rounding can make this negative
         (entropy, (entropy - self.conditional_entropy).max(0.0))
     }
 }
@@ -200,7 +203,7 @@ fn softmax(logits: &[f64], p: &mut [f64]) {
 
 fn entropy(p: &[f64]) -> f64 {
     let positive = p.iter().filter(|&&q| q > 0.0);
-    // from 0 downward, so that certainty is 0: a sum of -1 ln 1 is minus 0, and so is the sum of nothing
+    // subtract from 0, so that certainty gives 0: a sum of -1 ln 1 is -0, and so is an empty sum
     positive.fold(0.0, |h, &q| h - q * q.ln())
 }
 
@@ -218,21 +221,24 @@ pub struct RegressionPredictions {
     pub samples: usize,
     /// Means of the components, `[n, samples]` row-major.
     pub means: Vec<f64>,
-    /// Standard deviation of the noise: of every component, or the root mean square of `noise_stds`.
+    /// Standard deviation of the noise: common to all components, or the root mean square of
+    /// `noise_stds`.
     pub noise_std: f64,
-    /// Standard deviations of the noise, one for each sample, where the noise is part of the posterior; else empty.
+    /// Standard deviations of the noise, one per sample, if the noise is part of the posterior;
+    /// else empty.
     pub noise_stds: Vec<f64>,
-    /// Standard deviations of the components' means around `means`, noise not included, `[n, samples]` row-major; empty if
-    /// the means are exact. A component has the variance of its noise plus `component_std^2`.
+    /// Standard deviations of the components' means around `means`, without noise, `[n, samples]`
+    /// row-major; empty if the means are exact. A component has the variance of its noise plus
+    /// `component_std^2`.
     pub component_stds: Vec<f64>,
 }
 
 impl RegressionPredictions {
-    /// From standardised outputs `[n, samples, 1]`: the target is `target_mean + target_std * output`, with noise of
-    /// `noise_std` standardised units.
+    /// From standardised outputs `[n, samples, 1]`. The target is
+    /// `target_mean + target_std * output`, with noise of `noise_std` standardised units.
     ///
     /// # Errors
-    /// If the outputs are not one number wide, or one is not finite in units of the target.
+    /// If the outputs are not one number wide, or one is not finite in the target's units.
     pub fn new(
         outputs: &Outputs,
         noise_std: f64,
@@ -258,11 +264,11 @@ impl RegressionPredictions {
         })
     }
 
-    /// The same with a noise for each sample: `noise_stds` is `[samples]`, in standardised units.
+    /// The same with one noise per sample: `noise_stds` is `[samples]`, in standardised units.
     ///
     /// # Errors
-    /// Those of [`RegressionPredictions::new`], and if there are more or fewer of them than samples, or one is not positive
-    /// and finite.
+    /// Those of [`RegressionPredictions::new`], and if the number of deviations is not the number
+    /// of samples, or one is not positive and finite.
     pub fn with_noise_stds(
         outputs: &Outputs,
         noise_stds: &[f64],
@@ -276,10 +282,11 @@ impl RegressionPredictions {
         Self::new(outputs, 1.0, target_mean, target_std)?.with_noise(noise_stds, target_std)
     }
 
-    /// The same predictions with a noise for each sample: `noise_stds` is `[samples]`, in standardised units.
+    /// The same predictions with one noise per sample: `noise_stds` is `[samples]`, in standardised
+    /// units.
     ///
     /// # Errors
-    /// If there are more or fewer of them than samples, or one is not positive and finite.
+    /// If the number of deviations is not the number of samples, or one is not positive and finite.
     pub fn with_noise(mut self, noise_stds: &[f64], target_std: f64) -> Result<Self> {
         let squares: f64 = noise_stds.iter().map(|s| s * s).sum();
         let common = (squares / noise_stds.len().max(1) as f64).sqrt();
@@ -289,12 +296,14 @@ impl RegressionPredictions {
         Ok(self)
     }
 
-    /// From standardised Gaussians of the noiseless output: `outputs` `[n, samples, 1]` are their means, `stds`
-    /// `[n, samples]` their deviations (0 where one is exact). Units and noise as in [`RegressionPredictions::new`].
+    /// From standardised Gaussians of the noiseless output. `outputs` `[n, samples, 1]` are their
+    /// means, `stds` `[n, samples]` their standard deviations (0 where a mean is exact). Units and
+    /// noise are as in [`RegressionPredictions::new`].
     ///
     /// # Errors
-    /// If the outputs are not one number wide, one is not finite in units of the target, there are more or fewer deviations than outputs, one is negative or not
-    /// finite, or the noise is not positive.
+    /// If the outputs are not one number wide, one is not finite in the target's units, there are
+    /// more or fewer deviations than outputs, a deviation is negative or not finite, or the noise
+    /// is not positive.
     pub fn analytic(
         outputs: &Outputs,
         stds: &[f64],
@@ -316,11 +325,12 @@ impl RegressionPredictions {
         Ok(predictions)
     }
 
-    /// The deviations of the components with the noise, `[n, samples]` row-major; `None` if that is `noise_std` for all.
+    /// Standard deviations of the components, noise included, `[n, samples]` row-major; `None` if
+    /// `noise_std` is that of all.
     ///
     /// # Errors
-    /// If there are more or fewer component deviations than means, one is negative or not finite, or the noise is not
-    /// positive.
+    /// If the number of component deviations is not the number of means, one is negative or not
+    /// finite, or the noise is not positive.
     pub fn total_stds(&self) -> Result<Option<Vec<f64>>> {
         let (noise, own) = (self.noise_std, &self.component_stds);
         if !(noise.is_finite() && noise > 0.0) {
@@ -360,7 +370,7 @@ impl RegressionPredictions {
         Ok(Some(total.collect()))
     }
 
-    /// The logarithm of the density of every row's target; of as many rows as both have.
+    /// The log density of every row's target. Stops at the shorter of `y` and the rows.
     ///
     /// # Errors
     /// Those of [`RegressionPredictions::total_stds`], or if a mean is not finite.
@@ -377,11 +387,12 @@ impl RegressionPredictions {
         rows.collect()
     }
 
-    /// Moments of every row, and quantiles at `probabilities`, rows in parallel.
+    /// Moments of every row, with quantiles at `probabilities`, rows in parallel.
     ///
     /// # Errors
-    /// Without samples, if a mean is not finite or the variance of a row overflows, a probability
-    /// outside the open interval (0, 1), and those of [`RegressionPredictions::total_stds`].
+    /// If there are no samples, a mean is not finite, the variance of a row overflows, or a
+    /// probability is outside the open interval (0, 1). Also those of
+    /// [`RegressionPredictions::total_stds`].
     pub fn summaries(&self, probabilities: &[f64]) -> Result<RealPredictions> {
         if self.samples == 0 {
             return Err(Error::shape(

@@ -19,7 +19,7 @@ fn two_samples_that_disagree_are_all_epistemic() {
     let ln2 = 2f64.ln();
     assert!((predictions.entropy[0] - ln2).abs() < 1e-15);
     assert!((predictions.mutual_information[0] - ln2).abs() < 1e-15);
-    // two samples that agree on a coin: all aleatoric
+    // two samples agree that it is a coin flip: all uncertainty is aleatoric
     assert!((predictions.entropy[1] - ln2).abs() < 1e-15);
     assert!(predictions.mutual_information[1] < 1e-15);
 }
@@ -31,7 +31,7 @@ fn logits_that_are_no_numbers_are_refused_and_add_nothing() {
     predictions.extend(&good).unwrap();
     let before = predictions.clone();
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-        // the last of two rows, so that the first could have been added
+        // in the last of two rows: the first could have been added before the check
         let logits = outputs(2, 1, 2, &[1.0, 0.0, 0.0, bad]);
         let error = predictions.extend(&logits).unwrap_err();
         let named = matches!(
@@ -44,7 +44,7 @@ fn logits_that_are_no_numbers_are_refused_and_add_nothing() {
         assert!(named, "{bad}: {error}");
         assert_eq!(predictions, before);
     }
-    // the mean of no samples is not a number either
+    // the mean of no samples is NaN
     assert!(predictions.extend(&outputs(1, 0, 2, &[])).is_err());
     assert!(
         predictions.extend(&outputs(2, 1, 2, &[1.0, 0.0])).is_err(),
@@ -80,12 +80,13 @@ fn certainty_is_zero_without_a_sign() {
 #[test]
 fn real_predictions_that_are_no_numbers_are_refused() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308] {
-        // the last overflows in the units of the target
+        // the last one overflows in the target's units
         let new = RegressionPredictions::new(&outputs(1, 2, 1, &[0.0, bad]), 0.5, 0.0, 10.0);
         let named = matches!(new, Err(Error::NonFinite { index: 1, .. }));
         assert!(named, "{bad}: {new:?}");
     }
-    // squares that overflow would make the epistemic deviation infinity less infinity, which passed for 0
+    // overflowing squares would give an epistemic deviation of infinity minus infinity, which once
+    // passed for 0
     let wide = RegressionPredictions {
         samples: 2,
         means: vec![0.0, 1.0],
@@ -116,12 +117,12 @@ fn regression_goes_back_to_the_targets_units() {
     assert_eq!(summary.mean, 10.0);
     assert!((summary.epistemic_std - 4.0).abs() < 1e-12);
     assert!((summary.std - 20f64.sqrt()).abs() < 1e-12);
-    // symmetric mixture: quantiles mirror one another, each to 1e-6 deviations
+    // symmetric mixture: quantiles mirror one another, each within 1e-6 deviations
     let ends = rows.quantiles_of(0);
     assert!((ends[0] + ends[1] - 20.0).abs() < 2e-6 * summary.std);
 }
 
-/// What the noise leaves of the whole variance is rounded to the noise's spacing.
+/// Total variance minus noise would be rounded to the spacing of doubles near the noise.
 #[test]
 fn an_epistemic_deviation_far_below_the_noise_is_not_lost() {
     let small = 5e-10;
@@ -203,7 +204,7 @@ fn deviations_that_are_none_are_refused() {
     for stds in [&[][..], &[1.0], &[1.0, -1.0], &[f64::NAN, 1.0]] {
         assert!(analytic(stds, 1.0).is_err(), "{stds:?}");
     }
-    // the square of a negative noise would pass for that of a positive one
+    // the square of a negative noise looks like that of a positive one
     for noise in [-1.0, 0.0, f64::NAN, f64::INFINITY] {
         assert!(analytic(&[1.0, 1.0], noise).is_err(), "{noise}");
     }
@@ -211,7 +212,7 @@ fn deviations_that_are_none_are_refused() {
     assert!(RegressionPredictions::analytic(&wide, &[1.0; 2], 1.0, 0.0, 1.0).is_err());
 }
 
-/// Law of total variance with a noise for each sample, and the mixture that it means.
+/// The law of total variance with one noise per sample, and the mixture it stands for.
 #[test]
 fn samples_may_have_a_noise_each() {
     let means = outputs(2, 2, 1, &[-1.0, 1.0, 0.5, 0.5]);

@@ -1,24 +1,24 @@
-//! What is said of a real target or a count: moments, and quantiles where they are asked for.
+//! Summaries of a real target or a count: moments, and quantiles on request.
 
 use super::mixture::{GaussianMixture, MixedPredictive};
 use crate::error::{Error, Result};
 
-/// How near the quantiles of a prediction are, in its standard deviations.
+/// Tolerance of the quantiles of a prediction, in its standard deviations.
 const QUANTILE: f64 = 1e-6;
 
-/// Predictive distributions in numbers, a row per input, in the target's units.
+/// Summaries of predictive distributions, one row per input, in the target's units.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RealPredictions {
-    /// Of every row.
+    /// Moments of every row.
     pub moments: Vec<RealMoments>,
-    /// The probabilities that quantiles were asked for.
+    /// The probabilities of the quantiles.
     pub probabilities: Vec<f64>,
-    /// Quantiles, `[n, probabilities]`, to 1e-6 standard deviations; of counts exact.
+    /// Quantiles, `[n, probabilities]`, within 1e-6 standard deviations; exact for counts.
     pub quantiles: Vec<f64>,
 }
 
 impl RealPredictions {
-    /// Of no rows yet, with quantiles at these probabilities.
+    /// No rows yet; quantiles will be at these probabilities.
     pub fn empty(probabilities: &[f64]) -> Self {
         Self {
             probabilities: probabilities.to_vec(),
@@ -31,7 +31,7 @@ impl RealPredictions {
         self.moments.len()
     }
 
-    /// True of no rows.
+    /// True if there are no rows.
     pub fn is_empty(&self) -> bool {
         self.moments.is_empty()
     }
@@ -48,7 +48,7 @@ impl RealPredictions {
         self.quantiles.extend_from_slice(&other.quantiles);
     }
 
-    /// Puts rows together, each with its quantiles.
+    /// Collects rows, each with its quantiles.
     pub(super) fn of_rows(probabilities: &[f64], rows: Vec<(RealMoments, Vec<f64>)>) -> Self {
         let mut all = Self::empty(probabilities);
         for (moments, quantiles) in rows {
@@ -71,8 +71,8 @@ pub struct RealMoments {
 }
 
 impl RealMoments {
-    /// Of a mixture of Gaussians. `component_stds` are the deviations of the components' means, of
-    /// each around its own; empty if the means are exact.
+    /// Moments of a mixture of Gaussians. `component_stds` are the standard deviations of the
+    /// components' means, each around its own value; empty if the means are exact.
     ///
     /// # Errors
     /// [`Error::NonFinite`] at index 0 if the mean or the variance overflows.
@@ -82,7 +82,7 @@ impl RealMoments {
             let what = "mean and variance of a prediction, by row";
             return Err(Error::NonFinite { what, index: 0 });
         }
-        // added up, not what the noise leaves of the whole: 5e-10 beside a noise of 1 would be lost
+        // a sum, not the total minus the noise: beside a noise of 1, a part of 5e-10 would be lost
         let squares: f64 = component_stds.iter().map(|s| s * s).sum();
         let own = squares / mixture.means().len() as f64;
         Ok(Self {
@@ -92,7 +92,7 @@ impl RealMoments {
         })
     }
 
-    /// Of a mixture of laws.
+    /// Moments of a mixture of laws.
     pub fn of_laws(mixture: &MixedPredictive<'_>) -> Self {
         Self {
             mean: mixture.mean(),
@@ -101,7 +101,7 @@ impl RealMoments {
         }
     }
 
-    /// Quantiles of the mixture that these moments are of, into `out` (`[probabilities]`).
+    /// Writes quantiles of `mixture`, whose moments these are, to `out` (`[probabilities]`).
     ///
     /// # Errors
     /// A probability outside the open interval (0, 1).

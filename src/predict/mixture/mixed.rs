@@ -1,16 +1,16 @@
-//! The predictive distribution of a real target or a count, whatever the model: a weighted mixture
-//! of laws, those of each part seen through a monotone map of the target.
+//! The predictive distribution of a real target or a count: a weighted mixture of laws.
 //!
-//! With the map `z = g(y)` of part `k`, its weight `w_k`, and its laws `p_ks`, `s = 1 ... S_k`:
+//! It serves any model. Each part sees the target through a monotone map. Part `k` has the map
+//! `z = g_k(y)`, the weight `w_k`, and the laws `p_ks`, `s = 1 ... S_k`:
 //!
 //! ```text
 //! p(y) = sum_k w_k g_k'(y) 1/S_k sum_s p_ks(g_k(y)),    F(y) = sum_k w_k 1/S_k sum_s F_ks(g_k(y))
 //! ```
 //!
-//! Mean and variance of a law seen through a map are sums over a grid of 12 standard deviations to
-//! each side (trapezoid rule); of a logarithm they are the closed forms of the log-normal law.
+//! The mean and variance of a law seen through a map are sums over a grid of 12 standard deviations
+//! to each side (trapezoid rule). For a logarithm they are the closed forms of the log-normal law.
 //! The continuous ranked probability score is `int (F(x) - 1{x >= y})^2 dx`, by Simpson's rule on
-//! intervals that are halved where needed; of counts it is a sum.
+//! intervals that are halved where needed. For counts it is a sum.
 
 use crate::data::{TargetMap, Warp};
 use crate::error::{Error, Result};
@@ -19,11 +19,11 @@ use crate::model::Law;
 /// Laws of equal weight with a common map.
 #[derive(Clone, Copy, Debug)]
 pub struct Part<'a> {
-    /// The share of the part.
+    /// The part's share.
     pub weight: f64,
     /// The laws, at least one.
     pub laws: &'a [Law],
-    /// The map from the target to the numbers that the laws are of.
+    /// The map from the target to the numbers that the laws describe.
     pub target: TargetMap,
 }
 
@@ -34,7 +34,7 @@ pub struct MixedPredictive<'a> {
     moments: Moments,
 }
 
-/// Of the whole mixture, in the target's units.
+/// Moments of the whole mixture, in the target's units.
 #[derive(Clone, Copy, Debug)]
 struct Moments {
     mean: f64,
@@ -43,19 +43,19 @@ struct Moments {
     between: f64,
 }
 
-/// How near to a quantile the result is, in standard deviations of the mixture.
+/// Tolerance of a quantile, in standard deviations of the mixture.
 const TOLERANCE: f64 = 1e-7;
 
-/// How exact the score is, in standard deviations of the mixture, about.
+/// Approximate tolerance of the score, in standard deviations of the mixture.
 const SCORE: f64 = 1e-5;
 
 impl<'a> MixedPredictive<'a> {
-    /// From parts; their weights are brought to a sum of 1.
+    /// Builds a mixture from parts and normalises their weights to a sum of 1.
     ///
     /// # Errors
-    /// Without parts, if one has no laws, a weight is negative or not finite, all are zero, a law
-    /// is improper, counts are mixed with other laws or warped, a Student-t law is warped (its
-    /// moments do not exist), or the moments are not finite.
+    /// If there are no parts, or one has no laws. If a weight is negative or not finite, or all are
+    /// zero. If a law is improper, counts are mixed with other laws or warped, a Student-t law is
+    /// warped (its moments do not exist), or the moments are not finite.
     pub fn new(mut parts: Vec<Part<'a>>) -> Result<Self> {
         let op = "MixedPredictive";
         if parts.is_empty() || parts.iter().any(|p| p.laws.is_empty()) {
@@ -92,7 +92,7 @@ impl<'a> MixedPredictive<'a> {
         Ok(Self { parts, moments })
     }
 
-    /// True of counts.
+    /// True for counts.
     pub fn is_discrete(&self) -> bool {
         self.parts[0].laws[0].is_discrete()
     }
@@ -107,19 +107,19 @@ impl<'a> MixedPredictive<'a> {
         self.moments.variance
     }
 
-    /// Variance of the laws' means: what is due to the parameters.
+    /// Variance of the laws' means: the part due to the parameters.
     pub fn epistemic_variance(&self) -> f64 {
         self.moments.between
     }
 
-    /// Natural logarithm of the density, or of the probability of a count.
+    /// Log density, or log probability for a count.
     pub fn log_density(&self, y: f64) -> f64 {
         let mut terms = Vec::new();
         for part in &self.parts {
             let z = part.target.forward(y);
             let slope = part.target.log_slope(y);
             let share = (part.weight / part.laws.len() as f64).ln();
-            // a target beyond the domain of a map has no density under it
+            // a target outside the domain of a map has no density under it
             if z.is_nan() {
                 continue;
             }
@@ -159,8 +159,8 @@ impl<'a> MixedPredictive<'a> {
         self.parts.iter().map(of).sum()
     }
 
-    /// The value `y` with `cdf(y) = p`, to 1e-7 of the mixture's standard deviation; of counts the
-    /// smallest with `cdf(y) >= p`.
+    /// The value `y` with `cdf(y) = p`, to 1e-7 of the mixture's standard deviation. For counts,
+    /// the smallest `y` with `cdf(y) >= p`.
     ///
     /// # Errors
     /// `p` outside the open interval (0, 1).
@@ -171,7 +171,7 @@ impl<'a> MixedPredictive<'a> {
         }
         let below = |y: f64| match p <= 0.5 {
             true => self.cdf(y) < p,
-            // 1 - p is exact there, and 1 - cdf would cancel
+            // 1 - p is exact here, and 1 - cdf would cancel
             false => self.survival(y) > 1.0 - p,
         };
         let std = self.variance().sqrt();
@@ -212,7 +212,7 @@ impl<'a> MixedPredictive<'a> {
                 true => (p - self.cdf(y), self.log_density(y).exp()),
                 false => (self.survival(y) - (1.0 - p), self.log_density(y).exp()),
             };
-            // a little beyond, so that both ends close in
+            // go a little farther, so that both ends close in
             let beyond = 0.25 * tolerance * miss.signum();
             newton = y + miss / density + beyond;
             let halved = high - low <= 0.5 * before;
@@ -242,7 +242,7 @@ impl<'a> MixedPredictive<'a> {
         high
     }
 
-    /// The end of the line on the left, of all parts.
+    /// The lower end of the range of all parts.
     fn lower_bound(&self) -> f64 {
         if self.is_discrete() {
             return 0.0;
@@ -251,17 +251,17 @@ impl<'a> MixedPredictive<'a> {
         bounds.fold(f64::INFINITY, f64::min).max(f64::MIN)
     }
 
-    /// Continuous ranked probability score of the observation `y`, in units of the target; smaller
+    /// Continuous ranked probability score of the observation `y`, in the target's units; smaller
     /// is better.
     ///
     /// # Errors
-    /// Those of [`MixedPredictive::quantile`], which do not come up at the probabilities used here.
+    /// Those of [`MixedPredictive::quantile`]. The probabilities used here do not cause any.
     pub fn crps(&self, y: f64) -> Result<f64> {
         if self.is_discrete() {
             return Ok(self.crps_of_counts(y));
         }
         let std = self.variance().sqrt();
-        // beyond these ends the integrand is 1e-12 at most, and it falls
+        // beyond these ends the integrand is at most 1e-12, and it decreases
         let ends = [1e-6, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0 - 1e-6];
         let mut nodes = Vec::with_capacity(ends.len() + 1);
         for p in ends {
@@ -287,7 +287,7 @@ impl<'a> MixedPredictive<'a> {
     fn crps_of_counts(&self, y: f64) -> f64 {
         let reach = self.mean() + 12.0 * self.variance().sqrt() + 12.0;
         let (mut k, mut total) = (0.0, 0.0);
-        // F is constant between counts; y is a count in a data set, but need not be here
+        // F is constant between counts; y is a count in data, but need not be one here
         while k <= reach.max(y) {
             let (of_left, of_right) = (self.cdf(k).powi(2), self.survival(k).powi(2));
             let left = (y - k).clamp(0.0, 1.0);
@@ -298,7 +298,7 @@ impl<'a> MixedPredictive<'a> {
     }
 }
 
-/// Adaptive Simpson's rule; the error estimate of an interval is a fifteenth of the change.
+/// Adaptive Simpson's rule. An interval's error estimate is a fifteenth of the change.
 fn simpson(f: &impl Fn(f64) -> f64, a: f64, b: f64, tolerance: f64) -> f64 {
     struct Span {
         a: f64,
@@ -333,7 +333,7 @@ fn simpson(f: &impl Fn(f64) -> f64, a: f64, b: f64, tolerance: f64) -> f64 {
             depth: span.depth + 1,
         };
         let (coarse, fine) = (whole(&span), whole(&left) + whole(&right));
-        // two levels at least: three nodes can miss what is between them
+        // at least two levels: three nodes can miss what lies between them
         let close = (fine - coarse).abs() <= 15.0 * span.tolerance && span.depth >= 1;
         if close || span.depth >= 30 {
             total += fine + (fine - coarse) / 15.0;

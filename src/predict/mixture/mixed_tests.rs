@@ -52,7 +52,7 @@ proptest! {
     }
 }
 
-/// The density integrates to 1, the moments are its own, and quantiles are those of draws.
+/// The density integrates to 1. Moments and quantiles match it.
 #[test]
 fn mixtures_of_different_maps() {
     let (a, b, c) = (
@@ -113,7 +113,7 @@ fn mixtures_of_different_maps() {
         assert!((mixture.cdf(y) - p).abs() < 1e-6, "{p}: {y}");
     }
     assert!(mixture.quantile(0.0).is_err());
-    // the score against its definition by draws: E|X - y| - E|X - X'| / 2
+    // the score against its definition, by draws: E|X - y| - E|X - X'| / 2
     let mut rng = Streams::new(5).rng(Phase::USER, 0);
     let mut draw = || {
         let uniform: f64 = rng.random_range(1e-9..1.0);
@@ -132,7 +132,7 @@ fn mixtures_of_different_maps() {
     }
 }
 
-/// Moments of a warped law by its draws: the grid misses nothing.
+/// The moments of a warped law match those of its draws, so the grid misses nothing.
 #[test]
 fn moments_through_a_warp_are_those_of_draws() {
     let mut rng = Streams::new(6).rng(Phase::USER, 0);
@@ -146,7 +146,7 @@ fn moments_through_a_warp_are_those_of_draws() {
             .collect();
         let of = draws.iter().sum::<f64>() / f64::from(n);
         let spread = draws.iter().map(|y| (y - of).powi(2)).sum::<f64>() / f64::from(n);
-        // five standard errors of the mean, and of a variance about twice that of a normal law's
+        // five standard errors; that of the variance is about twice a normal law's
         let error = (spread / f64::from(n)).sqrt();
         assert!((mean - of).abs() < 5.0 * error, "{warp:?} {mean} {of}");
         assert!(

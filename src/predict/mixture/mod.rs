@@ -1,7 +1,8 @@
-//! The predictive distribution of a regression: an equal mixture of Gaussians, one for each posterior sample.
+//! The predictive distribution of a regression: an equal mixture of Gaussians, one per sample.
 //!
-//! Samples of all parameters give components with the deviation of the noise. Where a part of the parameters is integrated
-//! out (Rao-Blackwell), a sample of the others gives a Gaussian with a deviation of its own.
+//! If all parameters are sampled, every component has the deviation of the noise. If part of them
+//! is integrated out (Rao-Blackwell), each sample of the rest gives a Gaussian with its own
+//! deviation.
 
 mod mixed;
 mod tails;
@@ -20,9 +21,9 @@ fn normal_density(x: f64) -> f64 {
 /// The standard deviations of a mixture's components.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum MixtureStds<'a> {
-    /// One for all.
+    /// One deviation for all.
     Common(f64),
-    /// One per component, in the order of the means.
+    /// One deviation per component, in the order of the means.
     Each(&'a [f64]),
 }
 
@@ -39,7 +40,7 @@ impl<'a> From<&'a [f64]> for MixtureStds<'a> {
 }
 
 impl MixtureStds<'_> {
-    /// Those of row `row` where rows have `samples` components each.
+    /// Those of row `row`, if every row has `samples` components.
     pub(crate) fn of_row(&self, row: usize, samples: usize) -> MixtureStds<'_> {
         match self {
             Self::Common(std) => MixtureStds::Common(*std),
@@ -58,7 +59,7 @@ pub struct GaussianMixture<'a> {
 }
 
 impl<'a> GaussianMixture<'a> {
-    /// A mixture around `means` `[s]`, all components with the deviation `std`.
+    /// A mixture around `means` `[s]`. All components have the deviation `std`.
     ///
     /// # Errors
     /// No means, a mean that is not finite, or a deviation that is not finite and positive.
@@ -69,7 +70,7 @@ impl<'a> GaussianMixture<'a> {
     /// A mixture around `means` `[s]` with the deviations `stds` `[s]`.
     ///
     /// # Errors
-    /// Those of [`GaussianMixture::new`], or another number of deviations than of means.
+    /// Those of [`GaussianMixture::new`], or if there are more or fewer deviations than means.
     pub fn with_stds(means: &'a [f64], stds: &'a [f64]) -> Result<Self> {
         Self::of(means, MixtureStds::Each(stds))
     }
@@ -79,8 +80,8 @@ impl<'a> GaussianMixture<'a> {
         Self::checked(means, stds, false)
     }
 
-    /// The score [`GaussianMixture::crps`] of a mixture whose deviations may be 0: points, which
-    /// have a score and no density.
+    /// The score [`GaussianMixture::crps`] of a mixture whose deviations may be 0. Such points have
+    /// a score but no density.
     pub(crate) fn crps_with_points(means: &[f64], stds: MixtureStds, y: f64) -> Result<f64> {
         Ok(GaussianMixture::checked(means, stds, true)?.crps(y))
     }
@@ -126,14 +127,14 @@ impl<'a> GaussianMixture<'a> {
         self.stds
     }
 
-    /// Expectation; not finite when means are too far apart for their difference to be.
+    /// Expectation. Not finite if means are so far apart that their difference overflows.
     pub fn mean(&self) -> f64 {
         // relative to the first, so that a common offset costs no accuracy
         let origin = self.means[0];
         origin + self.average(|m, _| m - origin)
     }
 
-    /// Variance: the components' own, on average, plus that of their means.
+    /// Variance: the average variance of the components, plus that of their means.
     pub fn variance(&self) -> f64 {
         self.average_std(|std| std * std) + self.variance_of_means()
     }
@@ -144,8 +145,7 @@ impl<'a> GaussianMixture<'a> {
         self.average(|m, _| (m - mean) * (m - mean))
     }
 
-    /// Natural logarithm of the density; minus infinity where it is below anything a double can express the
-    /// logarithm of.
+    /// Log density; minus infinity if its value is beyond the range of a double.
     pub fn log_density(&self, y: f64) -> f64 {
         let log_unit = self.unit.ln();
         let exponent = |m: f64, std: f64| {
@@ -159,7 +159,7 @@ impl<'a> GaussianMixture<'a> {
         if largest == f64::NEG_INFINITY {
             return largest;
         }
-        // relative to the largest term, which then is 1: the sum neither underflows nor overflows
+        // relative to the largest term, which becomes 1: the sum neither underflows nor overflows
         let mean = self.average(|m, std| (exponent(m, std) - largest).exp());
         largest + mean.ln() - log_unit - 0.5 * (2.0 * PI).ln()
     }
@@ -176,11 +176,14 @@ impl<'a> GaussianMixture<'a> {
 
     /// The value `x` with `cdf(x) = p`.
     ///
-    /// The result and such an `x` differ by at most `1e-10` of the smallest deviation, or by the spacing of doubles near `x`
-    /// if that is larger: no density exceeds `0.4 / smallest`, so that `cdf(result)` is within `4e-11` of `p` wherever the
-    /// quantile falls, and a narrow component inside a broad one is not jumped over. Where the mixture is so thin that the
-    /// rounding of [`GaussianMixture::cdf`] covers more than that (far from a narrow component, or in the void between
-    /// components many deviations apart) every `x` within that rounding fits.
+    /// The result differs from such an `x` by at most `1e-10` times the smallest deviation, or by
+    /// the spacing of doubles near `x` if that is larger. No density exceeds `0.4 / smallest`, so
+    /// `cdf(result)` is within `4e-11` of `p` wherever the quantile falls. A narrow component
+    /// inside a broad one is not jumped over.
+    ///
+    /// The rounding of [`GaussianMixture::cdf`] covers a wider range where the mixture is very
+    /// thin: far from a narrow component, or in the void between components many deviations apart.
+    /// Every `x` within that rounding is then a valid result.
     ///
     /// # Errors
     /// `p` outside the open interval (0, 1).
@@ -188,8 +191,8 @@ impl<'a> GaussianMixture<'a> {
         self.quantile_within(p, 1e-10 * self.unit)
     }
 
-    /// The value `x` with `cdf(x) = p`, to an absolute `tolerance` in units of the target. A narrow
-    /// component inside a broad one may be jumped over if it is narrower than the tolerance.
+    /// The value `x` with `cdf(x) = p`, to an absolute `tolerance` in the target's units. A
+    /// component narrower than the tolerance, inside a broad one, may be jumped over.
     ///
     /// # Errors
     /// `p` outside the open interval (0, 1), or a tolerance that is not positive.
@@ -201,7 +204,7 @@ impl<'a> GaussianMixture<'a> {
         if !(tolerance > 0.0) {
             return Err(Error::config("tolerance", tolerance, "must be positive"));
         }
-        // Beyond 40 deviations the tail is 0 in double precision, so the bracket holds every quantile.
+        // beyond 40 deviations the tail is 0 in double precision: the bracket holds every quantile
         let lowest = self.fold(f64::INFINITY, |low, m, std| low.min(m - 40.0 * std));
         let highest = self.fold(f64::NEG_INFINITY, |high, m, std| high.max(m + 40.0 * std));
         let (mut low, mut high) = (lowest.max(f64::MIN), highest.min(f64::MAX));
@@ -210,7 +213,7 @@ impl<'a> GaussianMixture<'a> {
         let mut x = if inside { mean } else { 0.5 * low + 0.5 * high };
         loop {
             let width = high - low;
-            // Newton may creep along one side of the bracket: the third step without halving it is a bisection.
+            // Newton may creep along one side: bisect if it has not halved the bracket by step three
             for step in 0..3 {
                 let newton = self.toward_quantile(x, p, tolerance, &mut low, &mut high);
                 let middle = 0.5 * low + 0.5 * high;
@@ -229,8 +232,9 @@ impl<'a> GaussianMixture<'a> {
 
     /// Moves the end of the bracket that `x` belongs to, and proposes the next `x`.
     ///
-    /// The proposal is a Newton step on the logarithm of the smaller tail, which is nearly a parabola far out, and a
-    /// quarter of the tolerance more: it lands beyond the quantile once Newton has converged, and closes the bracket.
+    /// The proposal is a Newton step on the logarithm of the smaller tail, which is nearly a
+    /// parabola far out. It goes a quarter of the tolerance farther: once Newton has converged, it
+    /// lands beyond the quantile and closes the bracket.
     fn toward_quantile(
         &self,
         x: f64,
@@ -239,7 +243,7 @@ impl<'a> GaussianMixture<'a> {
         low: &mut f64,
         high: &mut f64,
     ) -> f64 {
-        // above the median the upper tail: 1 - p is exact there, and 1 - cdf would cancel
+        // above the median, use the upper tail: 1 - p is exact there, and 1 - cdf would cancel
         let upper = p > 0.5;
         let (wanted, sign) = if upper { (1.0 - p, -1.0) } else { (p, 1.0) };
         let sums = tails::tails(x, self.means, self.stds, upper, self.unit);
@@ -255,12 +259,13 @@ impl<'a> GaussianMixture<'a> {
         }
     }
 
-    /// Continuous ranked probability score of the observation `y`, in units of the target; smaller is better.
+    /// Continuous ranked probability score of the observation `y`, in the target's units; smaller
+    /// is better.
     ///
     /// The closed form of Grimit et al. (2006), `E|X - y| - E|X - X'| / 2`, in `O(s^2)`.
     pub fn crps(&self, y: f64) -> f64 {
         let to_observation = self.average(|m, std| absolute_moment(y - m, std));
-        // E|X - X'|: X - X' of two components has the variance of both
+        // E|X - X'|: the difference of two components has the sum of their variances
         let pairs = match self.stds {
             MixtureStds::Common(std) => {
                 let spread = SQRT_2 * std;
@@ -268,13 +273,14 @@ impl<'a> GaussianMixture<'a> {
             }
             MixtureStds::Each(stds) => self.pairs(move |i, j| root_of_squares(stds[i], stds[j])),
         };
-        // the s terms with X and X' of the same component, and every other pair twice
+        // s terms have X and X' from the same component; every other pair counts twice
         let count = self.means.len() as f64;
         let same = self.average_std(|std| absolute_moment(0.0, SQRT_2 * std));
         to_observation - 0.5 * (same + 2.0 * pairs / count) / count
     }
 
-    /// The sum of `E|Z|` over pairs of components `j < i`, with `Z ~ N(means[i] - means[j], std(i, j)^2)`.
+    /// The sum of `E|Z|` over pairs of components `j < i`, where
+    /// `Z ~ N(means[i] - means[j], std(i, j)^2)`.
     fn pairs(&self, std: impl Fn(usize, usize) -> f64) -> f64 {
         let mut pairs = 0.0;
         for (i, a) in self.means.iter().enumerate() {
@@ -307,8 +313,8 @@ impl<'a> GaussianMixture<'a> {
     }
 }
 
-/// `sqrt(a^2 + b^2)` of numbers that are not negative: the square of the ratio neither overflows
-/// nor matters where it underflows. In the innermost loop, where `f64::hypot` is a call that takes
+/// `sqrt(a^2 + b^2)` for numbers that are not negative. The squared ratio cannot overflow, and does
+/// not matter where it underflows. This is the innermost loop, where a call of `f64::hypot` takes
 /// longer.
 #[inline]
 fn root_of_squares(a: f64, b: f64) -> f64 {
@@ -317,11 +323,11 @@ fn root_of_squares(a: f64, b: f64) -> f64 {
     large * (1.0 + ratio * ratio).sqrt()
 }
 
-/// `E|Z|` of `Z ~ N(mean, std^2)`, of a point for a deviation of 0.
+/// `E|Z|` for `Z ~ N(mean, std^2)`. A deviation of 0 means a point.
 fn absolute_moment(mean: f64, std: f64) -> f64 {
     let distance = mean.abs();
     let t = distance / std;
-    // `2 std phi(t) + mean (2 Phi(t) - 1)` as the distance and a remainder, which past t = 9 is below rounding
+    // `2 std phi(t) + mean (2 Phi(t) - 1)`, as distance plus a remainder: past t = 9 rounding hides it
     if t > 9.0 || std == 0.0 {
         return distance;
     }

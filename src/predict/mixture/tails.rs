@@ -1,6 +1,6 @@
 //! Tail probability and density of a mixture of Gaussians, at the machine's vector width.
 //!
-//! A quantile needs both a few times, for every component: this is where predictions with quantiles
+//! A quantile needs both a few times for every component. This is where predictions with quantiles
 //! spend their time.
 
 use std::f64::consts::PI;
@@ -8,20 +8,20 @@ use std::f64::consts::PI;
 use super::MixtureStds;
 use crate::simd::{self, Elementary, Vectorised};
 
-/// Components that are added up side by side: a vector of the widest instruction set.
+/// Components added side by side: one vector of the widest instruction set.
 const LANES: usize = 8;
 
 /// Sums over components at a point.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tails {
-    /// Of the probabilities below the point, or above it.
+    /// Sum of the probabilities below the point, or above it.
     pub tail: f64,
-    /// Of the densities, times the unit.
+    /// Sum of the densities, times the unit.
     pub density: f64,
 }
 
 /// Sums over the components `N(means[i], stds[i]^2)` at `x`: of the upper tails if `upper`, else of
-/// the lower ones; densities in units of `1 / unit`.
+/// the lower ones. Densities are in units of `1 / unit`.
 pub(super) fn tails(x: f64, means: &[f64], stds: MixtureStds<'_>, upper: bool, unit: f64) -> Tails {
     let sign = if upper { -1.0 } else { 1.0 };
     simd::dispatch(Work {
@@ -54,7 +54,7 @@ impl Vectorised for Work<'_> {
                 for means in groups {
                     add(self.x, means, &scale, &mut tail, &mut density);
                 }
-                // what is missing of the last group is far away
+                // pad the last group with means infinitely far away
                 let (last, scales) = (filled(rest, f64::NEG_INFINITY), scale);
                 add_last(self.x, &last, &scales, rest.len(), &mut tail, &mut density);
                 let factor = self.unit / std;
@@ -87,7 +87,7 @@ impl Vectorised for Work<'_> {
     }
 }
 
-/// Adds the components of a group; densities without their factors.
+/// Adds the components of a group. Densities still lack their factors.
 #[inline(always)]
 fn add(
     x: f64,

@@ -62,7 +62,7 @@ fn log_density_of_one_gaussian_and_far_out() {
             max_relative = 1e-14
         );
     }
-    // far from both, the nearer component with half the weight is all there is
+    // far from both, only the nearer component matters, with half the weight
     let two = mixture(&[0.0, 10.0], 1.0);
     let expected = -0.5 * 90.0 * 90.0 - (2.0 * (2.0 * PI).sqrt()).ln();
     assert_relative_eq!(two.log_density(100.0), expected, max_relative = 1e-14);
@@ -142,7 +142,8 @@ fn components_of_their_own_deviation_by_hand() {
     assert_relative_eq!(m.log_density(0.5), density.ln(), max_relative = 1e-14);
     let cdf = 0.5 * (normal_cdf(1.5) + normal_cdf(-0.25));
     assert_relative_eq!(m.cdf(0.5), cdf, max_relative = 1e-15);
-    // E|X - y| of the two around their own means, and of the differences: N(0, 2), N(0, 8), N(2, 5) twice
+    // E|X - y| of the two components, and E|X - X'| from the differences: N(0, 2), N(0, 8), and
+    // N(2, 5) twice
     let y = 0.5;
     let to_y = 0.5 * (absolute_moment(1.5, 1.0) + absolute_moment(0.5, 2.0));
     let same = 2.0 / PI.sqrt() + 4.0 / PI.sqrt();
@@ -164,7 +165,8 @@ fn log_density_of_scales_whose_ratio_is_no_double() {
         let expected = log_normal(y / std, std) + half;
         assert_relative_eq!(m.log_density(y), expected, max_relative = 1e-14);
     }
-    // at the same place the broad one is a billionth of the narrow one, and all there is a little way off
+    // where both are centred, the broad one has a billionth of the density; a little way off it is
+    // all there is
     let m = GaussianMixture::with_stds(&[0.0, 0.0], &[1e3, 1e-3]).unwrap();
     let expected = log_normal(0.05 / 1e3, 1e3) + half;
     assert_relative_eq!(m.log_density(0.05), expected, max_relative = 1e-14);
@@ -192,9 +194,10 @@ fn a_needle_in_a_broad_component_against_quadrature() {
     for p in [1e-9, 0.1, 0.24, 0.25, 0.4, 0.5, 0.74, 0.75, 0.9, 1.0 - 1e-9] {
         let x = m.quantile(p).unwrap();
         let area = integrate_pieces(density, low, x, &needle);
-        // the tolerance of the quantile is worth 4e-11 at most, 2e-11 where half the mass is in the needle
+        // the quantile's tolerance changes the area by at most 4e-11, or 2e-11 where half the mass
+        // is in the needle
         assert!((area - p).abs() < 3e-11, "{p}: {x} {area}");
-        // below it is half of the broad one but for 20 / 1000 of a deviation: 0.246 of the whole
+        // below it lies half of the broad one, less 20 / 1000 of a deviation: 0.246 of the whole
         assert_eq!(
             (0.25..0.745).contains(&p),
             (x - 0.3).abs() < 0.01,
@@ -210,13 +213,13 @@ fn a_needle_in_a_broad_component_against_quadrature() {
 
 #[test]
 fn newtons_step_knows_the_density_of_every_component() {
-    // the bracket would hide a wrong slope, at the price of many more steps
+    // the bracket would hide a wrong slope, at the cost of many more steps
     let m = GaussianMixture::with_stds(&[0.0, 0.5, 2.0], &[0.1, 1.0, 5.0]).unwrap();
     for p in [0.05, 0.4, 0.95] {
         let x = m.quantile(p).unwrap();
         let (mut low, mut high) = (-1e3, 1e3);
         let next = m.toward_quantile(x + 1e-4, p, 0.0, &mut low, &mut high);
-        // quadratic: 1e-8 times the curvature of the logarithm of the tail, at most about 1 / 0.1
+        // quadratic: 1e-8 times the curvature of the log tail, which is at most about 1 / 0.1
         assert!((next - x).abs() < 1e-7, "{p}: {x} {next}");
         assert_eq!((low, high), (-1e3, x + 1e-4));
     }
@@ -297,13 +300,13 @@ proptest! {
         p in prop_oneof![0.0f64..1.0, Just(1e-300), Just(1e-12), Just(1.0 - 1e-16)]
     ) {
         prop_assume!(p > 0.0);
-        // deviations of a millionth to a million
+        // deviations from a millionth to a million
         let (means, stds): (Vec<f64>, Vec<f64>) = parts.iter().map(|(m, l)| (*m, l.exp())).unzip();
         let m = GaussianMixture::with_stds(&means, &stds).unwrap();
         let x = m.quantile(p).unwrap();
         let smallest = stds.iter().copied().fold(f64::INFINITY, f64::min);
         let step = 1e-10 * smallest + 2.0 * f64::EPSILON * x.abs();
-        // the tail is rounded relative to itself, by no more than 40^2 EPSILON far out
+        // the tail's relative rounding is at most 40^2 EPSILON far out
         let above = |x: f64| if p <= 0.5 { m.cdf(x) / p - 1.0 } else { 1.0 - m.survival(x) / (1.0 - p) };
         prop_assert!(above(x - step) <= 1e-12, "{} {} {}", p, x, above(x - step));
         prop_assert!(above(x + step) >= -1e-12, "{} {} {}", p, x, above(x + step));
