@@ -1,4 +1,4 @@
-//! A model whose precision is known when it is loaded, not when the program is compiled.
+//! A model whose precision is known only when it is loaded.
 
 use std::io::Read;
 use std::path::Path;
@@ -30,7 +30,7 @@ impl From<Model<f64>> for AnyModel {
     }
 }
 
-/// The same expression for a model of either precision.
+/// Evaluates the same expression for a model of either precision.
 macro_rules! either {
     ($any:expr, $model:ident => $f:expr) => {
         match $any {
@@ -44,13 +44,13 @@ impl AnyModel {
     /// Reads a model of either precision.
     ///
     /// # Errors
-    /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`] with what is wrong if it is
-    /// truncated, foreign, of another version, or inconsistent.
+    /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`], which says what is wrong, if
+    /// it is truncated, foreign, of another version, or inconsistent.
     pub fn load(path: &Path) -> Result<Self> {
         Self::named(&read_bytes(path)?, path, None)
     }
 
-    /// Reads a model that was made with parts of this program.
+    /// Reads a model that was made with parts of this program: `parts`.
     ///
     /// # Errors
     /// Those of [`AnyModel::load`], and if the parts are not those of the file.
@@ -58,18 +58,18 @@ impl AnyModel {
         Self::named(&read_bytes(path)?, path, Some(parts))
     }
 
-    /// A model from the bytes of its file.
+    /// Reads a model from the bytes of its file.
     ///
     /// # Errors
-    /// [`Error::Artifact`] as for [`AnyModel::load`]; the file is called `bytes`.
+    /// [`Error::Artifact`] as for [`AnyModel::load`]; it names the file `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::named(bytes, Path::new("bytes"), None)
     }
 
-    /// A model from what a reader gives.
+    /// Reads a model from a reader.
     ///
     /// # Errors
-    /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the file is called `reader`.
+    /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; it names the file `reader`.
     pub fn from_reader(mut reader: impl Read) -> Result<Self> {
         Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
@@ -101,7 +101,7 @@ impl AnyModel {
         either!(self, model => model.to_bytes())
     }
 
-    /// What the model says about itself.
+    /// The model's metadata.
     pub fn metadata(&self) -> &Metadata {
         either!(self, model => &model.metadata)
     }
@@ -114,7 +114,7 @@ impl AnyModel {
         either!(self, model => model.predictor(draws, seed))
     }
 
-    /// Stores `count` draws in the place of an atlas or a flow: see [`Model::freeze`].
+    /// Replaces an atlas or a flow by `count` stored draws: see [`Model::freeze`].
     ///
     /// # Errors
     /// Those of [`Model::freeze`].

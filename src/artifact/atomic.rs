@@ -1,16 +1,18 @@
-//! Files that are either whole or not there.
+//! Files that are either complete or absent.
 
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// Writes a file through a temporary one in the same directory, which is renamed once everything is on disk. If anything
-/// fails, a file that was there before is untouched, and the temporary one is removed. Symbolic links are followed, and a
-/// file that is replaced keeps its permissions.
+/// Writes a file through a temporary one in the same directory, which is renamed once everything is
+/// on disk.
+///
+/// If anything fails, an existing file stays untouched and the temporary one is removed. Symbolic
+/// links are followed. A file that is replaced keeps its permissions.
 ///
 /// # Errors
-/// [`Error::Io`] with the path; also if something is there that is not a regular file.
+/// [`Error::Io`] with the path; also if the path holds something other than a regular file.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -34,7 +36,7 @@ pub fn write_atomically(
     builder.prefix(".fiberwalk-");
     #[cfg(unix)]
     {
-        // what the process's umask leaves of it, as for any other new file
+        // less what the process's umask removes, as for any other new file
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }

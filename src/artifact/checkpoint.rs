@@ -1,17 +1,22 @@
-//! A walk that is under way, in a file: what the rest of it depends on, so that another process goes on as if nothing had been.
+//! A checkpoint of a running walk: a file from which another process can continue it unchanged.
+//!
+//! It holds everything that the rest of the walk depends on.
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 23 | `fiberwalk checkpoint 1` and a newline |
-//! | 8, and as many as they say | JSON: what the checkpoint is of, and notes for whoever goes on |
-//! | the rest | fields, in the order in which they are gone through: kind (`v`, `n` or `c`), length of the name (1 byte), name, number of entries, entries |
+//! | 8, and as many as they say | JSON: what the checkpoint belongs to, and notes for resuming |
+//! | the rest | fields, in the order in which the state visits them |
 //! | 8 | [checksum](super::checksum) of all before |
 //!
-//! Numbers are little-endian; those of kind `v` have the precision of the fit, `n` is f64, `c` counts in 64 bits. Fields are written and read one
-//! after the other, in pieces: neither side holds a copy of the state.
+//! A field is its kind (`v`, `n` or `c`), the length of its name (1 byte), its name, its number of
+//! entries, and its entries. Numbers are little-endian. Those of kind `v` have the precision of the
+//! fit, `n` is f64, and `c` is a 64-bit count. Fields are written and read one after the other, in
+//! pieces, so neither side holds a copy of the state.
 //!
-//! A file may be hostile: its checksum is compared before anything is read, nothing is allocated that the file's own size does not account for, and who
-//! restores from it checks that lengths fit ([`Fields::fixed_vector`]).
+//! A file may be hostile. Its checksum is compared before anything is parsed. Nothing is allocated
+//! beyond what the file's own size accounts for. Code that restores from it checks that lengths fit
+//! ([`Fields::fixed_vector`]).
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
@@ -29,20 +34,21 @@ use crate::walk::Fields;
 
 const MAGIC: &[u8] = b"fiberwalk checkpoint 1\n";
 
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const PIECE: usize = 1 << 16;
 
-/// What a checkpoint says about itself.
+/// The header of a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CheckpointHeader {
-    /// All that the state depends on besides itself, by name: who goes on must have the same.
+    /// Everything the state depends on besides itself, by name. A fit that resumes must have the
+    /// same.
     pub identity: Vec<(String, String)>,
-    /// For whoever goes on.
+    /// Notes for the fit that resumes.
     pub notes: String,
 }
 
 impl CheckpointHeader {
-    /// The first difference to what `identity` asks for, as a sentence.
+    /// The first difference from `identity`, as a sentence.
     pub fn difference(&self, identity: &[(String, String)]) -> Option<String> {
         let differs = |&(mine, theirs): &(&(String, String), &(String, String))| mine != theirs;
         if self.identity.len() != identity.len() {
@@ -59,7 +65,7 @@ impl CheckpointHeader {
     }
 }
 
-/// Writes a checkpoint, atomically: `state` goes through all fields.
+/// Writes a checkpoint atomically. `state` visits all fields.
 ///
 /// # Errors
 /// [`Error::Io`] if writing fails, and those of `state`.
@@ -92,10 +98,10 @@ pub fn write_checkpoint<T: Scalar>(
     }
 }
 
-/// Removes a checkpoint; nothing happens if there is none, or the file is something else.
+/// Removes a checkpoint. Does nothing if there is none, or if the file is something else.
 ///
 /// # Errors
-/// [`Error::Io`] if it is there and cannot be removed.
+/// [`Error::Io`] if it exists and cannot be removed.
 pub fn remove_checkpoint(path: &Path) -> Result<()> {
     let mut start = [0; MAGIC.len()];
     let mine = File::open(path).and_then(|mut file| file.read_exact(&mut start));
@@ -164,21 +170,22 @@ impl<T: Scalar> Fields<T> for Writer<'_> {
     }
 }
 
-/// A checkpoint that is read, field by field.
+/// Reads a checkpoint, field by field.
 pub struct CheckpointReader<T> {
     path: PathBuf,
     header: CheckpointHeader,
     file: BufReader<File>,
-    /// Bytes before the checksum that have not been read.
+    /// Bytes before the checksum that are still unread.
     left: u64,
     precision: PhantomData<T>,
 }
 
 impl<T: Scalar> CheckpointReader<T> {
-    /// Opens a checkpoint whose bytes are as they were written.
+    /// Opens a checkpoint and checks that its bytes are as they were written.
     ///
     /// # Errors
-    /// [`Error::Checkpoint`] if there is none, or it is damaged or foreign; [`Error::Io`] if it cannot be read.
+    /// [`Error::Checkpoint`] if there is none, or it is damaged or foreign; [`Error::Io`] if it
+    /// cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
         let io = |source: io::Error| Error::Io {
             path: path.to_path_buf(),
@@ -213,20 +220,20 @@ impl<T: Scalar> CheckpointReader<T> {
         Ok(reader)
     }
 
-    /// What it says about itself.
+    /// The header.
     pub fn header(&self) -> &CheckpointHeader {
         &self.header
     }
 
-    /// Something is wrong with it.
+    /// An error that says what is wrong with this checkpoint.
     pub fn wrong(&self, what: impl Into<String>) -> Error {
         wrong(&self.path, what)
     }
 
-    /// All fields have been read.
+    /// Checks that all fields have been read.
     ///
     /// # Errors
-    /// If there are more.
+    /// If some are left.
     pub fn finish(self) -> Result<()> {
         match self.left {
             0 => Ok(()),
@@ -234,7 +241,7 @@ impl<T: Scalar> CheckpointReader<T> {
         }
     }
 
-    /// Goes through the whole file once, and back to where it was.
+    /// Reads the whole file once to compare checksums, then returns to where it was.
     fn compare_checksums(&mut self) -> Result<()> {
         let (mut sum, mut left) = (Checksum::new(), self.left);
         sum.add(MAGIC);
@@ -270,7 +277,7 @@ impl<T: Scalar> CheckpointReader<T> {
             })
     }
 
-    /// Allows for the reading of `count` entries of `width` bytes.
+    /// Accounts for `count` entries of `width` bytes that are about to be read.
     fn take(&mut self, count: usize, width: usize) -> Result<()> {
         let bytes = (count as u64).checked_mul(width as u64);
         match bytes.and_then(|bytes| self.left.checked_sub(bytes)) {
@@ -297,7 +304,7 @@ impl<T: Scalar> CheckpointReader<T> {
             .map_err(|_| self.wrong("it is damaged: a count is out of range"))
     }
 
-    /// The entries of the field that comes, `width` bytes each.
+    /// Reads the entries of the next field, `width` bytes each.
     fn entries<E>(
         &mut self,
         (kind, name): (u8, &str),

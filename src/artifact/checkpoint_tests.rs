@@ -1,6 +1,6 @@
 use super::*;
 
-/// A state with a field of every kind, and entries at the edges of what there is.
+/// A state with a field of every kind, and entries at the limits of their types.
 #[derive(Clone, Debug, PartialEq)]
 struct State {
     vector: Vec<f32>,
@@ -35,7 +35,7 @@ fn header() -> CheckpointHeader {
     }
 }
 
-/// A written checkpoint, in a directory of its own.
+/// Writes a checkpoint in a temporary directory.
 fn written() -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("m.fw.checkpoint");
@@ -56,7 +56,7 @@ fn read(path: &Path) -> Result<State> {
     Ok(state)
 }
 
-/// The bytes with the checksum that belongs to them.
+/// The bytes with the right checksum.
 fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
     let end = bytes.len() - 8;
     let mut sum = Checksum::new();
@@ -119,7 +119,7 @@ fn a_file_that_was_cut_or_changed_anywhere_is_refused() {
     assert!(!refused(&bytes));
 }
 
-/// Whoever computes the checksum anew still cannot make the reader panic, or allocate what the file does not hold.
+/// Even with a recomputed checksum, the reader does not panic or allocate more than the file holds.
 #[test]
 fn lengths_that_lie_are_refused() {
     let (_dir, path) = written();
@@ -142,7 +142,7 @@ fn lengths_that_lie_are_refused() {
             assert!(refused, "length {i} as {count}: {outcome:?}");
         }
     }
-    // names, kinds and what comes after the last field
+    // names, kinds, and what comes after the last field
     for (place, byte) in [
         (at(b"vector"), b'w'),
         (at(b"\x06vector") - 1, b'n'),

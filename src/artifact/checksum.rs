@@ -1,8 +1,9 @@
-//! A sum over bytes by which damage, or other data, are noticed: FNV-1a in 64 bits (Fowler, Noll & Vo).
+//! A checksum that reveals damaged or different data: 64-bit FNV-1a (Fowler, Noll & Vo).
 //!
-//! `h <- (h xor byte) p`, from a fixed start. Any change of one byte changes the sum. It does not stand against someone who means to deceive.
+//! `h <- (h xor byte) p`, from a fixed start. Any change of one byte changes the sum. It does not
+//! protect against deliberate forgery.
 
-/// The sum so far.
+/// The checksum so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Checksum(u64);
 

@@ -1,11 +1,12 @@
-//! The right to write to a file: one fit at a time has it, in this process and in all others.
+//! The right to write to a file: only one fit has it at a time, across all processes.
 //!
-//! It is an advisory lock of the operating system on a file beside, `FILE.lock`, which is empty. The lock ends with its
-//! process however that ends, so a lock file that a killed run left behind blocks nobody; the next run takes it over.
+//! A claim is an advisory lock of the operating system on an empty file beside the claimed one,
+//! `FILE.lock`. The lock ends with its process, however that ends. So a lock file left by a killed
+//! run blocks nobody; the next run takes it over.
 //!
-//! On Unix the lock file is removed with the claim. It is removed while the lock is still held, and whoever has locked a
-//! file looks whether that file still has the name: so nobody holds the lock of a file that is gone. Other systems do not
-//! tell two files of one name apart, and the empty lock file stays there.
+//! On Unix the lock file is removed with the claim, while the lock is still held. Whoever locks a
+//! file then checks that the file still has its name, so nobody holds the lock of a deleted file.
+//! Other systems cannot tell two files of one name apart, so there the empty lock file stays.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -15,31 +16,34 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// How often a lock file may vanish between its opening and its locking.
+/// Most attempts to lock, since a lock file may vanish between its opening and its locking.
 const TRIES: usize = 100;
 
-/// What this process has claimed. It needs no lock of the operating system to know.
+/// What this process has claimed. Within a process, no lock of the operating system is needed.
 static CLAIMED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
-/// The right to write to a file, until it is dropped. Everyone who writes has to ask: nothing else is kept from it.
+/// The right to write to a file, until it is dropped. Every writer has to ask for it: others are
+/// not kept out.
 #[derive(Debug)]
 pub struct Claim {
     lock: Option<Lock>,
-    // dropped after the lock: what this process gives up is free for others already
+    // dropped after the lock: other processes can take the file before this one gives it up
     _entry: Entry,
 }
 
 impl Claim {
-    /// Claims a file, which need not be there. Links are followed: two names of one file are one claim.
+    /// Claims a file, which need not exist. Links are followed, so two names of one file are one
+    /// claim.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another has the claim; [`Error::Io`] if its directory is not there, or `FILE.lock` cannot be
-    /// made or is something else.
+    /// [`Error::InUse`] if the file is claimed already; [`Error::Io`] if its directory does not
+    /// exist, or `FILE.lock` cannot be made or is something else.
     pub fn of(path: &Path) -> Result<Self> {
         Self::with(path, File::try_lock)
     }
 
-    /// False if other processes cannot be told, as where a file system has no locks. Other threads are refused all the same.
+    /// False if other processes cannot be detected, as on a file system without locks. Other
+    /// threads are refused all the same.
     pub fn keeps_processes_out(&self) -> bool {
         self.lock.is_some()
     }
@@ -75,7 +79,7 @@ impl Claim {
     }
 }
 
-/// The one name of a file, whether it is there or not.
+/// The canonical name of a file, whether it exists or not.
 fn real_path(path: &Path) -> io::Result<PathBuf> {
     let no_file = || io::Error::other("it is not the name of a file");
     match path.canonicalize() {
@@ -100,7 +104,7 @@ struct Entry(PathBuf);
 
 impl Entry {
     fn new(path: PathBuf) -> Option<Self> {
-        // an entry that is refused must not be made: its end would take the other's out of the set
+        // do not build a refused entry: its drop would remove the other's path from the set
         let new = claimed().insert(path.clone());
         new.then(|| Self(path))
     }
@@ -113,7 +117,7 @@ impl Drop for Entry {
 }
 
 fn claimed() -> MutexGuard<'static, BTreeSet<PathBuf>> {
-    // a set is whole whatever happened to a thread that held it
+    // the set is intact, whatever happened to a thread that held the lock
     CLAIMED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -153,7 +157,8 @@ impl Lock {
             match try_lock(&file) {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => return Ok(Outcome::Taken),
-                // any other failure is that of a file system without locks: NFS without its lock daemon has a code of its own
+                // any other failure means a file system without locks; NFS without its lock daemon
+                // has its own error code
                 Err(TryLockError::Error(_)) => {
                     remove(path, &file);
                     return Ok(Outcome::NoLocks);
@@ -170,19 +175,20 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // the file is closed after this, and with it the lock ends
+        // the file is closed after this, which ends the lock
         remove(&self.path, &self.file);
     }
 }
 
-/// Removes a lock file that still has its name. That it may fail changes nothing: an empty file without a lock is left.
+/// Removes a lock file that still has its name. A failure does no harm: it leaves an empty file
+/// without a lock.
 fn remove(path: &Path, file: &File) {
     if cfg!(unix) && has_name(file, path) {
         let _ = std::fs::remove_file(path);
     }
 }
 
-/// Whether `path` is the name of an open file, and not of another one that was made since.
+/// Whether `path` still names this open file, and not another one made since.
 fn has_name(file: &File, path: &Path) -> bool {
     match (file.metadata(), std::fs::symlink_metadata(path)) {
         (Ok(open), Ok(named)) => same(&open, &named),
@@ -232,7 +238,7 @@ mod tests {
         assert!(matches!(&error, Error::InUse { path: p } if p == &path));
         let said = error.to_string();
         assert!(said.contains("m.fw") && said.contains("wait"), "{said}");
-        // what is refused leaves the first claim whole
+        // the refused claim leaves the first one intact
         assert!(Claim::of(&path).is_err());
         assert_eq!(names(dir.path()), ["m.fw.lock"]);
         let other = Claim::of(&dir.path().join("n.fw")).unwrap();
@@ -245,7 +251,7 @@ mod tests {
     fn another_handle_on_the_lock_keeps_a_claim_out_and_a_file_left_behind_does_not() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.fw");
-        // as of another process, which this one's own list does not know
+        // as if from another process, which this one's list does not know
         let other = File::create(beside(&path)).unwrap();
         other.try_lock().unwrap();
         assert!(matches!(Claim::of(&path), Err(Error::InUse { .. })));
@@ -341,21 +347,21 @@ mod tests {
         }
     }
 
-    /// However claims and ends follow one another, no two threads ever have the file.
+    /// However claims are taken and dropped, no two threads ever hold the file at once.
     #[test]
     fn many_threads_have_it_one_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("m.fw");
         let (inside, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let start = Barrier::new(8);
-        // long enough for another to come in between, if it could
+        // long enough for another thread to come in between, if it could
         let pause = || std::thread::sleep(std::time::Duration::from_micros(20));
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     start.wait();
                     for _ in 0..500 {
-                        // each as if it were a process of its own: the lock alone tells them apart
+                        // each acts as a separate process: only the lock tells them apart
                         let lock = Lock::take(&beside(&path), |file| {
                             pause();
                             file.try_lock()

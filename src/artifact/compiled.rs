@@ -1,7 +1,7 @@
-//! Entry points that are compiled in this crate, once for each number type.
+//! Entry points compiled in this crate, once for each number type.
 //!
-//! What is generic is compiled where it is used: a program that loads a model of `f32` would compile
-//! the whole engine again, at every edit. The functions of this trait are not generic, so a program
+//! Generic code is compiled where it is used. A program that loads a `Model<f32>` would compile the
+//! whole engine again at every edit. The functions of this trait are not generic, so such a program
 //! only calls them.
 
 use std::io::Write;

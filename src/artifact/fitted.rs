@@ -1,4 +1,4 @@
-//! What a method leaves behind, to tensors and back.
+//! The result of a fit, and its conversion to tensors and back.
 
 use std::io::Write;
 
@@ -17,35 +17,35 @@ use crate::model::{Model as Parts, Points, Posterior, ScaledHead};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
-/// What a method leaves behind.
+/// What a fit leaves behind, by method.
 pub enum Fitted<T> {
     /// The MAP estimate alone.
     Map,
-    /// Points `[S, P]`: of a walk, or draws of a deformation that were frozen.
+    /// Points `[S, P]`: of a walk, or frozen draws of a deformation.
     Points(Points<T>),
-    /// Points of a walk, in a file of their own: as [`Fitted::Points`] once the model is saved.
+    /// Points of a walk, in a separate file. A saved model has them as [`Fitted::Points`].
     Spooled(Spool<T>),
-    /// Anchors, and the rows of their conditional last layer.
+    /// Anchors, and the training rows of their conditional last layer.
     Atlas {
         /// The sampler.
         atlas: Box<Atlas<T>>,
-        /// Rows that the last layer is conditioned on.
+        /// Rows that condition the last layer.
         rows: TrainingRows<T>,
     },
-    /// A deformation, and the rows of its conditional last layer.
+    /// A deformation, and the training rows of its conditional last layer.
     Flow {
         /// The bijection.
         deformation: Box<Deformation<T>>,
-        /// Rows that the last layer is conditioned on.
+        /// Rows that condition the last layer.
         rows: TrainingRows<T>,
     },
-    /// Several models, each with its share: the weights are in their metadata's order.
+    /// Several models with their weights, in the order of the metadata.
     Mixture(Vec<Member<T>>),
 }
 
 /// One of the models of a mixture.
 pub struct Member<T> {
-    /// Its share; all together 1.
+    /// Its share. All shares sum to 1.
     pub weight: f64,
     /// The model.
     pub model: Model<T>,
@@ -57,7 +57,7 @@ fn say(e: Error) -> String {
     e.to_string()
 }
 
-/// The conditional last layer of a model on its training rows.
+/// The conditional last layer of a model, given its training rows.
 ///
 /// # Errors
 /// Those of [`LastLayer::new`].
@@ -88,7 +88,7 @@ pub(super) fn last_layer<T: Scalar>(
     }
 }
 
-/// The conditional last layer of a model of a program.
+/// The conditional last layer of the program's own model.
 ///
 /// # Errors
 /// If its network has no linear head, and those of [`LastLayer::with_likelihood`].
@@ -106,7 +106,8 @@ pub(crate) fn own_last_layer<T: Scalar>(
     LastLayer::with_likelihood(head, model.likelihood(), of_last, x, y)
 }
 
-/// The coordinates of a deformation whose scales are part of the posterior, and the likelihood's own numbers.
+/// The coordinates of a deformation whose scales are part of the posterior, and the number of the
+/// likelihood's parameters among them.
 ///
 /// # Errors
 /// If the groups are unknown, or the names of the scales are not those of the network.
@@ -126,7 +127,7 @@ pub(super) fn scaled_head<'n>(
     Ok(Some((head, scales.len() - scales.names.len())))
 }
 
-/// Hidden numbers of a deformation, and the units that they are of.
+/// The number of hidden parameters of a deformation, and the units they belong to.
 fn hidden_of(metadata: &Metadata, network: &dyn LinearHead) -> Outcome<(usize, Vec<UnitBlock>)> {
     let hidden = network.hidden_params();
     Ok(match scaled_head(metadata, network)? {
@@ -136,7 +137,8 @@ fn hidden_of(metadata: &Metadata, network: &dyn LinearHead) -> Outcome<(usize, V
 }
 
 impl<T: Scalar> Fitted<T> {
-    /// What gives draws; nothing of a MAP estimate, which is one point.
+    /// The posterior to draw from. `None` for a MAP estimate, which is one point, and for a
+    /// mixture.
     pub fn posterior(&self) -> Option<&dyn Posterior<T>> {
         match self {
             Fitted::Map | Fitted::Mixture(_) => None,
@@ -147,7 +149,8 @@ impl<T: Scalar> Fitted<T> {
         }
     }
 
-    /// The tensors of a model of `dim` parameters, which samples have first.
+    /// The tensors of a model with `dim` parameters. Each sample holds these first, then its
+    /// extras.
     pub(super) fn tensors(&self, dim: usize, metadata: &Metadata) -> Outcome<Vec<Tensor<'_>>> {
         let mut all = Vec::new();
         match self {
@@ -196,7 +199,7 @@ impl<T: Scalar> Fitted<T> {
         Ok(all)
     }
 
-    /// Reads what `metadata.method` leaves behind.
+    /// Reads what `metadata.method` left behind.
     pub(super) fn read(
         metadata: &Metadata,
         network: &dyn LinearHead,
@@ -278,7 +281,7 @@ impl<T: Scalar> Fitted<T> {
     }
 }
 
-/// What the names of the tensors of model `k` of a mixture begin with.
+/// The prefix of the tensor names of model `k` in a mixture.
 fn prefix(k: usize) -> String {
     format!("model{k}.")
 }

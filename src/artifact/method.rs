@@ -12,42 +12,43 @@ pub enum Method {
     Map,
     /// MAP estimates from different starts.
     Ensemble,
-    /// A Gaussian at the MAP estimate, of full covariance; predictions by sampled weights.
+    /// A Gaussian at the MAP estimate with full covariance; predictions by sampled weights.
     Laplace,
     /// The same Gaussian; predictions by the network linearised at the estimate.
     LaplaceGlm,
     /// Kronecker factors for every layer; linearised.
     LaplaceKfac,
-    /// A diagonal; linearised.
+    /// A diagonal covariance; linearised.
     LaplaceDiag,
-    /// The last layer alone, of full covariance; linearised, which is exact for it.
+    /// The last layer alone, with full covariance; linearised, which is exact for it.
     LaplaceLast,
     /// The moments of stochastic gradient descent at a constant rate.
     Swag,
-    /// Draws of the Laplace approximation carried along geodesics.
+    /// Draws of the Laplace approximation, moved along geodesics.
     Riemann,
-    /// Langevin dynamics by minibatches.
+    /// Langevin dynamics on minibatches.
     Sgld,
-    /// The best Gaussian of independent parameters, by its ELBO.
+    /// The Gaussian of independent parameters with the best ELBO.
     Vi,
-    /// A network trained with dropout, and predicted with it.
+    /// A network trained with dropout, which also stays on for predictions.
     Dropout,
-    /// Hamiltonian Monte Carlo: the ground truth where it can be had.
+    /// Hamiltonian Monte Carlo: the ground truth, where it is feasible.
     Hmc,
-    /// The No-U-Turn sampler: the same.
+    /// The No-U-Turn sampler: likewise.
     Nuts,
     /// Points of walks along the fiber.
     Walk,
     /// Hidden parameters of the walks' points, with the last layer drawn from its conditional.
     Atlas,
-    /// A deformation learned from the walks' hidden parameters, with the last layer drawn from its conditional.
+    /// A deformation learned from the walks' hidden parameters, with the last layer drawn from its
+    /// conditional.
     Flow,
     /// A mixture of walks of different models, weighted by how well they predict rows left out.
     Auto,
 }
 
 impl Method {
-    /// All of them.
+    /// All methods.
     pub const ALL: [Method; 18] = [
         Method::Map,
         Method::Ensemble,
@@ -93,12 +94,12 @@ impl Method {
         }
     }
 
-    /// True of those that start with a walk.
+    /// True if the method starts with a walk.
     pub fn walks(self) -> bool {
         matches!(self, Method::Walk | Method::Atlas | Method::Flow)
     }
 
-    /// True of those that predict with the network linearised at the MAP estimate.
+    /// True if the method predicts with the network linearised at the MAP estimate.
     pub fn is_linearised(self) -> bool {
         matches!(
             self,
@@ -109,7 +110,7 @@ impl Method {
 
 impl fmt::Display for Method {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // with the padding that is asked for
+        // applies padding, if the caller asks for it
         f.pad(self.name())
     }
 }

@@ -1,12 +1,15 @@
-//! Points of a walk in a file of their own, written as they are kept: they then take no memory, however many there are.
+//! Points of a walk in a file, written as they are kept.
+//!
+//! The points then take no memory, however many there are.
 //!
 //! | bytes | content |
 //! |---|---|
 //! | 32 | `fiberwalk points 1`, blanks, and a newline |
 //! | the rest | points `[n, P]`, row-major, little-endian, in the precision of the fit |
 //!
-//! Points are only appended, by one walk: the file is [claimed](Claim) for as long as its [`Spool`] is there. A checkpoint
-//! that says how many there were, and their [checksum](super::checksum), is enough to go on: what came after it is cut off.
+//! Points are only appended, by one walk: the file is [claimed](Claim) for as long as its [`Spool`]
+//! exists. To resume, a walk needs only the number of points and their [checksum](super::checksum),
+//! both from its checkpoint. Later points are cut off.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -23,10 +26,10 @@ use crate::scalar::Scalar;
 
 const MAGIC: &[u8; 32] = b"fiberwalk points 1             \n";
 
-/// Bytes that are read at a time.
+/// Bytes read at a time.
 const PIECE: usize = 1 << 16;
 
-/// Points in a file, and how many.
+/// Points in a file, and their number.
 #[derive(Debug)]
 pub struct Spool<T> {
     path: PathBuf,
@@ -40,13 +43,15 @@ pub struct Spool<T> {
 }
 
 impl<T: Scalar> Spool<T> {
-    /// No points yet, and no file: it is made, or one of another walk replaced, with the first of them.
+    /// No points and no file yet. The first point creates the file, or replaces that of another
+    /// walk.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another walk writes to it, [`Error::Io`] if something else is there.
+    /// [`Error::InUse`] if another walk writes to it; [`Error::Io`] if the path holds something
+    /// else.
     pub fn create(path: &Path, dim: usize) -> Result<Self> {
         let claim = Claim::of(path)?;
-        // an empty one is what a full disk leaves
+        // a full disk leaves an empty file
         let empty = std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0);
         if !empty && !is_spool(path) {
             let foreign = "it is there and not a file of points of a walk";
@@ -55,11 +60,12 @@ impl<T: Scalar> Spool<T> {
         Ok(Self::of_file(path, None, dim, claim))
     }
 
-    /// The file of a walk that goes on after `count` points with the given checksum; later ones are cut off.
+    /// Opens the file of a walk that resumes after `count` points with the given checksum. Later
+    /// points are cut off.
     ///
     /// # Errors
-    /// [`Error::InUse`] if another walk writes to it; [`Error::Checkpoint`] if the file is not there, or its first points are
-    /// others; [`Error::Io`] if it cannot be used.
+    /// [`Error::InUse`] if another walk writes to it; [`Error::Checkpoint`] if the file does not
+    /// exist or its first points differ; [`Error::Io`] if it cannot be used.
     pub fn resume(path: &Path, dim: usize, count: usize, checksum: u64) -> Result<Self> {
         let claim = Claim::of(path)?;
         let wrong = |what: &str| Error::Checkpoint {
@@ -116,7 +122,8 @@ impl<T: Scalar> Spool<T> {
     /// Appends points `[n, P]`.
     ///
     /// # Errors
-    /// [`Error::Io`] if they cannot be written, [`Error::Shape`] if they are not rows of `P` numbers.
+    /// [`Error::Io`] if they cannot be written, [`Error::Shape`] if they are not rows of `P`
+    /// numbers.
     pub fn append(&mut self, points: &[T]) -> Result<()> {
         if self.dim == 0 || !points.len().is_multiple_of(self.dim) {
             let expected = format!("[n, {}] numbers", self.dim);
@@ -139,7 +146,7 @@ impl<T: Scalar> Spool<T> {
         Ok(())
     }
 
-    /// Brings all that was appended to the disk.
+    /// Writes all appended points to the disk.
     ///
     /// # Errors
     /// [`Error::Io`] if that fails.
@@ -156,7 +163,7 @@ impl<T: Scalar> Spool<T> {
         self.count
     }
 
-    /// Sum over the bytes of all points.
+    /// Checksum of the bytes of all points.
     pub fn checksum(&self) -> u64 {
         self.sum.value()
     }
@@ -166,7 +173,8 @@ impl<T: Scalar> Spool<T> {
         &self.path
     }
 
-    /// All bytes of the points, to `out`, if they are those that were appended. After [`Spool::sync`].
+    /// Copies the bytes of all points to `out`. Fails if they are not those that were appended.
+    /// Call [`Spool::sync`] first.
     pub(super) fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
         let mut file = File::open(&self.path)?;
         file.seek(SeekFrom::Start(MAGIC.len() as u64))?;
@@ -176,7 +184,7 @@ impl<T: Scalar> Spool<T> {
         if copied < all {
             return Err(io::Error::other("the file of points was cut short"));
         }
-        // a claim keeps out those who ask for one
+        // a claim only keeps out those who ask for one
         if sum.value() != self.sum.value() {
             let what = "another program wrote to the file of points during the fit";
             return Err(io::Error::other(what));
@@ -184,7 +192,7 @@ impl<T: Scalar> Spool<T> {
         Ok(())
     }
 
-    /// The given points, in increasing order.
+    /// Reads the given points, in the given order.
     fn rows(&self, which: impl Iterator<Item = usize>) -> io::Result<Vec<T>> {
         let mut file = BufReader::new(File::open(&self.path)?);
         let width = self.dim * size_of::<T>();
@@ -204,7 +212,7 @@ impl<T: Scalar> Posterior<T> for Spool<T> {
         self.dim
     }
 
-    /// At most `count` of the points, evenly thinned.
+    /// At most `count` of the points, thinned evenly.
     fn sample(&self, count: usize, _: Streams) -> Result<Vec<T>> {
         if count == 0 {
             return Err(Error::config("samples", count, "must be positive"));
@@ -214,10 +222,10 @@ impl<T: Scalar> Posterior<T> for Spool<T> {
     }
 }
 
-/// Removes a file of points; nothing happens if there is none, or the file is something else.
+/// Removes a file of points. Does nothing if there is none, or if the file is something else.
 ///
 /// # Errors
-/// [`Error::Io`] if it is there and cannot be removed.
+/// [`Error::Io`] if it exists and cannot be removed.
 pub fn remove_spool(path: &Path) -> Result<()> {
     if is_spool(path) {
         std::fs::remove_file(path).map_err(of(path))?;
@@ -292,7 +300,8 @@ mod tests {
         again.sync().unwrap();
         assert_eq!(all(&again), [1.0, 2.0, 3.0, 4.0, 7.0, 8.0]);
         assert!(again.append(&[1.0]).is_err());
-        // another walk is refused while this one goes on, and one that keeps nothing leaves the points there
+        // another walk is refused while this one runs; a walk that keeps nothing leaves the points
+        // alone
         for other in [
             Spool::<f32>::create(&path, 2),
             Spool::resume(&path, 2, count, sum),
@@ -306,7 +315,7 @@ mod tests {
         let again = Spool::<f32>::resume(&path, 2, count, sum).unwrap();
         assert_eq!(all(&again).len(), 6);
         drop(again);
-        // another checksum, more points than there are, nothing there
+        // wrong checksum, more points than there are, no file
         assert!(Spool::<f32>::resume(&path, 2, count, sum ^ 1).is_err());
         assert!(Spool::<f32>::resume(&path, 2, 4, sum).is_err());
         assert!(Spool::<f32>::resume(&path, 2, usize::MAX, sum).is_err());
@@ -315,7 +324,7 @@ mod tests {
         assert!(!path.exists());
     }
 
-    /// Whoever writes to the file without a claim is found out when its points are copied to a model.
+    /// A writer without a claim is noticed when the points are copied to a model.
     #[test]
     fn points_that_were_overwritten_are_not_copied() {
         let dir = tempfile::tempdir().unwrap();

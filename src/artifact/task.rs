@@ -17,7 +17,7 @@ pub enum TaskSpec {
         #[serde(default = "softmax", skip_serializing_if = "is_softmax")]
         likelihood: Observation,
     },
-    /// Noise around the network's output, or counts.
+    /// A real target with noise around the network's output, or counts.
     Regression {
         /// Noise in standardised units; 1 where there is none.
         noise_std: f64,
@@ -25,13 +25,13 @@ pub enum TaskSpec {
         target_mean: f64,
         /// Training standard deviation of the target, after its warp.
         target_scale: f64,
-        /// Gaussian, or another.
+        /// Gaussian, or another likelihood.
         #[serde(default = "gaussian", skip_serializing_if = "is_gaussian")]
         likelihood: Observation,
-        /// What is done to the target before it is shifted and scaled.
+        /// The warp of the target, before shift and scale.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         target_warp: Option<Warp>,
-        /// Counts that an output of 0 means, for a likelihood of counts.
+        /// The count rate at an output of 0, for a likelihood of counts.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         base_rate: Option<f64>,
     },
@@ -45,7 +45,7 @@ fn gaussian() -> Observation {
     Observation::Gaussian
 }
 
-// serde hands over a reference
+// serde passes a reference
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_softmax(o: &Observation) -> bool {
     *o == Observation::Categorical
@@ -57,7 +57,7 @@ fn is_gaussian(o: &Observation) -> bool {
 }
 
 impl TaskSpec {
-    /// How targets come about.
+    /// The kind of likelihood of the targets.
     pub fn observation(&self) -> Observation {
         match self {
             TaskSpec::Classification { likelihood, .. }
@@ -65,7 +65,7 @@ impl TaskSpec {
         }
     }
 
-    /// The number of classes, if there are any.
+    /// The number of classes; `None` for a regression.
     pub fn classes(&self) -> Option<usize> {
         match self {
             TaskSpec::Classification { classes, .. } => Some(*classes),
@@ -90,7 +90,7 @@ impl TaskSpec {
         }
     }
 
-    /// What is wrong with it, as a sentence.
+    /// Checks the task. The error says what is wrong, as a sentence.
     pub(super) fn check(&self) -> std::result::Result<(), String> {
         let observation = self.observation();
         let fits = match self {

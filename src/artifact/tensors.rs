@@ -1,4 +1,4 @@
-//! Numbers to and from the bytes of an archive.
+//! Converts numbers to and from the bytes of an archive.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use crate::scalar::Scalar;
 
-/// A tensor on its way into a file: borrowed, and turned into bytes a piece at a time.
+/// A tensor to be written: borrowed, and turned into bytes a piece at a time.
 pub(super) struct Tensor<'a> {
     name: String,
     dtype: Dtype,
@@ -39,7 +39,7 @@ impl<'a> Tensor<'a> {
 }
 
 impl Tensor<'_> {
-    /// Numbers whose bytes `write` gives.
+    /// Numbers whose bytes come from `write`.
     pub(super) fn streamed<'a, T: Scalar>(
         name: &'static str,
         shape: Vec<usize>,
@@ -54,7 +54,7 @@ impl Tensor<'_> {
         }
     }
 
-    /// The same with something before its name.
+    /// The same tensor with `prefix` before its name.
     pub(super) fn prefixed(mut self, prefix: &str) -> Self {
         self.name.insert_str(0, prefix);
         self
@@ -72,24 +72,24 @@ impl Tensor<'_> {
     }
 }
 
-/// The tensors of an archive whose names begin alike.
+/// The tensors of an archive whose names share a prefix.
 pub(super) struct Archive<'a> {
     tensors: &'a SafeTensors<'a>,
     prefix: String,
 }
 
 impl<'a> Archive<'a> {
-    /// All of them.
+    /// All tensors.
     pub(super) fn of(tensors: &'a SafeTensors<'a>) -> Self {
         Self::within(tensors, String::new())
     }
 
-    /// Those whose names begin with `prefix`, which is left out from then on.
+    /// Tensors whose names begin with `prefix`. Names are then given without it.
     fn within(tensors: &'a SafeTensors<'a>, prefix: String) -> Self {
         Self { tensors, prefix }
     }
 
-    /// Those among them whose names begin with `prefix`.
+    /// The subset whose names continue with `prefix`.
     pub(super) fn part(&self, prefix: &str) -> Self {
         Self::within(self.tensors, format!("{}{prefix}", self.prefix))
     }
@@ -105,13 +105,14 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Writes an archive with one entry of metadata. Nothing of the size of a tensor is held besides the tensors.
+/// Writes an archive with one entry of metadata. Besides the tensors, nothing of a tensor's size is
+/// held in memory.
 pub(super) fn write_archive(
     mut tensors: Vec<Tensor<'_>>,
     entry: (&str, String),
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    // the order that the format's own library writes: wide numbers first, then by name
+    // the order of the format's own library: wide numbers first, then by name
     tensors.sort_by(|a, b| b.dtype.cmp(&a.dtype).then_with(|| a.name.cmp(&b.name)));
     let mut end = 0;
     let infos = tensors.iter().map(|tensor| {
@@ -133,10 +134,10 @@ pub(super) fn write_archive(
     tensors.iter().try_for_each(|tensor| (tensor.write)(out))
 }
 
-/// Numbers that are turned into bytes at a time.
+/// Numbers turned into bytes at a time.
 const PIECE: usize = 1 << 13;
 
-/// The bytes of numbers in their own precision, little-endian.
+/// Writes numbers in their own precision, little-endian.
 pub(super) fn write_numbers<T: Scalar>(values: &[T], out: &mut dyn Write) -> io::Result<()> {
     let mut bytes = Vec::with_capacity(PIECE.min(values.len()) * size_of::<T>());
     for piece in values.chunks(PIECE) {
@@ -154,7 +155,7 @@ pub(super) fn write_numbers<T: Scalar>(values: &[T], out: &mut dyn Write) -> io:
     Ok(())
 }
 
-/// The number that `size_of::<T>()` bytes are.
+/// The number that these `size_of::<T>()` bytes encode.
 pub(super) fn number<T: Scalar>(bytes: &[u8]) -> T {
     match *bytes {
         [a, b, c, d] => T::from_f64(f64::from(f32::from_le_bytes([a, b, c, d]))),
@@ -171,7 +172,7 @@ fn dtype<T: Scalar>() -> Dtype {
     }
 }
 
-/// Reads a tensor of the given number of axes; all numbers must be finite. Gives its extents too.
+/// Reads a tensor with the given number of axes, and its shape. All numbers must be finite.
 pub(super) fn read<T: Scalar>(
     archive: &Archive<'_>,
     name: &str,
@@ -199,7 +200,7 @@ pub(super) fn read<T: Scalar>(
     }
 }
 
-/// Reads a tensor of bytes with the given number of axes; gives its extents too.
+/// Reads a tensor of bytes with the given number of axes, and its shape.
 pub(super) fn read_bytes<'a>(
     archive: &Archive<'a>,
     name: &str,

@@ -1,7 +1,7 @@
-//! The training rows that a model file carries for its conditional last layer, as compactly as they come.
+//! The training rows in a model file, for its conditional last layer, stored compactly.
 //!
-//! Features are stored in the model's own precision, in which the engine sees them. Pixels, whole numbers from 0 to 255 that standardisation can
-//! give back bit for bit, take a byte each.
+//! Features are stored in the model's precision, which is what the engine sees. Pixels take a byte
+//! each: these are whole numbers from 0 to 255 that standardisation reproduces bit for bit.
 
 use super::tensors::{Archive, Tensor, read, read_bytes};
 use crate::data::Standardizer;
@@ -28,7 +28,7 @@ impl<T: Scalar> TrainingRows<T> {
         self.x.iter().map(|v| v.to_f64()).collect()
     }
 
-    /// The bytes that the features were before they were standardised, if they were.
+    /// The bytes that the features were before standardisation, if they were bytes.
     fn as_bytes(&self, features: &Standardizer) -> Option<Vec<u8>> {
         let d = features.mean().len();
         let columns = features.mean().iter().zip(features.scale());
@@ -74,7 +74,7 @@ impl<T: Scalar> TrainingRows<T> {
             }
             false => read::<T>(archive, "data.x", 2)?,
         };
-        // of a program's own likelihood there may be several targets a row
+        // the program's own likelihood may have several targets per row
         let fits = shape[0] > 0 && rows[0].is_multiple_of(shape[0]) && shape[1] == d;
         if !fits || x.len() != shape[0] * d {
             return Err(format!(
@@ -114,7 +114,7 @@ mod tests {
         let pixels: Vec<f64> = (0..40 * 25).map(|i| f64::from(i * 7919 % 256)).collect();
         let (bytes, as_pixels) = round_trip(&pixels, 25, true);
         assert!(as_pixels && bytes < 40 * 25 + 40 * 8 + 500, "{bytes}");
-        // a column that never varies is a whole number too
+        // a constant column holds whole numbers too
         let mut some = pixels.clone();
         some.iter_mut().step_by(25).for_each(|x| *x = 9.0);
         assert!(round_trip(&some, 25, false).1);

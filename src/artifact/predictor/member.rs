@@ -21,7 +21,7 @@ use crate::scalar::Scalar;
 pub(super) enum Engine<T: Scalar> {
     /// The network at every sample.
     Samples(SampleOutputs<'static, T>),
-    /// The anchors of an atlas, the last layer integrated out.
+    /// The anchors of an atlas, with the last layer integrated out.
     Anchors(Box<AtlasRows<T>>),
 }
 
@@ -32,17 +32,17 @@ pub(super) struct Member<T: Scalar> {
     pub features: Standardizer,
     pub likelihood: Arc<dyn Likelihood>,
     target: TargetMap,
-    /// Noise of each sample, for a mixture of Gaussians; empty where all have the same.
+    /// Noise of each sample, for a mixture of Gaussians; empty if all have the same.
     pub noise_stds: Vec<f64>,
-    /// The likelihood's own parameters, `[samples, own]`.
+    /// The likelihood's parameters, `[samples, own]`.
     params: Vec<f64>,
     own: usize,
 }
 
-/// Stands for the scale of a prior, which predictions do not need.
+/// Stands in for the scale of a prior, which predictions do not need.
 const ANY_SCALE: f64 = 1.0;
 
-/// The likelihood that a model predicts with, and the number of its own parameters.
+/// The likelihood that a model predicts with, and the number of its parameters.
 fn likelihood_of<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
     if let Some(parts) = &model.parts {
         return Ok((parts.shared_likelihood(), parts.own_params()));
@@ -65,7 +65,7 @@ fn likelihood_of<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, us
     Ok((observation.likelihood(noise, base_rate)?.into(), own))
 }
 
-/// The same with the noise of the file, for an estimate.
+/// The same with the noise from the file, for an estimate.
 fn given<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
     let TaskSpec::Regression { noise_std, .. } = model.metadata.task else {
         return likelihood_of(model);
@@ -76,7 +76,7 @@ fn given<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
 }
 
 impl<T: Scalar> Member<T> {
-    /// With `count` samples of the model. `closed` says whether an atlas may predict without draws.
+    /// A member with `count` samples of the model. `closed` lets an atlas predict without draws.
     pub(super) fn new(
         weight: f64,
         model: &Model<T>,
@@ -102,7 +102,7 @@ impl<T: Scalar> Member<T> {
             fitted => {
                 let draws = model.draw(count, streams)?;
                 if matches!(fitted, Fitted::Map) && own > 0 && draws.params.is_empty() {
-                    // the estimate has no noise of its own: that of the file
+                    // the estimate has no noise of its own: use that of the file
                     (likelihood, own) = given(model)?;
                 }
                 let engine = match metadata.linearised {
@@ -124,19 +124,19 @@ impl<T: Scalar> Member<T> {
         })
     }
 
-    /// True if outputs are the logit of class 1 of two.
+    /// True if outputs are the logit of class 1 of two classes.
     pub(super) fn one_logit(&self) -> bool {
         self.predictive(0, &[0.0]) == Predictive::Logit
     }
 
-    /// What is said of a target under sample `sample`.
+    /// The predictive of a target under sample `sample`.
     fn predictive(&self, sample: usize, outputs: &[f64]) -> Predictive {
         let own = sample * self.own..(sample + 1) * self.own;
         let params = self.params.get(own).unwrap_or(&[]);
         self.likelihood.predictive(outputs, params)
     }
 
-    /// Components of a prediction.
+    /// Number of components of a prediction.
     pub(super) fn samples(&self) -> usize {
         match &self.engine {
             Engine::Samples(samples) => samples.samples(),
@@ -144,7 +144,7 @@ impl<T: Scalar> Member<T> {
         }
     }
 
-    /// Outputs for raw feature rows, in blocks; a single logit as two.
+    /// Outputs for rows of raw features, in blocks. A single logit becomes two.
     pub(super) fn outputs(
         &self,
         x: &[f64],
@@ -160,7 +160,7 @@ impl<T: Scalar> Member<T> {
         })
     }
 
-    /// All blocks as one.
+    /// The outputs of all blocks together.
     pub(super) fn all_outputs(&self, x: &[f64]) -> Result<Outputs> {
         let mut all: Option<Outputs> = None;
         self.outputs(x, |block| {
@@ -176,7 +176,7 @@ impl<T: Scalar> Member<T> {
         all.ok_or_else(|| Error::shape("predict", "at least one row", 0))
     }
 
-    /// `log mean_s p(y | outputs_s, params_s)` of every row, by the likelihood itself.
+    /// `log mean_s p(y | outputs_s, params_s)` of every row, computed by the likelihood itself.
     pub(super) fn log_densities(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
         if self.target != TargetMap::IDENTITY {
             let requirement = "is for targets as the likelihood takes them: take `log_densities`";
@@ -239,7 +239,7 @@ impl<T: Scalar> Member<T> {
         })
     }
 
-    /// The mixtures of Gaussians of a regression, in the target's own units, block by block.
+    /// The Gaussian mixtures of a regression, in the target's units, block by block.
     pub(super) fn mixtures(
         &self,
         plain: Plain,

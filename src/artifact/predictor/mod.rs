@@ -1,7 +1,7 @@
-//! Predictions of a fitted model: draws, programs and memory made once, rows answered many times.
+//! Predictions of a fitted model: draws, programs and memory are made once, for many rows.
 //!
-//! A regression by one model with Gaussian noise is a mixture of Gaussians. Everything else,
-//! mixtures of several models too, is a mixture of laws ([`MixedPredictions`]).
+//! A regression by one model with Gaussian noise is a mixture of Gaussians. Everything else is a
+//! mixture of laws ([`MixedPredictions`]), including mixtures of several models.
 
 mod member;
 mod row;
@@ -30,15 +30,15 @@ pub use row::RowPrediction;
 /// Rows that the models of a mixture predict at once.
 const BLOCK: usize = 1024;
 
-/// The probabilities of the quantiles that are given unless others are asked for.
+/// The probabilities of the quantiles, unless the caller asks for others.
 const QUANTILES: [f64; 2] = [0.05, 0.95];
 
-/// Predictive distributions, a row per input.
+/// Predictive distributions, one row per input.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Predictions {
-    /// Of a class.
+    /// For classes.
     Classes(ClassPredictions),
-    /// Of a real target, or a count.
+    /// For a real target or a count.
     Real(RealPredictions),
 }
 
@@ -46,17 +46,17 @@ pub enum Predictions {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Scores {
-    /// Of class probabilities.
+    /// For class probabilities.
     Classification(ClassificationMetrics),
-    /// Of predictive mixtures.
+    /// For predictive mixtures.
     Regression(RegressionMetrics),
 }
 
 /// A fitted model that is ready to predict.
 ///
 /// It holds the posterior draws, the compiled network and the memory of a row. It is `Send` and
-/// `Sync`: threads may share one, and each row is computed by the thread that asks for it. Many rows
-/// are computed in parallel, in the rayon pool of the caller.
+/// `Sync`, so threads may share one. A single row is computed by the thread that asks for it. Many
+/// rows are computed in parallel, in the caller's rayon pool.
 pub struct Predictor {
     rows: Box<dyn Rows>,
     probabilities: Vec<f64>,
@@ -71,7 +71,7 @@ impl fmt::Debug for Predictor {
     }
 }
 
-/// What a predictor does in the precision of its model.
+/// A predictor's operations, in the precision of its model.
 pub trait Rows: Send + Sync {
     fn task(&self) -> Task;
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()>;
@@ -94,9 +94,9 @@ impl Predictor {
         Ok(out)
     }
 
-    /// The same into memory that is used again. After the first row of a thread it allocates nothing,
-    /// unless the model is a mixture of models, has likelihoods other than Gaussian or of classes, or
-    /// a transformed target.
+    /// The same, into reused memory. After a thread's first row it allocates nothing. The
+    /// exceptions are mixtures of models, likelihoods other than Gaussian or of classes, and
+    /// transformed targets.
     ///
     /// # Errors
     /// Those of [`Predictor::row`].
@@ -121,7 +121,7 @@ impl Predictor {
         self.rows.evaluate(data)
     }
 
-    /// The logarithm of the predictive density, or probability, of every row's target, `[n]`.
+    /// The log predictive density, or log probability, of every row's target, `[n]`.
     ///
     /// # Errors
     /// Those of [`Predictor::evaluate`].
@@ -129,9 +129,9 @@ impl Predictor {
         self.rows.log_densities(data)
     }
 
-    /// The logarithm of the predictive density, or probability, of every row of targets: raw features
-    /// `x` (`[n, d]`), targets `y` (`[n, target_dim]`). It is computed by the likelihood itself, so it
-    /// also works for a likelihood of the program's own that states no law.
+    /// The log predictive density, or log probability, of every row of targets, from raw features
+    /// `x` (`[n, d]`) and targets `y` (`[n, target_dim]`). The likelihood itself computes it, so it
+    /// also works for a program's own likelihood that states no law.
     ///
     /// # Errors
     /// If lengths do not fit, a target is impossible, the model is a mixture of models or has a
@@ -140,7 +140,7 @@ impl Predictor {
         self.rows.log_densities_of(x, y)
     }
 
-    /// Outputs of the network for rows of raw features (`[n, d]`) and every posterior sample.
+    /// Network outputs for rows of raw features (`[n, d]`) and every posterior sample.
     ///
     /// # Errors
     /// Those of [`Predictor::rows`], and if the model is a mixture of models, or an atlas that
@@ -149,8 +149,8 @@ impl Predictor {
         self.rows.outputs(x)
     }
 
-    /// The same predictor with quantiles of real targets at other probabilities than 0.05 and 0.95;
-    /// with none, quantiles take no time.
+    /// The same predictor with other quantiles of real targets than those at 0.05 and 0.95. An
+    /// empty list saves the time they take.
     ///
     /// # Errors
     /// If a probability is not strictly between 0 and 1.
@@ -166,8 +166,8 @@ impl Predictor {
 
 impl<T: Compiled> Model<T> {
     /// This model, ready to predict, with `draws` posterior samples as in [`Model::samples`]. An
-    /// atlas of a regression predicts with the exact mixture over as many anchors. A mixture of
-    /// models has so many samples in all, each model's share rounded up.
+    /// atlas of a regression predicts with the exact mixture over `draws` anchors instead. A
+    /// mixture of models has `draws` samples in all; each model's share is rounded up.
     ///
     /// # Errors
     /// If there are no draws or one fails.
@@ -214,7 +214,7 @@ impl<T: Compiled> Model<T> {
     }
 }
 
-/// That the data have the targets that the model predicts.
+/// Checks that the data have the targets that the model predicts.
 fn check_task(op: &'static str, expected: Task, data: &Dataset) -> Result<()> {
     let got = data.task();
     if expected == got {
@@ -224,7 +224,7 @@ fn check_task(op: &'static str, expected: Task, data: &Dataset) -> Result<()> {
     Err(Error::shape(op, expected, got))
 }
 
-/// How a regression's outputs become its target, where that is a shift and a scale.
+/// How a regression's outputs become its target, if by a shift and a scale.
 #[derive(Clone, Copy, Debug)]
 struct Plain {
     noise_std: f64,
@@ -233,7 +233,7 @@ struct Plain {
 }
 
 impl Plain {
-    /// Of one model with Gaussian noise around a target that is only shifted and scaled.
+    /// For one model with Gaussian noise and a target that is only shifted and scaled.
     fn of<T>(model: &Model<T>) -> Option<Self> {
         let task = &model.metadata.task;
         let TaskSpec::Regression {
@@ -271,7 +271,7 @@ impl<T: Scalar> Core<T> {
         let members = match &model.fitted {
             Fitted::Mixture(members) => {
                 let each = members.iter().map(|member| {
-                    // rounded up: a model of small weight has a draw at least
+                    // rounded up: even a model of small weight has a draw
                     let share = (member.weight * count as f64).ceil() as usize;
                     Member::new(
                         member.weight,
@@ -294,7 +294,7 @@ impl<T: Scalar> Core<T> {
         })
     }
 
-    /// The only model.
+    /// The only model; an error for a mixture.
     fn single(&self, what: &'static str) -> Result<&Member<T>> {
         match &self.members[..] {
             [member] => Ok(member),
@@ -309,7 +309,7 @@ impl<T: Scalar> Core<T> {
         }
     }
 
-    /// Rows in blocks that the models of a mixture predict one after the other.
+    /// Rows in blocks. The models of a mixture predict each block in turn.
     fn blocks<'x>(&self, x: &'x [f64]) -> Result<std::slice::Chunks<'x, f64>> {
         let d = self.features;
         if !x.len().is_multiple_of(d) {
@@ -357,7 +357,7 @@ impl<T: Scalar> Core<T> {
         Ok(())
     }
 
-    /// The predictive mixtures of a regression, in the target's own units, block by block.
+    /// The predictive mixtures of a regression, in the target's units, block by block.
     fn mixtures(
         &self,
         plain: Plain,

@@ -1,4 +1,4 @@
-//! One row at once, in memory that is kept.
+//! Prediction of a single row, in memory that is reused.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -16,7 +16,7 @@ use crate::scalar::Scalar;
 /// The predictive distribution of one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RowPrediction {
-    /// Of a class.
+    /// For a class.
     Class {
         /// Class probabilities, `[classes]`.
         probabilities: Vec<f64>,
@@ -25,7 +25,7 @@ pub enum RowPrediction {
         /// Mutual information between label and parameters, in nats.
         mutual_information: f64,
     },
-    /// Of a real target, or a count, in its units.
+    /// For a real target or a count, in its units.
     Real {
         /// Predictive mean.
         mean: f64,
@@ -33,7 +33,7 @@ pub enum RowPrediction {
         std: f64,
         /// Standard deviation without the noise.
         epistemic_std: f64,
-        /// Quantiles at the probabilities of the predictor, to 1e-6 of `std`; of counts exact.
+        /// Quantiles at the predictor's probabilities, to 1e-6 of `std`; exact for counts.
         quantiles: Vec<f64>,
     },
 }
@@ -49,7 +49,7 @@ impl RowPrediction {
         }
     }
 
-    /// Class probabilities; `None` of a real target.
+    /// Class probabilities; `None` for a real target.
     pub fn probabilities(&self) -> Option<&[f64]> {
         match self {
             Self::Class { probabilities, .. } => Some(probabilities),
@@ -57,7 +57,7 @@ impl RowPrediction {
         }
     }
 
-    /// The predictive mean of a real target; `None` of a class.
+    /// The predictive mean of a real target; `None` for a class.
     pub fn mean(&self) -> Option<f64> {
         match self {
             Self::Class { .. } => None,
@@ -102,7 +102,7 @@ impl RowPrediction {
     }
 }
 
-/// Memory of rows, for as many threads as have asked at the same time.
+/// Memory of rows: one for each thread that has asked at the same time.
 pub(super) struct Pool<T>(Mutex<Vec<Memory<T>>>);
 
 impl<T> Default for Pool<T> {
@@ -135,9 +135,9 @@ struct MemberMemory<T> {
     features: Vec<f64>,
     /// `[samples, width]`.
     outputs: Vec<f64>,
-    /// `[samples]`: of an atlas the deviations of its components.
+    /// `[samples]`: for an atlas, the standard deviations of its components.
     own_stds: Vec<f64>,
-    /// `[samples]`: with the noise.
+    /// `[samples]`: standard deviations, noise included.
     stds: Vec<f64>,
 }
 
@@ -162,7 +162,7 @@ impl<T: Scalar> MemberMemory<T> {
         }
     }
 
-    /// Outputs of the row, and of an atlas their deviations.
+    /// Computes the outputs of the row and, for an atlas, their standard deviations.
     fn run(&mut self, member: &Member<T>, x: &[f64]) -> Result<()> {
         member.features.transform_row(x, &mut self.features)?;
         match (&member.engine, &mut self.engine) {
@@ -172,12 +172,12 @@ impl<T: Scalar> MemberMemory<T> {
             (Engine::Anchors(engine), EngineMemory::Anchors(ws)) => {
                 engine.row(&self.features, ws, &mut self.outputs, &mut self.own_stds)
             }
-            // a member's memory is of its engine
+            // a member's memory always fits its engine
             _ => Ok(()),
         }
     }
 
-    /// In the target's units: means, deviations with the noise, and those of the means themselves.
+    /// Converts to the target's units: means, their own deviations, and deviations with the noise.
     fn in_units(&mut self, member: &Member<T>, plain: Plain) {
         for mean in &mut self.outputs {
             *mean = plain.mean + plain.scale * *mean;
@@ -257,7 +257,7 @@ impl<T: Scalar> Core<T> {
         }
     }
 
-    /// Mixtures of laws are put together anew for every row.
+    /// Builds the mixture of laws anew for every row.
     fn row_of_laws(
         &self,
         memory: &[MemberMemory<T>],

@@ -213,7 +213,7 @@ impl<'a> GaussianMixture<'a> {
         let mut x = if inside { mean } else { 0.5 * low + 0.5 * high };
         loop {
             let width = high - low;
-            // Newton may creep along one side: bisect if it has not halved the bracket by step three
+            // Newton may creep along one side: bisect if the third step has not halved the bracket
             for step in 0..3 {
                 let newton = self.toward_quantile(x, p, tolerance, &mut low, &mut high);
                 let middle = 0.5 * low + 0.5 * high;
@@ -327,7 +327,7 @@ fn root_of_squares(a: f64, b: f64) -> f64 {
 fn absolute_moment(mean: f64, std: f64) -> f64 {
     let distance = mean.abs();
     let t = distance / std;
-    // `2 std phi(t) + mean (2 Phi(t) - 1)`, as distance plus a remainder: past t = 9 rounding hides it
+    // `2 std phi(t) + mean (2 Phi(t) - 1)`: distance plus a remainder, lost in rounding past t = 9
     if t > 9.0 || std == 0.0 {
         return distance;
     }
