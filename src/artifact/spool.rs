@@ -8,8 +8,8 @@
 //! | the rest | points `[n, P]`, row-major, little-endian, in the precision of the fit |
 //!
 //! Points are only appended, by one walk: the file is [claimed](Claim) for as long as its [`Spool`]
-//! exists. To resume, a walk needs only the number of points and their [checksum](super::checksum),
-//! both from its checkpoint. Later points are cut off.
+//! exists. A checkpoint that records the number of points and their [checksum](super::checksum) is
+//! enough to resume. Later points are cut off.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
@@ -300,8 +300,7 @@ mod tests {
         again.sync().unwrap();
         assert_eq!(all(&again), [1.0, 2.0, 3.0, 4.0, 7.0, 8.0]);
         assert!(again.append(&[1.0]).is_err());
-        // another walk is refused while this one runs; a walk that keeps nothing leaves the points
-        // alone
+        // another walk is refused while this one runs, and one that keeps nothing leaves the points
         for other in [
             Spool::<f32>::create(&path, 2),
             Spool::resume(&path, 2, count, sum),

@@ -172,7 +172,7 @@ fn dtype<T: Scalar>() -> Dtype {
     }
 }
 
-/// Reads a tensor with the given number of axes, and its shape. All numbers must be finite.
+/// Reads a tensor with the given number of axes: its shape, and its numbers, which must be finite.
 pub(super) fn read<T: Scalar>(
     archive: &Archive<'_>,
     name: &str,
@@ -200,7 +200,7 @@ pub(super) fn read<T: Scalar>(
     }
 }
 
-/// Reads a tensor of bytes with the given number of axes, and its shape.
+/// Reads a tensor of bytes with the given number of axes: its shape, and its bytes.
 pub(super) fn read_bytes<'a>(
     archive: &Archive<'a>,
     name: &str,

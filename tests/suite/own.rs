@@ -1,4 +1,4 @@
-//! Models whose parts are the user's, from the fit to the file and back.
+//! Models with parts from the user, from the fit to the file and back.
 
 use fiberwalk::artifact::{AnyModel, Model as Fitted, Predictions, RowPrediction};
 use fiberwalk::autodiff::Var;
@@ -60,8 +60,8 @@ fn claims_model(width: usize) -> Model {
     )
 }
 
-/// Every method that takes any likelihood sees the exposures: without them rates would be twice as
-/// high, and noise would not be that of the counts.
+/// Every method that takes any likelihood sees the exposures. Without them, rates would be twice as
+/// high, and the noise would not be that of the counts.
 #[test]
 fn all_methods_fit_counts_with_exposures() {
     let (x, y) = claims();
@@ -88,7 +88,7 @@ fn all_methods_fit_counts_with_exposures() {
             let RowPrediction::Real { mean, std, .. } = predictor.row(&[x]).unwrap() else {
                 panic!("counts")
             };
-            // laplace by samples is wide in the tails of a log rate
+            // Laplace with sampled weights is wide in the tails of a log rate
             let slack = if method == Method::Laplace {
                 0.35
             } else {
@@ -104,7 +104,7 @@ fn all_methods_fit_counts_with_exposures() {
             );
         }
         let logs = predictor.log_densities_of(&x, &y).unwrap();
-        // the likelihood of the true rates, less a few effective parameters
+        // the log likelihood of the true rates, less a few effective parameters
         let exact: f64 = x
             .iter()
             .zip(y.chunks_exact(2))
@@ -124,7 +124,7 @@ fn all_methods_fit_counts_with_exposures() {
     }
 }
 
-/// A linear model has a closed form.
+/// A linear model has a closed form to compare with.
 #[test]
 fn a_linear_model_is_exact() {
     let (n, noise, alpha) = (40, 0.5, 2.0);
@@ -227,7 +227,7 @@ fn a_file_needs_its_parts_and_says_which() {
     }
 }
 
-/// Parameters of a likelihood are sampled with those of the network, and files keep them.
+/// Parameters of a likelihood are sampled along with the network's, and files keep them.
 #[test]
 fn likelihoods_with_parameters_and_networks_without_a_head() {
     fn twice(x: Var<'_>) -> Var<'_> {
@@ -238,7 +238,7 @@ fn likelihoods_with_parameters_and_networks_without_a_head() {
         .iter()
         .zip(e.chunks_exact(4))
         .map(|(x, e)| {
-            // t with three degrees of freedom
+            // Student-t with three degrees of freedom
             let chi = (e[1] * e[1] + e[2] * e[2] + e[3] * e[3]) / 3.0;
             x + 0.3 * e[0] / chi.sqrt()
         })
@@ -271,7 +271,7 @@ fn likelihoods_with_parameters_and_networks_without_a_head() {
         rows(loaded.predictor(50, 0).unwrap()),
         rows(fitted.model.predictor(50, 0).unwrap())
     );
-    // an atlas needs a linear head, which this model does not claim to have
+    // an atlas needs a linear head, and this model declares none
     let refused = fit_model::<f64>(&model, &x, &y, &FitOptions::of(Method::Atlas), &quiet);
     let message = refused.err().unwrap().to_string();
     assert!(message.contains("linear head"), "{message}");

@@ -1,4 +1,4 @@
-//! A predictor: one row says what many rows say, whatever the method and the likelihood.
+//! Predictors: one row gives the same answer as many rows, for every method and likelihood.
 
 use fiberwalk::artifact::{AnyModel, Fitted, Model, Predictions, Predictor, RowPrediction};
 use fiberwalk::data::{Dataset, Task, banana};
@@ -31,7 +31,7 @@ fn waves() -> Dataset {
 fn check(predictor: &Predictor, x: &[f64], d: usize, name: &str) {
     let many = predictor.rows(x).unwrap();
     let close = |a: f64, b: f64, scale: f64| (a - b).abs() <= 2e-6 * scale;
-    // memory that was used for another row, and for another kind of target
+    // reuses memory of another row, and of another kind of target
     let mut out = RowPrediction::empty();
     for (i, x) in x.chunks_exact(d).enumerate() {
         predictor.row_into(x, &mut out).unwrap();
@@ -168,7 +168,7 @@ fn a_predictor_is_shared_by_threads_and_refuses_what_does_not_fit() {
         let message = predictor.row(x).unwrap_err().to_string();
         assert!(message.contains(what), "{message}");
     }
-    // the memory of a row that failed is as good as new
+    // a row that failed leaves its memory usable
     assert_eq!(predictor.row(&[0.3]).unwrap(), alone);
     let none = model.predictor(20, 0).unwrap().with_quantiles(&[]).unwrap();
     let RowPrediction::Real { quantiles, .. } = none.row(&[0.3]).unwrap() else {
@@ -221,7 +221,7 @@ fn bytes_make_the_model_again_in_its_own_precision() {
     assert!(message.contains("bytes"), "{message}");
 }
 
-/// Draws that are stored are the draws that the deformation gives, and the file reads back.
+/// Stored draws equal those of the deformation, and the file reads back.
 #[test]
 fn a_model_can_be_frozen_after_it_was_loaded() {
     for method in [Method::Atlas, Method::Flow] {

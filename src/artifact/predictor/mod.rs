@@ -149,8 +149,8 @@ impl Predictor {
         self.rows.outputs(x)
     }
 
-    /// The same predictor with other quantiles of real targets than those at 0.05 and 0.95. An
-    /// empty list saves the time they take.
+    /// The same predictor with quantiles of real targets at `probabilities`, not at 0.05 and 0.95.
+    /// An empty list saves the time that quantiles take.
     ///
     /// # Errors
     /// If a probability is not strictly between 0 and 1.

@@ -102,7 +102,7 @@ impl RowPrediction {
     }
 }
 
-/// Memory of rows: one for each thread that has asked at the same time.
+/// Memories for rows: as many as threads have asked at the same time.
 pub(super) struct Pool<T>(Mutex<Vec<Memory<T>>>);
 
 impl<T> Default for Pool<T> {
