@@ -8,7 +8,7 @@ use super::exact_loo::exact_rows;
 use super::portfolio::fit_portfolio;
 use super::prepare::{Prepared, describe, prepare};
 use super::width::fit_chosen;
-use super::{FitOptions, FlowChoice, KernelKind, Method, Stage, Summary};
+use super::{FitOptions, FitReport, FlowChoice, KernelKind, Method, Stage};
 use crate::artifact::{Compiled, Fitted, Model};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::Dataset;
@@ -26,8 +26,8 @@ use crate::scalar::Scalar;
 pub struct FitResult<T> {
     /// The model.
     pub model: Model<T>,
-    /// Diagnostics of every stage.
-    pub summary: Summary,
+    /// What is known about every stage, and the verdict.
+    pub report: FitReport,
     /// Leave-one-out of the training rows, where the points are draws of the posterior and it takes
     /// little beside the fit.
     pub loo: Option<Loo>,
@@ -104,7 +104,7 @@ fn stages<T: Fits>(
     let untouched = (options.loo_refits > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
-    let mut summary = Summary::default();
+    let mut summary = FitReport::default();
     summary.data(&data);
     summary.network(&spec, network.dim());
     let about = About::of(&data);
@@ -142,7 +142,7 @@ fn stages<T: Fits>(
             map: evidence.map.theta,
             fitted,
         },
-        summary,
+        report: summary,
         loo,
     })
 }
@@ -375,7 +375,7 @@ impl Problem<'_> {
         &mut self,
         evidence: &EvidenceReport<T>,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         if self.options.method == Method::Map {
             return Ok(Fitted::Map);
