@@ -10,7 +10,8 @@ pub(super) const CHAINS: f64 = 1.1;
 pub(super) const E_BFMI: f64 = 0.3;
 
 /// Whether something has to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// Nothing is wrong.
     Well,

@@ -24,10 +24,11 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     say(&text)
 }
 
-/// What the verdict says, each finding with its sentence and what to do.
+/// What the verdict says, each finding with how bad it is, a sentence, and what to do.
 pub fn verdict(report: &FitReport) -> Vec<Value> {
     let findings = report.verdict().into_iter().map(|finding| {
         let mut said = json!(finding);
+        said["severity"] = json!(finding.severity());
         said["sentence"] = finding.sentence().into();
         said["advice"] = finding.advice().into();
         said
