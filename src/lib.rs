@@ -35,7 +35,7 @@
 //! let options = FitOptions { hidden: vec![8], steps: Some(50), ..FitOptions::default() };
 //! let fitted = fit::<f32>(&train, &options, &|_, _, _| ())?;
 //! let scores = fitted.model.evaluate(&test, 64, Streams::new(0))?;
-//! println!("{}\n{scores:?}", fitted.summary);
+//! println!("{}\n{scores:?}", fitted.report);
 //! # Ok::<(), fiberwalk::Error>(())
 //! ```
 //!

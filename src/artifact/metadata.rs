@@ -1,10 +1,12 @@
 //! What a model file says about itself, and the checks that it must pass.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::report::{self, FitReport};
 use super::task::{TaskSpec, positive};
 use crate::data::{Standardizer, Task, Warp};
 use crate::deform::UnitFlowOptions;
@@ -73,8 +75,15 @@ pub struct Metadata {
     /// The models of a mixture. Network, scales and noise above are then those of the heaviest.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberSpec>,
-    /// Figures of the fit, for the reader.
-    #[serde(default)]
+    /// What is known about the fit, for the reader. Older files have none.
+    #[serde(
+        default,
+        deserialize_with = "report::if_known",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub report: Option<FitReport>,
+    /// The figures of older files, in the place of a report.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub diagnostics: BTreeMap<String, f64>,
 }
 
@@ -156,6 +165,19 @@ pub enum NetworkSpec {
         /// The likelihood's own parameters, which follow the network's in every sample.
         likelihood_parameters: usize,
     },
+}
+
+impl fmt::Display for NetworkSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NetworkSpec::Mlp { sizes, activation } => {
+                let widths: Vec<String> = sizes.iter().map(usize::to_string).collect();
+                write!(f, "{} {activation}", widths.join("-"))
+            }
+            NetworkSpec::Layers { layers, outputs } => write!(f, "{layers},linear:{outputs}"),
+            NetworkSpec::Own { own, .. } => write!(f, "the program's own, of model '{own}'"),
+        }
+    }
 }
 
 impl NetworkSpec {

@@ -30,6 +30,7 @@ mod metadata;
 mod method;
 mod model;
 mod predictor;
+pub mod report;
 mod spool;
 mod task;
 mod tensors;
@@ -47,6 +48,7 @@ pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, NetworkSpec, SampledSca
 pub use method::Method;
 pub use model::{Draws, Model, read_metadata};
 pub use predictor::{Predictions, Predictor, RowPrediction, Scores};
+pub use report::FitReport;
 pub use spool::{Spool, remove_spool};
 pub use task::TaskSpec;
 pub use training::TrainingRows;

@@ -254,6 +254,9 @@ impl<T: Compiled> Model<T> {
             self.metadata.flow_units = None;
             self.metadata.flow_hidden = Vec::new();
             self.metadata.flow_proposals = 1;
+            if let Some(report) = &mut self.metadata.report {
+                report.freeze(count);
+            }
         }
         self.fitted = frozen;
         Ok(())

@@ -13,8 +13,9 @@ use super::fit::Problem;
 use super::hierarchy::Coordinates;
 use super::own::own_init;
 use super::rates::at_viable_rate;
-use super::{Method, Summary};
+use super::{FitReport, Method};
 use crate::artifact::Fitted;
+use crate::artifact::report::{self, Baseline};
 use crate::baselines::{
     AllRows, ChainOptions, Chains, DropoutOptions, EnsembleOptions, HmcOptions, Laplace,
     LaplaceOptions, NutsOptions, OdeOptions, RandomBatches, RiemannLaplace, SgldOptions, Structure,
@@ -102,7 +103,7 @@ impl Problem<'_> {
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let samples = self.options.samples;
         let points = match self.options.method {
@@ -118,14 +119,19 @@ impl Problem<'_> {
                 let riemann =
                     RiemannLaplace::new(posterior, theta, &gaussian, OdeOptions::default())?;
                 let (draws, report) = riemann.sample_with_report(samples, self.streams)?;
-                let text = format!(
-                    "{} geodesics, {} of them not followed to their end, {} steps, {} gradients, {} Hessian products",
-                    samples, report.failed, report.steps, report.gradients, report.products
-                );
-                summary.line("riemann", text);
-                summary.figure("riemann_failed", report.failed as f64);
+                if let Some(Baseline::Laplace(laplace)) = summary.baseline.take() {
+                    summary.baseline = Some(Baseline::Riemann {
+                        laplace,
+                        geodesics: samples,
+                        failed: report.failed,
+                        steps: report.steps,
+                        gradients: report.gradients,
+                        products: report.products,
+                    });
+                }
                 // a Hessian product costs about two gradients
-                summary.method_gradients((report.gradients + 2 * report.products) as f64);
+                let gradients = report.gradients + 2 * report.products;
+                summary.method_gradients = Some(gradients as f64);
                 draws
             }
             _ => self
@@ -139,7 +145,7 @@ impl Problem<'_> {
     fn gaussian<T: Scalar>(
         &self,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Laplace<T>> {
         let structure = match self.options.method {
             Method::LaplaceKfac => Structure::Kfac {
@@ -163,25 +169,19 @@ impl Problem<'_> {
         };
         let theta = &evidence.map.theta;
         let laplace = Laplace::fit(&data, prior.get(), theta, &options, self.streams)?;
-        let text = format!(
-            "{} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
-            match structure {
+        summary.baseline = Some(Baseline::Laplace(report::Laplace {
+            structure: match structure {
                 Structure::Kfac { .. } => "Kronecker-factored",
                 Structure::Diagonal => "diagonal",
                 Structure::LastLayer => "full last-layer",
                 _ => "full",
-            },
-            laplace.active().len(),
-            laplace.effective_parameters(),
-            laplace.log_evidence(),
-            if self.options.method.is_linearised() {
-                "; predictions are linearised"
-            } else {
-                ""
             }
-        );
-        summary.line("laplace", text);
-        summary.figure("log_evidence_structure", laplace.log_evidence());
+            .into(),
+            parameters: laplace.active().len(),
+            effective_parameters: laplace.effective_parameters(),
+            log_evidence: laplace.log_evidence(),
+            linearised: self.options.method.is_linearised(),
+        }));
         Ok(laplace)
     }
 
@@ -189,7 +189,7 @@ impl Problem<'_> {
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         // the paper has five; twice as many are a stronger baseline
         let mut options = EnsembleOptions {
@@ -216,20 +216,20 @@ impl Problem<'_> {
         let (low, high) = energies.fold((f64::INFINITY, f64::NEG_INFINITY), |(a, b), e| {
             (a.min(e), b.max(e))
         });
-        let text = format!(
-            "{} members, U from {low:.1} to {high:.1}, {} gradients",
-            report.members.len(),
-            report.gradients
-        );
-        summary.line("ensemble", text);
-        summary.method_gradients(report.gradients as f64 * self.map_share());
+        summary.baseline = Some(Baseline::Ensemble {
+            members: report.members.len(),
+            lowest_energy: low,
+            highest_energy: high,
+            gradients: report.gradients,
+        });
+        summary.method_gradients = Some(report.gradients as f64 * self.map_share());
         Ok(report.posterior.into_values())
     }
 
     fn langevin<T: Scalar>(
         &self,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         const ROWS: usize = 128;
         let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
@@ -248,13 +248,16 @@ impl Problem<'_> {
             let (energy, gradients) = (mean(&report.energies), report.gradients);
             Ok((report, energy, gradients))
         })?;
-        let energy = mean(&report.energies);
-        let text = format!(
-            "{CHAINS} chains of {} steps at rate {:.0e}, {} of them diverged, mean U {energy:.1}, {taken} gradients of {ROWS} rows",
-            options.steps, rate, report.diverged
-        );
-        summary.line("sgld", text);
-        summary.method_gradients(taken as f64 * share(ROWS, data.rows()));
+        summary.baseline = Some(Baseline::Sgld {
+            chains: CHAINS,
+            steps: options.steps,
+            rate,
+            diverged: report.diverged,
+            mean_energy: mean(&report.energies),
+            gradients: taken,
+            batch_rows: ROWS,
+        });
+        summary.method_gradients = Some(taken as f64 * share(ROWS, data.rows()));
         Ok(report.posterior.into_values())
     }
 
@@ -262,26 +265,24 @@ impl Problem<'_> {
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let rows = AllRows::new(posterior, self.prepared.rows())?;
         let (theta, options) = (evidence.map.theta.clone(), VariationalOptions::default());
         let report = fit_variational(&rows, theta, &options, self.streams, |_| ())?;
-        let text = format!(
-            "ELBO {:.1} +- {:.1}, {} gradients",
-            report.elbo, report.elbo_error, report.gradients
-        );
-        summary.line("vi", text);
-        summary.figure("elbo", report.elbo);
-        summary.figure("elbo_error", report.elbo_error);
-        summary.method_gradients(report.gradients as f64);
+        summary.baseline = Some(Baseline::Vi {
+            elbo: report.elbo,
+            elbo_error: report.elbo_error,
+            gradients: report.gradients,
+        });
+        summary.method_gradients = Some(report.gradients as f64);
         report.posterior.sample(self.options.samples, self.streams)
     }
 
     fn dropout<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let rows = AllRows::new(posterior, self.prepared.rows())?;
         let (layout, options) = (self.network.layout(), DropoutOptions::default());
@@ -293,9 +294,11 @@ impl Problem<'_> {
             self.streams,
             |_| (),
         )?;
-        let text = format!("rate {}, {} gradients", options.rate, report.gradients);
-        summary.line("dropout", text);
-        summary.method_gradients(report.gradients as f64);
+        summary.baseline = Some(Baseline::Dropout {
+            rate: options.rate,
+            gradients: report.gradients,
+        });
+        summary.method_gradients = Some(report.gradients as f64);
         report.posterior.sample(self.options.samples, self.streams)
     }
 
@@ -303,7 +306,7 @@ impl Problem<'_> {
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let others = self.other_estimates(posterior, evidence, CHAINS)?;
         let trained: usize = others.iter().map(|map| map.gradients).sum();
@@ -318,7 +321,7 @@ impl Problem<'_> {
         &self,
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let Coordinates { scaled, own } = coordinates;
         let starts = self.scaled_starts(scaled, *own, CHAINS)?;
@@ -333,7 +336,7 @@ impl Problem<'_> {
         posterior: &PosteriorDensity<T>,
         starts: &[Vec<T>],
         trained: f64,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let defaults = ChainOptions::default();
         let chains = ChainOptions {
@@ -354,7 +357,7 @@ impl Problem<'_> {
             nuts(posterior, starts, &options, self.streams)?
         };
         summary.chains(&chains)?;
-        summary.method_gradients(chains.gradients() as f64 + trained);
+        summary.method_gradients = Some(chains.gradients() as f64 + trained);
         Ok(chains.into_points()?.into_values())
     }
 }
@@ -368,29 +371,7 @@ pub(super) fn share(batch_rows: usize, rows: usize) -> f64 {
     batch_rows.min(rows) as f64 / rows.max(1) as f64
 }
 
-impl Summary {
-    /// Gradients of all rows that a method took besides the estimate.
-    pub(super) fn method_gradients(&mut self, gradients: f64) {
-        self.figure("method_gradients", gradients);
-    }
-
-    /// Gradients of all rows that a fit took; of batches the share of the rows that they are of.
-    pub fn gradients(&self) -> f64 {
-        let figure = |name: &str, otherwise| self.figures().get(name).copied().unwrap_or(otherwise);
-        let parts = [
-            ("map_gradients", "map_share"),
-            ("starts_gradients", "map_share"),
-            ("walk_gradients", "walk_share"),
-            ("refinement_gradients", ""),
-            ("method_gradients", ""),
-            ("loo_gradients", ""),
-        ];
-        parts
-            .map(|(name, share)| figure(name, 0.0) * figure(share, 1.0))
-            .iter()
-            .sum()
-    }
-
+impl FitReport {
     fn chains<T: Scalar>(&mut self, chains: &Chains<T>) -> Result<()> {
         let energies = chains.potentials();
         let energies = diagnose::Chains::new(&energies, chains.count())?;
@@ -398,18 +379,15 @@ impl Summary {
         let hamiltonians = chains.hamiltonians();
         let e_bfmi = diagnose::e_bfmi(&diagnose::Chains::new(&hamiltonians, chains.count())?);
         let worst = e_bfmi.iter().copied().fold(f64::INFINITY, f64::min);
-        let text = format!(
-            "{} chains, acceptance {:.2}, {} divergences, R-hat of the energy {rhat:.3}, its bulk ESS {ess:.0}, E-BFMI {worst:.2}, {} gradients",
-            chains.count(),
-            chains.mean_acceptance(),
-            chains.divergences(),
-            chains.gradients()
-        );
-        self.line("chains", text);
-        self.figure("chains_divergences", chains.divergences() as f64);
-        self.figure("energy_rhat", rhat);
-        self.figure("energy_ess_bulk", ess);
-        self.figure("e_bfmi", worst);
+        self.baseline = Some(Baseline::Chains {
+            chains: chains.count(),
+            acceptance: chains.mean_acceptance(),
+            divergences: chains.divergences(),
+            energy_rhat: rhat,
+            energy_ess_bulk: ess,
+            e_bfmi: worst,
+            gradients: chains.gradients(),
+        });
         Ok(())
     }
 }

@@ -6,13 +6,13 @@
 
 use std::time::{Duration, Instant};
 
+use super::FitOptions;
 use super::fit::Problem;
-use super::{FitOptions, Summary};
 use crate::error::{Error, Result};
 use crate::model::LogDensity;
 use crate::rng::Phase;
 use crate::scalar::Scalar;
-use crate::walk::{Fields, Kernel, Particle, Run, Walk, WalkOptions};
+use crate::walk::{Fields, Kernel, Particle, Run, WalkOptions};
 
 const MIB: usize = 1 << 20;
 
@@ -99,32 +99,6 @@ impl Budget {
         let late = self.end.is_some_and(|end| Instant::now() >= end);
         let full = |room| run.keeps_next() && run.kept_bytes() + run.kept_bytes_at_once() > room;
         late || self.room.is_some_and(full)
-    }
-}
-
-impl Summary {
-    /// That a walk takes its gradients from batches.
-    pub(super) fn batched(&mut self, rows: usize, all: usize) {
-        let text = "an approximation: the walk spreads the further, the smaller they are";
-        self.line("batches", format!("of {rows} of {all} rows, {text}"));
-        self.figure("walk_batch", rows as f64);
-        self.figure("walk_share", rows as f64 / all.max(1) as f64);
-    }
-
-    /// That a walk was ended by its budget.
-    pub(super) fn cut_short<T: Scalar>(&mut self, walk: &Walk<T>, at_most: usize) {
-        if !walk.cut_short {
-            return;
-        }
-        let steps = walk.steps;
-        let what = if walk.warm_up == steps {
-            "in its warm-up: its points are where the particles were, and remember their start"
-        } else {
-            "with the points that it had kept"
-        };
-        let text = format!("the budget ended the walk after {steps} of {at_most} steps, {what}");
-        self.line("warning", text);
-        self.figure("walk_cut_short", 1.0);
     }
 }
 

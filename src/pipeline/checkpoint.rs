@@ -1,6 +1,6 @@
 //! Checkpoints of a fit: what its walk depends on is written beside it now and then, and read back to go on.
 //!
-//! A checkpoint holds the MAP estimates and scales, what the summary said before the walk, the kernel's settings, and the run. The tangent space at
+//! A checkpoint holds the MAP estimates and scales, the report of what came before the walk, the kernel's settings, and the run. The tangent space at
 //! the estimate is computed anew: the same numbers give the same space. Which fit a checkpoint is of is compared option by option, the data
 //! by a checksum of the standardised rows.
 
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::fit::Problem;
 use super::hierarchy::Coordinates;
-use super::{FitOptions, Summary};
+use super::{FitOptions, FitReport, notes};
 use crate::artifact::{
     CheckpointHeader, CheckpointReader, Checksum, Claim, Fitted, Spool, write_checkpoint,
 };
@@ -38,7 +38,7 @@ pub struct CheckpointOptions {
 struct Trained<T> {
     evidence: EvidenceReport<T>,
     others: Option<Vec<MapReport<T>>>,
-    summary: Summary,
+    summary: FitReport,
 }
 
 /// Writes checkpoints of a fit, and holds the one that it goes on from.
@@ -95,8 +95,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             if let Some(what) = reader.header().difference(&keeper.identity) {
                 return Err(reader.wrong(what));
             }
-            let summary = Summary::from_json(&reader.header().notes)
-                .map_err(|e| reader.wrong(format!("its summary does not parse: {e}")))?;
+            let summary = notes::read(&reader.header().notes).map_err(|e| reader.wrong(e))?;
             let mut trained = Trained {
                 evidence: nothing(),
                 others: Some((1..problem.options.starts).map(|_| report()).collect()),
@@ -121,13 +120,13 @@ impl<'a, T: Scalar> Keeper<'a, T> {
     }
 
     /// The estimate and scales of the fit that is resumed, and what it had said.
-    pub(super) fn evidence(&self) -> Option<(EvidenceReport<T>, Summary)> {
+    pub(super) fn evidence(&self) -> Option<(EvidenceReport<T>, FitReport)> {
         let trained = self.trained.as_ref()?;
         Some((trained.evidence.clone(), trained.summary.clone()))
     }
 
     /// Takes note of what was trained.
-    pub(super) fn trained(&mut self, evidence: &EvidenceReport<T>, summary: &Summary) {
+    pub(super) fn trained(&mut self, evidence: &EvidenceReport<T>, summary: &FitReport) {
         if self.trained.is_none() && self.options.is_some_and(|o| o.every.is_some()) {
             self.trained = Some(Trained {
                 evidence: evidence.clone(),
@@ -158,7 +157,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         &mut self,
         kernel: &mut K,
         run: &mut Run<T, K::State, K::Workspace>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<()> {
         self.written = Instant::now();
         let (Some(mut reader), Some(options)) = (self.reader.take(), self.options) else {
@@ -187,8 +186,9 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             count => Spool::resume(path, run.dim(), count, spooled.checksum()),
         });
         self.spool = resumed.transpose()?;
-        let text = format!("after {} steps, {}", run.steps(), options.path.display());
-        summary.line("resumed", text);
+        let said = summary.checkpoint.get_or_insert_default();
+        said.resumed_after = Some(run.steps());
+        said.file = Some(options.path.display().to_string());
         Ok(())
     }
 
@@ -236,7 +236,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         }
         let header = CheckpointHeader {
             identity: self.identity.clone(),
-            notes: trained.summary.to_json(),
+            notes: notes::write(&trained.summary),
         };
         let mut spooled = Spooled::default();
         if let Some(spool) = &mut self.spool {
@@ -262,12 +262,9 @@ impl<'a, T: Scalar> Keeper<'a, T> {
     }
 
     /// Says whether the last checkpoint failed.
-    pub(super) fn say(&self, summary: &mut Summary) {
+    pub(super) fn say(&self, summary: &mut FitReport) {
         if let Some(failure) = &self.failure {
-            summary.line(
-                "warning",
-                format!("no checkpoint could be written: {failure}"),
-            );
+            summary.checkpoint.get_or_insert_default().failure = Some(failure.clone());
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Measured {
     pub fit_seconds: f64,
     /// Seconds of the predictions and their scores.
     pub predict_seconds: f64,
-    /// Gradients of all training rows that the fit took ([`Summary::gradients`](super::Summary::gradients)).
+    /// Gradients of all training rows that the fit took ([`FitReport::gradients`](super::FitReport::gradients)).
     pub gradients: f64,
     /// Leave-one-out of the training rows, in nats, of methods that draw from the posterior.
     pub elpd_loo: Option<f64>,
@@ -58,7 +58,7 @@ pub fn measure<T: Fits>(
         scores,
         fit_seconds,
         predict_seconds: started.elapsed().as_secs_f64(),
-        gradients: fitted.summary.gradients(),
+        gradients: fitted.report.gradients(),
         elpd_loo: fitted.loo.as_ref().map(|loo| loo.elpd_loo),
         elpd_loo_se: fitted.loo.as_ref().map(|loo| loo.se),
         peak_mib: None,

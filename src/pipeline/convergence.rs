@@ -5,14 +5,12 @@
 //! particle still is where it went to, not that their mean is wrong; predictions that agree are what counts. With several starts the nested R-hat
 //! (Margossian et al. 2024) tells whether particles from different starts differ more than particles of one.
 
-use super::Summary;
+use super::FitReport;
+use crate::artifact::report::{Mixing, NestedMixing, PredictionMixing};
 use crate::diagnose::{Chains, ess_bulk, ess_tail, nested_rhat, rhat};
 use crate::error::Result;
 use crate::scalar::Scalar;
 use crate::walk::{Trace, Walk};
-
-/// R-hat up to which chains are said to agree.
-const AGREEMENT: f64 = 1.1;
 
 /// The draws of one quantity, `[particles, blocks]`.
 fn draws(trace: &Trace, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
@@ -55,7 +53,7 @@ fn nested(values: &[f64], particles: usize, starts: usize) -> Result<Option<f64>
     nested_rhat(&Chains::new(&sorted, particles)?, starts).map(Some)
 }
 
-impl Summary {
+impl FitReport {
     /// Adds what the trace of a walk says, if it is long enough to say anything. Of the numbers observed the first
     /// `predictions` are such.
     pub(super) fn convergence<T: Scalar>(
@@ -71,13 +69,6 @@ impl Summary {
         let particles = trace.particles();
         let energies = draws(trace, |block, p| trace.energies_after(block)[p]);
         let energy = figures(&energies, particles, starts)?;
-        let mut text = format!(
-            "energy: R-hat {:.3}, ESS {:.0} (tail {:.0})",
-            energy.rhat, energy.bulk, energy.tail
-        );
-        self.figure("energy_rhat", energy.rhat);
-        self.figure("energy_ess_bulk", energy.bulk);
-        self.figure("energy_ess_tail", energy.tail);
         let of = |i: usize| draws(trace, |b, p| trace.observed_after(b)[p * trace.len + i]);
         let all = (0..predictions.min(trace.len)).map(|i| figures(&of(i), particles, starts));
         let all = all.collect::<Result<Vec<_>>>()?;
@@ -87,28 +78,33 @@ impl Summary {
             values.sort_by(f64::total_cmp);
             values
         };
-        let rhats = sorted(&|f| f.rhat);
-        if let (Some(median), Some(worst)) = (rhats.get(rhats.len() / 2), rhats.last()) {
-            let least = |values: Vec<f64>| values.first().copied().unwrap_or(f64::NAN);
-            let (bulk, tail) = (least(sorted(&|f| f.bulk)), least(sorted(&|f| f.tail)));
-            text += &format!(
-                "; {} predictions: R-hat {median:.3} (worst {worst:.3}), least ESS {bulk:.0} (tail {tail:.0})",
-                rhats.len()
-            );
-            self.figure("prediction_rhat_median", *median);
-            self.figure("prediction_rhat_worst", *worst);
-            self.figure("prediction_ess_bulk", bulk);
-            self.figure("prediction_ess_tail", tail);
-            if *median > AGREEMENT {
-                text += "; a single particle has not been everywhere (all together may have)";
+        let (rhats, nested) = (
+            sorted(&|f| f.rhat),
+            sorted(&|f| f.nested.unwrap_or(f64::NAN)),
+        );
+        let ends = (rhats.get(rhats.len() / 2), rhats.last());
+        let of_predictions = match ends {
+            (Some(&rhat_median), Some(&rhat_worst)) => {
+                let least = |values: Vec<f64>| values.first().copied().unwrap_or(f64::NAN);
+                Some(PredictionMixing {
+                    count: rhats.len(),
+                    rhat_median,
+                    rhat_worst,
+                    ess_bulk: least(sorted(&|f| f.bulk)),
+                    ess_tail: least(sorted(&|f| f.tail)),
+                })
             }
-        }
-        let nested = sorted(&|f| f.nested.unwrap_or(f64::NAN));
-        if let Some(worst) = nested.last() {
-            text += &format!("; over {starts} starts: nested R-hat at most {worst:.3}");
-            self.figure("prediction_nested_rhat_worst", *worst);
-        }
-        self.line("mixing", text);
+            _ => None,
+        };
+        self.mixing = Some(Mixing {
+            energy_rhat: energy.rhat,
+            energy_ess_bulk: energy.bulk,
+            energy_ess_tail: energy.tail,
+            predictions: of_predictions,
+            nested: nested
+                .last()
+                .map(|&rhat_worst| NestedMixing { starts, rhat_worst }),
+        });
         Ok(())
     }
 }
@@ -145,22 +141,23 @@ mod tests {
 
     #[test]
     fn agreement_and_its_lack_are_told_apart() {
-        let figure = |apart: f64, starts: usize, name: &str| {
-            let mut summary = Summary::default();
-            summary.convergence(&walk(apart), starts, 2).unwrap();
-            summary.figures().get(name).copied()
+        let mixing = |apart: f64, starts: usize| {
+            let mut report = FitReport::default();
+            report.convergence(&walk(apart), starts, 2).unwrap();
+            report.mixing.unwrap()
         };
-        assert!(figure(0.0, 1, "energy_rhat").unwrap() < 1.05);
-        assert!(figure(0.0, 1, "prediction_rhat_worst").unwrap() < 1.05);
+        let predictions = |apart: f64| mixing(apart, 1).predictions.unwrap();
+        assert!(mixing(0.0, 1).energy_rhat < 1.05);
+        assert!(predictions(0.0).rhat_worst < 1.05);
         // 320 draws that are independent
-        let ess = figure(0.0, 1, "prediction_ess_bulk").unwrap();
+        let ess = predictions(0.0).ess_bulk;
         assert!((200.0..450.0).contains(&ess), "{ess}");
-        assert!(figure(3.0, 1, "prediction_rhat_worst").unwrap() > 1.5);
-        assert!(figure(3.0, 1, "energy_rhat").unwrap() < 1.05);
+        assert!(predictions(3.0).rhat_worst > 1.5);
+        assert!(mixing(3.0, 1).energy_rhat < 1.05);
         // starts alternate among the particles: two of them differ, each is at one with itself
-        assert!(figure(3.0, 2, "prediction_nested_rhat_worst").unwrap() > 1.5);
-        assert!(figure(0.0, 2, "prediction_nested_rhat_worst").unwrap() < 1.05);
-        assert!(figure(0.0, 1, "prediction_nested_rhat_worst").is_none());
-        assert!(figure(0.0, 3, "prediction_nested_rhat_worst").is_none());
+        assert!(mixing(3.0, 2).nested.unwrap().rhat_worst > 1.5);
+        assert!(mixing(0.0, 2).nested.unwrap().rhat_worst < 1.05);
+        assert!(mixing(0.0, 1).nested.is_none());
+        assert!(mixing(0.0, 3).nested.is_none());
     }
 }

@@ -7,7 +7,7 @@
 use super::agreement::Agreement;
 use super::fit::Problem;
 use super::trust::{Trust, energies, trust, weigh};
-use super::{FlowChoice, Method, Stage, Summary};
+use super::{FitReport, FlowChoice, Method, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{
@@ -99,7 +99,7 @@ impl Problem<'_> {
         posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let hidden = self.network.hidden_params();
         let material = Material {
@@ -120,7 +120,7 @@ impl Problem<'_> {
         &mut self,
         groups: ScaleGroups,
         mut walked: Walk<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let network: &dyn LinearHead = self.network;
         let head = ScaledHead::new(network, groups);
@@ -156,7 +156,7 @@ impl Problem<'_> {
     fn deform_of<T: Scalar, D: LogDensity<T>>(
         &mut self,
         material: &Material<'_, T, D>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         match self.options.method {
             Method::Atlas => self.atlas(material, summary),
@@ -167,7 +167,7 @@ impl Problem<'_> {
     fn atlas<T: Scalar, D: LogDensity<T>>(
         &mut self,
         material: &Material<'_, T, D>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let (walked, hidden) = (material.walked, material.hidden);
         let points = walked.points.chunks_exact(walked.dim);
@@ -201,7 +201,7 @@ impl Problem<'_> {
     fn flow<T: Scalar, D: LogDensity<T>>(
         &mut self,
         material: &Material<'_, T, D>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let (last, walked) = (&material.last, material.walked);
         let deformation = if material.hidden == 0 {
@@ -309,7 +309,7 @@ impl Problem<'_> {
         &self,
         material: &Material<'_, T, D>,
         agreement: &Agreement<'_>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
         let (walked, hidden) = (material.walked, material.hidden);
         let defaults = TrainOptions::default();
@@ -346,7 +346,7 @@ impl Problem<'_> {
         &self,
         material: &Material<'_, T, D>,
         agreement: &Agreement<'_>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
         let (last, walked) = (&material.last, material.walked);
         let blocks = material.blocks.clone();
@@ -391,7 +391,7 @@ impl Problem<'_> {
     }
 
     /// The rows that go into the file; nothing that comes after needs them.
-    fn training_rows<T: Scalar>(&mut self, summary: &mut Summary) -> TrainingRows<T> {
+    fn training_rows<T: Scalar>(&mut self, summary: &mut FitReport) -> TrainingRows<T> {
         let (x, y) = (&mut self.prepared.x, &mut self.prepared.y);
         summary.carries_data(y.len());
         TrainingRows::new(&std::mem::take(x), std::mem::take(y))
@@ -402,7 +402,7 @@ impl Problem<'_> {
         &self,
         material: &Material<'_, T, D>,
         sample: impl Fn(usize) -> Result<Vec<T>>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let count = self.options.frozen.unwrap_or(self.options.samples);
         let samples = material.stored(sample(count)?)?;

@@ -1,6 +1,8 @@
 //! What a model file says of a fit.
 
-use super::Summary;
+use std::collections::BTreeMap;
+
+use super::FitReport;
 use super::fit::Problem;
 use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
 use crate::curvature::EvidenceReport;
@@ -50,7 +52,7 @@ impl Problem<'_> {
         network: NetworkSpec,
         evidence: &EvidenceReport<T>,
         fitted: &Fitted<T>,
-        summary: &Summary,
+        summary: &FitReport,
     ) -> Metadata {
         let (mut flow_hidden, mut flow_units, mut flow_proposals) = (Vec::new(), None, 1);
         if let Fitted::Flow { deformation, .. } = fitted {
@@ -107,7 +109,8 @@ impl Problem<'_> {
             flow_units,
             flow_proposals,
             members: Vec::new(),
-            diagnostics: summary.figures().clone(),
+            diagnostics: BTreeMap::new(),
+            report: Some(summary.of_model()),
         };
         metadata.format_version = metadata.least_version();
         metadata

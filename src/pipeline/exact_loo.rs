@@ -1,6 +1,7 @@
 //! Leave-one-out where importance sampling fails: for each row with a large `k`, a fit without it.
 
-use super::{FitOptions, Fits, Stage, Summary, fit_owned};
+use super::{FitOptions, FitReport, Fits, Stage, fit_owned};
+use crate::artifact::report::{FailedRefit, Refits};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
 use crate::error::{Error, Result};
@@ -12,43 +13,38 @@ pub(super) fn exact_rows<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
     mut loo: Loo,
-    summary: &mut Summary,
+    summary: &mut FitReport,
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<Loo> {
     let rows = loo.unreliable_rows();
     if rows.is_empty() {
         return Ok(loo);
     }
-    if rows.len() > options.loo_refits {
-        let text = format!(
-            "{} rows need a fit without them, and --loo-refits allows {}",
-            rows.len(),
-            options.loo_refits
-        );
-        summary.line("loo", text);
-        return Ok(loo);
-    }
-    let (mut done, mut gradients) = (0, 0.0);
-    for &row in &rows {
-        match without::<T>(data, options, row, progress) {
-            Ok((elpd, taken)) => {
-                loo = loo.with_exact(row, elpd)?;
-                gradients += taken;
-                done += 1;
-            }
-            Err(error) => {
-                let text = format!("no fit without row {row} (from 0): {error}");
-                summary.line("warning", text);
+    let mut refits = Refits {
+        needed: rows.len(),
+        allowed: options.loo_refits,
+        elpd_before: loo.elpd_loo,
+        ..Refits::default()
+    };
+    if refits.needed <= refits.allowed {
+        for &row in &rows {
+            match without::<T>(data, options, row, progress) {
+                Ok((elpd, taken)) => {
+                    loo = loo.with_exact(row, elpd)?;
+                    refits.gradients += taken;
+                    refits.done += 1;
+                }
+                Err(error) => refits.failed.push(FailedRefit {
+                    row,
+                    why: error.to_string(),
+                }),
             }
         }
+        summary.leave_one_out(&loo);
     }
-    summary.figure("loo_gradients", gradients);
-    let text = format!(
-        "elpd {:.1} +- {:.1} nats after {done} exact fits without a row",
-        loo.elpd_loo, loo.se
-    );
-    summary.line("loo", text);
-    summary.elpd(&loo);
+    if let Some(said) = &mut summary.loo {
+        said.refits = Some(refits);
+    }
     Ok(loo)
 }
 
@@ -71,5 +67,5 @@ fn without<T: Fits>(
     let densities = fitted.model.log_densities(&own, options.samples, streams)?;
     let none = || Error::shape("log_densities", 1, 0);
     let elpd = densities.first().copied().ok_or_else(none)?;
-    Ok((elpd, fitted.summary.gradients()))
+    Ok((elpd, fitted.report.gradients()))
 }

@@ -9,7 +9,7 @@ use super::own::{OwnFit, PriorOf, prepare_own};
 use super::portfolio::fit_portfolio;
 use super::prepare::{Prepared, describe, prepare};
 use super::width::fit_chosen;
-use super::{FitOptions, FlowChoice, KernelKind, Method, Stage, Summary};
+use super::{FitOptions, FitReport, FlowChoice, KernelKind, Method, Stage};
 use crate::artifact::{Compiled, Fitted, Model, NetworkSpec, own_last_layer};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::data::Dataset;
@@ -27,8 +27,8 @@ use crate::scalar::Scalar;
 pub struct FitResult<T> {
     /// The model.
     pub model: Model<T>,
-    /// Diagnostics of every stage.
-    pub summary: Summary,
+    /// What is known about every stage, and the verdict.
+    pub report: FitReport,
     /// Leave-one-out of the training rows, where the points are draws of the posterior and it takes
     /// little beside the fit.
     pub loo: Option<Loo>,
@@ -122,7 +122,7 @@ fn stages<T: Fits>(
     let untouched = (options.loo_refits > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
-    let mut summary = Summary::default();
+    let mut summary = FitReport::default();
     summary.data(&data);
     summary.network(&spec, network.dim());
     let about = About::of(&data);
@@ -139,9 +139,9 @@ fn stages<T: Fits>(
     let mut result = problem.run::<T>(about, spec, summary)?;
     if let (Some(of_walk), Some(data)) = (&result.loo, &untouched) {
         let of_walk = of_walk.clone();
-        let exact = exact_rows::<T>(data, options, of_walk, &mut result.summary, progress)?;
+        let exact = exact_rows::<T>(data, options, of_walk, &mut result.report, progress)?;
         result.loo = Some(exact);
-        result.model.metadata.diagnostics = result.summary.figures().clone();
+        result.model.metadata.report = Some(result.report.clone());
     }
     Ok(result)
 }
@@ -159,7 +159,7 @@ fn stages_of_own<T: Fits>(
         spec,
     } = prepare_own(model, x, y, options)?;
     let network = model.linear_head();
-    let mut summary = Summary::default();
+    let mut summary = FitReport::default();
     summary.network(&spec, network.dim());
     let problem = Problem {
         options,
@@ -179,7 +179,7 @@ impl Problem<'_> {
         mut self,
         about: About,
         spec: NetworkSpec,
-        mut summary: Summary,
+        mut summary: FitReport,
     ) -> Result<FitResult<T>> {
         let mut keeper = Keeper::<T>::new(&self)?;
         let evidence = match (keeper.evidence(), self.own) {
@@ -204,7 +204,7 @@ impl Problem<'_> {
                 fitted,
                 parts: self.own.cloned(),
             },
-            summary,
+            report: summary,
             loo,
         })
     }
@@ -454,7 +454,7 @@ impl Problem<'_> {
         &mut self,
         evidence: &EvidenceReport<T>,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         if self.options.method == Method::Map {
             return Ok(Fitted::Map);

@@ -14,8 +14,8 @@ use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::ScaledProbe;
 use super::walk::Way;
-use super::{KernelKind, Method, PriorChoice, Summary};
-use crate::artifact::{Fitted, SampledScales};
+use super::{FitReport, KernelKind, Method, PriorChoice};
+use crate::artifact::{Fitted, SampledScales, report::Starts};
 use crate::error::{Error, Result};
 use crate::model::{
     Curved, Noise, Observation, PosteriorDensity, Prior, ScaleGroups, ScaledNetwork,
@@ -253,7 +253,7 @@ impl Problem<'_> {
         &mut self,
         groups: ScaleGroups,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let (scaled, own) = (self.scaled_network(groups), self.own());
         let density = self.scaled_density(&scaled)?;
@@ -310,7 +310,7 @@ impl Problem<'_> {
         let probe = ScaledProbe::new(&scaled, own, x, softmax)?;
         let walked = self.walked(&mut kernel, &density, &starts, &options, &probe, &mut way)?;
         let predictions = probe.predictions();
-        summary.scaled_kernel(&walked, &kernel, &settings);
+        summary.microcanonical(&walked, &kernel, &settings);
         summary.scaled_walk(&walked);
         summary.convergence(&walked, 1, predictions)?;
         let names = Coordinates { scaled, own }.names();
@@ -325,7 +325,7 @@ impl Problem<'_> {
         groups: ScaleGroups,
         walked: Walk<T>,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         match self.options.method {
             Method::Walk => keeper.points(walked),
@@ -339,7 +339,7 @@ impl Problem<'_> {
         &self,
         density: &PosteriorDensity<T>,
         starts: Vec<Vec<T>>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<Vec<T>>> {
         let options = descent();
         let reports = starts
@@ -347,7 +347,11 @@ impl Problem<'_> {
             .map(|start| fit_map(density, start, &options, |_| ()))
             .collect::<Result<Vec<_>>>()?;
         let gradients: usize = reports.iter().map(|r| r.gradients).sum();
-        summary.figure("starts_gradients", gradients as f64);
+        let energies = Vec::new();
+        summary.starts = Some(Starts {
+            energies,
+            gradients,
+        });
         Ok(reports.into_iter().map(|r| r.theta).collect())
     }
 

@@ -12,7 +12,7 @@ use super::fit::Problem;
 use super::hierarchy::{Coordinates, descent};
 use super::probe::ScaledProbe;
 use super::walk::{Along, Way};
-use super::{Method, Stage, Summary};
+use super::{FitReport, Method, Stage};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::error::Result;
 use crate::model::{LogDensity, Observation, PosteriorDensity};
@@ -41,7 +41,7 @@ impl Problem<'_> {
 
     /// For `map` the joint mode. For a walk what stands in its place: the first start, brought down
     /// to where the network explains the data.
-    pub(super) fn stand_in<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+    pub(super) fn stand_in<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
         let Some(coordinates) = self.coordinates() else {
             return self.fit_map(summary);
         };
@@ -68,7 +68,7 @@ impl Problem<'_> {
         let mut theta = vec![T::ZERO; scaled.inner().dim()];
         scaled.theta(&map.theta, &mut theta)?;
         map.theta = theta;
-        summary.figure("map_gradients", map.gradients as f64);
+        summary.descent_gradients = Some(map.gradients);
         Ok(EvidenceReport::given(map, UNIT, noise_std))
     }
 
@@ -78,7 +78,7 @@ impl Problem<'_> {
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Walk<T>> {
         let options = self.walk_options()?;
         let map = self.descend(density, coordinates, &MapOptions::default())?;

@@ -2,9 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::Summary;
+use super::FitReport;
 use super::fit::Problem;
-use crate::artifact::{Draws, Fitted};
+use crate::artifact::{Draws, Fitted, report};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
 use crate::error::{Error, Result};
@@ -21,7 +21,7 @@ impl Problem<'_> {
         &self,
         fitted: &Fitted<T>,
         noise_std: Option<f64>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Option<Loo>> {
         let kept = match fitted {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
@@ -52,7 +52,7 @@ impl Problem<'_> {
                 Some(loo)
             }
             Err(error) => {
-                summary.line("loo", format!("not computed: {error}"));
+                summary.loo_failure = Some(error.to_string());
                 None
             }
         })
@@ -159,33 +159,17 @@ fn log_softmax(logits: &[f64], label: usize) -> f64 {
     logits.get(label).map_or(f64::NAN, |o| o - top - sum.ln())
 }
 
-impl Summary {
+impl FitReport {
     /// What the rows say of predictions for others.
-    fn leave_one_out(&mut self, loo: &Loo) {
-        let n = loo.pointwise.len();
-        let mut text = format!(
-            "elpd {:.1} +- {:.1} nats ({:.4} a row), {:.1} effective parameters",
-            loo.elpd_loo,
-            loo.se,
-            loo.elpd_loo / n.max(1) as f64,
-            loo.p_loo
-        );
-        let unreliable = loo.unreliable();
-        if unreliable > 0 {
-            text += &format!(
-                "; {unreliable} of {n} rows have k above {:.2}: what is said of them is too good",
-                loo.threshold()
-            );
-        }
-        self.line("loo", text);
-        self.elpd(loo);
-    }
-
-    /// The figures of leave-one-out.
-    pub(super) fn elpd(&mut self, loo: &Loo) {
-        self.figure("elpd_loo", loo.elpd_loo);
-        self.figure("elpd_loo_se", loo.se);
-        self.figure("p_loo", loo.p_loo);
-        self.figure("loo_unreliable_rows", loo.unreliable() as f64);
+    pub(super) fn leave_one_out(&mut self, loo: &Loo) {
+        self.loo = Some(report::LeaveOneOut {
+            rows: loo.pointwise.len(),
+            elpd: loo.elpd_loo,
+            se: loo.se,
+            p_loo: loo.p_loo,
+            unreliable_rows: loo.unreliable(),
+            threshold: loo.threshold(),
+            refits: None,
+        });
     }
 }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::fit::Problem;
 use super::own::own_init;
-use super::{Batch, Method, Stage, Summary};
+use super::{Batch, FitReport, Method, Stage};
 use crate::curvature::{
     Dense, EvidenceOptions, EvidenceReport, RowFisher, Supervised, dense_curvature, log_evidence,
     tune_by_evidence,
@@ -83,10 +83,10 @@ impl Problem<'_> {
         }
     }
 
-    pub(super) fn fit_map<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+    pub(super) fn fit_map<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
         match self.batch_rows() {
             Some(rows) => {
-                summary.figure("map_share", self.map_share());
+                summary.map_share(self.map_share());
                 self.by_minibatches(rows, summary)
             }
             None => self.by_evidence(summary),
@@ -96,7 +96,7 @@ impl Problem<'_> {
     fn by_minibatches<T: Scalar>(
         &self,
         batch_rows: usize,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<EvidenceReport<T>> {
         let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
         let has_noise = self.prepared.observation.has_noise();
@@ -179,7 +179,7 @@ impl Problem<'_> {
             .collect()
     }
 
-    fn by_evidence<T: Scalar>(&self, summary: &mut Summary) -> Result<EvidenceReport<T>> {
+    fn by_evidence<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
         let has_noise = self.prepared.observation.has_noise();
         let tunes_noise = has_noise && self.options.noise_std.is_none();
         let exact = self.network.dim() <= DENSE;
@@ -268,7 +268,7 @@ impl Problem<'_> {
         &self,
         posterior: &PosteriorDensity<T>,
         report: &mut EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<f64>> {
         let (n, alpha, noise) = (self.network.dim(), report.prior_precision, report.noise_std);
         let with_prior = |theta: &[T]| {

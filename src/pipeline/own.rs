@@ -7,7 +7,7 @@ use super::describe::About;
 use super::fit::Problem;
 use super::prepare::Prepared;
 use super::{
-    Batch, FeatureTransform, FitOptions, FitResult, Fits, Method, PriorChoice, Stage, Summary,
+    Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, Method, PriorChoice, Stage,
     TargetTransform,
 };
 use crate::artifact::NetworkSpec;
@@ -163,7 +163,7 @@ impl Problem<'_> {
     pub(super) fn own_estimate<T: Scalar>(
         &self,
         model: &Model,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<EvidenceReport<T>> {
         let density = model.density::<T>(&self.prepared.x, &self.prepared.y)?;
         let options = MapOptions::default();

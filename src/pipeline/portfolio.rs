@@ -24,9 +24,10 @@ use super::candidates::{Candidate, candidates};
 use super::hierarchy::STRETCH;
 use super::scored::{Scored, disagreement, finite, in_agreement, mixture_elpd, promising, stacked};
 use super::{
-    Batch, FeatureTransform, FitOptions, FitResult, Fits, KernelKind, Method, PriorChoice, Stage,
-    Summary, TargetTransform, fit_owned,
+    Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, KernelKind, Method,
+    PriorChoice, Stage, TargetTransform, fit_owned,
 };
+use crate::artifact::report::LeftOut;
 use crate::artifact::{Fitted, Member, MemberSpec, Model};
 use crate::data::{Dataset, Task, k_folds};
 use crate::error::{Error, Result};
@@ -65,7 +66,7 @@ pub(super) fn fit_portfolio<T: Fits>(
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<FitResult<T>> {
     check(data, options)?;
-    let mut summary = Summary::default();
+    let mut summary = FitReport::default();
     summary.data(data);
     let portfolio = Portfolio::new(data, options, progress);
     let candidates = candidates(data, options.likelihood);
@@ -75,17 +76,12 @@ pub(super) fn fit_portfolio<T: Fits>(
     let table = (0..rows * models).map(|i| scored[i % models].held_out[i / models]);
     let weights = stacked(&table.collect::<Vec<f64>>(), models, options.seed)?;
     let elpd = mixture_elpd(&scored, &weights);
-    let text = format!(
-        "elpd {elpd:.1} nats of {rows} rows held out ({:.4} a row), {models} models tried",
-        elpd / rows.max(1) as f64
-    );
-    summary.line("stacking", text);
-    summary.figure("elpd_held_out", elpd);
+    let said = summary.portfolio.get_or_insert_default();
+    (said.elpd, said.rows, said.scored) = (Some(elpd), rows, models);
     let mut members: Vec<(f64, Scored)> = weights.into_iter().zip(scored).collect();
     members.sort_by(|a, b| b.0.total_cmp(&a.0));
     for (_, left_out) in members.iter().filter(|m| m.0 < LEAST) {
-        let text = format!("{}: elpd {:.1}", left_out.candidate.name(), left_out.elpd());
-        summary.line("left out", text);
+        summary.left_out(left_out, LeftOut::SmallWeight);
     }
     members.retain(|m| m.0 >= LEAST);
     let total: f64 = members.iter().map(|m| m.0).sum();
@@ -132,7 +128,7 @@ impl Portfolio<'_> {
     pub(super) fn scored<T: Fits>(
         &self,
         candidates: Vec<Candidate>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<Scored>> {
         let mut rng = Streams::new(self.options.seed).rng(Phase::SPLIT, 1);
         let mut splits = k_folds(self.data, FOLDS.min(self.data.n()), &mut rng)?;
@@ -170,8 +166,8 @@ impl Portfolio<'_> {
                 let mut apart = None;
                 let densities = fit_owned::<T>(train.clone(), &options, &progress)
                     .and_then(|f| {
-                        apart = disagreement(&f.summary);
-                        spent += f.summary.gradients() * share(train.n(), self.data.n());
+                        apart = disagreement(&f.report);
+                        spent += f.report.gradients() * share(train.n(), self.data.n());
                         f.model.log_densities(&test, options.samples, streams)
                     })
                     .and_then(finite);
@@ -182,8 +178,8 @@ impl Portfolio<'_> {
                         next.push(scored);
                     }
                     Err(error) => {
-                        let text = format!("{} is left out: {error}", scored.candidate.name());
-                        summary.line("warning", text);
+                        let why = error.to_string();
+                        summary.left_out(&scored, LeftOut::Failed { why });
                         failure = Some(error);
                     }
                 }
@@ -195,7 +191,10 @@ impl Portfolio<'_> {
                 next
             };
         }
-        summary.figure("validation_gradients", spent);
+        summary
+            .portfolio
+            .get_or_insert_default()
+            .validation_gradients = spent;
         if alive.is_empty() {
             let none = || Error::config("method", "auto", "none of its models could be fitted");
             return Err(failure.unwrap_or_else(none));
@@ -248,7 +247,7 @@ impl Portfolio<'_> {
     fn mixture<T: Fits>(
         &self,
         members: &[(f64, Scored)],
-        mut summary: Summary,
+        mut summary: FitReport,
     ) -> Result<FitResult<T>> {
         let work = WORK * (1.0 - FIRST) / members.len().max(1) as f64;
         let walkers = self.options.particles.unwrap_or(WALKERS);
@@ -262,29 +261,28 @@ impl Portfolio<'_> {
             };
             let progress = self.part(index, members.len(), 500, 1_000);
             let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)?;
-            gradients += fitted.summary.gradients();
+            gradients += fitted.report.gradients();
             let member = Member {
                 weight: *weight,
                 model: fitted.model,
             };
-            if let Some(rhat) = disagreement(&fitted.summary) {
-                summary.apart(&scored.candidate, rhat);
+            if let Some(rhat) = disagreement(&fitted.report) {
+                summary.left_out(scored, LeftOut::WalkersApart { rhat });
                 spare = spare.or(Some(member));
                 continue;
             }
-            summary.member(*weight, scored, &fitted.summary);
+            summary.member(*weight, scored, &fitted.report);
             models.push(member);
         }
         if let (true, Some(member)) = (models.is_empty(), spare) {
-            let text = "the walkers of no model agree: the one of most weight is kept all the same";
-            summary.line("warning", text);
+            summary.portfolio.get_or_insert_default().none_agrees = true;
             models.push(member);
         }
         let total: f64 = models.iter().map(|m| m.weight).sum();
         models.iter_mut().for_each(|m| m.weight /= total);
-        summary.figure("models", models.len() as f64);
-        let validation = summary.figures().get("validation_gradients").copied();
-        summary.method_gradients(gradients + validation.unwrap_or(0.0));
+        let validation = summary.portfolio.as_ref();
+        let validation = validation.map_or(0.0, |p| p.validation_gradients);
+        summary.method_gradients = Some(gradients + validation);
         let Some(heaviest) = models.first() else {
             return Err(Error::config("method", "auto", "no model has weight"));
         };
@@ -297,7 +295,7 @@ impl Portfolio<'_> {
                 metadata: member.model.metadata.clone(),
             })
             .collect();
-        metadata.diagnostics.clone_from(summary.figures());
+        metadata.report = Some(summary.of_model());
         metadata.format_version = metadata.least_version();
         let map = heaviest.model.map.clone();
         Ok(FitResult {
@@ -307,7 +305,7 @@ impl Portfolio<'_> {
                 fitted: Fitted::Mixture(models),
                 parts: None,
             },
-            summary,
+            report: summary,
             loo: None,
         })
     }

@@ -2,8 +2,9 @@
 
 use rand::RngExt;
 
-use super::Summary;
+use super::FitReport;
 use super::candidates::Candidate;
+use crate::artifact::report::{LeftOut, Tried};
 use crate::diagnose::Stacking;
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
@@ -36,22 +37,37 @@ impl Scored {
     pub fn elpd(&self) -> f64 {
         self.held_out.iter().sum()
     }
+
+    /// What the report says of it, scored or not.
+    pub fn tried(&self) -> Tried {
+        Tried {
+            name: self.candidate.name(),
+            elpd: (!self.held_out.is_empty()).then(|| self.elpd()),
+            rows: self.held_out.len(),
+            ..Tried::default()
+        }
+    }
 }
 
 /// The R-hat of predictions, if walkers do not agree on them.
-pub(super) fn disagreement(summary: &Summary) -> Option<f64> {
-    let rhat = summary.figures().get("prediction_rhat_median").copied();
-    rhat.filter(|rhat| *rhat > AGREED)
+pub(super) fn disagreement(report: &FitReport) -> Option<f64> {
+    rhat_of(report).filter(|rhat| *rhat > AGREED)
+}
+
+fn rhat_of(report: &FitReport) -> Option<f64> {
+    let predictions = report.mixing.as_ref()?.predictions.as_ref()?;
+    Some(predictions.rhat_median)
 }
 
 /// Those whose walkers agree; all, if there are none.
-pub(super) fn in_agreement(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Scored> {
+pub(super) fn in_agreement(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<Scored> {
     if scored.iter().all(|s| s.apart.is_some()) {
         return scored;
     }
     let (kept, apart): (Vec<_>, Vec<_>) = scored.into_iter().partition(|s| s.apart.is_none());
     for one in apart {
-        summary.apart(&one.candidate, one.apart.unwrap_or(AGREED));
+        let rhat = one.apart.unwrap_or(AGREED);
+        summary.left_out(&one, LeftOut::WalkersApart { rhat });
     }
     kept
 }
@@ -107,7 +123,7 @@ pub(super) fn finite(densities: Vec<f64>) -> Result<Vec<f64>> {
 
 /// Those that are not far behind the best: by two standard errors of the difference and more than
 /// [`BEHIND`] nats a row.
-pub(super) fn promising(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Scored> {
+pub(super) fn promising(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<Scored> {
     let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
     let Some(best) = best.map(|b| b.held_out.clone()) else {
         return scored;
@@ -119,8 +135,7 @@ pub(super) fn promising(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Score
         let squares: f64 = differences().map(|d| (d - mean).powi(2)).sum();
         let error = (squares / (n - 1.0).max(1.0) / n).sqrt();
         if mean - 2.0 * error > BEHIND {
-            let text = format!("{}: {mean:.2} nats a row behind", one.candidate.name());
-            summary.line("left out", text);
+            summary.left_out(&one, LeftOut::Behind { nats: mean });
         } else {
             kept.push(one);
         }
@@ -128,20 +143,26 @@ pub(super) fn promising(scored: Vec<Scored>, summary: &mut Summary) -> Vec<Score
     kept
 }
 
-impl Summary {
-    pub(super) fn apart(&mut self, candidate: &Candidate, rhat: f64) {
-        let name = candidate.name();
-        let text = format!("{name}: its walkers do not agree (R-hat of predictions {rhat:.2})");
-        self.line("left out", text);
+impl FitReport {
+    /// That a model is not part of the result.
+    pub(super) fn left_out(&mut self, scored: &Scored, why: LeftOut) {
+        self.tried(Tried {
+            left_out: Some(why),
+            ..scored.tried()
+        });
     }
 
-    pub(super) fn member(&mut self, weight: f64, scored: &Scored, fitted: &Summary) {
-        let (name, elpd) = (scored.candidate.name(), scored.elpd());
-        let mut text = format!("{weight:.3}  {name}: elpd {elpd:.1}");
-        if let Some(rhat) = fitted.figures().get("prediction_rhat_median") {
-            text += &format!(", R-hat of predictions {rhat:.2}");
-        }
-        self.line("model", text);
+    /// A model that has its share.
+    pub(super) fn member(&mut self, weight: f64, scored: &Scored, fitted: &FitReport) {
+        self.tried(Tried {
+            weight: Some(weight),
+            rhat: rhat_of(fitted),
+            ..scored.tried()
+        });
+    }
+
+    pub(super) fn tried(&mut self, one: Tried) {
+        self.portfolio.get_or_insert_default().tried.push(one);
     }
 }
 
@@ -200,7 +221,7 @@ mod tests {
                 .map(|i| -1.0 - shift + 0.01 * f64::from(i % 5))
                 .collect()
         };
-        let mut summary = Summary::default();
+        let mut summary = FitReport::default();
         let all = vec![
             scored(near(0.0), None),
             scored(near(0.05), None),

@@ -6,11 +6,12 @@
 //!
 //! The ladder begins at the paper's 0.01, or where that is not viable (noise is small, or features are large: descent diverges) at the first tenth that is; it ends before a rate that is not.
 
-use super::Summary;
+use super::FitReport;
 use super::baselines::share;
 use super::fit::Problem;
 use super::prepare::Prepared;
 use super::rates::{Tried, at_viable_rate, best_rate};
+use crate::artifact::report::{Baseline, ChosenRate};
 use crate::baselines::{SwagOptions, SwagReport, fit_swag};
 use crate::curvature::EvidenceReport;
 use crate::data::random_split;
@@ -35,18 +36,15 @@ impl Problem<'_> {
     pub(super) fn swag<T: Scalar>(
         &self,
         evidence: &EvidenceReport<T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let rows = self.prepared.rows();
-        let (first, chosen_by, choice) = match rows < LEAST_ROWS {
-            true => (SwagOptions::default().learning_rate, String::new(), 0.0),
+        let (first, chosen, choice) = match rows < LEAST_ROWS {
+            true => (SwagOptions::default().learning_rate, None, 0.0),
             false => {
                 let (best, gradients) = self.swag_rate(evidence)?;
-                let text = format!(
-                    " (of held-out rows {:.0e} is best, NLL {:.3})",
-                    best.rate, best.score
-                );
-                (best.rate, text, gradients)
+                let (rate, nll) = (best.rate, best.score);
+                (rate, Some(ChosenRate { rate, nll }), gradients)
             }
         };
         let map = &evidence.map;
@@ -55,13 +53,16 @@ impl Problem<'_> {
         let run = |rate| self.swag_at(&data, &map.theta, rate);
         let (report, rate, taken) = at_viable_rate(first, threshold, run)?;
         let batch_rows = SwagOptions::default().batch_rows;
-        let text = format!(
-            "rate {rate:.0e}{chosen_by}, moments of {} points, U {:.1} at their mean (estimate {:.1}), {taken} gradients of {batch_rows} rows",
-            report.points, report.energy, report.initial_energy
-        );
-        summary.line("swag", text);
-        summary.figure("swag_rate", rate);
-        summary.method_gradients(choice + taken as f64 * share(batch_rows, rows));
+        summary.baseline = Some(Baseline::Swag {
+            rate,
+            chosen,
+            points: report.points,
+            energy: report.energy,
+            initial_energy: report.initial_energy,
+            gradients: taken,
+            batch_rows,
+        });
+        summary.method_gradients = Some(choice + taken as f64 * share(batch_rows, rows));
         report.posterior.sample(self.options.samples, self.streams)
     }
 

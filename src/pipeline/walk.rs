@@ -6,7 +6,7 @@ use super::budget::Budget;
 use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::Probe;
-use super::{KernelKind, Stage, Summary};
+use super::{FitReport, KernelKind, Stage};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
@@ -20,7 +20,7 @@ use crate::walk::{
 /// What goes along with a walk.
 pub(super) struct Way<'k, 'a, T> {
     pub keeper: &'k mut Keeper<'a, T>,
-    pub summary: &'k mut Summary,
+    pub summary: &'k mut FitReport,
     /// Bytes of the memory of a gradient.
     pub workspace: usize,
     /// Bytes of frames, and of what computing them takes.
@@ -91,7 +91,7 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         space: &TangentSpace<T>,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Walk<T>> {
         let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
         let options = self.walk_options()?;
@@ -186,7 +186,7 @@ impl Problem<'_> {
             let drift = DriftOptions::scaled(free, along.alpha, largest, steps, max_energy);
             let mut kernel = Drift::new(drift)?;
             let walked = self.walked(&mut kernel, density, starts, options, along.probe, way)?;
-            way.summary.drift(&walked, kernel.options());
+            way.summary.drift(kernel.options());
             walked
         } else {
             let how = TangentOptions::default();
@@ -206,7 +206,7 @@ impl Problem<'_> {
             way.frame += sizes.sum::<usize>();
             let mut kernel = Tangent::new(settings, known, self.streams)?;
             let walked = self.walked(&mut kernel, density, starts, options, along.probe, way)?;
-            way.summary.tangent_walk(&walked, kernel.options());
+            way.summary.tangent_walk(kernel.options());
             walked
         };
         if walked.is_empty() {
@@ -226,7 +226,7 @@ impl Problem<'_> {
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         keeper: &mut Keeper<'_, T>,
-        summary: &mut Summary,
+        summary: &mut FitReport,
     ) -> Result<Vec<Vec<T>>> {
         let others =
             keeper.others(|| self.other_estimates(posterior, evidence, self.options.starts))?;

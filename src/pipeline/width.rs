@@ -5,7 +5,8 @@
 
 use super::candidates::Candidate;
 use super::portfolio::Portfolio;
-use super::{Batch, FitOptions, FitResult, Fits, Stage, Summary, fit_owned};
+use super::{Batch, FitOptions, FitReport, FitResult, Fits, Stage, fit_owned};
+use crate::artifact::report::{Among, LeftOut, Tried};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 
@@ -19,7 +20,7 @@ pub(super) fn fit_chosen<T: Fits>(
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<FitResult<T>> {
     check(&data, options)?;
-    let mut said = Summary::default();
+    let mut said = FitReport::default();
     let hidden = {
         let portfolio = Portfolio::new(&data, options, progress);
         let candidates = WIDTHS.iter().map(|widths| Candidate {
@@ -35,14 +36,16 @@ pub(super) fn fit_chosen<T: Fits>(
         let none = || Error::config("hidden", "auto", "no width could be fitted");
         let best = best.ok_or_else(none)?;
         for one in &scored {
-            let text = format!(
-                "{}: elpd {:.1} nats of {} rows held out",
-                one.candidate.widths(),
-                one.elpd(),
-                one.held_out.len()
-            );
-            said.line("hidden", text);
+            let kept = one.candidate.hidden == best.candidate.hidden;
+            said.tried(Tried {
+                name: one.candidate.widths(),
+                left_out: (!kept).then_some(LeftOut::NotBest),
+                ..one.tried()
+            });
         }
+        let portfolio = said.portfolio.get_or_insert_default();
+        portfolio.among = Among::Widths;
+        (portfolio.rows, portfolio.scored) = (best.held_out.len(), scored.len());
         best.candidate.hidden.clone()
     };
     let options = FitOptions {
@@ -51,9 +54,8 @@ pub(super) fn fit_chosen<T: Fits>(
         ..options.clone()
     };
     let mut result = fit_owned::<T>(data, &options, progress)?;
-    result.summary.after(said);
-    let figures = result.summary.figures().clone();
-    result.model.metadata.diagnostics = figures;
+    result.report.portfolio = said.portfolio;
+    result.model.metadata.report = Some(result.report.of_model());
     Ok(result)
 }
 

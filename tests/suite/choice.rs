@@ -40,14 +40,20 @@ fn widths_are_those_that_predict_rows_held_out_best() {
     let chosen = sizes(&result.model.metadata.network);
     assert!(chosen.len() > 2, "{chosen:?}");
     assert_eq!(result.model.metadata.method, "map");
-    let said = result.summary.to_string();
-    // linear is far behind after the first fold, and the summary says so
+    let said = result.report.to_string();
+    // linear is far behind after the first fold, and the report says so
     assert!(
         said.contains("linear") && said.contains("held out"),
         "{said}"
     );
-    assert!(result.summary.figures()["validation_gradients"] > 0.0);
-    assert_eq!(&result.model.metadata.diagnostics, result.summary.figures());
+    let portfolio = result.report.portfolio.as_ref().unwrap();
+    assert!(portfolio.validation_gradients > 0.0);
+    assert_eq!(portfolio.kept().count(), 1);
+    assert_eq!(
+        result.model.metadata.report.as_ref(),
+        Some(&result.report),
+        "the file has it too"
+    );
     // a direct fit with these widths gives the same result
     let direct = FitOptions {
         choose_hidden: false,
@@ -92,8 +98,11 @@ fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
     let result = fitted(&data, &allowed);
     let after = result.loo.unwrap();
     assert_eq!(after.unreliable(), 0);
-    assert!(result.summary.figures()["loo_gradients"] > 0.0);
-    assert_eq!(result.summary.figures()["elpd_loo"], after.elpd_loo);
+    let said = result.report.loo.unwrap();
+    let refits = said.refits.unwrap();
+    assert!(refits.gradients > 0.0 && refits.done == rows.len());
+    assert_eq!(refits.elpd_before, before.elpd_loo);
+    assert_eq!(said.elpd, after.elpd_loo);
     let others: Vec<usize> = (0..30).filter(|&i| i != 7).collect();
     let model = fitted(&data.select(&others).unwrap(), &plain).model;
     let own = data.select(&[7]).unwrap();
@@ -125,7 +134,7 @@ fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
         assert_eq!(result.loo.unwrap(), before);
         assert!(
             result
-                .summary
+                .report
                 .to_string()
                 .contains("need a fit without them")
         );
@@ -149,7 +158,7 @@ fn the_program_chooses_and_says_so_in_json() {
     );
     let sum: f64 = rows.iter().map(|r| r.as_f64().unwrap()).sum();
     assert!((sum - said["loo"]["elpd"].as_f64().unwrap()).abs() < 1e-9);
-    assert_eq!(said["figures"]["elpd_loo"], said["loo"]["elpd"]);
+    assert_eq!(said["report"]["loo"]["elpd"], said["loo"]["elpd"]);
     assert!(said["seconds"].as_f64().unwrap() > 0.0 && said["bytes"].as_u64().unwrap() > 0);
     let lines = said["lines"].as_array().unwrap();
     assert!(lines.iter().any(|l| l[0] == "hidden"), "{said}");

@@ -2,11 +2,10 @@
 //!
 //! `tests/data/yacht/README.md` says where the numbers come from.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use fiberwalk::Streams;
-use fiberwalk::artifact::{Predictions, TaskSpec};
+use fiberwalk::artifact::{FitReport, Predictions, TaskSpec};
 use fiberwalk::data::{CsvOptions, load_csv};
 use fiberwalk::pipeline::{FitOptions, KernelKind, Method, fit};
 
@@ -20,12 +19,12 @@ fn reference(name: &str) -> PathBuf {
 
 /// Fits the training rows with the hyperparameters of the reference and a seed. Returns, in
 /// standardised units, the root mean square distance of the predictive means from HMC's and the
-/// ratio of the mean epistemic standard deviations; and the figures of the fit.
+/// ratio of the mean epistemic standard deviations; and the report of the fit.
 fn distance_to_hmc(
     (method, kernel): (Method, KernelKind),
     particles: usize,
     seed: u64,
-) -> (f64, f64, BTreeMap<String, f64>) {
+) -> (f64, f64, FitReport) {
     let options = FitOptions {
         method,
         kernel,
@@ -58,8 +57,8 @@ fn distance_to_hmc(
         ours += row.epistemic_std / target_scale;
         theirs += want[1];
     }
-    let figures = fitted.summary.figures().clone();
-    ((squares / hmc.len() as f64).sqrt(), ours / theirs, figures)
+    let rms = (squares / hmc.len() as f64).sqrt();
+    (rms, ours / theirs, fitted.report)
 }
 
 const WALK: (Method, KernelKind) = (Method::Walk, KernelKind::Microcanonical);
@@ -70,13 +69,14 @@ const WALK: (Method, KernelKind) = (Method::Walk, KernelKind::Microcanonical);
 fn microcanonical_walks_predict_as_hmc_does() {
     let mut steps = 0.0;
     for seed in 0..3 {
-        let (rms, spread, figures) = distance_to_hmc(WALK, 64, seed);
+        let (rms, spread, report) = distance_to_hmc(WALK, 64, seed);
         assert!(rms <= 2.0 * 0.0098, "seed {seed}: {rms}");
         assert!((spread - 1.0).abs() < 0.15, "seed {seed}: {spread}");
         // with default settings, which must keep their promises
-        steps += figures["walk_steps"] / 3.0;
-        assert!(figures["walk_energy_error"] < 1e-3, "{figures:?}");
-        assert_eq!(figures["walk_divergences"], 0.0);
+        let (walk, kernel) = (report.walk.unwrap(), report.kernel.unwrap());
+        steps += walk.steps as f64 / 3.0;
+        assert!(kernel.energy_error().unwrap() < 1e-3, "{kernel:?}");
+        assert_eq!(walk.divergences, 0);
     }
     // one in six walks takes 1,250; the mean of three, at 850 with a standard deviation of 200, is
     // 1.3 deviations below this limit
@@ -88,11 +88,15 @@ fn microcanonical_walks_predict_as_hmc_does() {
 #[test]
 fn the_atlas_and_the_flow_predict_as_hmc_does() {
     for method in [Method::Atlas, Method::Flow] {
-        let (rms, spread, figures) = distance_to_hmc((method, KernelKind::Microcanonical), 64, 0);
+        let (rms, spread, report) = distance_to_hmc((method, KernelKind::Microcanonical), 64, 0);
         assert!(rms <= 2.0 * 0.0098, "{method}: {rms}");
         assert!((spread - 1.0).abs() < 0.15, "{method}: {spread}");
-        let distance = figures[&format!("{method}_distance")];
-        assert!(distance < 0.5 * figures["map_distance"], "{figures:?}");
+        let deformation = report.deformation.unwrap();
+        let (distance, map) = (deformation.distance, deformation.map_distance);
+        assert!(
+            distance.unwrap() < 0.5 * map.unwrap(),
+            "{distance:?} {map:?}"
+        );
     }
 }
 
@@ -103,14 +107,15 @@ fn the_atlas_and_the_flow_predict_as_hmc_does() {
 fn tangent_walks_find_the_mean_and_stay_on_the_fiber() {
     let mut squares = 0.0;
     for seed in 0..4 {
-        let (rms, spread, figures) = distance_to_hmc((Method::Walk, KernelKind::Tangent), 48, seed);
+        let (rms, spread, report) = distance_to_hmc((Method::Walk, KernelKind::Tangent), 48, seed);
         squares += rms * rms / 4.0;
         assert!(spread > 0.3 && spread < 1.0, "{spread}");
         // a draw of the prior is 20 away; the distance to the fiber is a twentieth of a standard
         // deviation
-        assert!(figures["walk_distance"] > 15.0, "{figures:?}");
-        assert!(figures["walk_fiber_distance"] < 0.05, "{figures:?}");
-        assert_eq!(figures["walk_viability"], 1.0);
+        let walk = report.walk.unwrap();
+        assert!(walk.distance.unwrap() > 15.0, "{walk:?}");
+        assert!(walk.fiber_distance.unwrap() < 0.05, "{walk:?}");
+        assert_eq!(walk.viability, 1.0);
     }
     assert!(squares.sqrt() <= 2.0 * 0.0098, "{}", squares.sqrt());
 }

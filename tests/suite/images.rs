@@ -72,7 +72,7 @@ fn every_method_takes_a_network_of_convolutions() {
     let path = dir.path().join("m.fw");
     for method in QUICK {
         let fitted = fit::<f32>(&train, &options(method), &|_, _, _| ()).unwrap();
-        let summary = fitted.summary.to_string();
+        let summary = fitted.report.to_string();
         assert!(
             summary.contains("60 images of 1x8x8, 2 classes"),
             "{summary}"

@@ -58,6 +58,8 @@ mod fidelity;
 #[cfg(feature = "cli")]
 mod images;
 #[cfg(feature = "cli")]
+mod info;
+#[cfg(feature = "cli")]
 mod mixtures;
 #[cfg(feature = "cli")]
 mod model_file;

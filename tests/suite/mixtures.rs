@@ -79,13 +79,16 @@ fn classes_can_be_a_mixture_too() {
     );
     let result = portfolio(&train, 2);
     // the gradients of walks that only scored a model are counted too
-    let validation = result.summary.figures()["validation_gradients"];
-    assert!(validation > 0.0 && result.summary.gradients() > validation);
+    let portfolio = result.report.portfolio.as_ref().unwrap();
+    let validation = portfolio.validation_gradients;
+    assert!(validation > 0.0 && result.report.gradients() > validation);
+    let parts = result.model.metadata.members.len();
+    assert!(portfolio.none_agrees || portfolio.kept().count() == parts);
     let scores = result.model.evaluate(&test, 64, Streams::new(0)).unwrap();
     let Scores::Classification(scores) = scores else {
         panic!("classes")
     };
-    assert!(scores.nll < 0.35, "{scores:?}\n{}", result.summary);
+    assert!(scores.nll < 0.35, "{scores:?}\n{}", result.report);
     let Predictions::Classes(p) = result
         .model
         .predict(test.features(), 64, Streams::new(0))

@@ -4,7 +4,7 @@ use crate::common::data_file;
 use fiberwalk::Streams;
 use fiberwalk::artifact::{Fitted, Model, remove_spool};
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{Batch, FitOptions, KernelKind, Method, fit};
+use fiberwalk::pipeline::{Batch, FitOptions, FitResult, KernelKind, Method, fit};
 
 fn options(method: Method) -> FitOptions {
     FitOptions {
@@ -31,8 +31,10 @@ fn a_model_in_memory_is_the_model_in_its_file() {
                 continue;
             }
             let fitted = fit::<f32>(&data, &options(method), &|_, _, _| ()).unwrap();
-            // the summary reports what was computed besides the estimate
-            let alone = matches!(fitted.summary.figures().get("map_gradients"), Some(&g) if g == fitted.summary.gradients());
+            // the report counts what was computed besides the estimate
+            let report = &fitted.report;
+            let of_map = report.estimate.as_ref().map(|e| e.gradients as f64);
+            let alone = of_map == Some(report.gradients());
             let free = method == Method::Map || method.name().starts_with("laplace");
             assert_eq!(alone, free, "{file} {method}");
             let model = fitted.model;
@@ -103,7 +105,7 @@ fn a_budget_of_memory_ends_a_walk_that_holds_its_points() {
             panic!("a walk")
         };
         assert!((few..=many).contains(&points.count()), "{}", points.count());
-        assert_eq!(fitted.summary.figures()["walk_cut_short"], 1.0);
+        assert!(fitted.report.walk.unwrap().cut_short.is_some());
     }
 }
 
@@ -115,19 +117,21 @@ fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
         ..options(Method::Walk)
     };
     let fitted = fit::<f64>(&data, &options, &|_, _, _| ()).unwrap();
-    let figure = |name: &str| fitted.summary.figures()[name];
+    let report = &fitted.report;
+    let energy = report.estimate.as_ref().unwrap().energy;
+    let walk = report.walk.as_ref().unwrap();
     let dim = fitted.model.map.len() as f64;
-    let threshold = figure("map_energy") + 0.5 * dim + 3.0 * (0.5 * dim).sqrt();
-    assert!((figure("walk_threshold") - threshold).abs() < 1e-9 * threshold);
-    assert!(
-        figure("walk_mean_energy") > figure("map_energy")
-            && figure("walk_mean_energy") <= threshold
-    );
+    let threshold = energy + 0.5 * dim + 3.0 * (0.5 * dim).sqrt();
+    let used = report.kernel.as_ref().unwrap().max_energy().unwrap();
+    assert!((used - threshold).abs() < 1e-9 * threshold);
+    assert!(walk.mean_energy > energy && walk.mean_energy <= threshold);
+    assert_eq!(report.expected_energy(), Some(energy + 0.5 * dim));
     // half of the prior's radius in the free directions, less what the data rule out
-    let free = dim - figure("effective_dimension");
-    let reach = figure("walk_distance") / (free / figure("prior_precision")).sqrt();
+    let free = dim - report.tangent.as_ref().unwrap().effective_parameters;
+    let alpha = report.scales.as_ref().unwrap().prior_precision;
+    let reach = walk.distance.unwrap() / (free / alpha).sqrt();
     assert!((0.3..0.51).contains(&reach), "{reach}");
-    assert_eq!(fitted.model.metadata.diagnostics, *fitted.summary.figures());
+    assert_eq!(fitted.model.metadata.report.as_ref(), Some(report));
 }
 
 #[test]
@@ -151,7 +155,8 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
     };
     let whole = with(Batch::Full, None, 1);
     let small = with(Batch::Rows(40), Some(3000), 1);
-    let energy = |f: &fiberwalk::pipeline::FitResult<f64>| f.summary.figures()["map_energy"];
+    let estimate = |f: &FitResult<f64>| f.report.estimate.clone().unwrap();
+    let energy = |f: &FitResult<f64>| estimate(f).energy;
     // energies of the posterior, of 60 dimensions, spread over sqrt(60 / 2) nats, so a tenth of a
     // nat means at the minimum
     assert!(
@@ -161,11 +166,12 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
         energy(&whole)
     );
     // a gradient of a batch counts as its share of all rows
-    let (of, share) = (small.summary.figures(), 40.0 / data.n() as f64);
-    let gradients = share * of["map_gradients"] + of["walk_gradients"];
-    assert!((small.summary.gradients() - gradients).abs() < 1e-6 * gradients);
-    assert_eq!(small.summary.figures()["epochs"], 3000.0);
-    assert!(!small.summary.figures().contains_key("log_evidence_laplace"));
+    let (of, share) = (&small.report, 40.0 / data.n() as f64);
+    let walked = of.walk.as_ref().unwrap().gradients as f64;
+    let gradients = share * estimate(&small).gradients as f64 + walked;
+    assert!((of.gradients() - gradients).abs() < 1e-6 * gradients);
+    assert_eq!(of.training.as_ref().unwrap().epochs, 3000);
+    assert!(estimate(&small).log_evidence.is_none());
     assert_eq!(
         with(Batch::Rows(40), Some(3000), 8).model.map,
         small.model.map
@@ -177,7 +183,7 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
         ..options(Method::Map)
     };
     let alone = fit::<f32>(&data, &alone, &|_, _, _| ()).unwrap();
-    assert!(alone.summary.figures()["validation_nll"] > 0.0);
+    assert!(alone.report.training.unwrap().validation_nll.unwrap() > 0.0);
     // a further start is trained like the first, with as many batches
     let two = FitOptions {
         batch: Batch::Rows(32),
@@ -186,6 +192,6 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
         ..options(Method::Walk)
     };
     let two = fit::<f32>(&data, &two, &|_, _, _| ()).unwrap();
-    let figures = two.summary.figures();
-    assert_eq!(figures["starts_gradients"], figures["map_gradients"]);
+    let starts = two.report.starts.unwrap();
+    assert_eq!(starts.gradients, two.report.estimate.unwrap().gradients);
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
@@ -36,6 +37,18 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Fit several methods to the same rows and score them on the same others
     Compare(Box<CompareArgs>),
+    /// Show what a model file says about itself and about its fit, the verdict first
+    Info(InfoArgs),
+    /// Write a script to standard output with which a shell completes commands and options
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: Shell,
+    },
+    /// Write a manual page to standard output
+    Man {
+        /// The command that the page is of [default: the program]
+        command: Option<String>,
+    },
 }
 
 #[derive(Args)]
@@ -44,32 +57,32 @@ pub struct FitArgs {
     /// named as in MNIST and their labels lie beside them)
     pub train: PathBuf,
     /// Model file to write
-    #[arg(long, value_name = "MODEL.fw")]
+    #[arg(long, value_name = "MODEL.fw", help_heading = "Files")]
     pub out: PathBuf,
     /// walk; auto (a mixture of walks of several models, about a minute; see docs/models.md); map,
     /// atlas or flow; or a baseline: ensemble, laplace, laplace-glm, laplace-kfac, laplace-diag,
     /// laplace-last, swag, riemann, sgld, vi, dropout, hmc or nuts (see docs/baselines.md)
-    #[arg(long, default_value = "walk")]
+    #[arg(long, default_value = "walk", help_heading = "Model")]
     pub method: Method,
     #[command(flatten)]
     pub settings: Settings,
     /// For an atlas or a flow: store N draws, and neither the sampler nor the training rows that it needs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Model")]
     pub frozen: Option<usize>,
     /// Write the walk to MODEL.fw.checkpoint every so many seconds, to be resumed (0: never); removed with the model written
-    #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period)]
+    #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period, help_heading = "Files")]
     pub checkpoint_every: Period,
     /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
-    #[arg(long)]
+    #[arg(long, help_heading = "Files")]
     pub resume: bool,
     /// Fit without each row where leave-one-out by importance sampling fails, if these are at most N
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Run")]
     pub loo_refits: usize,
-    /// The summary as one JSON object, with leave-one-out row by row
-    #[arg(long)]
+    /// The report as one JSON object, with leave-one-out row by row
+    #[arg(long, help_heading = "Run")]
     pub json: bool,
-    /// No progress bars and no summary
-    #[arg(long)]
+    /// No progress bars and no report
+    #[arg(long, help_heading = "Run")]
     pub quiet: bool,
 }
 
@@ -79,25 +92,25 @@ pub struct CompareArgs {
     /// named as in MNIST and their labels lie beside them)
     pub train: PathBuf,
     /// Rows to score on, as for fit [default: three tenths of the training rows, drawn anew for every seed and not trained on]
-    #[arg(long, value_name = "TEST")]
+    #[arg(long, value_name = "TEST", help_heading = "Data")]
     pub test: Option<PathBuf>,
     /// Methods to compare, separated by commas
-    #[arg(long, value_name = "A,B,...", default_value = "map,ensemble,laplace-glm,laplace-kfac,walk,atlas,flow", value_parser = parse_methods)]
+    #[arg(long, value_name = "A,B,...", default_value = "map,ensemble,laplace-glm,laplace-kfac,walk,atlas,flow", value_parser = parse_methods, help_heading = "Model")]
     pub methods: Methods,
     /// Fits of each method, with seeds that follow one another
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, help_heading = "Run")]
     pub seeds: u64,
     /// Write the rows of every seed to DIR, as seedN_train.csv and seedN_test.csv with the target last: for other programs to
     /// be measured on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub write_splits: Option<PathBuf>,
     /// A JSON list with an object for every fit, in place of a table
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub json: bool,
     #[command(flatten)]
     pub settings: Settings,
     /// No progress bars
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub quiet: bool,
 }
 
@@ -107,106 +120,117 @@ pub struct Settings {
     #[command(flatten)]
     pub rows: Rows,
     /// Target column [default: the last one]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub target: Option<String>,
     /// classification or regression [default: targets 0..K-1 mean classification]
-    #[arg(long, value_parser = parse_task)]
+    #[arg(long, value_parser = parse_task, help_heading = "Data")]
     pub task: Option<TaskKind>,
     /// Layers of a network for images, in place of hidden layers: lenet5, precursor, or such as
     /// conv:6x5p2,tanh,avgpool:2,linear:84,tanh (see docs/networks.md)
-    #[arg(long, value_name = "SPEC", conflicts_with_all = ["hidden", "activation"])]
+    #[arg(long, value_name = "SPEC", conflicts_with_all = ["hidden", "activation"], help_heading = "Model")]
     pub conv: Option<SequentialSpec>,
     /// Read the columns of a CSV file as the pixels of images: height, width and channels (1 if left out)
-    #[arg(long, value_name = "HxW|CxHxW", value_parser = parse_image)]
+    #[arg(long, value_name = "HxW|CxHxW", value_parser = parse_image, help_heading = "Data")]
     pub image: Option<ImageShape>,
     /// Widths of the hidden layers, separated by commas; 'none' for a linear model; 'auto' for those that predict rows held
     /// out best
-    #[arg(long, default_value = "50", value_parser = parse_hidden)]
+    #[arg(long, default_value = "50", value_parser = parse_hidden, help_heading = "Model")]
     pub hidden: Hidden,
     /// tanh, relu, sigmoid, silu, gelu, softplus or identity
-    #[arg(long, default_value = "tanh")]
+    #[arg(long, default_value = "tanh", help_heading = "Model")]
     pub activation: Activation,
     /// How targets come about: categorical or bernoulli for classes; gaussian, student-t (outliers),
     /// heteroscedastic (noise that changes from row to row) or poisson (counts) for numbers
     /// [default: categorical or gaussian]
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub likelihood: Option<Observation>,
     /// What is done to features first: none, heavy-tails (a Yeo-Johnson map for columns with heavy
     /// tails) or yeo-johnson (for every column that is more nearly normal with it)
     #[arg(
         long,
         default_value = "none",
-        value_name = "none|heavy-tails|yeo-johnson"
+        value_name = "none|heavy-tails|yeo-johnson",
+        help_heading = "Data"
     )]
     pub feature_transform: FeatureTransform,
     /// What is done to a real target first: none, log or yeo-johnson; predictions and scores are in
     /// the target's own units all the same
-    #[arg(long, default_value = "none", value_name = "none|log|yeo-johnson")]
+    #[arg(
+        long,
+        default_value = "none",
+        value_name = "none|log|yeo-johnson",
+        help_heading = "Data"
+    )]
     pub target_transform: TargetTransform,
     /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input too), shared (sampled, one
     /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk or
     /// an atlas on tables that are not too large, else by evidence)
-    #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, conflicts_with = "prior_precision", value_parser = parse_prior)]
+    #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, conflicts_with = "prior_precision", value_parser = parse_prior, help_heading = "Model")]
     pub prior: Prior,
     /// Prior precision of every weight and bias: a number, or auto (as --prior says)
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Model")]
     pub prior_precision: Auto<f64>,
     /// Noise of a regression target in units of its standard deviation: a number, or auto (sampled with the prior's scales, or by evidence)
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Model")]
     pub noise_std: Auto<f64>,
     /// Rows of a gradient step of the MAP fit: a number, full (all rows), or auto (all, or 128 for large problems)
-    #[arg(long, default_value = "auto", value_name = "auto|full|N", value_parser = parse_batch)]
+    #[arg(long, default_value = "auto", value_name = "auto|full|N", value_parser = parse_batch, help_heading = "Training")]
     pub batch: BatchRows,
     /// Passes over the rows, at most, when training by minibatches [default: 20]
-    #[arg(long)]
+    #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
     /// How particles move: drift, tangent or microcanonical
-    #[arg(long, default_value = "microcanonical")]
+    #[arg(long, default_value = "microcanonical", help_heading = "Walk")]
     pub kernel: KernelKind,
     /// Step size of the kernel: a number, or auto (tuned)
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
     pub step_size: Auto<f64>,
     /// Length over which a microcanonical walk forgets its direction: a number, or auto
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>)]
+    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
     pub decoherence_length: Auto<f64>,
     /// A Metropolis test after each trajectory of a microcanonical walk
-    #[arg(long)]
+    #[arg(long, help_heading = "Walk")]
     pub adjusted: bool,
     /// MAP estimates that particles start from, in turn
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1, help_heading = "Walk")]
     pub starts: usize,
     /// Number of particles that walk [default: 64; 16 where scales are sampled]
-    #[arg(long)]
+    #[arg(long, help_heading = "Walk")]
     pub particles: Option<usize>,
     /// Steps of each particle: a number, or auto (a microcanonical walk ends when it has forgotten its start, after 2,000 at most; 1,000 for the drift kernel;
     /// where scales are sampled, up to 4,000 steps of about ten gradients)
-    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>)]
+    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>, help_heading = "Walk")]
     pub steps: Auto<usize>,
     /// Points of the walk to keep
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, help_heading = "Walk")]
     pub samples: usize,
     /// The flow over hidden parameters: auto (the one that predicts most like the walk), frame or units
-    #[arg(long, default_value = "auto")]
+    #[arg(long, default_value = "auto", help_heading = "Model")]
     pub flow: FlowChoice,
     /// For an atlas: anchors with every hidden unit from a walker of its own
-    #[arg(long)]
+    #[arg(long, help_heading = "Model")]
     pub recombine: bool,
     /// Rows of the random batches that a microcanonical walk takes its gradients from, an approximation for many rows [default: all rows]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Walk")]
     pub walk_batch: Option<usize>,
     /// For methods that walk: end the walk after so many seconds, with the points that it has
-    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        allow_negative_numbers = true,
+        help_heading = "Walk"
+    )]
     pub max_seconds: Option<f64>,
     /// For methods that walk: refuse the walk if its particles do not fit, end it when more points would not (those of method walk are on the disk)
-    #[arg(long, value_name = "MIB")]
+    #[arg(long, value_name = "MIB", help_heading = "Walk")]
     pub max_memory: Option<usize>,
     /// Seed of everything that is random
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, help_heading = "Run")]
     pub seed: u64,
     #[command(flatten)]
     pub threads: Threads,
     /// Number type of the computation: f32 or f64
-    #[arg(long, default_value = "f32", value_parser = parse_precision)]
+    #[arg(long, default_value = "f32", value_parser = parse_precision, help_heading = "Run")]
     pub precision: Precision,
 }
 
@@ -219,14 +243,14 @@ pub struct PredictArgs {
     #[command(flatten)]
     pub rows: Rows,
     /// Predictions to write
-    #[arg(long, value_name = "PRED.csv")]
+    #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
     pub out: PathBuf,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
     pub threads: Threads,
     /// No output on success
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub quiet: bool,
 }
 
@@ -239,7 +263,7 @@ pub struct EvaluateArgs {
     #[command(flatten)]
     pub rows: Rows,
     /// One JSON object instead of lines for people
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub json: bool,
     #[command(flatten)]
     pub sampling: Sampling,
@@ -248,26 +272,35 @@ pub struct EvaluateArgs {
 }
 
 #[derive(Args)]
+pub struct InfoArgs {
+    /// Model file
+    pub model: PathBuf,
+    /// One JSON object instead of lines for people
+    #[arg(long, help_heading = "Run")]
+    pub json: bool,
+}
+
+#[derive(Args)]
 pub struct Rows {
     /// Take only the first N rows or images
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Data")]
     pub rows: Option<usize>,
 }
 
 #[derive(Args)]
 pub struct Sampling {
     /// Posterior samples to predict with
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 256, help_heading = "Run")]
     pub samples: usize,
     /// Seed of the draws [default: the model's]
-    #[arg(long)]
+    #[arg(long, help_heading = "Run")]
     pub seed: Option<u64>,
 }
 
 #[derive(Args)]
 pub struct Threads {
     /// Worker threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Run")]
     pub threads: Option<usize>,
 }
 

@@ -10,6 +10,7 @@ use fiberwalk::{Error, Result};
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
+use crate::info::verdict;
 use crate::input::Input;
 use crate::progress::Bars;
 use crate::{check_destination, say};
@@ -54,7 +55,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
     bars.clear();
     let FitResult {
         model,
-        mut summary,
+        mut report,
         loo,
     } = outcome?;
     model.save(&args.out)?;
@@ -64,18 +65,19 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
     if_free(&spool, remove_spool)?;
     if !claim.keeps_processes_out() {
         let text = "there are no file locks here: another run with the same --out would not have been noticed";
-        summary.line("warning", text);
+        report.warnings.push(text.into());
     }
+    let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
     if args.json {
-        let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
-        let report = json!({
+        let said = json!({
             "model": args.out.display().to_string(),
             "method": args.method.name(),
             "bytes": bytes,
             "seconds": started.elapsed().as_secs_f64(),
-            "gradients": summary.gradients(),
-            "lines": summary.lines().collect::<Vec<_>>(),
-            "figures": summary.figures(),
+            "gradients": report.gradients(),
+            "verdict": verdict(&report),
+            "lines": report.lines(),
+            "report": report,
             // numbers that are not finite are null
             "loo": loo.map(|loo| json!({
                 "elpd": loo.elpd_loo,
@@ -86,9 +88,8 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
                 "pareto_k": loo.pareto_k,
             })),
         });
-        say(&format!("{report}\n"))?;
+        say(&format!("{said}\n"))?;
     } else if !args.quiet {
-        let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
         let text = format!(
             "{}, method {}, {:.1} KiB; {:.1} s in all",
             args.out.display(),
@@ -96,8 +97,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
             bytes as f64 / 1024.0,
             started.elapsed().as_secs_f64()
         );
-        summary.line("model", text);
-        say(&summary.to_string())?;
+        say(&format!("{report}{:<10} {text}\n", "model"))?;
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file or to images, predict, evaluate, compare methods.
+//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file or to images, predict, evaluate, compare methods,
+//! show what a model file says of its fit.
 //!
 //! Exit status 0; 2 for bad usage or bad input, with one line on standard error that says what and where; 1 otherwise.
 
@@ -6,7 +7,9 @@ mod args;
 mod compare;
 mod evaluate;
 mod fit;
+mod info;
 mod input;
+mod pages;
 mod peak;
 mod predict;
 mod prior;
@@ -33,7 +36,9 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(e) if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            complain("error: a command is missing: fit, predict, evaluate or compare (see --help)");
+            complain(
+                "error: a command is missing: fit, predict, evaluate, compare or info (see --help)",
+            );
             return ExitCode::from(2);
         }
         Err(e) => {
@@ -46,6 +51,9 @@ fn main() -> ExitCode {
         Command::Predict(args) => args.threads.run(|| predict::run(&args)).map(success),
         Command::Evaluate(args) => args.threads.run(|| evaluate::run(&args)).map(success),
         Command::Compare(args) => args.settings.threads.run(|| compare::run(&args)),
+        Command::Info(args) => info::run(&args).map(success),
+        Command::Completions { shell } => pages::completions(shell).map(success),
+        Command::Man { command } => pages::man(command.as_deref()).map(success),
     };
     match outcome {
         Ok(code) => code,
@@ -74,20 +82,19 @@ pub fn say(text: &str) -> Result<()> {
 /// What errors call it.
 pub const STANDARD_OUTPUT: &str = "standard output";
 
-/// One line on standard error. Names of files and columns come from outside: control characters are shown, not obeyed.
+/// One line on standard error.
 pub fn complain(message: &str) {
-    let shown: String = message
-        .chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect();
     // there is nobody left to tell if this fails
-    let _ = writeln!(std::io::stderr(), "{shown}");
+    let _ = writeln!(std::io::stderr(), "{}", printable(message));
+}
+
+/// Names of files and columns come from outside: control characters are shown, not obeyed.
+pub fn printable(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// An output must not replace what it is made from.
@@ -151,9 +158,16 @@ pub fn status(error: &Error) -> ExitCode {
     })
 }
 
-/// The message of a usage error, without the pages that follow it.
+/// The message of a usage error with what was perhaps meant, without the pages that follow it.
 fn one_line(message: &str) -> String {
     let first = message.split("\n\n").next().unwrap_or(message);
     let words: Vec<&str> = first.split_whitespace().collect();
-    words.join(" ") + " (see --help)"
+    let tips = message
+        .lines()
+        .filter_map(|l| l.trim().strip_prefix("tip: "));
+    let meant: String = tips
+        .filter(|tip| tip.contains("similar"))
+        .map(|tip| format!("; {tip}"))
+        .collect();
+    words.join(" ") + &meant + " (see --help)"
 }

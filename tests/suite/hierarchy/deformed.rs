@@ -322,14 +322,15 @@ fn every_kernel_and_the_map_go_with_sampled_scales() {
     }
     for (prior, scales) in [(PriorChoice::Hierarchical, 3), (PriorChoice::Shared, 1)] {
         let result = fitted(&data, &options(Method::Map, prior));
-        let figures = result.summary.figures();
+        let report = &result.report;
         assert!(result.model.metadata.scales.is_none());
-        let logs = figures.iter().filter(|f| f.0.starts_with("scale_"));
-        let logs: Vec<f64> = logs.map(|f| f.1.ln()).collect();
+        let logs = report.mode_scales.iter().map(|s| s.value.ln());
+        let logs: Vec<f64> = logs.collect();
         assert_eq!(logs.len(), scales + 1);
         // of order one, and not on the way to zero or beyond
-        assert!(logs.iter().all(|l| l.abs() < 4.0), "{figures:?}");
+        assert!(logs.iter().all(|l| l.abs() < 4.0), "{report:?}");
         // a start of such a network has an energy of hundreds
-        assert!(figures["map_energy"] < 60.0, "{figures:?}");
+        let energy = report.estimate.as_ref().unwrap().energy;
+        assert!(energy < 60.0, "{report:?}");
     }
 }

@@ -1,0 +1,89 @@
+//! Models that were tried on rows held out: method `auto`, and `--hidden auto`.
+
+use serde::{Deserialize, Serialize};
+
+use super::number;
+
+/// What was chosen among.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Among {
+    /// Models, of which a mixture is made.
+    #[default]
+    Models,
+    /// Widths of the hidden layers, of which the best are taken.
+    Widths,
+}
+
+/// The models that were tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Portfolio {
+    /// What was chosen among.
+    pub among: Among,
+    /// Each model.
+    pub tried: Vec<Tried>,
+    /// Log density of the rows held out under the mixture, in nats.
+    pub elpd: Option<f64>,
+    /// Rows held out.
+    pub rows: usize,
+    /// Models that were scored to the end.
+    pub scored: usize,
+    /// Gradients that the scoring took.
+    #[serde(with = "number")]
+    pub validation_gradients: f64,
+    /// True if the walkers of no model agree, and one is kept all the same.
+    pub none_agrees: bool,
+}
+
+impl Portfolio {
+    /// The models that are part of the result.
+    pub fn kept(&self) -> impl Iterator<Item = &Tried> {
+        self.tried.iter().filter(|t| t.left_out.is_none())
+    }
+}
+
+/// A model that was tried.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Tried {
+    /// What it is.
+    pub name: String,
+    /// Its share of the mixture.
+    pub weight: Option<f64>,
+    /// Log density of the rows held out, in nats.
+    pub elpd: Option<f64>,
+    /// Rows held out; fewer for a model that was given up early.
+    pub rows: usize,
+    /// Median R-hat of predictions of the walk on all rows.
+    pub rhat: Option<f64>,
+    /// Why it is not part of the result.
+    pub left_out: Option<LeftOut>,
+}
+
+/// Why a model was left out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum LeftOut {
+    /// It could not be fitted.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// It is far behind the best after the first fold.
+    Behind {
+        /// Nats a row.
+        #[serde(with = "number")]
+        nats: f64,
+    },
+    /// Its walkers do not agree.
+    WalkersApart {
+        /// Median R-hat of predictions.
+        #[serde(with = "number")]
+        rhat: f64,
+    },
+    /// Its share of the mixture is next to nothing.
+    SmallWeight,
+    /// Another one predicts better.
+    NotBest,
+}

@@ -1,0 +1,358 @@
+//! A report in lines for people: a heading, then short sentences. The verdict comes first.
+//!
+//! `docs/summary.md` explains every line.
+
+use std::fmt;
+
+use super::text_choice::{mixture, widths};
+use super::text_walk::Walked;
+use super::{
+    Baseline, Data, Estimate, FitReport, GivenScales, Laplace, LeaveOneOut, Origin, Severity,
+    Tangent, Training,
+};
+use crate::data::Warp;
+
+/// Names that are listed one by one.
+pub(super) const LISTED: usize = 8;
+
+/// Lines with their headings.
+#[derive(Default)]
+pub(super) struct Lines(Vec<(&'static str, String)>);
+
+impl Lines {
+    /// Adds a line. Names of columns and files come from outside: control characters are shown,
+    /// not obeyed.
+    pub(super) fn add(&mut self, heading: &'static str, text: &str) {
+        let shown = |c: char| match c.is_control() {
+            true => c.escape_default().collect::<String>(),
+            false => c.to_string(),
+        };
+        self.0.push((heading, text.chars().map(shown).collect()));
+    }
+}
+
+impl FitReport {
+    /// Headings and texts, the verdict first.
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Lines::default();
+        self.say_verdict(&mut lines);
+        self.portfolio.iter().for_each(|p| widths(p, &mut lines));
+        self.data.iter().for_each(|d| data(d, &mut lines));
+        self.portfolio.iter().for_each(|p| mixture(p, &mut lines));
+        if let Some(network) = &self.network {
+            let text = format!("{}, {} parameters", network.description, network.parameters);
+            lines.add("network", &text);
+        }
+        self.data.iter().for_each(|d| transforms(d, &mut lines));
+        self.scales.iter().for_each(|s| scales(s, &mut lines));
+        self.training.iter().for_each(|t| training(t, &mut lines));
+        self.estimate.iter().for_each(|e| estimate(e, &mut lines));
+        self.say_mode_scales(&mut lines);
+        self.tangent.iter().for_each(|t| tangent(t, &mut lines));
+        Walked(self).say(&mut lines);
+        self.say_baseline(&mut lines);
+        self.loo.iter().for_each(|l| leave_one_out(l, &mut lines));
+        lines.0
+    }
+
+    fn say_verdict(&self, lines: &mut Lines) {
+        for finding in self.verdict() {
+            let heading = match finding.severity() {
+                Severity::Note => "note",
+                Severity::Well | Severity::Warning => "verdict",
+            };
+            let text = format!("{} {}", finding.sentence(), finding.advice());
+            lines.add(heading, text.trim_end());
+        }
+    }
+
+    fn say_mode_scales(&self, lines: &mut Lines) {
+        let listed = self
+            .mode_scales
+            .iter()
+            .filter(|s| !s.name.contains(".inputs"));
+        let text: Vec<String> = listed
+            .map(|s| format!("{} {:.3}", s.name, s.value))
+            .collect();
+        if !text.is_empty() {
+            lines.add("scales", &format!("at the joint mode: {}", text.join(", ")));
+        }
+    }
+
+    fn say_baseline(&self, lines: &mut Lines) {
+        let Some(baseline) = &self.baseline else {
+            return;
+        };
+        let expected = match self.expected_energy() {
+            Some(energy) => format!(" (expected of draws from the posterior: about {energy:.1})"),
+            None => String::new(),
+        };
+        let (heading, text) = match baseline {
+            Baseline::Laplace(of) => ("laplace", laplace(of)),
+            Baseline::Riemann {
+                laplace: of,
+                geodesics,
+                failed,
+                steps,
+                gradients,
+                products,
+            } => {
+                lines.add("laplace", &laplace(of));
+                let text = format!(
+                    "{geodesics} geodesics, {failed} of them not followed to their end, {steps} \
+                     steps, {gradients} gradients, {products} Hessian products"
+                );
+                ("riemann", text)
+            }
+            Baseline::Ensemble {
+                members,
+                lowest_energy,
+                highest_energy,
+                gradients,
+            } => {
+                let text = format!(
+                    "{members} members, U from {lowest_energy:.1} to {highest_energy:.1}, \
+                     {gradients} gradients"
+                );
+                ("ensemble", text)
+            }
+            Baseline::Swag {
+                rate,
+                chosen,
+                points,
+                energy,
+                initial_energy,
+                gradients,
+                batch_rows,
+            } => {
+                let chosen = chosen.as_ref().map_or(String::new(), |c| {
+                    format!(
+                        " (of held-out rows {:.0e} is best, NLL {:.3})",
+                        c.rate, c.nll
+                    )
+                });
+                let text = format!(
+                    "rate {rate:.0e}{chosen}, moments of {points} points, U {energy:.1} at their \
+                     mean (estimate {initial_energy:.1}), {gradients} gradients of {batch_rows} \
+                     rows"
+                );
+                ("swag", text)
+            }
+            Baseline::Sgld {
+                chains,
+                steps,
+                rate,
+                diverged,
+                mean_energy,
+                gradients,
+                batch_rows,
+            } => {
+                let text = format!(
+                    "{chains} chains of {steps} steps at rate {rate:.0e}, {diverged} of them \
+                     diverged, mean U {mean_energy:.1}{expected}, {gradients} gradients of \
+                     {batch_rows} rows"
+                );
+                ("sgld", text)
+            }
+            Baseline::Vi {
+                elbo,
+                elbo_error,
+                gradients,
+            } => {
+                let text = format!("ELBO {elbo:.1} +- {elbo_error:.1}, {gradients} gradients");
+                ("vi", text)
+            }
+            Baseline::Dropout { rate, gradients } => {
+                ("dropout", format!("rate {rate}, {gradients} gradients"))
+            }
+            Baseline::Chains {
+                chains,
+                acceptance,
+                divergences,
+                energy_rhat,
+                energy_ess_bulk,
+                e_bfmi,
+                gradients,
+            } => {
+                let text = format!(
+                    "{chains} chains, acceptance {acceptance:.2}, {divergences} divergences, R-hat \
+                     of the energy {energy_rhat:.3}, its bulk ESS {energy_ess_bulk:.0}, E-BFMI \
+                     {e_bfmi:.2}, {gradients} gradients"
+                );
+                ("chains", text)
+            }
+        };
+        lines.add(heading, &text);
+    }
+}
+
+impl fmt::Display for FitReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (heading, text) in self.lines() {
+            writeln!(f, "{heading:<10} {text}")?;
+        }
+        Ok(())
+    }
+}
+
+fn data(data: &Data, lines: &mut Lines) {
+    let target = data
+        .classes
+        .map_or("a real target".into(), |k| format!("{k} classes"));
+    let rows = match data.image {
+        Some([c, h, w]) => format!("{} images of {c}x{h}x{w}", data.rows),
+        None => format!("{} rows, {} features", data.rows, data.features),
+    };
+    lines.add("data", &format!("{rows}, {target} ('{}')", data.target));
+}
+
+/// What is out of the ordinary about likelihood and columns.
+fn transforms(data: &Data, lines: &mut Lines) {
+    if let Some(likelihood) = &data.likelihood {
+        lines.add("likelihood", likelihood);
+    }
+    match data.target_transform {
+        Some(Warp::Log) => lines.add("transform", "the target's logarithm"),
+        Some(Warp::YeoJohnson { lambda, .. }) => {
+            let text = format!("the target by a Yeo-Johnson map of power {lambda:.2}");
+            lines.add("transform", &text);
+        }
+        None => {}
+    }
+    let warped = &data.warped_features;
+    if !warped.is_empty() {
+        let listed = warped[..warped.len().min(LISTED)].join(", ");
+        let more = match warped.len().saturating_sub(LISTED) {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
+        lines.add("transform", &format!("Yeo-Johnson maps for {listed}{more}"));
+    }
+}
+
+fn scales(scales: &GivenScales, lines: &mut Lines) {
+    let how = |origin: Origin| match origin {
+        Origin::Given => "given",
+        Origin::Evidence => "by evidence",
+        Origin::Default => "not tuned: minibatches",
+    };
+    let mut text = format!(
+        "prior precision {:.4} ({})",
+        scales.prior_precision,
+        how(scales.prior_origin)
+    );
+    if let Some(std) = scales.noise_std {
+        text += &format!(", noise std {std:.4} ({})", how(scales.noise_origin));
+    }
+    if scales.is_tuned() {
+        text += &format!(", {} rounds", scales.rounds);
+        text += if scales.settled { "" } else { " (not settled)" };
+        text += if scales.bounded { " (at a bound)" } else { "" };
+    }
+    lines.add("scales", &text);
+    let each = scales.noise_starts.iter().map(|s| {
+        let evidence = s
+            .log_evidence
+            .map_or("failed".into(), |e| format!("{e:.1}"));
+        format!("{}: {evidence}", s.start)
+    });
+    let each: Vec<String> = each.collect();
+    if !each.is_empty() {
+        let text = "log evidence by start of the noise, the best is kept:";
+        lines.add("scales", &format!("{text} {}", each.join(", ")));
+    }
+}
+
+fn training(training: &Training, lines: &mut Lines) {
+    let mut text = format!(
+        "{} epochs of {} rows in batches of {}",
+        training.epochs, training.rows, training.batch_rows
+    );
+    if let Some(nll) = training.validation_nll {
+        text += &format!(
+            "; best epoch {}: nll {nll:.4} on {} rows held out",
+            training.best_epoch, training.validation_rows
+        );
+    }
+    lines.add("training", &text);
+}
+
+fn estimate(map: &Estimate, lines: &mut Lines) {
+    let error = map
+        .log_evidence_error
+        .map_or(String::new(), |s| format!(" +- {s:.1}"));
+    let evidence = map
+        .log_evidence
+        .map_or(String::new(), |e| format!(", log evidence {e:.1}{error}"));
+    let text = format!(
+        "U = {:.2}, |grad U| = {:.3} (at the start {:.1}){evidence}, {} gradients",
+        map.energy, map.gradient_norm, map.initial_gradient_norm, map.gradients
+    );
+    lines.add("map", &text);
+}
+
+fn tangent(tangent: &Tangent, lines: &mut Lines) {
+    let more = if tangent.complete {
+        ""
+    } else {
+        " resolved (there are more)"
+    };
+    let text = format!(
+        "{} normal directions{more}, largest eigenvalue {:.3e}, they determine {:.1} parameters",
+        tangent.normal_directions, tangent.largest_eigenvalue, tangent.effective_parameters
+    );
+    lines.add("tangent", &text);
+}
+
+fn laplace(laplace: &Laplace) -> String {
+    format!(
+        "{} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
+        laplace.structure,
+        laplace.parameters,
+        laplace.effective_parameters,
+        laplace.log_evidence,
+        if laplace.linearised {
+            "; predictions are linearised"
+        } else {
+            ""
+        }
+    )
+}
+
+fn leave_one_out(loo: &LeaveOneOut, lines: &mut Lines) {
+    let mut text = format!(
+        "elpd {:.1} +- {:.1} nats ({:.4} a row), {:.1} effective parameters",
+        loo.elpd,
+        loo.se,
+        loo.elpd / loo.rows.max(1) as f64,
+        loo.p_loo
+    );
+    if loo.unreliable_rows > 0 {
+        text += &format!(
+            "; {} of {} rows have k above {:.2}: what is said of them is too good",
+            loo.unreliable_rows, loo.rows, loo.threshold
+        );
+    }
+    lines.add("loo", &text);
+    match &loo.refits {
+        Some(refits) if refits.needed > refits.allowed => {
+            let text = format!(
+                "{} rows need a fit without them, and --loo-refits allows {}",
+                refits.needed, refits.allowed
+            );
+            lines.add("loo", &text);
+        }
+        Some(refits) => {
+            let text = format!(
+                "with {} exact fits without a row (elpd {:.1} before them)",
+                refits.done, refits.elpd_before
+            );
+            lines.add("loo", &text);
+            for failed in &refits.failed {
+                let text = format!("no fit without row {} (from 0): {}", failed.row, failed.why);
+                lines.add("loo", &text);
+            }
+        }
+        None => {}
+    }
+}

@@ -1,0 +1,308 @@
+//! What a report says of walks and of what is learned from them.
+
+use super::text::{LISTED, Lines};
+use super::{Deformation, Evidence, FitReport, Kernel, Mixing, SampledScales, Stored, Trust, Walk};
+
+/// R-hat up to which walkers are said to agree about a prediction.
+const AGREEMENT: f64 = 1.1;
+
+/// The part of a report that is about a walk.
+pub(super) struct Walked<'a>(pub &'a FitReport);
+
+impl Walked<'_> {
+    pub(super) fn say(&self, lines: &mut Lines) {
+        let report = self.0;
+        if let Some(starts) = report.starts.as_ref().filter(|s| !s.energies.is_empty()) {
+            let each: Vec<String> = starts.energies.iter().map(|u| format!("{u:.2}")).collect();
+            let text = format!("{} more MAP estimates, U = {}", each.len(), each.join(", "));
+            lines.add("starts", &text);
+        }
+        if let Some(batches) = &report.walk_batches {
+            let text = "an approximation: the walk spreads the further, the smaller they are";
+            let text = format!("of {} of {} rows, {text}", batches.rows, batches.of);
+            lines.add("batches", &text);
+        }
+        if let Some(kernel) = &report.kernel {
+            let viability = report.walk.as_ref().map_or(f64::NAN, |w| w.viability);
+            lines.add("kernel", &kernel_text(kernel, viability));
+        }
+        let resumed = report.checkpoint.as_ref();
+        if let Some(steps) = resumed.and_then(|c| c.resumed_after) {
+            let file = resumed.and_then(|c| c.file.as_deref()).unwrap_or_default();
+            lines.add("resumed", &format!("after {steps} steps, {file}"));
+        }
+        report
+            .walk
+            .iter()
+            .for_each(|w| lines.add("walk", &self.walk(w)));
+        report
+            .mixing
+            .iter()
+            .for_each(|m| lines.add("mixing", &mixing(m)));
+        let sampled = report.sampled_scales.iter();
+        sampled.for_each(|s| lines.add("scales", &scales(s)));
+        report
+            .deformation
+            .iter()
+            .for_each(|d| self.deformation(d, lines));
+    }
+
+    /// That the mean of a walk is far above the mode is no failure: what is expected stands beside
+    /// it.
+    fn expected(&self) -> String {
+        let energy = self.0.expected_energy();
+        energy.map_or(String::new(), |u| {
+            format!(" (expected of draws: about {u:.1})")
+        })
+    }
+
+    fn walk(&self, walk: &Walk) -> String {
+        let expected = match self.0.kernel.as_ref().is_some_and(Kernel::samples) {
+            true => self.expected(),
+            // points that stay near the fiber are no draws
+            false => String::new(),
+        };
+        let mut text = format!(
+            "{} particles x {} steps ({} of warm-up): {} points kept, {} discarded, mean U \
+             {:.1}{expected}",
+            walk.particles, walk.steps, walk.warm_up, walk.kept, walk.discarded, walk.mean_energy
+        );
+        if let (Some(distance), Some(radius)) = (walk.distance, walk.prior_radius) {
+            text += &format!(", distance {distance:.2} (radius of the prior {radius:.2})");
+        }
+        if let Some(fiber) = walk.fiber_distance {
+            text += &format!(", {fiber:.2} from the fiber");
+        }
+        let (divergences, gradients) = (walk.divergences, walk.gradients);
+        text + &format!(", {divergences} divergences, {gradients} gradients")
+    }
+
+    fn deformation(&self, of: &Deformation, lines: &mut Lines) {
+        if let Some(fit) = &of.frame {
+            let kept = match fit.best_step {
+                0 => "no coupling helped held-out walkers, a Gaussian is kept".into(),
+                step => format!("couplings, best after {step} of {} steps", fit.steps),
+            };
+            let text = format!(
+                "{} directions, {} + {} points of training + held-out walkers: {kept}; held-out \
+                 log-likelihood {:.1} a point (Gaussian {:.1}; on training points {:.1})",
+                fit.directions,
+                fit.points,
+                fit.held_out,
+                fit.log_likelihood,
+                fit.gaussian_log_likelihood,
+                fit.train_log_likelihood
+            );
+            lines.add("frame", &text);
+        }
+        if let Some(fit) = &of.units {
+            let text = format!(
+                "exchangeable units, best after {} of {} steps; held-out log-likelihood {:.1} a \
+                 point (Gaussian {:.1}; on training points {:.1})",
+                fit.best_step,
+                fit.steps,
+                fit.log_likelihood,
+                fit.gaussian_log_likelihood,
+                fit.train_log_likelihood
+            );
+            lines.add("units", &text);
+        }
+        if let Some(r) = &of.refinement {
+            let text = format!(
+                "units refined from {:.1} to {:.1} nats, best after {} of {} steps, {} gradients",
+                r.start, r.elbo, r.best_step, r.steps, r.gradients
+            );
+            lines.add("elbo", &text);
+        }
+        if of.no_hidden_layer {
+            lines.add(
+                "flow",
+                "no hidden layer: the posterior is the last layer's conditional",
+            );
+        }
+        distances(of, lines);
+        of.trust.iter().for_each(|t| self.trust(t, lines));
+        match of.stored {
+            Some(Stored::Rows { rows }) => {
+                let text = format!(
+                    "the file carries the {rows} training rows: each draw's last layer is \
+                     conditioned on them (--frozen N stores draws instead)"
+                );
+                lines.add("file", &text);
+            }
+            Some(Stored::Draws { draws }) => {
+                lines.add("file", &format!("holds {draws} draws and no training data"));
+            }
+            None => {}
+        }
+    }
+
+    fn trust(&self, trust: &Trust, lines: &mut Lines) {
+        let evidence = match trust.evidence {
+            Evidence::Unknown => String::new(),
+            Evidence::Known { value, error } => format!(", log evidence {value:.2} +- {error:.2}"),
+            Evidence::HeavyTail { limit } => {
+                format!(", no estimate of the evidence (k-hat is not below {limit})")
+            }
+            Evidence::FewDraws { needed } => {
+                format!(", no estimate of the evidence (it would take {needed} draws)")
+            }
+        };
+        let text = format!(
+            "ELBO {:.1} +- {:.1}, k-hat {:.2}, {:.0} of {} draws effective{evidence}",
+            trust.elbo, trust.elbo_error, trust.k_hat, trust.ess, trust.draws
+        );
+        lines.add("trust", &text);
+        let text = format!(
+            "mean U of draws {:.1} +- {:.1}, of the walk {:.1}{}",
+            trust.mean_energy,
+            trust.mean_energy_error,
+            trust.walk_mean_energy,
+            self.expected()
+        );
+        lines.add("energy", &text);
+    }
+}
+
+/// How near predictions are to the walk's.
+fn distances(of: &Deformation, lines: &mut Lines) {
+    let distance = of.distance.unwrap_or(f64::NAN);
+    let of_map = of
+        .map_distance
+        .map_or(String::new(), |map| format!(" (MAP {map:.3})"));
+    if let Some(best) = of.candidates.iter().find(|c| c.kept) {
+        let list = of
+            .candidates
+            .iter()
+            .map(|c| format!("{} {:.3}", c.name, c.distance));
+        let list: Vec<String> = list.collect();
+        let text = format!(
+            "{} is kept: distance of predictions to the walk's {distance:.3}{of_map}; tried {}",
+            best.name,
+            list.join(", ")
+        );
+        lines.add("flow", &text);
+    }
+    if of.proposals > 1 {
+        let text = format!(
+            "a draw takes one of {} proposals by its evidence",
+            of.proposals
+        );
+        lines.add("flow", &text);
+    }
+    if let Some(atlas) = &of.atlas {
+        let how = match atlas.recombined {
+            true => "recombined from the units of all walkers",
+            false => "hidden parameters of the walk's points",
+        };
+        let text = format!(
+            "{} anchors, {how}; distance of predictions to the walk's {distance:.3}{of_map}",
+            atlas.anchors
+        );
+        lines.add("atlas", &text);
+    }
+}
+
+fn kernel_text(kernel: &Kernel, viability: f64) -> String {
+    let viability = 100.0 * viability;
+    match kernel {
+        Kernel::Drift {
+            step_size,
+            correction,
+            max_energy,
+        } => format!(
+            "drift: step {step_size:.3e}, correction {correction:.3e}, viability {viability:.1} % \
+             (U <= {max_energy:.1})"
+        ),
+        Kernel::Tangent {
+            step_size,
+            corrections,
+            renew_every,
+            max_energy,
+        } => format!(
+            "tangent: step {step_size:.3e}, {corrections} corrections, frame renewed every \
+             {renew_every} steps, viability {viability:.1} % (U <= {max_energy:.1})"
+        ),
+        Kernel::Microcanonical {
+            step_size,
+            step_size_given,
+            decoherence_length,
+            decoherence_length_given,
+            directions,
+            acceptance,
+            energy_error,
+        } => {
+            let how = |given: bool| if given { "given" } else { "tuned" };
+            let form = if acceptance.is_some() {
+                ", adjusted"
+            } else {
+                ""
+            };
+            let mut text = format!(
+                "microcanonical{form}: step {step_size:.4} ({}), forgets its direction in \
+                 {decoherence_length:.2} ({}), {directions} directions in the frame",
+                how(*step_size_given),
+                how(*decoherence_length_given),
+            );
+            if let Some(acceptance) = acceptance {
+                text += &format!(", acceptance {acceptance:.3}");
+            }
+            if let Some(error) = energy_error {
+                text += &format!(", energy error {error:.2e} a dimension");
+            }
+            text
+        }
+        Kernel::OwnSteps {
+            gradients_per_length,
+            energy_error,
+            decoherence_length,
+            directions,
+        } => {
+            format!(
+                "microcanonical, a step for each walker and place: {gradients_per_length:.1} \
+                 gradients a unit of length on average, energy error {energy_error:.1e} a \
+                 dimension, forgets its direction in {decoherence_length:.1}, {directions} \
+                 directions in the frame"
+            )
+        }
+    }
+}
+
+fn mixing(mixing: &Mixing) -> String {
+    let mut text = format!(
+        "energy: R-hat {:.3}, ESS {:.0} (tail {:.0})",
+        mixing.energy_rhat, mixing.energy_ess_bulk, mixing.energy_ess_tail
+    );
+    if let Some(p) = &mixing.predictions {
+        text += &format!(
+            "; {} predictions: R-hat {:.3} (worst {:.3}), least ESS {:.0} (tail {:.0})",
+            p.count, p.rhat_median, p.rhat_worst, p.ess_bulk, p.ess_tail
+        );
+        if p.rhat_median > AGREEMENT {
+            text += "; a single particle has not been everywhere (all together may have)";
+        }
+    }
+    if let Some(nested) = &mixing.nested {
+        let (starts, rhat) = (nested.starts, nested.rhat_worst);
+        text += &format!("; over {starts} starts: nested R-hat at most {rhat:.3}");
+    }
+    text
+}
+
+fn scales(of: &SampledScales) -> String {
+    let (mut text, mut inputs) = (format!("sampled, {}:", of.groups), Vec::new());
+    for scale in &of.scales {
+        let name = &scale.name;
+        if name.contains(".inputs") {
+            inputs.push(scale.mean);
+        } else if of.scales.len() - inputs.len() <= LISTED || name == "noise_std" {
+            text += &format!(" {name} {:.3} +- {:.3},", scale.mean, scale.std);
+        }
+    }
+    if !inputs.is_empty() {
+        let low = inputs.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = inputs.iter().copied().fold(0.0, f64::max);
+        text += &format!(" {} inputs {low:.2} to {high:.2},", inputs.len());
+    }
+    text + &format!(" R-hat at most {:.2}", of.worst_rhat())
+}

@@ -1,0 +1,180 @@
+//! The verdict on a fit: what its sections have to say, held against limits.
+
+use super::finding::{CHAINS, E_BFMI, ENERGY_ERROR};
+use super::{Baseline, Evidence, Finding, FitReport, Severity};
+
+/// Median R-hat of predictions, and largest R-hat of a sampled scale, beyond which walkers are said
+/// not to agree where scales are sampled.
+const PREDICTIONS: f64 = 1.2;
+const SCALES: f64 = 1.5;
+
+/// The same of predictions where scales are given. A single particle need not have been everywhere
+/// for all together to have been; beyond this some are stuck where others never are.
+const STUCK: f64 = 1.6;
+
+/// Share of the steps that may diverge: of a sampler, and of a walk along the fiber.
+const DIVERGED: f64 = 0.01;
+const LOST_DRIFT: f64 = 0.5;
+
+impl FitReport {
+    /// What there is to say about the fit, warnings first. Without a warning the first finding is
+    /// [`Finding::AllWell`].
+    pub fn verdict(&self) -> Vec<Finding> {
+        let mut all = Vec::new();
+        self.judge_walk(&mut all);
+        self.judge_estimate(&mut all);
+        self.judge_deformation(&mut all);
+        self.judge_baseline(&mut all);
+        self.judge_loo(&mut all);
+        if self.portfolio.as_ref().is_some_and(|p| p.none_agrees) {
+            all.push(Finding::NoModelAgrees);
+        }
+        let failure = self.checkpoint.as_ref().and_then(|c| c.failure.clone());
+        all.extend(failure.map(|why| Finding::CheckpointNotWritten { why }));
+        let others = self.warnings.iter().cloned();
+        all.extend(others.map(|what| Finding::Other { what }));
+        if all.iter().all(|f| f.severity() != Severity::Warning) {
+            all.insert(0, Finding::AllWell);
+        }
+        all.sort_by_key(|f| f.severity() == Severity::Note);
+        all
+    }
+
+    fn judge_walk(&self, all: &mut Vec<Finding>) {
+        let predictions = self.mixing.as_ref().and_then(|m| m.predictions.as_ref());
+        let predictions = predictions.map(|p| p.rhat_median);
+        let sampled = self.sampled_scales.as_ref();
+        let scales = sampled.map(|s| s.worst_rhat());
+        let limit = if sampled.is_some() {
+            PREDICTIONS
+        } else {
+            STUCK
+        };
+        let apart = |rhat: Option<f64>, limit: f64| rhat.is_some_and(|r| r > limit);
+        if apart(predictions, limit) || apart(scales, SCALES) {
+            all.push(Finding::WalkersDisagree {
+                scales,
+                predictions,
+            });
+        }
+        let Some(walk) = &self.walk else { return };
+        let cut_in_warm_up = walk.cut_short.as_ref().is_some_and(|c| c.in_warm_up);
+        let steps = walk.steps;
+        if !walk.forgotten && !cut_in_warm_up {
+            all.push(Finding::StartNotForgotten { steps });
+        }
+        let error = self.kernel.as_ref().and_then(|k| k.energy_error());
+        if let Some(error) = error.filter(|e| *e > ENERGY_ERROR) {
+            all.push(Finding::LargeEnergyError { error });
+        }
+        let sampler = self.kernel.as_ref().is_none_or(|k| k.samples());
+        let share = walk.divergence_rate;
+        if share > if sampler { DIVERGED } else { LOST_DRIFT } {
+            all.push(Finding::FrequentDivergences { share, sampler });
+        }
+        if let Some(cut) = &walk.cut_short {
+            let (at_most, in_warm_up) = (cut.at_most, cut.in_warm_up);
+            all.push(Finding::CutShort {
+                steps,
+                at_most,
+                in_warm_up,
+            });
+        }
+    }
+
+    fn judge_estimate(&self, all: &mut Vec<Finding>) {
+        if let Some(scales) = &self.scales {
+            let rounds = scales.rounds;
+            if !scales.settled {
+                all.push(Finding::EvidenceNotSettled { rounds });
+            }
+            if scales.bounded {
+                all.push(Finding::ScaleAtBound);
+            }
+        }
+        let polish = self.estimate.as_ref().and_then(|e| e.polish.as_ref());
+        if let Some(end) = polish.filter(|p| !p.converged) {
+            let (nats, matrices) = (end.decrement, end.matrices);
+            all.push(Finding::AboveMinimum { nats, matrices });
+        }
+    }
+
+    fn judge_deformation(&self, all: &mut Vec<Finding>) {
+        let Some(deformation) = &self.deformation else {
+            return;
+        };
+        if let (Some(distance), Some(map_distance)) =
+            (deformation.distance, deformation.map_distance)
+        {
+            // also said when a distance is NaN
+            let better = distance < map_distance;
+            if !better {
+                let flow = deformation.atlas.is_none();
+                all.push(Finding::DeformationFar {
+                    distance,
+                    map_distance,
+                    flow,
+                });
+            }
+        }
+        if let Some(trust) = &deformation.trust
+            && let Evidence::HeavyTail { limit } = trust.evidence
+        {
+            let k_hat = trust.k_hat;
+            all.push(Finding::LargeKHat { k_hat, limit });
+        }
+    }
+
+    fn judge_baseline(&self, all: &mut Vec<Finding>) {
+        let mut diverged = |failed: usize, what: String| {
+            if failed > 0 {
+                all.push(Finding::BaselineDiverged { failed, what });
+            }
+        };
+        match &self.baseline {
+            Some(Baseline::Riemann {
+                failed, geodesics, ..
+            }) => {
+                diverged(
+                    *failed,
+                    format!("of {geodesics} geodesics were not followed to their end"),
+                );
+            }
+            Some(Baseline::Sgld {
+                diverged: failed,
+                chains,
+                ..
+            }) => {
+                diverged(*failed, format!("of {chains} chains diverged"));
+            }
+            Some(Baseline::Chains {
+                divergences,
+                energy_rhat,
+                e_bfmi,
+                ..
+            }) => {
+                diverged(*divergences, "trajectories of the chains diverged".into());
+                if *energy_rhat > CHAINS || *e_bfmi < E_BFMI {
+                    let (rhat, e_bfmi) = (*energy_rhat, *e_bfmi);
+                    all.push(Finding::ChainsDisagree { rhat, e_bfmi });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn judge_loo(&self, all: &mut Vec<Finding>) {
+        if let Some(why) = &self.loo_failure {
+            all.push(Finding::LooFailed { why: why.clone() });
+        }
+        let Some(loo) = &self.loo else { return };
+        let failed = loo.refits.as_ref().map_or(0, |r| r.failed.len());
+        if failed > 0 {
+            all.push(Finding::RowsNotRefitted { rows: failed });
+        }
+        if loo.unreliable_rows > 0 {
+            let (rows, of) = (loo.unreliable_rows, loo.rows);
+            all.push(Finding::LooUnreliable { rows, of });
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `fiberwalk info`: what a model file says about itself and about its fit.
+
+use fiberwalk::Result;
+use fiberwalk::artifact::{FitReport, Metadata, TaskSpec, read_metadata};
+use serde_json::{Value, json};
+
+use crate::args::InfoArgs;
+use crate::{printable, say};
+
+pub fn run(args: &InfoArgs) -> Result<()> {
+    let metadata = read_metadata(&args.model)?;
+    let bytes = std::fs::metadata(&args.model).map_or(0, |m| m.len());
+    let file = args.model.display().to_string();
+    if args.json {
+        return say(&format!("{}\n", as_json(&metadata, &file, bytes)));
+    }
+    let mut text = metadata
+        .report
+        .as_ref()
+        .map_or_else(|| older(&metadata), |report| report.to_string());
+    for (heading, line) in about(&metadata, &file, bytes) {
+        text += &shown(heading, &line);
+    }
+    say(&text)
+}
+
+/// What the verdict says, each finding with how bad it is, a sentence, and what to do.
+pub fn verdict(report: &FitReport) -> Vec<Value> {
+    let findings = report.verdict().into_iter().map(|finding| {
+        let mut said = json!(finding);
+        said["severity"] = json!(finding.severity());
+        said["sentence"] = finding.sentence().into();
+        said["advice"] = finding.advice().into();
+        said
+    });
+    findings.collect()
+}
+
+fn as_json(metadata: &Metadata, file: &str, bytes: u64) -> Value {
+    let report = metadata.report.as_ref();
+    let members = metadata.members.iter().map(|member| {
+        json!({
+            "weight": member.weight,
+            "network": member.metadata.network,
+            "report": member.metadata.report,
+        })
+    });
+    json!({
+        "model": file,
+        "method": metadata.method,
+        "bytes": bytes,
+        "format_version": metadata.format_version,
+        "crate_version": metadata.crate_version,
+        "precision": metadata.precision,
+        "seed": metadata.seed,
+        "task": metadata.task,
+        "target": metadata.target_name,
+        "features": metadata.feature_names,
+        "network": metadata.network,
+        "gradients": report.map(FitReport::gradients),
+        "verdict": report.map(verdict),
+        "report": report,
+        "diagnostics": metadata.diagnostics,
+        "members": members.collect::<Vec<_>>(),
+    })
+}
+
+/// What there is of a file without a report.
+fn older(metadata: &Metadata) -> String {
+    let known = match metadata.diagnostics.is_empty() {
+        true => "no report of its fit, or one that this program does not know",
+        false => "no report of its fit: an older program wrote it. These figures are in it",
+    };
+    let mut text = shown("report", known);
+    text += &shown("network", &metadata.network.to_string());
+    for (name, value) in &metadata.diagnostics {
+        text += &shown("figure", &format!("{name} = {value}"));
+    }
+    text
+}
+
+fn about(metadata: &Metadata, file: &str, bytes: u64) -> Vec<(&'static str, String)> {
+    let features = metadata.feature_names.len();
+    let target = match &metadata.task {
+        TaskSpec::Classification { classes, .. } => format!("{classes} classes"),
+        TaskSpec::Regression { .. } => "a real target".into(),
+    };
+    let mut lines = vec![
+        (
+            "predicts",
+            format!(
+                "{target} ('{}') from {features} features",
+                metadata.target_name
+            ),
+        ),
+        (
+            "model",
+            format!(
+                "{file}, method {}, {:.1} KiB, {}, seed {}, format {} of fiberwalk {}",
+                metadata.method,
+                bytes as f64 / 1024.0,
+                metadata.precision,
+                metadata.seed,
+                metadata.format_version,
+                metadata.crate_version
+            ),
+        ),
+    ];
+    for member in &metadata.members {
+        let text = format!("{:.3}  {}", member.weight, member.metadata.network);
+        lines.push(("member", text));
+    }
+    lines
+}
+
+/// A line. The texts of a file come from outside.
+fn shown(heading: &str, text: &str) -> String {
+    format!("{heading:<10} {}\n", printable(text))
+}

@@ -1,0 +1,117 @@
+//! What a deformation tells the report of its fit.
+
+use super::FitReport;
+use super::deform::Candidate;
+use super::trust::Trust;
+use crate::artifact::report::{self, Evidence, Stored};
+use crate::deform::{Atlas, ElboReport, FlowReport, TrainReport};
+use crate::diagnose::Refusal;
+use crate::scalar::Scalar;
+use crate::walk::Walk;
+
+impl FitReport {
+    pub(super) fn framed(&mut self, fit: &TrainReport) {
+        self.deformation.get_or_insert_default().frame = Some(report::FrameFit {
+            directions: fit.directions,
+            points: fit.points,
+            held_out: fit.held_out,
+            best_step: fit.best_step,
+            steps: fit.steps,
+            log_likelihood: fit.log_likelihood,
+            gaussian_log_likelihood: fit.gaussian_log_likelihood,
+            train_log_likelihood: fit.train_log_likelihood,
+        });
+    }
+
+    pub(super) fn units(&mut self, fit: &FlowReport) {
+        self.deformation.get_or_insert_default().units = Some(report::UnitsFit {
+            best_step: fit.best_step,
+            steps: fit.steps,
+            log_likelihood: fit.log_likelihood,
+            gaussian_log_likelihood: fit.start_log_likelihood,
+            train_log_likelihood: fit.train_log_likelihood,
+        });
+    }
+
+    pub(super) fn refined(&mut self, fit: &ElboReport) {
+        self.deformation.get_or_insert_default().refinement = Some(report::Refinement {
+            start: fit.start,
+            elbo: fit.elbo,
+            best_step: fit.best_step,
+            steps: fit.steps,
+            gradients: fit.gradients,
+        });
+    }
+
+    pub(super) fn candidates<T: Scalar>(
+        &mut self,
+        all: &[Candidate<T>],
+        best: usize,
+        map: Option<f64>,
+    ) {
+        let deformation = self.deformation.get_or_insert_default();
+        let list = all.iter().enumerate().map(|(i, c)| report::Candidate {
+            name: c.what.clone(),
+            distance: c.distance,
+            kept: i == best,
+        });
+        deformation.candidates = list.collect();
+        let Some(best) = all.get(best) else { return };
+        deformation.proposals = best.deformation.proposals();
+        deformation.distance = Some(best.distance);
+        deformation.map_distance = map;
+    }
+
+    pub(super) fn atlas<T: Scalar>(
+        &mut self,
+        atlas: &Atlas<T>,
+        recombined: bool,
+        distance: f64,
+        map: Option<f64>,
+    ) {
+        let deformation = self.deformation.get_or_insert_default();
+        deformation.atlas = Some(report::Atlas {
+            anchors: atlas.len(),
+            recombined,
+        });
+        deformation.distance = Some(distance);
+        deformation.map_distance = map;
+    }
+
+    pub(super) fn trust<T: Scalar>(&mut self, trust: &Trust, walked: &Walk<T>) {
+        let i = &trust.importance;
+        let evidence = match &i.log_evidence {
+            Ok(e) => Evidence::Known {
+                value: e.value,
+                error: e.std_error,
+            },
+            Err(Refusal::HeavyTail { limit, .. }) => Evidence::HeavyTail { limit: *limit },
+            Err(Refusal::FewDraws { needed, .. }) => Evidence::FewDraws { needed: *needed },
+        };
+        let n = walked.energies.len().max(1) as f64;
+        let (mean_energy, mean_energy_error) = trust.energy;
+        self.deformation.get_or_insert_default().trust = Some(report::Trust {
+            draws: i.draws,
+            elbo: i.elbo,
+            elbo_error: i.elbo_error,
+            k_hat: i.k_hat,
+            ess: i.ess,
+            evidence,
+            mean_energy,
+            mean_energy_error,
+            walk_mean_energy: walked.energies.iter().sum::<f64>() / n,
+        });
+    }
+
+    pub(super) fn no_flow(&mut self) {
+        self.deformation.get_or_insert_default().no_hidden_layer = true;
+    }
+
+    pub(super) fn carries_data(&mut self, rows: usize) {
+        self.deformation.get_or_insert_default().stored = Some(Stored::Rows { rows });
+    }
+
+    pub(super) fn frozen(&mut self, draws: usize) {
+        self.deformation.get_or_insert_default().stored = Some(Stored::Draws { draws });
+    }
+}
