@@ -10,6 +10,7 @@ mod density;
 mod likelihood;
 mod minibatch;
 mod observation;
+mod points_of;
 mod posterior_density;
 mod prior;
 mod rows;
@@ -27,6 +28,7 @@ pub use likelihood::{
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use observation::{Noise, Observation};
+pub use points_of::PointsOf;
 pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 pub use rows::{FisherWorkspace, RowCurvature};

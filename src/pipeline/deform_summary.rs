@@ -6,7 +6,6 @@ use super::trust::Trust;
 use crate::deform::{Atlas, ElboReport, FlowReport, TrainReport};
 use crate::diagnose::Refusal;
 use crate::scalar::Scalar;
-use crate::walk::Walk;
 
 /// The distance of the MAP estimate, where there is one: with sampled scales there is not.
 fn of_map(map: Option<f64>) -> String {
@@ -131,7 +130,7 @@ impl Summary {
         self.map_distance(distance, map, "walk");
     }
 
-    pub(super) fn trust<T: Scalar>(&mut self, trust: &Trust, walked: &Walk<T>) {
+    pub(super) fn trust(&mut self, trust: &Trust, energies: &[f64]) {
         let i = &trust.importance;
         let evidence = match &i.log_evidence {
             Ok(e) => format!("log evidence {:.2} +- {:.2}", e.value, e.std_error),
@@ -149,8 +148,8 @@ impl Summary {
                 i.elbo, i.elbo_error, i.k_hat, i.ess, i.draws
             ),
         );
-        let n = walked.energies.len().max(1) as f64;
-        let walk = walked.energies.iter().sum::<f64>() / n;
+        let n = energies.len().max(1) as f64;
+        let walk = energies.iter().sum::<f64>() / n;
         let (mean, error) = trust.energy;
         self.line(
             "energy",
