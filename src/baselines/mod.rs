@@ -32,7 +32,8 @@ pub use ensemble::{
 };
 pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
 pub use hmc::{
-    Chain, ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, Transition, hmc, nuts,
+    Chain, ChainOptions, Chains, Hamiltonian, HamiltonianState, HamiltonianWorkspace, Hmc,
+    HmcOptions, Nuts, NutsOptions, Trajectory, Transition, hmc, nuts,
 };
 pub use laplace::{
     Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
