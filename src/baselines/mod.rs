@@ -43,6 +43,8 @@ pub use riemann::{
     DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,
     SecondOrder,
 };
-pub use sgld::{Preconditioner, SgldOptions, SgldReport, StepDecay, sgld};
+pub use sgld::{
+    Preconditioner, Sgld, SgldOptions, SgldReport, SgldState, SgldWorkspace, StepDecay, sgld,
+};
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
 pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

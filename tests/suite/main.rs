@@ -36,6 +36,7 @@ mod minibatch;
 mod precision;
 mod predictor;
 mod resume;
+mod samplers;
 mod tangent;
 mod training;
 mod twin;
