@@ -84,7 +84,7 @@ impl Problem {
     fn framed(&self) -> Result<HiddenFlow<f32>> {
         let (hidden, options) = (self.net.hidden_params(), TrainOptions::default());
         let streams = Streams::new(0);
-        let (flow, _) = train_principal(&self.walk, hidden, &options, streams, |_| ())?;
+        let (flow, _) = train_principal(self.walk.points_of()?, hidden, &options, streams, |_| ())?;
         // the width that `fiberwalk fit` finds best on vehicle
         Ok(HiddenFlow::Framed(
             flow.in_frame(flow.frame().scaled(0.25)?)?,
@@ -95,7 +95,14 @@ impl Problem {
         let blocks = unit_blocks(self.net.layout(), self.net.hidden_params());
         let options = UnitTrainOptions::default();
         let streams = Streams::new(0);
-        let (flow, _) = fit_units(&self.walk, blocks, true, &options, streams, |_| ())?;
+        let (flow, _) = fit_units(
+            self.walk.points_of()?,
+            blocks,
+            true,
+            &options,
+            streams,
+            |_| (),
+        )?;
         Ok(HiddenFlow::Units(flow))
     }
 

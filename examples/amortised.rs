@@ -97,13 +97,20 @@ fn main() -> Result<()> {
 
     let options = UnitTrainOptions::default();
     let blocks = unit_blocks(net.layout(), h);
-    let (flow, _) = fit_units(&walked, blocks, true, &options, streams, |_| ())?;
+    let (flow, _) = fit_units(walked.points_of()?, blocks, true, &options, streams, |_| ())?;
     let deformation = Deformation::new(Some(HiddenFlow::Units(flow)), last);
     let draws = deformation.sample(DRAWS, streams)?;
     nll("learned hidden units, computed last layer", &draws)?;
 
     // signs are flipped by hand in the whole units; the biases have none
-    let (whole, _) = fit_units(&walked, whole_units(&net), false, &options, streams, |_| ())?;
+    let (whole, _) = fit_units(
+        walked.points_of()?,
+        whole_units(&net),
+        false,
+        &options,
+        streams,
+        |_| (),
+    )?;
     let mut z = vec![0.0; DRAWS * dim];
     fill_normal(&mut streams.rng(Phase::USER, 0), &mut z);
     let learned = whole.forward(&z)?.0;

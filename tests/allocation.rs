@@ -7,8 +7,12 @@ mod common;
 use allocation_counter::measure;
 use common::{labels, lenet5, normals};
 use fiberwalk::autodiff::Graph;
-use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, hmc, nuts};
+use fiberwalk::baselines::{
+    AllRows, ChainOptions, Chains, Hmc, HmcOptions, Nuts, NutsOptions, Preconditioner,
+    RandomBatches, Sgld, SgldOptions, hmc, nuts,
+};
 use fiberwalk::deform::{HeadLikelihood, LastLayer};
+use fiberwalk::model::Minibatch;
 use fiberwalk::walk::{
     Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
     Microcanonical, MicrocanonicalOptions,
@@ -88,17 +92,70 @@ fn a_step_allocates_nothing<T: Scalar, K: Kernel<T, PosteriorDensity<T>>>(
     posterior: &PosteriorDensity<T>,
     theta: &[T],
 ) {
+    steps_allocate_nothing(kernel, posterior, theta, 10);
+}
+
+fn steps_allocate_nothing<T: Scalar, D, K: Kernel<T, D>>(
+    kernel: &K,
+    density: &D,
+    theta: &[T],
+    steps: usize,
+) {
     let mut rng = Streams::new(0).rng(Phase::WALK, 0);
-    let mut ws = kernel.workspace(posterior);
-    let mut state = kernel.init(posterior, theta, &mut rng, &mut ws).unwrap();
-    let mut step = || {
-        kernel
-            .step(posterior, &mut state, &mut rng, &mut ws)
-            .unwrap();
-    };
+    let mut ws = kernel.workspace(density);
+    let mut state = kernel.init(density, theta, &mut rng, &mut ws).unwrap();
+    let mut step = || kernel.step(density, &mut state, &mut rng, &mut ws).unwrap();
     step();
-    let info = measure(|| (0..10).for_each(|_| step()));
+    let info = measure(|| {
+        (0..steps).for_each(|_| {
+            step();
+        })
+    });
     assert_eq!(info.count_total, 0, "{} bytes in a step", info.bytes_total);
+}
+
+/// Steps of HMC, NUTS and Langevin dynamics. Those of a warm-up, with a new mass and a new search
+/// for the step size, and those that diverge.
+#[test]
+fn a_step_of_any_sampler_allocates_nothing() {
+    let net = Mlp::new(&[5, 8, 3], Activation::Tanh).unwrap();
+    let (x, y) = (normals(5 * 40, 2), labels(40, 3, 3));
+    let prior = IsotropicGaussian::new(1.0).unwrap();
+    let posterior = PosteriorDensity::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    let start = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
+    let theta: Vec<f32> = start.into_iter().map(|t| t as f32).collect();
+    for step_size in [None, Some(1e4)] {
+        let chains = ChainOptions {
+            warm_up: 30,
+            step_size,
+            ..ChainOptions::default()
+        };
+        let for_hmc = HmcOptions {
+            chains: chains.clone(),
+            ..HmcOptions::default()
+        };
+        steps_allocate_nothing(&Hmc::new(&for_hmc).unwrap(), &posterior, &theta, 50);
+        let for_nuts = NutsOptions {
+            chains,
+            ..NutsOptions::default()
+        };
+        steps_allocate_nothing(&Nuts::new(&for_nuts).unwrap(), &posterior, &theta, 50);
+    }
+    let data = Minibatch::<f32>::new(&net, &Categorical, &prior, &x, &y).unwrap();
+    for preconditioner in [Preconditioner::None, Preconditioner::rms_prop()] {
+        for learning_rate in [1e-3, 1e30] {
+            let options = SgldOptions {
+                preconditioner,
+                learning_rate,
+                ..SgldOptions::default()
+            };
+            let kernel = Sgld::new(&options).unwrap();
+            let batches = RandomBatches::new(&data, 10).unwrap();
+            steps_allocate_nothing(&kernel, &batches, &theta, 50);
+            let all = AllRows::new(&posterior, 40).unwrap();
+            steps_allocate_nothing(&kernel, &all, &theta, 50);
+        }
+    }
 }
 
 /// A Jacobian-vector product alone, as a separate program.

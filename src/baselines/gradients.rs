@@ -26,6 +26,14 @@ pub trait GradientSource<T: Scalar>: Sync {
     /// order.
     fn draw_batch(&self, memory: &mut Self::Memory, rng: &mut ChaCha8Rng);
 
+    /// All that the next batch depends on besides the generator: the numbers of the rows in some
+    /// order, `0, 1, ...` in fresh memory. `None` if it depends on nothing else. A kernel keeps the
+    /// order with the particle, so that memory can be shared.
+    fn order<'m>(&self, memory: &'m mut Self::Memory) -> Option<&'m mut Vec<usize>> {
+        let _ = memory;
+        None
+    }
+
     /// `U_B(theta)` in nats, scaled to all rows, and its gradient in `grad`.
     ///
     /// # Errors
@@ -146,6 +154,10 @@ impl<T: Scalar> GradientSource<T> for RandomBatches<'_, T> {
             let (chosen, _) = memory.order.partial_shuffle(rng, self.batch_rows);
             memory.batch.copy_from_slice(chosen);
         }
+    }
+
+    fn order<'m>(&self, memory: &'m mut BatchMemory<T>) -> Option<&'m mut Vec<usize>> {
+        (self.batch_rows < self.density.rows()).then_some(&mut memory.order)
     }
 
     fn energy_and_grad(

@@ -32,7 +32,8 @@ pub use ensemble::{
 };
 pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
 pub use hmc::{
-    Chain, ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, Transition, hmc, nuts,
+    Chain, ChainOptions, Chains, Hamiltonian, HamiltonianState, HamiltonianWorkspace, Hmc,
+    HmcOptions, Nuts, NutsOptions, Trajectory, Transition, hmc, nuts,
 };
 pub use laplace::{
     Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
@@ -42,6 +43,8 @@ pub use riemann::{
     DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,
     SecondOrder,
 };
-pub use sgld::{Preconditioner, SgldOptions, SgldReport, StepDecay, sgld};
+pub use sgld::{
+    Preconditioner, Sgld, SgldOptions, SgldReport, SgldState, SgldWorkspace, StepDecay, sgld,
+};
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
 pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

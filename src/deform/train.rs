@@ -1,4 +1,4 @@
-//! Trains the framed flow on the points of a walk.
+//! Trains the framed flow on points of several walkers.
 //!
 //! It learns the density of the *hidden* parameters; the last layer has its conditional. With the
 //! frame fixed, the complement's part of the density is in closed form. What remains to learn is
@@ -12,10 +12,10 @@ use super::{
     coupling_flow, draw_mixing, fit_flow,
 };
 use crate::error::{Error, Result};
+use crate::model::PointsOf;
 use crate::optim::{Decay, Schedule};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
-use crate::walk::Walk;
 
 /// Settings of a deformation and its training.
 #[derive(Clone, Debug)]
@@ -95,57 +95,58 @@ pub struct TrainReport {
     pub train_log_likelihood: f64,
 }
 
-/// Trains the flow of the first `hidden_dim` parameters on the points of a walk. `directions`
-/// (`[*, P]`) are the normal directions of the fiber; only their hidden part is used. `progress` is
-/// called with the number of steps done.
+/// Trains the flow of the first `hidden_dim` parameters on the points of a walk
+/// ([`Walk::points_of`](crate::walk::Walk::points_of)). `directions` (`[*, P]`) are the normal
+/// directions of the fiber; only their hidden part is used. `progress` is called with the number of
+/// steps done.
 ///
 /// # Errors
-/// If the walk has viable points of fewer than two walkers, a setting is out of range, or the loss
+/// If there are points of fewer than two walkers, a setting is out of range, or the loss
 /// stops being finite.
 pub fn train<T: Scalar>(
-    walk: &Walk<T>,
+    points: PointsOf<'_, T>,
     hidden_dim: usize,
     directions: &[T],
     options: &TrainOptions,
     streams: Streams,
     progress: impl FnMut(usize),
 ) -> Result<(FramedFlow<T>, TrainReport)> {
-    let points = Split::new(walk, hidden_dim)?;
+    let split = Split::new(points, hidden_dim)?;
     let directions: Vec<T> = directions
-        .chunks_exact(walk.dim)
+        .chunks_exact(points.dim())
         .flat_map(|row| &row[..hidden_dim])
         .copied()
         .collect();
     let frame = Frame::fit(
-        &points.training,
+        &split.training,
         hidden_dim,
-        points.walkers,
+        split.walkers,
         &directions,
         &options.frame,
     )?;
-    train_in(frame, &points, options, streams, progress)
+    train_in(frame, &split, options, streams, progress)
 }
 
-/// The same with the principal directions of the walk ([`Frame::principal`]). Their number is the
+/// The same with the principal directions of the points ([`Frame::principal`]). Their number is the
 /// one that gives held-out walkers the highest likelihood under a Gaussian:
 /// `options.frame.directions`, a half, a quarter... of it, or 0.
 ///
 /// # Errors
 /// Those of [`train`].
 pub fn train_principal<T: Scalar>(
-    walk: &Walk<T>,
+    points: PointsOf<'_, T>,
     hidden_dim: usize,
     options: &TrainOptions,
     streams: Streams,
     progress: impl FnMut(usize),
 ) -> Result<(FramedFlow<T>, TrainReport)> {
-    let points = Split::new(walk, hidden_dim)?;
+    let split = Split::new(points, hidden_dim)?;
     let frame = |directions: usize| {
         let options = FrameOptions {
             directions,
             ..options.frame
         };
-        Frame::principal(&points.training, hidden_dim, points.walkers, &options)
+        Frame::principal(&split.training, hidden_dim, split.walkers, &options)
     };
     let gaussian = TrainOptions {
         steps: 0,
@@ -154,7 +155,7 @@ pub fn train_principal<T: Scalar>(
     let (mut best, mut best_likelihood) = (0, f64::NEG_INFINITY);
     let mut count = options.frame.directions;
     loop {
-        let (_, report) = train_in(frame(count)?, &points, &gaussian, streams, |_| ())?;
+        let (_, report) = train_in(frame(count)?, &split, &gaussian, streams, |_| ())?;
         if report.log_likelihood > best_likelihood {
             (best, best_likelihood) = (count, report.log_likelihood);
         }
@@ -163,7 +164,7 @@ pub fn train_principal<T: Scalar>(
         }
         count /= 2;
     }
-    train_in(frame(best)?, &points, options, streams, progress)
+    train_in(frame(best)?, &split, options, streams, progress)
 }
 
 /// The hidden parameters of training and held-out walkers.
@@ -176,17 +177,17 @@ struct Split<T> {
 }
 
 impl<T: Scalar> Split<T> {
-    fn new(walk: &Walk<T>, hidden_dim: usize) -> Result<Self> {
-        if hidden_dim == 0 || hidden_dim > walk.dim {
-            let requirement = format!("must be in 1..={}", walk.dim);
+    fn new(points: PointsOf<'_, T>, hidden_dim: usize) -> Result<Self> {
+        if hidden_dim == 0 || hidden_dim > points.dim() {
+            let requirement = format!("must be in 1..={}", points.dim());
             return Err(Error::config("hidden_dim", hidden_dim, &requirement));
         }
-        let (training, held_out, walkers) = split_by_walker(walk)?;
+        let (training, held_out, walkers) = split_by_walker(points.particles())?;
         let order: Vec<usize> = (0..hidden_dim).collect();
         Ok(Self {
             dim: hidden_dim,
-            training: gather(walk, &training, &order),
-            held_out: gather(walk, &held_out, &order),
+            training: gather(points, &training, &order),
+            held_out: gather(points, &held_out, &order),
             walkers,
         })
     }
@@ -255,20 +256,23 @@ fn train_in<T: Scalar>(
     Ok((flow, report))
 }
 
-/// The parameters `order`, in this order, of the points `rows` of a walk.
-pub(super) fn gather<T: Scalar>(walk: &Walk<T>, rows: &[usize], order: &[usize]) -> Vec<T> {
+/// The parameters `order`, in this order, of the points `rows`.
+pub(super) fn gather<T: Scalar>(
+    points: PointsOf<'_, T>,
+    rows: &[usize],
+    order: &[usize],
+) -> Vec<T> {
     let numbers = |&i: &usize| {
-        let point = walk.point(i);
+        let point = points.point(i);
         order.iter().map(move |&at| point[at])
     };
     rows.iter().flat_map(numbers).collect()
 }
 
-/// Rows of training and held-out walkers, and the number of training walkers.
-pub(super) fn split_by_walker<T: Scalar>(
-    walk: &Walk<T>,
-) -> Result<(Vec<usize>, Vec<usize>, usize)> {
-    let mut present = walk.particle.clone();
+/// Rows of training and held-out walkers, and the number of training walkers. `walkers` are those
+/// of the points.
+pub(super) fn split_by_walker(walkers: &[usize]) -> Result<(Vec<usize>, Vec<usize>, usize)> {
+    let mut present = walkers.to_vec();
     present.dedup();
     if present.len() < 2 {
         return Err(Error::data(format!(
@@ -285,7 +289,7 @@ pub(super) fn split_by_walker<T: Scalar>(
             .is_some_and(|at| at % stride == stride - 1)
     };
     let (held_out, training): (Vec<usize>, Vec<usize>) =
-        (0..walk.len()).partition(|&i| is_held_out(walk.particle[i]));
+        (0..walkers.len()).partition(|&i| is_held_out(walkers[i]));
     Ok((training, held_out, present.len() - present.len() / stride))
 }
 

@@ -9,10 +9,10 @@ use super::{
 use crate::autodiff::{Graph, Program};
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
+use crate::model::PointsOf;
 use crate::nn::UnitBlock;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
-use crate::walk::Walk;
 
 /// Rows that go through the flow at once. The number is fixed, so that a sample does not depend,
 /// bit for bit, on how many are drawn with it.
@@ -187,15 +187,15 @@ impl Default for UnitTrainOptions {
     }
 }
 
-/// Fits an exchangeable flow to the hidden parameters of a walk's points by maximum likelihood.
+/// Fits an exchangeable flow to the hidden parameters of points by maximum likelihood.
 /// Every fifth walker is held out and decides which parameters are kept. `odd` says that the
 /// nonlinearity is odd, so that signs of units can be flipped.
 ///
 /// # Errors
-/// If the walk has viable points of fewer than two walkers, a setting is out of range, or the loss
+/// If there are points of fewer than two walkers, a setting is out of range, or the loss
 /// stops being finite.
 pub fn fit_units<T: Scalar>(
-    walk: &Walk<T>,
+    points: PointsOf<'_, T>,
     blocks: Vec<UnitBlock>,
     odd: bool,
     options: &UnitTrainOptions,
@@ -203,7 +203,7 @@ pub fn fit_units<T: Scalar>(
     progress: impl FnMut(usize),
 ) -> Result<(UnitFlow<T>, FlowReport)> {
     let order: Vec<usize> = blocks.iter().flat_map(|b| &b.index).copied().collect();
-    let (training, held_out, _) = split_by_walker(walk)?;
+    let (training, held_out, _) = split_by_walker(points.particles())?;
     let mut rng = streams.rng(Phase::DEFORM, 0);
     let mixing: UnitMixing = blocks
         .iter()
@@ -218,16 +218,16 @@ pub fn fit_units<T: Scalar>(
         .collect();
     let flow = ExchangeableUnits::new(&blocks, &options.flow, &mixing)?;
     let copies = if odd { options.copies.max(1) } else { 1 };
-    let points = |rows: &[usize], rng: &mut _| {
-        let points = gather(walk, rows, &order);
+    let hidden = |rows: &[usize], rng: &mut _| {
+        let rows = gather(points, rows, &order);
         if odd {
-            augment(&points, &blocks, copies, rng)
+            augment(&rows, &blocks, copies, rng)
         } else {
-            points
+            rows
         }
     };
-    let learned = points(&training, &mut rng);
-    let held_out = points(&held_out, &mut rng);
+    let learned = hidden(&training, &mut rng);
+    let held_out = hidden(&held_out, &mut rng);
     let start = flow.init_from(&learned, &mut rng);
     let data = FlowData {
         context: 0,

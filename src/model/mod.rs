@@ -12,6 +12,7 @@ mod likelihood;
 mod minibatch;
 mod model;
 mod observation;
+mod points_of;
 mod posterior_density;
 mod prior;
 mod row_likelihood;
@@ -33,6 +34,7 @@ pub use likelihood::{
 pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use model::Model;
 pub use observation::{Noise, Observation};
+pub use points_of::PointsOf;
 pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};
 pub use row_likelihood::{RowLikelihood, RowLikelihoodWorkspace};

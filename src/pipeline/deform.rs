@@ -15,7 +15,9 @@ use crate::deform::{
     UnitTrainOptions, fit_units, recombine, refine, train_principal,
 };
 use crate::error::Result;
-use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
+use crate::model::{
+    HiddenFirst, LogDensity, Points, PointsOf, PosteriorDensity, ScaleGroups, ScaledHead,
+};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
@@ -53,8 +55,9 @@ pub(super) struct Candidate<T> {
 
 /// What a deformation is learned from, and of. Rows have hidden numbers first, then the last layer.
 pub(super) struct Material<'m, T, D> {
-    /// The walk, its points in this order.
-    pub walked: &'m Walk<T>,
+    /// The points of the walk, in this order, and their energies.
+    pub points: PointsOf<'m, T>,
+    pub energies: &'m [f64],
     /// Number of hidden numbers.
     pub hidden: usize,
     /// Units that they are of.
@@ -103,7 +106,8 @@ impl Problem<'_> {
     ) -> Result<Fitted<T>> {
         let hidden = self.network.hidden_params();
         let material = Material {
-            walked,
+            points: walked.points_of()?,
+            energies: &walked.energies,
             hidden,
             blocks: unit_blocks(self.network.layout(), hidden),
             last: self.last_layer(evidence.prior_precision, evidence.noise_std)?,
@@ -140,7 +144,8 @@ impl Problem<'_> {
         let (x, y) = (&self.prepared.x, &self.prepared.y);
         let likelihood = self.head_likelihood(noise_std)?;
         let material = Material {
-            walked: &walked,
+            points: walked.points_of()?,
+            energies: &walked.energies,
             hidden,
             blocks: head.unit_blocks(own),
             last: LastLayer::new(&head, likelihood, 1.0, x, y)?
@@ -169,10 +174,10 @@ impl Problem<'_> {
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let (walked, hidden) = (material.walked, material.hidden);
-        let points = walked.points.chunks_exact(walked.dim);
-        let mut anchors: Vec<T> = points.flat_map(|p| &p[..hidden]).copied().collect();
-        let mut count = walked.len();
+        let (points, hidden) = (material.points, material.hidden);
+        let rows = points.values().chunks_exact(points.dim());
+        let mut anchors: Vec<T> = rows.flat_map(|p| &p[..hidden]).copied().collect();
+        let mut count = points.len();
         if self.options.recombine && hidden > 0 {
             anchors = recombine(&anchors, &material.blocks, count, self.streams)?;
         }
@@ -182,7 +187,7 @@ impl Problem<'_> {
         }
         let atlas = Atlas::new(anchors, count, material.last.clone())?;
         let agreement = self.agreement(material)?;
-        let samples = atlas.sample(walked.len(), self.streams)?;
+        let samples = atlas.sample(points.len(), self.streams)?;
         let samples = material.thetas(samples, self.network.dim())?;
         let distance = agreement.distance(&samples)?;
         let map = material
@@ -203,7 +208,7 @@ impl Problem<'_> {
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let (last, walked) = (&material.last, material.walked);
+        let last = &material.last;
         let deformation = if material.hidden == 0 {
             summary.no_flow();
             Deformation::new(None, last.clone())
@@ -236,7 +241,7 @@ impl Problem<'_> {
         };
         let of = (material.density, self.prepared.rows());
         let trusted: Trust = trust(&deformation, of, self.streams)?;
-        summary.trust(&trusted, walked);
+        summary.trust(&trusted, material.energies);
         if self.options.frozen.is_some() {
             let sample = |n| deformation.sample(n, self.streams);
             return self.freeze(material, sample, summary);
@@ -285,7 +290,7 @@ impl Problem<'_> {
         material: &Material<'_, T, D>,
     ) -> Result<Agreement<'_>> {
         let (network, x) = (self.network, &self.prepared.x);
-        let points = material.thetas(material.walked.points.clone(), network.dim())?;
+        let points = material.thetas(material.points.values().to_vec(), network.dim())?;
         Agreement::new(network, x, material.noise_std, &points)
     }
 
@@ -311,7 +316,7 @@ impl Problem<'_> {
         agreement: &Agreement<'_>,
         summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
-        let (walked, hidden) = (material.walked, material.hidden);
+        let (points, hidden) = (material.points, material.hidden);
         let defaults = TrainOptions::default();
         let directions = defaults.frame.directions.min(FRAME_NUMBERS / hidden);
         let options = TrainOptions {
@@ -322,7 +327,7 @@ impl Problem<'_> {
             ..defaults
         };
         let done = |done| (self.progress)(Stage::Flow, done, options.steps);
-        let (flow, report) = train_principal(walked, hidden, &options, self.streams, done)?;
+        let (flow, report) = train_principal(points, hidden, &options, self.streams, done)?;
         summary.framed(&report);
         let candidate = |(around, frame, width): (&str, &Frame<T>, &f64)| {
             let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
@@ -348,13 +353,13 @@ impl Problem<'_> {
         agreement: &Agreement<'_>,
         summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
-        let (last, walked) = (&material.last, material.walked);
+        let (last, points) = (&material.last, material.points);
         let blocks = material.blocks.clone();
         let options = UnitTrainOptions::default();
         let steps = options.training.steps;
         let done = |done| (self.progress)(Stage::Flow, done, steps);
         let odd = self.options.layers.is_none() && self.options.activation.is_odd();
-        let (flow, report) = fit_units(walked, blocks, odd, &options, self.streams, done)?;
+        let (flow, report) = fit_units(points, blocks, odd, &options, self.streams, done)?;
         summary.units(&report);
         let proposals = if last.is_gaussian() { PROPOSALS } else { 1 };
         let deformation = |flow| {

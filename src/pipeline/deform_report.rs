@@ -7,7 +7,6 @@ use crate::artifact::report::{self, Evidence, Stored};
 use crate::deform::{Atlas, ElboReport, FlowReport, TrainReport};
 use crate::diagnose::Refusal;
 use crate::scalar::Scalar;
-use crate::walk::Walk;
 
 impl FitReport {
     pub(super) fn framed(&mut self, fit: &TrainReport) {
@@ -78,7 +77,7 @@ impl FitReport {
         deformation.map_distance = map;
     }
 
-    pub(super) fn trust<T: Scalar>(&mut self, trust: &Trust, walked: &Walk<T>) {
+    pub(super) fn trust(&mut self, trust: &Trust, energies: &[f64]) {
         let i = &trust.importance;
         let evidence = match &i.log_evidence {
             Ok(e) => Evidence::Known {
@@ -88,7 +87,7 @@ impl FitReport {
             Err(Refusal::HeavyTail { limit, .. }) => Evidence::HeavyTail { limit: *limit },
             Err(Refusal::FewDraws { needed, .. }) => Evidence::FewDraws { needed: *needed },
         };
-        let n = walked.energies.len().max(1) as f64;
+        let n = energies.len().max(1) as f64;
         let (mean_energy, mean_energy_error) = trust.energy;
         self.deformation.get_or_insert_default().trust = Some(report::Trust {
             draws: i.draws,
@@ -99,7 +98,7 @@ impl FitReport {
             evidence,
             mean_energy,
             mean_energy_error,
-            walk_mean_energy: walked.energies.iter().sum::<f64>() / n,
+            walk_mean_energy: energies.iter().sum::<f64>() / n,
         });
     }
 

@@ -26,6 +26,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use super::divergence::{Divergence, DivergenceCause};
 use super::kernel::{Fields, Info, Kernel, Particle};
 use crate::curvature::TangentSpace;
 use crate::error::{Error, Result};
@@ -266,6 +267,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift<T> {
     ) -> Result<Info> {
         let mut gradients = 0;
         let (mut moved, mut drifted) = (false, false);
+        let start_energy = state.energy;
         'tries: for step_size in [self.options.step_size, 0.0] {
             for _ in 0..=self.options.retries {
                 gradients += 1;
@@ -288,7 +290,17 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift<T> {
         };
         Ok(Info {
             viable: state.energy <= self.options.max_energy,
-            diverged: !drifted,
+            divergence: (!drifted).then_some(Divergence {
+                cause: DivergenceCause::Retries,
+                start_energy,
+                energy_error: if moved {
+                    state.energy - start_energy
+                } else {
+                    f64::NAN
+                },
+                step_size: self.options.step_size,
+                after: 1,
+            }),
             gradients,
             ..Info::moved(state.energy, displacement)
         })

@@ -4,21 +4,19 @@
 //! order. So any number of threads gives the same result, bit for bit. Memory is
 //! `O(particles x state + threads x workspace)`.
 
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::kernel::{Fields, Kernel, Particle, Tally};
 use super::observe::Observable;
 use super::pool::Pool;
+use super::walker::Walker;
 use crate::error::{Error, Result};
-use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// One particle with its random generator and its records.
-pub(super) struct Walker<S> {
-    pub state: S,
-    rng: ChaCha8Rng,
+/// One particle with its records.
+pub(super) struct Recorded<S> {
+    walker: Walker<S>,
     /// Sums over all its steps.
     pub total: Tally,
     /// Sums over the steps of the last block.
@@ -30,9 +28,24 @@ pub(super) struct Walker<S> {
     pub observed: Vec<f64>,
 }
 
+impl<S> Recorded<S> {
+    /// Its position.
+    pub fn theta<T>(&self) -> &[T]
+    where
+        S: Particle<T>,
+    {
+        self.walker.state.theta()
+    }
+
+    /// The state of the particle.
+    pub fn state(&mut self) -> &mut S {
+        &mut self.walker.state
+    }
+}
+
 /// The particles of a walk.
 pub(super) struct Ensemble<S, W> {
-    pub walkers: Vec<Walker<S>>,
+    pub walkers: Vec<Recorded<S>>,
     pool: Pool<W>,
 }
 
@@ -47,7 +60,7 @@ impl<S, W: Send> Ensemble<S, W> {
     ) -> Result<Self>
     where
         T: Scalar,
-        D: LogDensity<T>,
+        D: Sync,
         K: Kernel<T, D, State = S, Workspace = W>,
         S: Particle<T>,
     {
@@ -58,16 +71,15 @@ impl<S, W: Send> Ensemble<S, W> {
                 let Some(start) = starts.get(index % starts.len().max(1)) else {
                     return Err(Error::config("starts", 0, "must be at least one"));
                 };
-                let mut rng = streams.rng(Phase::WALK, index as u64);
+                let rng = streams.rng(Phase::WALK, index as u64);
                 let make = || kernel.workspace(density);
-                let state = pool.with(make, |ws| kernel.init(density, start, &mut rng, ws))?;
+                let walker = pool.with(make, |ws| Walker::new(kernel, density, start, rng, ws))?;
                 let total = Tally {
                     gradients: 1,
                     ..Tally::default()
                 };
-                Ok(Walker {
-                    state,
-                    rng,
+                Ok(Recorded {
+                    walker,
                     total,
                     block: Tally::default(),
                     energy: f64::NAN,
@@ -89,25 +101,25 @@ impl<S, W: Send> Ensemble<S, W> {
     ) -> Result<()>
     where
         T: Scalar,
-        D: LogDensity<T>,
+        D: Sync,
         K: Kernel<T, D, State = S, Workspace = W>,
         S: Particle<T>,
     {
         let pool = &self.pool;
-        self.walkers.par_iter_mut().try_for_each(|walker| {
-            walker.block = Tally::default();
+        self.walkers.par_iter_mut().try_for_each(|recorded| {
+            recorded.block = Tally::default();
             let make = || kernel.workspace(density);
             pool.with(make, |ws| {
                 for _ in 0..steps {
-                    let info = kernel.step(density, &mut walker.state, &mut walker.rng, ws)?;
-                    walker.block.add(&info);
-                    (walker.energy, walker.viable) = (info.energy, info.viable);
+                    let info = recorded.walker.step(kernel, density, ws)?;
+                    recorded.block.add(&info);
+                    (recorded.energy, recorded.viable) = (info.energy, info.viable);
                 }
                 Ok(())
             })?;
-            walker.total.merge(&walker.block);
-            walker.observed.resize(observable.len(), 0.0);
-            observable.observe(walker.state.theta(), &mut walker.observed)
+            recorded.total.merge(&recorded.block);
+            recorded.observed.resize(observable.len(), 0.0);
+            observable.observe(recorded.walker.state.theta(), &mut recorded.observed)
         })
     }
 
@@ -123,22 +135,14 @@ impl<S, W: Send> Ensemble<S, W> {
     where
         S: Particle<T>,
     {
-        for walker in &mut self.walkers {
-            walker.state.fields(fields)?;
-            walker.total.fields(fields)?;
-            fields.number("energy", &mut walker.energy)?;
-            let mut viable = usize::from(walker.viable);
+        for recorded in &mut self.walkers {
+            recorded.walker.state.fields(fields)?;
+            recorded.total.fields(fields)?;
+            fields.number("energy", &mut recorded.energy)?;
+            let mut viable = usize::from(recorded.viable);
             fields.count("viable", &mut viable)?;
-            walker.viable = viable != 0;
-            // a position of at most 2^68 words, in two counts
-            let position = walker.rng.get_word_pos();
-            let mut low = (position & 0xffff_ffff) as usize;
-            let mut high = (position >> 32) as usize;
-            fields.count("words", &mut low)?;
-            fields.count("word_blocks", &mut high)?;
-            walker
-                .rng
-                .set_word_pos(((high as u128) << 32) | low as u128);
+            recorded.viable = viable != 0;
+            recorded.walker.position_fields(fields)?;
         }
         Ok(())
     }

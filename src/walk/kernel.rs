@@ -2,17 +2,26 @@
 
 use rand_chacha::ChaCha8Rng;
 
+use super::divergence::Divergence;
 use crate::error::{Error, Result};
-use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
-/// A rule that moves a particle. The state caches what the next step needs. [`Info`] only reports;
-/// it never feeds back. A kernel tunes itself in [`Kernel::adapt`], from what all particles did.
-pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
+/// A rule that moves a particle: one interface for walks, HMC, NUTS and Langevin dynamics.
+///
+/// `D` is what the particle moves in: a [`LogDensity`](crate::model::LogDensity), or a source of
+/// stochastic gradients. The state caches what the next step needs. [`Info`] only reports; it never
+/// feeds back.
+///
+/// There are two ways to tune a kernel. What all particles share is tuned in [`Kernel::adapt`],
+/// from what all of them did. What each particle tunes for itself is a part of its state, and
+/// changes in [`Kernel::step`] as long as its warm-up lasts. Either way all of it is visited by
+/// `fields`, so a run can be stored at any step and go on bit for bit.
+pub trait Kernel<T: Scalar, D>: Sync {
     /// The state of one particle.
     type State: Particle<T>;
 
-    /// Workspace for a step, the density's included: one for each thread.
+    /// Workspace for a step, the density's included: one for each thread. A step reads nothing in
+    /// it that an earlier step wrote.
     type Workspace: Send;
 
     /// A fresh workspace.
@@ -33,7 +42,8 @@ pub trait Kernel<T: Scalar, D: LogDensity<T>>: Sync {
     /// One step, in place.
     ///
     /// # Errors
-    /// Only for misuse: a divergence is part of [`Info`].
+    /// Only for misuse: a divergence is part of [`Info`]. A density that no step size suits counts
+    /// as misuse.
     fn step(
         &self,
         density: &D,
@@ -160,7 +170,7 @@ pub trait Fields<T> {
 }
 
 /// An error if field `name` was read with `got` entries instead of `expected`.
-pub(super) fn same_length(name: &str, expected: usize, got: usize) -> Result<()> {
+pub(crate) fn same_length(name: &str, expected: usize, got: usize) -> Result<()> {
     if expected == got {
         return Ok(());
     }
@@ -185,9 +195,9 @@ pub struct Info {
     pub fiber_distance: Option<f64>,
     /// True if the kernel guarantees the point.
     pub viable: bool,
-    /// The step could not be taken as intended: the arithmetic left its domain, or the energy could
-    /// not be held. The particle stayed, or took the kernel's fallback.
-    pub diverged: bool,
+    /// Why the step could not be taken as intended: the arithmetic left its domain, or the energy
+    /// could not be held. The particle stayed, or took the kernel's fallback.
+    pub divergence: Option<Divergence>,
     /// Gradients computed.
     pub gradients: usize,
     /// Gradients per unit of time of the flow; 0 for a kernel whose steps have no time.
@@ -205,10 +215,15 @@ impl Info {
             displacement,
             fiber_distance: None,
             viable: true,
-            diverged: false,
+            divergence: None,
             gradients: 1,
             slowness: 0.0,
         }
+    }
+
+    /// True if the step could not be taken as intended.
+    pub fn diverged(&self) -> bool {
+        self.divergence.is_some()
     }
 }
 
@@ -242,9 +257,11 @@ impl Tally {
     pub fn add(&mut self, info: &Info) {
         self.steps = self.steps.saturating_add(1);
         self.viable = self.viable.saturating_add(usize::from(info.viable));
-        self.divergences = self.divergences.saturating_add(usize::from(info.diverged));
+        self.divergences = self
+            .divergences
+            .saturating_add(usize::from(info.diverged()));
         self.gradients = self.gradients.saturating_add(info.gradients);
-        if !info.diverged {
+        if !info.diverged() {
             self.squared_errors += info.energy_error * info.energy_error;
         }
         self.acceptance += info.acceptance;

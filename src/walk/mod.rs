@@ -1,14 +1,21 @@
 //! Walks along the fiber: many particles leave a trained network while the loss stays low.
+//!
+//! The interface is that of all samplers of the crate. A [`Kernel`] moves one particle, a
+//! [`Walker`] is a particle with its random stream, and a [`Run`] moves many. HMC, NUTS and
+//! Langevin dynamics ([`baselines`](crate::baselines)) are kernels too.
 
 mod annealed;
 mod batches;
+mod divergence;
 mod drift;
 mod ensemble;
 mod forget;
 mod inverse_mass;
 mod kernel;
+mod leapfrog;
 mod microcanonical;
 mod observe;
+mod options;
 mod pool;
 mod renew;
 mod run;
@@ -18,20 +25,26 @@ mod tests;
 mod tuning;
 #[allow(clippy::module_inception)]
 mod walk;
+mod walker;
 
 pub use annealed::{AnnealedEvidence, AnnealedOptions, annealed_evidence};
 pub use batches::{Batched, Refresh};
+pub use divergence::{Divergence, DivergenceCause};
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
 pub use inverse_mass::InverseMassMatrix;
+pub(crate) use kernel::same_length;
 pub use kernel::{Fields, Info, Kernel, Particle, Tally, WarmUp};
+pub(crate) use leapfrog::{Leapfrog, PhasePoint};
 pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
+pub use options::WalkOptions;
 // the pipeline also keeps its workspaces in a pool
 #[cfg(feature = "safetensors")]
 pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
-pub use run::{Run, WalkOptions, walk};
+pub use run::{Run, walk};
 pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};
 pub use walk::Walk;
+pub use walker::Walker;

@@ -9,73 +9,12 @@ use super::ensemble::Ensemble;
 use super::forget::forgotten;
 use super::kernel::{Fields, Kernel, Particle, Tally, WarmUp};
 use super::observe::{Observable, Trace};
+use super::options::WalkOptions;
 use super::walk::Walk;
 use crate::error::{Error, Result};
 use crate::linalg::vector::distance;
-use crate::model::LogDensity;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
-
-/// How many particles walk, how far, and how many points are kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct WalkOptions {
-    /// Number of particles.
-    pub particles: usize,
-    /// Steps of each particle, half of them the warm-up. `None`: the warm-up ends when the walk has
-    /// forgotten its start.
-    pub steps: Option<usize>,
-    /// Most steps, if `steps` is `None`.
-    pub max_steps: usize,
-    /// Points kept of each particle: evenly spaced over the steps after the warm-up, and including
-    /// the last one.
-    pub keep: usize,
-    /// Steps of a block.
-    pub block: usize,
-}
-
-impl Default for WalkOptions {
-    fn default() -> Self {
-        Self {
-            particles: 64,
-            steps: None,
-            max_steps: 2_000,
-            keep: 4,
-            block: 5,
-        }
-    }
-}
-
-impl WalkOptions {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// If a count is zero, or `keep` is more than half of the steps.
-    pub fn validate(&self) -> Result<()> {
-        for (field, value) in [
-            ("particles", self.particles),
-            ("steps", self.steps.unwrap_or(1)),
-            ("max_steps", self.max_steps),
-            ("keep", self.keep),
-            ("block", self.block),
-        ] {
-            if value == 0 {
-                return Err(Error::config(field, value, "must be positive"));
-            }
-        }
-        let steps = self.steps.unwrap_or(self.max_steps);
-        let half = steps.div_ceil(2);
-        if self.keep > half {
-            let requirement = format!("must be at most {half}, half of {steps} steps");
-            return Err(Error::config("keep", self.keep, &requirement));
-        }
-        Ok(())
-    }
-
-    /// The most steps that the walk can have.
-    pub fn most_steps(&self) -> usize {
-        self.steps.unwrap_or(self.max_steps)
-    }
-}
 
 /// A walk in progress.
 pub struct Run<T, S, W> {
@@ -111,14 +50,15 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         streams: Streams,
     ) -> Result<Self>
     where
-        D: LogDensity<T>,
+        D: Sync,
         K: Kernel<T, D, State = S, Workspace = W>,
     {
         options.validate()?;
+        let ensemble = Ensemble::new(kernel, density, starts, options.particles, streams)?;
         Ok(Self {
             options: options.clone(),
-            dim: density.dim(),
-            ensemble: Ensemble::new(kernel, density, starts, options.particles, streams)?,
+            dim: ensemble.walkers.first().map_or(0, |w| w.theta().len()),
+            ensemble,
             starts: starts.to_vec(),
             steps: 0,
             // half of a given number, rounded down; a warm-up of no steps has ended already
@@ -174,7 +114,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         observable: &dyn Observable<T>,
     ) -> Result<bool>
     where
-        D: LogDensity<T>,
+        D: Sync,
         K: Kernel<T, D, State = S, Workspace = W>,
     {
         if self.is_done() {
@@ -207,9 +147,9 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 };
                 let walkers = &mut self.ensemble.walkers;
                 for walker in walkers.iter_mut() {
-                    kernel.before_adapt(&mut walker.state, &warm_up);
+                    kernel.before_adapt(walker.state(), &warm_up);
                 }
-                warm_up.positions = walkers.iter().map(|w| w.state.theta()).collect();
+                warm_up.positions = walkers.iter().map(|w| w.theta()).collect();
                 kernel.adapt(&warm_up)?;
                 if last {
                     self.warm_up = Some(self.steps);
@@ -293,7 +233,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         }
         for (index, walker) in self.ensemble.walkers.iter().enumerate() {
             if walker.viable {
-                self.points.extend_from_slice(walker.state.theta());
+                self.points.extend_from_slice(walker.theta());
                 self.particle.push(index);
                 self.energies.push(walker.energy);
             } else {
@@ -357,7 +297,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             distance(theta, &self.starts[index % self.starts.len()])
         };
         let walkers = &self.ensemble.walkers;
-        let ends = walkers.iter().map(|w| w.state.theta()).enumerate();
+        let ends = walkers.iter().map(|w| w.theta()).enumerate();
         Walk {
             distances: ends.map(from_start).collect(),
             tallies: walkers.iter().map(|w| w.total.clone()).collect(),
@@ -442,7 +382,7 @@ pub fn walk<T, D, K>(
 ) -> Result<Walk<T>>
 where
     T: Scalar,
-    D: LogDensity<T>,
+    D: Sync,
     K: Kernel<T, D>,
 {
     let mut run = Run::new(kernel, density, starts, options, streams)?;

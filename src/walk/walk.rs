@@ -2,6 +2,8 @@
 
 use super::kernel::Tally;
 use super::observe::Trace;
+use crate::error::Result;
+use crate::model::PointsOf;
 use crate::scalar::Scalar;
 
 /// The kept points of a walk, and its diagnostics.
@@ -59,6 +61,15 @@ impl<T: Scalar> Walk<T> {
     pub fn point(&self, i: usize) -> &[T] {
         let at = i - self.drained;
         &self.points[at * self.dim..(at + 1) * self.dim]
+    }
+
+    /// The points that are held (not those that were drained), and the particle of each.
+    ///
+    /// # Errors
+    /// If the lengths of `points` and `particle` do not fit.
+    pub fn points_of(&self) -> Result<PointsOf<'_, T>> {
+        let particles = self.particle.get(self.drained..).unwrap_or_default();
+        PointsOf::new(&self.points, self.dim, particles)
     }
 
     /// Number of particles.

@@ -39,7 +39,7 @@ fn some_flow(dim: usize, hidden: usize, seed: u64) -> HiddenFlow<f64> {
         ..TrainOptions::default()
     };
     let (flow, _) = train(
-        &walk,
+        walk.points_of().unwrap(),
         hidden,
         &directions,
         &options,
@@ -311,7 +311,7 @@ fn the_flow_learns_a_density_that_no_gaussian_has() {
     };
     let walk = as_walk(points, 2, each);
     let (flow, report) = train(
-        &walk,
+        walk.points_of().unwrap(),
         2,
         &[1.0, 0.0, 0.0, 1.0],
         &options,
@@ -350,9 +350,16 @@ fn the_flow_learns_a_density_that_no_gaussian_has() {
 fn a_deformation_needs_two_walkers() {
     let walk = as_walk(normals(20, 1), 4, 5);
     let options = TrainOptions::default();
-    let error = train(&walk, 4, &[], &options, Streams::new(0), |_| ())
-        .err()
-        .unwrap();
+    let error = train(
+        walk.points_of().unwrap(),
+        4,
+        &[],
+        &options,
+        Streams::new(0),
+        |_| (),
+    )
+    .err()
+    .unwrap();
     assert!(
         error.to_string().contains("at least 2 walkers, got 1"),
         "{error}"
@@ -397,8 +404,15 @@ fn what_is_kept_is_what_holds_for_unseen_walkers() {
             learning_rate: 1e-2,
             ..TrainOptions::default()
         };
-        let (flow, report) =
-            train(&walk, dim, &identity, &options, Streams::new(1), |_| ()).unwrap();
+        let (flow, report) = train(
+            walk.points_of().unwrap(),
+            dim,
+            &identity,
+            &options,
+            Streams::new(1),
+            |_| (),
+        )
+        .unwrap();
         assert!(
             report.log_likelihood >= report.gaussian_log_likelihood - 1e-9,
             "{report:?}"

@@ -361,7 +361,7 @@ fn the_path_is_that_of_the_twin() {
                     close(got.energy, want.energy),
                     "step {step}: {got:?} {want:?}"
                 );
-                assert_eq!(got.diverged, want.diverged);
+                assert_eq!(got.diverged(), want.diverged());
                 assert!(
                     close(got.acceptance, want.acceptance),
                     "step {step}: {got:?} {want:?}"
@@ -370,7 +370,7 @@ fn the_path_is_that_of_the_twin() {
                     close(got.displacement, want.displacement),
                     "{got:?} {want:?}"
                 );
-                if !got.diverged {
+                if !got.diverged() {
                     assert!(
                         close(got.energy_error, want.energy_error),
                         "{got:?} {want:?}"

@@ -105,7 +105,7 @@ fn path(
     let mut points = vec![start.to_vec()];
     for _ in 0..200 {
         let info = kernel.step(density, &mut state, &mut rng, &mut ws).unwrap();
-        assert!(!info.diverged && info.gradients == 1);
+        assert!(!info.diverged() && info.gradients == 1);
         points.push(state.theta().to_vec());
     }
     (points, direction.0)

@@ -313,7 +313,15 @@ fn a_framed_flow_of_splines() {
         ..TrainOptions::default()
     };
     let directions = normals(3 * dim, 2);
-    let (flow, report) = train(&walk, dim, &directions, &options, Streams::new(3), |_| ()).unwrap();
+    let (flow, report) = train(
+        walk.points_of().unwrap(),
+        dim,
+        &directions,
+        &options,
+        Streams::new(3),
+        |_| (),
+    )
+    .unwrap();
     assert_eq!(flow.kind(), SPLINE);
     assert!(report.log_likelihood >= report.gaussian_log_likelihood);
     let z = normals(50 * dim, 4);

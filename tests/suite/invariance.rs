@@ -248,7 +248,7 @@ fn without_noise_the_way_back_is_the_way_there() {
                 let info = kernel
                     .step(&density, &mut state, &mut rng, &mut ws)
                     .unwrap();
-                assert!(!info.diverged);
+                assert!(!info.diverged());
                 *sum += info.energy_error;
             }
             edit(&mut state, "velocity", |u| {

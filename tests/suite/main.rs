@@ -37,6 +37,7 @@ mod own;
 mod precision;
 mod predictor;
 mod resume;
+mod samplers;
 mod tangent;
 mod training;
 mod twin;

@@ -2,6 +2,7 @@
 //!
 //! Continued elsewhere they go on bit for bit. Ended early they return what they have.
 
+use fiberwalk::baselines::{ChainOptions, Hmc, HmcOptions, Nuts, NutsOptions};
 use fiberwalk::linalg::vector::dot;
 use fiberwalk::walk::{
     Drift, DriftOptions, Fields, InverseMassMatrix, Kernel, Microcanonical, MicrocanonicalOptions,
@@ -10,7 +11,7 @@ use fiberwalk::walk::{
 use fiberwalk::{Error, LogDensity, Result, Streams};
 
 /// A banana-shaped density: nothing about it is linear.
-struct Curved(usize);
+pub struct Curved(pub usize);
 
 impl LogDensity<f64> for Curved {
     type Workspace = ();
@@ -47,9 +48,9 @@ impl Observable<f64> for Two {
 
 /// Fields in memory: written while `at` is none, and otherwise read from there on.
 #[derive(Clone, Default)]
-struct Tape {
-    bits: Vec<(String, Vec<u64>)>,
-    at: Option<usize>,
+pub struct Tape {
+    pub bits: Vec<(String, Vec<u64>)>,
+    pub at: Option<usize>,
 }
 
 impl Tape {
@@ -162,6 +163,28 @@ fn a_walk_goes_on_from_any_block_as_if_nothing_had_been() {
         continues(drift, &options(steps));
         continues(|| microcanonical(false), &options(steps));
         continues(|| microcanonical(true), &options(steps));
+    }
+}
+
+/// HMC and NUTS are kernels as any other. Their own warm-up is shorter than that of the walk, as
+/// long, or longer and ended by it.
+#[test]
+fn hamiltonian_chains_go_on_from_any_block() {
+    for warm_up in [7, 24, 60] {
+        let chains = ChainOptions {
+            warm_up,
+            ..ChainOptions::default()
+        };
+        let for_hmc = HmcOptions {
+            chains: chains.clone(),
+            ..HmcOptions::default()
+        };
+        let for_nuts = NutsOptions {
+            chains,
+            ..NutsOptions::default()
+        };
+        continues(|| Hmc::new(&for_hmc).unwrap(), &options(Some(49)));
+        continues(|| Nuts::new(&for_nuts).unwrap(), &options(Some(49)));
     }
 }
 

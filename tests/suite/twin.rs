@@ -5,7 +5,9 @@
 //! the same path. It can be given faults.
 
 use fiberwalk::linalg::vector::{dot, fill_normal, norm};
-use fiberwalk::walk::{Fields, Info, InverseMassMatrix, Kernel, Particle};
+use fiberwalk::walk::{
+    Divergence, DivergenceCause, Fields, Info, InverseMassMatrix, Kernel, Particle,
+};
 use fiberwalk::{LogDensity, Result};
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -238,7 +240,13 @@ impl<D: LogDensity<f64>> Kernel<f64, D> for Twin {
         Ok(Info {
             energy_error: error,
             acceptance,
-            diverged,
+            divergence: diverged.then_some(Divergence {
+                cause: DivergenceCause::EnergyError,
+                start_energy: f64::NAN,
+                energy_error: error,
+                step_size: self.step_size,
+                after: 0,
+            }),
             ..Info::moved(energy, distance(&state.theta, &start))
         })
     }

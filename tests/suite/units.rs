@@ -148,7 +148,15 @@ fn a_flow_of_units_learns_what_the_units_are() {
         ..UnitTrainOptions::default()
     };
     let streams = Streams::new(9);
-    let (_, report) = fit_units(&walk, blocks, false, &options, streams, |_| ()).unwrap();
+    let (_, report) = fit_units(
+        walk.points_of().unwrap(),
+        blocks,
+        false,
+        &options,
+        streams,
+        |_| (),
+    )
+    .unwrap();
     let entropy = 6.0 * (1.0 + (2.0 * std::f64::consts::PI).ln() + 0.3f64.ln());
     // 60 held-out walkers of 12 numbers: a standard error of (12 / 2 / 60)^{1/2} = 0.32
     assert!(

@@ -2,7 +2,8 @@
 
 use fiberwalk::linalg::vector::norm;
 use fiberwalk::walk::{
-    Drift, DriftOptions, Fields, Info, Kernel, Particle, WalkOptions, viability_threshold, walk,
+    Divergence, DivergenceCause, Drift, DriftOptions, Fields, Info, Kernel, Particle, WalkOptions,
+    viability_threshold, walk,
 };
 use fiberwalk::{LogDensity, Result, Streams};
 use rand_chacha::ChaCha8Rng;
@@ -345,7 +346,13 @@ impl Kernel<f64, Quadratic> for Alternating {
         let viable = state.steps.is_multiple_of(2);
         Ok(Info {
             viable,
-            diverged: !viable,
+            divergence: (!viable).then_some(Divergence {
+                cause: DivergenceCause::Retries,
+                start_energy: 0.0,
+                energy_error: f64::NAN,
+                step_size: 1.0,
+                after: 1,
+            }),
             gradients: 2,
             ..Info::moved(0.0, 1.0)
         })

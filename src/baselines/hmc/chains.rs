@@ -3,6 +3,7 @@
 use crate::error::{Error, Result};
 use crate::model::Points;
 use crate::scalar::Scalar;
+use crate::walk::Divergence;
 
 /// A trajectory has diverged if its energy rises by more than this, in nats (Stan's bound).
 pub(super) const DIVERGENCE: f64 = 1_000.0;
@@ -22,9 +23,28 @@ pub struct Transition {
     pub leapfrog_steps: usize,
     /// Doublings of the trajectory (0 for HMC).
     pub tree_depth: usize,
-    /// True if the energy rose by more than 1,000 nats, or was infinite or NaN. The density is too
+    /// Set if the energy rose by more than 1,000 nats, or was infinite or NaN. The density is too
     /// narrow there for the step size.
-    pub diverged: bool,
+    pub divergence: Option<Divergence>,
+}
+
+impl Transition {
+    /// That of a chain which has made none.
+    pub fn none() -> Self {
+        Self {
+            hamiltonian: f64::NAN,
+            potential: f64::NAN,
+            acceptance: f64::NAN,
+            leapfrog_steps: 0,
+            tree_depth: 0,
+            divergence: None,
+        }
+    }
+
+    /// True if the trajectory diverged.
+    pub fn diverged(&self) -> bool {
+        self.divergence.is_some()
+    }
 }
 
 /// One chain.
@@ -96,7 +116,7 @@ impl<T: Scalar> Chains<T> {
     /// be missing.
     pub fn divergences(&self) -> usize {
         let all = self.chains.iter().flat_map(|c| &c.transitions);
-        all.filter(|t| t.diverged).count()
+        all.filter(|t| t.diverged()).count()
     }
 
     /// Mean acceptance of the draws.

@@ -13,6 +13,9 @@
 //! The warm-up moves by `eps`; the draws use `epsbar`. The constants are theirs: `gamma = 0.05`,
 //! `t0 = 10`, `kappa = 0.75`.
 
+use crate::error::Result;
+use crate::walk::Fields;
+
 const GAMMA: f64 = 0.05;
 const T0: f64 = 10.0;
 const KAPPA: f64 = 0.75;
@@ -48,6 +51,20 @@ impl DualAveraging {
         let weight = self.count.powf(-KAPPA);
         self.log_average += weight * (self.log_step - self.log_average);
         self.log_step.exp()
+    }
+
+    /// One whose numbers are to be read.
+    pub fn empty() -> Self {
+        Self::new(1.0, 0.5)
+    }
+
+    pub fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        fields.number("target", &mut self.target)?;
+        fields.number("mu", &mut self.mu)?;
+        fields.number("count", &mut self.count)?;
+        fields.number("error", &mut self.error)?;
+        fields.number("log_step", &mut self.log_step)?;
+        fields.number("log_average", &mut self.log_average)
     }
 
     /// The averaged step size, for the draws.

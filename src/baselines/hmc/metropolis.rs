@@ -1,6 +1,7 @@
 //! One transition of Hamiltonian Monte Carlo.
 //!
-//! Neal 2011 (see `state`), section 3. The momentum is drawn anew. `L` leapfrog steps lead from
+//! R. M. Neal, "MCMC using Hamiltonian dynamics", Handbook of Markov Chain Monte Carlo (2011),
+//! section 3. The momentum is drawn anew. `L` leapfrog steps lead from
 //! `(theta, r)` to `(theta', r')`, and `theta'` is accepted with probability
 //!
 //! `min(1, exp(H(theta, r) - H(theta', r')))`.
@@ -11,26 +12,26 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::chain::Mover;
 use super::chains::{DIVERGENCE, Transition};
+use super::kernel::{Dynamics, Trajectories};
 use super::options::{HmcOptions, Trajectory};
-use super::state::{Dynamics, State};
 use crate::error::Result;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
+use crate::walk::{Divergence, DivergenceCause, PhasePoint};
 
-pub(super) struct Metropolis<T> {
+/// How long trajectories are.
+#[derive(Clone, Debug)]
+pub struct Metropolis {
     trajectory: Trajectory,
     jitter: f64,
-    proposed: State<T>,
 }
 
-impl<T: Scalar> Metropolis<T> {
-    pub fn new(dim: usize, options: &HmcOptions) -> Self {
+impl Metropolis {
+    pub(super) fn new(options: &HmcOptions) -> Self {
         Self {
             trajectory: options.trajectory,
             jitter: options.jitter,
-            proposed: State::new(dim),
         }
     }
 
@@ -46,38 +47,55 @@ impl<T: Scalar> Metropolis<T> {
     }
 }
 
-impl<T: Scalar, D: LogDensity<T>> Mover<T, D> for Metropolis<T> {
-    fn transition(
-        &mut self,
-        dynamics: &Dynamics<T, D>,
-        at: &mut State<T>,
+impl Trajectories for Metropolis {
+    /// The proposed point.
+    type Memory<T: Scalar> = PhasePoint<T>;
+
+    fn memory<T: Scalar>(&self, dim: usize) -> PhasePoint<T> {
+        PhasePoint::new(dim)
+    }
+
+    fn transition<T: Scalar, D: LogDensity<T>>(
+        &self,
+        dynamics: &Dynamics<'_, T, D>,
+        at: &mut PhasePoint<T>,
         rng: &mut ChaCha8Rng,
+        proposed: &mut PhasePoint<T>,
         ws: &mut D::Workspace,
-    ) -> Result<Transition> {
-        let steps = self.steps(dynamics.step_size, rng.random());
+    ) -> Result<(Transition, f64)> {
+        let step_size = dynamics.leapfrog.step_size;
+        let steps = self.steps(step_size, rng.random());
         let toss: f64 = rng.random();
-        let before = at.hamiltonian();
-        let proposed = &mut self.proposed;
+        let (before, start_energy) = (at.hamiltonian(), -at.log_density);
         proposed.set(at);
         let mut taken = 0;
         while taken < steps && proposed.log_density.is_finite() {
-            dynamics.leapfrog(proposed, true, ws)?;
+            dynamics.step(proposed, true, ws)?;
             taken += 1;
         }
         let after = proposed.hamiltonian();
+        let diverged = after - before > DIVERGENCE;
+        let divergence = diverged.then(|| Divergence {
+            cause: DivergenceCause::at(proposed.log_density, &proposed.gradient),
+            start_energy,
+            energy_error: after - before,
+            step_size,
+            after: taken as isize,
+        });
         let acceptance = (before - after).exp().min(1.0);
         let accepted = toss < acceptance;
         if accepted {
             std::mem::swap(at, proposed);
         }
-        Ok(Transition {
+        let transition = Transition {
             hamiltonian: if accepted { after } else { before },
             potential: -at.log_density,
             acceptance,
             leapfrog_steps: taken,
             tree_depth: 0,
-            diverged: after - before > DIVERGENCE,
-        })
+            divergence,
+        };
+        Ok((transition, after - before))
     }
 }
 
@@ -93,7 +111,7 @@ mod tests {
                 jitter,
                 ..HmcOptions::default()
             };
-            Metropolis::<f64>::new(1, &options)
+            Metropolis::new(&options)
         };
         let fixed = of(Trajectory::LeapfrogSteps(10), 0.0);
         assert!([0.0, 0.5, 0.999].iter().all(|&u| fixed.steps(0.3, u) == 10));

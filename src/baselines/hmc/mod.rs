@@ -6,11 +6,13 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `state` | a point of phase space, the leapfrog step with a diagonal mass |
+//! | `kernel`, `state` | the kernels [`Hmc`] and [`Nuts`] of the crate's sampler interface ([`walk`](crate::walk)) |
 //! | `metropolis` | a transition of HMC: a trajectory and a Metropolis test (Neal 2011) |
 //! | `tree`, `no_u_turn` | a transition of NUTS: doubling until it turns, multinomial draws (Hoffman & Gelman 2014, Betancourt 2017) |
-//! | `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on Stan's schedule |
-//! | `chain`, `chains` | a chain from start to end, and its results |
+//! | `adaptation`, `search`, `dual_averaging`, `windows`, `variance` | the warm-up: step size and mass, on Stan's schedule |
+//! | `run`, `chains` | chains from start to end, and their results |
+//!
+//! The leapfrog step, with a diagonal mass, is that of `walk`.
 //!
 //! Each chain adapts by itself. R-hat ([`diagnose`](crate::diagnose)) then shows whether chains
 //! from different starts found the same. The posterior of a network has a copy for every order of
@@ -41,19 +43,24 @@
 //!   the same.
 //! - A warm-up of 151 to 199 transitions has one window for the mass, where Stan's has two.
 
-mod chain;
+mod adaptation;
 mod chains;
 mod dual_averaging;
+mod kernel;
 mod metropolis;
 mod no_u_turn;
 mod options;
+mod run;
+mod search;
 mod state;
 mod tree;
 mod variance;
 mod windows;
 
 pub use chains::{Chain, Chains, Transition};
+pub use kernel::{Hamiltonian, HamiltonianWorkspace, Hmc, Nuts};
 pub use options::{ChainOptions, HmcOptions, NutsOptions, Trajectory};
+pub use state::HamiltonianState;
 
 use crate::error::Result;
 use crate::model::LogDensity;
@@ -100,9 +107,8 @@ pub fn hmc<T: Scalar, D: LogDensity<T>>(
     options: &HmcOptions,
     streams: Streams,
 ) -> Result<Chains<T>> {
-    options.validate()?;
-    let mover = || metropolis::Metropolis::new(density.dim(), options);
-    chain::run_chains(density, starts, &options.chains, streams, mover)
+    let kernel = Hmc::new(options)?;
+    run::run_chains(&kernel, density, starts, &options.chains, streams)
 }
 
 /// Runs the No-U-Turn Sampler: a chain from each of `starts`, `[chains][P]`. A trajectory goes on
@@ -118,7 +124,6 @@ pub fn nuts<T: Scalar, D: LogDensity<T>>(
     options: &NutsOptions,
     streams: Streams,
 ) -> Result<Chains<T>> {
-    options.validate()?;
-    let mover = || no_u_turn::NoUTurn::new(density.dim(), options);
-    chain::run_chains(density, starts, &options.chains, streams, mover)
+    let kernel = Nuts::new(options)?;
+    run::run_chains(&kernel, density, starts, &options.chains, streams)
 }

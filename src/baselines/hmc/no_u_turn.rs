@@ -24,19 +24,33 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::chain::Mover;
 use super::chains::{DIVERGENCE, Transition};
+use super::kernel::{Dynamics, Trajectories};
 use super::options::NutsOptions;
-use super::state::{Dynamics, State};
 use super::tree::Branch;
 use crate::error::Result;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
+use crate::walk::{Divergence, DivergenceCause, PhasePoint};
+
+/// How far trajectories are doubled.
+#[derive(Clone, Debug)]
+pub struct NoUTurn {
+    max_depth: usize,
+}
+
+impl NoUTurn {
+    pub(super) fn new(options: &NutsOptions) -> Self {
+        Self {
+            max_depth: options.max_tree_depth,
+        }
+    }
+}
 
 /// Memory of the trees of one chain.
-pub(super) struct NoUTurn<T> {
+pub struct Trees<T> {
     /// The two ends of the trajectory, in time: `[backward, forward]`.
-    ends: [State<T>; 2],
+    ends: [PhasePoint<T>; 2],
     /// The state drawn from the new stretch, and its energy.
     proposal: Drawn<T>,
     whole: Branch<T>,
@@ -44,31 +58,27 @@ pub(super) struct NoUTurn<T> {
     joined: Branch<T>,
     /// The two halves of a subtree of depth `d + 1`.
     halves: Vec<[Branch<T>; 2]>,
-    max_depth: usize,
 }
 
 /// A state that may become the chain's next.
 struct Drawn<T> {
-    state: State<T>,
+    state: PhasePoint<T>,
     hamiltonian: f64,
 }
 
-impl<T: Scalar> NoUTurn<T> {
-    pub fn new(dim: usize, options: &NutsOptions) -> Self {
+impl<T: Scalar> Trees<T> {
+    fn new(dim: usize, max_depth: usize) -> Self {
         let branch = || Branch::new(dim);
         Self {
-            ends: [State::new(dim), State::new(dim)],
+            ends: [PhasePoint::new(dim), PhasePoint::new(dim)],
             proposal: Drawn {
-                state: State::new(dim),
+                state: PhasePoint::new(dim),
                 hamiltonian: f64::NAN,
             },
             whole: branch(),
             stretch: branch(),
             joined: branch(),
-            halves: (1..options.max_tree_depth)
-                .map(|_| [branch(), branch()])
-                .collect(),
-            max_depth: options.max_tree_depth,
+            halves: (1..max_depth).map(|_| [branch(), branch()]).collect(),
         }
     }
 }
@@ -82,12 +92,16 @@ where
     rng: &'a mut ChaCha8Rng,
     ws: &'a mut D::Workspace,
     /// The end of the trajectory that moves.
-    end: &'a mut State<T>,
+    end: &'a mut PhasePoint<T>,
+    /// Its distance from the start, in steps.
+    reach: &'a mut isize,
     forward: bool,
     proposal: &'a mut Drawn<T>,
     /// `log sum w` of the stretch.
     log_weight: f64,
+    /// `H`, and `U`, where the trajectory began.
     initial: f64,
+    start_energy: f64,
     tally: &'a mut Tally,
 }
 
@@ -96,7 +110,7 @@ where
 struct Tally {
     states: usize,
     acceptance: f64,
-    diverged: bool,
+    divergence: Option<Divergence>,
 }
 
 impl<T: Scalar, D: LogDensity<T>> Extension<'_, T, D> {
@@ -111,13 +125,23 @@ impl<T: Scalar, D: LogDensity<T>> Extension<'_, T, D> {
 
     /// Builds a subtree of one state.
     fn step(&mut self, out: &mut Branch<T>) -> Result<bool> {
-        self.dynamics.leapfrog(self.end, self.forward, self.ws)?;
+        self.dynamics.step(self.end, self.forward, self.ws)?;
+        *self.reach += 1;
         let hamiltonian = self.end.hamiltonian();
         let log_weight = self.initial - hamiltonian;
         self.tally.states += 1;
         self.tally.acceptance += log_weight.exp().min(1.0);
         if -log_weight > DIVERGENCE {
-            self.tally.diverged = true;
+            self.tally.divergence = Some(Divergence {
+                cause: DivergenceCause::at(self.end.log_density, &self.end.gradient),
+                start_energy: self.start_energy,
+                energy_error: -log_weight,
+                step_size: self.dynamics.leapfrog.step_size,
+                after: match self.forward {
+                    true => *self.reach,
+                    false => -*self.reach,
+                },
+            });
             return Ok(false);
         }
         self.log_weight = log_add_exp(self.log_weight, log_weight);
@@ -130,21 +154,28 @@ impl<T: Scalar, D: LogDensity<T>> Extension<'_, T, D> {
     }
 }
 
-impl<T: Scalar, D: LogDensity<T>> Mover<T, D> for NoUTurn<T> {
-    fn transition(
-        &mut self,
-        dynamics: &Dynamics<T, D>,
-        at: &mut State<T>,
+impl Trajectories for NoUTurn {
+    type Memory<T: Scalar> = Trees<T>;
+
+    fn memory<T: Scalar>(&self, dim: usize) -> Trees<T> {
+        Trees::new(dim, self.max_depth)
+    }
+
+    fn transition<T: Scalar, D: LogDensity<T>>(
+        &self,
+        dynamics: &Dynamics<'_, T, D>,
+        at: &mut PhasePoint<T>,
         rng: &mut ChaCha8Rng,
+        trees: &mut Trees<T>,
         ws: &mut D::Workspace,
-    ) -> Result<Transition> {
-        let initial = at.hamiltonian();
-        self.ends.iter_mut().for_each(|end| end.set(at));
-        self.whole.set(&at.momentum);
+    ) -> Result<(Transition, f64)> {
+        let (initial, start_energy) = (at.hamiltonian(), -at.log_density);
+        trees.ends.iter_mut().for_each(|end| end.set(at));
+        trees.whole.set(&at.momentum);
         // whether `whole.end` is the end forward in time
         let mut facing_forward = true;
         let (mut hamiltonian, mut log_weight) = (initial, 0.0);
-        let mut tally = Tally::default();
+        let (mut tally, mut reach) = (Tally::default(), [0, 0]);
         let mut depth = 0;
         while depth < self.max_depth {
             let forward = rng.random::<bool>();
@@ -152,41 +183,44 @@ impl<T: Scalar, D: LogDensity<T>> Mover<T, D> for NoUTurn<T> {
                 dynamics,
                 rng,
                 ws,
-                end: &mut self.ends[usize::from(forward)],
+                end: &mut trees.ends[usize::from(forward)],
+                reach: &mut reach[usize::from(forward)],
                 forward,
-                proposal: &mut self.proposal,
+                proposal: &mut trees.proposal,
                 log_weight: f64::NEG_INFINITY,
                 initial,
+                start_energy,
                 tally: &mut tally,
             };
-            if !extension.build(&mut self.halves[..depth], &mut self.stretch)? {
+            if !extension.build(&mut trees.halves[..depth], &mut trees.stretch)? {
                 break;
             }
             let new_weight = extension.log_weight;
             depth += 1;
             if rng.random::<f64>() < (new_weight - log_weight).exp() {
-                at.place(&self.proposal.state);
-                hamiltonian = self.proposal.hamiltonian;
+                at.place(&trees.proposal.state);
+                hamiltonian = trees.proposal.hamiltonian;
             }
             log_weight = log_add_exp(log_weight, new_weight);
             if facing_forward != forward {
-                self.whole.turn();
+                trees.whole.turn();
                 facing_forward = forward;
             }
-            let goes_on = self.joined.join(&mut self.whole, &mut self.stretch);
-            std::mem::swap(&mut self.whole, &mut self.joined);
+            let goes_on = trees.joined.join(&mut trees.whole, &mut trees.stretch);
+            std::mem::swap(&mut trees.whole, &mut trees.joined);
             if !goes_on {
                 break;
             }
         }
-        Ok(Transition {
+        let transition = Transition {
             hamiltonian,
             potential: -at.log_density,
             acceptance: tally.acceptance / tally.states as f64,
             leapfrog_steps: tally.states,
             tree_depth: depth,
-            diverged: tally.diverged,
-        })
+            divergence: tally.divergence,
+        };
+        Ok((transition, hamiltonian - initial))
     }
 }
 

@@ -7,7 +7,9 @@
 //!
 //! `M^{-1}_ii = n/(n + 5) var_i + 10^{-3} 5/(n + 5)`.
 
+use crate::error::Result;
 use crate::scalar::Scalar;
+use crate::walk::{Fields, same_length};
 
 #[derive(Clone, Debug)]
 pub(super) struct Variance {
@@ -47,6 +49,15 @@ impl Variance {
         self.count = 0.0;
         self.mean.fill(0.0);
         self.squares.fill(0.0);
+    }
+
+    pub fn fields<T>(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
+        let dim = self.mean.len();
+        fields.number("draws", &mut self.count)?;
+        fields.numbers("mean", &mut self.mean)?;
+        fields.numbers("squares", &mut self.squares)?;
+        same_length("mean", dim, self.mean.len())?;
+        same_length("squares", dim, self.squares.len())
     }
 }
 

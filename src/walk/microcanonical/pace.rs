@@ -28,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::{distance, fill_normal};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
+use crate::walk::divergence::{Divergence, DivergenceCause};
 use crate::walk::kernel::{Fields, Info};
 
 /// Integration steps of a stretch: the exact number early in the warm-up, the mean afterwards.
@@ -106,7 +107,8 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let mut at = std::mem::take(&mut ws.at);
         at.copy_from_slice(&state.theta);
         let mut halvings = 0;
-        let mut diverged = false;
+        let start_energy = state.energy;
+        let mut divergence = None;
         while steps < LONGEST {
             let left = self.stride.map_or(f64::INFINITY, |stride| stride - time);
             if (self.stride.is_none() && steps == STRETCH) || left <= 1e-9 * time {
@@ -132,7 +134,16 @@ impl<T: Scalar> Microcanonical<'_, T> {
                 }
                 if halvings > HALVINGS {
                     // another direction, from here
-                    diverged = true;
+                    divergence = Some(Divergence {
+                        cause: match error.is_finite() {
+                            true => DivergenceCause::Retries,
+                            false => DivergenceCause::at(point.energy, &ws.gradient),
+                        },
+                        start_energy,
+                        energy_error: error,
+                        step_size: step,
+                        after: steps as isize + 1,
+                    });
                     state.velocity.copy_from_slice(&ws.noise);
                     normalise(&mut state.velocity);
                     break;
@@ -155,9 +166,17 @@ impl<T: Scalar> Microcanonical<'_, T> {
             steps += 1;
         }
         // broken off: to keep such a point would count a stiff place too often
-        diverged |= self
-            .stride
-            .is_some_and(|stride| time < (1.0 - 1e-6) * stride);
+        let short = |stride| time < (1.0 - 1e-6) * stride;
+        if divergence.is_none() && self.stride.is_some_and(short) {
+            divergence = Some(Divergence {
+                cause: DivergenceCause::TooManySteps,
+                start_energy,
+                energy_error: (squares / steps.max(1) as f64).sqrt(),
+                step_size: state.pace.step,
+                after: steps as isize,
+            });
+        }
+        let diverged = divergence.is_some();
         let displacement = distance(&at, &state.theta);
         (ws.velocity, ws.at) = (velocity, at);
         Ok(Info {
@@ -165,7 +184,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             displacement,
             fiber_distance: state.fiber_distance,
             viable: !diverged,
-            diverged,
+            divergence,
             gradients,
             slowness: if time > 0.0 && !diverged {
                 gradients as f64 / time

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::linalg::vector::{distance, fill_normal};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
+use crate::walk::divergence::{Divergence, DivergenceCause};
 use crate::walk::kernel::Info;
 
 /// An energy error of this much per dimension, in nats, is a divergence: nothing after it can be
@@ -92,6 +93,13 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let (point, error, displacement) =
             self.leap(density, start, &mut state.velocity, (time, true), ws)?;
         let diverged = !error.is_finite() || error.abs() > DIVERGENCE * dim as f64;
+        let divergence = diverged.then(|| Divergence {
+            cause: DivergenceCause::at(point.energy, &ws.gradient),
+            start_energy: state.energy,
+            energy_error: error,
+            step_size: time,
+            after: 1,
+        });
         if diverged {
             // the particle stays and tries another direction
             state.velocity.copy_from_slice(&ws.noise);
@@ -106,7 +114,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             displacement: if diverged { 0.0 } else { displacement },
             fiber_distance: state.fiber_distance,
             viable: !diverged,
-            diverged,
+            divergence,
             ..Info::moved(state.energy, 0.0)
         })
     }
@@ -125,7 +133,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
         let steps = (2.0 * rng.random::<f64>() * mean).ceil().max(1.0) as usize;
         self.fresh_velocity(rng, &mut state.velocity, ws);
         let toss: f64 = rng.random();
-        let (mut error, mut diverged, mut gradients) = (0.0f64, false, 0);
+        let (mut error, mut divergence, mut gradients) = (0.0f64, None, 0);
         let (mut low, mut high) = (0.0f64, 0.0f64);
         let take = |from: &mut Vec<T>, start: &[T]| {
             let mut taken = std::mem::take(from);
@@ -145,8 +153,14 @@ impl<T: Scalar> Microcanonical<'_, T> {
             // the range of the error is the same there and back, but its size is not: a test of the
             // size would not be reversible
             (low, high) = (low.min(error), high.max(error));
-            diverged = !lost.is_finite() || high - low > DIVERGENCE * state.theta.len() as f64;
-            if diverged {
+            if !lost.is_finite() || high - low > DIVERGENCE * state.theta.len() as f64 {
+                divergence = Some(Divergence {
+                    cause: DivergenceCause::at(point.energy, &ws.gradient),
+                    start_energy: state.energy,
+                    energy_error: error,
+                    step_size: time,
+                    after: gradients as isize,
+                });
                 break;
             }
             std::mem::swap(&mut at, &mut ws.theta);
@@ -154,6 +168,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             energy = point.energy;
             last = Some(point);
         }
+        let diverged = divergence.is_some();
         let acceptance = if diverged {
             0.0
         } else {
@@ -172,7 +187,7 @@ impl<T: Scalar> Microcanonical<'_, T> {
             acceptance,
             displacement,
             fiber_distance: state.fiber_distance,
-            diverged,
+            divergence,
             gradients,
             ..Info::moved(state.energy, 0.0)
         })

@@ -23,8 +23,11 @@
 //! is taken as a plain step of `1 / (lambda_k + 1 + mu)`, which is short enough for every
 //! unresolved direction.
 
+mod options;
+
 use rand_chacha::ChaCha8Rng;
 
+use super::divergence::{Divergence, DivergenceCause};
 use super::kernel::{Fields, Info, Kernel, Particle};
 use crate::curvature::{GgnOperator, TangentOptions, TangentSpace, WhitenedOperator};
 use crate::error::{Error, Result};
@@ -32,51 +35,7 @@ use crate::linalg::vector::{axpy, dot, fill_normal, first_non_finite, norm, scal
 use crate::model::Curved;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
-
-/// Settings of the tangent walk. Lengths are in units of the prior's standard deviation.
-#[derive(Clone, Debug)]
-pub struct TangentWalkOptions {
-    /// `eps`: how far the drift carries a particle in one step.
-    pub step_size: f64,
-    /// Steps back to the fiber after each drift.
-    pub corrections: usize,
-    /// Steps after which the normal space is recomputed.
-    pub renew_every: usize,
-    /// `U_max`, in nats.
-    pub max_energy: f64,
-    /// How often a step is tried again with half the drift, and a step back with more damping.
-    pub retries: usize,
-    /// How the normal space is chosen. Eigenvalues are compared with a prior precision of 1.
-    pub space: TangentOptions,
-}
-
-impl TangentWalkOptions {
-    /// Default number of steps.
-    pub const DEFAULT_STEPS: usize = 200;
-
-    /// Distance of a particle from its start at the end of the walk, as a share of
-    /// `(P - gamma)^{1/2}`.
-    pub const RADIUS: f64 = 1.0;
-
-    /// The settings described at the head of this file, for a walk of `steps` steps from a point
-    /// with this tangent space.
-    pub fn scaled<T: Scalar>(
-        space: &TangentSpace<T>,
-        options: &TangentOptions,
-        steps: usize,
-        max_energy: f64,
-    ) -> Self {
-        let free = (space.dim() as f64 - space.effective_dimension()).max(0.0);
-        Self {
-            step_size: Self::RADIUS * free.sqrt() / steps.max(1) as f64,
-            corrections: 2,
-            renew_every: 20,
-            max_energy,
-            retries: 6,
-            space: options.clone(),
-        }
-    }
-}
+pub use options::TangentWalkOptions;
 
 /// The tangent kernel.
 #[derive(Clone)]
@@ -382,10 +341,11 @@ impl<T: Scalar, D: Curved<T>> Kernel<T, D> for Tangent<T> {
             state.age = 0;
         }
         state.age += 1;
-        let (mut held, mut time) = (None, options.step_size);
+        let (mut held, mut time, mut risen) = (None, options.step_size, f64::NAN);
         for _ in 0..=options.retries {
             let (energy, damping, spent) = self.attempt(density, state, time, ws)?;
             gradients += spent;
+            risen = energy.map_or(f64::NAN, |e| e - state.energy);
             held = energy.filter(|&e| e <= options.max_energy.max(state.energy));
             if held.is_some() {
                 state.damping = damping;
@@ -398,7 +358,13 @@ impl<T: Scalar, D: Curved<T>> Kernel<T, D> for Tangent<T> {
             Self::draw(&state.space, rng, &mut state.direction);
             return Ok(Info {
                 viable: state.energy <= options.max_energy,
-                diverged: true,
+                divergence: Some(Divergence {
+                    cause: DivergenceCause::Retries,
+                    start_energy: state.energy,
+                    energy_error: risen,
+                    step_size: options.step_size,
+                    after: 1,
+                }),
                 gradients,
                 ..Info::moved(state.energy, 0.0)
             });

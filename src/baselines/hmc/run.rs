@@ -1,0 +1,84 @@
+//! Chains from their starts to their last draws: warm-up, draws, records.
+
+use rayon::prelude::*;
+
+use super::chains::{Chain, Chains};
+use super::kernel::{Hamiltonian, Trajectories};
+use super::options::ChainOptions;
+use crate::error::{Error, Result};
+use crate::model::LogDensity;
+use crate::rng::{Phase, Streams};
+use crate::scalar::Scalar;
+use crate::walk::{Kernel, Particle, Walker};
+
+/// Runs a chain from each start, in parallel. Chain `i` draws from stream `i` of [`Phase::HMC`].
+pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
+    kernel: &Hamiltonian<M>,
+    density: &D,
+    starts: &[Vec<T>],
+    options: &ChainOptions,
+    streams: Streams,
+) -> Result<Chains<T>> {
+    let dim = density.dim();
+    if starts.is_empty() || dim == 0 {
+        let got = format!("{} starts of {dim} parameters", starts.len());
+        return Err(Error::shape("hmc", "at least 1 of each", got));
+    }
+    let lengths = starts.iter().map(Vec::len);
+    let masses = options.inverse_mass.iter().map(Vec::len);
+    if let Some(got) = lengths.chain(masses).find(|&len| len != dim) {
+        let expected = format!("starts and inverse mass of {dim} parameters");
+        return Err(Error::shape("hmc", expected, got));
+    }
+    let one = |ws: &mut _, index: usize| -> Result<Chain<T>> {
+        let rng = streams.rng(Phase::HMC, index as u64);
+        let walker = Walker::new(kernel, density, &starts[index], rng, ws)?;
+        run_chain(kernel, density, walker, options, ws)
+    };
+    let chains: Vec<Result<Chain<T>>> = (0..starts.len())
+        .into_par_iter()
+        .map_init(|| kernel.workspace(density), one)
+        .collect();
+    Ok(Chains {
+        dim,
+        chains: chains.into_iter().collect::<Result<_>>()?,
+    })
+}
+
+fn run_chain<T: Scalar, D: LogDensity<T>, K>(
+    kernel: &Hamiltonian<K>,
+    density: &D,
+    mut walker: Walker<<Hamiltonian<K> as Kernel<T, D>>::State>,
+    options: &ChainOptions,
+    ws: &mut <Hamiltonian<K> as Kernel<T, D>>::Workspace,
+) -> Result<Chain<T>>
+where
+    K: Trajectories,
+{
+    // the start took one gradient
+    let (mut gradients, mut warm_up_divergences) = (1, 0);
+    for _ in 0..kernel.warm_up() {
+        let info = walker.step(kernel, density, ws)?;
+        warm_up_divergences += usize::from(info.diverged());
+        gradients += info.gradients;
+    }
+    let (draws, kept) = (options.draws, options.kept());
+    let mut points = Vec::with_capacity(kept * walker.state().theta().len());
+    let mut transitions = Vec::with_capacity(draws);
+    for index in 0..draws {
+        gradients += walker.step(kernel, density, ws)?.gradients;
+        transitions.push(*walker.state().transition());
+        // keep the last draw of each of `kept` parts of nearly equal length
+        if (index + 1) * kept / draws > index * kept / draws {
+            points.extend_from_slice(walker.state().theta());
+        }
+    }
+    Ok(Chain {
+        points,
+        transitions,
+        step_size: walker.state().step_size(),
+        inverse_mass: walker.state().inverse_mass().to_vec(),
+        warm_up_divergences,
+        gradients,
+    })
+}
