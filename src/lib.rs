@@ -19,6 +19,7 @@
 //! | predictive | `p(y \| x, D) ~ mean_s p(y \| x, theta_s)` | [`predict`] |
 //! | trust | R-hat, effective sizes, simulation-based calibration, tests of samplers, leave-one-out | [`diagnose`] |
 //! | scores | likelihood, calibration, coverage | [`metrics`] |
+//! | your own parts | a kit to test them | `testing` (feature `testing`) |
 //! | model file | safetensors and JSON | `artifact` (feature `safetensors`) |
 //! | all in one call | | `pipeline` (feature `safetensors`) |
 //!
@@ -67,6 +68,8 @@ pub mod rng;
 pub mod scalar;
 pub mod simd;
 pub mod special;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod walk;
 
 pub use error::{Error, Result};
@@ -88,3 +91,8 @@ pub use scalar::Scalar;
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
+
+/// The programs of `docs/testing.md`, likewise.
+#[cfg(all(doctest, feature = "testing"))]
+#[doc = include_str!("../docs/testing.md")]
+pub struct TestingGuide;

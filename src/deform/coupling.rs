@@ -94,13 +94,13 @@ impl Bijection for AffineCoupling {
 mod tests {
     use super::*;
     use crate::autodiff::Graph;
-    use crate::deform::tests::check_bijection;
+    use crate::deform::tests::is_a_bijection;
     use crate::rng::{Phase, Streams};
 
     #[test]
     fn both_directions_of_coupling() {
-        check_bijection(&AffineCoupling::new(5, 2, &[7], false).unwrap(), 1);
-        check_bijection(&AffineCoupling::new(5, 2, &[7, 4], true).unwrap(), 2);
+        is_a_bijection(&AffineCoupling::new(5, 2, &[7], false).unwrap(), 0, 1);
+        is_a_bijection(&AffineCoupling::new(5, 2, &[7, 4], true).unwrap(), 0, 2);
         assert!(AffineCoupling::new(5, 0, &[7], false).is_err());
         assert!(AffineCoupling::new(5, 5, &[7], false).is_err());
     }

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::autodiff::tests::check_derivatives;
 use crate::autodiff::{Graph, Window};
 use crate::rng::{Phase, Streams};
+use crate::testing::{CheckOptions, check_layer, check_linear_head, check_network};
 
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
     (0..count)
@@ -176,42 +176,31 @@ fn image_layer() -> impl Strategy<Value = Case> {
     })
 }
 
-/// First and second derivatives and adjointness, with respect to inputs and parameters together.
-fn check_layer(layer: &dyn Layer, input: &[usize], n: usize) {
-    let specs = layer.params(input);
-    let shape = [&[n], input].concat();
-    let start: usize = shape.iter().product();
-    let all = numbers(start + count(layer, input), 3);
-    check_derivatives(&[all.len()], &all, |_, all| {
-        let x = all.slice(0, 0..start).reshape(&shape);
-        let mut at = start;
-        let params: Vec<_> = specs
-            .iter()
-            .map(|p| {
-                let end = at + p.shape.iter().product::<usize>();
-                let view = all.slice(0, at..end).reshape(&p.shape);
-                at = end;
-                view
-            })
-            .collect();
-        layer.forward(&params, x)
-    });
+/// One point, `rows` rows.
+fn once(rows: usize, seed: u64) -> CheckOptions {
+    CheckOptions {
+        seed,
+        cases: 1,
+        rows,
+        ..CheckOptions::default()
+    }
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(120))]
 
     #[test]
-    fn derivatives_of_image_layers(case in image_layer(), n in 1usize..4) {
-        check_layer(&*case.layer(), &case.input, n);
+    fn image_layers_pass_the_kit(case in image_layer(), n in 2usize..4, seed in 0u64..1000) {
+        check_layer(&*case.layer(), &case.input, &once(n, seed))?;
     }
 
     #[test]
-    fn derivatives_of_vector_layers(which in 0usize..8, d in 1usize..5, n in 1usize..4, out in 1usize..4) {
+    fn vector_layers_pass_the_kit(
+        which in 0usize..8, d in 1usize..5, n in 2usize..4, out in 1usize..4, seed in 0u64..1000,
+    ) {
         match which {
-            0 => check_layer(&Linear::new(out).unwrap(), &[d], n),
-            // away from kinks: the test's values are never within 1e-5 of zero
-            i => check_layer(&Activation::ALL[i - 1], &[d], n),
+            0 => check_layer(&Linear::new(out).unwrap(), &[d], &once(n, seed))?,
+            i => check_layer(&Activation::ALL[i - 1], &[d], &once(n, seed))?,
         }
     }
 
@@ -264,64 +253,10 @@ fn lenet_like() -> Sequential {
 }
 
 #[test]
-fn derivatives_of_a_network_with_every_layer() {
-    let net = lenet_like();
-    let theta = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
-    let x = numbers(2 * 24, 3);
-    let graph = Graph::new();
-    let (p, v) = (graph.input(&[net.dim()]), graph.input(&[net.dim()]));
-    let y = net.forward(p, graph.tensor(&[2, 24], x));
-    assert_eq!(y.shape(), [2, 3]);
-    let energy = y.square().sum();
-    let gradient = graph.grad(energy, &[p]).unwrap()[0];
-    let hvp = graph.hvp(energy, p, v).unwrap();
-    let program = graph.compile::<f64>(&[gradient, hvp]).unwrap();
-    let mut ws = program.workspace();
-    let dir = numbers(net.dim(), 5);
-    let h = 1e-6;
-    let mut at = |s: f64| {
-        let moved: Vec<f64> = theta.iter().zip(&dir).map(|(t, d)| t + s * d).collect();
-        program.run(&[&moved, &dir], &mut ws).unwrap();
-        (
-            program.tensor(&ws, 0).to_vec(),
-            program.tensor(&ws, 1).to_vec(),
-        )
-    };
-    let (plus, minus, here) = (at(h).0, at(-h).0, at(0.0).1);
-    for ((p, m), got) in plus.iter().zip(&minus).zip(&here) {
-        let want = (p - m) / (2.0 * h);
-        assert!(
-            (got - want).abs() < 1e-5 * (1.0 + want.abs()),
-            "{got} against {want}"
-        );
-    }
-}
-
-#[test]
-fn the_head_sees_the_features() {
-    let net = lenet_like();
-    let theta = net.init(&mut Streams::new(1).rng(Phase::INIT, 0));
-    let dim = net.dim();
-    let net = net.with_head().unwrap();
-    let h = net.hidden_params();
-    assert_eq!(dim - h, (net.features() + 1) * 3);
-    let graph = Graph::new();
-    let p = graph.input(&[dim]);
-    let x = graph.tensor(&[1, 24], numbers(24, 3));
-    let (y, phi) = (net.forward(p, x), net.feature_map(p.slice(0, 0..h), x));
-    let program = graph.compile::<f64>(&[y, phi]).unwrap();
-    let mut ws = program.workspace();
-    program.run(&[&theta], &mut ws).unwrap();
-    let (y, phi) = (program.tensor(&ws, 0), program.tensor(&ws, 1));
-    for (k, got) in y.iter().enumerate() {
-        let want: f64 = phi
-            .iter()
-            .enumerate()
-            .map(|(i, f)| f * theta[h + i * 3 + k])
-            .sum::<f64>()
-            + theta[dim - 3 + k];
-        assert!((got - want).abs() < 1e-12);
-    }
+fn a_network_with_every_layer_passes_the_kit() {
+    check_network(&lenet_like(), &CheckOptions::default()).unwrap();
+    let net = lenet_like().with_head().unwrap();
+    check_linear_head(&net, &CheckOptions::default()).unwrap();
 }
 
 #[test]

@@ -11,6 +11,7 @@ use fiberwalk::linalg::{
     LanczosOptions, SpectralQuadrature, SymmetricOperator, leading_eigenpairs, symmetric_eigen,
     vector::dot,
 };
+use fiberwalk::testing::{CheckOptions, check_operator};
 use fiberwalk::{
     Activation, Categorical, Gaussian, IsotropicGaussian, Mlp, Network, Phase, PosteriorDensity,
     Streams,
@@ -41,14 +42,7 @@ fn lanczos_on_a_real_gauss_newton_matrix() {
     let mut op = GgnOperator::new(&posterior, &theta).unwrap();
     let n = net.dim();
     let a = dense(&mut op);
-    for i in 0..n {
-        for j in 0..i {
-            assert!(
-                (a[i * n + j] - a[j * n + i]).abs() < 1e-9 * a[0].abs().max(1.0),
-                "symmetric"
-            );
-        }
-    }
+    check_operator::<f64>(&mut op, true, &CheckOptions::default()).unwrap();
     let eigen = symmetric_eigen(&a, n).unwrap();
     assert!(
         eigen.values[0] > -1e-9 * eigen.values[n - 1],

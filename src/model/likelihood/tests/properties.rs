@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::linalg::symmetric_eigen;
+use crate::testing::{CheckOptions, LikelihoodOptions, check_likelihood};
 
 /// Outputs and parameters. A case takes as many as it needs.
 fn numbers(bound: f64) -> impl Strategy<Value = Vec<f64>> {
@@ -86,32 +87,15 @@ proptest! {
     }
 
     #[test]
-    fn gradients_and_hessians_against_differences((z, t) in (numbers(2.5), -2.0..2.0)) {
+    fn likelihoods_pass_the_kit((t, seed) in (-2.0..2.0, 0u64..1000)) {
         for case in &cases() {
-            let mut row = Row::<f64>::new(case);
-            let z = &z[..row.dim];
-            let y = some_target(&row.law(case, z), t);
-            let hessian = row.matrix(2, z, &y);
-            row.run(z, &y, z);
-            let gradient = row.tensor(1);
-            let h = 1e-5;
-            for i in 0..row.dim {
-                let mut at = |step: f64| {
-                    let mut moved = z.to_vec();
-                    moved[i] += step;
-                    (row.value(&moved, &y), row.tensor(1))
-                };
-                let (plus, minus) = (at(h), at(-h));
-                let slope = (plus.0 - minus.0) / (2.0 * h);
-                // h^2 f'''/6 and cancellation, eps f / h
-                let close = |a: f64, b: f64, scale: f64| (a - b).abs() < 1e-6 * (1.0 + a.abs() + scale);
-                prop_assert!(close(gradient[i], slope, plus.0.abs()), "{}: {} against {slope}", case.name, gradient[i]);
-                for j in 0..row.dim {
-                    let bend = (plus.1[j] - minus.1[j]) / (2.0 * h);
-                    let got = hessian[i * row.dim + j];
-                    prop_assert!(close(got, bend, gradient[j].abs()), "{}: {got} against {bend}", case.name);
-                }
-            }
+            let k = case.outputs;
+            let own = case.likelihood.params(k).init();
+            let y = some_target(&(case.law)(&vec![0.3; k], &own), t);
+            let check = CheckOptions { seed, cases: 1, spread: 1.5, ..CheckOptions::default() };
+            let exact_hessian = !matches!(case.name, "heteroscedastic" | "noise head" | "student t");
+            let options = LikelihoodOptions { check, exact_hessian, ..LikelihoodOptions::default() };
+            check_likelihood(&*case.likelihood, k, &y, &options)?;
         }
     }
 
