@@ -193,7 +193,7 @@ fn check_report<T: Scalar>(
         || format!("{} in {place}", info.displacement),
         || "a number that is not negative".into(),
     )?;
-    if !options.energy || info.diverged {
+    if !options.energy || info.diverged() {
         return Ok(());
     }
     let tolerance = Tolerance {
