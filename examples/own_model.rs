@@ -1,14 +1,9 @@
-//! A model of one's own from end to end: `cargo run --release --example own_model`.
+//! A model of one's own from end to end, its parts checked by the kit (`fiberwalk::testing`).
 #![allow(clippy::print_stdout)] // a program talks to its user; the library does not
-
 use fiberwalk::pipeline::{FitOptions, Method, fit_model};
+use fiberwalk::testing::*;
 use fiberwalk::{Activation, Error, Law, Likelihood, Mlp, Model, Predictive, Prior, Result};
 use fiberwalk::{artifact::AnyModel, autodiff::Var, nn::Mapped, nn::ParamLayout, special};
-
-fn with_squares(x: Var<'_>) -> Var<'_> {
-    x.graph().concat(1, &[x, x.square()])
-}
-
 /// Targets are a count and its exposure: `count ~ Poisson(exposure e^output)`.
 struct Claims;
 impl Likelihood for Claims {
@@ -34,7 +29,6 @@ impl Likelihood for Claims {
             .ok_or(Error::data("a count or an exposure is negative"))
     }
 }
-
 /// Every parameter is `N(0, 1/4)`.
 struct Narrow;
 impl Prior for Narrow {
@@ -46,13 +40,16 @@ impl Prior for Narrow {
         vec![4.0; layout.len()]
     }
 }
-
-fn main() -> Result<()> {
-    let network = Mapped::new(1, with_squares, Mlp::new(&[2, 8, 1], Activation::Tanh)?);
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let inner = Mlp::new(&[2, 8, 1], Activation::Tanh)?;
+    let network = Mapped::new(1, |x| x.graph().concat(1, &[x, x.square()]), inner);
+    check_linear_head(&network, &CheckOptions::default())?;
     let model = Model::with_head("claims", network, Claims, Narrow);
     let x: Vec<f64> = (0..60).map(|i| f64::from(i) / 30.0 - 1.0).collect();
     let count_and_exposure = |x: &f64| [(3.0 * (1.0 + x).exp()).round(), 3.0];
     let y: Vec<f64> = x.iter().flat_map(count_and_exposure).collect();
+    check_likelihood(&Claims, 1, &y, &LikelihoodOptions::default())?;
+    check_prior(&Narrow, model.network().layout(), &CheckOptions::default())?;
     let options = FitOptions::of(Method::Atlas);
     let fitted = fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?;
     let path = std::env::temp_dir().join("claims.fw");
