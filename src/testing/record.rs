@@ -44,7 +44,10 @@ impl Recorded {
         self.program.run(inputs, &mut self.ws)?;
         let read = self.lens.iter().enumerate().map(|(i, len)| match len {
             None => vec![self.program.scalar(&self.ws, i)],
-            Some(len) => self.program.tensor(&self.ws, i)[..*len].to_vec(),
+            Some(len) => match self.program.tensor(&self.ws, i).get(..*len) {
+                Some(numbers) => numbers.to_vec(),
+                None => vec![f64::NAN; *len],
+            },
         });
         Ok(read.collect())
     }

@@ -52,6 +52,8 @@ where
         seed: options.seed,
     };
     let d = target.dim();
+    let lens = [target.mean().len(), target.covariance().len()];
+    checker.shape("the known moments", &lens, &[d, d * d])?;
     let draws = options.draws.max(BINS);
     let all: Vec<End> = (0..options.particles)
         .into_par_iter()
