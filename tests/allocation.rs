@@ -282,8 +282,8 @@ fn a_draw_of_the_last_layer_allocates_nothing() {
         let mut ws = last.workspace();
         let mut round = || {
             last.condition(hidden, &mut ws).unwrap();
-            ws.place(&mut w);
-            ws.take_back(&mut w);
+            ws.forward(&mut w);
+            ws.inverse(&mut w);
             last.log_evidence(hidden, &mut ws).unwrap();
         };
         round();

@@ -249,7 +249,7 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             for (w, &z) in w.iter_mut().zip(&worker.z) {
                 *w = sign * z;
             }
-            worker.last.place(w);
+            worker.last.forward(w);
             let value = self.density.log_density_and_grad(
                 &worker.theta,
                 &mut worker.gradient,

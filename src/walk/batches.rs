@@ -17,7 +17,7 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::kernel::{Fields, Info, Kernel, Tally, WarmUp};
+use super::kernel::{Fields, Info, Kernel, StepStatistics, WarmUp};
 use crate::error::{Error, Result};
 use crate::model::{Batch, LogDensity, Minibatch};
 use crate::scalar::Scalar;
@@ -106,7 +106,7 @@ impl<T: Scalar, K: Refresh<T, Batch<T>>> Kernel<T, Minibatch<T>> for Batched<K> 
     fn adapt(&mut self, warm_up: &WarmUp<'_, T>) -> Result<()> {
         // the kernel's frame budget counts gradients over all rows
         let gradients = warm_up.block.gradients as f64 * self.share;
-        let block = Tally {
+        let block = StepStatistics {
             gradients: gradients as usize,
             ..warm_up.block.clone()
         };

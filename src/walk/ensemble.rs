@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use super::kernel::{Fields, Kernel, Particle, Tally};
+use super::kernel::{Fields, Kernel, Particle, StepStatistics};
 use super::observe::Observable;
 use super::pool::Pool;
 use super::walker::Walker;
@@ -18,9 +18,9 @@ use crate::scalar::Scalar;
 pub(super) struct Recorded<S> {
     walker: Walker<S>,
     /// Sums over all its steps.
-    pub total: Tally,
+    pub total: StepStatistics,
     /// Sums over the steps of the last block.
-    pub block: Tally,
+    pub block: StepStatistics,
     /// Energy after its last step, and whether that point is viable.
     pub energy: f64,
     pub viable: bool,
@@ -74,14 +74,14 @@ impl<S, W: Send> Ensemble<S, W> {
                 let rng = streams.rng(Phase::WALK, index as u64);
                 let make = || kernel.workspace(density);
                 let walker = pool.with(make, |ws| Walker::new(kernel, density, start, rng, ws))?;
-                let total = Tally {
+                let total = StepStatistics {
                     gradients: 1,
-                    ..Tally::default()
+                    ..StepStatistics::default()
                 };
                 Ok(Recorded {
                     walker,
                     total,
-                    block: Tally::default(),
+                    block: StepStatistics::default(),
                     energy: f64::NAN,
                     viable: true,
                     observed: Vec::new(),
@@ -107,7 +107,7 @@ impl<S, W: Send> Ensemble<S, W> {
     {
         let pool = &self.pool;
         self.walkers.par_iter_mut().try_for_each(|recorded| {
-            recorded.block = Tally::default();
+            recorded.block = StepStatistics::default();
             let make = || kernel.workspace(density);
             pool.with(make, |ws| {
                 for _ in 0..steps {
@@ -124,8 +124,8 @@ impl<S, W: Send> Ensemble<S, W> {
     }
 
     /// Sums over all particles for the last block.
-    pub fn block(&self) -> Tally {
-        let mut sum = Tally::default();
+    pub fn block(&self) -> StepStatistics {
+        let mut sum = StepStatistics::default();
         self.walkers.iter().for_each(|w| sum.merge(&w.block));
         sum
     }

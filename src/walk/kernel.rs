@@ -92,7 +92,7 @@ pub struct WarmUp<'a, T> {
     /// The warm-up ends here: the kernel must not change after this.
     pub last: bool,
     /// Sums over all particles for the last block.
-    pub block: &'a Tally,
+    pub block: &'a StepStatistics,
     /// Positions of the particles.
     pub positions: Vec<&'a [T]>,
 }
@@ -229,7 +229,7 @@ impl Info {
 
 /// Sums over steps. Counts saturate, since they may come from a damaged file.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
+pub struct StepStatistics {
     /// Steps taken.
     pub steps: usize,
     /// Steps that ended at a viable point.
@@ -252,7 +252,7 @@ pub struct Tally {
     pub slowness: f64,
 }
 
-impl Tally {
+impl StepStatistics {
     /// Adds a step.
     pub fn add(&mut self, info: &Info) {
         self.steps = self.steps.saturating_add(1);
@@ -274,7 +274,7 @@ impl Tally {
     }
 
     /// Adds the sums of another tally.
-    pub fn merge(&mut self, other: &Tally) {
+    pub fn merge(&mut self, other: &StepStatistics) {
         self.steps = self.steps.saturating_add(other.steps);
         self.viable = self.viable.saturating_add(other.viable);
         self.divergences = self.divergences.saturating_add(other.divergences);

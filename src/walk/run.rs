@@ -7,7 +7,7 @@
 
 use super::ensemble::Ensemble;
 use super::forget::forgotten;
-use super::kernel::{Fields, Kernel, Particle, Tally, WarmUp};
+use super::kernel::{Fields, Kernel, Particle, StepStatistics, WarmUp};
 use super::observe::{Observable, Trace};
 use super::options::WalkOptions;
 use super::walk::Walk;
@@ -27,7 +27,7 @@ pub struct Run<T, S, W> {
     /// Steps of the warm-up, once it has ended.
     warm_up: Option<usize>,
     forgotten: bool,
-    sampling: Tally,
+    sampling: StepStatistics,
     trace: Trace,
     points: Vec<T>,
     /// Points that [`Run::drain`] has passed on.
@@ -64,7 +64,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             // half of a given number, rounded down; a warm-up of no steps has ended already
             warm_up: options.steps.map(|steps| steps / 2).filter(|&w| w == 0),
             forgotten: options.steps.is_some(),
-            sampling: Tally::default(),
+            sampling: StepStatistics::default(),
             trace: Trace::default(),
             points: Vec::new(),
             drained: 0,

@@ -20,7 +20,7 @@
 //! tuned by the energy error it is 0.9 times that mean, since walkers reach stiffer places later
 //! (0.9^6 is half the error).
 
-use super::kernel::{Fields, Tally};
+use super::kernel::{Fields, StepStatistics};
 use crate::error::{Error, Result};
 
 /// Ratio of the final size to the one that met the target.
@@ -79,7 +79,7 @@ impl StepSize {
         !matches!(self.rule, Rule::Acceptance(..)) || self.history.len() >= SETTLED
     }
 
-    pub(super) fn adapt(&mut self, block: &Tally, last: bool) {
+    pub(super) fn adapt(&mut self, block: &StepStatistics, last: bool) {
         if let Rule::Acceptance(target, longest) = self.rule {
             self.adapt_to_acceptance(block, target, longest, last);
             return;
@@ -102,7 +102,13 @@ impl StepSize {
         }
     }
 
-    fn adapt_to_acceptance(&mut self, block: &Tally, target: f64, longest: f64, last: bool) {
+    fn adapt_to_acceptance(
+        &mut self,
+        block: &StepStatistics,
+        target: f64,
+        longest: f64,
+        last: bool,
+    ) {
         let (allowed, rejected) = (1.0 - target, 1.0 - block.mean_acceptance());
         // largest standard error of a mean of numbers between 0 and 1, if the true mean is the
         // target
@@ -155,13 +161,13 @@ mod tests {
     use super::*;
 
     /// A block of 100 steps whose energy error has the given mean square.
-    fn block(error: f64, acceptance: f64, divergences: usize) -> Tally {
-        Tally {
+    fn block(error: f64, acceptance: f64, divergences: usize) -> StepStatistics {
+        StepStatistics {
             steps: 100,
             divergences,
             squared_errors: error * (100 - divergences) as f64,
             acceptance: 100.0 * acceptance,
-            ..Tally::default()
+            ..StepStatistics::default()
         }
     }
 

@@ -1,6 +1,6 @@
 //! The result of a walk: kept points and diagnostics.
 
-use super::kernel::Tally;
+use super::kernel::StepStatistics;
 use super::observe::Trace;
 use crate::error::Result;
 use crate::model::PointsOf;
@@ -28,10 +28,10 @@ pub struct Walk<T> {
     /// The energy at each kept point, in nats, drained points included.
     pub energies: Vec<f64>,
     /// Sums over the steps of each particle, warm-up included.
-    pub tallies: Vec<Tally>,
+    pub tallies: Vec<StepStatistics>,
     /// Sums over all steps after the warm-up. If the walk was ended during the warm-up: sums over
     /// the last block.
-    pub sampling: Tally,
+    pub sampling: StepStatistics,
     /// Distance of each particle from its start, at the end of the walk.
     pub distances: Vec<f64>,
     /// True if the walk was ended before all its steps were taken: see
@@ -78,8 +78,8 @@ impl<T: Scalar> Walk<T> {
     }
 
     /// Sums over all steps of all particles.
-    pub fn total(&self) -> Tally {
-        let mut sum = Tally::default();
+    pub fn total(&self) -> StepStatistics {
+        let mut sum = StepStatistics::default();
         self.tallies.iter().for_each(|t| sum.merge(t));
         sum
     }

@@ -8,7 +8,7 @@ use fiberwalk::diagnose::GaussianTarget;
 use fiberwalk::linalg::vector::fill_normal;
 use fiberwalk::walk::{
     Fields, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel, Microcanonical,
-    MicrocanonicalOptions, Particle, Tally, WarmUp,
+    MicrocanonicalOptions, Particle, StepStatistics, WarmUp,
 };
 use fiberwalk::{LogDensity, Phase, Result, Streams};
 
@@ -300,7 +300,7 @@ fn after_a_renewal_the_step_is_one_in_the_new_frame() {
             steps,
             at_most: 100,
             last: false,
-            block: &Tally::default(),
+            block: &StepStatistics::default(),
             positions: Vec::new(),
         };
         Kernel::<f64, fiberwalk::PosteriorDensity<f64>>::before_adapt(

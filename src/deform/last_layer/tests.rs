@@ -212,9 +212,9 @@ fn outputs_with_gaussian_noise_are_regressions_of_their_own() {
     let centre = ws.conditional().centre.to_vec();
     let draw = |ws: &mut LastLayerWorkspace<f64>, z: &[f64]| {
         let mut w = z.to_vec();
-        ws.place(&mut w);
+        ws.forward(&mut w);
         let mut back = w.clone();
-        ws.take_back(&mut back);
+        ws.inverse(&mut back);
         assert!(back.iter().zip(z).all(|(a, b)| (a - b).abs() < 1e-10));
         w
     };

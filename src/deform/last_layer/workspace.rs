@@ -129,7 +129,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
     ///
     /// # Panics
     /// If `w` is not as long as the last layer.
-    pub fn place(&mut self, w: &mut [T]) {
+    pub fn forward(&mut self, w: &mut [T]) {
         let (factor, k) = (self.factoriser.factor(), self.columns());
         for c in 0..k {
             let column = &mut self.step[..factor.dim()];
@@ -145,11 +145,11 @@ impl<T: Scalar> LastLayerWorkspace<T> {
     }
 
     /// Turns a last layer into the standard normals that it comes from, in place: the inverse of
-    /// [`LastLayerWorkspace::place`].
+    /// [`LastLayerWorkspace::forward`].
     ///
     /// # Panics
     /// If `w` is not as long as the last layer.
-    pub fn take_back(&mut self, w: &mut [T]) {
+    pub fn inverse(&mut self, w: &mut [T]) {
         let (factor, k) = (self.factoriser.factor(), self.columns());
         for c in 0..k {
             let (offset, z) = (&mut self.step[..factor.dim()], &mut self.trial);
