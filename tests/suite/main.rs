@@ -33,6 +33,7 @@ mod layering;
 mod likelihoods;
 mod linear;
 mod minibatch;
+mod old_files;
 mod own;
 mod precision;
 mod predictor;

@@ -1,0 +1,73 @@
+//! Files that an earlier version wrote still load, and predict what they did.
+//!
+//! `tests/data/models/README.md` says how they were made. Numbers may differ by rounding; quantiles
+//! were exact to 1e-10 of the noise then and are to 1e-6 of the standard deviation now.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use fiberwalk::artifact::{AnyModel, Predictions};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
+}
+
+fn table(path: &Path) -> Vec<Vec<f64>> {
+    let text = fs::read_to_string(path).unwrap();
+    let row = |line: &str| line.split(',').map(|x| x.parse().unwrap()).collect();
+    text.lines().skip(1).map(row).collect()
+}
+
+#[test]
+fn files_of_an_earlier_version_predict_what_they_did() {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "fw"))
+        .collect();
+    files.sort();
+    assert_eq!(files.len(), 23);
+    let mut versions = Vec::new();
+    for path in files {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        let classes = name.starts_with("classes");
+        let rows = match classes {
+            true => table(&folder().join("glass_test.csv")),
+            false => table(&folder().join("real_test.csv")),
+        };
+        let model = AnyModel::load(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        versions.push(model.metadata().format_version);
+        let d = model.metadata().feature_names.len();
+        let x: Vec<f64> = rows.iter().flat_map(|row| row[..d].to_vec()).collect();
+        let predicted = model.predictor(12, 5).unwrap().rows(&x).unwrap();
+        let want = table(&path.with_extension("csv"));
+        assert_eq!(want.len(), rows.len());
+        for (i, want) in want.iter().enumerate() {
+            let (got, scale) = match &predicted {
+                Predictions::Classes(p) => {
+                    let own = &p.probabilities[i * p.classes..(i + 1) * p.classes];
+                    (
+                        [own, &[p.entropy[i], p.mutual_information[i]]].concat(),
+                        1.0,
+                    )
+                }
+                Predictions::Real(p) => {
+                    let m = p.moments[i];
+                    let moments = [m.mean, m.std, m.epistemic_std];
+                    ([&moments, p.quantiles_of(i)].concat(), m.std)
+                }
+            };
+            assert_eq!(got.len(), want.len(), "{name}");
+            for (column, (got, want)) in got.iter().zip(want).enumerate() {
+                let miss = (got - want).abs() / scale;
+                assert!(
+                    miss < 2e-6,
+                    "{name}, row {i}, column {column}: {got} for {want}"
+                );
+            }
+        }
+    }
+    versions.sort_unstable();
+    versions.dedup();
+    assert_eq!(versions, [1, 2, 3]);
+}
