@@ -138,7 +138,7 @@ fn help_is_in_groups_and_misspelt_words_are_guessed() {
     assert!(!rest.contains("--out") && rest.contains("--help"), "{rest}");
     let misspelt = ["fit", "a.csv", "--out", "m.fw", "--partciles", "3"];
     refused(&misspelt, &["'--partciles'", "similar", "'--particles'"]);
-    refused(&["fti"], &["'fti'", "similar", "'fit'"]);
+    refused(&["evalute"], &["'evalute'", "similar", "'evaluate'"]);
 }
 
 #[test]

@@ -278,8 +278,8 @@ impl Finding {
                 "See that the disk of --out has room, or write none: --checkpoint-every 0."
             }
             Self::LooUnreliable { .. } => {
-                "Predictions are not concerned. To compare models by it, fit without these rows: \
-                 --loo-refits N."
+                "Predictions are not concerned. To compare models by it, keep more --samples, or fit \
+                 without these rows: --loo-refits N."
             }
         }
     }

@@ -297,6 +297,16 @@ fn each_thing_that_is_wrong_has_a_sentence_and_an_option() {
         only(&with(&|r| r.mixing = Some(mixing(1.3)))),
         Finding::AllWell
     );
+    // nor are walkers that go along the fiber, wherever they are
+    let along = with(&|r| {
+        r.mixing = Some(mixing(6.0));
+        r.kernel = Some(Kernel::Drift {
+            step_size: 0.1,
+            correction: 0.1,
+            max_energy: 60.0,
+        });
+    });
+    assert_eq!(only(&along), Finding::AllWell);
     let both = with(&|r| {
         r.mixing = Some(mixing(1.3));
         r.sampled_scales = Some(sampled(1.1));

@@ -45,10 +45,12 @@ impl FitReport {
         let predictions = predictions.map(|p| p.rhat_median);
         let sampled = self.sampled_scales.as_ref();
         let scales = sampled.map(|s| s.worst_rhat());
-        let limit = if sampled.is_some() {
-            PREDICTIONS
-        } else {
-            STUCK
+        let sampler = self.kernel.as_ref().is_none_or(|k| k.samples());
+        let limit = match (sampled.is_some(), sampler) {
+            (true, _) => PREDICTIONS,
+            (false, true) => STUCK,
+            // a walk along the fiber is not meant to be everywhere
+            (false, false) => f64::INFINITY,
         };
         let apart = |rhat: Option<f64>, limit: f64| rhat.is_some_and(|r| r > limit);
         if apart(predictions, limit) || apart(scales, SCALES) {
@@ -67,7 +69,6 @@ impl FitReport {
         if let Some(error) = error.filter(|e| *e > ENERGY_ERROR) {
             all.push(Finding::LargeEnergyError { error });
         }
-        let sampler = self.kernel.as_ref().is_none_or(|k| k.samples());
         let share = walk.divergence_rate;
         if share > if sampler { DIVERGED } else { LOST_DRIFT } {
             all.push(Finding::FrequentDivergences { share, sampler });
