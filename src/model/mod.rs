@@ -10,8 +10,8 @@ mod density;
 mod law;
 mod likelihood;
 mod minibatch;
-mod model;
 mod observation;
+mod parts;
 mod points_of;
 mod posterior_density;
 mod prior;
@@ -32,8 +32,8 @@ pub use likelihood::{
     PoissonWithBase, StudentT,
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
-pub use model::Model;
 pub use observation::{Noise, Observation};
+pub use parts::Model;
 pub use points_of::PointsOf;
 pub use posterior_density::{PosteriorDensity, PosteriorWorkspace, ProductWorkspace};
 pub use prior::{FanInGaussian, IsotropicGaussian, PerLayerGaussian, Prior};

@@ -20,7 +20,7 @@ use crate::scalar::Scalar;
 /// What computes the outputs of a member.
 pub(super) enum Engine<T: Scalar> {
     /// The network at every sample.
-    Samples(SampleOutputs<'static, T>),
+    Samples(Box<SampleOutputs<'static, T>>),
     /// The anchors of an atlas, with the last layer integrated out.
     Anchors(Box<AtlasRows<T>>),
 }
@@ -109,7 +109,11 @@ impl<T: Scalar> Member<T> {
                     true => SampleOutputs::linearised(network.as_ref(), &model.map, &draws.theta)?,
                     false => SampleOutputs::new(network.as_ref(), draws.theta)?,
                 };
-                (Engine::Samples(engine), draws.noise_std, draws.params)
+                (
+                    Engine::Samples(Box::new(engine)),
+                    draws.noise_std,
+                    draws.params,
+                )
             }
         };
         Ok(Self {

@@ -201,7 +201,7 @@ impl<'a> GaussianMixture<'a> {
             let requirement = "must lie strictly between 0 and 1";
             return Err(Error::config("p", p, requirement));
         }
-        if !(tolerance > 0.0) {
+        if tolerance.is_nan() || tolerance <= 0.0 {
             return Err(Error::config("tolerance", tolerance, "must be positive"));
         }
         // beyond 40 deviations the tail is 0 in double precision: the bracket holds every quantile
