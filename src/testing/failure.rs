@@ -5,7 +5,7 @@ use std::fmt;
 /// Why a part failed its check.
 ///
 /// Its `Display` is one line. It is an error, so `?` in a property test of `proptest` turns it into
-/// a failure of the property, which then shrinks: see [`crate::testing::property`].
+/// a failure of the property, which then shrinks: see [`crate::testing::property()`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Failure {
