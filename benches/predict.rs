@@ -3,6 +3,9 @@
 //! `cargo bench --bench predict`. Models are 8-50-1 on concrete, with short walks: the time of a
 //! prediction does not depend on how far a walk has gone.
 
+// a benchmark stops where it fails
+#![allow(clippy::unwrap_used)]
+
 use std::path::Path;
 use std::time::Duration;
 

@@ -30,8 +30,7 @@ pub(crate) struct View {
     pub len: usize,
 }
 
-/// A value after lowering: a run of memory, or a slot of the scalar file. The scalar file is f64,
-/// whatever the type of the tensors.
+/// A value after lowering: a run of memory, or a slot of the scalar file, which is always f64.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     View(View),
@@ -198,8 +197,7 @@ impl<T: Scalar> Program<T> {
     /// Computes all outputs. `inputs` are row-major, in the order in which the graph recorded them.
     ///
     /// # Errors
-    /// If the number or the lengths of the inputs differ from the graph's, or the workspace belongs
-    /// to another program.
+    /// If inputs are not those of the graph, or the workspace is another program's.
     pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
         if inputs.len() != self.inputs.len() {
             let expected = format!("{} inputs", self.inputs.len());
@@ -252,8 +250,7 @@ impl<T: Scalar> Program<T> {
         Ok(lines.zip(best).collect())
     }
 
-    /// Output number `index`, a row-major tensor. Empty if that output is a scalar (see
-    /// [`Program::scalar`]).
+    /// Output number `index`, a row-major tensor; empty if it is a scalar ([`Program::scalar`]).
     pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> &'w [T] {
         match self.outputs.get(index) {
             Some(Value::View(view)) => match view.place {

@@ -1,20 +1,17 @@
 //! Matrix products on register tiles, for matrices whose *long* axis is contiguous.
 //!
-//! The engine keeps activations feature-major, `[features, rows of data]`, so every product of a
-//! network has one of two forms:
+//! Activations are `[features, rows of data]`, so products of a network have one of two forms:
 //! - **outer**: `C[i, j] = sum_p A[i, p] B[p, j]`, with vectors along `j`. A tile of `MR x NV`
 //!   accumulator vectors stays in registers while the elements of `A`, one by one, multiply `NV`
 //!   vectors of `B`.
 //! - **inner**: `C[i, j] += sum_p A[i, p] B[j, p]`, with vectors along `p`. A tile has `MR x NR`
 //!   accumulator vectors, whose lanes are added up at the end.
 //!
-//! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles, 24 of the 32 registers of AVX-512
-//! accumulate. Ten loads feed 24 multiply-adds, so the multiply-add units are the limit. That holds
-//! while a tile streams from a near cache and the long axis is long. Elsewhere the engine takes
-//! faer's packed kernel (`autodiff::ops::matmul` has the bounds).
+//! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles, ten loads feed 24 multiply-adds, so
+//! the multiply-add units are the limit: while a tile streams from a near cache and the long axis is
+//! long. Elsewhere the engine takes faer's packed kernel (bounds: `autodiff::ops::matmul`).
 //!
-//! The sum over `p` may come in pieces ([`Piece`]). A convolution is then the same product: its
-//! pieces are the pixels under the window, and no patches are written out.
+//! The sum over `p` may come in pieces ([`Piece`]): of a convolution, the pixels under the window.
 
 use pulp::{Simd, WithSimd};
 
@@ -33,15 +30,14 @@ pub(crate) struct Outer<'a, T> {
     pub m: usize,
     pub n: usize,
     pub pieces: &'a [Piece],
-    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`; `a_col` wraps, so that
-    /// `usize::MAX` goes backwards.
+    /// `A[i, p]` of a piece is `a[piece.a + i * a_row + p * a_col]`; `a_col` wraps around.
     pub a: &'a [T],
     pub a_row: usize,
     pub a_col: usize,
     /// Row `p` of a piece is `b[piece.b + p * b_row ..][.. n]`.
     pub b: &'a [T],
     pub b_row: usize,
-    /// One value per row, added to that row at the end, if given.
+    /// One value per row, added to it at the end.
     pub add: Option<&'a [T]>,
     /// Row `i` is `c[i * c_row ..][.. n]`.
     pub c: &'a mut [T],

@@ -32,6 +32,7 @@ mod rates;
 mod report;
 mod scales_report;
 mod scored;
+mod stages;
 mod swag;
 mod transforms;
 mod trust;
@@ -42,7 +43,8 @@ mod width;
 pub use crate::artifact::{FitReport, Method};
 pub use checkpoint::CheckpointOptions;
 pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
-pub use fit::{FitResult, Fits, fit, fit_owned};
+
 pub use options::{Batch, FitOptions, FlowChoice, KernelKind, PriorChoice, Stage};
 pub use own::fit_model;
+pub use stages::{FitResult, Fits, fit, fit_owned};
 pub use transforms::{FeatureTransform, TargetTransform};

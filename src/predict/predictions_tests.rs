@@ -163,9 +163,9 @@ fn analytic_components_carry_their_own_variance() {
     assert!((rows[0].std.powi(2) - 30.0).abs() < 1e-12);
     // row 1: no spread of means, variances 0 and 64; symmetric
     assert!((rows[1].epistemic_std.powi(2) - 32.0).abs() < 1e-12);
-    for row in 0..2 {
+    for (row, moments) in rows.iter().enumerate() {
         let ends = all.quantiles_of(row);
-        let tolerance = 1e-6 * rows[row].std;
+        let tolerance = 1e-6 * moments.std;
         let at = 2 * row..2 * row + 2;
         let mixture = GaussianMixture::with_stds(&p.means[at.clone()], &total[at]).unwrap();
         let exact = [0.05, 0.95].map(|p| mixture.quantile(p).unwrap());

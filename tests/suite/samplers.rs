@@ -181,7 +181,7 @@ fn entry_points_only_drive_the_kernels() {
     let (data, theta) = data();
     let source = RandomBatches::new(&data, 5).unwrap();
     let options = langevin(Preconditioner::rms_prop());
-    let report = sgld(&source, &[theta.clone()], &options, streams).unwrap();
+    let report = sgld(&source, std::slice::from_ref(&theta), &options, streams).unwrap();
     let kernel = Sgld::new(&options).unwrap();
     // one workspace for both chains
     let mut ws = kernel.workspace(&source);

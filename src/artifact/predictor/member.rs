@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::Plain;
+use super::core::Plain;
 use crate::artifact::fitted::{Fitted, scaled_head};
 use crate::artifact::model::Model;
 use crate::artifact::task::TaskSpec;

@@ -3,6 +3,7 @@
 //! A regression by one model with Gaussian noise is a mixture of Gaussians. Everything else is a
 //! mixture of laws ([`MixedPredictions`]), including mixtures of several models.
 
+mod core;
 mod member;
 mod row;
 
@@ -10,25 +11,15 @@ use std::fmt;
 
 use serde::Serialize;
 
+pub(super) use self::core::Core;
 use super::compiled::Compiled;
-use super::fitted::Fitted;
 use super::model::Model;
-use super::task::TaskSpec;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
-use crate::model::Observation;
-use crate::predict::{
-    ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
-};
+use crate::predict::{ClassPredictions, Outputs, RealPredictions};
 use crate::rng::Streams;
-use crate::scalar::Scalar;
-use member::Member;
-use row::Pool;
 pub use row::RowPrediction;
-
-/// Rows that the models of a mixture predict at once.
-const BLOCK: usize = 1024;
 
 /// The probabilities of the quantiles, unless the caller asks for others.
 const QUANTILES: [f64; 2] = [0.05, 0.95];
@@ -222,242 +213,4 @@ fn check_task(op: &'static str, expected: Task, data: &Dataset) -> Result<()> {
     }
     let (expected, got) = (format!("{expected:?}"), format!("{got:?}"));
     Err(Error::shape(op, expected, got))
-}
-
-/// How a regression's outputs become its target, if by a shift and a scale.
-#[derive(Clone, Copy, Debug)]
-struct Plain {
-    noise_std: f64,
-    mean: f64,
-    scale: f64,
-}
-
-impl Plain {
-    /// For one model with Gaussian noise and a target that is only shifted and scaled.
-    fn of<T>(model: &Model<T>) -> Option<Self> {
-        let task = &model.metadata.task;
-        let TaskSpec::Regression {
-            noise_std,
-            target_mean,
-            target_scale,
-            ..
-        } = *task
-        else {
-            return None;
-        };
-        let is_plain = !matches!(model.fitted, Fitted::Mixture(_))
-            && task.observation() == Observation::Gaussian
-            && task.target_map().warp.is_none();
-        is_plain.then_some(Self {
-            noise_std,
-            mean: target_mean,
-            scale: target_scale,
-        })
-    }
-}
-
-/// The models that predict, with their shares.
-pub(super) struct Core<T: Scalar> {
-    task: Task,
-    features: usize,
-    plain: Option<Plain>,
-    members: Vec<Member<T>>,
-    pool: Pool<T>,
-}
-
-impl<T: Scalar> Core<T> {
-    pub(super) fn new(model: &Model<T>, count: usize, streams: Streams) -> Result<Self> {
-        let plain = Plain::of(model);
-        let members = match &model.fitted {
-            Fitted::Mixture(members) => {
-                let each = members.iter().map(|member| {
-                    // rounded up: even a model of small weight has a draw
-                    let share = (member.weight * count as f64).ceil() as usize;
-                    Member::new(
-                        member.weight,
-                        &member.model,
-                        share.min(count),
-                        streams,
-                        false,
-                    )
-                });
-                each.collect::<Result<_>>()?
-            }
-            _ => vec![Member::new(1.0, model, count, streams, plain.is_some())?],
-        };
-        Ok(Self {
-            task: model.metadata.data_task(),
-            features: model.metadata.feature_names.len(),
-            plain,
-            members,
-            pool: Pool::default(),
-        })
-    }
-
-    /// The only model; an error for a mixture.
-    fn single(&self, what: &'static str) -> Result<&Member<T>> {
-        match &self.members[..] {
-            [member] => Ok(member),
-            all => {
-                let value = format!("{} models", all.len());
-                Err(Error::config(
-                    what,
-                    value,
-                    "are of one model, not of a mixture",
-                ))
-            }
-        }
-    }
-
-    /// Rows in blocks. The models of a mixture predict each block in turn.
-    fn blocks<'x>(&self, x: &'x [f64]) -> Result<std::slice::Chunks<'x, f64>> {
-        let d = self.features;
-        if !x.len().is_multiple_of(d) {
-            let (expected, got) = (
-                format!("rows of {d} features"),
-                format!("{} numbers", x.len()),
-            );
-            return Err(Error::shape("predict", expected, got));
-        }
-        Ok(x.chunks(BLOCK * d))
-    }
-
-    fn classes(&self, classes: usize, x: &[f64]) -> Result<ClassPredictions> {
-        let mut all = ClassPredictions::empty(classes);
-        if let [member] = &self.members[..] {
-            member.outputs(x, |block| all.extend(block))?;
-            return Ok(all);
-        }
-        for rows in self.blocks(x)? {
-            let each = self
-                .members
-                .iter()
-                .map(|m| Ok((m.weight, m.all_outputs(rows)?)))
-                .collect::<Result<Vec<_>>>()?;
-            all.extend_weighted(&each)?;
-        }
-        Ok(all)
-    }
-
-    /// The laws of a real target, block by block.
-    fn laws(
-        &self,
-        x: &[f64],
-        mut use_block: impl FnMut(&MixedPredictions) -> Result<()>,
-    ) -> Result<()> {
-        for rows in self.blocks(x)? {
-            let members = self
-                .members
-                .iter()
-                .map(|member| member.laws(&member.all_outputs(rows)?))
-                .collect::<Result<Vec<_>>>()?;
-            let rows = rows.len() / self.features;
-            use_block(&MixedPredictions { rows, members })?;
-        }
-        Ok(())
-    }
-
-    /// The predictive mixtures of a regression, in the target's units, block by block.
-    fn mixtures(
-        &self,
-        plain: Plain,
-        x: &[f64],
-        use_block: impl FnMut(&RegressionPredictions) -> Result<()>,
-    ) -> Result<()> {
-        match self.members.first() {
-            Some(member) => member.mixtures(plain, x, use_block),
-            None => Ok(()),
-        }
-    }
-}
-
-impl<T: Scalar> Rows for Core<T> {
-    fn task(&self) -> Task {
-        self.task
-    }
-
-    fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()> {
-        self.predict_row(x, probabilities, out)
-    }
-
-    fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions> {
-        if let Task::Classification { classes } = self.task {
-            return Ok(Predictions::Classes(self.classes(classes, x)?));
-        }
-        let mut all = RealPredictions::empty(probabilities);
-        match self.plain {
-            Some(plain) => self.mixtures(plain, x, |block| {
-                all.extend(&block.summaries(probabilities)?);
-                Ok(())
-            })?,
-            None => self.laws(x, |block| {
-                all.extend(&block.summaries(probabilities)?);
-                Ok(())
-            })?,
-        }
-        Ok(Predictions::Real(all))
-    }
-
-    fn evaluate(&self, data: &Dataset) -> Result<Scores> {
-        check_task("evaluate", self.task, data)?;
-        if let Task::Classification { classes } = self.task {
-            let all = self.classes(classes, data.features())?;
-            let labels = data.labels()?;
-            let scores = ClassificationMetrics::compute(&all.probabilities, classes, &labels)?;
-            return Ok(Scores::Classification(scores));
-        }
-        let (mut parts, mut done) = (Vec::new(), 0);
-        match self.plain {
-            Some(plain) => self.mixtures(plain, data.features(), |block| {
-                let rows = block.means.len() / block.samples.max(1);
-                let y = &data.targets()[done..done + rows];
-                parts.push(RegressionMetrics::of(block, y)?);
-                done += rows;
-                Ok(())
-            })?,
-            None => self.laws(data.features(), |block| {
-                let y = &data.targets()[done..done + block.rows];
-                parts.push(RegressionMetrics::of_laws(block, y)?);
-                done += block.rows;
-                Ok(())
-            })?,
-        }
-        let none = || Error::shape("evaluate", "at least one row", 0);
-        RegressionMetrics::pooled(&parts)
-            .map(Scores::Regression)
-            .ok_or_else(none)
-    }
-
-    fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
-        check_task("log_densities", self.task, data)?;
-        if let Task::Classification { classes } = self.task {
-            let all = self.classes(classes, data.features())?;
-            let rows = all.probabilities.chunks_exact(classes).zip(data.labels()?);
-            return Ok(rows.map(|(p, label)| p[label].ln()).collect());
-        }
-        let mut all = Vec::new();
-        let y = data.targets();
-        match self.plain {
-            Some(plain) => self.mixtures(plain, data.features(), |block| {
-                let targets = &y[all.len()..];
-                all.extend(block.log_densities(targets)?);
-                Ok(())
-            })?,
-            None => self.laws(data.features(), |block| {
-                let targets = &y[all.len()..all.len() + block.rows];
-                all.extend(block.each(|row, mixture| Ok(mixture.log_density(targets[row])))?);
-                Ok(())
-            })?,
-        }
-        Ok(all)
-    }
-
-    fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
-        self.single("log densities by the likelihood")?
-            .log_densities(x, y)
-    }
-
-    fn outputs(&self, x: &[f64]) -> Result<Outputs> {
-        self.single("outputs")?.all_outputs(x)
-    }
 }

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use super::core::{Core, Plain};
 use super::member::{Engine, Member};
-use super::{Core, Plain};
 use crate::data::Task;
 use crate::deform::AtlasWorkspace;
 use crate::error::Result;

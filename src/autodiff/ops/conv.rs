@@ -8,10 +8,9 @@
 //!   columns.
 //! - weight: `dW[o, c, i, j] = sum_{r, q} <dY[o, r, q, :], X[c, r s + i, q s + j, :]>`
 //!
-//! All three are linear in both arguments, and each is the derivative of the other two, so they are
-//! closed under differentiation. A row of pixels and its batch are one contiguous run. So each
-//! operation is a matrix product on register tiles (`linalg::product`) that reads the image in
-//! place: no patches are written out.
+//! All three are linear in both arguments, and each is the derivative of the other two. A row of
+//! pixels and its batch are one contiguous run, so each operation is a matrix product on register
+//! tiles (`linalg::product`) that reads the image in place: no patches are written out.
 
 use std::ops::Range;
 

@@ -186,9 +186,9 @@ impl<D: LogDensity<f64>> Kernel<f64, D> for Gibbs {
         let mut z = [0.0; 2];
         fill_normal(rng, &mut z);
         let before = state.theta.clone();
-        for i in 0..2 {
+        for (i, z) in z.iter().enumerate() {
             let mean = self.share * self.rho * state.theta[1 - i];
-            state.theta[i] = mean + (1.0 - self.rho * self.rho).sqrt() * z[i];
+            state.theta[i] = mean + (1.0 - self.rho * self.rho).sqrt() * z;
         }
         state.log_density = density.log_density(&state.theta, ws)?;
         Ok(Info::moved(
