@@ -57,8 +57,13 @@ fn continues<D, K: Kernel<f64, D>>(kernel: &K, density: &D, dim: usize, steps: u
         seen.push((format!("{info:?}"), whole.state().theta().to_vec()));
     }
     let end = stored(&mut whole);
+    // without a warm-up, all that differs from step to step may be what was proposed
+    assert!(seen.windows(2).all(|w| w[0].0 != w[1].0));
     let moves = seen.windows(2).filter(|w| w[0].1 != w[1].1).count();
-    assert!(4 * moves > steps, "{moves} moves in {steps} steps");
+    assert!(
+        steps < 20 || 2 * moves > steps,
+        "{moves} moves in {steps} steps"
+    );
     // a workspace that has served another chain
     let mut used = kernel.workspace(density);
     let mut other = start(-0.4, &mut used);
