@@ -118,6 +118,13 @@ fn steps_allocate_nothing<T: Scalar, D, K: Kernel<T, D>>(
 /// for the step size, and those that diverge.
 #[test]
 fn a_step_of_any_sampler_allocates_nothing() {
+    // the one worker is this thread: a task that is given to a pool from outside allocates now and
+    // then in the pool's queue
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    pool.unwrap().install(samplers_allocate_nothing);
+}
+
+fn samplers_allocate_nothing() {
     let net = Mlp::new(&[5, 8, 3], Activation::Tanh).unwrap();
     let (x, y) = (normals(5 * 40, 2), labels(40, 3, 3));
     let prior = IsotropicGaussian::new(1.0).unwrap();

@@ -7,7 +7,8 @@
 //! `min(1, exp(H(theta, r) - H(theta', r')))`.
 //!
 //! `L` is drawn before the trajectory, independently of it. A trajectory ends where the log density
-//! is infinite or NaN, and is rejected. From its other end it would be rejected too.
+//! is infinite or NaN, and is rejected. From its other end it would be rejected too. The cause of a
+//! divergence is the one seen where the trajectory ended.
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
