@@ -100,9 +100,7 @@ fn one_row_says_what_many_rows_say() {
             },
             _ => options(method),
         };
-        let model = fit::<f32>(&real, &of_method, &|_, _, _| ())
-            .unwrap()
-            .model;
+        let model = fit::<f32>(&real, &of_method, &|_, _, _| ()).unwrap().model;
         check(&model.predictor(20, 3).unwrap(), &x, 1, method.name());
         if method == Method::Auto {
             continue;
