@@ -57,8 +57,8 @@ impl<'a> Agreement<'a> {
         Ok(agreement)
     }
 
-    /// Class probabilities, or mean and epistemic standard deviation in units of the noise, for each
-    /// input in turn.
+    /// Class probabilities, or mean and epistemic standard deviation in units of the noise, for
+    /// each input in turn.
     fn predictions<T: Scalar>(&self, samples: &[T]) -> Result<Vec<f64>> {
         let mut all = Vec::new();
         match self.noise_std {

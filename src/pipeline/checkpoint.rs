@@ -2,8 +2,8 @@
 //!
 //! A checkpoint holds the MAP estimates and scales, the report of the stages before the walk, the
 //! kernel's settings, and the run. The tangent space at the estimate is computed anew: the same
-//! numbers give the same space. A checkpoint must match its fit: options are compared one by one, the
-//! data by a checksum of the standardised rows.
+//! numbers give the same space. A checkpoint must match its fit: options are compared one by one,
+//! the data by a checksum of the standardised rows.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,9 +21,9 @@ use crate::optim::MapReport;
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Kernel, Particle, Run, Walk};
 
-/// Where and how often a running walk is saved, and whether to resume it. While it runs, a fit holds
-/// the [claim](Claim) to the file, and a second fit to the same file is refused. Whoever saves the
-/// model removes the file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
+/// Where and how often a running walk is saved, and whether to resume it. While it runs, a fit
+/// holds the [claim](Claim) to the file, and a second fit to the same file is refused. Whoever
+/// saves the model removes the file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointOptions {
     /// The file.
@@ -193,8 +193,8 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         Ok(())
     }
 
-    /// Writes the points that were just kept to their file. If the disk does not take them, the walk
-    /// ends; it can resume from the last checkpoint.
+    /// Writes the points that were just kept to their file. If the disk does not take them, the
+    /// walk ends; it can resume from the last checkpoint.
     pub(super) fn spool<S: Particle<T>, W: Send>(&mut self, run: &mut Run<T, S, W>) -> Result<()> {
         match &mut self.spool {
             Some(spool) if run.kept_bytes() > 0 => {

@@ -1,13 +1,13 @@
 //! Whether the particles of a walk agree: R-hat and effective sample sizes after the warm-up.
 //!
-//! Both are computed for the energy and for predictions for training rows (Vehtari, Gelman, Simpson,
-//! Carpenter & Buerkner 2021).
+//! Both are computed for the energy and for predictions for training rows (Vehtari, Gelman,
+//! Simpson, Carpenter & Buerkner 2021).
 //!
 //! Each particle is a short chain. The ensemble may cover the posterior even if no single particle
-//! does. So an R-hat far above 1 means that each particle is still near the region it first reached;
-//! it does not mean that their mean is wrong. What counts is that predictions agree. With several
-//! starts, the nested R-hat (Margossian et al. 2024) tells whether particles from different starts
-//! differ more than particles from the same start.
+//! does. So an R-hat far above 1 means that each particle is still near the region it first
+//! reached; it does not mean that their mean is wrong. What counts is that predictions agree. With
+//! several starts, the nested R-hat (Margossian et al. 2024) tells whether particles from different
+//! starts differ more than particles from the same start.
 
 use super::FitReport;
 use crate::artifact::report::{Mixing, NestedMixing, PredictionMixing};

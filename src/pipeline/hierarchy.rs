@@ -1,11 +1,11 @@
 //! Fits that sample the scales: each sample has its own prior scales and its own noise.
 //!
 //! The density is that of a [`ScaledNetwork`]. Its coordinates are standard normal numbers, log
-//! scales, and for a real target the log noise, with `noise_std ~ C+(0, 1/2)` in standardised units.
-//! The walk is microcanonical, with a separate step size for each walker. It alternates its steps
-//! with draws of the scales given the parameters. Walkers start from draws of the prior near its
-//! medians, for a real target after a short descent. They do not start at the MAP estimate, where
-//! scales are too small.
+//! scales, and for a real target the log noise, with `noise_std ~ C+(0, 1/2)` in standardised
+//! units. The walk is microcanonical, with a separate step size for each walker. It alternates its
+//! steps with draws of the scales given the parameters. Walkers start from draws of the prior near
+//! its medians, for a real target after a short descent. They do not start at the MAP estimate,
+//! where scales are too small.
 //!
 //! The length of the walk follows from its cost: `6 N P` operations per gradient, and [`WORK`]
 //! operations in all.
@@ -58,6 +58,7 @@ const TAIL_START: f64 = 8.0;
 /// Factor on the prior draw that the heads of a varying noise start from.
 const HEAD_START: f64 = 0.05;
 
+/// Steps and learning rate of the descent that follows for a real target.
 const DESCENT: usize = 300;
 const DESCENT_RATE: f64 = 0.02;
 
@@ -337,7 +338,8 @@ impl Problem<'_> {
     }
 
     /// Moves the starts by some steps of Adam: not to a mode, but to where the network explains the
-    /// data. All are kept: taking those of least energy made yacht worse (NLL 0.42 instead of 0.05).
+    /// data. All are kept: taking those of least energy made yacht worse (NLL 0.42 instead of
+    /// 0.05).
     fn descended<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
@@ -366,7 +368,8 @@ impl Problem<'_> {
         self.density_of(scaled, &scaled.prior())
     }
 
-    /// The density of a network whose coordinates include scales, with the noise that the options set.
+    /// The density of a network whose coordinates include scales, with the noise that the options
+    /// set.
     pub(super) fn density_of<T: Scalar>(
         &self,
         network: &dyn Network,

@@ -159,7 +159,8 @@ pub enum Batch {
     Auto,
     /// All rows, with the scales tuned by evidence.
     Full,
-    /// This many rows. The prior precision is 1 unless given; the noise of a regression must be given.
+    /// This many rows. The prior precision is 1 unless given; the noise of a regression must be
+    /// given.
     Rows(usize),
 }
 
@@ -208,15 +209,15 @@ pub struct FitOptions {
     pub starts: usize,
     /// Number of walking particles; `None`: 64, or 16 if scales are sampled.
     pub particles: Option<usize>,
-    /// Steps of each particle; `None`: the kernel's default. If scales are sampled, a step takes about
-    /// ten gradients.
+    /// Steps of each particle; `None`: the kernel's default. If scales are sampled, a step takes
+    /// about ten gradients.
     pub steps: Option<usize>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
     /// Which flow a method `flow` learns.
     pub flow: FlowChoice,
-    /// For an atlas: the anchors are recombined, each hidden unit from a different walker, instead of
-    /// the walkers themselves.
+    /// For an atlas: the anchors are recombined, each hidden unit from a different walker, instead
+    /// of the walkers themselves.
     pub recombine: bool,
     /// For an atlas or a flow: stores this many draws instead of the sampler, which carries the
     /// training rows.
@@ -227,8 +228,8 @@ pub struct FitOptions {
     pub walk_batch: Option<usize>,
     /// Seed of all randomness.
     pub seed: u64,
-    /// For a walk: a file that holds its points, instead of memory, until the model is saved. Whoever
-    /// saves the model removes it ([`remove_spool`](crate::artifact::remove_spool)).
+    /// For a walk: a file that holds its points, instead of memory, until the model is saved.
+    /// Whoever saves the model removes it ([`remove_spool`](crate::artifact::remove_spool)).
     pub spool: Option<PathBuf>,
     /// Whether, where and how often the walk is written to a file, from which it can be resumed.
     pub checkpoint: Option<CheckpointOptions>,
@@ -258,8 +259,8 @@ impl FitOptions {
     }
 
     /// True for a walk with default settings on a problem that is small enough. Such walks sample
-    /// scales unless asked otherwise, and so does an atlas made from one. A flow does not: it learns
-    /// the walk's density, and sampled scales make that harder by more than they gain
+    /// scales unless asked otherwise, and so does an atlas made from one. A flow does not: it
+    /// learns the walk's density, and sampled scales make that harder by more than they gain
     /// (docs/deformation.md).
     pub(super) fn walks_plainly(&self, rows: usize, dim: usize) -> bool {
         matches!(self.method, Method::Walk | Method::Atlas)

@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 const LEAST_RATE: f64 = 1e-8;
 
 /// Calls `run` with the rates `rate`, `rate / 10`, ... until the energy is at most `threshold`.
-/// Returns that result, the rate, and the gradients of all tries. `run` returns a result, its energy
-/// and the gradients that it took. At [`LEAST_RATE`] any result is taken.
+/// Returns that result, the rate, and the gradients of all tries. `run` returns a result, its
+/// energy and the gradients that it took. At [`LEAST_RATE`] any result is taken.
 pub(super) fn at_viable_rate<R>(
     mut rate: f64,
     threshold: f64,

@@ -6,14 +6,15 @@
 //! - A fifth of the rows is held out, and an estimate is trained on the others.
 //! - SWAG starts from that estimate with each rate of a ladder.
 //! - The best rate is the one whose draws predict the held-out rows best, by mean log predictive
-//!   density. It is used for all rows. If it is not viable there, it is lowered tenfold until it is.
+//!   density. It is used for all rows. If it is not viable there, it is lowered tenfold until it
+//!   is.
 //!
 //! Nothing that is scored on the held-out rows was trained on them. The exceptions are the prior
 //! precision, the noise level and the column scales, which come from the whole fit.
 //!
-//! The ladder begins at the paper's rate, 0.01. Descent may diverge at this rate if the noise is small
-//! or the features are large. Then the ladder begins at the first of 0.001, 0.0001, ... that is
-//! viable. It ends before the first rate that is not.
+//! The ladder begins at the paper's rate, 0.01. Descent may diverge at this rate if the noise is
+//! small or the features are large. Then the ladder begins at the first of 0.001, 0.0001, ... that
+//! is viable. It ends before the first rate that is not.
 
 use super::FitReport;
 use super::baselines::share;
@@ -75,7 +76,7 @@ impl Problem<'_> {
         report.posterior.sample(self.options.samples, self.streams)
     }
 
-    /// From an estimate with a rate: what comes of it, its energy, and the gradients of batches.
+    /// Runs SWAG from an estimate with a given rate: report, energy, and gradients of batches.
     fn swag_at<T: Scalar>(
         &self,
         data: &Minibatch<T>,
@@ -250,7 +251,8 @@ mod tests {
             for rate in [0.01, 0.03, 0.1] {
                 assert!(score(rate) >= best.score - 1e-12, "{best:?}");
             }
-            // a batch is the whole training part, four fifths of the rows: epochs and steps are gradients
+            // a batch is the whole training part, four fifths of the rows: epochs and steps are
+            // gradients
             let batches = (gradients / 0.8 - map.gradients as f64) / 140.0;
             assert!(
                 (batches - batches.round()).abs() < 1e-9 && batches > 2.5,
