@@ -31,8 +31,8 @@ const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
 /// Proposals of a flow of units if its conditional is cheap: for a Gaussian likelihood.
 const PROPOSALS: usize = 4;
 
-/// Draws that judge a candidate: most (if a conditional is cheap, and if it is not) and least. In
-/// between, their number is `JUDGE_EFFORT` over rows times parameters.
+/// Draws that judge a candidate: `JUDGE_EFFORT` over rows times parameters. They are at most 512 if
+/// a conditional is cheap and 128 if it is not, and at least `JUDGED_LEAST`.
 const JUDGED: [f64; 2] = [512.0, 128.0];
 const JUDGED_LEAST: f64 = 16.0;
 const JUDGE_EFFORT: f64 = 4e9;

@@ -337,8 +337,8 @@ impl Problem<'_> {
         }
     }
 
-    /// Moves the starts by some steps of Adam: not to a mode, but to where the network explains the
-    /// data. All are kept: taking those of least energy made yacht worse (NLL 0.42 instead of
+    /// Moves the starts by some steps of Adam: not to a mode, but to where the network explains
+    /// the data. All are kept: taking those of least energy made yacht worse (NLL 0.42 instead of
     /// 0.05).
     fn descended<T: Scalar>(
         &self,
@@ -368,8 +368,7 @@ impl Problem<'_> {
         self.density_of(scaled, &scaled.prior())
     }
 
-    /// The density of a network whose coordinates include scales, with the noise that the options
-    /// set.
+    /// The density of a network whose coordinates include scales. The options set the noise.
     pub(super) fn density_of<T: Scalar>(
         &self,
         network: &dyn Network,

@@ -216,8 +216,8 @@ pub struct FitOptions {
     pub samples: usize,
     /// Which flow a method `flow` learns.
     pub flow: FlowChoice,
-    /// For an atlas: the anchors are recombined, each hidden unit from a different walker, instead
-    /// of the walkers themselves.
+    /// For an atlas: uses recombined anchors, whose hidden units are each drawn separately from the
+    /// points of the walk. Otherwise the anchors are the points themselves.
     pub recombine: bool,
     /// For an atlas or a flow: stores this many draws instead of the sampler, which carries the
     /// training rows.
@@ -259,8 +259,8 @@ impl FitOptions {
     }
 
     /// True for a walk with default settings on a problem that is small enough. Such walks sample
-    /// scales unless asked otherwise, and so does an atlas made from one. A flow does not: it
-    /// learns the walk's density, and sampled scales make that harder by more than they gain
+    /// scales unless asked otherwise, and so does an atlas made from one. A flow does not: it must
+    /// learn the walk's density, and with sampled scales it loses more there than they gain
     /// (docs/deformation.md).
     pub(super) fn walks_plainly(&self, rows: usize, dim: usize) -> bool {
         matches!(self.method, Method::Walk | Method::Atlas)

@@ -57,7 +57,7 @@ const GRADIENTS: (f64, f64) = (2_500.0, 40_000.0);
 /// Weight below which a model is left out.
 const LEAST: f64 = 0.02;
 
-/// Rows times features beyond which walks on all rows take too long.
+/// Most rows times features. Beyond this, walks on all rows take too long.
 const LARGE: usize = 2_000_000;
 
 /// Fits the portfolio and stacks it.

@@ -1,6 +1,6 @@
 //! Learning rates of stochastic gradients: the highest viable one, and the best predicting one.
 //!
-//! A rate is viable if the run's energy stays below a threshold.
+//! A rate is viable if the run's energy is at most a threshold.
 
 use crate::error::{Error, Result};
 

@@ -121,8 +121,8 @@ pub(super) fn finite(densities: Vec<f64>) -> Result<Vec<f64>> {
     }
 }
 
-/// Drops the candidates that are far behind the best: by more than two standard errors of the
-/// difference and by more than [`BEHIND`] nats per row.
+/// Drops the candidates that are far behind the best. A candidate is, if its mean deficit less two
+/// standard errors is more than [`BEHIND`] nats per row.
 pub(super) fn promising(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<Scored> {
     let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
     let Some(best) = best.map(|b| b.held_out.clone()) else {

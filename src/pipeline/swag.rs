@@ -6,8 +6,7 @@
 //! - A fifth of the rows is held out, and an estimate is trained on the others.
 //! - SWAG starts from that estimate with each rate of a ladder.
 //! - The best rate is the one whose draws predict the held-out rows best, by mean log predictive
-//!   density. It is used for all rows. If it is not viable there, it is lowered tenfold until it
-//!   is.
+//!   density. It is used for all rows, or lowered tenfold until it is viable there.
 //!
 //! Nothing that is scored on the held-out rows was trained on them. The exceptions are the prior
 //! precision, the noise level and the column scales, which come from the whole fit.

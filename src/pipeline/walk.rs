@@ -137,7 +137,7 @@ impl Problem<'_> {
                         InverseMassMatrix::diagonal(posterior.prior_precision())?
                     }
                     Some(frame) => frame,
-                    // limited to half the value of the first twenty steps
+                    // at most half as many gradients as the first twenty steps take
                     None => source.frame(&points, Some(10 * options.particles))?,
                 };
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
