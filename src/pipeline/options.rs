@@ -1,4 +1,4 @@
-//! What can be chosen about a fit.
+//! The options of a fit.
 
 use std::path::PathBuf;
 use std::str::FromStr;
