@@ -1,19 +1,20 @@
-//! How far the predictions of some samples are from those of a walk: what a deformation is for, measured.
+//! How far the predictions of samples are from those of a walk: the measure of a deformation.
 //!
-//! Compared are predictive distributions at inputs that need no targets: rows of the training set, points half-way from one to another, and points as far on the other side,
-//! many of which lie beyond the data.
-//! Classification: the mean total variation. Regression: the root of the mean square difference of predictive means and of epistemic standard
-//! deviations, in units of the noise.
+//! It compares predictive distributions at inputs that need no targets: rows of the training set,
+//! midpoints of pairs of rows, and points as far on the other side, many of which lie beyond the
+//! data. Classification: the mean total variation. Regression: the root mean square difference of
+//! predictive means and of epistemic standard deviations, in units of the noise.
 
 use crate::error::Result;
 use crate::nn::LinearHead;
 use crate::predict::{ClassPredictions, network_outputs};
 use crate::scalar::Scalar;
 
-/// Rows of the training set that are looked at, at most; as many points lie between them, and as many beyond.
+/// Most rows of the training set that are used. As many points lie between them, and as many
+/// beyond.
 const ROWS: usize = 128;
 
-/// Points of the walk that its predictions are made of, at most.
+/// Most points of the walk that its predictions use.
 const POINTS: usize = 512;
 
 /// The predictions of a walk.
@@ -25,7 +26,7 @@ pub(super) struct Agreement<'a> {
 }
 
 impl<'a> Agreement<'a> {
-    /// Of points `[n, P]` of a walk, at inputs taken from rows `x` (`[n, d]`).
+    /// Predictions of a walk's points `[n, P]`, at inputs made from rows `x` (`[n, d]`).
     pub fn new<T: Scalar>(
         network: &'a dyn LinearHead,
         x: &[f64],
@@ -56,7 +57,8 @@ impl<'a> Agreement<'a> {
         Ok(agreement)
     }
 
-    /// Class probabilities, or mean and epistemic standard deviation in units of the noise, input by input.
+    /// Class probabilities, or mean and epistemic standard deviation in units of the noise, for
+    /// each input in turn.
     fn predictions<T: Scalar>(&self, samples: &[T]) -> Result<Vec<f64>> {
         let mut all = Vec::new();
         match self.noise_std {
@@ -85,7 +87,7 @@ impl<'a> Agreement<'a> {
         Ok(all)
     }
 
-    /// The distance of the predictions of `samples` (`[s, P]`) from the walk's.
+    /// Distance of the predictions of `samples` (`[s, P]`) from the walk's.
     pub fn distance<T: Scalar>(&self, samples: &[T]) -> Result<f64> {
         let rows = (self.inputs.len() / self.network.input_dim()) as f64;
         let other = self.predictions(samples)?;
@@ -97,7 +99,7 @@ impl<'a> Agreement<'a> {
     }
 }
 
-/// At most `most` rows of `dim` numbers, evenly spread.
+/// At most `most` rows of `dim` values, evenly spaced.
 fn thinned<T: Scalar>(rows: &[T], dim: usize, most: usize) -> Vec<T> {
     let n = rows.len() / dim;
     let keep = n.min(most);

@@ -1,10 +1,12 @@
-//! The baselines of a fit: what takes the place of a walk, from the same estimate and with the same scales.
+//! The baselines of a fit: methods that replace the walk, with the same estimate and scales.
 //!
-//! Each has the defaults of its file. Particular to a fit:
-//! - `laplace` and `riemann` take the full Gauss-Newton matrix, `laplace-glm` too; the structured ones predict linearised as well, as laplace-torch does.
-//! - chains of `hmc` and `nuts` start from MAP estimates of their own, `sgld` from the one estimate.
-//! - the rate of `sgld` is lowered tenfold until its points are viable, as those of walks are; that of `swag` is chosen on held-out rows (`swag.rs`).
-//! - `samples` draws or points are left behind, of an ensemble its members.
+//! Each has the defaults of its module. For a fit, these rules hold:
+//! - `laplace`, `riemann` and `laplace-glm` use the full Gauss-Newton matrix. The structured ones
+//!   predict linearised as well, as laplace-torch does.
+//! - Chains of `hmc` and `nuts` start from separate MAP estimates, `sgld` from the one estimate.
+//! - The rate of `sgld` is lowered tenfold until its points are viable, as those of walks are. The
+//!   rate of `swag` is chosen on held-out rows (`swag.rs`).
+//! - `samples` draws or points are kept; an ensemble keeps its members.
 
 use rand_chacha::ChaCha8Rng;
 
@@ -32,17 +34,17 @@ use crate::walk::viability_threshold;
 /// Chains of HMC, NUTS and Langevin dynamics.
 const CHAINS: usize = 4;
 
-/// Parameters that a full covariance is computed for: half a gigabyte.
+/// Most parameters for which a full covariance is computed: half a gigabyte.
 const MAX_DENSE: usize = 8_192;
 
 impl Problem<'_> {
-    /// What a gradient of the estimate's training is of one of all rows.
+    /// Cost of one training gradient of the estimate, as a fraction of a full gradient.
     pub(super) fn map_share(&self) -> f64 {
         let rows = self.prepared.rows();
         self.batch_rows().map_or(1.0, |batch| share(batch, rows))
     }
 
-    /// What a baseline cannot do is refused before anything takes time.
+    /// Refuses what a baseline cannot do before anything takes time.
     pub(super) fn check_baseline(&self) -> Result<()> {
         let (method, dim) = (self.options.method, self.network.dim());
         let dense = matches!(
@@ -141,7 +143,7 @@ impl Problem<'_> {
         Ok(Fitted::Points(Points::new(posterior.dim(), points)?))
     }
 
-    /// The Laplace approximation of the method's structure.
+    /// The Laplace approximation with the method's structure.
     fn gaussian<T: Scalar>(
         &self,
         evidence: &EvidenceReport<T>,
@@ -191,7 +193,7 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
-        // the paper has five; twice as many are a stronger baseline
+        // the paper uses five; twice as many are a stronger baseline
         let mut options = EnsembleOptions {
             members: 10,
             ..EnsembleOptions::default()
@@ -240,7 +242,7 @@ impl Problem<'_> {
             ..SgldOptions::default()
         };
         let starts = [evidence.map.theta.clone()];
-        // a chain that is beyond the stability of its steps can stay finite: activations saturate
+        // a chain with unstable steps can stay finite because activations saturate
         let threshold = viability_threshold(evidence.map.energy, data.dim());
         let (report, rate, taken) = at_viable_rate(options.learning_rate, threshold, |rate| {
             options.learning_rate = rate;
@@ -316,7 +318,7 @@ impl Problem<'_> {
         self.chains_from(posterior, &starts, trained, summary)
     }
 
-    /// Chains of scales and parameters, from draws of the prior.
+    /// Chains over scales and parameters, started from draws of the prior.
     pub(super) fn scaled_chains<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
@@ -330,7 +332,7 @@ impl Problem<'_> {
         Ok(Fitted::Points(Points::new(coordinates.width(), points)?))
     }
 
-    /// Chains of HMC or NUTS from `starts`, which took `trained` gradients.
+    /// Chains of HMC or NUTS from `starts`, whose training took `trained` gradients.
     fn chains_from<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
@@ -366,7 +368,7 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-/// What a gradient of a batch is of one of all rows.
+/// Cost of a batch gradient as a fraction of a full gradient.
 pub(super) fn share(batch_rows: usize, rows: usize) -> f64 {
     batch_rows.min(rows) as f64 / rows.max(1) as f64
 }

@@ -1,8 +1,9 @@
-//! What a walk may take: seconds, and bytes.
+//! Limits of a walk: seconds, and bytes.
 //!
-//! Both end it between two blocks, with what it has. Seconds are those since the walk began, or was resumed. Bytes are what is known before it starts:
-//! the particles, a workspace for each thread, the frame and what computing it takes, and the points that are held. The data, the
-//! compiled network and the estimates, which were there before, are not in it.
+//! Either limit ends the walk between two blocks, and its points are kept. Seconds count from when
+//! the walk began or was resumed. Bytes include what is known before it starts: particles, a
+//! workspace for each thread, the frame and the memory to compute it, and the points that are held.
+//! They do not include what existed before: the data, the compiled network and the estimates.
 
 use std::time::{Duration, Instant};
 
@@ -16,10 +17,10 @@ use crate::walk::{Fields, Kernel, Particle, Run, WalkOptions};
 
 const MIB: usize = 1 << 20;
 
-/// Vectors of `P` numbers in a kernel's workspace, about.
+/// Vectors of `P` values in a kernel's workspace, about.
 const VECTORS: usize = 8;
 
-/// What is left to a walk.
+/// What remains of a walk's limits.
 pub(super) struct Budget {
     end: Option<Instant>,
     /// Bytes that kept points may take.
@@ -42,10 +43,11 @@ impl FitOptions {
 }
 
 impl Budget {
-    /// The clock starts. `workspace` is what an evaluation takes, `frame` what frames and their renewal do, in bytes.
+    /// Starts the clock. `workspace` is the memory of an evaluation, `frame` that of frames and of
+    /// their renewal, in bytes.
     ///
     /// # Errors
-    /// If the memory does not suffice for particles and one point of each.
+    /// If the memory is too small for the particles and one point of each.
     pub(super) fn new<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
         problem: &Problem<'_>,
         (kernel, density): (&K, &D),
@@ -55,7 +57,7 @@ impl Budget {
     ) -> Result<Self> {
         let fit = problem.options;
         let seconds = fit.max_seconds.map(Duration::try_from_secs_f64);
-        // a time that the clock cannot show never comes
+        // a time that the clock cannot represent never comes
         let end = seconds.and_then(|s| Instant::now().checked_add(s.ok()?));
         let Some(max_memory) = fit.max_memory else {
             return Ok(Self { end, room: None });
@@ -94,7 +96,7 @@ impl Budget {
         })
     }
 
-    /// True if the walk has to end here.
+    /// True if the walk must end here.
     pub(super) fn is_spent<T: Scalar, S: Particle<T>, W: Send>(&self, run: &Run<T, S, W>) -> bool {
         let late = self.end.is_some_and(|end| Instant::now() >= end);
         let full = |room| run.keeps_next() && run.kept_bytes() + run.kept_bytes_at_once() > room;

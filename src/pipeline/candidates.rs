@@ -41,7 +41,7 @@ impl Candidate {
         Self { target, ..self }
     }
 
-    /// The widths of the hidden layers, or that there are none.
+    /// The widths of the hidden layers, or "linear" if there are none.
     pub fn widths(&self) -> String {
         if self.hidden.is_empty() {
             return "linear".into();
@@ -69,12 +69,12 @@ impl Candidate {
     }
 }
 
-/// The models for a data set: the likelihood that is asked for, or several.
+/// The models for a data set: with the given likelihood, or with several.
 pub(super) fn candidates(data: &Dataset, asked: Option<Observation>) -> Vec<Candidate> {
     use Activation::{Silu, Tanh};
     use PriorChoice::{Ard, Hierarchical};
     let regression = data.task() == Task::Regression;
-    // short walks go farther with fewer scales, and noise is harder than classes
+    // short walks get farther with fewer scales, and noise is harder than classes
     let usual = if regression { Hierarchical } else { Ard };
     let mut all = vec![
         Candidate::new(&[], Tanh, Ard),
@@ -83,7 +83,7 @@ pub(super) fn candidates(data: &Dataset, asked: Option<Observation>) -> Vec<Cand
         Candidate::new(&[30, 30], Tanh, usual),
         Candidate::new(&[50], Silu, usual),
     ];
-    // maps help some data and harm others: the rows held out decide
+    // transforms help some data and harm others: the held-out rows decide
     let d = data.d();
     let column =
         |j: usize| -> Vec<f64> { data.features()[j..].iter().step_by(d).copied().collect() };

@@ -1,8 +1,9 @@
-//! Checkpoints of a fit: what its walk depends on is written beside it now and then, and read back to go on.
+//! Checkpoints of a fit: its walk's state is saved now and then, and read back to resume.
 //!
-//! A checkpoint holds the MAP estimates and scales, the report of what came before the walk, the kernel's settings, and the run. The tangent space at
-//! the estimate is computed anew: the same numbers give the same space. Which fit a checkpoint is of is compared option by option, the data
-//! by a checksum of the standardised rows.
+//! A checkpoint holds the MAP estimates and scales, the report of the stages before the walk, the
+//! kernel's settings, and the run. The tangent space at the estimate is computed anew: the same
+//! numbers give the same space. A checkpoint must match its fit: options are compared one by one,
+//! the data by a checksum of the standardised rows.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -20,17 +21,17 @@ use crate::optim::MapReport;
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Kernel, Particle, Run, Walk};
 
-/// Where a walk that is under way is written, how often, and whether to go on from there. While it runs a fit has the
-/// [claim](Claim) to the file, and another one to the same file is refused. Whoever saves the model removes the file
-/// ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
+/// Where and how often a running walk is saved, and whether to resume it. While it runs, a fit
+/// holds the [claim](Claim) to the file, and a second fit to the same file is refused. Whoever
+/// saves the model removes the file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckpointOptions {
     /// The file.
     pub path: PathBuf,
-    /// Time between two writings, and before the first one; `None`: nothing is written.
+    /// Time between writes, and before the first one; `None`: nothing is written.
     pub every: Option<Duration>,
-    /// The walk goes on from the file, which must be of the same data and options. The model is then the same bit for bit as
-    /// without an interruption, on any number of threads.
+    /// Resumes the walk from the file, which must have the same data and options. The model is then
+    /// bit for bit the same as without an interruption, on any number of threads.
     pub resume: bool,
 }
 
@@ -41,7 +42,7 @@ struct Trained<T> {
     summary: FitReport,
 }
 
-/// Writes checkpoints of a fit, and holds the one that it goes on from.
+/// Writes checkpoints of a fit, and holds the one to resume from.
 pub(super) struct Keeper<'a, T> {
     options: Option<&'a CheckpointOptions>,
     identity: Vec<(String, String)>,
@@ -51,22 +52,22 @@ pub(super) struct Keeper<'a, T> {
     /// The file of the walk's points, if they are kept in one.
     spool_path: Option<&'a Path>,
     spool: Option<Spool<T>>,
-    /// What a point of the walk is kept as.
+    /// The form in which a point of the walk is kept.
     coordinates: Option<Coordinates<'a>>,
-    /// Why one could not be written.
+    /// Why a checkpoint could not be written.
     failure: Option<String>,
-    /// No other fit writes the checkpoint, or resumes from it.
+    /// Keeps other fits from writing the checkpoint or resuming from it.
     _claim: Option<Claim>,
 }
 
 impl<'a, T: Scalar> Keeper<'a, T> {
-    /// Opens the checkpoint that is to be resumed from.
+    /// Opens the checkpoint to resume from, if any.
     pub(super) fn new(problem: &Problem<'a>) -> Result<Self> {
         let options = problem.options.checkpoint.as_ref();
         let resumes = options.is_some_and(|o| o.resume);
         let spool_path = problem.spool_path();
         let claim = options.map(|o| Claim::of(&o.path)).transpose()?;
-        // a file that cannot be had is found out before anything takes time
+        // finds out before anything takes time whether the file can be created
         let spool = spool_path.filter(|_| !resumes);
         let coordinates = problem.coordinates();
         let width = match &coordinates {
@@ -114,18 +115,18 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         Ok(keeper)
     }
 
-    /// True as long as a run is to be restored.
+    /// True while a run has yet to be restored.
     pub(super) fn resumes(&self) -> bool {
         self.reader.is_some()
     }
 
-    /// The estimate and scales of the fit that is resumed, and what it had said.
+    /// The estimate, scales and report of the fit that is resumed.
     pub(super) fn evidence(&self) -> Option<(EvidenceReport<T>, FitReport)> {
         let trained = self.trained.as_ref()?;
         Some((trained.evidence.clone(), trained.summary.clone()))
     }
 
-    /// Takes note of what was trained.
+    /// Remembers what was trained, if checkpoints are written.
     pub(super) fn trained(&mut self, evidence: &EvidenceReport<T>, summary: &FitReport) {
         if self.trained.is_none() && self.options.is_some_and(|o| o.every.is_some()) {
             self.trained = Some(Trained {
@@ -136,7 +137,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         }
     }
 
-    /// The estimates from other initial parameters: those of the fit that is resumed, or what `compute` gives.
+    /// The estimates from other initial parameters: from the resumed fit, or else from `compute`.
     pub(super) fn others(
         &mut self,
         compute: impl FnOnce() -> Result<Vec<MapReport<T>>>,
@@ -152,7 +153,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         Ok(others)
     }
 
-    /// Brings kernel and run to where the checkpoint was written.
+    /// Restores kernel and run to their state at the checkpoint.
     pub(super) fn restore<D: LogDensity<T>, K: Kernel<T, D>>(
         &mut self,
         kernel: &mut K,
@@ -178,7 +179,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         if self.spool_path.is_none() && spooled.count > 0 {
             return Err(reader.wrong("it is of a walk whose points are in a file of their own"));
         }
-        // a checkpoint that turns out to be wrong must not have cut points off
+        // checked first: a wrong checkpoint must not cut off points
         reader.finish()?;
         let resumed = self.spool_path.map(|path| match spooled.count {
             // the points are in the checkpoint
@@ -192,7 +193,8 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         Ok(())
     }
 
-    /// Brings the points that were just kept to their file. A disk that does not take them ends the walk: the last checkpoint is there to go on from.
+    /// Writes the points that were just kept to their file. If the disk does not take them, the
+    /// walk ends; it can resume from the last checkpoint.
     pub(super) fn spool<S: Particle<T>, W: Send>(&mut self, run: &mut Run<T, S, W>) -> Result<()> {
         match &mut self.spool {
             Some(spool) if run.kept_bytes() > 0 => {
@@ -206,7 +208,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         }
     }
 
-    /// The points of a walk that is over, wherever they are.
+    /// The points of a finished walk, in memory or in a file.
     pub(super) fn points(&mut self, walked: Walk<T>) -> Result<Fitted<T>> {
         let points = match &self.coordinates {
             Some(coordinates) => coordinates.stored(&walked.points)?,
@@ -222,7 +224,8 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         }
     }
 
-    /// Writes a checkpoint if it is time. That it cannot be written does not end a walk: it is said at the end.
+    /// Writes a checkpoint if it is time. A failure does not end the walk; the report states it at
+    /// the end.
     pub(super) fn between_blocks<D: LogDensity<T>, K: Kernel<T, D>>(
         &mut self,
         kernel: &mut K,
@@ -261,7 +264,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         Ok(())
     }
 
-    /// Says whether the last checkpoint failed.
+    /// Reports whether the last checkpoint failed.
     pub(super) fn say(&self, summary: &mut FitReport) {
         if let Some(failure) = &self.failure {
             summary.checkpoint.get_or_insert_default().failure = Some(failure.clone());
@@ -269,11 +272,11 @@ impl<'a, T: Scalar> Keeper<'a, T> {
     }
 }
 
-/// What a checkpoint says of the file of points.
+/// What a checkpoint records about the file of points.
 #[derive(Default)]
 struct Spooled {
     count: usize,
-    /// The two halves of the checksum: a count may have 32 bits.
+    /// The two halves of the checksum, because a count may have only 32 bits.
     low: usize,
     high: usize,
 }
@@ -345,7 +348,8 @@ fn nothing<T>() -> EvidenceReport<T> {
     EvidenceReport::given(report(), 1.0, None)
 }
 
-/// All that a fit's outcome depends on. Taken apart field by field, so that a new option cannot be forgotten here.
+/// Everything that a fit's outcome depends on. The options are destructured field by field, so that
+/// a new option cannot be forgotten here.
 fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
     let FitOptions {
         layers,

@@ -1,4 +1,4 @@
-//! Methods side by side: each fitted to the same rows, scored on the same others, over seeds.
+//! Compares methods: each is fitted to the same rows and scored on the same others, over seeds.
 
 use std::time::Instant;
 
@@ -24,13 +24,14 @@ pub struct Measured {
     pub fit_seconds: f64,
     /// Seconds of the predictions and their scores.
     pub predict_seconds: f64,
-    /// Gradients of all training rows that the fit took ([`FitReport::gradients`](super::FitReport::gradients)).
+    /// Cost of the fit, in gradients of all training rows
+    /// ([`FitReport::gradients`](super::FitReport::gradients)).
     pub gradients: f64,
-    /// Leave-one-out of the training rows, in nats, of methods that draw from the posterior.
+    /// Leave-one-out of the training rows, in nats, for methods that draw from the posterior.
     pub elpd_loo: Option<f64>,
-    /// The standard error.
+    /// Standard error of `elpd_loo`.
     pub elpd_loo_se: Option<f64>,
-    /// The most memory that the process had while it was measured, in MiB, if the caller knows.
+    /// Peak memory of the process during the measurement, in MiB, if the caller knows it.
     pub peak_mib: Option<f64>,
 }
 
@@ -70,12 +71,12 @@ pub fn measure<T: Fits>(
 pub struct Statistic {
     /// The mean.
     pub mean: f64,
-    /// `s / n^{1/2}` with the sample's standard deviation `s`; none of a single seed.
+    /// `s / n^{1/2}` with the sample standard deviation `s`; `None` for a single seed.
     pub error: Option<f64>,
 }
 
 impl Statistic {
-    /// Of numbers, at least one.
+    /// The statistic of at least one value.
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
@@ -94,7 +95,7 @@ pub struct MethodScores {
     pub columns: Vec<(&'static str, Statistic)>,
 }
 
-/// The rows of a table: methods in the order in which they first come.
+/// The rows of a table: methods in the order in which they first appear.
 pub fn by_method(all: &[Measured]) -> Vec<MethodScores> {
     let mut methods: Vec<&'static str> = Vec::new();
     for one in all {

@@ -1,9 +1,13 @@
-//! Whether the particles of a walk agree with one another: R-hat and effective sample sizes of the energy and of predictions for training rows, after
-//! the warm-up (Vehtari, Gelman, Simpson, Carpenter & Buerkner 2021).
+//! Whether the particles of a walk agree: R-hat and effective sample sizes after the warm-up.
 //!
-//! A particle is a chain, and short: it need not have been everywhere for the ensemble to have been. So an R-hat far above 1 says that each
-//! particle still is where it went to, not that their mean is wrong; predictions that agree are what counts. With several starts the nested R-hat
-//! (Margossian et al. 2024) tells whether particles from different starts differ more than particles of one.
+//! Both are computed for the energy and for predictions for training rows (Vehtari, Gelman,
+//! Simpson, Carpenter & Buerkner 2021).
+//!
+//! Each particle is a short chain. The ensemble may cover the posterior even if no single particle
+//! does. So an R-hat far above 1 means that each particle is still near the region it first
+//! reached; it does not mean that their mean is wrong. What counts is that predictions agree. With
+//! several starts, the nested R-hat (Margossian et al. 2024) tells whether particles from different
+//! starts differ more than particles from the same start.
 
 use super::FitReport;
 use crate::artifact::report::{Mixing, NestedMixing, PredictionMixing};
@@ -21,7 +25,7 @@ fn draws(trace: &Trace, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
         .collect()
 }
 
-/// Of one quantity.
+/// The diagnostics of one quantity.
 struct Figures {
     rhat: f64,
     bulk: f64,
@@ -39,12 +43,12 @@ fn figures(values: &[f64], particles: usize, starts: usize) -> Result<Figures> {
     })
 }
 
-/// Nested R-hat over the particles of each start, if there are several of equal size.
+/// Nested R-hat over the particles of each start, if there are several starts of equal size.
 fn nested(values: &[f64], particles: usize, starts: usize) -> Result<Option<f64>> {
     if starts < 2 || !particles.is_multiple_of(starts) || particles / starts < 2 {
         return Ok(None);
     }
-    // particles take the starts in turn; chains of one start must stand together
+    // particles take the starts in turn; here the chains of one start must be adjacent
     let draws = values.len() / particles;
     let order = (0..starts).flat_map(|s| (s..particles).step_by(starts));
     let sorted: Vec<f64> = order
@@ -54,8 +58,8 @@ fn nested(values: &[f64], particles: usize, starts: usize) -> Result<Option<f64>
 }
 
 impl FitReport {
-    /// Adds what the trace of a walk says, if it is long enough to say anything. Of the numbers observed the first
-    /// `predictions` are such.
+    /// Adds diagnostics from a walk's trace if it is long enough: at least 4 blocks, 2 particles.
+    /// The first `predictions` of the observed numbers are predictions.
     pub(super) fn convergence<T: Scalar>(
         &mut self,
         walk: &Walk<T>,
@@ -73,7 +77,7 @@ impl FitReport {
         let all = (0..predictions.min(trace.len)).map(|i| figures(&of(i), particles, starts));
         let all = all.collect::<Result<Vec<_>>>()?;
         let sorted = |f: &dyn Fn(&Figures) -> f64| -> Vec<f64> {
-            // a prediction that does not vary has no R-hat
+            // a constant prediction has no R-hat
             let mut values: Vec<f64> = all.iter().map(f).filter(|v| !v.is_nan()).collect();
             values.sort_by(f64::total_cmp);
             values
@@ -115,7 +119,8 @@ mod tests {
     use crate::linalg::vector::fill_normal;
     use crate::rng::{Phase, Streams};
 
-    /// Eight particles, forty blocks, two observed numbers; `apart` moves the particles of every other start.
+    /// Eight particles, forty blocks, two observed numbers. `apart` shifts the particles of every
+    /// other start.
     fn walk(apart: f64) -> Walk<f64> {
         let mut rng = Streams::new(1).rng(Phase::USER, 0);
         let mut trace = Trace {
@@ -149,12 +154,12 @@ mod tests {
         let predictions = |apart: f64| mixing(apart, 1).predictions.unwrap();
         assert!(mixing(0.0, 1).energy_rhat < 1.05);
         assert!(predictions(0.0).rhat_worst < 1.05);
-        // 320 draws that are independent
+        // 320 independent draws
         let ess = predictions(0.0).ess_bulk;
         assert!((200.0..450.0).contains(&ess), "{ess}");
         assert!(predictions(3.0).rhat_worst > 1.5);
         assert!(mixing(3.0, 1).energy_rhat < 1.05);
-        // starts alternate among the particles: two of them differ, each is at one with itself
+        // starts alternate among the particles: two of them differ, each agrees with itself
         assert!(mixing(3.0, 2).nested.unwrap().rhat_worst > 1.5);
         assert!(mixing(0.0, 2).nested.unwrap().rhat_worst < 1.05);
         assert!(mixing(0.0, 1).nested.is_none());

@@ -1,8 +1,10 @@
-//! The deformation of a fit: the atlas, or the flow that predicts most like the walk.
+//! The deformation of a fit: the atlas, or the flow whose predictions are most like the walk's.
 //!
-//! Several flows are fitted to the walk: exchangeable units, as they come from maximum likelihood and refined on the ELBO, and a Gaussian in
-//! a frame (with couplings if these help held-out walkers), at its own width and narrower. Which one serves best depends on the network and the
-//! data, and is measured: of those whose draws predict most like the walk (`agreement`), or nearly so, the one with the highest ELBO is kept.
+//! Several flows are fitted to the walk. One has exchangeable units, both as fitted by maximum
+//! likelihood and as refined on the ELBO. Another is a Gaussian in a frame, with couplings if these
+//! help held-out walkers, at its fitted width and narrower. Which one serves best depends on
+//! network and data, so it is measured. The candidates whose predictions are most like the walk's
+//! (`agreement`), or nearly so, are compared, and the one with the highest ELBO is kept.
 
 use super::agreement::Agreement;
 use super::fit::Problem;
@@ -22,60 +24,61 @@ use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
-/// Widths of the framed flow that are tried around the walk's mean, and around the MAP estimate.
+/// Widths of the framed flow to try around the walk's mean, and around the MAP estimate.
 const WIDTHS: [f64; 6] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15];
 const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
 
-/// Proposals of a flow of units where a conditional is cheap: for a Gaussian likelihood.
+/// Proposals of a flow of units if its conditional is cheap: for a Gaussian likelihood.
 const PROPOSALS: usize = 4;
 
-/// Draws that a candidate is judged by, at most (where a conditional is cheap, and where it is not) and at least, and rows times parameters times draws in between.
+/// Draws that judge a candidate: `JUDGE_EFFORT` over rows times parameters. They are at most 512 if
+/// a conditional is cheap and 128 if it is not, and at least `JUDGED_LEAST`.
 const JUDGED: [f64; 2] = [512.0, 128.0];
 const JUDGED_LEAST: f64 = 16.0;
 const JUDGE_EFFORT: f64 = 4e9;
 
-/// Candidates whose distance is at most so many times the least predict alike.
+/// Candidates predict alike if their distance is at most this multiple of the least distance.
 const ALIKE: f64 = 1.2;
 
-/// Hidden parameters up to which a flow of units is learned: its memory is hundreds of times as much.
+/// Most hidden parameters for a flow of units, which needs memory for hundreds of times as many.
 const UNITS: usize = 20_000;
 
-/// Rows times parameters up to which the ELBO is worth its gradients, of which it takes thousands.
+/// Most rows times parameters for a refinement on the ELBO, which takes thousands of gradients.
 const REFINED: usize = 20_000_000;
 
-/// Numbers that the directions of a frame may take: a flow's file is to be smaller than the walk's.
+/// Most values in the directions of a frame: a flow's file must be smaller than the walk's.
 const FRAME_NUMBERS: usize = 1_500_000;
 
-/// A flow that could be kept.
+/// A flow that may be kept.
 pub(super) struct Candidate<T> {
     pub what: String,
     pub deformation: Deformation<T>,
     pub distance: f64,
 }
 
-/// What a deformation is learned from, and of. Rows have hidden numbers first, then the last layer.
+/// What a deformation is learned from. Rows hold the hidden values first, then the last layer.
 pub(super) struct Material<'m, T, D> {
-    /// The points of the walk, in this order, and their energies.
+    /// The points of the walk in this order, and their energies.
     pub points: PointsOf<'m, T>,
     pub energies: &'m [f64],
-    /// Number of hidden numbers.
+    /// Number of hidden values.
     pub hidden: usize,
-    /// Units that they are of.
+    /// The units that they belong to.
     pub blocks: Vec<UnitBlock>,
-    /// The last layer given hidden numbers.
+    /// The last layer given the hidden values.
     pub last: LastLayer<T>,
-    /// Over rows of this order.
+    /// The density over rows in this order.
     pub density: &'m D,
-    /// The MAP estimate, where scales are given.
+    /// The MAP estimate, if scales are given.
     pub map: Option<&'m [T]>,
-    /// The coordinates, where scales are sampled, and the likelihood's own numbers.
+    /// The coordinates, and the number of likelihood parameters, if scales are sampled.
     pub scaled: Option<(&'m ScaledHead<'m>, usize)>,
-    /// A typical noise, for a regression.
+    /// A typical noise, for regression.
     pub noise_std: Option<f64>,
 }
 
 impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {
-    /// Rows as model files have them.
+    /// Rows in the form of model files.
     fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
         match self.scaled {
             None => Ok(rows),
@@ -119,7 +122,7 @@ impl Problem<'_> {
         self.deform_of(&material, summary)
     }
 
-    /// A deformation of a walk whose points have scales of their own.
+    /// A deformation of a walk whose points contain scales.
     pub(super) fn deform_scaled<T: Scalar>(
         &mut self,
         groups: ScaleGroups,
@@ -132,10 +135,10 @@ impl Problem<'_> {
         walked.points = head.hidden_first(&walked.points, own)?;
         let density = self.density_of(&head, &head.prior())?;
         let density = HiddenFirst::new(density, head.hidden_params(), own)?;
-        // in these coordinates the last layer's energy is another
+        // in these coordinates the energy of the last layer differs
         walked.energies = energies(&density, &walked.points)?;
         let hidden = head.hidden_params() + own;
-        // where it is sampled, a typical noise is the mean over the points
+        // if the noise is sampled, its mean over the points is typical
         let noises = walked.points.chunks_exact(walked.dim);
         let noises = noises.map(|row| row[hidden - 1].to_f64().exp());
         let sampled = (own > 0).then(|| noises.sum::<f64>() / walked.len().max(1) as f64);
@@ -182,7 +185,7 @@ impl Problem<'_> {
             anchors = recombine(&anchors, &material.blocks, count, self.streams)?;
         }
         if hidden == 0 {
-            // the conditional is the same for all
+            // the conditional is the same for all anchors
             count = 1;
         }
         let atlas = Atlas::new(anchors, count, material.last.clone())?;
@@ -251,8 +254,9 @@ impl Problem<'_> {
         Ok(Fitted::Flow { deformation, rows })
     }
 
-    /// Of the candidates that predict about as much like the walk as any, the one with the highest ELBO: so many draws cannot tell their predictions apart, and a
-    /// better density should not be given away for that.
+    /// Chooses the candidate with the highest ELBO among those that predict about as much like the
+    /// walk as the nearest. This few draws cannot tell their predictions apart, so the better
+    /// density decides.
     fn best<T: Scalar, D: LogDensity<T>>(
         &self,
         candidates: &[Candidate<T>],
@@ -260,7 +264,7 @@ impl Problem<'_> {
     ) -> Result<usize> {
         let least = candidates.iter().map(|c| c.distance);
         let least = least.fold(f64::INFINITY, f64::min);
-        // the nearest one, should no ELBO be a number
+        // the nearest one, in case no ELBO is finite
         let nearest = candidates.iter().position(|c| c.distance == least);
         let (mut best, mut highest) = (nearest.unwrap_or(0), f64::NEG_INFINITY);
         for (i, candidate) in candidates.iter().enumerate() {
@@ -277,7 +281,7 @@ impl Problem<'_> {
         Ok(best)
     }
 
-    /// Draws that a candidate is judged by.
+    /// Number of draws that judge a candidate.
     fn judged(&self) -> usize {
         let effort = (self.prepared.rows() * self.network.dim()) as f64;
         let gaussian = self.prepared.target.is_some();
@@ -346,7 +350,7 @@ impl Problem<'_> {
         of_mean.chain(of_map).map(candidate).collect()
     }
 
-    /// Exchangeable units, and the same refined on the ELBO.
+    /// Exchangeable units, as trained and refined on the ELBO.
     fn units<T: Scalar, D: LogDensity<T>>(
         &self,
         material: &Material<'_, T, D>,
@@ -371,7 +375,7 @@ impl Problem<'_> {
         let cost = self.prepared.rows().saturating_mul(self.network.dim());
         if cost <= REFINED {
             let defaults = ElboOptions::default();
-            // a conditional that is not Gaussian costs fifty times as much
+            // a conditional that is not Gaussian is fifty times as expensive
             let options = ElboOptions {
                 steps: if last.is_gaussian() { 1_500 } else { 200 },
                 draws: if last.is_gaussian() { 16 } else { 8 },
@@ -395,14 +399,14 @@ impl Problem<'_> {
         Ok(all)
     }
 
-    /// The rows that go into the file; nothing that comes after needs them.
+    /// The rows that go into the file; moved out, as no later stage needs them.
     fn training_rows<T: Scalar>(&mut self, summary: &mut FitReport) -> TrainingRows<T> {
         let (x, y) = (&mut self.prepared.x, &mut self.prepared.y);
         summary.carries_data(y.len());
         TrainingRows::new(&std::mem::take(x), std::mem::take(y))
     }
 
-    /// Draws in the place of the sampler.
+    /// Stores draws instead of the sampler.
     fn freeze<T: Scalar, D: LogDensity<T>>(
         &self,
         material: &Material<'_, T, D>,

@@ -1,4 +1,4 @@
-//! What a deformation tells the report of its fit.
+//! Entries of a deformation in the report of its fit.
 
 use super::FitReport;
 use super::deform::Candidate;

@@ -1,4 +1,4 @@
-//! What a model file says of a fit.
+//! The model file's description of a fit.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::deform::HiddenFlow;
 use crate::model::Observation;
 use crate::scalar::Scalar;
 
-/// What a model remembers of the data set besides its numbers.
+/// What a model records about the data set besides its values.
 pub(super) struct About {
     task: Task,
     feature_names: Vec<String>,
@@ -24,7 +24,7 @@ impl About {
         &self.feature_names
     }
 
-    /// Of rows that have no names.
+    /// For rows that have no names.
     pub(super) fn named(task: Task, feature_names: Vec<String>, target: &str) -> Self {
         Self {
             task,
@@ -45,7 +45,7 @@ impl About {
 }
 
 impl Problem<'_> {
-    /// What the model file says of a fit.
+    /// The metadata of the model file.
     pub(super) fn metadata<T: Scalar>(
         &self,
         about: About,

@@ -1,4 +1,4 @@
-//! Leave-one-out where importance sampling fails: for each row with a large `k`, a fit without it.
+//! Leave-one-out where importance sampling fails: a refit without each row that has a large `k`.
 
 use super::{FitOptions, FitReport, Fits, Stage, fit_owned};
 use crate::artifact::report::{FailedRefit, Refits};
@@ -7,8 +7,8 @@ use crate::diagnose::Loo;
 use crate::error::{Error, Result};
 use crate::rng::Streams;
 
-/// Fits without each of the rows whose `k` is too large, if they are at most as many as
-/// `options.loo_refits`.
+/// Refits without each row whose `k` is too large, if there are at most `options.loo_refits` such
+/// rows.
 pub(super) fn exact_rows<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
@@ -48,7 +48,7 @@ pub(super) fn exact_rows<T: Fits>(
     Ok(loo)
 }
 
-/// `log p(y_i | y_-i)` by a fit without row `i`, and the gradients that it took.
+/// `log p(y_i | y_-i)` from a fit without row `i`, and the gradients that it took.
 fn without<T: Fits>(
     data: &Dataset,
     options: &FitOptions,

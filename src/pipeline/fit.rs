@@ -1,4 +1,4 @@
-//! What is fitted, and what can be asked of it; settings that do not go together are refused.
+//! The problem that is fitted, its densities, and checks of settings that contradict each other.
 
 use std::path::Path;
 
@@ -17,12 +17,12 @@ use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// Most values that the points of a walk may have.
+/// Most values that the points of a walk may hold.
 pub(super) const MAX_NUMBERS: usize = 1 << 30;
 
 pub(super) struct Problem<'a> {
     pub options: &'a FitOptions,
-    /// The model, if its parts are the user's.
+    /// The user's model, if there is one.
     pub own: Option<&'a Model>,
     pub network: &'a dyn LinearHead,
     pub prepared: Prepared,
@@ -31,7 +31,7 @@ pub(super) struct Problem<'a> {
 }
 
 impl<'a> Problem<'a> {
-    /// Where the points of the walk go, if they are not needed in memory.
+    /// File for the points of the walk, if they are not needed in memory.
     pub(super) fn spool_path(&self) -> Option<&'a Path> {
         let options = self.options;
         let path = options.spool.as_deref();
@@ -51,7 +51,7 @@ impl Problem<'_> {
         PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
     }
 
-    /// The prior: the model's own, or that of a precision.
+    /// The prior: the model's, or an isotropic one with the given precision.
     pub(super) fn prior(&self, prior_precision: f64) -> Result<PriorOf<'_>> {
         Ok(match self.own {
             Some(model) => PriorOf::Own(model.prior()),
@@ -59,7 +59,7 @@ impl Problem<'_> {
         })
     }
 
-    /// The likelihood, with a noise where it has one.
+    /// The likelihood, with the given noise if it has one.
     pub(super) fn likelihood(&self, noise_std: Option<f64>) -> Result<Box<dyn Likelihood>> {
         if let Some(model) = self.own {
             return Ok(Box::new(model.shared_likelihood()));
@@ -81,7 +81,7 @@ impl Problem<'_> {
         Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
     }
 
-    /// What a user could have got wrong is found out before anything takes time.
+    /// Checks the user's options before anything takes time.
     pub(super) fn check_options(&self) -> Result<()> {
         let in_range = |field, value: Option<f64>, low: f64, high: f64| match value {
             Some(x) if !(low..=high).contains(&x) => {
@@ -154,7 +154,7 @@ impl Problem<'_> {
         Ok(())
     }
 
-    /// Likelihoods that not every method can do with.
+    /// Refuses likelihoods that the method does not support.
     fn check_likelihood(&self) -> Result<()> {
         let (observation, method) = (self.prepared.observation, self.options.method);
         let wrong =
@@ -173,7 +173,7 @@ impl Problem<'_> {
                 wrong(requirement.into())
             }
             Observation::Bernoulli | Observation::Poisson => {
-                // what the last layer of an atlas or a flow knows is checked with them
+                // `check_deformation` covers the last layer of an atlas or a flow
                 if method != Method::Swag {
                     return Ok(());
                 }
@@ -182,7 +182,7 @@ impl Problem<'_> {
         }
     }
 
-    /// What an atlas or a flow cannot do is refused here and not at the end.
+    /// Refuses early what an atlas or a flow cannot do.
     fn check_deformation(&self) -> Result<()> {
         let options = self.options;
         let observation = self.prepared.observation;
@@ -219,7 +219,7 @@ impl Problem<'_> {
         Ok(())
     }
 
-    /// What bounds or changes a walk is not taken for something that other methods heed.
+    /// Refuses options that bound or change a walk if the method does not walk.
     fn only_walks(&self) -> Result<()> {
         let options = self.options;
         let text = |value: Option<usize>| value.map(|v| v.to_string());

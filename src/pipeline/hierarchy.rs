@@ -1,11 +1,14 @@
-//! Fits whose scales are part of the posterior: each sample has its own prior scales, and its own noise.
+//! Fits that sample the scales: each sample has its own prior scales and its own noise.
 //!
-//! The density is that of a [`ScaledNetwork`]: standard normal numbers, log scales, and for a real target the log
-//! noise, `noise_std ~ C+(0, 1/2)` in standardised units. The walk is microcanonical, with steps of each walker's own.
-//! It starts from draws of the prior near its medians, for a real target after a short descent. In turn with its steps
-//! it draws the scales given the parameters. It does not start at the MAP estimate, where scales are too small.
+//! The density is that of a [`ScaledNetwork`]. Its coordinates are standard normal numbers, log
+//! scales, and for a real target the log noise, with `noise_std ~ C+(0, 1/2)` in standardised
+//! units. The walk is microcanonical, with a separate step size for each walker. It alternates its
+//! steps with draws of the scales given the parameters. Walkers start from draws of the prior near
+//! its medians, for a real target after a short descent. They do not start at the MAP estimate,
+//! where scales are too small.
 //!
-//! How far it goes is a matter of arithmetic: `6 N P` operations a gradient, and [`WORK`] operations in all.
+//! The length of the walk follows from its cost: `6 N P` operations per gradient, and [`WORK`]
+//! operations in all.
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -29,43 +32,44 @@ use crate::walk::{
     WalkOptions,
 };
 
-/// Floating-point operations of a whole walk, about: ten seconds of two cores.
+/// Floating-point operations of a whole walk: about ten seconds on two cores.
 const WORK: f64 = 1.6e12;
 
-/// Gradients of a walker at most, and at least, if their number is left open.
+/// Least and most gradients of a walker, if their number is not given.
 const GRADIENTS: (f64, f64) = (2_000.0, 40_000.0);
 
-/// Walkers: fewer than in a walk with given scales, because each has to go farther.
+/// Walkers: fewer than in a walk with given scales, because each must go farther.
 const WALKERS: usize = 16;
 
-/// Gradients of a step of the kernel.
+/// Gradients per step of the kernel.
 pub(super) const STRETCH: usize = 10;
 
-/// Directions of the frame: the stiffest. More take longer than they save.
+/// Directions of the frame: the stiffest. More would cost more time than they save.
 const DIRECTIONS: usize = 32;
 
 /// Median of the prior of the noise, in standardised units.
 const NOISE: f64 = 0.5;
 
-/// Where the noise starts, and the steps of descent that follow for a real target: a walker that starts with large noise
-/// may stay where the noise explains everything.
+/// Initial noise, and initial `dof - 2` of a Student-t likelihood. A walker that starts with large
+/// noise may stay where the noise explains everything.
 const NOISE_START: f64 = 0.15;
 const TAIL_START: f64 = 8.0;
 
-/// What the heads of a changing noise start at, of a draw of the prior.
+/// Factor on the prior draw that the heads of a varying noise start from.
 const HEAD_START: f64 = 0.05;
 
+/// Steps and learning rate of the descent that follows for a real target.
 const DESCENT: usize = 300;
 const DESCENT_RATE: f64 = 0.02;
 
-/// How far log scales start from their medians at most. Farther out walkers get stuck: on snelson1d with last weights fifty
-/// times as large as they should be.
+/// Most that log scales may differ from their medians at the start. Walkers that start farther out
+/// get stuck: on snelson1d, with last-layer weights fifty times too large.
 const SPREAD: f64 = 0.3;
 
-/// Mean square of the energy error per dimension.
+/// Target for the mean squared energy error per dimension.
 const TARGET_ERROR: f64 = 1e-4;
 
-/// The descent of a start.
+/// The descent of a start towards the data.
 pub(super) fn descent() -> MapOptions {
     MapOptions {
         steps: DESCENT,
@@ -74,30 +78,30 @@ pub(super) fn descent() -> MapOptions {
     }
 }
 
-/// Starts the heads of the noise near zero. A draw of the prior may give some rows a noise that is
-/// smaller by orders of magnitude; a walker that starts there does not get out.
+/// Starts the noise heads near zero. A draw of the prior may give some rows a noise that is too
+/// small by orders of magnitude, and a walker that starts there does not get out.
 fn quiet_heads(network: &dyn Network, phi: &mut [f64]) {
     for tensor in network.layout().tensors().iter().rev().take(2) {
-        // the second of two outputs: every other number of weights and biases
+        // the second of two outputs: every other weight and bias
         let heads = phi[tensor.range.clone()].iter_mut().skip(1).step_by(2);
         heads.for_each(|z| *z *= HEAD_START);
     }
 }
 
-/// The coordinates of a walk with sampled scales, and what its points are kept as.
+/// The coordinates of a walk that samples scales, and the form in which its points are kept.
 pub(super) struct Coordinates<'a> {
     pub scaled: ScaledNetwork<'a>,
-    /// Numbers of the likelihood behind those of the network.
+    /// Number of likelihood parameters, which follow the network's coordinates.
     pub own: usize,
 }
 
 impl Coordinates<'_> {
-    /// Numbers of a point.
+    /// Values per point.
     pub fn width(&self) -> usize {
         self.scaled.dim() + self.own
     }
 
-    /// A name for each log scale and each number of the likelihood.
+    /// A name for each log scale and each likelihood parameter.
     pub fn names(&self) -> Vec<String> {
         let mut names = self.scaled.scale_names();
         let of_noise = ["noise_std", "dof_less_2"];
@@ -105,7 +109,7 @@ impl Coordinates<'_> {
         names
     }
 
-    /// Points `[n, width]` with parameters in the place of the standard normal numbers.
+    /// Points `[n, width]` with parameters in place of the standard normal numbers.
     pub fn stored<T: Scalar>(&self, points: &[T]) -> Result<Vec<T>> {
         let (width, params) = (self.width(), self.scaled.inner().dim());
         let mut stored = points.to_vec();
@@ -129,7 +133,7 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// The network with its scales. What means noise has a scale of its own.
+    /// The network with its scales. An output that means noise has a separate scale.
     fn scaled_network(&self, groups: ScaleGroups) -> ScaledNetwork<'a> {
         let network: &'a dyn Network = self.network;
         match self.prepared.observation {
@@ -144,7 +148,7 @@ impl Problem<'_> {
         self.prepared.observation.has_noise() && self.options.noise_std.is_none()
     }
 
-    /// Numbers of the likelihood that are sampled.
+    /// Number of likelihood parameters that are sampled.
     pub(super) fn own(&self) -> usize {
         let own = self.prepared.observation.own();
         if self.samples_noise() { own } else { 0 }
@@ -172,7 +176,7 @@ impl Problem<'_> {
         }
     }
 
-    /// Refuses what does not go with sampled scales.
+    /// Refuses options that do not go with sampled scales.
     pub(super) fn check_prior(&self) -> Result<()> {
         let options = self.options;
         if matches!(options.prior, PriorChoice::Auto) {
@@ -212,7 +216,7 @@ impl Problem<'_> {
         Ok(())
     }
 
-    /// What the model file says of the scales of its samples.
+    /// The model file's description of the sampled scales.
     pub(super) fn sampled_scales(&self) -> Option<SampledScales> {
         let coordinates = self.coordinates()?;
         if self.options.method == Method::Map {
@@ -240,7 +244,7 @@ impl Problem<'_> {
             particles,
             steps: Some(steps),
             keep: per_particle.min(steps.div_ceil(2)),
-            // short enough for budgets and checkpoints, which come between blocks
+            // short enough for budgets and checkpoints, which are handled between blocks
             block: (steps / 100).clamp(1, 50),
             ..WalkOptions::default()
         };
@@ -248,7 +252,7 @@ impl Problem<'_> {
         Ok(options)
     }
 
-    /// Walks, or chains, in the coordinates of a scaled network.
+    /// Runs a walk, or chains, in the coordinates of a scaled network.
     pub(super) fn sample_scales<T: Scalar>(
         &mut self,
         groups: ScaleGroups,
@@ -269,7 +273,7 @@ impl Problem<'_> {
             return self.keep_scaled(groups, walked, keeper, summary);
         }
         let options = self.scaled_walk_options()?;
-        // a walk that is resumed does not need them, but its figures are to be the same
+        // a resumed walk does not need the starts, but its figures must be the same
         let starts = match observation.is_of_classes() {
             true => self.scaled_starts(&scaled, own, options.particles)?,
             false => {
@@ -298,7 +302,7 @@ impl Problem<'_> {
             workspace: density.workspace_bytes(),
             frame: 0,
         };
-        // small noise makes the same directions stiff for all walkers; classes do not
+        // small noise makes the same directions stiff for all walkers; with classes this is not so
         if observation.has_noise() {
             way.frame = source.bytes::<T>(density.product_bytes());
             kernel = kernel.renewed_by(&source);
@@ -319,7 +323,7 @@ impl Problem<'_> {
         self.keep_scaled(groups, walked, keeper, summary)
     }
 
-    /// What becomes of the points.
+    /// Keeps the points, as the method needs them.
     fn keep_scaled<T: Scalar>(
         &mut self,
         groups: ScaleGroups,
@@ -333,8 +337,9 @@ impl Problem<'_> {
         }
     }
 
-    /// Starts brought down by some steps of Adam: not to a mode, but to where the network explains
-    /// the data. All are kept: taking those of least energy made yacht worse (NLL 0.42 for 0.05).
+    /// Moves the starts by some steps of Adam: not to a mode, but to where the network explains
+    /// the data. All are kept: taking those of least energy made yacht worse (NLL 0.42 instead of
+    /// 0.05).
     fn descended<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
@@ -355,7 +360,7 @@ impl Problem<'_> {
         Ok(reports.into_iter().map(|r| r.theta).collect())
     }
 
-    /// The density over standard normal numbers, log scales, and what the likelihood has.
+    /// The density over standard normal numbers, log scales and likelihood parameters.
     pub(super) fn scaled_density<T: Scalar>(
         &self,
         scaled: &ScaledNetwork<'_>,
@@ -363,7 +368,7 @@ impl Problem<'_> {
         self.density_of(scaled, &scaled.prior())
     }
 
-    /// The density of a network whose coordinates have scales, with the noise as the options say.
+    /// The density of a network whose coordinates include scales. The options set the noise.
     pub(super) fn density_of<T: Scalar>(
         &self,
         network: &dyn Network,
@@ -379,7 +384,7 @@ impl Problem<'_> {
         PosteriorDensity::new(network, likelihood.as_ref(), prior, x, y)
     }
 
-    /// A start for each of `count` walkers: a draw of the prior, with log scales near their medians.
+    /// A start for each of `count` walkers: a draw of the prior with log scales near their medians.
     pub(super) fn scaled_starts<T: Scalar>(
         &self,
         scaled: &ScaledNetwork<'_>,

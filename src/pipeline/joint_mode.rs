@@ -1,11 +1,11 @@
 //! The mode of a posterior whose scales are sampled, and walks along its fiber.
 //!
-//! Over standard normal numbers and log scales the joint mode exists: as a scale goes to zero the
-//! numbers that it multiplies would have to grow, and that costs. (Over parameters and scales the
-//! density has no bound: all of a group at zero and its scale near zero.) A group of `n` parameters
-//! with a sum of squares `s` has its scale near `s^{1/2}` there, and not near `(s / n)^{1/2}`,
-//! where most of the posterior is. So the mode is a point to start from and to compare with, and
-//! not what predicts well.
+//! Over standard normal numbers and log scales the joint mode exists: as a scale goes to zero, the
+//! numbers that it multiplies would have to grow, and that costs energy. (Over parameters and
+//! scales the density has no bound: all parameters of a group at zero and its scale near zero.) At
+//! the mode, a group of `n` parameters with a sum of squares `s` has its scale near `s^{1/2}`. Most
+//! of the posterior has it near `(s / n)^{1/2}`. So the mode is a point to start from and to
+//! compare with; it does not predict well.
 
 use super::checkpoint::Keeper;
 use super::fit::Problem;
@@ -21,11 +21,11 @@ use crate::optim::{MapOptions, MapReport, fit_map};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
-/// Precision of the prior of standard normal numbers.
+/// Prior precision of the standard normal numbers.
 const UNIT: f64 = 1.0;
 
 impl Problem<'_> {
-    /// The joint mode, or with fewer steps a point on the way to it.
+    /// The joint mode; with fewer steps, a point on the way to it.
     fn descend<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
@@ -39,8 +39,8 @@ impl Problem<'_> {
         })
     }
 
-    /// For `map` the joint mode. For a walk what stands in its place: the first start, brought down
-    /// to where the network explains the data.
+    /// For `map`, the joint mode. For a walk, a substitute: the first start, moved to where the
+    /// network explains the data.
     pub(super) fn stand_in<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
         let Some(coordinates) = self.coordinates() else {
             return self.fit_map(summary);

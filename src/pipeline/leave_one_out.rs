@@ -1,4 +1,6 @@
-//! How well a fit predicts rows that it has not seen, from the draws that it has: leave-one-out by importance sampling.
+//! Leave-one-out by importance sampling: how well a fit predicts unseen rows.
+//!
+//! It uses the draws that the fit already has.
 
 use rayon::prelude::*;
 
@@ -12,11 +14,11 @@ use crate::model::{Likelihood, Model, Noise, Predictive, RowLikelihood};
 use crate::predict::{Outputs, network_outputs};
 use crate::scalar::Scalar;
 
-/// Rows times parameters times draws that are predicted for it, at most.
+/// Most rows times parameters times draws to predict for leave-one-out.
 const EFFORT: usize = 4_000_000_000;
 
 impl Problem<'_> {
-    /// Says how well the points of a fit predict, where that takes little beside the fit.
+    /// Reports how well the points of a fit predict, if its cost is small compared with the fit's.
     pub(super) fn leave_one_out<T: Scalar>(
         &self,
         fitted: &Fitted<T>,
@@ -27,7 +29,7 @@ impl Problem<'_> {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
             _ => None,
         };
-        // the weights are right for draws of the posterior, and for nothing else
+        // the weights are right only for draws of the posterior
         let Some(kept) = kept.filter(|_| self.options.samples_posterior()) else {
             return Ok(None);
         };
@@ -58,8 +60,8 @@ impl Problem<'_> {
         })
     }
 
-    /// Leave-one-out of the training rows, in the target's own units. Without a noise of their own,
-    /// draws have `noise_std`.
+    /// Leave-one-out of the training rows, in the target's original units. Draws that do not
+    /// contain a noise use `noise_std`.
     fn loo_of<T: Scalar>(&self, draws: &Draws<T>, noise_std: Option<f64>) -> Result<Loo> {
         let likelihood = match self.own.is_some() || draws.params.is_empty() {
             true => self.likelihood(noise_std)?,
@@ -95,7 +97,7 @@ impl Problem<'_> {
         builder.finish()
     }
 
-    /// Log density of training row `row` under every draw, by the law that the likelihood states.
+    /// Log density of training row `row` under every draw, by the likelihood's predictive law.
     fn log_lik<T: Scalar>(
         &self,
         row: usize,
@@ -127,7 +129,7 @@ impl Problem<'_> {
     }
 }
 
-/// Outputs of a row under every sample, with the likelihood's own parameters.
+/// Outputs of a row under every sample, with the likelihood's parameters.
 fn each_sample<'a, T>(
     outputs: &'a [f64],
     block: &Outputs,
@@ -138,7 +140,7 @@ fn each_sample<'a, T>(
     samples.map(move |(s, outputs)| (outputs, &draws.params[s * own..(s + 1) * own]))
 }
 
-/// Log density of training row `row` under every draw, by the likelihood of a program.
+/// Log density of training row `row` under every draw, by the likelihood of a user's model.
 fn own_log_lik<T>(
     rows: &RowLikelihood,
     row: usize,
@@ -152,7 +154,7 @@ fn own_log_lik<T>(
         .collect()
 }
 
-/// The logarithm of the probability of class `label`.
+/// Log probability of class `label`.
 fn log_softmax(logits: &[f64], label: usize) -> f64 {
     let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let sum: f64 = logits.iter().map(|o| (o - top).exp()).sum();
@@ -160,7 +162,7 @@ fn log_softmax(logits: &[f64], label: usize) -> f64 {
 }
 
 impl FitReport {
-    /// What the rows say of predictions for others.
+    /// Reports leave-one-out of the rows.
     pub(super) fn leave_one_out(&mut self, loo: &Loo) {
         self.loo = Some(report::LeaveOneOut {
             rows: loo.pointwise.len(),

@@ -1,5 +1,6 @@
-//! The MAP estimate of a fit: by gradients of all rows with the scales tuned by evidence, or by
-//! minibatches with the scales given.
+//! The MAP estimate of a fit.
+//!
+//! It uses gradients of all rows with scales tuned by evidence, or minibatches with given scales.
 
 use rayon::prelude::*;
 
@@ -20,25 +21,25 @@ use crate::optim::{
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 
-/// Rows times parameters beyond which thousands of gradients of all rows take too long.
+/// Rows times parameters beyond which thousands of full gradients take too long.
 const LARGE: usize = 100_000_000;
 
-/// Parameters up to which the Gauss-Newton matrix is formed: for exact evidences, and for the last
-/// steps of the estimate.
+/// Most parameters for which the Gauss-Newton matrix is formed: for exact evidences, and for the
+/// last steps of the estimate.
 const DENSE: usize = 2_000;
 
-/// Where the noise of a regression starts, in units of the target: the fixed point has several
-/// ends.
+/// Initial noise levels of a regression, in units of the target: the fixed point has several
+/// solutions.
 const NOISE_STARTS: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
 
-/// Rows of a batch, and prior precision, if nothing else is asked for.
+/// Default rows of a batch, and default prior precision.
 const BATCH_ROWS: usize = 128;
 const PRIOR_PRECISION: f64 = 1.0;
 
 impl Problem<'_> {
     /// Rows of a batch; `None`: all rows at once.
     pub(super) fn batch_rows(&self) -> Option<usize> {
-        // the noise of a regression is tuned by evidence, and that needs all rows
+        // the noise of a regression is tuned by evidence, which needs all rows
         let tunes_noise = self.prepared.observation.has_noise() && self.options.noise_std.is_none();
         let size = self.prepared.rows().saturating_mul(self.network.dim());
         match self.options.batch {
@@ -50,7 +51,7 @@ impl Problem<'_> {
 
     pub(super) fn minibatch_options(&self, batch_rows: usize) -> MinibatchOptions {
         let defaults = MinibatchOptions::default();
-        // a walk starts from the estimate given all rows: none can be held out
+        // a walk starts from the estimate for all rows, so none can be held out
         let held_out = match self.options.method {
             Method::Map => defaults.validation_fraction,
             _ => 0.0,
@@ -63,7 +64,7 @@ impl Problem<'_> {
         }
     }
 
-    /// What cannot be trained as asked for.
+    /// Refuses training options that do not fit together.
     pub(super) fn check_training(&self) -> Result<()> {
         match (self.batch_rows(), self.options.epochs) {
             (None, Some(epochs)) => {
@@ -116,8 +117,8 @@ impl Problem<'_> {
         Ok(EvidenceReport::given(map, alpha, noise_std))
     }
 
-    /// The estimate from the initial parameters of number `index`. The batches are the same for
-    /// all.
+    /// The estimate from the initial parameters with number `index`. All estimates use the same
+    /// batches.
     fn one_by_minibatches<T: Scalar>(
         &self,
         density: &Minibatch<T>,
@@ -142,7 +143,7 @@ impl Problem<'_> {
         Ok((report, map))
     }
 
-    /// Initial parameters of number `index`.
+    /// Initial parameters with number `index`.
     pub(super) fn initial<T: Scalar>(&self, index: u64) -> Vec<T> {
         let mut start = self.network.init(&mut self.streams.rng(Phase::INIT, index));
         if let Some(model) = self.own {
@@ -151,8 +152,7 @@ impl Problem<'_> {
         start.into_iter().map(T::from_f64).collect()
     }
 
-    /// Estimates from other initial parameters, trained as the first one was, with the scales that
-    /// it has.
+    /// Estimates from other initial parameters, trained like the first one and with its scales.
     pub(super) fn other_estimates<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
@@ -220,7 +220,7 @@ impl Problem<'_> {
                     best = Some(report);
                 }
                 Ok(_) => {}
-                // the others are not lost
+                // the other starts may still succeed
                 Err(error) => failure = failure.or(Some(error)),
             }
         }
@@ -263,7 +263,7 @@ impl Problem<'_> {
         dense_curvature(&data, theta, 0..self.network.dim(), RowFisher::Ggn)
     }
 
-    /// Brings the estimate to its minimum, and gives the matrix there.
+    /// Moves the estimate to its minimum, and returns the matrix there.
     fn polished<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,

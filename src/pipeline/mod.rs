@@ -1,8 +1,9 @@
 //! From a data set to a fitted model in one call: what the command line does, for programs.
 //!
-//! standardise -> network -> MAP estimate and scales by evidence -> tangent space -> walk -> deformation -> [`Model`]; or one of the
-//! [`baselines`](crate::baselines) in the place of the walk. Where scales are part of the posterior ([`PriorChoice`]) the walk
-//! samples them, from starts of its own. [`measure`] scores any of them on test data.
+//! The stages: standardise -> network -> MAP estimate and scales by evidence -> tangent space ->
+//! walk -> deformation -> [`Model`]. One of the [`baselines`](crate::baselines) may replace the
+//! walk. If scales are part of the posterior ([`PriorChoice`]), the walk samples them and has
+//! separate starts. [`measure`] scores any of these models on test data.
 //!
 //! [`Model`]: crate::artifact::Model
 

@@ -4,16 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use super::FitReport;
 
-/// The report is in a field of its own: the notes of older programs have none, and would else be
-/// taken for a report that says nothing.
+/// The report is in a separate field. The notes of older programs lack it, and would otherwise be
+/// mistaken for an empty report.
 #[derive(Serialize, Deserialize)]
 struct Notes<R> {
     report: R,
 }
 
-/// All of it, to be read by [`read`].
+/// The whole report, in the form that [`read`] reads.
 pub(super) fn write(report: &FitReport) -> String {
-    // texts and numbers: there is nothing that could not be written
+    // texts and numbers: all of it can be written
     serde_json::to_string(&Notes { report }).unwrap_or_default()
 }
 

@@ -1,4 +1,4 @@
-//! What can be chosen about a fit.
+//! The options of a fit.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,9 +14,10 @@ pub enum FlowChoice {
     /// Whichever predicts most like the walk.
     #[default]
     Auto,
-    /// A Gaussian in a frame around the walk's mean, with couplings if they help, as wide as predicts most like the walk.
+    /// A Gaussian in a frame around the walk's mean, with couplings if they help. Its width is the
+    /// one whose predictions are most like the walk's.
     Frame,
-    /// Exchangeable units, from maximum likelihood or refined on the ELBO.
+    /// Exchangeable units, fitted by maximum likelihood or refined on the ELBO.
     Units,
 }
 
@@ -49,8 +50,8 @@ impl FromStr for FlowChoice {
 /// Where the prior's scales, and the noise of a regression, come from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PriorChoice {
-    /// Sampled where the method can and the data are small enough: with relevance determination for classes, a scale for each
-    /// tensor for a real target. Else by evidence, or what is given.
+    /// Sampled if the method can and the data are small enough: with relevance determination for
+    /// classes, with a scale for each tensor for a real target. Otherwise by evidence, or as given.
     #[default]
     Auto,
     /// Sampled: a scale for the weights of each layer, one for the biases of each hidden layer.
@@ -102,9 +103,9 @@ impl FromStr for PriorChoice {
 pub enum KernelKind {
     /// The drift walk of the paper.
     Drift,
-    /// The same, kept on the fiber by Gauss-Newton steps.
+    /// The drift walk, kept on the fiber by Gauss-Newton steps.
     Tangent,
-    /// Microcanonical walks: samples of the posterior.
+    /// Microcanonical walks, which sample the posterior.
     Microcanonical,
 }
 
@@ -138,7 +139,7 @@ impl FromStr for KernelKind {
     }
 }
 
-/// Where a fit is, for progress bars.
+/// The stage of a fit, for progress bars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Gradient steps of the MAP estimate; the total grows with every round of tuning.
@@ -149,48 +150,50 @@ pub enum Stage {
     Flow,
 }
 
-/// How many rows a gradient of the MAP fit takes.
+/// How many rows a gradient of the MAP fit uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Batch {
-    /// All, or 128 where rows times parameters are more than 10^8 and no scale is left that takes all rows to tune.
+    /// All rows. But 128 if rows times parameters exceed 10^8 and no scale is left to tune that
+    /// needs all rows.
     #[default]
     Auto,
-    /// All, and the scales are tuned by evidence.
+    /// All rows, with the scales tuned by evidence.
     Full,
-    /// So many; the prior precision is 1 unless given, the noise of a regression must be given.
+    /// This many rows. The prior precision is 1 unless given; the noise of a regression must be
+    /// given.
     Rows(usize),
 }
 
 /// Settings of a fit; the defaults are those of the command line.
 #[derive(Clone, Debug)]
 pub struct FitOptions {
-    /// Layers before the last, linear one, for a set of images: they take the place of `hidden` and `activation`.
+    /// Layers before the last, linear one, for images. They replace `hidden` and `activation`.
     pub layers: Option<SequentialSpec>,
-    /// Widths of the hidden layers; none for a linear model.
+    /// Widths of the hidden layers; empty for a linear model.
     pub hidden: Vec<usize>,
-    /// Chooses `hidden` by cross-validation: the widths that predict rows held out best.
+    /// Chooses `hidden` by cross-validation: the widths that predict held-out rows best.
     pub choose_hidden: bool,
-    /// Fits without a row, at most, for rows where leave-one-out by importance sampling fails. If more
-    /// rows fail, none is refitted.
+    /// Most refits that leave out one row each, for rows where leave-one-out by importance sampling
+    /// fails. If more rows fail, none is refitted.
     pub loo_refits: usize,
-    /// Their nonlinearity.
+    /// Nonlinearity of the hidden layers.
     pub activation: Activation,
-    /// How targets come about; `None`: softmax for classes, Gaussian noise for a real target.
+    /// Distribution of the targets; `None`: softmax for classes, Gaussian noise for a real target.
     pub likelihood: Option<Observation>,
-    /// What is done to features before they are standardised.
+    /// Transform of the features before they are standardised.
     pub feature_transform: FeatureTransform,
-    /// What is done to a real target before it is standardised.
+    /// Transform of a real target before it is standardised.
     pub target_transform: TargetTransform,
     /// Where the prior's scales come from.
     pub prior: PriorChoice,
-    /// Precision of the prior of every weight and bias, if it is given; then no scale is sampled.
+    /// Prior precision of every weight and bias. If it is given, no scale is sampled.
     pub prior_precision: Option<f64>,
-    /// Noise of a regression target in units of its standard deviation; `None`: sampled with the prior's scales, or by
-    /// evidence.
+    /// Noise of a regression target in units of its standard deviation; `None`: sampled with the
+    /// prior's scales, or tuned by evidence.
     pub noise_std: Option<f64>,
-    /// How many rows a gradient of the MAP fit takes.
+    /// How many rows a gradient of the MAP fit uses.
     pub batch: Batch,
-    /// Passes over the rows, at most, by minibatches; `None`: 20.
+    /// Most passes over the rows by minibatches; `None`: 20.
     pub epochs: Option<usize>,
     /// How the posterior is represented.
     pub method: Method,
@@ -200,41 +203,45 @@ pub struct FitOptions {
     pub step_size: Option<f64>,
     /// Length over which a microcanonical walk forgets its direction; `None`: tuned.
     pub decoherence_length: Option<f64>,
-    /// A Metropolis test after each trajectory of a microcanonical walk.
+    /// Adds a Metropolis test after each trajectory of a microcanonical walk.
     pub adjusted: bool,
     /// MAP estimates that particles start from, in turn.
     pub starts: usize,
-    /// Number of particles that walk; `None`: 64, or 16 where scales are sampled.
+    /// Number of walking particles; `None`: 64, or 16 if scales are sampled.
     pub particles: Option<usize>,
-    /// Steps of each; `None`: the kernel's default. Where scales are sampled, a step takes about ten gradients.
+    /// Steps of each particle; `None`: the kernel's default. If scales are sampled, a step takes
+    /// about ten gradients.
     pub steps: Option<usize>,
     /// Points of the walk to keep, spread over the particles.
     pub samples: usize,
-    /// For a flow: which one.
+    /// Which flow a method `flow` learns.
     pub flow: FlowChoice,
-    /// For an atlas: anchors whose hidden units come each from a walker of its own, in the place of the walkers themselves.
+    /// For an atlas: uses recombined anchors, whose hidden units are each drawn separately from the
+    /// points of the walk. Otherwise the anchors are the points themselves.
     pub recombine: bool,
-    /// For an atlas or a flow: so many draws are stored in the place of the sampler, which carries the training rows.
+    /// For an atlas or a flow: stores this many draws instead of the sampler, which carries the
+    /// training rows.
     pub frozen: Option<usize>,
-    /// Rows of the batches that a walk takes its gradients from, an approximation ([`Batched`](crate::walk::Batched)) for the
-    /// microcanonical kernel without a Metropolis test; `None`: all rows.
+    /// Rows of the batches that a walk takes its gradients from; `None`: all rows. This is an
+    /// approximation ([`Batched`](crate::walk::Batched)), for the microcanonical kernel without a
+    /// Metropolis test.
     pub walk_batch: Option<usize>,
-    /// Seed of everything that is random.
+    /// Seed of all randomness.
     pub seed: u64,
-    /// For a walk: a file that its points are kept in while it is under way, and until the model is saved, in the place of memory. Whoever saves the
-    /// model removes it ([`remove_spool`](crate::artifact::remove_spool)).
+    /// For a walk: a file that holds its points, instead of memory, until the model is saved.
+    /// Whoever saves the model removes it ([`remove_spool`](crate::artifact::remove_spool)).
     pub spool: Option<PathBuf>,
-    /// Whether, where and how often the walk is written to a file, to be resumed.
+    /// Whether, where and how often the walk is written to a file, from which it can be resumed.
     pub checkpoint: Option<CheckpointOptions>,
-    /// Seconds after which the walk is ended between two blocks, with what it has; `None`: as long as it takes.
+    /// Seconds after which the walk ends between two blocks and keeps its points; `None`: no limit.
     pub max_seconds: Option<f64>,
-    /// MiB that the walk may take: its particles, workspaces, frame, and the points that are held in memory. It is refused if it cannot begin with so much, and
-    /// ended when the next points would not fit.
+    /// MiB that the walk may take: particles, workspaces, frame, and the points held in memory. The
+    /// walk is refused if this is too little to begin, and ends when the next points would not fit.
     pub max_memory: Option<usize>,
 }
 
 impl FitOptions {
-    /// The defaults, with another method.
+    /// The defaults with the given method.
     pub fn of(method: Method) -> Self {
         Self {
             method,
@@ -251,9 +258,10 @@ impl FitOptions {
         }
     }
 
-    /// True of a walk with settings of its own alone, on a problem that is small enough: such walks
-    /// sample scales unless asked otherwise, and so does an atlas of one. A flow does not: it learns
-    /// the walk's density, and with scales loses more by that than they gain (docs/deformation.md).
+    /// True for a walk with default settings on a problem that is small enough. Such walks sample
+    /// scales unless asked otherwise, and so does an atlas made from one. A flow does not: it must
+    /// learn the walk's density, and with sampled scales it loses more there than they gain
+    /// (docs/deformation.md).
     pub(super) fn walks_plainly(&self, rows: usize, dim: usize) -> bool {
         matches!(self.method, Method::Walk | Method::Atlas)
             && self.kernel == KernelKind::Microcanonical
@@ -268,7 +276,7 @@ impl FitOptions {
     }
 }
 
-/// Rows times parameters up to which scales are sampled unless asked otherwise.
+/// Most rows times parameters for which scales are sampled by default.
 const AUTO: usize = 10_000_000;
 
 impl Default for FitOptions {

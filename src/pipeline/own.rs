@@ -1,7 +1,7 @@
-//! Fits of a model whose parts are the user's: network, likelihood and prior as given.
+//! Fits of a user's model: network, likelihood and prior as given.
 //!
-//! Rows are taken as they are, nothing is standardised, and no scale is tuned: what the model says is
-//! what is sampled. All stages but these are those of every other fit.
+//! Rows are used as they are: nothing is standardised, and no scale is tuned. The fit samples
+//! exactly what the model states. All other stages are the same as in every other fit.
 
 use super::describe::About;
 use super::fit::Problem;
@@ -19,10 +19,11 @@ use crate::optim::{MapOptions, fit_map};
 use crate::scalar::Scalar;
 
 /// Fits the posterior of `model` to rows `x` (`[n, input_dim]`) and targets `y`
-/// (`[n, target_dim]`), as they are. [`FitOptions`] chooses the method and its settings; what the
-/// model already says (network, likelihood, prior, noise, transforms) must be left at its default.
+/// (`[n, target_dim]`), as they are. [`FitOptions`] chooses the method and its settings. Options
+/// that the model already determines (network, likelihood, prior, noise, transforms) must be left
+/// at their defaults.
 ///
-/// A file of such a model is read by [`AnyModel::load_with`](crate::artifact::AnyModel::load_with).
+/// [`AnyModel::load_with`](crate::artifact::AnyModel::load_with) reads a file of such a model.
 ///
 /// ```
 /// use fiberwalk::model::Model;
@@ -39,8 +40,8 @@ use crate::scalar::Scalar;
 /// ```
 ///
 /// # Errors
-/// If lengths do not fit, a target is impossible, a setting is out of range or contradicts the model,
-/// the method cannot do with it, or a stage fails.
+/// If lengths do not fit, a target is impossible, a setting is out of range or contradicts the
+/// model, the method does not support it, or a stage fails.
 pub fn fit_model<T: Fits>(
     model: &Model,
     x: &[f64],
@@ -51,14 +52,14 @@ pub fn fit_model<T: Fits>(
     T::fit_own(model, x, y, options, progress)
 }
 
-/// What is fitted, with what files say of it.
+/// A prepared fit, and its description for model files.
 pub(super) struct OwnFit {
     pub prepared: Prepared,
     pub about: About,
     pub spec: NetworkSpec,
 }
 
-/// Checks rows and settings, and puts the data in the form of every fit.
+/// Checks rows and settings, and converts the data to the form that every fit uses.
 pub(super) fn prepare_own(
     model: &Model,
     x: &[f64],
@@ -111,7 +112,7 @@ pub(super) fn prepare_own(
     })
 }
 
-/// What the model says must not be said again.
+/// Refuses options that the model already determines.
 fn check(options: &FitOptions) -> Result<()> {
     let given = [
         ("likelihood", options.likelihood.is_some()),
@@ -146,12 +147,12 @@ fn check(options: &FitOptions) -> Result<()> {
 }
 
 impl Problem<'_> {
-    /// Parameters of a point: the network's, and those of a likelihood of the user's.
+    /// Parameters of a point: those of the network and of a user's likelihood.
     pub(super) fn dim(&self) -> usize {
         self.network.dim() + self.own.map_or(0, Model::own_params)
     }
 
-    /// The likelihood, as a checkpoint knows it.
+    /// The likelihood's name for checkpoints.
     pub(super) fn likelihood_name(&self) -> String {
         match self.own {
             Some(model) => format!("of model '{}'", model.name()),
@@ -192,9 +193,9 @@ pub(super) fn own_init(likelihood: &dyn Likelihood, outputs: usize) -> Vec<f64> 
     likelihood.params(outputs).init()
 }
 
-/// The prior of a fit: the model's, or the isotropic one of a given precision.
+/// The prior of a fit: the model's, or an isotropic one with a given precision.
 pub(super) enum PriorOf<'a> {
-    /// Of a model of the user's.
+    /// The prior of a user's model.
     Own(&'a dyn Prior),
     /// Built-in.
     Isotropic(crate::model::IsotropicGaussian),

@@ -1,21 +1,22 @@
 //! Method `auto`: several models, each fitted by walks, and the mixture of them that predicts best.
 //!
-//! The models differ in depth, activation, prior, noise, and in what is done to columns. Each is
-//! scored on rows that it has not seen, by cross-validation: folds of a fifth of the rows, a walk on
-//! the others. The weights `w` maximise
+//! The models differ in depth, activation, prior, noise, and column transforms. Each is scored by
+//! cross-validation on rows that it has not seen: each fold is a fifth of the rows, and a walk runs
+//! on the others. The weights `w` maximise
 //!
 //! ```text
 //! sum_i log sum_k w_k p(y_i | x_i, rows outside the fold of i, model k)
 //! ```
 //!
-//! ([`Stacking`](crate::diagnose::Stacking); Yao, Vehtari, Simpson & Gelman 2018, who score by
-//! leave-one-out), averaged over bootstrap samples of the rows: on a few hundred rows the weights
-//! themselves are uncertain, and the best of them would often be all for one model. Models with
-//! weight are then fitted to all rows, and the mixture predicts `p(y | x) = sum_k w_k p_k(y | x)`.
+//! (as in [`Stacking`](crate::diagnose::Stacking); Yao, Vehtari, Simpson & Gelman 2018, who score
+//! by leave-one-out). The weights are averaged over bootstrap samples of the rows. On a few hundred
+//! rows they are uncertain, and without the average one model would often get all the weight.
+//! Models with weight are then fitted to all rows, and the mixture predicts
+//! `p(y | x) = sum_k w_k p_k(y | x)`.
 //!
 //! Leave-one-out from one walk ([`Loo`](crate::diagnose::Loo)) would cost less, but it cannot
-//! choose: the more flexible a model, the more rows have a large `k`, and for those it says too
-//! much (`docs/models.md` has figures).
+//! choose. The more flexible a model, the more rows have a large `k`, and for those rows it is too
+//! optimistic (`docs/models.md` has figures).
 
 use std::time::Instant;
 
@@ -33,30 +34,30 @@ use crate::data::{Dataset, Task, k_folds};
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 
-/// Work of all walks together, in floating-point operations: fifty seconds of two cores.
+/// Work of all walks together, in floating-point operations: fifty seconds on two cores.
 const WORK: f64 = 4.4e12;
 
-/// What a gradient costs besides `6 N P` operations: twenty microseconds.
+/// Cost of a gradient besides `6 N P` operations: twenty microseconds.
 const OVERHEAD: f64 = 1e6;
 
-/// Share of the work that cross-validation takes.
+/// Share of the work for cross-validation.
 const FIRST: f64 = 0.5;
 
-/// Parts that the rows are cut into; fewer are scored where walks on all of them take too long.
+/// Number of folds. Fewer are scored if walks on all of them take too long.
 const FOLDS: usize = 5;
 
-/// Walkers and kept points of a walk that leaves out a fold, and of one on all rows.
+/// Walkers and kept points of a walk that leaves out a fold; walkers of a walk on all rows.
 const FOLD_WALKERS: usize = 8;
 const FOLD_SAMPLES: usize = 128;
 const WALKERS: usize = 16;
 
-/// Gradients of a walker: what a walk needs to be worth scoring, and most.
+/// Gradients of a walker: the least that makes a walk worth scoring, and the most.
 const GRADIENTS: (f64, f64) = (2_500.0, 40_000.0);
 
 /// Weight below which a model is left out.
 const LEAST: f64 = 0.02;
 
-/// Rows times features beyond which walks on all rows take too long.
+/// Most rows times features. Beyond this, walks on all rows take too long.
 const LARGE: usize = 2_000_000;
 
 /// Fits the portfolio and stacks it.
@@ -89,7 +90,7 @@ pub(super) fn fit_portfolio<T: Fits>(
     portfolio.mixture(&members, summary)
 }
 
-/// Models of a data set, and what is known of time.
+/// The models of a data set, and the time since the fit started.
 pub(super) struct Portfolio<'a> {
     data: &'a Dataset,
     options: &'a FitOptions,
@@ -113,7 +114,7 @@ impl<'a> Portfolio<'a> {
 }
 
 impl Portfolio<'_> {
-    /// Refuses tables on which so many walks take too long.
+    /// Refuses tables on which this many walks take too long.
     pub(super) fn check_size(data: &Dataset) -> Result<()> {
         if data.n().saturating_mul(data.d()) <= LARGE {
             return Ok(());
@@ -123,8 +124,8 @@ impl Portfolio<'_> {
         Err(Error::config("choice of a model", value, &requirement))
     }
 
-    /// Every candidate's log densities of rows held out. One that fails, or is far behind after the
-    /// first fold, is left out, and said.
+    /// Every candidate's log densities of held-out rows. A candidate that fails, or that is far
+    /// behind after the first fold, is left out and reported.
     pub(super) fn scored<T: Fits>(
         &self,
         candidates: Vec<Candidate>,
@@ -134,7 +135,7 @@ impl Portfolio<'_> {
         let mut splits = k_folds(self.data, FOLDS.min(self.data.n()), &mut rng)?;
         let rows = splits.first().map_or(0, |s| s.train.len());
         let walkers = self.options.particles.unwrap_or(FOLD_WALKERS);
-        // operations of a gradient for every walker of every candidate
+        // operations of one gradient for every walker of every candidate
         let each = |of: &[Scored]| {
             let cost = of.iter().map(|s| self.cost(&s.candidate, rows));
             cost.sum::<f64>() * walkers as f64
@@ -202,7 +203,7 @@ impl Portfolio<'_> {
         Ok(alive)
     }
 
-    /// Floating-point operations of a gradient on so many rows.
+    /// Floating-point operations of a gradient on `rows` rows.
     fn cost(&self, candidate: &Candidate, rows: usize) -> f64 {
         let d = self.data.d() as f64;
         let outputs = match self.data.task() {
@@ -218,14 +219,14 @@ impl Portfolio<'_> {
         6.0 * rows as f64 * dim + OVERHEAD
     }
 
-    /// Seconds of the next walk, of those that are left up to a share of the time.
+    /// Seconds for the next of `left` walks, which together may run until `share` of the time.
     fn seconds(&self, share: f64, left: usize) -> Option<f64> {
         let until = self.options.max_seconds? * share;
         let now = self.started.elapsed().as_secs_f64();
         Some(((until - now) / left.max(1) as f64).max(0.1))
     }
 
-    /// Progress of walk `index` of `walks`, of which all go from `from` to `to` thousandths.
+    /// Progress of walk `index` of `walks`, which together go from `from` to `to` thousandths.
     fn part(
         &self,
         index: usize,
@@ -310,7 +311,7 @@ impl Portfolio<'_> {
         })
     }
 
-    /// The walk of a candidate with so many gradients for each walker.
+    /// Options for the walk of a candidate with `gradients` gradients per walker.
     fn options_of(&self, candidate: &Candidate, gradients: f64) -> FitOptions {
         let gradients = gradients.clamp(0.5 * GRADIENTS.0, GRADIENTS.1);
         let steps = self.options.steps.unwrap_or(gradients as usize / STRETCH);
@@ -332,7 +333,7 @@ impl Portfolio<'_> {
     }
 }
 
-/// What does not go with a portfolio.
+/// Refuses options that do not go with a portfolio.
 fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
     let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
         Err(Error::config(field, value, requirement))

@@ -1,4 +1,4 @@
-//! The data as the network sees them, and the network that fits them.
+//! The data in the form that the network sees, and the network that fits them.
 
 use super::transforms::feature_map;
 use super::{FitOptions, TargetTransform};
@@ -7,7 +7,7 @@ use crate::data::{Dataset, Standardizer, TargetMap, Task};
 use crate::error::{Error, Result};
 use crate::model::Observation;
 
-/// Standardised data and how to go back.
+/// Standardised data, and the maps back to original units.
 pub(super) struct Prepared {
     /// Rows `[n, d]`.
     pub x: Vec<f64>,
@@ -16,9 +16,9 @@ pub(super) struct Prepared {
     pub features: Standardizer,
     /// The map of a real target, or of counts; `None` for classes.
     pub target: Option<TargetMap>,
-    /// How targets come about.
+    /// Distribution of the targets.
     pub observation: Observation,
-    /// Counts that an output of 0 means: their mean.
+    /// The count that an output of 0 means: their mean.
     pub base_rate: f64,
 }
 
@@ -28,7 +28,7 @@ impl Prepared {
         self.x.len() / self.features.columns()
     }
 
-    /// Some of the rows, on the scales of all.
+    /// Selects rows; their scales stay those of all rows.
     pub fn select(&self, rows: &[usize]) -> Self {
         let d = self.x.len() / self.y.len().max(1);
         let row = |&i: &usize| self.x[i * d..(i + 1) * d].iter().copied();
@@ -43,7 +43,7 @@ impl Prepared {
     }
 }
 
-/// Standardises a set in place. Counts stay as they are.
+/// Standardises a data set in place. Counts stay as they are.
 pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
     let observation = observation(&data, options)?;
     let features = feature_map(&data, options)?;
@@ -67,7 +67,7 @@ pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
         _ => Some(transform.map(&y)?),
     };
     let base_rate = match observation {
-        // of nothing but zeros too
+        // positive even if all counts are zero
         Observation::Poisson => (y.iter().sum::<f64>() + 0.5) / (y.len() as f64 + 0.5),
         _ => 1.0,
     };
@@ -85,7 +85,7 @@ pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
     })
 }
 
-/// How targets come about: as asked for, or what the task suggests.
+/// Distribution of the targets: as asked for, or the task's default.
 pub(super) fn observation(data: &Dataset, options: &FitOptions) -> Result<Observation> {
     let (classes, plain) = match data.task() {
         Task::Classification { classes } => (Some(classes), Observation::Categorical),
@@ -105,7 +105,8 @@ pub(super) fn observation(data: &Dataset, options: &FitOptions) -> Result<Observ
     }
 }
 
-/// The network that the options ask for, with an input for every feature and an output for every class or real target.
+/// The network that the options ask for, with one input per feature and one output per class or
+/// real target.
 ///
 /// # Errors
 /// If the likelihood does not go with the target.

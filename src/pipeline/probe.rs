@@ -1,4 +1,6 @@
-//! Predictions for a few training rows, observed along a walk: what has to forget its start and to mix.
+//! Predictions for a few training rows, observed along a walk to see whether it mixes.
+//!
+//! They have to forget the walk's start and to mix.
 
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
@@ -7,7 +9,7 @@ use crate::nn::Network;
 use crate::scalar::Scalar;
 use crate::walk::{Observable, Pool};
 
-/// Rows that are predicted at most, and numbers that are observed at most.
+/// Most rows that are predicted, and most values that are observed.
 const ROWS: usize = 16;
 const NUMBERS: usize = 128;
 
@@ -16,13 +18,13 @@ pub(super) struct Probe<T> {
     program: Program<T>,
     features: Vec<T>,
     len: usize,
-    /// Parameters of the network; those of a likelihood may follow them.
+    /// Number of network parameters. Those of a likelihood may follow them.
     dim: usize,
     pool: Pool<Workspace<T>>,
 }
 
 impl<T: Scalar> Probe<T> {
-    /// `x` are the training rows, `[n, d]`; `classes` says that outputs are logits.
+    /// `x` are the training rows, `[n, d]`; `classes` means that outputs are logits.
     pub(super) fn new(network: &dyn Network, x: &[f64], classes: bool) -> Result<Self> {
         let (d, outputs) = (network.input_dim(), network.output_dim());
         let n = x.len() / d.max(1);
@@ -69,10 +71,10 @@ impl<T: Scalar> Observable<T> for Probe<T> {
     }
 }
 
-/// Predictions as of a [`Probe`], and behind them the log scales and the likelihood's own numbers.
+/// The predictions of a [`Probe`], followed by log scales and likelihood parameters.
 pub(super) struct ScaledProbe<T> {
     probe: Probe<T>,
-    /// Coordinates of the scaled network.
+    /// Number of coordinates of the scaled network.
     dim: usize,
     /// Where the log scales begin.
     params: usize,
@@ -80,7 +82,7 @@ pub(super) struct ScaledProbe<T> {
 }
 
 impl<T: Scalar> ScaledProbe<T> {
-    /// `own` numbers of the likelihood follow those of the network.
+    /// `own` likelihood parameters follow the network's coordinates.
     pub(super) fn new(
         scaled: &ScaledNetwork<'_>,
         own: usize,
@@ -95,7 +97,7 @@ impl<T: Scalar> ScaledProbe<T> {
         })
     }
 
-    /// Numbers observed before the log scales.
+    /// Number of values observed before the log scales.
     pub(super) fn predictions(&self) -> usize {
         self.probe.len
     }

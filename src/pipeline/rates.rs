@@ -1,12 +1,15 @@
-//! Learning rates of stochastic gradients: the highest at which what they leave behind is viable, and the one that predicts best.
+//! Learning rates of stochastic gradients: the highest viable one, and the best predicting one.
+//!
+//! A rate is viable if the run's energy is at most a threshold.
 
 use crate::error::{Error, Result};
 
-/// Rates are not lowered beyond this.
+/// Rates are not lowered below this.
 const LEAST_RATE: f64 = 1e-8;
 
-/// What `run` gives (with its energy and the gradients that it took) at the first of the rates `rate`, `rate / 10`, ... whose energy is at most `threshold`; that
-/// rate, and the gradients of all tries. At [`LEAST_RATE`] whatever comes is taken.
+/// Calls `run` with the rates `rate`, `rate / 10`, ... until the energy is at most `threshold`.
+/// Returns that result, the rate, and the gradients of all tries. `run` returns a result, its
+/// energy and the gradients that it took. At [`LEAST_RATE`] any result is taken.
 pub(super) fn at_viable_rate<R>(
     mut rate: f64,
     threshold: f64,
@@ -21,7 +24,7 @@ pub(super) fn at_viable_rate<R>(
                     return Ok((report, rate, taken));
                 }
             }
-            // the index is that of the gradient
+            // the index counts the gradients
             Err(Error::NonFinite { index, .. }) if rate > LEAST_RATE => taken += index,
             Err(error) => return Err(error),
         }
@@ -29,22 +32,24 @@ pub(super) fn at_viable_rate<R>(
     }
 }
 
-/// Rates of a ladder, at most: over five powers of ten.
+/// Most rates of a ladder: over five powers of ten.
 const RUNGS: i32 = 12;
 
-/// One of the rates that were tried.
+/// A rate that was tried.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tried {
     pub rate: f64,
-    /// The lower the better.
+    /// Lower is better.
     pub score: f64,
 }
 
-/// The best of the rates `1, 3, 10, 30, ...` times `first`, by the score that `run` gives (with the gradients it took). The ladder ends where two rates in a row are no better
-/// than the best so far, or one is refused: `None`, as where a descent does not stay finite; it has twelve rungs at most. Besides, the gradients of all tries.
+/// Finds the best of the rates `1, 3, 10, 30, ...` times `first`, and counts the gradients of all
+/// tries. `run` returns a score and the gradients that it took. Its score is `None` if the rate is
+/// refused, for example because descent does not stay finite. The ladder ends after a refused rate,
+/// after two rates in a row that are no better than the best so far, or after twelve rungs.
 ///
 /// # Errors
-/// Those of `run`, and if `first` is refused.
+/// Those of `run`, and an error if `first` is refused.
 pub(super) fn best_rate(
     first: f64,
     mut run: impl FnMut(f64) -> Result<(Option<f64>, usize)>,
@@ -58,7 +63,7 @@ pub(super) fn best_rate(
         let least = best.as_ref().map_or(f64::INFINITY, |b| b.score);
         match score {
             Some(score) if score < least => (best, worse) = (Some(Tried { rate, score }), 0),
-            // worse, or not a number
+            // worse, or NaN
             Some(_) => worse += 1,
             None => worse = 2,
         }
@@ -99,7 +104,7 @@ mod tests {
         .unwrap();
         assert_eq!((report, taken), ("low", 207));
         assert!((rate - 0.01).abs() < 1e-15 && rates.len() == 3);
-        // where nothing is viable the least rate's result is taken, or its error
+        // if nothing is viable, the result of the least rate is taken, or its error
         let (_, rate, _) = at_viable_rate(1.0, 5.0, |_| Ok(((), 9.0, 1))).unwrap();
         assert_eq!(rate, LEAST_RATE);
         assert!(at_viable_rate::<()>(1.0, 5.0, |_| Err(diverged(0))).is_err());
@@ -125,7 +130,7 @@ mod tests {
                 .zip(wanted)
                 .all(|(a, b)| (a / b - 1.0).abs() < 1e-12)
         );
-        // one that is worse alone does not end it, one that is refused does
+        // a single worse rate does not end the ladder, a refused one does
         let scores = [Some(3.0), Some(4.0), Some(1.0), Some(1.0), None, Some(0.0)];
         let mut next = scores.into_iter();
         let (best, _) = best_rate(1.0, |_| Ok((next.next().unwrap(), 0))).unwrap();
@@ -138,7 +143,7 @@ mod tests {
         );
         assert_eq!(next.len(), 1);
         assert!(best_rate(1.0, |_| Ok((None, 1))).is_err());
-        // what is no number is not the best, and a ladder has an end
+        // NaN is not the best, and a ladder ends
         let mut next = [Some(2.0), Some(f64::NAN), Some(1.0)].into_iter();
         let (best, _) = best_rate(1.0, |_| Ok((next.next().flatten(), 0))).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What the stages of a fit tell its report: data, estimate and scales.
+//! Entries of data, estimate and scales in the report of a fit.
 
 use super::FitReport;
 use super::prepare::Prepared;
@@ -24,7 +24,7 @@ impl FitReport {
         });
     }
 
-    /// What is out of the ordinary about likelihood and columns.
+    /// Anything unusual about likelihood and columns.
     pub(super) fn columns(&mut self, prepared: &Prepared, names: &[String]) {
         let data = self.data.get_or_insert_default();
         let observation = prepared.observation;
@@ -93,7 +93,7 @@ impl FitReport {
         });
     }
 
-    /// The noise started at several levels.
+    /// The initial noise levels that were tried.
     pub(super) fn noise_starts(&mut self, starts: &[f64], evidences: &[Option<f64>]) {
         let each = starts.iter().zip(evidences);
         let each = each.map(|(&start, &log_evidence)| report::NoiseStart {
@@ -103,7 +103,7 @@ impl FitReport {
         self.scales.get_or_insert_default().noise_starts = each.collect();
     }
 
-    /// The share of the rows that a gradient of the estimate is of.
+    /// The share of the rows in one gradient of the estimate.
     pub(super) fn map_share(&mut self, share: f64) {
         self.estimate.get_or_insert_default().share = Some(share);
     }

@@ -1,4 +1,4 @@
-//! What a fit whose scales are sampled tells its report.
+//! Entries of sampled scales in the report of a fit.
 
 use super::FitReport;
 use crate::artifact::report;
@@ -19,8 +19,8 @@ impl FitReport {
         self.mode_scales = each.collect();
     }
 
-    /// The posterior of the scales, and whether walkers agree about them. `first` numbers are
-    /// observed before the logarithms.
+    /// The posterior of the scales, and whether walkers agree about them. `first` values are
+    /// observed before the log scales.
     pub(super) fn sampled_scales<T: Scalar>(
         &mut self,
         walk: &Walk<T>,

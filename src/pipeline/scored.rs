@@ -1,4 +1,4 @@
-//! How candidates of method `auto` did on rows held out, and which of them are worth going on with.
+//! Scores of the candidates of method `auto` on held-out rows, and which ones to continue with.
 
 use rand::RngExt;
 
@@ -9,19 +9,19 @@ use crate::diagnose::Stacking;
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
 
-/// R-hat of predictions, the median over some rows, beyond which the walkers of a model do not
-/// agree: some are stuck where others never are, and their predictions are left out.
+/// Threshold for the median R-hat of predictions over some rows. Above it the walkers of a model do
+/// not agree: some are stuck where others never go, and the model's predictions are left out.
 const AGREED: f64 = 1.6;
 
-/// Nats a row that a model may be behind after the first fold.
+/// Nats per row that a model may be behind after the first fold.
 const BEHIND: f64 = 0.1;
 
 /// A candidate that was scored.
 pub(super) struct Scored {
     pub candidate: Candidate,
-    /// Log densities of the rows that were held out.
+    /// Log densities of the held-out rows.
     pub held_out: Vec<f64>,
-    /// The R-hat of walkers that do not agree.
+    /// The R-hat, if the walkers do not agree.
     pub apart: Option<f64>,
 }
 
@@ -38,7 +38,7 @@ impl Scored {
         self.held_out.iter().sum()
     }
 
-    /// What the report says of it, scored or not.
+    /// The candidate's entry in the report, scored or not.
     pub fn tried(&self) -> Tried {
         Tried {
             name: self.candidate.name(),
@@ -49,7 +49,7 @@ impl Scored {
     }
 }
 
-/// The R-hat of predictions, if walkers do not agree on them.
+/// The R-hat of predictions, if the walkers do not agree.
 pub(super) fn disagreement(report: &FitReport) -> Option<f64> {
     rhat_of(report).filter(|rhat| *rhat > AGREED)
 }
@@ -59,7 +59,7 @@ fn rhat_of(report: &FitReport) -> Option<f64> {
     Some(predictions.rhat_median)
 }
 
-/// Those whose walkers agree; all, if there are none.
+/// The candidates whose walkers agree; all candidates, if none do.
 pub(super) fn in_agreement(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<Scored> {
     if scored.iter().all(|s| s.apart.is_some()) {
         return scored;
@@ -72,7 +72,7 @@ pub(super) fn in_agreement(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<
     kept
 }
 
-/// Samples of rows that stacking weights are averaged over.
+/// Number of bootstrap samples that stacking weights are averaged over.
 const BOOTSTRAP: usize = 50;
 
 /// Stacking weights from log densities `[rows, models]`, averaged over bootstrap samples of the
@@ -94,7 +94,7 @@ pub(super) fn stacked(table: &[f64], models: usize, seed: u64) -> Result<Vec<f64
     Ok(mean)
 }
 
-/// `sum_i log sum_k w_k p_ik` of the rows held out.
+/// `sum_i log sum_k w_k p_ik` over the held-out rows.
 pub(super) fn mixture_elpd(scored: &[Scored], weights: &[f64]) -> f64 {
     let rows = scored.first().map_or(0, |s| s.held_out.len());
     let row = |i: usize| {
@@ -110,7 +110,7 @@ pub(super) fn mixture_elpd(scored: &[Scored], weights: &[f64]) -> f64 {
     (0..rows).map(row).sum()
 }
 
-/// Log densities, if all are finite.
+/// Returns the log densities if all are finite.
 pub(super) fn finite(densities: Vec<f64>) -> Result<Vec<f64>> {
     match densities.iter().position(|l| !l.is_finite()) {
         None => Ok(densities),
@@ -121,8 +121,8 @@ pub(super) fn finite(densities: Vec<f64>) -> Result<Vec<f64>> {
     }
 }
 
-/// Those that are not far behind the best: by two standard errors of the difference and more than
-/// [`BEHIND`] nats a row.
+/// Drops the candidates that are far behind the best. A candidate is, if its mean deficit less two
+/// standard errors is more than [`BEHIND`] nats per row.
 pub(super) fn promising(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<Scored> {
     let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
     let Some(best) = best.map(|b| b.held_out.clone()) else {
@@ -144,7 +144,7 @@ pub(super) fn promising(scored: Vec<Scored>, summary: &mut FitReport) -> Vec<Sco
 }
 
 impl FitReport {
-    /// That a model is not part of the result.
+    /// Reports that a model is not part of the result.
     pub(super) fn left_out(&mut self, scored: &Scored, why: LeftOut) {
         self.tried(Tried {
             left_out: Some(why),
@@ -152,7 +152,7 @@ impl FitReport {
         });
     }
 
-    /// A model that has its share.
+    /// Reports a model that is part of the mixture.
     pub(super) fn member(&mut self, weight: f64, scored: &Scored, fitted: &FitReport) {
         self.tried(Tried {
             weight: Some(weight),
@@ -192,7 +192,8 @@ mod tests {
         let better: Vec<f64> = (0..40).flat_map(|_| [-1.0, -2.0]).collect();
         let weights = stacked(&better, 2, 0).unwrap();
         assert!((weights[0] - 1.0).abs() < 1e-6, "{weights:?}");
-        // each is right about half of the rows: a half each, but for the draw of the rows
+        // each is right about half of the rows: about half the weight each, up to the bootstrap
+        // draw
         let split: Vec<f64> = (0..40)
             .flat_map(|i| {
                 if i % 2 == 0 {
@@ -229,7 +230,7 @@ mod tests {
         ];
         assert_eq!(promising(all, &mut summary).len(), 2);
         assert!(summary.to_string().contains("0.50 nats a row behind"));
-        // far behind on average, but for one row: not sure
+        // far behind on average because of a single row: not certain
         let mut one = vec![-1.0; 50];
         one[0] = -60.0;
         let all = vec![scored(vec![-1.0; 50], None), scored(one, None)];

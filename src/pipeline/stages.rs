@@ -17,22 +17,23 @@ use crate::model::Model as Parts;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// A fitted model and what there is to know about the fit.
+/// A fitted model, and what is known about its fit.
 pub struct FitResult<T> {
     /// The model.
     pub model: Model<T>,
-    /// What is known about every stage, and the verdict.
+    /// The results of every stage, and the verdict.
     pub report: FitReport,
-    /// Leave-one-out of the training rows, where the points are draws of the posterior and it takes
-    /// little beside the fit.
+    /// Leave-one-out of the training rows, if the points are draws of the posterior and its cost is
+    /// small compared with the fit's.
     pub loo: Option<Loo>,
 }
 
-/// Fits a posterior to a data set. `progress` is called from any thread with a stage, how much of it
-/// is done, and how much there is.
+/// Fits a posterior to a data set. `progress` is called from any thread with a stage, how much of
+/// it is done, and how much there is.
 ///
 /// # Errors
-/// If the data cannot train a model, a setting is out of range, another fit writes to the same files, or a stage fails.
+/// If the data cannot train a model, a setting is out of range, another fit writes to the same
+/// files, or a stage fails.
 pub fn fit<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
@@ -41,7 +42,8 @@ pub fn fit<T: Fits>(
     fit_owned(data.clone(), options, progress)
 }
 
-/// As [`fit`], for a data set that is not needed any more: it is standardised in place, which saves the memory of a copy.
+/// As [`fit`], for a data set that is not needed afterwards. It is standardised in place, which
+/// saves the memory of a copy.
 ///
 /// # Errors
 /// Those of [`fit`].
@@ -53,7 +55,7 @@ pub fn fit_owned<T: Fits>(
     T::fit_data(data, options, progress)
 }
 
-/// `f32` or `f64`, with all methods compiled for it in this crate, and not again in the user's.
+/// `f32` or `f64`. All methods are compiled for it in this crate, and not again in the user's.
 pub trait Fits: Compiled {
     #[doc(hidden)]
     fn fit_data(
@@ -165,7 +167,7 @@ fn stages_of_own<T: Fits>(
 }
 
 impl Problem<'_> {
-    /// All stages, once the settings are checked.
+    /// Runs all stages after the settings are checked.
     fn run<T: Scalar>(
         mut self,
         about: About,
@@ -179,7 +181,7 @@ impl Problem<'_> {
                 evidence
             }
             (None, Some(model)) => self.own_estimate(model, &mut summary)?,
-            // where scales are sampled the walk has starts of its own
+            // if scales are sampled, the walk has separate starts
             (None, None) if self.groups().is_some() => self.stand_in(&mut summary)?,
             (None, None) => self.fit_map(&mut summary)?,
         };

@@ -1,10 +1,19 @@
-//! SWAG of a fit, with the rate that predicts best.
+//! SWAG for a fit, with the learning rate that predicts best.
 //!
-//! How wide SWAG's Gaussian is, its learning rate says and not the posterior; its authors choose it on held-out data. So does a fit: a fifth of the rows is held out, an estimate of the others
-//! is where SWAG goes from with each rate of a ladder, and the one whose draws predict the held-out rows best (mean log predictive density) is used for all rows, or the first tenth of it that is viable there. The rows that are held out train nothing
-//! that is scored on them, save the prior precision, the noise level and the scales of the columns, which are those of the whole fit.
+//! The width of SWAG's Gaussian depends on its learning rate, not on the posterior. Its authors
+//! choose the rate on held-out data, and so does a fit:
 //!
-//! The ladder begins at the paper's 0.01, or where that is not viable (noise is small, or features are large: descent diverges) at the first tenth that is; it ends before a rate that is not.
+//! - A fifth of the rows is held out, and an estimate is trained on the others.
+//! - SWAG starts from that estimate with each rate of a ladder.
+//! - The best rate is the one whose draws predict the held-out rows best, by mean log predictive
+//!   density. It is used for all rows, or lowered tenfold until it is viable there.
+//!
+//! Nothing that is scored on the held-out rows was trained on them. The exceptions are the prior
+//! precision, the noise level and the column scales, which come from the whole fit.
+//!
+//! The ladder begins at the paper's rate, 0.01. Descent may diverge at this rate if the noise is
+//! small or the features are large. Then the ladder begins at the first of 0.001, 0.0001, ... that
+//! is viable. It ends before the first rate that is not.
 
 use super::FitReport;
 use super::baselines::share;
@@ -23,10 +32,10 @@ use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::viability_threshold;
 
-/// Rows that a rate is judged by, of all rows.
+/// Share of the rows that are held out to judge a rate.
 const HELD_OUT: f64 = 0.2;
 
-/// Below so many rows a fifth of them says nothing, and the rate is the first that is viable.
+/// With fewer rows, a fifth of them says nothing; the first viable rate is used.
 const LEAST_ROWS: usize = 20;
 
 /// Draws that predict the held-out rows.
@@ -66,7 +75,7 @@ impl Problem<'_> {
         report.posterior.sample(self.options.samples, self.streams)
     }
 
-    /// From an estimate with a rate: what comes of it, its energy, and the gradients of batches.
+    /// Runs SWAG from an estimate with a given rate: report, energy, and gradients of batches.
     fn swag_at<T: Scalar>(
         &self,
         data: &Minibatch<T>,
@@ -82,7 +91,7 @@ impl Problem<'_> {
         Ok((report, energy, gradients))
     }
 
-    /// The rate that predicts held-out rows best, and what the choice took in gradients of all rows.
+    /// The rate that predicts held-out rows best, and the cost of the choice in full gradients.
     fn swag_rate<T: Scalar>(&self, evidence: &EvidenceReport<T>) -> Result<(Tried, f64)> {
         let rows = self.prepared.rows();
         let mut rng = self.streams.rng(Phase::SWAG, 1);
@@ -112,7 +121,8 @@ impl Problem<'_> {
                 return Ok((Some(score), 0));
             }
             match run(rate) {
-                // draws that cannot predict the rows, as where a layer overflows, are no better than a descent that ends
+                // draws may fail to predict the rows, for example if a layer overflows;
+                // that is no better than a diverging descent
                 Ok((report, energy, gradients)) if energy <= threshold => {
                     Ok((score(&report).ok(), gradients))
                 }
@@ -136,7 +146,7 @@ impl Problem<'_> {
         Ok((best, gradients))
     }
 
-    /// Mean negative log predictive density of rows, targets in standardised units.
+    /// Mean negative log predictive density of rows, with targets in standardised units.
     fn mean_nll<T: Scalar>(
         &self,
         draws: &[T],
@@ -191,7 +201,8 @@ mod tests {
         EvidenceReport::given(map, 0.5, noise_std)
     }
 
-    /// The score that a rate was chosen by, from the parts: an estimate of four fifths of the rows, SWAG there, the mean predictive density of the last fifth.
+    /// Computes the score of the chosen rate step by step: an estimate on four fifths of the rows,
+    /// SWAG from there, and the mean predictive density of the last fifth.
     #[test]
     fn the_rate_is_judged_by_rows_that_trained_nothing() {
         let data = banana(60, &Streams::new(4)).unwrap();
@@ -239,7 +250,8 @@ mod tests {
             for rate in [0.01, 0.03, 0.1] {
                 assert!(score(rate) >= best.score - 1e-12, "{best:?}");
             }
-            // a batch is all of the part, which is four fifths of the rows, so epochs and steps are gradients
+            // a batch is the whole training part, four fifths of the rows: epochs and steps are
+            // gradients
             let batches = (gradients / 0.8 - map.gradients as f64) / 140.0;
             assert!(
                 (batches - batches.round()).abs() < 1e-9 && batches > 2.5,

@@ -1,4 +1,4 @@
-//! What is done to columns before they are standardised.
+//! Transforms of columns before they are standardised.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,7 +7,7 @@ use super::FitOptions;
 use crate::data::{Dataset, Standardizer, TargetMap, Warp};
 use crate::error::{Error, Result};
 
-/// What is done to features.
+/// Transform of the features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FeatureTransform {
     /// Nothing.
@@ -15,19 +15,19 @@ pub enum FeatureTransform {
     None,
     /// A Yeo-Johnson map for columns with heavy tails.
     HeavyTails,
-    /// A Yeo-Johnson map for every column that is more nearly normal with it.
+    /// A Yeo-Johnson map for every column that it makes more nearly normal.
     YeoJohnson,
 }
 
-/// What is done to a real target. Its slope is part of every density, so that scores compare.
+/// Transform of a real target. Its slope is part of every density, so scores stay comparable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TargetTransform {
     /// Nothing.
     #[default]
     None,
-    /// The logarithm, of positive targets.
+    /// The logarithm, for positive targets.
     Log,
-    /// A Yeo-Johnson map, if the target is more nearly normal with it.
+    /// A Yeo-Johnson map, if it makes the target more nearly normal.
     YeoJohnson,
 }
 
@@ -113,7 +113,7 @@ fn unknown(field: &'static str, name: &str, names: &[&str]) -> Error {
 /// Those of [`Standardizer::fit`].
 pub(super) fn feature_map(data: &Dataset, options: &FitOptions) -> Result<Standardizer> {
     let (values, d) = (data.features(), data.d());
-    // the pixels of images are one quantity at many places
+    // all pixels of an image share one scale
     if data.image().is_some() {
         return Standardizer::fit_shared(values, d);
     }

@@ -1,4 +1,4 @@
-//! How far a deformation is to be trusted as a density: the ELBO, the tail of the importance weights, the evidence.
+//! How far a deformation can be trusted as a density: ELBO, importance weights, evidence.
 
 use rayon::prelude::*;
 
@@ -10,18 +10,18 @@ use crate::model::LogDensity;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
-/// What draws of a deformation say of it.
+/// What draws of a deformation say about its quality.
 pub(super) struct Trust {
-    /// From the weights `p(D, theta) / q(theta)` of draws of the map.
+    /// Summary of the weights `p(D, theta) / q(theta)` of draws of the map.
     pub importance: ImportanceSummary,
-    /// Mean and standard error of the energy `U` of the draws that predictions are made of.
+    /// Mean and standard error of the energy `U` of the draws that predictions use.
     pub energy: (f64, f64),
 }
 
-/// Numbers of rows, parameters and draws that are looked at, together.
+/// Target for rows times parameters times draws.
 const EFFORT: f64 = 1e9;
 
-/// Draws of a deformation with their weights.
+/// Draws from a deformation and summarises their weights and energies.
 pub(super) fn trust<T: Scalar, D: LogDensity<T>>(
     deformation: &Deformation<T>,
     (posterior, rows): (&D, usize),
@@ -46,7 +46,7 @@ pub(super) fn trust<T: Scalar, D: LogDensity<T>>(
     })
 }
 
-/// `log p(D, theta) / q(theta)` of so many draws of the map, and their energies.
+/// `log p(D, theta) / q(theta)` of `draws` draws of the map, and their energies.
 pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     deformation: &Deformation<T>,
     posterior: &D,
@@ -70,7 +70,7 @@ pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     Ok((weights, energies))
 }
 
-/// The energy at each of some points.
+/// The energy at each point.
 pub(super) fn energies<T: Scalar, D: LogDensity<T>>(
     posterior: &D,
     theta: &[T],

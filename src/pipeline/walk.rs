@@ -17,21 +17,21 @@ use crate::walk::{
     WalkOptions, viability_threshold, whitened_space,
 };
 
-/// What goes along with a walk.
+/// The context of a walk: files, report, and memory.
 pub(super) struct Way<'k, 'a, T> {
     pub keeper: &'k mut Keeper<'a, T>,
     pub summary: &'k mut FitReport,
-    /// Bytes of the memory of a gradient.
+    /// Bytes of memory for a gradient.
     pub workspace: usize,
-    /// Bytes of frames, and of what computing them takes.
+    /// Bytes of the frames, and of the memory to compute them.
     pub frame: usize,
 }
 
-/// The fiber that a walk goes along.
+/// The fiber that a walk follows.
 pub(super) struct Along<'a, T> {
     pub density: &'a PosteriorDensity<T>,
     pub starts: &'a [Vec<T>],
-    /// `U` at the first start, a mode.
+    /// `U` at the first start, which is a mode.
     pub energy: f64,
     /// Precision of the prior.
     pub alpha: f64,
@@ -41,7 +41,7 @@ pub(super) struct Along<'a, T> {
 }
 
 impl Problem<'_> {
-    /// The settings of the walk. A short one keeps fewer points than were asked for.
+    /// The settings of the walk. A short walk keeps fewer points than were asked for.
     pub(super) fn walk_options(&self) -> Result<WalkOptions> {
         let options = self.options;
         let steps = match (options.steps, options.kernel) {
@@ -68,7 +68,7 @@ impl Problem<'_> {
         Ok(options)
     }
 
-    /// Batches are for the kernel whose steps need no exact energies.
+    /// Refuses batches for other kernels: only the microcanonical steps need no exact energies.
     pub(super) fn check_walk_batch(&self) -> Result<()> {
         let (options, n) = (self.options, self.prepared.rows());
         let Some(rows) = options.walk_batch else {
@@ -132,12 +132,12 @@ impl Problem<'_> {
                     source.known(&space.whitened())?
                 };
                 let frame = match known {
-                    // the checkpoint has one
+                    // the checkpoint holds the frame
                     _ if way.keeper.resumes() => {
                         InverseMassMatrix::diagonal(posterior.prior_precision())?
                     }
                     Some(frame) => frame,
-                    // as much as the first twenty steps are worth, halved
+                    // at most half as many gradients as the first twenty steps take
                     None => source.frame(&points, Some(10 * options.particles))?,
                 };
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
@@ -148,7 +148,7 @@ impl Problem<'_> {
                     }
                     Some(rows) => {
                         let data = self.minibatch(alpha, evidence.noise_std)?;
-                        // a gradient for each of the shards that are done at once
+                        // a gradient for each of the shards that are computed at once
                         let shards = rows.div_ceil(Minibatch::<T>::SHARD_ROWS).min(16);
                         way.workspace = shards * dim * size_of::<T>() + posterior.workspace_bytes();
                         way.summary.batched(rows, self.prepared.rows());
@@ -169,7 +169,7 @@ impl Problem<'_> {
         Ok(walked)
     }
 
-    /// A walk by a kernel that stays near the fiber of a mode.
+    /// Runs a walk with a kernel that stays near the fiber of a mode.
     pub(super) fn along_the_fiber<T: Scalar>(
         &self,
         along: &Along<'_, T>,
@@ -190,7 +190,7 @@ impl Problem<'_> {
             walked
         } else {
             let how = TangentOptions::default();
-            // that of the first start is known
+            // the space of the first start is known
             let known = starts.par_iter().enumerate().map(|(i, start)| {
                 let space = match i {
                     0 => space.whitened(),
@@ -201,7 +201,7 @@ impl Problem<'_> {
             let known = known.collect::<Result<Vec<_>>>()?;
             let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
             let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
-            // a space of its own for every start
+            // a separate space for every start
             let sizes = known.iter().map(|k| size_of_val(k.1.basis()));
             way.frame += sizes.sum::<usize>();
             let mut kernel = Tangent::new(settings, known, self.streams)?;
@@ -220,7 +220,8 @@ impl Problem<'_> {
         Ok(walked)
     }
 
-    /// The MAP estimate, and others from other initial parameters if more than one start is asked for.
+    /// The MAP estimate, and estimates from other initial parameters if several starts are asked
+    /// for.
     fn starts<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,

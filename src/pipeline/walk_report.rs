@@ -1,4 +1,4 @@
-//! What a walk tells the report of its fit.
+//! Entries of a walk in the report of its fit.
 
 use super::FitReport;
 use crate::artifact::report::{self, Kernel};
@@ -76,7 +76,7 @@ impl FitReport {
         }
     }
 
-    /// A walk that samples scales: distances mean nothing in its coordinates.
+    /// A walk that samples scales: distances have no meaning in its coordinates.
     pub(super) fn scaled_walk<T: Scalar>(&mut self, walk: &Walk<T>) {
         let total = walk.total();
         self.walk = Some(report::Walk {
@@ -96,12 +96,12 @@ impl FitReport {
         });
     }
 
-    /// That a walk takes its gradients from batches.
+    /// Reports that a walk takes its gradients from batches.
     pub(super) fn batched(&mut self, rows: usize, of: usize) {
         self.walk_batches = Some(report::WalkBatches { rows, of });
     }
 
-    /// That a walk was ended by its budget.
+    /// Reports that a walk was ended by its budget.
     pub(super) fn cut_short<T: Scalar>(&mut self, walk: &Walk<T>, at_most: usize) {
         if let Some(said) = self.walk.as_mut().filter(|_| walk.cut_short) {
             said.cut_short = Some(report::CutShort {

@@ -1,7 +1,7 @@
-//! `hidden auto`: the widths that predict rows held out best, everything else as it was asked for.
+//! `hidden auto`: the widths that predict held-out rows best, with all other options as given.
 //!
-//! Scored as the models of method `auto` are, by cross-validation: leave-one-out from one walk says
-//! too much of wide networks. Then the method that was asked for is fitted with these widths.
+//! Widths are scored by cross-validation, like the models of method `auto`: leave-one-out from one
+//! walk is too optimistic for wide networks. Then the given method is fitted with the best widths.
 
 use super::candidates::Candidate;
 use super::portfolio::Portfolio;
@@ -10,10 +10,10 @@ use crate::artifact::report::{Among, LeftOut, Tried};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 
-/// The widths that are tried.
+/// The widths to try.
 const WIDTHS: [&[usize]; 6] = [&[], &[10], &[25], &[50], &[100], &[50, 50]];
 
-/// Chooses widths, and fits.
+/// Chooses widths, and fits with them.
 pub(super) fn fit_chosen<T: Fits>(
     data: Dataset,
     options: &FitOptions,
@@ -59,7 +59,7 @@ pub(super) fn fit_chosen<T: Fits>(
     Ok(result)
 }
 
-/// What does not go with it.
+/// Refuses options that do not go with automatic widths.
 fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
     let wrong = |value: &str| Err(Error::config("hidden", "auto", value));
     if options.layers.is_some() || data.image().is_some() {
