@@ -70,7 +70,7 @@ pub struct Metadata {
     /// Hidden widths of the flow's conditioners, for `flow`.
     #[serde(default)]
     pub flow_hidden: Vec<usize>,
-    /// Pairs of couplings and size of the pool, for a `flow` of exchangeable units.
+    /// Number of pairs of couplings and size of a pool, for a `flow` of exchangeable units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow_units: Option<[usize; 2]>,
     /// Proposals per draw of a `flow`; the draw is one of them.

@@ -337,7 +337,8 @@ impl<T: Scalar> Model<T> {
         self.metadata.network_with(self.parts.as_ref())
     }
 
-    /// Reorders draws of a deformation: the network's parameters first, then the scales.
+    /// Puts draws of a deformation into the layout of files: the network's parameters first, then
+    /// the scales.
     fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
         let network = self.network()?;
         match scaled_head(&self.metadata, network.as_ref())? {
