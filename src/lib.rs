@@ -1,8 +1,11 @@
-//! Bayesian neural networks on a CPU: walk the fiber of near-equal parameters around a trained network, learn the
-//! deformation that straightens it, and draw posterior samples directly.
+//! Bayesian neural networks on a CPU, in pure Rust.
 //!
-//! The idea is that of "Walking on the Fiber: A Simple Geometric Approximation for Bayesian Neural Networks" (Reichlin,
-//! Vasco & Kragic 2025, arXiv 2512.01500). Everything it needs is here, from automatic differentiation up, in pure Rust.
+//! The crate trains a network and walks the fiber of near-equal parameters around it. It then
+//! learns the deformation that straightens the fiber, and draws posterior samples directly.
+//!
+//! The idea comes from "Walking on the Fiber: A Simple Geometric Approximation for Bayesian Neural
+//! Networks" (Reichlin, Vasco & Kragic 2025, arXiv 2512.01500). Everything it needs is here, from
+//! automatic differentiation up.
 //!
 //! # A guided tour
 //!
@@ -42,10 +45,12 @@
 //!
 //! # What can be relied on
 //!
-//! - **The same seed gives the same bits** for any number of threads: every random number comes from [`Streams`], and
-//!   nothing is summed in an order that depends on scheduling.
-//! - **No global state, no prints, no thread pool**: parallel work runs in the rayon pool that the caller is in.
-//! - **No `unsafe`** in this crate, and no `unwrap` in library code: bad input is an [`Error`] that says what and where.
+//! - **The same seed gives the same bits** for any number of threads. Every random number comes
+//!   from [`Streams`], and no sum is taken in an order that depends on scheduling.
+//! - **No global state, no prints, no thread pool**: parallel work runs in the caller's rayon
+//!   pool.
+//! - **No `unsafe`** in this crate, and no `unwrap` in library code. Bad input is an [`Error`]
+//!   that says what is wrong and where.
 
 #[cfg(feature = "safetensors")]
 pub mod artifact;
@@ -87,12 +92,12 @@ pub use optim::{
 pub use rng::{Phase, Streams};
 pub use scalar::Scalar;
 
-/// The README's programs, run with the tests of the documentation.
+/// The README's programs, run as doc tests.
 #[cfg(all(doctest, feature = "cli"))]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
 
-/// The programs of `docs/testing.md`, likewise.
+/// The programs in `docs/testing.md`, also run as doc tests.
 #[cfg(all(doctest, feature = "testing"))]
 #[doc = include_str!("../docs/testing.md")]
 pub struct TestingGuide;

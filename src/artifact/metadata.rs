@@ -1,4 +1,4 @@
-//! What a model file says about itself, and the checks that it must pass.
+//! The metadata of a model file, and the checks that they must pass.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,20 @@ use crate::error::{Error, Result};
 use crate::model::{Model, Observation};
 use crate::nn::LinearHead;
 
-/// Newest version of the format that this crate reads. Version 2 has samples with scales of their
-/// own. Version 3 has warped columns, likelihoods other than softmax and Gaussian, or several models
-/// in one file. Version 4 was made with parts of a program. What needs none of this is written as
-/// version 1.
+/// Newest format version that this crate reads. A file is written with the oldest version that can
+/// hold it:
+///
+/// - Version 1: everything that needs none of the following.
+/// - Version 2: samples that carry their own scales.
+/// - Version 3: warped columns, likelihoods other than softmax and Gaussian, or several models in
+///   one file.
+/// - Version 4: a model built from parts of the program that made the file.
 pub const FORMAT_VERSION: u32 = 4;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Metadata {
-    /// Version of the format: at most [`FORMAT_VERSION`].
+    /// Format version, at most [`FORMAT_VERSION`].
     pub format_version: u32,
     /// Version of the crate that wrote the file.
     pub crate_version: String,
@@ -37,9 +41,9 @@ pub struct Metadata {
     pub target_name: String,
     /// Training mean of each feature.
     pub feature_mean: Vec<f64>,
-    /// Population standard deviation of each feature; 0 for one that was constant.
+    /// Population standard deviation of each feature; 0 for a constant feature.
     pub feature_scale: Vec<f64>,
-    /// What is done to each feature before it is shifted and scaled; empty if nothing is.
+    /// Maps applied to each feature before it is shifted and scaled; empty if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub feature_warps: Vec<Option<Warp>>,
     /// Height, width and channels, if the features are the pixels of images.
@@ -47,52 +51,53 @@ pub struct Metadata {
     pub image: Option<[usize; 3]>,
     /// The network.
     pub network: NetworkSpec,
-    /// Precision of the prior of every weight and bias.
+    /// Prior precision of every weight and bias.
     pub prior_precision: f64,
-    /// What samples carry behind their parameters, where scales are part of the posterior. `prior_precision` and the
-    /// noise of the task are then those of the MAP estimate.
+    /// The scales that follow the parameters in each sample, if scales are part of the posterior.
+    /// `prior_precision` and the noise of the task then belong to the MAP estimate.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scales: Option<SampledScales>,
     /// Name of the method: `map`, `walk`, `atlas`, `flow` or a baseline.
     pub method: String,
-    /// True if predictions are those of the network linearised at the MAP estimate.
+    /// True if predictions use the network linearised at the MAP estimate.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub linearised: bool,
-    /// True for draws of a deformation that were stored in the place of it.
+    /// True if the file stores draws in place of the deformation that they came from.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub frozen: bool,
-    /// Seed of the fit, and of predictions unless told otherwise.
+    /// Seed of the fit. Predictions use it too, unless told otherwise.
     pub seed: u64,
     /// Hidden widths of the flow's conditioners, for `flow`.
     #[serde(default)]
     pub flow_hidden: Vec<usize>,
-    /// The pairs of couplings and the numbers in a pool, for a `flow` of exchangeable units.
+    /// Number of pairs of couplings and size of a pool, for a `flow` of exchangeable units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flow_units: Option<[usize; 2]>,
-    /// Proposals of which a draw of a `flow` takes one.
+    /// Proposals per draw of a `flow`; the draw is one of them.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub flow_proposals: usize,
-    /// The models of a mixture. Network, scales and noise above are then those of the heaviest.
+    /// The models of a mixture. The network, scales and noise above are those of the heaviest
+    /// model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberSpec>,
-    /// What is known about the fit, for the reader. Older files have none.
+    /// A report on the fit, for the reader. Older files have none.
     #[serde(
         default,
         deserialize_with = "report::if_known",
         skip_serializing_if = "Option::is_none"
     )]
     pub report: Option<FitReport>,
-    /// The figures of older files, in the place of a report.
+    /// The figures that older files hold in place of a report.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub diagnostics: BTreeMap<String, f64>,
 }
 
-/// One of the models of a mixture.
+/// One model of a mixture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MemberSpec {
-    /// Its share.
+    /// Its weight in the mixture, in (0, 1].
     pub weight: f64,
-    /// What it says about itself.
+    /// Its metadata.
     pub metadata: Metadata,
 }
 
@@ -100,28 +105,29 @@ fn one() -> usize {
     1
 }
 
-// serde hands over a reference
+// serde passes a reference
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_one(n: &usize) -> bool {
     *n == 1
 }
 
-/// The logarithms that follow the parameters in each sample: of the prior scales, then of the noise.
+/// The logarithms that follow the parameters in each sample: first of the prior scales, then of the
+/// noise.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SampledScales {
     /// How scales are grouped: see [`ScaleGroups`](crate::model::ScaleGroups).
     pub groups: String,
     /// A name for each scale.
     pub names: Vec<String>,
-    /// True if the logarithm of the noise's standard deviation follows, in standardised units.
+    /// True if the log standard deviation of the noise follows, in standardised units.
     pub noise_std: bool,
-    /// True if behind it `log(dof - 2)` of Student-t noise follows.
+    /// True if `log(dof - 2)` of Student-t noise follows that.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dof: bool,
 }
 
 impl SampledScales {
-    /// Numbers that follow the parameters.
+    /// How many numbers follow the parameters.
     pub fn len(&self) -> usize {
         self.names.len() + usize::from(self.noise_std) + usize::from(self.dof)
     }
@@ -133,7 +139,7 @@ impl SampledScales {
 }
 
 impl Metadata {
-    /// The task as data sets know it.
+    /// The task in the form that data sets use.
     pub fn data_task(&self) -> Task {
         match self.task {
             TaskSpec::Classification { classes, .. } => Task::Classification { classes },
@@ -141,12 +147,12 @@ impl Metadata {
         }
     }
 
-    /// Numbers that each sample has behind its parameters.
+    /// How many numbers follow the parameters in each sample.
     pub fn extras(&self) -> usize {
         self.scales.as_ref().map_or(0, SampledScales::len)
     }
 
-    /// Name of the model of a program that the file was made with, if it was.
+    /// Name of the program's own model that the file was made with, if any.
     pub fn own_model(&self) -> Option<&str> {
         match &self.network {
             NetworkSpec::Own { own, .. } => Some(own),
@@ -154,7 +160,7 @@ impl Metadata {
         }
     }
 
-    /// The settings of a flow of exchangeable units, if it is one.
+    /// The settings of a flow of exchangeable units; `None` for any other file.
     pub fn unit_flow(&self) -> Option<UnitFlowOptions> {
         let [blocks, pooled] = self.flow_units?;
         Some(UnitFlowOptions {
@@ -172,10 +178,10 @@ impl Metadata {
         self.network.build(self.image)
     }
 
-    /// The network, with the parts of a program where the file needs them.
+    /// The network, built from the program's own parts if the file needs them.
     ///
     /// # Errors
-    /// If its description is impossible, parts are missing, or they are of another model.
+    /// If its description is impossible, if parts are missing, or if they belong to another model.
     pub fn network_with(&self, parts: Option<&Model>) -> Result<Arc<dyn LinearHead>> {
         let NetworkSpec::Own {
             own,
@@ -243,7 +249,7 @@ impl Metadata {
             .with_warps(self.feature_warps.clone())
     }
 
-    /// The oldest version of the format that can say this.
+    /// The oldest format version that can hold these metadata.
     pub fn least_version(&self) -> u32 {
         let observation = self.task.observation();
         let plain = matches!(
@@ -262,8 +268,8 @@ impl Metadata {
         }
     }
 
-    /// Everything that can be wrong with the metadata alone, as a sentence.
-    /// `parts` are those of a program, where the file needs them.
+    /// Checks everything that can be checked without the tensors; an error is a sentence. `parts`
+    /// are the program's own, if the file needs them.
     pub(super) fn check(
         &self,
         parts: Option<&Model>,
@@ -296,7 +302,8 @@ impl Metadata {
             }
         }
         self.check_members()?;
-        // a file must not ask for more memory than it has bytes: a flow of so many layers has more parameters than tensors hold
+        // A file must not ask for more memory than it has bytes. A flow with so many layers has
+        // more parameters than the tensors hold.
         if self
             .flow_units
             .is_some_and(|[blocks, pooled]| blocks > 64 || pooled > 4_096)
@@ -339,7 +346,7 @@ impl Metadata {
         Ok(network)
     }
 
-    /// The models of a mixture are of the same columns and the same kind of target.
+    /// Checks that the models of a mixture share their columns and kind of target.
     fn check_members(&self) -> std::result::Result<(), String> {
         let kind = |o: Observation| (o.is_of_classes(), o == Observation::Poisson);
         for (k, member) in self.members.iter().enumerate() {
@@ -370,7 +377,7 @@ impl Metadata {
 mod tests {
     use super::*;
 
-    /// As it was written before there were images.
+    /// Metadata as they were written before images were supported.
     const OLD: &str = r#"{"format_version":1,"crate_version":"0.1.0","precision":"f32",
         "task":{"kind":"regression","noise_std":0.5,"target_mean":1.0,"target_scale":2.0},
         "feature_names":["x"],"target_name":"y","feature_mean":[0.0],"feature_scale":[1.0],

@@ -1,23 +1,25 @@
-//! The model file: everything that a prediction needs, in one safetensors archive with JSON metadata.
+//! The model file: all that a prediction needs, in one safetensors archive with JSON metadata.
 //!
-//! The archive's metadata hold one entry, `fiberwalk`, with the JSON of [`Metadata`]. Tensors, in the precision that the
-//! model was fitted in unless said otherwise:
+//! The archive's metadata hold one entry, `fiberwalk`: the JSON of [`Metadata`]. Tensors have the
+//! precision of the fit unless the table says otherwise. The rows `data.x`, `data.pixels` and
+//! `data.y` are the training data: files of `atlas` and `flow` need them because each draw of the
+//! last layer is conditioned on them.
 //!
 //! | tensor | shape | in files of |
 //! |---|---|---|
 //! | `map` | `[P]` | every method |
-//! | `samples` | `[S, P]` | `walk` and all baselines; `atlas` and `flow` that were frozen |
+//! | `samples` | `[S, P]` | `walk` and all baselines; frozen `atlas` and `flow` |
 //! | `atlas.anchors`, `atlas.modes` | `[A, P_h]`, `[A, P_w]` | `atlas` |
 //! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` in a frame |
 //! | `frame.basis`, `frame.complement` | `[K, P_h]`, `[1]` | the same |
 //! | `flow.params` | `[*]` | `flow` with hidden layers |
-//! | `flow.mixing` | `[blocks, K, K]`, f64; of units `[*]`, f32 | the same |
-//! | `data.x` or `data.pixels` | `[N, d]`, standardised; as bytes | `atlas` and `flow`: the last layer is drawn from its conditional given the training data |
+//! | `flow.mixing` | `[blocks, K, K]`, f64; for a flow of units `[*]`, f32 | the same |
+//! | `data.x` or `data.pixels` | `[N, d]`, standardised, or as bytes | `atlas` and `flow` |
 //! | `data.y` | `[N]`, f64 | the same |
 //! | `model0.map`, `model0.samples`, `model1.map`, ... | as above | a mixture of several models |
 //!
-//! A file may be hostile: everything is checked on loading, and nothing is allocated that the file's own size does not
-//! account for.
+//! A file may be hostile. Loading checks everything, and allocates no more than the file's size
+//! accounts for.
 
 mod any;
 mod atomic;

@@ -1,4 +1,4 @@
-//! A fitted model: saved, loaded, and asked for posterior samples.
+//! A fitted model: save it, load it, and draw posterior samples from it.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -21,18 +21,18 @@ use crate::scalar::Scalar;
 /// The key of the JSON in the archive's metadata.
 const KEY: &str = "fiberwalk";
 
-/// Largest number of numbers that samples may have.
+/// Most numbers that a set of samples may hold.
 const MAX_NUMBERS: usize = 1 << 30;
 
 /// A fitted model with everything that a prediction needs.
 pub struct Model<T> {
-    /// What it says about itself.
+    /// Its description: data, network, method and report.
     pub metadata: Metadata,
     /// The MAP estimate, `[P]`.
     pub map: Vec<T>,
     /// The posterior.
     pub fitted: Fitted<T>,
-    /// The parts of a program that the model was made with, if it was.
+    /// The program's own parts that the model was made with, if any.
     pub parts: Option<Parts>,
 }
 
@@ -41,20 +41,21 @@ pub struct Model<T> {
 pub struct Draws<T> {
     /// Parameters, `[s, P]`.
     pub theta: Vec<T>,
-    /// Prior scales, `[s, G]`, named by [`SampledScales::names`](super::SampledScales); empty where scales are not
-    /// part of the posterior.
+    /// Prior scales, `[s, G]`, named by [`SampledScales::names`](super::SampledScales). Empty if
+    /// scales are not part of the posterior.
     pub scales: Vec<f64>,
-    /// Standard deviation of the noise in standardised units, `[s]`; empty where it is not part of the posterior.
+    /// Standard deviation of the noise in standardised units, `[s]`. Empty if it is not part of the
+    /// posterior.
     pub noise_std: Vec<f64>,
-    /// Degrees of freedom of Student-t noise, `[s]`; empty for all other.
+    /// Degrees of freedom of Student-t noise, `[s]`. Empty for any other likelihood.
     pub dof: Vec<f64>,
-    /// The likelihood's own parameters as it takes them, `[s, q]`.
+    /// The likelihood's own parameters, in the form that the likelihood takes, `[s, q]`.
     pub params: Vec<f64>,
 }
 
 impl<T: Scalar> Draws<T> {
-    /// Takes rows `[s, P + extras]` apart; behind the `dim` parameters of a network without sampled
-    /// scales come those of its likelihood.
+    /// Splits rows `[s, P + extras]` into their parts. Without sampled scales, the `own` parameters
+    /// of the likelihood follow the `dim` parameters of the network.
     pub(crate) fn of(rows: Vec<T>, dim: usize, spec: Option<&SampledScales>, own: usize) -> Self {
         let Some(spec) = spec else {
             if own == 0 {
@@ -91,7 +92,7 @@ impl<T: Scalar> Draws<T> {
         }
     }
 
-    /// Parameters alone.
+    /// Draws with parameters only.
     fn plain(theta: Vec<T>) -> Self {
         Self {
             theta,
@@ -103,7 +104,7 @@ impl<T: Scalar> Draws<T> {
     }
 }
 
-/// The metadata of a model file, checked; the tensors are not looked at.
+/// Reads and checks the metadata of a model file. Does not look at the tensors.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Artifact`] if it is not a model file.
@@ -114,7 +115,7 @@ pub fn read_metadata(path: &Path) -> Result<Metadata> {
         what,
     };
     let metadata = parse_metadata(&bytes).map_err(wrong)?;
-    // what a program's own parts would have to fit is checked when they are there
+    // A file made with a program's own parts is checked later, when the parts are there.
     if metadata.own_model().is_none() {
         metadata.check(None).map_err(wrong)?;
     }
@@ -139,7 +140,7 @@ fn parse_metadata(bytes: &[u8]) -> std::result::Result<Metadata, String> {
     serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))
 }
 
-/// The precision that a file says it has; the rest of it is checked when it is read.
+/// The precision that a file claims. The rest is checked when the file is read.
 pub(super) fn read_precision(bytes: &[u8]) -> std::result::Result<String, String> {
     Ok(parse_metadata(bytes)?.precision)
 }
@@ -154,7 +155,7 @@ impl<T: Scalar> fmt::Debug for Model<T> {
 }
 
 impl<T: Compiled> Model<T> {
-    /// Writes the model, through a temporary file.
+    /// Writes the model by way of a temporary file.
     ///
     /// # Errors
     /// [`Error::Io`] if writing fails.
@@ -164,10 +165,10 @@ impl<T: Compiled> Model<T> {
         })
     }
 
-    /// The bytes of the model's file.
+    /// The model file as bytes.
     ///
     /// # Errors
-    /// If the points of a walk that are kept in a file of their own cannot be read.
+    /// If the points of a walk are in a separate file that cannot be read.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let mut bytes = Vec::new();
         T::write(self, &mut bytes)?;
@@ -183,26 +184,26 @@ impl<T: Compiled> Model<T> {
         Self::named(&read_bytes(path)?, path, None)
     }
 
-    /// Reads a model that was made with parts of this program.
+    /// Reads a model that was made with this program's own parts.
     ///
     /// # Errors
-    /// Those of [`Model::load`], and if the parts are not those of the file.
+    /// Those of [`Model::load`]; also if the parts do not match the file.
     pub fn load_with(path: &Path, parts: &Parts) -> Result<Self> {
         Self::named(&read_bytes(path)?, path, Some(parts))
     }
 
-    /// A model from the bytes of its file.
+    /// Reads a model from the bytes of its file.
     ///
     /// # Errors
-    /// [`Error::Artifact`] as for [`Model::load`]; the file is called `bytes`.
+    /// [`Error::Artifact`] as for [`Model::load`]; the error names the file `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::named(bytes, Path::new("bytes"), None)
     }
 
-    /// A model from what a reader gives.
+    /// Reads a model from a reader.
     ///
     /// # Errors
-    /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the file is called `reader`.
+    /// [`Error::Io`] if reading fails, and [`Error::Artifact`]; the error names the file `reader`.
     pub fn from_reader(mut reader: impl Read) -> Result<Self> {
         Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
@@ -214,9 +215,11 @@ impl<T: Compiled> Model<T> {
         })
     }
 
-    /// Posterior samples, `[s, P]`. An atlas or a flow gives `count` new draws from the given streams;
-    /// a walk, a baseline or frozen draws their points, evenly thinned to at most `count`; a MAP
-    /// estimate that one point.
+    /// Posterior samples, `[s, P]`.
+    ///
+    /// An atlas or a flow makes `count` new draws from the given streams. A walk, a baseline or
+    /// frozen draws return their stored points, evenly thinned to at most `count`. A MAP estimate
+    /// returns its one point.
     ///
     /// # Errors
     /// If `count` is 0 or a draw fails.
@@ -224,7 +227,7 @@ impl<T: Compiled> Model<T> {
         Ok(self.draws(count, streams)?.theta)
     }
 
-    /// The same with the scales that each sample carries.
+    /// As [`Model::samples`], with the scales that each sample carries.
     ///
     /// # Errors
     /// Those of [`Model::samples`].
@@ -232,10 +235,11 @@ impl<T: Compiled> Model<T> {
         T::draws(self, count, streams)
     }
 
-    /// Stores `count` draws in the place of an atlas or a flow. The model then has no training rows
-    /// any more, and its file is of another size. Points of a walk or a baseline are thinned to at
-    /// most `count`; a MAP estimate stays as it is; of a mixture each model is frozen, with its share
-    /// of `count`, rounded up.
+    /// Replaces an atlas or a flow by `count` stored draws. The model then holds no training rows,
+    /// and the size of its file changes.
+    ///
+    /// Points of a walk or a baseline are thinned to at most `count`. A MAP estimate stays as it
+    /// is. In a mixture each model is frozen with its share of `count`, rounded up.
     ///
     /// # Errors
     /// Those of [`Model::samples`].
@@ -282,7 +286,7 @@ impl<T: Scalar> Model<T> {
         write_archive(self.tensors()?, (KEY, json), out).map_err(io)
     }
 
-    /// All that is written besides the metadata.
+    /// Everything that is written besides the metadata.
     pub(super) fn tensors(&self) -> Result<Vec<Tensor<'_>>> {
         let dim = self.map.len();
         let mut tensors = vec![Tensor::new("map", vec![dim], &self.map)];
@@ -304,7 +308,7 @@ impl<T: Scalar> Model<T> {
         Self::read(metadata, network.as_ref(), parts, &Archive::of(&archive))
     }
 
-    /// A model of known metadata, which were checked, from its tensors.
+    /// Builds a model from its tensors and metadata that are already checked.
     pub(super) fn read(
         metadata: Metadata,
         network: &dyn LinearHead,
@@ -333,7 +337,8 @@ impl<T: Scalar> Model<T> {
         self.metadata.network_with(self.parts.as_ref())
     }
 
-    /// Draws of a deformation with the network's parameters first, then the scales.
+    /// Puts draws of a deformation into the layout of files: the network's parameters first, then
+    /// the scales.
     fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
         let network = self.network()?;
         match scaled_head(&self.metadata, network.as_ref())? {
@@ -343,7 +348,7 @@ impl<T: Scalar> Model<T> {
     }
 
     pub(super) fn draw(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
-        // a MAP estimate has no scales of its own
+        // A MAP estimate carries no scales.
         let own = self.parts.as_ref().map_or(0, Parts::own_params);
         let (dim, scales) = (self.map.len() - own, self.metadata.scales.as_ref());
         Ok(match self.stored_draws(count, streams)? {
@@ -352,7 +357,7 @@ impl<T: Scalar> Model<T> {
         })
     }
 
-    /// What is there in place of a deformation once `count` draws of it are stored.
+    /// What replaces a deformation once `count` draws of it are stored.
     pub(super) fn frozen(&self, count: usize, streams: Streams) -> Result<Fitted<T>> {
         let Some(rows) = self.stored_draws(count, streams)? else {
             return Ok(Fitted::Map);
@@ -361,7 +366,7 @@ impl<T: Scalar> Model<T> {
         Ok(Fitted::Points(Points::new(width, rows)?))
     }
 
-    /// Draws as files have them, `[s, P + extras]`; `None` of a MAP estimate.
+    /// Draws in the layout of files, `[s, P + extras]`; `None` for a MAP estimate.
     fn stored_draws(&self, count: usize, streams: Streams) -> Result<Option<Vec<T>>> {
         if count == 0 {
             return Err(Error::config("samples", count, "must be positive"));

@@ -1,4 +1,4 @@
-//! The arguments, and what they may be.
+//! The command-line arguments and their allowed values.
 
 use std::path::PathBuf;
 
@@ -19,7 +19,8 @@ use crate::values::{
     parse_image, parse_methods, parse_period, parse_precision, parse_task,
 };
 
-/// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, learn the deformation that straightens it.
+/// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, then learn the
+/// deformation that straightens it.
 #[derive(Parser)]
 #[command(name = "fiberwalk", version, about)]
 pub struct Cli {
@@ -35,26 +36,26 @@ pub enum Command {
     Predict(PredictArgs),
     /// Score a model file on rows or images with known targets
     Evaluate(EvaluateArgs),
-    /// Fit several methods to the same rows and score them on the same others
+    /// Fit several methods to the same rows and score them on the same held-out rows
     Compare(Box<CompareArgs>),
-    /// Show what a model file says about itself and about its fit, the verdict first
+    /// Show what a model file holds and how its fit went, verdict first
     Info(InfoArgs),
-    /// Write a script to standard output with which a shell completes commands and options
+    /// Write a shell completion script to standard output
     Completions {
         /// bash, elvish, fish, powershell or zsh
         shell: Shell,
     },
     /// Write a manual page to standard output
     Man {
-        /// The command that the page is of [default: the program]
+        /// The command that the page describes [default: the program]
         command: Option<String>,
     },
 }
 
 #[derive(Args)]
 pub struct FitArgs {
-    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz; the images alone if they are
-    /// named as in MNIST and their labels lie beside them)
+    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz).
+    /// Images named as in MNIST need no LABELS if the labels are in the same directory
     pub train: PathBuf,
     /// Model file to write
     #[arg(long, value_name = "MODEL.fw", help_heading = "Files")]
@@ -66,16 +67,20 @@ pub struct FitArgs {
     pub method: Method,
     #[command(flatten)]
     pub settings: Settings,
-    /// For an atlas or a flow: store N draws, and neither the sampler nor the training rows that it needs
+    /// For an atlas or a flow: store N draws in place of the sampler and the training rows that it
+    /// needs
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub frozen: Option<usize>,
-    /// Write the walk to MODEL.fw.checkpoint every so many seconds, to be resumed (0: never); removed with the model written
+    /// Save the walk to MODEL.fw.checkpoint every so many seconds, for --resume (0: never). The
+    /// file is removed once the model is written
     #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period, help_heading = "Files")]
     pub checkpoint_every: Period,
-    /// Go on with the walk of MODEL.fw.checkpoint, written by the same fit: the model is the same as without the interruption
+    /// Continue the walk in MODEL.fw.checkpoint, written by the same fit. The model is the same as
+    /// without the interruption
     #[arg(long, help_heading = "Files")]
     pub resume: bool,
-    /// Fit without each row where leave-one-out by importance sampling fails, if these are at most N
+    /// Refit without each row where leave-one-out by importance sampling fails, if there are at
+    /// most N such rows
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Run")]
     pub loo_refits: usize,
     /// The report as one JSON object, with leave-one-out row by row
@@ -88,23 +93,24 @@ pub struct FitArgs {
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz; the images alone if they are
-    /// named as in MNIST and their labels lie beside them)
+    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz).
+    /// Images named as in MNIST need no LABELS if the labels are in the same directory
     pub train: PathBuf,
-    /// Rows to score on, as for fit [default: three tenths of the training rows, drawn anew for every seed and not trained on]
+    /// Rows to score on, as for fit [default: three tenths of the training rows, held out at random
+    /// for every seed]
     #[arg(long, value_name = "TEST", help_heading = "Data")]
     pub test: Option<PathBuf>,
     /// Methods to compare, separated by commas
     #[arg(long, value_name = "A,B,...", default_value = "map,ensemble,laplace-glm,laplace-kfac,walk,atlas,flow", value_parser = parse_methods, help_heading = "Model")]
     pub methods: Methods,
-    /// Fits of each method, with seeds that follow one another
+    /// Number of fits of each method, with consecutive seeds
     #[arg(long, default_value_t = 1, help_heading = "Run")]
     pub seeds: u64,
-    /// Write the rows of every seed to DIR, as seedN_train.csv and seedN_test.csv with the target last: for other programs to
-    /// be measured on
+    /// Write the rows of every seed to DIR, as seedN_train.csv and seedN_test.csv with the target
+    /// last, to measure other programs on
     #[arg(long, value_name = "DIR", help_heading = "Files")]
     pub write_splits: Option<PathBuf>,
-    /// A JSON list with an object for every fit, in place of a table
+    /// Print a JSON list with one object per fit instead of a table
     #[arg(long, help_heading = "Run")]
     pub json: bool,
     #[command(flatten)]
@@ -114,7 +120,7 @@ pub struct CompareArgs {
     pub quiet: bool,
 }
 
-/// What a fit can be told about, whatever the method.
+/// Settings of a fit that do not depend on the method.
 #[derive(Args)]
 pub struct Settings {
     #[command(flatten)]
@@ -125,27 +131,28 @@ pub struct Settings {
     /// classification or regression [default: targets 0..K-1 mean classification]
     #[arg(long, value_parser = parse_task, help_heading = "Data")]
     pub task: Option<TaskKind>,
-    /// Layers of a network for images, in place of hidden layers: lenet5, precursor, or such as
-    /// conv:6x5p2,tanh,avgpool:2,linear:84,tanh (see docs/networks.md)
+    /// Layers of a network for images, in place of hidden layers: lenet5, precursor, or a list such
+    /// as conv:6x5p2,tanh,avgpool:2,linear:84,tanh (see docs/networks.md)
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["hidden", "activation"], help_heading = "Model")]
     pub conv: Option<SequentialSpec>,
-    /// Read the columns of a CSV file as the pixels of images: height, width and channels (1 if left out)
+    /// Read the columns of a CSV file as the pixels of images: height, width and channels (1 if
+    /// left out)
     #[arg(long, value_name = "HxW|CxHxW", value_parser = parse_image, help_heading = "Data")]
     pub image: Option<ImageShape>,
-    /// Widths of the hidden layers, separated by commas; 'none' for a linear model; 'auto' for those that predict rows held
-    /// out best
+    /// Widths of the hidden layers, separated by commas; 'none' for a linear model; 'auto' for the
+    /// widths that predict held-out rows best
     #[arg(long, default_value = "50", value_parser = parse_hidden, help_heading = "Model")]
     pub hidden: Hidden,
     /// tanh, relu, sigmoid, silu, gelu, softplus or identity
     #[arg(long, default_value = "tanh", help_heading = "Model")]
     pub activation: Activation,
-    /// How targets come about: categorical or bernoulli for classes; gaussian, student-t (outliers),
-    /// heteroscedastic (noise that changes from row to row) or poisson (counts) for numbers
-    /// [default: categorical or gaussian]
+    /// Likelihood of the targets: categorical or bernoulli for classes; gaussian, student-t
+    /// (outliers), heteroscedastic (noise that changes from row to row) or poisson (counts) for
+    /// numbers [default: categorical or gaussian]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub likelihood: Option<Observation>,
-    /// What is done to features first: none, heavy-tails (a Yeo-Johnson map for columns with heavy
-    /// tails) or yeo-johnson (for every column that is more nearly normal with it)
+    /// Map applied to the features first: none, heavy-tails (a Yeo-Johnson map for columns with
+    /// heavy tails) or yeo-johnson (for every column that it makes more nearly normal)
     #[arg(
         long,
         default_value = "none",
@@ -153,8 +160,8 @@ pub struct Settings {
         help_heading = "Data"
     )]
     pub feature_transform: FeatureTransform,
-    /// What is done to a real target first: none, log or yeo-johnson; predictions and scores are in
-    /// the target's own units all the same
+    /// Map applied to a real target first: none, log or yeo-johnson. Predictions and scores stay in
+    /// the target's units
     #[arg(
         long,
         default_value = "none",
@@ -162,21 +169,24 @@ pub struct Settings {
         help_heading = "Data"
     )]
     pub target_transform: TargetTransform,
-    /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input too), shared (sampled, one
-    /// for all), evidence (one precision at its best estimate), a number (that precision), or auto (sampled by a walk or
-    /// an atlas on tables that are not too large, else by evidence)
+    /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input
+    /// too), shared (sampled, one for all), evidence (one precision at its best estimate), a number
+    /// (that precision), or auto (sampled by a walk or an atlas on tables that are not too large,
+    /// else by evidence)
     #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, conflicts_with = "prior_precision", value_parser = parse_prior, help_heading = "Model")]
     pub prior: Prior,
     /// Prior precision of every weight and bias: a number, or auto (as --prior says)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Model")]
     pub prior_precision: Auto<f64>,
-    /// Noise of a regression target in units of its standard deviation: a number, or auto (sampled with the prior's scales, or by evidence)
+    /// Noise of a regression target, in units of the target's standard deviation: a number, or auto
+    /// (sampled with the prior's scales, or by evidence)
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Model")]
     pub noise_std: Auto<f64>,
-    /// Rows of a gradient step of the MAP fit: a number, full (all rows), or auto (all, or 128 for large problems)
+    /// Rows per gradient step of the MAP fit: a number, full (all rows), or auto (all, or 128 for
+    /// large problems)
     #[arg(long, default_value = "auto", value_name = "auto|full|N", value_parser = parse_batch, help_heading = "Training")]
     pub batch: BatchRows,
-    /// Passes over the rows, at most, when training by minibatches [default: 20]
+    /// Most passes over the rows when training by minibatches [default: 20]
     #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
     /// How particles move: drift, tangent or microcanonical
@@ -188,7 +198,7 @@ pub struct Settings {
     /// Length over which a microcanonical walk forgets its direction: a number, or auto
     #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
     pub decoherence_length: Auto<f64>,
-    /// A Metropolis test after each trajectory of a microcanonical walk
+    /// Add a Metropolis test after each trajectory of a microcanonical walk
     #[arg(long, help_heading = "Walk")]
     pub adjusted: bool,
     /// MAP estimates that particles start from, in turn
@@ -197,23 +207,26 @@ pub struct Settings {
     /// Number of particles that walk [default: 64; 16 where scales are sampled]
     #[arg(long, help_heading = "Walk")]
     pub particles: Option<usize>,
-    /// Steps of each particle: a number, or auto (a microcanonical walk ends when it has forgotten its start, after 2,000 at most; 1,000 for the drift kernel;
-    /// where scales are sampled, up to 4,000 steps of about ten gradients)
+    /// Steps of each particle: a number, or auto. With auto, a microcanonical walk ends when it has
+    /// forgotten its start, after 2,000 steps at most; the drift kernel takes 1,000; where scales
+    /// are sampled, a walk takes up to 4,000 steps of about ten gradients
     #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>, help_heading = "Walk")]
     pub steps: Auto<usize>,
     /// Points of the walk to keep
     #[arg(long, default_value_t = 256, help_heading = "Walk")]
     pub samples: usize,
-    /// The flow over hidden parameters: auto (the one that predicts most like the walk), frame or units
+    /// The flow over hidden parameters: auto (the one whose predictions are closest to the walk's),
+    /// frame or units
     #[arg(long, default_value = "auto", help_heading = "Model")]
     pub flow: FlowChoice,
-    /// For an atlas: anchors with every hidden unit from a walker of its own
+    /// For an atlas: anchors whose hidden units each come from a different walker
     #[arg(long, help_heading = "Model")]
     pub recombine: bool,
-    /// Rows of the random batches that a microcanonical walk takes its gradients from, an approximation for many rows [default: all rows]
+    /// Rows per random batch for the gradients of a microcanonical walk. An approximation, for data
+    /// with many rows [default: all rows]
     #[arg(long, value_name = "N", help_heading = "Walk")]
     pub walk_batch: Option<usize>,
-    /// For methods that walk: end the walk after so many seconds, with the points that it has
+    /// For methods that walk: end the walk after so many seconds and keep the points so far
     #[arg(
         long,
         value_name = "SECONDS",
@@ -221,10 +234,11 @@ pub struct Settings {
         help_heading = "Walk"
     )]
     pub max_seconds: Option<f64>,
-    /// For methods that walk: refuse the walk if its particles do not fit, end it when more points would not (those of method walk are on the disk)
+    /// For methods that walk: refuse the walk if its particles do not fit; end it when more points
+    /// would not fit (method walk keeps its points on disk)
     #[arg(long, value_name = "MIB", help_heading = "Walk")]
     pub max_memory: Option<usize>,
-    /// Seed of everything that is random
+    /// Seed of all random numbers
     #[arg(long, default_value_t = 0, help_heading = "Run")]
     pub seed: u64,
     #[command(flatten)]
@@ -238,11 +252,11 @@ pub struct Settings {
 pub struct PredictArgs {
     /// Model file
     pub model: PathBuf,
-    /// Rows to predict, as for fit; the target column, or the file of labels, may be missing
+    /// Rows to predict, as for fit. The target column or the file of labels may be missing
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
-    /// Predictions to write
+    /// File of predictions to write
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
     pub out: PathBuf,
     #[command(flatten)]
@@ -262,7 +276,7 @@ pub struct EvaluateArgs {
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
-    /// One JSON object instead of lines for people
+    /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
     pub json: bool,
     #[command(flatten)]
@@ -275,7 +289,7 @@ pub struct EvaluateArgs {
 pub struct InfoArgs {
     /// Model file
     pub model: PathBuf,
-    /// One JSON object instead of lines for people
+    /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
     pub json: bool,
 }
@@ -305,7 +319,7 @@ pub struct Threads {
 }
 
 impl Settings {
-    /// What the library is told.
+    /// The options that the library takes.
     pub fn options(&self, method: Method) -> FitOptions {
         FitOptions {
             layers: self.conv.clone(),
@@ -353,14 +367,14 @@ impl Settings {
 }
 
 impl Sampling {
-    /// The seed of draws: the one asked for, or the model's own.
+    /// The seed of draws: the requested one, or else the model's.
     pub fn seed_of(&self, metadata: &Metadata) -> u64 {
         self.seed.unwrap_or(metadata.seed)
     }
 }
 
 impl Threads {
-    /// Runs `work` on as many threads as were asked for.
+    /// Runs `work` on the requested number of threads.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {

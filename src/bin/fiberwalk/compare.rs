@@ -13,10 +13,11 @@ use crate::input::Input;
 use crate::progress::Bars;
 use crate::{complain, in_file, peak, say, splits, status};
 
-/// Rows that are scored on, of those that are given, if no others are.
+/// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
 
-/// Success, or the status of the first fit that failed; which ones did has been said by then.
+/// Compares the methods. Returns success, or the status of the first fit that failed; each failure
+/// is reported when it happens.
 pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     if args.seeds == 0 {
         return Err(Error::Config {
@@ -59,7 +60,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
         let (train, test) = match (&split, &test) {
             (Some((train, test)), _) => (train, test),
             (None, Some(test)) => (&train, test),
-            // one of the two is there
+            // Not reached: either a split or a test set exists.
             (None, None) => continue,
         };
         if let Some(directory) = &args.write_splits {
@@ -68,7 +69,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
         for &method in &args.methods.0 {
             match one::<T>(args, method, seed, train, test) {
                 Ok(measured) => all.push(measured),
-                // the others are not lost
+                // One failed fit does not stop the others.
                 Err(error) => {
                     complain(&format!("error: {method}, seed {seed}: {error}"));
                     first_failure.get_or_insert(status(&error));
@@ -99,7 +100,7 @@ fn one<T: Fits>(
     let walks = method.walks();
     let options = FitOptions {
         seed,
-        // what is for some methods is not for the others
+        // Drop the options that do not apply to this method.
         recombine: defaults.recombine && method == Method::Atlas,
         flow: match method {
             Method::Flow => defaults.flow,
@@ -129,7 +130,7 @@ fn one<T: Fits>(
     })
 }
 
-/// Lines of equal columns: a mean, and its standard error where there is one.
+/// A table with aligned columns. A cell holds a mean, and its standard error if there is one.
 fn table(rows: &[MethodScores]) -> String {
     let Some(first) = rows.first() else {
         return String::new();

@@ -18,7 +18,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         .evaluate(&data)
         .map_err(|e| in_file(e, input.rows()))?;
     if args.json {
-        // only a number that JSON does not have could fail, and serde_json writes those as null
+        // Only a NaN or an infinity could fail here, and serde_json writes those as null.
         let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
             path: "standard output".into(),
             source: e.into(),
@@ -43,7 +43,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         ],
     };
     let line = |(name, x): (&str, f64)| {
-        // counts as such, scores to four places
+        // Counts as integers, scores to four decimal places.
         let digits = if name == "n" { 0 } else { 4 };
         format!("{name:<12} {x:.digits$}\n")
     };

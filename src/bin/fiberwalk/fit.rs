@@ -24,7 +24,7 @@ pub fn run(args: &FitArgs) -> Result<()> {
 
 fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
     let started = Instant::now();
-    // a fit can take long: a place that cannot be written to is better found out before
+    // A fit can take long, so check first that the output can be written.
     let input = Input::find(&args.train)?;
     let (checkpoint, spool) = (
         beside(&args.out, ".checkpoint"),
@@ -34,7 +34,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
         check_destination(path, &input.files())?;
         check_destination(&beside(path, ".lock"), &input.files())?;
     }
-    // to the end: another run with the same --out has the same names for all its files
+    // Held to the end: another run with the same --out would use the same file names.
     let claim = Claim::of(&args.out)?;
     let data = input.training(&args.settings)?;
     let options = FitOptions {
@@ -59,7 +59,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
         loo,
     } = outcome?;
     model.save(&args.out)?;
-    // its points are in the file that is to go
+    // The model reads its points from the file that is about to be removed.
     drop(model);
     if_free(&checkpoint, remove_checkpoint)?;
     if_free(&spool, remove_spool)?;
@@ -78,7 +78,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
             "verdict": verdict(&report),
             "lines": report.lines(),
             "report": report,
-            // numbers that are not finite are null
+            // Numbers that are not finite become null.
             "loo": loo.map(|loo| json!({
                 "elpd": loo.elpd_loo,
                 "se": loo.se,
@@ -102,7 +102,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
     Ok(())
 }
 
-/// Removes a file, unless a program that does not know of this model's name has taken it for its own.
+/// Removes a file, unless another program has claimed it under that name.
 fn if_free(path: &Path, remove: fn(&Path) -> Result<()>) -> Result<()> {
     match Claim::of(path) {
         Ok(_claim) => remove(path),
@@ -111,7 +111,7 @@ fn if_free(path: &Path, remove: fn(&Path) -> Result<()>) -> Result<()> {
     }
 }
 
-/// A file beside the model that a walk is kept in while it is under way.
+/// Path of a file beside the model: the model's path with `ending` added.
 fn beside(model: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(model);
     name.push(ending);

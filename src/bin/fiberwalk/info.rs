@@ -1,4 +1,4 @@
-//! `fiberwalk info`: what a model file says about itself and about its fit.
+//! `fiberwalk info`: what a model file holds and how its fit went.
 
 use fiberwalk::Result;
 use fiberwalk::artifact::{FitReport, Metadata, TaskSpec, read_metadata};
@@ -24,7 +24,7 @@ pub fn run(args: &InfoArgs) -> Result<()> {
     say(&text)
 }
 
-/// What the verdict says, each finding with how bad it is, a sentence, and what to do.
+/// The findings of the verdict. Each has a severity, a sentence, and what to do.
 pub fn verdict(report: &FitReport) -> Vec<Value> {
     let findings = report.verdict().into_iter().map(|finding| {
         let mut said = json!(finding);
@@ -65,7 +65,7 @@ fn as_json(metadata: &Metadata, file: &str, bytes: u64) -> Value {
     })
 }
 
-/// What there is of a file without a report.
+/// What is known of a file without a report.
 fn older(metadata: &Metadata) -> String {
     let known = match metadata.diagnostics.is_empty() {
         true => "no report of its fit, or one that this program does not know",
@@ -113,7 +113,7 @@ fn about(metadata: &Metadata, file: &str, bytes: u64) -> Vec<(&'static str, Stri
     lines
 }
 
-/// A line. The texts of a file come from outside.
+/// One line of output. The text comes from the file, so control characters are escaped.
 fn shown(heading: &str, text: &str) -> String {
     format!("{heading:<10} {}\n", printable(text))
 }

@@ -1,4 +1,4 @@
-//! Where rows come from: a CSV file, or IDX files of images and their labels.
+//! Sources of rows: a CSV file, or IDX files of images and their labels.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use crate::args::Settings;
 use crate::in_file;
 use crate::values::ImageShape;
 
-/// What an argument stands for.
+/// The source of rows that an argument names.
 pub enum Input {
-    /// A table.
+    /// A CSV file.
     Csv(PathBuf),
-    /// Images, and their labels where there are any.
+    /// Images, and their labels if there are any.
     Idx {
         images: PathBuf,
         labels: Option<PathBuf>,
@@ -25,11 +25,12 @@ pub enum Input {
 }
 
 impl Input {
-    /// `images,labels` is a pair of IDX files, unless it is the name of a file. A file alone is what its first bytes say;
-    /// labels are looked for beside images, under the name that MNIST gives them.
+    /// Finds the source that an argument names. `images,labels` is a pair of IDX files, unless a
+    /// file has that name. The first bytes of a single file tell whether it is IDX. For images
+    /// alone, the labels are looked for beside them, under the name that MNIST uses.
     pub fn find(argument: &Path) -> Result<Self> {
         if argument.exists() {
-            // only a regular file can be read twice
+            // Only a regular file can be read twice.
             if !argument.is_file() || !looks_like_idx(argument)? {
                 return Ok(Input::Csv(argument.into()));
             }
@@ -44,19 +45,19 @@ impl Input {
                 images: images.into(),
                 labels: Some(labels.into()),
             }),
-            // reading it will say that it is not there
+            // Reading it will report that it is missing.
             None => Ok(Input::Csv(argument.into())),
         }
     }
 
-    /// The file that rows come from.
+    /// The file that holds the features.
     pub fn rows(&self) -> &Path {
         match self {
             Input::Csv(file) | Input::Idx { images: file, .. } => file,
         }
     }
 
-    /// All files that are read.
+    /// All files that will be read.
     pub fn files(&self) -> Vec<&Path> {
         match self {
             Input::Idx {
@@ -107,7 +108,7 @@ impl Input {
         Ok(data)
     }
 
-    /// Features to predict, in the order of the model's.
+    /// Features of the rows to predict, in the model's column order.
     pub fn features(&self, model: &Metadata, rows: Option<usize>) -> Result<Vec<f64>> {
         check_rows(rows)?;
         let d = model.feature_names.len();
@@ -130,7 +131,7 @@ impl Input {
         self.like(names, model.data_task(), model.image, rows)
     }
 
-    /// Rows with known targets that have the columns of `train`.
+    /// Rows with known targets and the same columns as `train`.
     pub fn scored_like(&self, train: &Dataset) -> Result<Dataset> {
         let names = (train.feature_names(), train.target_name());
         self.like(names, train.task(), train.image(), None)
@@ -156,7 +157,7 @@ impl Input {
     }
 }
 
-/// The name of the labels of a file of images, in the manner of MNIST.
+/// The labels file beside a file of images, named as MNIST names it.
 fn labels_beside(images: &Path) -> Option<PathBuf> {
     let name = images.file_name()?.to_str()?;
     name.contains("images-idx3")

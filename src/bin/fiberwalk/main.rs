@@ -1,7 +1,10 @@
-//! The command line of fiberwalk: fit a Bayesian neural network to a CSV file or to images, predict, evaluate, compare methods,
-//! show what a model file says of its fit.
+//! The command line of fiberwalk.
 //!
-//! Exit status 0; 2 for bad usage or bad input, with one line on standard error that says what and where; 1 otherwise.
+//! It fits a Bayesian neural network to a CSV file or to images, predicts, evaluates, compares
+//! methods, and shows what a model file says about its fit.
+//!
+//! Exit status: 0 for success; 2 for bad usage or bad input, with one line on standard error that
+//! says what is wrong and where; 1 for any other failure.
 
 mod args;
 mod compare;
@@ -31,7 +34,7 @@ fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
-            // a reader that has gone away does not make a question for help wrong
+            // A closed pipe does not turn a request for help into an error.
             let _ = write!(std::io::stdout(), "{e}");
             return ExitCode::SUCCESS;
         }
@@ -68,7 +71,7 @@ fn success((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Writes to standard output; that it may be closed or full is an error like others, not a panic.
+/// Writes to standard output. A closed or full output is an ordinary error, not a panic.
 pub fn say(text: &str) -> Result<()> {
     let mut out = std::io::stdout().lock();
     out.write_all(text.as_bytes())
@@ -79,16 +82,16 @@ pub fn say(text: &str) -> Result<()> {
         })
 }
 
-/// What errors call it.
+/// The name of standard output in errors.
 pub const STANDARD_OUTPUT: &str = "standard output";
 
-/// One line on standard error.
+/// Writes one line to standard error.
 pub fn complain(message: &str) {
-    // there is nobody left to tell if this fails
+    // If this fails, there is nowhere left to report it.
     let _ = writeln!(std::io::stderr(), "{}", printable(message));
 }
 
-/// Names of files and columns come from outside: control characters are shown, not obeyed.
+/// Escapes control characters: names of files and columns come from outside.
 pub fn printable(text: &str) -> String {
     let shown = |c: char| match c.is_control() {
         true => c.escape_default().collect::<String>(),
@@ -97,7 +100,7 @@ pub fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// An output must not replace what it is made from.
+/// Refuses an output path that cannot be written or that is one of the inputs.
 pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
     let refuse = |requirement: &str| {
         Err(Error::Config {
@@ -125,7 +128,7 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// What is wrong with the data is wrong with the file they came from.
+/// Adds the file name to an error about the data.
 pub fn in_file(error: Error, file: &Path) -> Error {
     match error {
         Error::Data {
@@ -143,7 +146,8 @@ pub fn in_file(error: Error, file: &Path) -> Error {
     }
 }
 
-/// 2 for what the user can mend in the call or the files, 1 for what the mathematics or the machine refused.
+/// Exit status of an error: 2 if the user can fix it in the call or the files, 1 if the mathematics
+/// or the machine failed.
 pub fn status(error: &Error) -> ExitCode {
     ExitCode::from(match error {
         Error::Io { path, .. } if path == Path::new(STANDARD_OUTPUT) => 1,
@@ -158,7 +162,8 @@ pub fn status(error: &Error) -> ExitCode {
     })
 }
 
-/// The message of a usage error with what was perhaps meant, without the pages that follow it.
+/// The first paragraph of a usage error and a likely correction, without the help text that
+/// follows.
 fn one_line(message: &str) -> String {
     let first = message.split("\n\n").next().unwrap_or(message);
     let words: Vec<&str> = first.split_whitespace().collect();

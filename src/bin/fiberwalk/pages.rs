@@ -1,4 +1,4 @@
-//! `fiberwalk completions` and `fiberwalk man`: what shells and `man` read.
+//! `fiberwalk completions` and `fiberwalk man`: scripts for shells, and manual pages.
 
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -8,7 +8,7 @@ use fiberwalk::{Error, Result};
 use crate::args::Cli;
 use crate::{STANDARD_OUTPUT, say};
 
-/// The name of the program, and of its script of completions.
+/// The name of the program and of its completion script.
 const NAME: &str = "fiberwalk";
 
 pub fn completions(shell: Shell) -> Result<()> {
@@ -17,7 +17,7 @@ pub fn completions(shell: Shell) -> Result<()> {
     say(&String::from_utf8_lossy(&script))
 }
 
-/// The page of the program, or of one of its commands.
+/// Writes the manual page of the program or of one of its commands.
 pub fn man(command: Option<&str>) -> Result<()> {
     let mut program = Cli::command().disable_help_subcommand(true);
     program.build();

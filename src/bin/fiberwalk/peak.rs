@@ -1,13 +1,14 @@
-//! The most memory that this process has had since it was last asked to forget, where the system tells (Linux).
+//! Peak memory of this process since the last reset, where the system reports it (Linux).
 
 use std::fs;
 
-/// Forgets what the most was: it is what the process has now, with all that the allocator keeps of what came before. False if the system does not do that.
+/// Resets the peak to what the process holds now. That includes memory that the allocator kept from
+/// earlier work. Returns false if the system does not support it.
 pub fn reset() -> bool {
     fs::write("/proc/self/clear_refs", "5").is_ok()
 }
 
-/// The most since then, in MiB.
+/// Peak memory since the last reset, in MiB.
 pub fn mib() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;

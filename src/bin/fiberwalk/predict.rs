@@ -1,4 +1,4 @@
-//! `fiberwalk predict`: a row of predictions for every row of a file.
+//! `fiberwalk predict`: one row of predictions for every row of a file.
 
 use std::io::Write;
 
@@ -15,7 +15,7 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     let mut files = input.files();
     files.push(&args.model);
     check_destination(&args.out, &files)?;
-    // not over what a fit is writing
+    // Do not overwrite what a fit is writing.
     let _claim = Claim::of(&args.out)?;
     let model = AnyModel::load(&args.model)?;
     let metadata = model.metadata();
@@ -77,7 +77,7 @@ fn write_csv(w: &mut dyn Write, table: &Table) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(w);
     csv.write_record(&table.header)?;
     for row in &table.rows {
-        // the shortest decimal that reads back to the same number
+        // The shortest decimal that reads back as the same number.
         csv.write_record(row.iter().map(f64::to_string))?;
     }
     csv.flush()

@@ -1,9 +1,9 @@
-//! What `--prior` may be.
+//! The values of `--prior`.
 
 use fiberwalk::Error;
 use fiberwalk::pipeline::PriorChoice;
 
-/// Where prior scales come from, or the precision.
+/// How prior scales are set, or a fixed precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Prior {
     Choice(PriorChoice),

@@ -1,11 +1,11 @@
-//! Progress bars on standard error: only on a terminal, and not when asked to be quiet.
+//! Progress bars on standard error: only on a terminal, and never with `--quiet`.
 
 use std::sync::Mutex;
 
 use fiberwalk::pipeline::Stage;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// One bar at a time, for the stage that a fit is in.
+/// One bar at a time, for the current stage of a fit.
 pub struct Bars {
     quiet: bool,
     current: Mutex<Option<(Stage, ProgressBar)>>,
@@ -19,9 +19,9 @@ impl Bars {
         }
     }
 
-    /// Shows that `done` of `total` of a stage are done; called from any thread.
+    /// Shows progress: `done` of `total` in a stage. May be called from any thread.
     pub fn show(&self, stage: Stage, done: usize, total: usize) {
-        // a poisoned lock means that another thread failed, which is reported elsewhere
+        // A poisoned lock means that another thread failed; that is reported elsewhere.
         let Ok(mut current) = self.current.lock() else {
             return;
         };
@@ -37,7 +37,7 @@ impl Bars {
         }
     }
 
-    /// Removes what is left on the screen.
+    /// Removes the bar from the screen.
     pub fn clear(&self) {
         if let Ok(Some((_, bar))) = self.current.lock().map(|mut c| c.take()) {
             bar.finish_and_clear();
@@ -48,7 +48,7 @@ impl Bars {
         let target = if self.quiet {
             ProgressDrawTarget::hidden()
         } else {
-            // indicatif draws nothing when standard error is not a terminal
+            // indicatif draws nothing if standard error is not a terminal.
             ProgressDrawTarget::stderr()
         };
         let label = match stage {

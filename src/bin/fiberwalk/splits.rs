@@ -1,4 +1,4 @@
-//! `compare --write-splits`: the rows of every seed as CSV files, for programs of other kinds to be measured on.
+//! `compare --write-splits`: the rows of every seed as CSV files, to measure other programs on.
 
 use std::path::{Path, PathBuf};
 
@@ -6,8 +6,8 @@ use fiberwalk::artifact::write_atomically;
 use fiberwalk::data::Dataset;
 use fiberwalk::{Error, Result};
 
-/// Writes `seedN_train.csv` and `seedN_test.csv` into a directory, which is made if it is not there. The target is the last
-/// column; numbers read back to the same bits.
+/// Writes `seedN_train.csv` and `seedN_test.csv` into a directory, and creates the directory if
+/// needed. The target is the last column. Numbers read back bit for bit.
 pub fn write(directory: &Path, seed: u64, train: &Dataset, test: &Dataset) -> Result<()> {
     std::fs::create_dir_all(directory).map_err(|source| Error::Io {
         path: directory.to_path_buf(),

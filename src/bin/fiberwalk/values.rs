@@ -1,4 +1,4 @@
-//! Values of arguments, and how they are read.
+//! Types of argument values and their parsers.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use fiberwalk::Error;
 use fiberwalk::data::TaskKind;
 use fiberwalk::pipeline::{Batch, Method};
 
-/// A number, or the word that leaves it to the program.
+/// A number, or `auto`, which leaves the choice to the program.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Auto<N> {
     Auto,
@@ -23,7 +23,7 @@ impl<N: Copy> Auto<N> {
     }
 }
 
-/// Methods, each once.
+/// A list of methods without repeats.
 #[derive(Clone, Debug)]
 pub struct Methods(pub Vec<Method>);
 
@@ -50,20 +50,20 @@ impl std::fmt::Display for ImageShape {
     }
 }
 
-/// Rows of a batch.
+/// Rows per batch.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchRows(pub Batch);
 
-/// Time between two checkpoints; none are written if there is none.
+/// Time between two checkpoints; `None` writes no checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Period(pub Option<Duration>);
 
 /// Hidden widths.
 #[derive(Clone, Debug)]
 pub enum Hidden {
-    /// These.
+    /// The given widths.
     Widths(Vec<usize>),
-    /// Those that predict best.
+    /// The widths that predict best.
     Auto,
 }
 
