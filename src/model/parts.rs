@@ -84,7 +84,7 @@ impl Model {
 
     /// The network as one with a linear head. Where it has none, the head is empty, and all
     /// parameters are hidden.
-    pub(crate) fn linear_head(&self) -> Arc<dyn LinearHead> {
+    pub fn linear_head(&self) -> Arc<dyn LinearHead> {
         match &self.head {
             Some(head) => head.clone(),
             None => Arc::new(Whole(self.network.clone())),
@@ -96,7 +96,8 @@ impl Model {
         self.likelihood.as_ref()
     }
 
-    pub(crate) fn shared_likelihood(&self) -> Arc<dyn Likelihood> {
+    /// The likelihood, shared.
+    pub fn shared_likelihood(&self) -> Arc<dyn Likelihood> {
         self.likelihood.clone()
     }
 
