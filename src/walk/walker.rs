@@ -28,7 +28,8 @@
 //! let mut walker = Walker::new(&kernel, &Normal, &[0.3], rng, &mut ws)?;
 //! for _ in 0..10 {
 //!     let info = walker.step(&kernel, &Normal, &mut ws)?;
-//!     assert!(info.divergence.is_none());
+//!     // a step may diverge while its size is tuned; the walker then stays where it was
+//!     assert!(info.energy.is_finite());
 //! }
 //! # Ok::<(), fiberwalk::Error>(())
 //! ```
