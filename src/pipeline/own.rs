@@ -14,7 +14,7 @@ use crate::artifact::NetworkSpec;
 use crate::curvature::EvidenceReport;
 use crate::data::{Standardizer, TargetMap, Task};
 use crate::error::{Error, Result};
-use crate::model::{Likelihood, LogDensity, Model, Observation, Predictive, Prior};
+use crate::model::{Likelihood, Model, Observation, Predictive, Prior};
 use crate::optim::{MapOptions, fit_map};
 use crate::scalar::Scalar;
 
@@ -172,20 +172,17 @@ impl Problem<'_> {
             (self.progress)(Stage::Map, done, options.steps);
         })?;
         summary.map(&map, None);
-        Ok(EvidenceReport::given(
-            map,
-            typical_precision(model, density.dim()),
-            None,
-        ))
+        Ok(EvidenceReport::given(map, typical_precision(model), None))
     }
 }
 
-/// The geometric mean of the prior's precisions: the scale that walks start from.
-fn typical_precision(model: &Model, dim: usize) -> f64 {
+/// The geometric mean of the prior's precisions, the scale that walks start from; 1 if the prior is
+/// flat everywhere.
+fn typical_precision(model: &Model) -> f64 {
     let precisions = model.prior().precision(model.network().layout());
-    let logs = precisions.iter().filter(|p| **p > 0.0).map(|p| p.ln());
-    let mean = logs.sum::<f64>() / dim.max(1) as f64;
-    mean.exp()
+    let positive = precisions.iter().filter(|p| **p > 0.0);
+    let logs: Vec<f64> = positive.map(|p| p.ln()).collect();
+    (logs.iter().sum::<f64>() / logs.len().max(1) as f64).exp()
 }
 
 /// Initial parameters of the likelihood, which follow the network's.
