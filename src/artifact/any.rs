@@ -4,28 +4,28 @@ use std::io::Read;
 use std::path::Path;
 
 use super::metadata::Metadata;
-use super::model::{Model, read_all, read_bytes, read_precision};
+use super::model::{FittedModel, read_all, read_bytes, read_precision};
 use super::predictor::Predictor;
 use crate::error::{Error, Result};
-use crate::model::Model as Parts;
+use crate::model::Model;
 
 /// A fitted model in `f32` or `f64`.
 #[derive(Debug)]
 pub enum AnyModel {
     /// In single precision.
-    F32(Model<f32>),
+    F32(FittedModel<f32>),
     /// In double precision.
-    F64(Model<f64>),
+    F64(FittedModel<f64>),
 }
 
-impl From<Model<f32>> for AnyModel {
-    fn from(model: Model<f32>) -> Self {
+impl From<FittedModel<f32>> for AnyModel {
+    fn from(model: FittedModel<f32>) -> Self {
         Self::F32(model)
     }
 }
 
-impl From<Model<f64>> for AnyModel {
-    fn from(model: Model<f64>) -> Self {
+impl From<FittedModel<f64>> for AnyModel {
+    fn from(model: FittedModel<f64>) -> Self {
         Self::F64(model)
     }
 }
@@ -54,7 +54,7 @@ impl AnyModel {
     ///
     /// # Errors
     /// Those of [`AnyModel::load`], and if the parts are not those of the file.
-    pub fn load_with(path: &Path, parts: &Parts) -> Result<Self> {
+    pub fn load_with(path: &Path, parts: &Model) -> Result<Self> {
         Self::named(&read_bytes(path)?, path, Some(parts))
     }
 
@@ -74,14 +74,14 @@ impl AnyModel {
         Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
 
-    fn named(bytes: &[u8], path: &Path, parts: Option<&Parts>) -> Result<Self> {
+    fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
         let precision = read_precision(bytes).map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
         })?;
         match precision.as_str() {
-            "f64" => Model::named(bytes, path, parts).map(Self::F64),
-            _ => Model::named(bytes, path, parts).map(Self::F32),
+            "f64" => FittedModel::named(bytes, path, parts).map(Self::F64),
+            _ => FittedModel::named(bytes, path, parts).map(Self::F32),
         }
     }
 
@@ -96,7 +96,7 @@ impl AnyModel {
     /// The bytes of the model's file.
     ///
     /// # Errors
-    /// Those of [`Model::to_bytes`].
+    /// Those of [`FittedModel::to_bytes`].
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         either!(self, model => model.to_bytes())
     }
@@ -106,18 +106,19 @@ impl AnyModel {
         either!(self, model => &model.metadata)
     }
 
-    /// This model, ready to predict, with `draws` posterior samples: see [`Model::predictor`].
+    /// This model, ready to predict, with `draws` posterior samples: see
+    /// [`FittedModel::predictor`].
     ///
     /// # Errors
-    /// Those of [`Model::predictor`].
+    /// Those of [`FittedModel::predictor`].
     pub fn predictor(&self, draws: usize, seed: u64) -> Result<Predictor> {
         either!(self, model => model.predictor(draws, seed))
     }
 
-    /// Replaces an atlas or a flow by `count` stored draws: see [`Model::freeze`].
+    /// Replaces an atlas or a flow by `count` stored draws: see [`FittedModel::freeze`].
     ///
     /// # Errors
-    /// Those of [`Model::freeze`].
+    /// Those of [`FittedModel::freeze`].
     pub fn freeze(&mut self, count: usize, seed: u64) -> Result<()> {
         either!(self, model => model.freeze(count, seed))
     }

@@ -1,31 +1,32 @@
 //! Entry points compiled in this crate, once for each number type.
 //!
-//! Generic code is compiled where it is used. A program that loads a `Model<f32>` would compile the
-//! whole engine again at every edit. The functions of this trait are not generic, so such a program
-//! only calls them.
+//! Generic code is compiled where it is used. A program that loads a `FittedModel<f32>` would
+//! compile the whole engine again at every edit. The functions of this trait are not generic, so
+//! such a program only calls them.
 
 use std::io::Write;
 
 use super::fitted::Fitted;
-use super::model::{Draws, Model};
+use super::model::{Draws, FittedModel};
 use super::predictor::{Core, Rows};
 use crate::error::Result;
-use crate::model::Model as Parts;
+use crate::model::Model;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
 /// `f32` or `f64`, with everything that a fitted model does compiled for it.
 pub trait Compiled: Scalar {
     #[doc(hidden)]
-    fn parse(bytes: &[u8], parts: Option<&Parts>) -> std::result::Result<Model<Self>, String>;
+    fn parse(bytes: &[u8], parts: Option<&Model>)
+    -> std::result::Result<FittedModel<Self>, String>;
     #[doc(hidden)]
-    fn write(model: &Model<Self>, out: &mut dyn Write) -> Result<()>;
+    fn write(model: &FittedModel<Self>, out: &mut dyn Write) -> Result<()>;
     #[doc(hidden)]
-    fn draws(model: &Model<Self>, count: usize, streams: Streams) -> Result<Draws<Self>>;
+    fn draws(model: &FittedModel<Self>, count: usize, streams: Streams) -> Result<Draws<Self>>;
     #[doc(hidden)]
-    fn freeze(model: &Model<Self>, count: usize, streams: Streams) -> Result<Fitted<Self>>;
+    fn freeze(model: &FittedModel<Self>, count: usize, streams: Streams) -> Result<Fitted<Self>>;
     #[doc(hidden)]
-    fn rows(model: &Model<Self>, count: usize, streams: Streams) -> Result<Box<dyn Rows>>;
+    fn rows(model: &FittedModel<Self>, count: usize, streams: Streams) -> Result<Box<dyn Rows>>;
 }
 
 macro_rules! compiled {
@@ -33,20 +34,28 @@ macro_rules! compiled {
         impl Compiled for $t {
             fn parse(
                 bytes: &[u8],
-                parts: Option<&Parts>,
-            ) -> std::result::Result<Model<$t>, String> {
-                Model::parse(bytes, parts)
+                parts: Option<&Model>,
+            ) -> std::result::Result<FittedModel<$t>, String> {
+                FittedModel::parse(bytes, parts)
             }
-            fn write(model: &Model<$t>, out: &mut dyn Write) -> Result<()> {
+            fn write(model: &FittedModel<$t>, out: &mut dyn Write) -> Result<()> {
                 model.write_to(out)
             }
-            fn draws(model: &Model<$t>, count: usize, streams: Streams) -> Result<Draws<$t>> {
+            fn draws(model: &FittedModel<$t>, count: usize, streams: Streams) -> Result<Draws<$t>> {
                 model.draw(count, streams)
             }
-            fn freeze(model: &Model<$t>, count: usize, streams: Streams) -> Result<Fitted<$t>> {
+            fn freeze(
+                model: &FittedModel<$t>,
+                count: usize,
+                streams: Streams,
+            ) -> Result<Fitted<$t>> {
                 model.frozen(count, streams)
             }
-            fn rows(model: &Model<$t>, count: usize, streams: Streams) -> Result<Box<dyn Rows>> {
+            fn rows(
+                model: &FittedModel<$t>,
+                count: usize,
+                streams: Streams,
+            ) -> Result<Box<dyn Rows>> {
                 Ok(Box::new(Core::new(model, count, streams)?))
             }
         }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::metadata::Metadata;
 use super::method::Method;
-use super::model::Model;
+use super::model::FittedModel;
 use super::spool::Spool;
 use super::task::TaskSpec;
 use super::tensors::{Archive, Tensor, read};
@@ -13,7 +13,7 @@ use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
 };
 use crate::error::{Error, Result as Outcome};
-use crate::model::{Model as Parts, Points, Posterior, ScaledHead};
+use crate::model::{Model, Points, Posterior, ScaledHead};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -48,7 +48,7 @@ pub struct Member<T> {
     /// Its share. All shares sum to 1.
     pub weight: f64,
     /// The model.
-    pub model: Model<T>,
+    pub model: FittedModel<T>,
 }
 
 type Parsed<X> = Result<X, String>;
@@ -64,7 +64,7 @@ fn say(e: Error) -> String {
 pub(super) fn last_layer<T: Scalar>(
     metadata: &Metadata,
     network: &dyn LinearHead,
-    parts: Option<&Parts>,
+    parts: Option<&Model>,
     rows: &TrainingRows<T>,
 ) -> Outcome<LastLayer<T>> {
     if let Some(model) = parts {
@@ -93,7 +93,7 @@ pub(super) fn last_layer<T: Scalar>(
 /// # Errors
 /// If its network has no linear head, and those of [`LastLayer::with_likelihood`].
 pub(crate) fn own_last_layer<T: Scalar>(
-    model: &Parts,
+    model: &Model,
     x: &[f64],
     y: &[f64],
 ) -> Outcome<LastLayer<T>> {
@@ -203,12 +203,12 @@ impl<T: Scalar> Fitted<T> {
     pub(super) fn read(
         metadata: &Metadata,
         network: &dyn LinearHead,
-        parts: Option<&Parts>,
+        parts: Option<&Model>,
         archive: &Archive<'_>,
     ) -> Parsed<Self> {
         let points = |archive| {
             let (shape, samples) = read::<T>(archive, "samples", 2)?;
-            let own = parts.map_or(0, Parts::own_params);
+            let own = parts.map_or(0, Model::own_params);
             let expected = network.dim() + metadata.extras() + own;
             if shape[1] != expected || shape[0] == 0 {
                 return Err(format!(
@@ -228,7 +228,8 @@ impl<T: Scalar> Fitted<T> {
             let members = metadata.members.iter().enumerate().map(|(k, spec)| {
                 let network = spec.metadata.build_network().map_err(say)?;
                 let part = archive.part(&prefix(k));
-                let model = Model::read(spec.metadata.clone(), network.as_ref(), None, &part)?;
+                let model =
+                    FittedModel::read(spec.metadata.clone(), network.as_ref(), None, &part)?;
                 let weight = spec.weight;
                 Ok(Member { weight, model })
             });

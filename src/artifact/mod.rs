@@ -49,7 +49,7 @@ pub(crate) use fitted::own_last_layer;
 pub use fitted::{Fitted, Member};
 pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, SampledScales};
 pub use method::Method;
-pub use model::{Draws, Model, read_metadata};
+pub use model::{Draws, FittedModel, read_metadata};
 pub use network_spec::NetworkSpec;
 pub use predictor::{Predictions, Predictor, RowPrediction, Scores};
 pub use report::FitReport;

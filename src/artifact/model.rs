@@ -13,7 +13,7 @@ use super::fitted::{Fitted, scaled_head};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
 use crate::error::{Error, Result};
-use crate::model::{Model as Parts, Points, StudentT};
+use crate::model::{Model, Points, StudentT};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -25,7 +25,7 @@ const KEY: &str = "fiberwalk";
 const MAX_NUMBERS: usize = 1 << 30;
 
 /// A fitted model with everything that a prediction needs.
-pub struct Model<T> {
+pub struct FittedModel<T> {
     /// Its description: data, network, method and report.
     pub metadata: Metadata,
     /// The MAP estimate, `[P]`.
@@ -33,7 +33,7 @@ pub struct Model<T> {
     /// The posterior.
     pub fitted: Fitted<T>,
     /// The program's own parts that the model was made with, if any.
-    pub parts: Option<Parts>,
+    pub parts: Option<Model>,
 }
 
 /// Posterior draws with the scales that they carry.
@@ -145,16 +145,16 @@ pub(super) fn read_precision(bytes: &[u8]) -> std::result::Result<String, String
     Ok(parse_metadata(bytes)?.precision)
 }
 
-impl<T: Scalar> fmt::Debug for Model<T> {
+impl<T: Scalar> fmt::Debug for FittedModel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Model")
+        f.debug_struct("FittedModel")
             .field("metadata", &self.metadata)
             .field("parameters", &self.map.len())
             .finish_non_exhaustive()
     }
 }
 
-impl<T: Compiled> Model<T> {
+impl<T: Compiled> FittedModel<T> {
     /// Writes the model by way of a temporary file.
     ///
     /// # Errors
@@ -187,15 +187,15 @@ impl<T: Compiled> Model<T> {
     /// Reads a model that was made with this program's own parts.
     ///
     /// # Errors
-    /// Those of [`Model::load`]; also if the parts do not match the file.
-    pub fn load_with(path: &Path, parts: &Parts) -> Result<Self> {
+    /// Those of [`FittedModel::load`]; also if the parts do not match the file.
+    pub fn load_with(path: &Path, parts: &Model) -> Result<Self> {
         Self::named(&read_bytes(path)?, path, Some(parts))
     }
 
     /// Reads a model from the bytes of its file.
     ///
     /// # Errors
-    /// [`Error::Artifact`] as for [`Model::load`]; the error names the file `bytes`.
+    /// [`Error::Artifact`] as for [`FittedModel::load`]; the error names the file `bytes`.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::named(bytes, Path::new("bytes"), None)
     }
@@ -208,7 +208,7 @@ impl<T: Compiled> Model<T> {
         Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
 
-    pub(super) fn named(bytes: &[u8], path: &Path, parts: Option<&Parts>) -> Result<Self> {
+    pub(super) fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
         T::parse(bytes, parts).map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
@@ -227,10 +227,10 @@ impl<T: Compiled> Model<T> {
         Ok(self.draws(count, streams)?.theta)
     }
 
-    /// As [`Model::samples`], with the scales that each sample carries.
+    /// As [`FittedModel::samples`], with the scales that each sample carries.
     ///
     /// # Errors
-    /// Those of [`Model::samples`].
+    /// Those of [`FittedModel::samples`].
     pub fn draws(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
         T::draws(self, count, streams)
     }
@@ -242,7 +242,7 @@ impl<T: Compiled> Model<T> {
     /// is. In a mixture each model is frozen with its share of `count`, rounded up.
     ///
     /// # Errors
-    /// Those of [`Model::samples`].
+    /// Those of [`FittedModel::samples`].
     pub fn freeze(&mut self, count: usize, seed: u64) -> Result<()> {
         if let Fitted::Mixture(members) = &mut self.fitted {
             for (member, spec) in members.iter_mut().zip(&mut self.metadata.members) {
@@ -276,7 +276,7 @@ pub(super) fn read_all(reader: &mut dyn Read) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-impl<T: Scalar> Model<T> {
+impl<T: Scalar> FittedModel<T> {
     pub(super) fn write_to(&self, out: &mut dyn Write) -> Result<()> {
         let io = |source| Error::Io {
             path: "model".into(),
@@ -294,7 +294,7 @@ impl<T: Scalar> Model<T> {
         Ok(tensors)
     }
 
-    pub(super) fn parse(bytes: &[u8], parts: Option<&Parts>) -> std::result::Result<Self, String> {
+    pub(super) fn parse(bytes: &[u8], parts: Option<&Model>) -> std::result::Result<Self, String> {
         let metadata = parse_metadata(bytes)?;
         let network = metadata.check(parts)?;
         if metadata.precision != T::NAME {
@@ -312,11 +312,11 @@ impl<T: Scalar> Model<T> {
     pub(super) fn read(
         metadata: Metadata,
         network: &dyn LinearHead,
-        parts: Option<&Parts>,
+        parts: Option<&Model>,
         archive: &Archive<'_>,
     ) -> std::result::Result<Self, String> {
         let (_, map) = read::<T>(archive, "map", 1)?;
-        let dim = network.dim() + parts.map_or(0, Parts::own_params);
+        let dim = network.dim() + parts.map_or(0, Model::own_params);
         if map.len() != dim {
             return Err(format!(
                 "tensor 'map' has {} numbers, the model {dim}",
@@ -349,7 +349,7 @@ impl<T: Scalar> Model<T> {
 
     pub(super) fn draw(&self, count: usize, streams: Streams) -> Result<Draws<T>> {
         // A MAP estimate carries no scales.
-        let own = self.parts.as_ref().map_or(0, Parts::own_params);
+        let own = self.parts.as_ref().map_or(0, Model::own_params);
         let (dim, scales) = (self.map.len() - own, self.metadata.scales.as_ref());
         Ok(match self.stored_draws(count, streams)? {
             Some(rows) => Draws::of(rows, dim, scales, own),

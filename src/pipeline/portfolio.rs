@@ -29,7 +29,7 @@ use super::{
     PriorChoice, Stage, TargetTransform, fit_owned,
 };
 use crate::artifact::report::LeftOut;
-use crate::artifact::{Fitted, Member, MemberSpec, Model};
+use crate::artifact::{Fitted, FittedModel, Member, MemberSpec};
 use crate::data::{Dataset, Task, k_folds};
 use crate::error::{Error, Result};
 use crate::rng::{Phase, Streams};
@@ -300,7 +300,7 @@ impl Portfolio<'_> {
         metadata.format_version = metadata.least_version();
         let map = heaviest.model.map.clone();
         Ok(FitResult {
-            model: Model {
+            model: FittedModel {
                 metadata,
                 map,
                 fitted: Fitted::Mixture(models),

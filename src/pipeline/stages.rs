@@ -9,18 +9,18 @@ use super::portfolio::fit_portfolio;
 use super::prepare::{describe, prepare};
 use super::width::fit_chosen;
 use super::{FitOptions, FitReport, Method, Stage};
-use crate::artifact::{Compiled, Model, NetworkSpec};
+use crate::artifact::{Compiled, FittedModel, NetworkSpec};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
 use crate::error::Result;
-use crate::model::Model as Parts;
+use crate::model::Model;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
 /// A fitted model, and what is known about its fit.
 pub struct FitResult<T> {
     /// The model.
-    pub model: Model<T>,
+    pub model: FittedModel<T>,
     /// The results of every stage, and the verdict.
     pub report: FitReport,
     /// Leave-one-out of the training rows, if the points are draws of the posterior and its cost is
@@ -65,7 +65,7 @@ pub trait Fits: Compiled {
     ) -> Result<FitResult<Self>>;
     #[doc(hidden)]
     fn fit_own(
-        model: &Parts,
+        model: &Model,
         x: &[f64],
         y: &[f64],
         options: &FitOptions,
@@ -84,7 +84,7 @@ macro_rules! fits {
                 stages(data, options, progress)
             }
             fn fit_own(
-                model: &Parts,
+                model: &Model,
                 x: &[f64],
                 y: &[f64],
                 options: &FitOptions,
@@ -140,7 +140,7 @@ fn stages<T: Fits>(
 }
 
 fn stages_of_own<T: Fits>(
-    model: &Parts,
+    model: &Model,
     x: &[f64],
     y: &[f64],
     options: &FitOptions,
@@ -191,7 +191,7 @@ impl Problem<'_> {
         let loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
         let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
         Ok(FitResult {
-            model: Model {
+            model: FittedModel {
                 metadata,
                 map: evidence.map.theta,
                 fitted,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::common::Bars;
 use crate::common::program::{csv_rows, ok, refused, scores, text};
 use fiberwalk::Streams;
-use fiberwalk::artifact::{Fitted, Model, NetworkSpec, Scores};
+use fiberwalk::artifact::{Fitted, FittedModel, NetworkSpec, Scores};
 use fiberwalk::data::{Dataset, IdxOptions, Task, load_idx};
 use fiberwalk::pipeline::{FitOptions, Method, fit};
 use flate2::Compression;
@@ -82,13 +82,13 @@ fn every_method_takes_a_network_of_convolutions() {
         let model = fitted.model;
         assert_eq!(model.map.len(), 58);
         model.save(&path).unwrap();
-        let loaded = Model::<f32>::load(&path).unwrap();
+        let loaded = FittedModel::<f32>::load(&path).unwrap();
         assert_eq!(loaded.metadata, model.metadata);
         assert_eq!(loaded.metadata.image, Some([1, 8, 8]));
         let layers = CONV.to_string();
         let want = NetworkSpec::Layers { layers, outputs: 2 };
         assert_eq!(loaded.metadata.network, want);
-        let score = |m: &Model<f32>| m.evaluate(&test, 9, Streams::new(5)).unwrap();
+        let score = |m: &FittedModel<f32>| m.evaluate(&test, 9, Streams::new(5)).unwrap();
         assert_eq!(score(&model), score(&loaded), "{method}");
         let Scores::Classification(scores) = score(&model) else {
             panic!("a classification")
@@ -394,7 +394,7 @@ fn edited_networks_in_model_files_are_refused() {
             safetensors::serialize(archive.tensors(), Some(edited)).unwrap(),
         )
         .unwrap();
-        let error = match Model::<f32>::load(&path) {
+        let error = match FittedModel::<f32>::load(&path) {
             Ok(_) => panic!("{to:.80} was accepted"),
             Err(e) => e.to_string(),
         };

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-use fiberwalk::artifact::{FitReport, Model, read_metadata};
+use fiberwalk::artifact::{FitReport, FittedModel, read_metadata};
 use fiberwalk::pipeline::{FitOptions, Method, fit};
 use safetensors::SafeTensors;
 use serde_json::{Value, json};
@@ -118,8 +118,8 @@ fn a_model_that_is_frozen_later_says_so() {
         samples: 10,
         ..FitOptions::default()
     };
-    let mut model: Model<f32> = fit(&data, &options, &|_, _, _| ()).unwrap().model;
-    let said = |model: &Model<f32>| model.metadata.report.as_ref().unwrap().to_string();
+    let mut model: FittedModel<f32> = fit(&data, &options, &|_, _, _| ()).unwrap().model;
+    let said = |model: &FittedModel<f32>| model.metadata.report.as_ref().unwrap().to_string();
     assert!(said(&model).contains("carries the 60 training rows"));
     model.freeze(7, 0).unwrap();
     assert!(said(&model).contains("7 draws and no training data"));

@@ -4,7 +4,7 @@ use crate::common::normals;
 use crate::common::program::{csv_rows, ok, refused, scores};
 use crate::observations::{counts, fitted, regression};
 use fiberwalk::Streams;
-use fiberwalk::artifact::{Fitted, Model, Predictions, Scores};
+use fiberwalk::artifact::{Fitted, FittedModel, Predictions, Scores};
 use fiberwalk::data::{Dataset, banana};
 use fiberwalk::pipeline::{FitOptions, FitResult, Method};
 
@@ -38,7 +38,7 @@ fn a_mixture_of_models_is_saved_loaded_and_the_same_for_any_threads() {
         let path = dir.path().join(format!("{threads}.fw"));
         model.save(&path).unwrap();
         files.push(std::fs::read(&path).unwrap());
-        let loaded = Model::<f32>::load(&path).unwrap();
+        let loaded = FittedModel::<f32>::load(&path).unwrap();
         let streams = || Streams::new(4);
         let (a, b) = (
             model.predict(data.features(), 32, streams()).unwrap(),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::common::data_file;
-use fiberwalk::artifact::{Fitted, Model, read_metadata};
+use fiberwalk::artifact::{Fitted, FittedModel, read_metadata};
 use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, PosteriorDensity, Streams};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -32,10 +32,10 @@ fn model_file_with(dir: &Path, options: &[&str]) -> PathBuf {
     path
 }
 
-fn load(bytes: &[u8]) -> Result<Model<f32>, String> {
+fn load(bytes: &[u8]) -> Result<FittedModel<f32>, String> {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), bytes).unwrap();
-    Model::load(file.path()).map_err(|e| e.to_string())
+    FittedModel::load(file.path()).map_err(|e| e.to_string())
 }
 
 /// The archive with its JSON edited as text.
@@ -52,7 +52,7 @@ fn what_is_saved_is_what_is_loaded() {
     let dir = tempfile::tempdir().unwrap();
     for method in ["map", "walk", "atlas", "flow"] {
         let path = model_file(dir.path(), method);
-        let model = Model::<f32>::load(&path).unwrap();
+        let model = FittedModel::<f32>::load(&path).unwrap();
         assert_eq!(read_metadata(&path).unwrap(), model.metadata);
         let copy = dir.path().join("copy.fw");
         model.save(&copy).unwrap();
@@ -63,7 +63,7 @@ fn what_is_saved_is_what_is_loaded() {
         let samples = model.samples(7, Streams::new(1)).unwrap();
         assert_eq!(
             samples,
-            Model::<f32>::load(&copy)
+            FittedModel::<f32>::load(&copy)
                 .unwrap()
                 .samples(7, Streams::new(1))
                 .unwrap()
@@ -78,7 +78,7 @@ fn what_is_saved_is_what_is_loaded() {
                 | (Fitted::Flow { .. }, "flow")
         ));
         assert!(
-            Model::<f64>::load(&path)
+            FittedModel::<f64>::load(&path)
                 .err()
                 .unwrap()
                 .to_string()
@@ -90,7 +90,7 @@ fn what_is_saved_is_what_is_loaded() {
 #[test]
 fn a_walks_samples_are_spread_over_its_points() {
     let dir = tempfile::tempdir().unwrap();
-    let model = Model::<f32>::load(&model_file(dir.path(), "walk")).unwrap();
+    let model = FittedModel::<f32>::load(&model_file(dir.path(), "walk")).unwrap();
     let p = model.map.len();
     let Fitted::Points(points) = &model.fitted else {
         panic!("a walk")
@@ -119,7 +119,7 @@ fn a_flow_uses_the_scales_of_its_model() {
     let dir = tempfile::tempdir().unwrap();
     let scales = "--method flow --precision f64 --prior-precision 0.7 --noise-std 0.4";
     let path = model_file_with(dir.path(), &scales.split(' ').collect::<Vec<_>>());
-    let model = Model::<f64>::load(&path).unwrap();
+    let model = FittedModel::<f64>::load(&path).unwrap();
     let Fitted::Flow { deformation, rows } = &model.fitted else {
         panic!("a flow")
     };

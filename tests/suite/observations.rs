@@ -2,7 +2,7 @@
 
 use crate::common::normals;
 use fiberwalk::Law;
-use fiberwalk::artifact::{Model, Predictions, Scores};
+use fiberwalk::artifact::{FittedModel, Predictions, Scores};
 use fiberwalk::data::{Dataset, Task, banana};
 use fiberwalk::metrics::RegressionMetrics;
 use fiberwalk::pipeline::{FeatureTransform, FitOptions, FitResult, Method, TargetTransform, fit};
@@ -28,7 +28,7 @@ pub fn fitted(data: &Dataset, options: &FitOptions) -> FitResult<f32> {
     fit::<f32>(data, options, &|_, _, _| ()).unwrap()
 }
 
-fn regression_scores(model: &Model<f32>, test: &Dataset) -> RegressionMetrics {
+fn regression_scores(model: &FittedModel<f32>, test: &Dataset) -> RegressionMetrics {
     match model.evaluate(test, 64, Streams::new(0)).unwrap() {
         Scores::Regression(scores) => scores,
         Scores::Classification(_) => panic!("a regression"),

@@ -1,6 +1,6 @@
 //! Models with parts from the user, from the fit to the file and back.
 
-use fiberwalk::artifact::{AnyModel, Model as Fitted, Predictions, RowPrediction};
+use fiberwalk::artifact::{AnyModel, FittedModel, Predictions, RowPrediction};
 use fiberwalk::autodiff::Var;
 use fiberwalk::nn::Mapped;
 use fiberwalk::pipeline::{FitOptions, Method, PriorChoice, fit_model};
@@ -206,7 +206,7 @@ fn a_file_needs_its_parts_and_says_which() {
             message.contains("13 parameters") && message.contains("16 parameters"),
             "{message}"
         );
-        let loaded = Fitted::<f32>::load_with(&path, &model).unwrap();
+        let loaded = FittedModel::<f32>::load_with(&path, &model).unwrap();
         assert_eq!(
             loaded.predictor(30, 4).unwrap().rows(&x).unwrap(),
             fitted.model.predictor(30, 4).unwrap().rows(&x).unwrap()

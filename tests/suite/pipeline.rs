@@ -2,7 +2,7 @@
 
 use crate::common::data_file;
 use fiberwalk::Streams;
-use fiberwalk::artifact::{Fitted, Model, remove_spool};
+use fiberwalk::artifact::{Fitted, FittedModel, remove_spool};
 use fiberwalk::data::{CsvOptions, load_csv};
 use fiberwalk::pipeline::{Batch, FitOptions, FitResult, KernelKind, Method, fit};
 
@@ -39,10 +39,10 @@ fn a_model_in_memory_is_the_model_in_its_file() {
             assert_eq!(alone, free, "{file} {method}");
             let model = fitted.model;
             model.save(&path).unwrap();
-            let loaded = Model::<f32>::load(&path).unwrap();
-            let draw = |m: &Model<f32>| m.samples(9, Streams::new(5)).unwrap();
+            let loaded = FittedModel::<f32>::load(&path).unwrap();
+            let draw = |m: &FittedModel<f32>| m.samples(9, Streams::new(5)).unwrap();
             assert_eq!(draw(&model), draw(&loaded), "{file} {method}");
-            let score = |m: &Model<f32>| m.evaluate(&data, 9, Streams::new(5)).unwrap();
+            let score = |m: &FittedModel<f32>| m.evaluate(&data, 9, Streams::new(5)).unwrap();
             assert_eq!(score(&model), score(&loaded));
         }
     }
@@ -62,7 +62,7 @@ fn points_on_a_disk_are_points_in_memory() {
     let kept = fit::<f32>(&data, &options(Method::Walk), &|_, _, _| ()).unwrap();
     let other = fit::<f32>(&data, &spooled, &|_, _, _| ()).unwrap();
     assert!(matches!(other.model.fitted, Fitted::Spooled(_)));
-    let draw = |m: &Model<f32>| m.samples(9, Streams::new(5)).unwrap();
+    let draw = |m: &FittedModel<f32>| m.samples(9, Streams::new(5)).unwrap();
     assert_eq!(draw(&kept.model), draw(&other.model));
     kept.model.save(&file("a.fw")).unwrap();
     other.model.save(&file("b.fw")).unwrap();

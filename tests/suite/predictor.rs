@@ -1,6 +1,6 @@
 //! Predictors: one row gives the same answer as many rows, for every method and likelihood.
 
-use fiberwalk::artifact::{AnyModel, Fitted, Model, Predictions, Predictor, RowPrediction};
+use fiberwalk::artifact::{AnyModel, Fitted, FittedModel, Predictions, Predictor, RowPrediction};
 use fiberwalk::data::{Dataset, Task, banana};
 use fiberwalk::pipeline::{FitOptions, Method, TargetTransform, fit};
 use fiberwalk::{Observation, Streams};
@@ -221,7 +221,7 @@ fn bytes_make_the_model_again_in_its_own_precision() {
         rows(&single.predictor(20, 5).unwrap())
     );
     assert!(
-        Model::<f64>::from_bytes(&bytes).is_err(),
+        FittedModel::<f64>::from_bytes(&bytes).is_err(),
         "of the other precision"
     );
     let message = AnyModel::from_bytes(&bytes[..100]).unwrap_err().to_string();
@@ -238,7 +238,7 @@ fn a_model_can_be_frozen_after_it_was_loaded() {
         let mut any = AnyModel::from_bytes(&model.to_bytes().unwrap()).unwrap();
         any.freeze(12, 7).unwrap();
         let bytes = any.to_bytes().unwrap();
-        let frozen = Model::<f32>::from_bytes(&bytes).unwrap();
+        let frozen = FittedModel::<f32>::from_bytes(&bytes).unwrap();
         assert!(matches!(&frozen.fitted, Fitted::Points(p) if p.count() == 12));
         let (got, want) = (
             frozen.draws(12, Streams::new(0)).unwrap(),

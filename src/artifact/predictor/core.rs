@@ -4,7 +4,7 @@ use super::member::Member;
 use super::row::{Pool, RowPrediction};
 use super::{Predictions, Rows, Scores, check_task};
 use crate::artifact::fitted::Fitted;
-use crate::artifact::model::Model;
+use crate::artifact::model::FittedModel;
 use crate::artifact::task::TaskSpec;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
@@ -29,7 +29,7 @@ pub(super) struct Plain {
 
 impl Plain {
     /// For one model with Gaussian noise and a target that is only shifted and scaled.
-    fn of<T>(model: &Model<T>) -> Option<Self> {
+    fn of<T>(model: &FittedModel<T>) -> Option<Self> {
         let task = &model.metadata.task;
         let TaskSpec::Regression {
             noise_std,
@@ -62,7 +62,7 @@ pub(in crate::artifact) struct Core<T: Scalar> {
 
 impl<T: Scalar> Core<T> {
     pub(in crate::artifact) fn new(
-        model: &Model<T>,
+        model: &FittedModel<T>,
         count: usize,
         streams: Streams,
     ) -> Result<Self> {

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use super::core::Plain;
 use crate::artifact::fitted::{Fitted, scaled_head};
-use crate::artifact::model::Model;
+use crate::artifact::model::FittedModel;
 use crate::artifact::task::TaskSpec;
 use crate::data::{Standardizer, TargetMap};
 use crate::deform::AtlasRows;
@@ -43,7 +43,7 @@ pub(super) struct Member<T: Scalar> {
 const ANY_SCALE: f64 = 1.0;
 
 /// The likelihood that a model predicts with, and the number of its parameters.
-fn likelihood_of<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
+fn likelihood_of<T: Scalar>(model: &FittedModel<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
     if let Some(parts) = &model.parts {
         return Ok((parts.shared_likelihood(), parts.own_params()));
     }
@@ -66,7 +66,7 @@ fn likelihood_of<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, us
 }
 
 /// The same with the noise from the file, for an estimate.
-fn given<T: Scalar>(model: &Model<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
+fn given<T: Scalar>(model: &FittedModel<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
     let TaskSpec::Regression { noise_std, .. } = model.metadata.task else {
         return likelihood_of(model);
     };
@@ -79,7 +79,7 @@ impl<T: Scalar> Member<T> {
     /// A member with `count` samples of the model. `closed` lets an atlas predict without draws.
     pub(super) fn new(
         weight: f64,
-        model: &Model<T>,
+        model: &FittedModel<T>,
         count: usize,
         streams: Streams,
         closed: bool,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub(super) use self::core::Core;
 use super::compiled::Compiled;
-use super::model::Model;
+use super::model::FittedModel;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
@@ -155,9 +155,9 @@ impl Predictor {
     }
 }
 
-impl<T: Compiled> Model<T> {
-    /// This model, ready to predict, with `draws` posterior samples as in [`Model::samples`]. An
-    /// atlas of a regression predicts with the exact mixture over `draws` anchors instead. A
+impl<T: Compiled> FittedModel<T> {
+    /// This model, ready to predict, with `draws` posterior samples as in [`FittedModel::samples`].
+    /// An atlas of a regression predicts with the exact mixture over `draws` anchors instead. A
     /// mixture of models has `draws` samples in all; each model's share is rounded up.
     ///
     /// # Errors
@@ -176,7 +176,7 @@ impl<T: Compiled> Model<T> {
     /// [`Predictor::rows`] of a predictor made for this one call.
     ///
     /// # Errors
-    /// Those of [`Model::predictor`] and [`Predictor::rows`].
+    /// Those of [`FittedModel::predictor`] and [`Predictor::rows`].
     pub fn predict(&self, features: &[f64], count: usize, streams: Streams) -> Result<Predictions> {
         self.predictor_from(count, streams)?.rows(features)
     }
@@ -184,7 +184,7 @@ impl<T: Compiled> Model<T> {
     /// [`Predictor::evaluate`] of a predictor made for this one call.
     ///
     /// # Errors
-    /// Those of [`Model::predictor`] and [`Predictor::evaluate`].
+    /// Those of [`FittedModel::predictor`] and [`Predictor::evaluate`].
     pub fn evaluate(&self, data: &Dataset, count: usize, streams: Streams) -> Result<Scores> {
         check_task("evaluate", self.metadata.data_task(), data)?;
         self.predictor_from(count, streams)?.evaluate(data)
@@ -193,7 +193,7 @@ impl<T: Compiled> Model<T> {
     /// [`Predictor::log_densities`] of a predictor made for this one call.
     ///
     /// # Errors
-    /// Those of [`Model::predictor`] and [`Predictor::log_densities`].
+    /// Those of [`FittedModel::predictor`] and [`Predictor::log_densities`].
     pub fn log_densities(
         &self,
         data: &Dataset,

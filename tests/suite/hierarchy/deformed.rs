@@ -1,6 +1,6 @@
 //! An atlas and a flow whose hidden numbers hold their scales: coordinates, conditionals, files.
 
-use fiberwalk::artifact::{Fitted, Model, Predictions};
+use fiberwalk::artifact::{Fitted, FittedModel, Predictions};
 use fiberwalk::data::{Dataset, banana};
 use fiberwalk::deform::{HeadLikelihood, LastLayer};
 use fiberwalk::model::{
@@ -244,9 +244,9 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         let model = fitted(data, &options).model;
         let path = dir.path().join("m.fw");
         model.save(&path).unwrap();
-        let loaded = Model::<f32>::load(&path).unwrap();
+        let loaded = FittedModel::<f32>::load(&path).unwrap();
         let streams = || Streams::new(4);
-        let predict = |m: &Model<f32>| m.predict(data.features(), 64, streams()).unwrap();
+        let predict = |m: &FittedModel<f32>| m.predict(data.features(), 64, streams()).unwrap();
         assert_eq!(predict(&model), predict(&loaded), "{name}");
         let scales = loaded.metadata.scales.as_ref();
         let scales = scales.unwrap_or_else(|| panic!("{name} has scales"));
@@ -312,7 +312,7 @@ fn every_kernel_and_the_map_go_with_sampled_scales() {
         let result = fitted(&data, &options);
         let path = dir.path().join("m.fw");
         result.model.save(&path).unwrap();
-        let loaded = Model::<f32>::load(&path).unwrap();
+        let loaded = FittedModel::<f32>::load(&path).unwrap();
         let draws = loaded.draws(32, Streams::new(0)).unwrap();
         assert_eq!(draws.noise_std.len(), 32, "{kernel:?}");
         assert!(draws.noise_std.iter().all(|s| (0.01..2.0).contains(s)));
