@@ -48,19 +48,6 @@ pub enum Error {
         /// Index of the pivot, from 0.
         pivot: usize,
     },
-    /// A method for positive definite matrices met a direction along which the curvature is not
-    /// positive.
-    #[error(
-        "{what}: not positive definite, curvature {curvature:.3e} along the direction of iteration {iteration}"
-    )]
-    Indefinite {
-        /// The method.
-        what: &'static str,
-        /// The iteration, from 0.
-        iteration: usize,
-        /// `d^T A d / d^T d` of the direction.
-        curvature: f64,
-    },
     /// An iteration ended before it reached its tolerance.
     #[error(
         "{what}: no convergence in {iterations} iterations (residual {residual:.3e}, tolerance {tolerance:.3e})"
