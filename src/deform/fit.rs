@@ -153,6 +153,18 @@ pub fn fit_flow<T: Scalar>(
     streams: Streams,
     mut progress: impl FnMut(usize),
 ) -> Result<(Vec<T>, FlowReport)> {
+    fit_in(flow, start, data, options, streams, &mut progress)
+}
+
+/// [`fit_flow`], compiled once for all that `progress` may be.
+fn fit_in<T: Scalar>(
+    flow: &dyn Bijection,
+    start: &[f64],
+    data: FlowData<'_, T>,
+    options: &FlowTrainOptions,
+    streams: Streams,
+    progress: &mut dyn FnMut(usize),
+) -> Result<(Vec<T>, FlowReport)> {
     options.validate()?;
     let dim = flow.dim();
     let mut params: Vec<T> = start.iter().map(|&p| T::from_f64(p)).collect();

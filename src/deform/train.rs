@@ -109,7 +109,7 @@ pub fn train<T: Scalar>(
     directions: &[T],
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize),
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let split = Split::new(points, hidden_dim)?;
     let directions: Vec<T> = directions
@@ -124,7 +124,7 @@ pub fn train<T: Scalar>(
         &directions,
         &options.frame,
     )?;
-    train_in(frame, &split, options, streams, progress)
+    train_in(frame, &split, options, streams, &mut progress)
 }
 
 /// The same with the principal directions of the points ([`Frame::principal`]). Their number is the
@@ -138,7 +138,7 @@ pub fn train_principal<T: Scalar>(
     hidden_dim: usize,
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize),
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let split = Split::new(points, hidden_dim)?;
     let frame = |directions: usize| {
@@ -155,7 +155,7 @@ pub fn train_principal<T: Scalar>(
     let (mut best, mut best_likelihood) = (0, f64::NEG_INFINITY);
     let mut count = options.frame.directions;
     loop {
-        let (_, report) = train_in(frame(count)?, &split, &gaussian, streams, |_| ())?;
+        let (_, report) = train_in(frame(count)?, &split, &gaussian, streams, &mut |_| ())?;
         if report.log_likelihood > best_likelihood {
             (best, best_likelihood) = (count, report.log_likelihood);
         }
@@ -164,7 +164,7 @@ pub fn train_principal<T: Scalar>(
         }
         count /= 2;
     }
-    train_in(frame(best)?, &split, options, streams, progress)
+    train_in(frame(best)?, &split, options, streams, &mut progress)
 }
 
 /// The hidden parameters of training and held-out walkers.
@@ -199,7 +199,7 @@ fn train_in<T: Scalar>(
     split: &Split<T>,
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: &mut dyn FnMut(usize),
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let (k, hidden_dim) = (frame.directions(), split.dim);
     let mut rng = streams.rng(Phase::DEFORM, 0);

@@ -93,9 +93,20 @@ pub fn fit_map<T: Scalar, D: LogDensity<T>>(
 pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
     density: &D,
     optimizer: &mut dyn Optimizer<T>,
-    mut theta: Vec<T>,
+    theta: Vec<T>,
     options: &MapOptions,
     mut progress: impl FnMut(usize),
+) -> Result<MapReport<T>> {
+    fit_in(density, optimizer, theta, options, &mut progress)
+}
+
+/// [`fit_map_with`], compiled once for all that `progress` may be.
+fn fit_in<T: Scalar, D: LogDensity<T>>(
+    density: &D,
+    optimizer: &mut dyn Optimizer<T>,
+    mut theta: Vec<T>,
+    options: &MapOptions,
+    progress: &mut dyn FnMut(usize),
 ) -> Result<MapReport<T>> {
     options.validate()?;
     let mut ws = density.workspace();

@@ -137,7 +137,7 @@ fn mirror(matrix: &mut [f64], q: usize) {
 /// # Errors
 /// If the operator fails.
 pub fn dense_operator<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     range: Range<usize>,
 ) -> Result<Vec<f64>> {
     let (n, q) = (op.dim(), range.len());
