@@ -65,6 +65,7 @@ mod info;
 mod mixtures;
 #[cfg(feature = "cli")]
 mod model_file;
+mod noise_calibration;
 #[cfg(feature = "cli")]
 mod observations;
 #[cfg(feature = "cli")]
