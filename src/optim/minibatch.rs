@@ -17,6 +17,7 @@ use crate::data::random_split;
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -212,8 +213,8 @@ pub fn fit_minibatch_with<T: Scalar>(
         theta,
         clipped: 0,
     };
-    // enter the pool once, not once per gradient
-    rayon::scope(|_| run.epochs(optimizer, &mut progress))
+    // once, not once per gradient
+    parallel::enter(|| run.epochs(optimizer, &mut progress))
 }
 
 /// A fit in progress.
