@@ -1,11 +1,12 @@
 //! The parts of a deformation: invertible maps with a known change of volume.
 
+use rand::Rng;
+
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 use crate::parallel;
 use crate::scalar::Scalar;
-use rand::Rng;
 
 /// A bijection of `R^dim` on batches, recorded in a graph. So it can be trained through anything
 /// that is recorded there.

@@ -278,7 +278,7 @@ impl Problem<'_> {
             true => self.scaled_starts(&scaled, own, options.particles)?,
             false => {
                 let starts = self.scaled_starts(&scaled, own, options.particles)?;
-                self.descended(&density, starts, summary)?
+                self.descended(&density, &starts, summary)?
             }
         };
         let frame = FrameOptions {
@@ -343,7 +343,7 @@ impl Problem<'_> {
     fn descended<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
-        starts: Vec<Vec<T>>,
+        starts: &[Vec<T>],
         summary: &mut FitReport,
     ) -> Result<Vec<Vec<T>>> {
         let options = descent();
