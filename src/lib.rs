@@ -66,6 +66,7 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod optim;
+mod parallel;
 #[cfg(feature = "safetensors")]
 pub mod pipeline;
 pub mod predict;

@@ -19,12 +19,12 @@
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
 use crate::model::{LogDensity, Minibatch, Points};
 use crate::optim::{MapOptions, MinibatchOptions, fit_map, fit_minibatch};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -150,8 +150,8 @@ fn each<T: Scalar>(
     fit: impl Fn(Vec<T>, Streams) -> Result<(Vec<T>, EnsembleMember)> + Sync,
 ) -> Result<EnsembleReport<T>> {
     options.validate()?;
-    let fitted = (0..options.members as u64).into_par_iter().map(|m| {
-        let mut rng = streams.rng(Phase::ENSEMBLE, m);
+    let fitted = parallel::try_map(options.members, |m| {
+        let mut rng = streams.rng(Phase::ENSEMBLE, m as u64);
         let own = Streams::new(rng.next_u64());
         let start: Vec<T> = init(&mut rng).into_iter().map(T::from_f64).collect();
         if start.len() != dim {
@@ -159,8 +159,7 @@ fn each<T: Scalar>(
             return Err(Error::shape("fit_ensemble", expected, start.len()));
         }
         fit(start, own)
-    });
-    let fitted: Vec<(Vec<T>, EnsembleMember)> = fitted.collect::<Result<_>>()?;
+    })?;
     let members: Vec<EnsembleMember> = fitted.iter().map(|(_, member)| *member).collect();
     let points = fitted.into_iter().flat_map(|(theta, _)| theta).collect();
     Ok(EnsembleReport {

@@ -26,8 +26,6 @@
 //!
 //! Pair `k` of step `t` is drawn from stream `t * pairs + k` of [`Phase::VARIATIONAL`].
 
-use rayon::prelude::*;
-
 use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
@@ -35,6 +33,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, fill_normal, first_non_finite};
 use crate::model::Posterior;
 use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -151,10 +150,9 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
         let (mean, rho) = parameters.split_at(p);
         softplus(rho, &mut std);
         let first = step as u64 * options.pairs as u64;
-        pairs
-            .par_iter_mut()
-            .enumerate()
-            .try_for_each(|(k, pair)| pair.run(source, mean, &std, first + k as u64, streams))?;
+        parallel::try_for_each(&mut pairs, |k, pair| {
+            pair.run(source, mean, &std, first + k as u64, streams)
+        })?;
         grad.fill(T::ZERO);
         let (to_mean, to_rho) = grad.split_at_mut(p);
         let mut energy = 0.0;
@@ -327,13 +325,12 @@ impl<T: Scalar> MeanField<T> {
         pairs: usize,
         streams: Streams,
     ) -> Result<(f64, f64)> {
-        let estimates = (0..pairs as u64).into_par_iter().map(|k| {
+        let estimates = parallel::try_map(pairs, |k| {
             // its own memory: a batch must not depend on what a worker drew before
             let mut pair = Pair::new(source);
-            pair.run(source, &self.mean, &self.std, ELBO + k, streams)?;
+            pair.run(source, &self.mean, &self.std, ELBO + k as u64, streams)?;
             Ok(entropy(&self.std) - pair.energy)
-        });
-        let estimates: Vec<f64> = estimates.collect::<Result<_>>()?;
+        })?;
         let n = pairs as f64;
         let mean = estimates.iter().sum::<f64>() / n;
         let squares: f64 = estimates.iter().map(|e| (e - mean).powi(2)).sum();

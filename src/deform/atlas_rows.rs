@@ -13,14 +13,13 @@
 //! Factors of many wide layers would not fit into memory (more than half a gigabyte). They are then
 //! computed again for every block of rows.
 
-use rayon::prelude::*;
-
 use super::atlas::{Atlas, Components};
 use super::last_layer::{Conditional, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
 use crate::nn::LinearHead;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::simd::{self, Vectorised};
 
@@ -187,11 +186,11 @@ impl<T: Scalar> AtlasRows<T> {
         let f = network.features() + 1;
         let keeps = count.saturating_mul(f * (f + 1) / 2) <= MAX_FACTORS;
         let kept = if keeps {
-            let each = used.par_iter().map_init(
+            parallel::try_map_with(
+                count,
                 || last.workspace(),
-                |ws, &a| atlas.conditional(a, ws).map(|c| Kept::new(&c)),
-            );
-            each.collect::<Result<_>>()?
+                |ws, k| Ok(Kept::new(&atlas.conditional(used[k], ws)?)),
+            )?
         } else {
             Vec::new()
         };
@@ -297,38 +296,36 @@ impl<T: Scalar> AtlasRows<T> {
             features
         });
         let runs: Vec<Vec<T>> = runs.collect();
-        let parts: Vec<Vec<(f64, f64)>> = (0..self.count())
-            .into_par_iter()
-            .map_init(
-                || {
-                    let f = self.atlas.last().dim();
-                    let last = self.kept.is_empty().then(|| self.atlas.last().workspace());
-                    let memory = vec![0.0; f.next_multiple_of(LANES)];
-                    (self.many.workspace(), last, vec![1.0; f], memory)
-                },
-                |(ws, last, phi, memory), k| {
-                    let again = match last {
-                        Some(last) => Some(self.again(k, last)?),
-                        None => None,
-                    };
-                    let kept = again.as_ref().or(self.kept.get(k));
-                    let kept = kept.ok_or_else(|| Error::shape("AtlasRows", "an anchor", k))?;
-                    let (anchor, _) = self.atlas.anchor(self.used[k]);
-                    let anchor = &anchor[..self.atlas.last().network_dim()];
-                    let mut part = Vec::with_capacity(rows);
-                    for features in &runs {
-                        self.many.run(&[anchor, features], ws)?;
-                        let h = phi.len() - 1;
-                        let all = self.many.tensor(ws, 0);
-                        for row in 0..run.min(rows - part.len()) {
-                            set_features(phi, &all[row * h..(row + 1) * h]);
-                            part.push(kept.output(phi, memory));
-                        }
+        let parts: Vec<Vec<(f64, f64)>> = parallel::try_map_with(
+            self.count(),
+            || {
+                let f = self.atlas.last().dim();
+                let last = self.kept.is_empty().then(|| self.atlas.last().workspace());
+                let memory = vec![0.0; f.next_multiple_of(LANES)];
+                (self.many.workspace(), last, vec![1.0; f], memory)
+            },
+            |(ws, last, phi, memory), k| {
+                let again = match last {
+                    Some(last) => Some(self.again(k, last)?),
+                    None => None,
+                };
+                let kept = again.as_ref().or(self.kept.get(k));
+                let kept = kept.ok_or_else(|| Error::shape("AtlasRows", "an anchor", k))?;
+                let (anchor, _) = self.atlas.anchor(self.used[k]);
+                let anchor = &anchor[..self.atlas.last().network_dim()];
+                let mut part = Vec::with_capacity(rows);
+                for features in &runs {
+                    self.many.run(&[anchor, features], ws)?;
+                    let h = phi.len() - 1;
+                    let all = self.many.tensor(ws, 0);
+                    for row in 0..run.min(rows - part.len()) {
+                        set_features(phi, &all[row * h..(row + 1) * h]);
+                        part.push(kept.output(phi, memory));
                     }
-                    Ok(part)
-                },
-            )
-            .collect::<Result<_>>()?;
+                }
+                Ok(part)
+            },
+        )?;
         let flat = |of: fn(&(f64, f64)) -> f64| -> Vec<f64> {
             let all = (0..rows).flat_map(|r| parts.iter().map(move |p| of(&p[r])));
             all.collect()

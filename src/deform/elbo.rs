@@ -14,14 +14,13 @@
 //! is the identity. Like any maximum of an ELBO, the result is narrower than the posterior where it
 //! cannot be both right and wide.
 
-use rayon::prelude::*;
-
 use super::{Bijection, LastLayer, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{dot, fill_normal, first_non_finite, scale};
 use crate::model::LogDensity;
 use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -209,15 +208,12 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             gradient: vec![T::ZERO; dim + self.last.dim()],
             z: vec![T::ZERO; self.last.dim()],
         };
-        let drawn: Vec<Drawn<T>> = (0..rows)
-            .into_par_iter()
-            .map_init(worker, |worker, i| {
-                for (j, &at) in self.order.iter().enumerate() {
-                    worker.theta[at] = h[j * rows + i];
-                }
-                self.evaluate(worker, first + i)
-            })
-            .collect::<Result<_>>()?;
+        let drawn: Vec<Drawn<T>> = parallel::try_map_with(rows, worker, |worker, i| {
+            for (j, &at) in self.order.iter().enumerate() {
+                worker.theta[at] = h[j * rows + i];
+            }
+            self.evaluate(worker, first + i)
+        })?;
         let mut cotangent = vec![T::ZERO; dim * rows];
         let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
         let mut sum = 0.5 * squares + rows as f64 * constant;

@@ -16,13 +16,13 @@
 //! result is the same, bit for bit, for any number of threads.
 
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
 use super::Bijection;
 use crate::autodiff::{Graph, Program, Var, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, first_non_finite};
 use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -307,18 +307,16 @@ impl<T: Scalar> FlowDensity<T> {
             let memory = vec![T::ZERO; self.dim * PIECE];
             (self.program.workspace(), memory, (0..PIECE).collect())
         };
-        let one = |(ws, memory, rows): &mut (_, Vec<T>, Vec<usize>), points: &[T]| {
-            let n = points.len() / self.dim;
-            fill(memory, points, self.dim, &rows[..n]);
+        let pieces: Vec<&[T]> = points.chunks(self.dim * PIECE).collect();
+        let one = |(ws, memory, rows): &mut (_, Vec<T>, Vec<usize>), i: usize| {
+            let n = pieces[i].len() / self.dim;
+            fill(memory, pieces[i], self.dim, &rows[..n]);
             self.program.run(&[params, memory], ws)?;
             let all = &self.program.tensor(ws, 0)[..n];
             Ok(all.iter().map(|l| l.to_f64() + self.constant).collect())
         };
-        let pieces: Vec<Vec<f64>> = points
-            .par_chunks(self.dim * PIECE)
-            .map_init(start, one)
-            .collect::<Result<_>>()?;
-        Ok(pieces.concat())
+        let all: Vec<Vec<f64>> = parallel::try_map_with(pieces.len(), start, one)?;
+        Ok(all.concat())
     }
 }
 
@@ -373,8 +371,8 @@ impl<T: Scalar> Batches<T> {
         out: &mut [T],
     ) -> Result<()> {
         let (dim, program) = (self.dim, &self.program);
-        let parts = self.pieces.par_iter_mut().zip(batch.par_chunks(self.rows));
-        parts.try_for_each(|(piece, rows)| {
+        let parts = self.pieces.iter_mut().zip(batch.chunks(self.rows));
+        parallel::try_for_each(parts, |_, (piece, rows)| {
             fill(&mut piece.memory, points, dim, rows);
             program.run(&[params, &piece.memory, &piece.weights], &mut piece.ws)
         })?;

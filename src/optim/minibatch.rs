@@ -17,6 +17,7 @@ use crate::data::random_split;
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -180,40 +181,8 @@ pub fn fit_minibatch_with<T: Scalar>(
     mut progress: impl FnMut(&MinibatchProgress) + Send,
 ) -> Result<MinibatchReport<T>> {
     options.validate()?;
-    let (training, validation) = match validation {
-        Some(given) => (density.clone(), Some(given.clone())),
-        None if options.validation_fraction == 0.0 => (density.clone(), None),
-        None => {
-            let mut rng = streams.rng(Phase::MINIBATCH, 0);
-            let split = random_split(density.rows(), options.validation_fraction, &mut rng)?;
-            let held_out = density.select(&split.test)?;
-            (density.select(&split.train)?, Some(held_out))
-        }
-    };
-    if let Some(held_out) = validation.as_ref().filter(|v| v.dim() != density.dim()) {
-        let expected = format!("validation of {} parameters", density.dim());
-        return Err(Error::shape("fit_minibatch", expected, held_out.dim()));
-    }
-    let steps_per_epoch = training.rows().div_ceil(options.batch_rows);
-    let run = Run {
-        ws: training.workspace(),
-        grad: vec![T::ZERO; training.dim()],
-        order: Vec::with_capacity(training.rows()),
-        at: MinibatchProgress {
-            epoch: 0,
-            step: 0,
-            steps: steps_per_epoch.saturating_mul(options.epochs),
-            validation_nll: None,
-        },
-        training,
-        validation: validation.map(|density| (density.workspace(), density)),
-        options,
-        streams,
-        theta,
-        clipped: 0,
-    };
-    // enter the pool once, not once per gradient
-    rayon::scope(|_| run.epochs(optimizer, &mut progress))
+    let run = Run::new(density, validation, theta, options, streams)?;
+    run.in_pool(optimizer, &mut progress)
 }
 
 /// A fit in progress.
@@ -230,7 +199,58 @@ struct Run<'a, T> {
     order: Vec<usize>,
 }
 
-impl<T: Scalar> Run<'_, T> {
+impl<'a, T: Scalar> Run<'a, T> {
+    /// A fit before its first step.
+    fn new(
+        density: &Minibatch<T>,
+        validation: Option<&Minibatch<T>>,
+        theta: Vec<T>,
+        options: &'a MinibatchOptions,
+        streams: Streams,
+    ) -> Result<Self> {
+        let (training, validation) = match validation {
+            Some(given) => (density.clone(), Some(given.clone())),
+            None if options.validation_fraction == 0.0 => (density.clone(), None),
+            None => {
+                let mut rng = streams.rng(Phase::MINIBATCH, 0);
+                let split = random_split(density.rows(), options.validation_fraction, &mut rng)?;
+                let held_out = density.select(&split.test)?;
+                (density.select(&split.train)?, Some(held_out))
+            }
+        };
+        if let Some(held_out) = validation.as_ref().filter(|v| v.dim() != density.dim()) {
+            let expected = format!("validation of {} parameters", density.dim());
+            return Err(Error::shape("fit_minibatch", expected, held_out.dim()));
+        }
+        let steps_per_epoch = training.rows().div_ceil(options.batch_rows);
+        Ok(Self {
+            ws: training.workspace(),
+            grad: vec![T::ZERO; training.dim()],
+            order: Vec::with_capacity(training.rows()),
+            at: MinibatchProgress {
+                epoch: 0,
+                step: 0,
+                steps: steps_per_epoch.saturating_mul(options.epochs),
+                validation_nll: None,
+            },
+            training,
+            validation: validation.map(|density| (density.workspace(), density)),
+            options,
+            streams,
+            theta,
+            clipped: 0,
+        })
+    }
+
+    /// Runs on a thread of the pool: enters it once, not once per gradient.
+    fn in_pool(
+        self,
+        optimizer: &mut dyn Optimizer<T>,
+        progress: &mut (dyn FnMut(&MinibatchProgress) + Send),
+    ) -> Result<MinibatchReport<T>> {
+        parallel::enter(|| self.epochs(optimizer, progress))
+    }
+
     fn epochs(
         mut self,
         optimizer: &mut dyn Optimizer<T>,

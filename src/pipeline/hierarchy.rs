@@ -11,7 +11,6 @@
 //! operations in all.
 
 use rand::RngExt;
-use rayon::prelude::*;
 
 use super::checkpoint::Keeper;
 use super::fit::Problem;
@@ -25,6 +24,7 @@ use crate::model::{
 };
 use crate::nn::Network;
 use crate::optim::{MapOptions, fit_map};
+use crate::parallel;
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{
@@ -278,7 +278,7 @@ impl Problem<'_> {
             true => self.scaled_starts(&scaled, own, options.particles)?,
             false => {
                 let starts = self.scaled_starts(&scaled, own, options.particles)?;
-                self.descended(&density, starts, summary)?
+                self.descended(&density, &starts, summary)?
             }
         };
         let frame = FrameOptions {
@@ -343,14 +343,13 @@ impl Problem<'_> {
     fn descended<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
-        starts: Vec<Vec<T>>,
+        starts: &[Vec<T>],
         summary: &mut FitReport,
     ) -> Result<Vec<Vec<T>>> {
         let options = descent();
-        let reports = starts
-            .into_par_iter()
-            .map(|start| fit_map(density, start, &options, |_| ()))
-            .collect::<Result<Vec<_>>>()?;
+        let reports = parallel::try_map(starts.len(), |i| {
+            fit_map(density, starts[i].clone(), &options, |_| ())
+        })?;
         let gradients: usize = reports.iter().map(|r| r.gradients).sum();
         let energies = Vec::new();
         summary.starts = Some(Starts {

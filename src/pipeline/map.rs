@@ -2,8 +2,6 @@
 //!
 //! It uses gradients of all rows with scales tuned by evidence, or minibatches with given scales.
 
-use rayon::prelude::*;
-
 use super::fit::Problem;
 use super::own::own_init;
 use super::{Batch, FitReport, Method, Stage};
@@ -18,6 +16,7 @@ use crate::optim::{
     MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, PolishOptions,
     fit_map, fit_minibatch, polish,
 };
+use crate::parallel;
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 
@@ -159,24 +158,22 @@ impl Problem<'_> {
         first: &EvidenceReport<T>,
         starts: usize,
     ) -> Result<Vec<MapReport<T>>> {
-        let others = (1..starts as u64).into_par_iter();
+        let others = starts.saturating_sub(1);
         let Some(rows) = self.batch_rows() else {
             let options = MapOptions::default();
-            return others
-                .map(|index| fit_map(posterior, self.initial(index), &options, |_| ()))
-                .collect();
+            return parallel::try_map(others, |i| {
+                fit_map(posterior, self.initial(i as u64 + 1), &options, |_| ())
+            });
         };
-        if starts < 2 {
+        if others == 0 {
             return Ok(Vec::new());
         }
         let density = self.minibatch::<T>(first.prior_precision, first.noise_std)?;
         let options = self.minibatch_options(rows);
-        others
-            .map(|index| {
-                let fit = self.one_by_minibatches(&density, &options, index, |_| ());
-                Ok(fit?.1)
-            })
-            .collect()
+        parallel::try_map(others, |i| {
+            let fit = self.one_by_minibatches(&density, &options, i as u64 + 1, |_| ());
+            Ok(fit?.1)
+        })
     }
 
     fn by_evidence<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
@@ -209,7 +206,7 @@ impl Problem<'_> {
             None if tunes_noise && exact => NOISE_STARTS.to_vec(),
             None => NOISE_STARTS[..1].to_vec(),
         };
-        let reports: Vec<_> = starts.par_iter().map(|&noise| tuned(noise)).collect();
+        let reports = parallel::map(starts.len(), |i| tuned(starts[i]));
         let value = |r: &EvidenceReport<T>| r.log_evidence.map_or(f64::NEG_INFINITY, |e| e.value);
         let values: Vec<Option<f64>> = reports.iter().map(|r| r.as_ref().ok().map(value)).collect();
         let gradients = reports.iter().flatten().map(|r| r.map.gradients).sum();

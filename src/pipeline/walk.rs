@@ -1,7 +1,5 @@
 //! The walk of a fit.
 
-use rayon::prelude::*;
-
 use super::budget::Budget;
 use super::checkpoint::Keeper;
 use super::fit::Problem;
@@ -10,6 +8,7 @@ use super::{FitReport, KernelKind, Stage};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
@@ -191,14 +190,13 @@ impl Problem<'_> {
         } else {
             let how = TangentOptions::default();
             // the space of the first start is known
-            let known = starts.par_iter().enumerate().map(|(i, start)| {
+            let known = parallel::try_map(starts.len(), |i| {
                 let space = match i {
                     0 => space.whitened(),
-                    _ => whitened_space(density, start, None, &how, self.streams)?,
+                    _ => whitened_space(density, &starts[i], None, &how, self.streams)?,
                 };
-                Ok((start.clone(), space))
-            });
-            let known = known.collect::<Result<Vec<_>>>()?;
+                Ok((starts[i].clone(), space))
+            })?;
             let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
             let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
             // a separate space for every start

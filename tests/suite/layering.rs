@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// The modules; each may import those before it. `simd` stands before `scalar`, whose functions it
 /// provides.
-const ORDER: [&str; 24] = [
+const ORDER: [&str; 25] = [
     "error",
+    "parallel",
     "special",
     "simd",
     "scalar",
@@ -102,39 +103,56 @@ fn imports(text: &str) -> Vec<String> {
     found
 }
 
-#[test]
-fn imports_go_downward_only() {
+/// A file of the library.
+struct Source {
+    /// Its path in `src`.
+    inside: PathBuf,
+    /// The module of the first level that it belongs to.
+    module: String,
+    code: String,
+    /// The tests: the whole file, or the module at its end.
+    tests: String,
+}
+
+/// All files of the library but `lib.rs`, without the program.
+fn library() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
-    let mut seen = 0;
-    for file in files {
-        let inside = file.strip_prefix(&root).unwrap();
-        let module = inside
-            .iter()
-            .next()
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .trim_end_matches(".rs")
-            .to_string();
-        if module == "bin" || module == "lib" {
-            continue;
-        }
+    let read = |file: PathBuf| {
+        let inside = file.strip_prefix(&root).unwrap().to_path_buf();
+        let names = inside.iter().map(|part| part.to_str().unwrap());
+        let names: Vec<&str> = names.map(|name| name.trim_end_matches(".rs")).collect();
         let text = fs::read_to_string(&file).unwrap();
-        // a file of tests, or the module of tests at the end of a file
-        let tests = inside.iter().any(|part| {
-            let name = part.to_str().unwrap().trim_end_matches(".rs");
-            name == "tests" || name.ends_with("_tests")
-        });
-        let start = text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len());
-        let (code, below) = text.split_at(if tests { 0 } else { start });
-        let of = |text, is_test| {
+        let tests = |name: &&str| *name == "tests" || name.ends_with("_tests");
+        let start = match names.iter().any(tests) {
+            true => 0,
+            false => text.find("#[cfg(test)]\nmod tests {").unwrap_or(text.len()),
+        };
+        let (code, tests) = text.split_at(start);
+        Source {
+            module: names[0].to_string(),
+            code: code.to_string(),
+            tests: tests.to_string(),
+            inside,
+        }
+    };
+    let all = files.into_iter().map(read);
+    all.filter(|source| source.module != "bin" && source.module != "lib")
+        .collect()
+}
+
+#[test]
+fn imports_go_downward_only() {
+    let mut seen = 0;
+    for source in library() {
+        let Source { inside, module, .. } = &source;
+        let of = |text: &str, is_test| {
             imports(text)
                 .into_iter()
                 .map(move |import| (import, is_test))
         };
-        for (import, is_test) in of(code, false).chain(of(below, true)) {
+        for (import, is_test) in of(&source.code, false).chain(of(&source.tests, true)) {
             // re-exports at the root; inside the crate only tests and documentation may use them
             if import.chars().next().is_some_and(char::is_uppercase) {
                 panic!(
@@ -148,7 +166,7 @@ fn imports_go_downward_only() {
                 continue;
             }
             assert!(
-                rank(&import) <= rank(&module),
+                rank(&import) <= rank(module),
                 "{} (module {module}) imports {import}, which stands above it",
                 inside.display()
             );
@@ -164,6 +182,21 @@ fn imports_go_downward_only() {
 fn the_recogniser_of_imports_sees_what_there_is() {
     let text = "use crate::linalg::{a, b};\nuse crate::{walk::Walk, deform, nn::{X, Y}};\n// crate::comment\nlet x = crate::rng::f(); mycrate::no();";
     assert_eq!(imports(text), ["linalg", "walk", "deform", "nn", "rng"]);
+}
+
+/// Rayon's iterators are compiled anew at every call, so only one file may call them.
+#[test]
+fn rayon_is_called_in_one_module_only() {
+    let calls = |source: &Source| {
+        let mut lines = source.code.lines().map(str::trim_start);
+        lines.any(|line| !line.starts_with("//") && line.contains("rayon"))
+    };
+    let calling: Vec<PathBuf> = library()
+        .into_iter()
+        .filter(calls)
+        .map(|source| source.inside)
+        .collect();
+    assert_eq!(calling, [Path::new("parallel.rs")]);
 }
 
 #[test]

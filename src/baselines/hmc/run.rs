@@ -1,12 +1,11 @@
 //! Chains from their starts to their last draws: warm-up, draws, records.
 
-use rayon::prelude::*;
-
 use super::chains::{Chain, Chains};
 use super::kernel::{Hamiltonian, Trajectories};
 use super::options::ChainOptions;
 use crate::error::{Error, Result};
 use crate::model::LogDensity;
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::{Kernel, Particle, Walker};
@@ -35,13 +34,9 @@ pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
         let walker = Walker::new(kernel, density, &starts[index], rng, ws)?;
         run_chain(kernel, density, walker, options, ws)
     };
-    let chains: Vec<Result<Chain<T>>> = (0..starts.len())
-        .into_par_iter()
-        .map_init(|| kernel.workspace(density), one)
-        .collect();
     Ok(Chains {
         dim,
-        chains: chains.into_iter().collect::<Result<_>>()?,
+        chains: parallel::try_map_with(starts.len(), || kernel.workspace(density), one)?,
     })
 }
 

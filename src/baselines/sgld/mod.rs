@@ -31,12 +31,11 @@
 mod kernel;
 mod options;
 
-use rayon::prelude::*;
-
 use super::GradientSource;
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Points;
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::{Kernel, Particle, Walker};
@@ -85,10 +84,8 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
         let walker = Walker::new(&kernel, source, &starts[c % starts.len()], rng, ws)?;
         run_chain((&kernel, source), walker, &marks, ws)
     };
-    let chains = (0..options.chains)
-        .into_par_iter()
-        .map_init(|| kernel.workspace(source), one);
-    let chains: Vec<Walked<T>> = chains.collect::<Result<_>>()?;
+    let chains: Vec<Walked<T>> =
+        parallel::try_map_with(options.chains, || kernel.workspace(source), one)?;
     let gradients = chains.iter().map(|chain| chain.gradients).sum();
     let mut points = Vec::with_capacity(options.chains * options.keep * p);
     let mut energies = Vec::new();
