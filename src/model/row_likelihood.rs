@@ -73,7 +73,7 @@ impl RowLikelihood {
         let target = self.targets.get(own);
         let target = target.ok_or_else(|| Error::shape("RowLikelihood", self.rows, row))?;
         self.program.run(&[outputs, target, params], &mut ws.0)?;
-        Ok(-self.program.scalar(&ws.0, 0))
+        Ok(-self.program.scalar(&ws.0, 0)?)
     }
 }
 

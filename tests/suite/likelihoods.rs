@@ -155,9 +155,9 @@ impl Problem {
                 let mut unit = vec![0.0; n * k];
                 unit[i * k + c] = 1.0;
                 program.run(&[weights, &self.x, &unit], &mut ws).unwrap();
-                jacobian.push(program.tensor(&ws, 1).to_vec());
+                jacobian.push(program.tensor(&ws, 1).unwrap().to_vec());
             }
-            let o = &program.tensor(&ws, 0)[i * k..(i + 1) * k];
+            let o = &program.tensor(&ws, 0).unwrap()[i * k..(i + 1) * k];
             let y = &self.y[i * m..(i + 1) * m];
             let of = &self.case.likelihood;
             of.output_hessian(o, y, own, &mut lambda).unwrap();

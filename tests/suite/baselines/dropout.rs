@@ -45,7 +45,7 @@ fn the_expected_output_of_one_hidden_layer_is_the_unmasked_one() {
     let outputs = |theta: &[f64]| {
         let mut ws = program.workspace();
         program.run(&[theta, &inputs], &mut ws).unwrap();
-        program.tensor(&ws, 0).to_vec()
+        program.tensor(&ws, 0).unwrap().to_vec()
     };
     let masks = DropoutMasks::new(net.layout(), net.dim(), 0.3).unwrap();
     assert_eq!(masks.units(), 5);
