@@ -229,6 +229,14 @@ impl Column {
             _ => format!("target {index}"),
         })
     }
+
+    /// Number `index` of the `count` that a likelihood makes of `targets` targets.
+    pub(crate) fn encoded(index: usize, count: usize, targets: usize) -> Self {
+        match count == targets {
+            true => Self::target(index, count),
+            false => Self::Named(format!("number {index} of the encoded target")),
+        }
+    }
 }
 
 impl fmt::Display for Column {
@@ -324,5 +332,51 @@ mod tests {
             "a.csv, line 3, column 'age': 'x' is not a number"
         );
         assert_eq!(Error::data("no rows").to_string(), "no rows");
+    }
+
+    fn non_finite(row: usize, column: Column) -> Error {
+        Error::NonFiniteData {
+            what: "x",
+            row,
+            column,
+            value: f64::INFINITY,
+            number: "f32",
+        }
+    }
+
+    #[test]
+    fn rows_are_shifted_and_only_columns_without_a_name_get_one() {
+        let names = ["a".to_string(), "b".to_string()];
+        let said = |column| {
+            let error = non_finite(2, column).rows_from(1024).with_names(&names);
+            error.to_string()
+        };
+        let end = "expected a finite number in the range of f32, got inf";
+        assert_eq!(
+            said(Column::Number(1)),
+            format!("x: row 1026 (from 0), column 'b': {end}")
+        );
+        assert_eq!(
+            said(Column::Number(2)),
+            format!("x: row 1026, column 2 (all from 0): {end}")
+        );
+        assert!(said(Column::Class(1)).contains("class 1"));
+        assert!(said(Column::target(0, 1)).contains("column 'target'"));
+        assert!(said(Column::encoded(2, 3, 1)).contains("number 2 of the encoded target"));
+        let (sample, output) = (7, 1);
+        let said = said(Column::Output { sample, output });
+        assert!(said.contains("output 1 of sample 7"), "{said}");
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(count), text);
+        }
     }
 }

@@ -103,7 +103,7 @@ impl Checked {
         // numbers beyond the engine's range become infinite in the cast
         check_table::<T>(what, x, d, Column::Number)?;
         let encoded = targets.len() / rows;
-        check_table::<T>(what, &targets, encoded, |j| Column::target(j, encoded))?;
+        check_table::<T>(what, &targets, encoded, |j| Column::encoded(j, encoded, m))?;
         Ok(Self {
             rows,
             encoded,

@@ -144,6 +144,9 @@ impl ClassSums {
     }
 
     /// Adds a model with its weight: logits `[samples, classes]`, which must be finite.
+    ///
+    /// # Panics
+    /// If there are no classes.
     pub fn add(&mut self, weight: f64, logits: &[f64]) {
         let k = self.one.len();
         self.add_each(weight, logits.chunks_exact(k), logits.len() / k);

@@ -24,7 +24,8 @@ impl<T: Scalar> OwnHead<T> {
     fn new(likelihood: &dyn Likelihood, y: &[f64], rows: usize) -> Result<Self> {
         let targets = likelihood.encode(y);
         let each = targets.len() / rows.max(1);
-        check_table::<T>("LastLayer", &targets, each, |j| Column::target(j, each))?;
+        let m = likelihood.target_dim(1);
+        check_table::<T>("LastLayer", &targets, each, |j| Column::encoded(j, each, m))?;
         let targets = targets.into_iter().map(T::from_f64).collect();
         let graph = Graph::new();
         let outputs = graph.input(&[rows, 1]);

@@ -360,7 +360,11 @@ fn what_cannot_be_dropped_is_refused() {
     assert!(matches!(fit(vec![0.0; 2], |_| ()), Error::Shape { .. }));
     assert!(matches!(
         fit(vec![f64::NAN; net.dim()], |_| ()),
-        Error::NonFinite { .. }
+        Error::Diverged {
+            step: 0,
+            gradients: 1,
+            ..
+        }
     ));
     assert!(DropoutMasks::new(net.layout(), 3, 0.1).is_err());
 }
