@@ -78,7 +78,7 @@ pub mod special;
 pub mod testing;
 pub mod walk;
 
-pub use error::{Error, Result};
+pub use error::{Column, Error, Result};
 pub use model::{
     Bernoulli, Categorical, CoordinatePrior, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
     GaussianNoiseHead, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Law,

@@ -18,7 +18,9 @@ pub fn write_atomically(
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
     let mut write = Some(write);
-    write_in(path, &mut |out| write.take().map_or(Ok(()), |write| write(out)))
+    write_in(path, &mut |out| {
+        write.take().map_or(Ok(()), |write| write(out))
+    })
 }
 
 /// [`write_atomically`], compiled once for all that is written. It calls `write` once.

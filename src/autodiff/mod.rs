@@ -19,7 +19,7 @@
 //! let program = graph.compile::<f64>(&[y, dy[0]])?;
 //! let mut ws = program.workspace();
 //! program.run(&[&[0.0, 1.0, 2.0]], &mut ws)?;
-//! assert_eq!(program.tensor(&ws, 1)[0], 1.0);
+//! assert_eq!(program.tensor(&ws, 1)?[0], 1.0);
 //! # Ok(())
 //! # }
 //! ```
@@ -31,8 +31,10 @@
 //! | `differentiate` | the reverse sweep; JVP and HVP built on it |
 //! | `compile` | which values are stored, which are fused, and which buffer holds each |
 //! | `program` | the instructions and the workspace |
+//! | `access` | checks before a run, and the outputs after it |
 //! | `uses` | the products and convolutions that use a weight |
 
+mod access;
 mod compile;
 mod differentiate;
 mod graph;

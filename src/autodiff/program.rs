@@ -9,7 +9,7 @@ use super::ops::{
     SumTo, Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
 };
 use super::shape::Shape;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::linalg::product;
 use crate::scalar::Scalar;
 use crate::simd::{self, Aligned};
@@ -199,25 +199,7 @@ impl<T: Scalar> Program<T> {
     /// # Errors
     /// If inputs are not those of the graph, or the workspace is another program's.
     pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
-        if inputs.len() != self.inputs.len() {
-            let expected = format!("{} inputs", self.inputs.len());
-            return Err(Error::shape("Program::run", expected, inputs.len()));
-        }
-        for (index, (input, shape)) in inputs.iter().zip(&self.inputs).enumerate() {
-            if input.len() != shape.iter().product::<usize>() {
-                let expected = format!("input {index} of shape {shape:?}");
-                let got = format!("{} numbers", input.len());
-                return Err(Error::shape("Program::run", expected, got));
-            }
-        }
-        if !self.owns(ws) {
-            let got = "the workspace of another program";
-            return Err(Error::shape(
-                "Program::run",
-                "a workspace of this program",
-                got,
-            ));
-        }
+        self.check(inputs, ws)?;
         // another program may have used this memory, so the constants are written anew
         ws.scalars.copy_from_slice(&self.scalars);
         for instruction in &self.instructions {
@@ -248,36 +230,6 @@ impl<T: Scalar> Program<T> {
         }
         let lines = self.instructions.iter().map(ToString::to_string);
         Ok(lines.zip(best).collect())
-    }
-
-    /// Output number `index`, a row-major tensor; empty if it is a scalar ([`Program::scalar`]).
-    pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> &'w [T] {
-        match self.outputs.get(index) {
-            Some(Value::View(view)) => match view.place {
-                Place::Buffer(b) => &ws.buffers[b].as_slice()[view.offset..view.offset + view.len],
-                Place::Input(_) | Place::Tensor(_) => &[],
-            },
-            _ => &[],
-        }
-    }
-
-    /// Output number `index`, a scalar in f64. NaN if that output is a tensor.
-    pub fn scalar(&self, ws: &Workspace<T>, index: usize) -> f64 {
-        match self.outputs.get(index) {
-            Some(Value::Scalar(slot)) => ws.scalars[*slot],
-            _ => f64::NAN,
-        }
-    }
-
-    fn owns(&self, ws: &Workspace<T>) -> bool {
-        ws.scalars.len() == self.scalars.len()
-            && ws.registers.len() == self.registers
-            && ws.scratch.len() == self.scratch
-            && ws
-                .buffers
-                .iter()
-                .map(Aligned::len)
-                .eq(self.buffers.iter().copied())
     }
 
     fn step(&self, instruction: &Instruction, inputs: &[&[T]], ws: &mut Workspace<T>) {

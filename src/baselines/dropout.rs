@@ -36,10 +36,9 @@ use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
 use crate::error::{Error, Result};
-use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::ParamLayout;
-use crate::optim::{Decay, OptimizerOptions, Schedule, clip_by_norm};
+use crate::optim::{Decay, Descent, LOWER_RATE, OptimizerOptions, Schedule, clip_by_norm};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -192,8 +191,8 @@ pub struct DropoutReport<T> {
 /// `progress` is called after every step with the number of steps done.
 ///
 /// # Errors
-/// If a setting is out of range, no unit of the layout can be dropped, `theta` has the wrong
-/// length, or the energy or its gradient becomes infinite or NaN.
+/// If a setting is out of range, no unit of the layout can be dropped, or `theta` has the wrong
+/// length. [`Error::Diverged`] if the energy or its gradient becomes infinite or NaN.
 pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
     source: &S,
     layout: &ParamLayout,
@@ -222,7 +221,13 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
         masks.draw(&mut rng, &mut mask);
         multiply(&theta, &mask, &mut masked);
         let energy = source.energy_and_grad(&masked, &mut grad, &mut memory)?;
-        check(energy, &grad, step)?;
+        let at = Descent {
+            what: "training with dropout",
+            step,
+            gradients: step + 1,
+            advice: LOWER_RATE,
+        };
+        at.check(energy, &grad)?;
         history.push(energy);
         // the chain rule
         for (g, &m) in grad.iter_mut().zip(&mask) {
@@ -246,20 +251,6 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
 fn multiply<T: Scalar>(theta: &[T], mask: &[T], out: &mut [T]) {
     for (out, (&theta, &mask)) in out.iter_mut().zip(theta.iter().zip(mask)) {
         *out = theta * mask;
-    }
-}
-
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        let what = "training with dropout: energy (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "training with dropout: gradient (index = parameter)",
-            index,
-        }),
     }
 }
 

@@ -30,10 +30,11 @@ use std::collections::VecDeque;
 use super::draws::independent;
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::fill_normal;
+use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::optim::{
-    Decay, EpochReport, MinibatchOptions, Optimizer, Schedule, Sgd, SgdOptions, fit_minibatch_with,
+    Decay, Descent, EpochReport, LOWER_RATE, MinibatchOptions, Optimizer, Schedule, Sgd,
+    SgdOptions, fit_minibatch_with,
 };
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -139,8 +140,9 @@ pub struct SwagReport<T> {
 /// stream 0 of [`Phase::SWAG`].
 ///
 /// # Errors
-/// If a setting is out of range, fewer than two deviations would be collected, `theta` has the
-/// wrong length, or the descent diverges. In that last case the learning rate is too high.
+/// If a setting is out of range, fewer than two deviations would be collected, or `theta` has the
+/// wrong length. [`Error::Diverged`] if the descent diverges, or goes so far that the variance of
+/// its points overflows; the learning rate is then too high.
 pub fn fit_swag<T: Scalar>(
     density: &Minibatch<T>,
     theta: Vec<T>,
@@ -170,7 +172,13 @@ pub fn fit_swag<T: Scalar>(
     let training = options.training(rows)?;
     let fitted = fit_minibatch_with(density, None, &mut collector, theta, &training, own, |_| ())?;
     let points = collector.moments.count;
-    let posterior = collector.moments.finish()?;
+    let end = Descent {
+        what: "SWAG",
+        step: fitted.gradients,
+        gradients: fitted.gradients,
+        advice: LOWER_RATE,
+    };
+    let posterior = collector.moments.finish(end)?;
     let mean = posterior.mean();
     Ok(SwagReport {
         energy: -density.log_density(&mean, &mut density.workspace())?,
@@ -245,7 +253,15 @@ impl<T: Scalar> Moments<T> {
         self.deviations.push_back(row);
     }
 
-    fn finish(self) -> Result<Swag<T>> {
+    /// The Gaussian of the points; `end` is where the descent ended.
+    fn finish(self, end: Descent) -> Result<Swag<T>> {
+        // squares overflow before energies do
+        if first_non_finite(&self.mean)
+            .or(first_non_finite(&self.squares))
+            .is_some()
+        {
+            return Err(end.diverged("variance of the points"));
+        }
         let n = self.count as f64;
         let variance = self.squares.iter().map(|s| s / n).collect();
         let deviations = self.deviations.into_iter().flatten().collect();

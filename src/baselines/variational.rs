@@ -30,9 +30,9 @@ use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
 use crate::error::{Error, Result};
-use crate::linalg::vector::{axpy, fill_normal, first_non_finite};
+use crate::linalg::vector::{axpy, fill_normal};
 use crate::model::Posterior;
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule};
+use crate::optim::{Adam, AdamOptions, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -122,8 +122,8 @@ pub struct VariationalReport<T> {
 /// the number of steps done.
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or an energy or a gradient becomes
-/// infinite or NaN.
+/// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`] if an energy
+/// or a gradient becomes infinite or NaN.
 pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
     source: &S,
     theta: Vec<T>,
@@ -165,7 +165,13 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
             // these are gradients of the energy, so the entropy's is subtracted
             *g = (*g - T::ONE / std) * sigmoid(rho);
         }
-        check(energy, &grad, step)?;
+        let at = Descent {
+            what: "variational inference",
+            step,
+            gradients: 2 * options.pairs * (step + 1),
+            advice: LOWER_RATE,
+        };
+        at.check(energy, &grad)?;
         history.push(entropy(&std) - energy);
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut parameters)?;
@@ -254,20 +260,6 @@ fn sigmoid<T: Scalar>(x: T) -> T {
 fn entropy<T: Scalar>(std: &[T]) -> f64 {
     let each = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln();
     std.iter().map(|s| s.to_f64().ln() + each).sum()
-}
-
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        let what = "variational inference: energy (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "variational inference: gradient (index = parameter)",
-            index,
-        }),
-    }
 }
 
 /// First stream of the pairs that estimate the ELBO at the end.

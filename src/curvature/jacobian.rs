@@ -91,6 +91,6 @@ impl<T: Scalar> JacobianRows<T> {
         let inputs = [self.theta.as_slice(), &memory.x, &memory.u, &[T::ONE]];
         self.program.run(&inputs, &mut memory.ws)?;
         let ws = &memory.ws;
-        Ok((self.program.tensor(ws, 1), self.program.tensor(ws, 0)))
+        Ok((self.program.tensor(ws, 1)?, self.program.tensor(ws, 0)?))
     }
 }

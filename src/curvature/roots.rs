@@ -6,8 +6,8 @@
 //! largest first. A softmax over `K` classes has `K - 1` of them.
 
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result};
-use crate::linalg::symmetric_eigen;
+use crate::error::{Column, Error, Result};
+use crate::linalg::{check_table, symmetric_eigen};
 use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
 use crate::nn::Network;
 use crate::parallel;
@@ -84,13 +84,8 @@ impl Supervised<'_> {
             let got = format!("{} and {} numbers", self.x.len(), self.y.len());
             return Err(Error::shape("Supervised", expected, got));
         }
-        for (what, numbers) in [("features", self.x), ("targets", self.y)] {
-            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
-            if let Some(index) = numbers.iter().position(beyond) {
-                return Err(Error::NonFinite { what, index });
-            }
-        }
-        Ok(())
+        check_table::<T>("Supervised", self.x, d, Column::Number)?;
+        check_table::<T>("Supervised", self.y, m, |j| Column::target(j, m))
     }
 
     /// The density of the data under a standard normal prior. It provides the likelihood's
@@ -225,8 +220,8 @@ impl RowOutputs {
                         let at = |at: usize| v[at % k * size + at / k].to_f64();
                         (0..size * k).map(at).collect()
                     };
-                    let tensor = |i| rows(program.tensor(ws, i));
-                    Ok((tensor(0), tensor(1), program.scalar(ws, 2)))
+                    let tensor = |i| program.tensor(ws, i).map(rows);
+                    Ok((tensor(0)?, tensor(1)?, program.scalar(ws, 2)?))
                 },
             )?;
             for (values, slopes, nll) in blocks {
@@ -235,13 +230,9 @@ impl RowOutputs {
                 out.neg_log_likelihood += nll;
             }
         }
-        match out.values.iter().position(|v| !v.is_finite()) {
-            None => Ok(out),
-            Some(index) => Err(Error::NonFinite {
-                what: "outputs of the network",
-                index,
-            }),
-        }
+        let output = |output| Column::Output { sample: 0, output };
+        check_table::<f64>("outputs of the network", &out.values, k, output)?;
+        Ok(out)
     }
 
     fn of(&self, row: usize) -> &[f64] {

@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::standardize::Standardizer;
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result};
+use crate::linalg::check_table;
 
 /// The kind of targets of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +53,9 @@ impl Dataset {
     /// A data set of row-major `features` `[n, d]` and `targets` `[n]`. `d` is the number of names.
     ///
     /// # Errors
-    /// No rows, no columns, lengths that do not fit, a name that appears twice, a value that is not
-    /// finite, fewer than 2 classes, or a target that is not a class index `0..classes`.
+    /// No rows, no columns, lengths that do not fit, a name that appears twice, fewer than 2
+    /// classes, or a target that is not a class index `0..classes`. [`Error::NonFiniteData`] names
+    /// row and column of a value that is not finite.
     pub fn new(
         features: Vec<f64>,
         targets: Vec<f64>,
@@ -103,15 +105,10 @@ impl Dataset {
     }
 
     fn check_values(&self) -> Result<()> {
-        if let Some(index) = self.features.iter().position(|x| !x.is_finite()) {
-            let (row, column) = (index / self.d(), index % self.d());
-            let what = format!("row {row}: {} is not finite", self.features[index]);
-            return Err(in_column(&self.feature_names[column], what));
-        }
-        if let Some(row) = self.targets.iter().position(|y| !y.is_finite()) {
-            let what = format!("row {row}: {} is not finite", self.targets[row]);
-            return Err(in_column(&self.target_name, what));
-        }
+        let feature = |j: usize| Column::Named(self.feature_names[j].clone());
+        check_table::<f64>("Dataset::new", &self.features, self.d(), feature)?;
+        let target = |_| Column::Named(self.target_name.clone());
+        check_table::<f64>("Dataset::new", &self.targets, 1, target)?;
         let Task::Classification { classes } = self.task else {
             return Ok(());
         };
@@ -388,9 +385,11 @@ mod tests {
     fn a_bad_value_is_named_by_row_and_column() {
         let bad = [1., 2., 3., f64::NAN];
         let error = message(make(&bad, &[0., 1.], &["a", "b"], TWO));
-        assert_eq!(error, "column 'b': row 1: NaN is not finite");
+        let expected = "Dataset::new: row 1 (from 0), column 'b': \
+                        expected a finite number in the range of f64, got NaN";
+        assert_eq!(error, expected);
         let error = message(make(&[1.], &[f64::INFINITY], &["a"], Task::Regression));
-        assert_eq!(error, "column 'y': row 0: inf is not finite");
+        assert!(error.contains("row 0 (from 0), column 'y'") && error.ends_with("got inf"));
         for label in [2.0, -1.0, 0.5, 1e300] {
             let error = message(make(&[1., 2.], &[0., label], &["a"], TWO));
             assert!(error.contains("row 1") && error.contains("0..2"), "{error}");

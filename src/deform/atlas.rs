@@ -175,7 +175,7 @@ impl<T: Scalar> Atlas<T> {
                     let (hidden, w) = row.split_at_mut(h);
                     hidden.copy_from_slice(anchor);
                     fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), w);
-                    ws.forward(w);
+                    ws.forward(w)?;
                 }
                 Ok(())
             },

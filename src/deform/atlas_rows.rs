@@ -17,7 +17,7 @@ use super::atlas::{Atlas, Components};
 use super::last_layer::{Conditional, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
-use crate::linalg::Cholesky;
+use crate::linalg::{Cholesky, cell, check_table, output_of};
 use crate::nn::LinearHead;
 use crate::parallel;
 use crate::scalar::Scalar;
@@ -35,6 +35,9 @@ const MAX_FACTORS: usize = 1 << 26;
 
 /// Rows of a factor that are computed side by side: a vector of the widest instruction set.
 const LANES: usize = 8;
+
+/// What a component is called whose mean is not finite.
+const PREDICTIONS: &str = "predictions of the atlas";
 
 /// The conditionals of some anchors of an atlas, ready for rows.
 #[derive(Clone, Debug)]
@@ -252,18 +255,18 @@ impl<T: Scalar> AtlasRows<T> {
             stds.copy_from_slice(&block.stds);
             return Ok(());
         }
-        for (to, &v) in ws.features.iter_mut().zip(x) {
-            *to = T::from_f64(v);
+        for (j, (to, &v)) in ws.features.iter_mut().zip(x).enumerate() {
+            *to = cell("AtlasRows", v, 0, j)?;
         }
         let of_network = self.atlas.last().network_dim();
         for (k, (&a, kept)) in self.used.iter().zip(&self.kept).enumerate() {
             let (anchor, _) = self.atlas.anchor(a);
             self.one
                 .run(&[&anchor[..of_network], &ws.features], &mut ws.program)?;
-            set_features(&mut ws.phi, self.one.tensor(&ws.program, 0));
+            set_features(&mut ws.phi, self.one.tensor(&ws.program, 0)?);
             (means[k], stds[k]) = kept.output(&ws.phi, &mut ws.memory);
         }
-        check_finite(means)
+        check_table::<f64>(PREDICTIONS, means, n, output_of(1))
     }
 
     /// Components of rows `x` (`[n, input_dim]`), handed to `use_block` in blocks, in order.
@@ -280,22 +283,26 @@ impl<T: Scalar> AtlasRows<T> {
             let expected = format!("rows of {d} features");
             return Err(Error::shape("AtlasRows", expected, x.len()));
         }
-        x.chunks(BLOCK * d)
-            .try_for_each(|rows| use_block(&self.block(rows)?))
+        for (at, rows) in x.chunks(BLOCK * d).enumerate() {
+            let block = self.block(rows).map_err(|e| e.rows_from(at * BLOCK))?;
+            use_block(&block)?;
+        }
+        Ok(())
     }
 
     fn block(&self, x: &[f64]) -> Result<Components> {
         let (d, run) = (self.inputs, self.run);
         let rows = x.len() / d;
         // feature-major, the last run filled up with zeros
-        let runs = x.chunks(run * d).map(|x| {
+        let runs = x.chunks(run * d).enumerate().map(|(first, x)| {
             let mut features = vec![T::ZERO; run * d];
             for (at, &v) in x.iter().enumerate() {
-                features[at % d * run + at / d] = T::from_f64(v);
+                let (row, column) = (at / d, at % d);
+                features[column * run + row] = cell("AtlasRows", v, first * run + row, column)?;
             }
-            features
+            Ok(features)
         });
-        let runs: Vec<Vec<T>> = runs.collect();
+        let runs: Vec<Vec<T>> = runs.collect::<Result<_>>()?;
         let parts: Vec<Vec<(f64, f64)>> = parallel::try_map_with(
             self.count(),
             || {
@@ -317,7 +324,7 @@ impl<T: Scalar> AtlasRows<T> {
                 for features in &runs {
                     self.many.run(&[anchor, features], ws)?;
                     let h = phi.len() - 1;
-                    let all = self.many.tensor(ws, 0);
+                    let all = self.many.tensor(ws, 0)?;
                     for row in 0..run.min(rows - part.len()) {
                         set_features(phi, &all[row * h..(row + 1) * h]);
                         part.push(kept.output(phi, memory));
@@ -337,7 +344,7 @@ impl<T: Scalar> AtlasRows<T> {
             stds: flat(|p| p.1),
             noise_stds: self.noise_stds.clone(),
         };
-        check_finite(&components.means)?;
+        check_table::<f64>(PREDICTIONS, &components.means, self.count(), output_of(1))?;
         Ok(components)
     }
 
@@ -350,15 +357,5 @@ impl<T: Scalar> AtlasRows<T> {
 fn set_features<T: Scalar>(phi: &mut [f64], features: &[T]) {
     for (p, v) in phi.iter_mut().zip(features) {
         *p = v.to_f64();
-    }
-}
-
-fn check_finite(means: &[f64]) -> Result<()> {
-    match means.iter().position(|m| !m.is_finite()) {
-        None => Ok(()),
-        Some(index) => {
-            let what = "predictions of the atlas";
-            Err(Error::NonFinite { what, index })
-        }
     }
 }

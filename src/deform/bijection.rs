@@ -57,9 +57,9 @@ use crate::scalar::Scalar;
 /// // the diagonal map's parameters: log-scales, then shifts
 /// let params = [2f64.ln(), 0.0, 0.0, -1.0];
 /// program.run(&[&params, &[0.5, -3.0]], &mut ws)?;
-/// assert!((program.tensor(&ws, 0)[0] - 2.0 * 0.5f64.sinh()).abs() < 1e-12);
-/// assert!((program.tensor(&ws, 1)[0] - (2.0 * 0.5f64.cosh() * 3f64.cosh()).ln()).abs() < 1e-12);
-/// assert!((program.tensor(&ws, 2)[1] + 3.0).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 0)?[0] - 2.0 * 0.5f64.sinh()).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 1)?[0] - (2.0 * 0.5f64.cosh() * 3f64.cosh()).ln()).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 2)?[1] + 3.0).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```

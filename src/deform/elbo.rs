@@ -200,7 +200,7 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             }
         }
         map.forward(params)?;
-        let (h, log_det) = (map.image(), map.log_dets());
+        let (h, log_det) = (map.image()?, map.log_dets()?);
         let worker = || Worker {
             last: self.last.workspace(),
             density: self.density.workspace(),
@@ -245,7 +245,7 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             for (w, &z) in w.iter_mut().zip(&worker.z) {
                 *w = sign * z;
             }
-            worker.last.forward(w);
+            worker.last.forward(w)?;
             let value = self.density.log_density_and_grad(
                 &worker.theta,
                 &mut worker.gradient,
@@ -302,11 +302,11 @@ impl<T: Scalar> Map<T> {
             .run(&[params, &self.z, &self.z], &mut self.forward_ws)
     }
 
-    fn image(&self) -> &[T] {
+    fn image(&self) -> Result<&[T]> {
         self.forward.tensor(&self.forward_ws, 0)
     }
 
-    fn log_dets(&self) -> &[T] {
+    fn log_dets(&self) -> Result<&[T]> {
         self.forward.tensor(&self.forward_ws, 1)
     }
 
@@ -314,7 +314,7 @@ impl<T: Scalar> Map<T> {
         self.back
             .run(&[params, &self.z, cotangent], &mut self.back_ws)?;
         self.gradient
-            .copy_from_slice(self.back.tensor(&self.back_ws, 0));
+            .copy_from_slice(self.back.tensor(&self.back_ws, 0)?);
         Ok(&mut self.gradient)
     }
 }

@@ -21,7 +21,7 @@ use super::Bijection;
 use crate::autodiff::{Graph, Program, Var, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, first_non_finite};
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::optim::{Adam, AdamOptions, Decay, Descent, Optimizer, Schedule, clip_by_norm};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -143,8 +143,8 @@ pub struct FlowReport {
 /// index `e` for epoch `e`, counted from 1.
 ///
 /// # Errors
-/// If there are no points, a length does not fit the flow, a setting is out of range, or the
-/// gradient stops being finite.
+/// If there are no points, a length does not fit the flow, or a setting is out of range.
+/// [`Error::Diverged`] if the gradient stops being finite.
 pub fn fit_flow<T: Scalar>(
     flow: &dyn Bijection,
     start: &[f64],
@@ -195,9 +195,14 @@ fn fit_in<T: Scalar>(
         let batch = &order[at * rows..(at + 1) * rows];
         batches.gradient(&params, data.points, batch, &mut gradient)?;
         axpy(options.weight_decay, &params, &mut gradient);
-        if let Some(index) = first_non_finite(&gradient) {
-            let what = "gradient of the flow";
-            return Err(Error::NonFinite { what, index });
+        if first_non_finite(&gradient).is_some() {
+            let at = Descent {
+                what: "training of the flow",
+                step,
+                gradients: step + 1,
+                advice: "a smaller learning_rate may help",
+            };
+            return Err(at.diverged("gradient"));
         }
         if let Some(longest) = options.clip_norm {
             clipped += usize::from(clip_by_norm(&mut gradient, longest) > longest);
@@ -312,7 +317,7 @@ impl<T: Scalar> FlowDensity<T> {
             let n = pieces[i].len() / self.dim;
             fill(memory, pieces[i], self.dim, &rows[..n]);
             self.program.run(&[params, memory], ws)?;
-            let all = &self.program.tensor(ws, 0)[..n];
+            let all = &self.program.tensor(ws, 0)?[..n];
             Ok(all.iter().map(|l| l.to_f64() + self.constant).collect())
         };
         let all: Vec<Vec<f64>> = parallel::try_map_with(pieces.len(), start, one)?;
@@ -378,7 +383,7 @@ impl<T: Scalar> Batches<T> {
         })?;
         out.fill(T::ZERO);
         for piece in &self.pieces {
-            axpy(1.0, program.tensor(&piece.ws, 0), out);
+            axpy(1.0, program.tensor(&piece.ws, 0)?, out);
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ pub(super) fn there_and_back<T: Scalar>(
     let of = |x: &[f64]| -> Vec<T> { x.iter().map(|&x| T::from_f64(x)).collect() };
     program.run(&[&of(params), &of(z)], &mut ws).unwrap();
     std::array::from_fn(|i| {
-        let all = program.tensor(&ws, i);
+        let all = program.tensor(&ws, i).unwrap();
         all[..all.len() / 2].iter().map(|x| x.to_f64()).collect()
     })
 }
@@ -153,7 +153,7 @@ fn mass(
         };
         let rows: Vec<f64> = (0..cells).flat_map(row).collect();
         program.run(&[params, &rows], &mut ws).unwrap();
-        program.scalar(&ws, 0)
+        program.scalar(&ws, 0).unwrap()
     });
     lines.sum::<f64>() * (h / (2.0 * std::f64::consts::PI).sqrt()).powi(d as i32)
 }

@@ -186,8 +186,8 @@ impl<T: Scalar> Split<T> {
         let order: Vec<usize> = (0..hidden_dim).collect();
         Ok(Self {
             dim: hidden_dim,
-            training: gather(points, &training, &order),
-            held_out: gather(points, &held_out, &order),
+            training: gather(points, &training, &order)?,
+            held_out: gather(points, &held_out, &order)?,
             walkers,
         })
     }
@@ -257,16 +257,24 @@ fn train_in<T: Scalar>(
 }
 
 /// The parameters `order`, in this order, of the points `rows`.
+///
+/// # Errors
+/// If there is no such parameter or point.
 pub(super) fn gather<T: Scalar>(
     points: PointsOf<'_, T>,
     rows: &[usize],
     order: &[usize],
-) -> Vec<T> {
-    let numbers = |&i: &usize| {
-        let point = points.point(i);
-        order.iter().map(move |&at| point[at])
-    };
-    rows.iter().flat_map(numbers).collect()
+) -> Result<Vec<T>> {
+    if let Some(&at) = order.iter().find(|&&at| at >= points.dim()) {
+        let expected = format!("parameters below {}", points.dim());
+        return Err(Error::shape("points of a flow", expected, at));
+    }
+    let mut all = Vec::with_capacity(rows.len() * order.len());
+    for &i in rows {
+        let point = points.point(i)?;
+        all.extend(order.iter().map(|&at| point[at]));
+    }
+    Ok(all)
 }
 
 /// Rows of training and held-out walkers, and the number of training walkers. `walkers` are those

@@ -137,7 +137,7 @@ impl<T: Scalar> UnitFlow<T> {
             }
             let mut ws = program.workspace();
             program.run(&[&self.params, &memory], &mut ws)?;
-            let (image, log_det) = (program.tensor(&ws, 0), program.tensor(&ws, 1));
+            let (image, log_det) = (program.tensor(&ws, 0)?, program.tensor(&ws, 1)?);
             let mut out = vec![T::ZERO; rows.len()];
             for (r, row) in out.chunks_exact_mut(dim).enumerate() {
                 for i in 0..dim {
@@ -219,15 +219,14 @@ pub fn fit_units<T: Scalar>(
     let flow = ExchangeableUnits::new(&blocks, &options.flow, &mixing)?;
     let copies = if odd { options.copies.max(1) } else { 1 };
     let hidden = |rows: &[usize], rng: &mut _| {
-        let rows = gather(points, rows, &order);
-        if odd {
-            augment(&rows, &blocks, copies, rng)
-        } else {
-            rows
-        }
+        let rows = gather(points, rows, &order)?;
+        Ok::<_, Error>(match odd {
+            true => augment(&rows, &blocks, copies, rng),
+            false => rows,
+        })
     };
-    let learned = hidden(&training, &mut rng);
-    let held_out = hidden(&held_out, &mut rng);
+    let learned = hidden(&training, &mut rng)?;
+    let held_out = hidden(&held_out, &mut rng)?;
     let start = flow.init_from(&learned, &mut rng);
     let data = FlowData {
         context: 0,

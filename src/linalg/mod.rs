@@ -12,6 +12,7 @@ mod orthogonal;
 pub(crate) mod product;
 mod quadrature;
 mod rows;
+mod table;
 pub mod vector;
 
 pub use cholesky::{Cholesky, Factoriser};
@@ -25,3 +26,4 @@ pub use log_mean::{LogMean, log_mean_exp};
 pub use operator::{DeflatedOperator, DenseOperator, ShiftedOperator, SymmetricOperator};
 pub use orthogonal::{orthonormal_rows, project_out, random_orthogonal};
 pub use quadrature::{SpectralDensity, SpectralQuadrature, TraceEstimate};
+pub(crate) use table::{cell, check_table, not_a_number, output_of};

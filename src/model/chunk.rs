@@ -7,7 +7,8 @@
 use super::likelihood::{LikelihoodParams, target_shape};
 use super::{Likelihood, Prior};
 use crate::autodiff::{Graph, Program, Var};
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result};
+use crate::linalg::check_table;
 use crate::nn::Network;
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
@@ -100,15 +101,12 @@ impl Checked {
         }
         let targets = likelihood.encode(y);
         // numbers beyond the engine's range become infinite in the cast
-        for (what, numbers) in [("features", x), ("targets", &targets)] {
-            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
-            if let Some(index) = numbers.iter().position(beyond) {
-                return Err(Error::NonFinite { what, index });
-            }
-        }
+        check_table::<T>(what, x, d, Column::Number)?;
+        let encoded = targets.len() / rows;
+        check_table::<T>(what, &targets, encoded, |j| Column::encoded(j, encoded, m))?;
         Ok(Self {
             rows,
-            encoded: targets.len() / rows,
+            encoded,
             targets,
             own,
         })

@@ -221,12 +221,12 @@ impl<T: Scalar> Minibatch<T> {
         let nll = likelihood.sum(theta, batch, grad.as_deref_mut(), &mut ws.shards)?;
         prior.run(&[theta], &mut ws.prior)?;
         if let Some(grad) = grad {
-            let (of_prior, scale) = (prior.tensor(&ws.prior, 1), T::from_f64(scale));
+            let (of_prior, scale) = (prior.tensor(&ws.prior, 1)?, T::from_f64(scale));
             for (g, &p) in grad.iter_mut().zip(of_prior) {
                 *g = scale * *g + p;
             }
         }
-        Ok(scale * nll + prior.scalar(&ws.prior, 0))
+        Ok(scale * nll + prior.scalar(&ws.prior, 0)?)
     }
 }
 

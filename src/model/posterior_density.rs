@@ -135,8 +135,16 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// If `theta` has the wrong length.
     pub fn neg_log_likelihood(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
         let mut sum = 0.0;
-        let of = |p: &Programs<T>, ws: &Workspace<T>| sum += p.value.scalar(ws, 1);
-        self.each(|p| &p.value, theta, None, &mut ws.value, of)?;
+        self.each(
+            |p| &p.value,
+            theta,
+            None,
+            &mut ws.value,
+            |p, ws| {
+                sum += p.value.scalar(ws, 1)?;
+                Ok(())
+            },
+        )?;
         Ok(sum)
     }
 
@@ -196,7 +204,8 @@ impl<T: Scalar> PosteriorDensity<T> {
         self.check_length(out.len())?;
         let mut first = true;
         self.each(which, theta, Some(v), ws, |p, ws| {
-            add(&mut first, which(p).tensor(ws, index), out);
+            add(&mut first, which(p).tensor(ws, index)?, out);
+            Ok(())
         })
     }
 
@@ -207,7 +216,7 @@ impl<T: Scalar> PosteriorDensity<T> {
         theta: &[T],
         v: Option<&[T]>,
         ws: &mut ProductWorkspace<T>,
-        mut done: impl FnMut(&Programs<T>, &Workspace<T>),
+        mut done: impl FnMut(&Programs<T>, &Workspace<T>) -> Result<()>,
     ) -> Result<()> {
         self.check_length(theta.len())?;
         for chunk in &self.chunks {
@@ -229,7 +238,7 @@ impl<T: Scalar> PosteriorDensity<T> {
                 v.unwrap_or(theta),
             ];
             which(programs).run(&inputs, ws)?;
-            done(programs, ws);
+            done(programs, ws)?;
         }
         Ok(())
     }
@@ -270,8 +279,16 @@ impl<T: Scalar> LogDensity<T> for PosteriorDensity<T> {
 
     fn log_density(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
         let mut energy = 0.0;
-        let of = |p: &Programs<T>, ws: &Workspace<T>| energy += p.value.scalar(ws, 0);
-        self.each(|p| &p.value, theta, None, &mut ws.value, of)?;
+        self.each(
+            |p| &p.value,
+            theta,
+            None,
+            &mut ws.value,
+            |p, ws| {
+                energy += p.value.scalar(ws, 0)?;
+                Ok(())
+            },
+        )?;
         Ok(-energy)
     }
 
@@ -289,8 +306,9 @@ impl<T: Scalar> LogDensity<T> for PosteriorDensity<T> {
             None,
             &mut ws.gradient,
             |p, ws| {
-                value += p.gradient.scalar(ws, 0);
-                add(&mut first, p.gradient.tensor(ws, 1), grad);
+                value += p.gradient.scalar(ws, 0)?;
+                add(&mut first, p.gradient.tensor(ws, 1)?, grad);
+                Ok(())
             },
         )?;
         Ok(value)

@@ -128,12 +128,13 @@ impl<T: Scalar> Shards<T> {
             let busy = || whole.iter().chain(parts).filter(|s| !s.part.is_empty());
             nll += busy().map(|shard| shard.nll).sum::<f64>();
             if let Some(grad) = grad.as_deref_mut() {
-                parallel::for_each(grad.chunks_mut(FOLD), |chunk, out| {
+                parallel::try_for_each(grad.chunks_mut(FOLD), |chunk, out| {
                     for shard in busy() {
-                        let from = &shard.gradient(self)[chunk * FOLD..];
+                        let from = &shard.gradient(self)?[chunk * FOLD..];
                         axpy(1.0, &from[..out.len()], out);
                     }
-                });
+                    Ok(())
+                })?;
             }
         }
         Ok(nll)
@@ -245,15 +246,14 @@ impl<T: Scalar> Shard<T> {
         };
         let ws = memory.get_or_insert_with(|| program.workspace());
         program.run(&[theta, &self.x, &self.y], ws)?;
-        self.nll = program.scalar(ws, 0);
+        self.nll = program.scalar(ws, 0)?;
         Ok(())
     }
 
     /// The gradient from the last run that computed one.
-    fn gradient(&self, shards: &Shards<T>) -> &[T] {
+    fn gradient(&self, shards: &Shards<T>) -> Result<&[T]> {
         let program = &shards.kinds[self.kind].gradient;
-        self.gradient
-            .as_ref()
-            .map_or(&[], |ws| program.tensor(ws, 1))
+        let none = || Error::shape("Minibatch", "a gradient", "none");
+        program.tensor(self.gradient.as_ref().ok_or_else(none)?, 1)
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! It is the minimum of `U(theta) = -log p(D | theta) - log p(theta)`.
 
+use super::descent::{Descent, LOWER_RATE};
 use super::optimizer::check_positive;
 use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
-use crate::error::{Error, Result};
-use crate::linalg::vector::{first_non_finite, norm};
+use crate::error::Result;
+use crate::linalg::vector::norm;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
@@ -75,7 +76,8 @@ pub struct MapReport<T> {
 /// the number of steps so far.
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or the energy stops being finite.
+/// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`](crate::Error::Diverged)
+/// if the energy or its gradient stops being finite.
 pub fn fit_map<T: Scalar, D: LogDensity<T>>(
     density: &D,
     theta: Vec<T>,
@@ -115,7 +117,7 @@ fn fit_in<T: Scalar, D: LogDensity<T>>(
     let mut clipped = 0;
     for step in 0..options.steps {
         let log_density = density.log_density_and_grad(&theta, &mut grad, &mut ws)?;
-        check(log_density, &grad, step)?;
+        descent(step).check(log_density, &grad)?;
         if step == 0 {
             initial_gradient_norm = norm(&grad);
         }
@@ -130,7 +132,7 @@ fn fit_in<T: Scalar, D: LogDensity<T>>(
         progress(step + 1);
     }
     let log_density = density.log_density_and_grad(&theta, &mut grad, &mut ws)?;
-    check(log_density, &grad, options.steps)?;
+    descent(options.steps).check(log_density, &grad)?;
     let gradient_norm = norm(&grad);
     if options.steps == 0 {
         initial_gradient_norm = gradient_norm;
@@ -145,23 +147,19 @@ fn fit_in<T: Scalar, D: LogDensity<T>>(
     })
 }
 
-fn check<T: Scalar>(log_density: f64, grad: &[T], step: usize) -> Result<()> {
-    if !log_density.is_finite() {
-        let what = "energy during the MAP fit (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        Some(index) => Err(Error::NonFinite {
-            what: "gradient during the MAP fit",
-            index,
-        }),
-        None => Ok(()),
+fn descent(step: usize) -> Descent {
+    Descent {
+        what: "the MAP fit",
+        step,
+        gradients: step + 1,
+        advice: LOWER_RATE,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::optim::{AdamOptions, SgdOptions};
 
     /// `U = sum_i c_i (theta_i - i)^2 / 2`.

@@ -11,11 +11,11 @@
 
 use rand::seq::SliceRandom;
 
+use super::descent::{Descent, LOWER_RATE};
 use super::optimizer::check_positive;
 use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
 use crate::data::random_split;
 use crate::error::{Error, Result};
-use crate::linalg::vector::first_non_finite;
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
@@ -146,7 +146,7 @@ pub struct MinibatchReport<T> {
 ///
 /// # Errors
 /// If a setting is out of range, `theta` has the wrong length, or there are too few rows to split.
-/// Also if an energy, a gradient or a validation loss stops being finite.
+/// [`Error::Diverged`] if an energy, a gradient or a validation loss stops being finite.
 pub fn fit_minibatch<T: Scalar>(
     density: &Minibatch<T>,
     validation: Option<&Minibatch<T>>,
@@ -310,7 +310,7 @@ impl<'a, T: Scalar> Run<'a, T> {
             let energy = self
                 .training
                 .energy_and_grad(theta, batch, grad, &mut self.ws)?;
-            check(energy, grad, self.at.step)?;
+            descent(self.at.step, self.at.step + 1).check(energy, grad)?;
             if let Some(max_norm) = options.clip_norm {
                 self.clipped += usize::from(clip_by_norm(grad, max_norm) > max_norm);
             }
@@ -332,25 +332,15 @@ impl<'a, T: Scalar> Run<'a, T> {
         if nll.is_finite() {
             return Ok(Some(nll));
         }
-        Err(Error::NonFinite {
-            what: "training by minibatches diverged: validation loss (index = epoch)",
-            index: self.at.epoch,
-        })
+        Err(descent(self.at.step, self.at.step).diverged("validation loss"))
     }
 }
 
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        return Err(Error::NonFinite {
-            what: "training by minibatches diverged: energy (index = step)",
-            index: step,
-        });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(_) => Err(Error::NonFinite {
-            what: "training by minibatches diverged: gradient (index = step)",
-            index: step,
-        }),
+fn descent(step: usize, gradients: usize) -> Descent {
+    Descent {
+        what: "training by minibatches",
+        step,
+        gradients,
+        advice: LOWER_RATE,
     }
 }

@@ -5,6 +5,7 @@
 mod adam;
 mod adamw;
 mod clip;
+mod descent;
 mod map;
 mod minibatch;
 mod newton;
@@ -15,6 +16,7 @@ mod sgd;
 pub use adam::{Adam, AdamOptions};
 pub use adamw::{AdamW, AdamWOptions};
 pub use clip::clip_by_norm;
+pub(crate) use descent::{Descent, LOWER_RATE};
 pub use map::{MapOptions, MapReport, fit_map, fit_map_with};
 pub use minibatch::{
     EpochReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_minibatch,

@@ -13,7 +13,8 @@ use super::{
 use crate::artifact::NetworkSpec;
 use crate::curvature::EvidenceReport;
 use crate::data::{Standardizer, TargetMap, Task};
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result};
+use crate::linalg::check_table;
 use crate::model::{Likelihood, Model, Observation, Predictive, Prior};
 use crate::optim::{MapOptions, fit_map};
 use crate::scalar::Scalar;
@@ -41,7 +42,8 @@ use crate::scalar::Scalar;
 ///
 /// # Errors
 /// If lengths do not fit, a target is impossible, a setting is out of range or contradicts the
-/// model, the method does not support it, or a stage fails.
+/// model, the method does not support it, or a stage fails. [`Error::NonFiniteData`] names row and
+/// column of a number that is not finite.
 pub fn fit_model<T: Fits>(
     model: &Model,
     x: &[f64],
@@ -50,6 +52,11 @@ pub fn fit_model<T: Fits>(
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<FitResult<T>> {
     T::fit_own(model, x, y, options, progress)
+}
+
+/// The name of feature `j` of a program's own model.
+fn feature_name(j: usize) -> String {
+    format!("x{j}")
 }
 
 /// A prepared fit, and its description for model files.
@@ -78,6 +85,7 @@ pub(super) fn prepare_own(
         let got = format!("{} numbers and {} targets", x.len(), y.len());
         return Err(Error::shape("fit_model", expected, got));
     }
+    check_table::<f64>("fit_model", x, d, |j| Column::Named(feature_name(j)))?;
     model.likelihood().check(k, y)?;
     model.prior().check(network.layout())?;
     check(options)?;
@@ -100,7 +108,7 @@ pub(super) fn prepare_own(
             observation: Observation::Own,
             base_rate: 1.0,
         },
-        about: About::named(task, (0..d).map(|j| format!("x{j}")).collect(), "y"),
+        about: About::named(task, (0..d).map(feature_name).collect(), "y"),
         spec: NetworkSpec::Own {
             own: model.name().into(),
             inputs: d,

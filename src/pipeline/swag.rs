@@ -127,14 +127,7 @@ impl Problem<'_> {
                     Ok((score(&report).ok(), gradients))
                 }
                 Ok((.., gradients)) => Ok((None, gradients)),
-                Err(Error::NonFinite { index, .. }) => Ok((None, index)),
-                // squares overflow before energies do
-                Err(Error::Config {
-                    field: "variance", ..
-                }) => Ok((
-                    None,
-                    defaults.epochs * split.train.len().div_ceil(defaults.batch_rows),
-                )),
+                Err(Error::Diverged { gradients, .. }) => Ok((None, gradients)),
                 Err(error) => Err(error),
             }
         })?;

@@ -16,9 +16,9 @@
 use super::outputs::Outputs;
 use super::predictions::RegressionPredictions;
 use crate::baselines::OutputGaussian;
-use crate::error::{Error, Result};
-use crate::linalg::vector::fill_normal;
-use crate::linalg::{symmetric_eigen, vector::dot};
+use crate::error::{Column, Error, Result};
+use crate::linalg::vector::{dot, fill_normal};
+use crate::linalg::{check_table, symmetric_eigen};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 
@@ -129,13 +129,9 @@ pub fn class_probabilities(gaussian: &OutputGaussian, by: SoftmaxMean) -> Result
             }
         }
     }
-    match all.iter().position(|p| !p.is_finite()) {
-        None => Ok(all),
-        Some(index) => Err(Error::NonFinite {
-            what: "class probabilities",
-            index,
-        }),
-    }
+    let classes = k.max(2);
+    check_table::<f64>("class probabilities", &all, classes, Column::Class)?;
+    Ok(all)
 }
 
 /// Predictions of a real target in its own units, from standardised Gaussians of one output.
@@ -174,14 +170,9 @@ fn check(gaussian: &OutputGaussian) -> Result<()> {
         );
         return Err(Error::shape("OutputGaussian", expected, got));
     }
-    let all = gaussian.means.iter().chain(&gaussian.covariances);
-    match all.into_iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "means and covariances of outputs",
-            index,
-        }),
-    }
+    check_table::<f64>("means of outputs", &gaussian.means, k, Column::Number)?;
+    let covariances = &gaussian.covariances;
+    check_table::<f64>("covariances of outputs", covariances, k * k, Column::Number)
 }
 
 /// Sets a variance that rounding made negative to 0. NaN stays NaN; `max` would make it 0.

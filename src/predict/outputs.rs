@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
+use crate::linalg::{cell, check_table, output_of};
 use crate::nn::Network;
 use crate::parallel;
 use crate::scalar::Scalar;
@@ -39,6 +40,9 @@ pub struct Outputs {
 
 impl Outputs {
     /// All samples' outputs for one row, `[samples, outputs]`.
+    ///
+    /// # Panics
+    /// If there is no such row, as slices do.
     pub fn row(&self, row: usize) -> &[f64] {
         let stride = self.samples * self.width;
         &self.values[row * stride..(row + 1) * stride]
@@ -178,20 +182,17 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
             return Err(Error::shape("SampleOutputs::row", expected, got));
         }
         for (column, (to, &v)) in ws.features.iter_mut().zip(x).enumerate() {
-            *to = feature(v, 0, column)?;
+            *to = cell("SampleOutputs", v, 0, column)?;
         }
         let each = self.samples.chunks_exact(self.dim);
         for (sample, out) in each.zip(out.chunks_exact_mut(k)) {
             self.execute(&self.one, sample, &ws.features, &mut ws.program)?;
-            let values = self.one.tensor(&ws.program, 0);
+            let values = self.one.tensor(&ws.program, 0)?;
             for (out, v) in out.iter_mut().zip(values) {
                 *out = v.to_f64();
             }
         }
-        match out.iter().all(|v| v.is_finite()) {
-            true => Ok(()),
-            false => Err(not_finite(0)),
-        }
+        check_table::<f64>(OUTPUT, out, out.len(), output_of(k))
     }
 
     fn execute(
@@ -242,7 +243,7 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
             for (i, &v) in x.iter().enumerate() {
                 let (row, column) = (i / d, i % d);
                 let number = first + at * self.run + row;
-                features[column * self.run + row] = feature(v, number, column)?;
+                features[column * self.run + row] = cell("SampleOutputs", v, number, column)?;
             }
             Ok(features)
         });
@@ -256,7 +257,7 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
                 let mut part = Vec::with_capacity(group.len() / self.dim * self.run * k);
                 for sample in group.chunks_exact(self.dim) {
                     self.execute(&self.many, sample, features, ws)?;
-                    part.extend_from_slice(self.many.tensor(ws, 0));
+                    part.extend_from_slice(self.many.tensor(ws, 0)?);
                 }
                 Ok(part)
             },
@@ -271,9 +272,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
                 }
             }
         }
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(not_finite(first + at / (samples * k)));
-        }
+        check_table::<f64>(OUTPUT, &values, samples * k, output_of(k))
+            .map_err(|e| e.rows_from(first))?;
         let width = k;
         Ok(Outputs {
             rows,
@@ -284,24 +284,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
     }
 }
 
-/// A feature in the engine's number type.
-fn feature<T: Scalar>(v: f64, row: usize, column: usize) -> Result<T> {
-    let value = T::from_f64(v);
-    if Scalar::is_finite(value) {
-        return Ok(value);
-    }
-    let name = T::NAME;
-    Err(Error::data(format!(
-        "row {row}, feature {column} (both from 0): {v:e} is outside the range of {name}"
-    )))
-}
-
-fn not_finite(row: usize) -> Error {
-    Error::data(format!(
-        "row {row} (from 0): the network's output is not finite; \
-         its features are far outside those of training"
-    ))
-}
+/// What an output is called that is not finite.
+const OUTPUT: &str = "the network's output (its features may be far outside those of training)";
 
 /// [`SampleOutputs::blocks`] of a network at samples `[s, P]`, compiled for this one call.
 ///
@@ -380,7 +364,7 @@ mod tests {
         let error = network_outputs(&net, &samples, &far, |_| Ok(()))
             .unwrap_err()
             .to_string();
-        assert!(error.contains("row 2000, feature 1"), "{error}");
+        assert!(error.contains("row 2000, column 1"), "{error}");
     }
 
     #[test]

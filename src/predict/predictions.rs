@@ -14,6 +14,7 @@ use super::mixture::{GaussianMixture, MixtureStds};
 use super::outputs::Outputs;
 use super::real::{RealMoments, RealPredictions};
 use crate::error::{Error, Result};
+use crate::linalg::{check_table, output_of};
 use crate::parallel;
 
 /// Class probabilities and their uncertainty, one row per input.
@@ -111,7 +112,7 @@ impl ClassPredictions {
             );
             return Err(Error::shape("ClassPredictions", expected, got));
         }
-        finite("logits", &logits.values)
+        check_table::<f64>("logits", &logits.values, logits.samples * k, output_of(k))
     }
 }
 
@@ -142,6 +143,9 @@ impl ClassSums {
     }
 
     /// Adds a model with its weight: logits `[samples, classes]`, which must be finite.
+    ///
+    /// # Panics
+    /// If there are no classes.
     pub fn add(&mut self, weight: f64, logits: &[f64]) {
         let k = self.one.len();
         self.add_each(weight, logits.chunks_exact(k), logits.len() / k);
@@ -206,13 +210,6 @@ fn entropy(p: &[f64]) -> f64 {
     positive.fold(0.0, |h, &q| h - q * q.ln())
 }
 
-fn finite(what: &'static str, values: &[f64]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite { what, index }),
-    }
-}
-
 /// Predictive mixtures of a real target, in its own units.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegressionPredictions {
@@ -253,7 +250,7 @@ impl RegressionPredictions {
         }
         let in_units = |o: &f64| target_mean + target_std * o;
         let means: Vec<f64> = outputs.values.iter().map(in_units).collect();
-        finite("predictive means", &means)?;
+        check_table::<f64>("predictive means", &means, outputs.samples, output_of(1))?;
         Ok(Self {
             samples: outputs.samples,
             means,
@@ -407,10 +404,8 @@ impl RegressionPredictions {
         let rows = parallel::try_map(means.len(), |row| {
             let mixture = GaussianMixture::of(means[row], stds.of_row(row, self.samples))?;
             let own = self.component_stds.chunks_exact(self.samples).nth(row);
-            let moments = RealMoments::of(&mixture, own.unwrap_or(&[])).map_err(|e| match e {
-                Error::NonFinite { what, .. } => Error::NonFinite { what, index: row },
-                other => other,
-            })?;
+            let moments = RealMoments::of(&mixture, own.unwrap_or(&[]));
+            let moments = moments.map_err(|e| e.rows_from(row))?;
             let mut quantiles = vec![0.0; probabilities.len()];
             moments.quantiles(&mixture, probabilities, &mut quantiles)?;
             Ok((moments, quantiles))

@@ -212,7 +212,7 @@ fn elbo(
         .chunks_exact(k)
         .map(|z| {
             let mut w = z.to_vec();
-            ws.forward(&mut w);
+            ws.forward(&mut w).unwrap();
             let theta = [hidden, &w].concat();
             let log_q = -0.5 * z.iter().map(|z| z * z).sum::<f64>() - normal(k) - ws.log_det();
             posterior.log_density(&theta, &mut of_posterior).unwrap() - log_prior - log_q

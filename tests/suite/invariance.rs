@@ -101,7 +101,7 @@ fn turn(
     change: &dyn Fn(&mut Vec<f64>),
 ) {
     edit(particle, name, |lifted| {
-        let mut u = map.lower(lifted);
+        let mut u = map.lower(lifted).unwrap();
         change(&mut u);
         u.resize(map.lifted_len(), 0.0);
         map.lift(&mut u, &mut vec![0.0; map.directions()]);

@@ -16,6 +16,7 @@ mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+mod errors;
 mod evidence;
 mod exactness;
 mod fiber;

@@ -4,8 +4,8 @@ use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::{Var, Window};
 use fiberwalk::nn::{AvgPool2d, Conv2d, Flatten, Linear, ParamLayout, Sequential};
 use fiberwalk::{
-    Activation, Categorical, Curved, Error, Gaussian, GaussianLearnedNoise, IsotropicGaussian,
-    Likelihood, LogDensity, Minibatch, Network, PosteriorDensity, Prior, Scalar,
+    Activation, Categorical, Column, Curved, Error, Gaussian, GaussianLearnedNoise,
+    IsotropicGaussian, Likelihood, LogDensity, Minibatch, Network, PosteriorDensity, Prior, Scalar,
 };
 use proptest::prelude::*;
 
@@ -331,7 +331,12 @@ fn what_does_not_fit_is_refused() {
     broken[4] = 1e300;
     assert!(matches!(
         build(&broken, y, 8),
-        Err(Error::NonFinite { index: 4, .. })
+        Err(Error::NonFiniteData {
+            row: 1,
+            column: Column::Number(1),
+            number: "f32",
+            ..
+        })
     ));
     let mut labels = y.clone();
     labels[2] = 4.0;

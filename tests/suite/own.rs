@@ -322,3 +322,19 @@ fn classes_and_refusals() {
         "class 3 of 3"
     );
 }
+
+#[test]
+fn a_bad_number_is_refused_with_row_and_column() {
+    let (x, y) = claims();
+    let model = claims_model(4);
+    let place = |x: &[f64], y: &[f64]| {
+        let options = FitOptions::of(Method::Map);
+        match fit_model::<f64>(&model, x, y, &options, &quiet) {
+            Err(Error::NonFiniteData { row, column, .. }) => (row, column),
+            other => panic!("{:?}", other.map(|_| ())),
+        }
+    };
+    let mut bad = x.clone();
+    bad[7] = f64::NAN;
+    assert_eq!(place(&bad, &y), (7, Column::Named("x0".into())));
+}

@@ -70,7 +70,8 @@ impl Twin {
         for j in 0..n {
             let (mut unit, mut column) = (vec![0.0; n], vec![0.0; n]);
             unit[j] = 1.0;
-            map.apply(&unit, &mut column, &mut vec![0.0; map.directions()]);
+            map.apply(&unit, &mut column, &mut vec![0.0; map.directions()])
+                .unwrap();
             (0..n).for_each(|i| s[i * n + j] = column[i]);
         }
         Self {

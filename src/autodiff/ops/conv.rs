@@ -410,8 +410,8 @@ mod tests {
             let mut ws = program.workspace();
             program.run(&[&x, &weight], &mut ws).unwrap();
             let want = naive(&x, &weight, [n, c, h, w], out, window, groups);
-            prop_assert_eq!(program.tensor(&ws, 0).len(), want.len());
-            for (a, b) in program.tensor(&ws, 0).iter().zip(&want) {
+            prop_assert_eq!(program.tensor(&ws, 0).unwrap().len(), want.len());
+            for (a, b) in program.tensor(&ws, 0).unwrap().iter().zip(&want) {
                 prop_assert!((a - b).abs() < 1e-12, "{a} against {b}");
             }
         }

@@ -207,10 +207,16 @@ mod tests {
         program
             .run(&[&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0]], &mut ws)
             .unwrap();
-        assert_eq!(program.tensor(&ws, 0), &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0]);
-        assert_eq!(program.tensor(&ws, 1), &[1.0, 2.0, 4.0, 5.0]);
+        assert_eq!(
+            program.tensor(&ws, 0).unwrap(),
+            &[0.0, 3.0, 1.0, 4.0, 2.0, 5.0]
+        );
+        assert_eq!(program.tensor(&ws, 1).unwrap(), &[1.0, 2.0, 4.0, 5.0]);
         let rows = [0.0, 1.0, 2.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 3.0, 4.0, 5.0];
-        assert_eq!(program.tensor(&ws, 2), &rows);
-        assert_eq!(program.tensor(&ws, 3)[6..], [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        assert_eq!(program.tensor(&ws, 2).unwrap(), &rows);
+        assert_eq!(
+            program.tensor(&ws, 3).unwrap()[6..],
+            [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+        );
     }
 }

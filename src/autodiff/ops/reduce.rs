@@ -263,7 +263,7 @@ mod tests {
         program.run(&[&values], &mut ws).unwrap();
         for i in 0..3 {
             assert_eq!(
-                program.scalar(&ws, i),
+                program.scalar(&ws, i).unwrap(),
                 f64::from(1 << 25) + 1000.0,
                 "sum {i}"
             );

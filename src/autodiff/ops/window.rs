@@ -312,7 +312,7 @@ mod tests {
         let program = graph.compile::<f64>(&[y]).unwrap();
         let mut ws = program.workspace();
         program.run(&[input], &mut ws).unwrap();
-        program.tensor(&ws, 0).to_vec()
+        program.tensor(&ws, 0).unwrap().to_vec()
     }
 
     proptest! {

@@ -10,7 +10,8 @@
 
 use super::Laplace;
 use crate::curvature::{JacobianMemory, JacobianRows};
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result};
+use crate::linalg::check_table;
 use crate::linalg::vector::dot;
 use crate::nn::Network;
 use crate::parallel;
@@ -57,6 +58,11 @@ impl OutputGaussian {
 
 /// Rows of data per task, and per block that the caller gets.
 const TASK: usize = 16;
+
+/// What is called that is not finite.
+const OUTPUT: &str = "the network's output (its features may be far outside those of training)";
+const GRADIENT: &str =
+    "the gradient of the network's output (its features may be far outside those of training)";
 const BLOCK: usize = 1024;
 
 /// Most Jacobian entries that one task holds.
@@ -173,6 +179,7 @@ impl<T: Scalar> Laplace<T> {
             let expected = format!("rows of {d} features");
             return Err(Error::shape("Laplace::linearised", expected, got));
         }
+        check_table::<T>("Laplace::linearised", x, d, Column::Number)?;
         Ok((x.len() / d, JacobianRows::new(network, &self.theta)?))
     }
 
@@ -203,15 +210,14 @@ impl<T: Scalar> Laplace<T> {
                     means.extend(outputs.iter().map(|o| o.to_f64()));
                 }
             }
-            let finite = roots[roots.len() - k * self.active.len()..]
-                .iter()
-                .chain(&means[means.len() - k..])
-                .all(|v| v.is_finite());
-            if !finite {
-                return Err(Error::data(format!(
-                    "row {row} (from 0): the network's output or its gradient is not finite; its features are far outside those of training"
-                )));
-            }
+            let output = |output| Column::Output { sample: 0, output };
+            let q = self.active.len().max(1);
+            let (of_row, slopes) = (means.len() - k, roots.len() - k * self.active.len());
+            check_table::<f64>(OUTPUT, &means[of_row..], k, output)
+                .and_then(|()| {
+                    check_table::<f64>(GRADIENT, &roots[slopes..], k * q, |at| output(at / q))
+                })
+                .map_err(|e| e.rows_from(row))?;
         }
         self.precision.root_transposed(roots);
         Ok(means)

@@ -35,6 +35,7 @@ use super::GradientSource;
 use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Points;
+use crate::optim::{Descent, LOWER_RATE};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -63,8 +64,8 @@ pub struct SgldReport<T> {
 /// Runs the chains from `starts`, which they take in turn.
 ///
 /// # Errors
-/// If a setting is out of range, there is no start, a start has the wrong length, or all chains
-/// diverge. In that last case the learning rate is too high.
+/// If a setting is out of range, there is no start, or a start has the wrong length.
+/// [`Error::Diverged`] if all chains diverge; the learning rate is then too high.
 pub fn sgld<T: Scalar, S: GradientSource<T>>(
     source: &S,
     starts: &[Vec<T>],
@@ -87,6 +88,7 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
     let chains: Vec<Walked<T>> =
         parallel::try_map_with(options.chains, || kernel.workspace(source), one)?;
     let gradients = chains.iter().map(|chain| chain.gradients).sum();
+    let steps = chains.iter().map(|chain| chain.steps).max().unwrap_or(0);
     let mut points = Vec::with_capacity(options.chains * options.keep * p);
     let mut energies = Vec::new();
     for chain in chains {
@@ -96,9 +98,13 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
         }
     }
     if energies.is_empty() {
-        let what = "Langevin dynamics: all chains diverged, energy (index = gradients)";
-        let index = gradients;
-        return Err(Error::NonFinite { what, index });
+        let at = Descent {
+            what: "Langevin dynamics",
+            step: steps,
+            gradients,
+            advice: LOWER_RATE,
+        };
+        return Err(at.diverged("energy or gradient of every chain"));
     }
     Ok(SgldReport {
         posterior: Points::new(p, points)?,
@@ -114,6 +120,8 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
 struct Walked<T> {
     points: Vec<T>,
     energy: Option<f64>,
+    /// Steps before it diverged, or all.
+    steps: usize,
     gradients: usize,
 }
 
@@ -134,6 +142,7 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
             return Ok(Walked {
                 points,
                 energy: None,
+                steps: t,
                 gradients: t + 1,
             });
         }
@@ -149,6 +158,7 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
     Ok(Walked {
         points,
         energy: finite.then_some(sum / kept),
+        steps: options.steps,
         gradients: options.steps,
     })
 }

@@ -10,8 +10,9 @@ use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{
     FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice, TargetTransform,
 };
-use fiberwalk::{Activation, Error, Observation, Result};
+use fiberwalk::{Activation, Error, Observation};
 
+use crate::failure::Outcome;
 use crate::prior::{Prior, parse_prior};
 pub use crate::values::Precision;
 use crate::values::{
@@ -375,23 +376,18 @@ impl Sampling {
 
 impl Threads {
     /// Runs `work` on the requested number of threads.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> Outcome<R> + Send) -> Outcome<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
-            return Err(Error::Config {
-                field: "--threads",
-                value: "0".into(),
-                requirement: "must be positive".into(),
-            });
+            return Err(Error::config("--threads", 0, "must be positive").into());
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         match pool {
             Ok(pool) => pool.install(work),
-            Err(e) => Err(Error::Config {
-                field: "--threads",
-                value: count.to_string(),
-                requirement: format!("the machine refuses: {e}"),
-            }),
+            Err(e) => {
+                let requirement = format!("the machine refuses: {e}");
+                Err(Error::config("--threads", count, &requirement).into())
+            }
         }
     }
 }

@@ -9,29 +9,24 @@ use fiberwalk::pipeline::{
 use fiberwalk::{Error, Phase, Result, Streams};
 
 use crate::args::{CompareArgs, Precision};
+use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::{complain, in_file, peak, say, splits, status};
+use crate::{complain, peak, say, splits};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
 
 /// Compares the methods. Returns success, or the status of the first fit that failed; each failure
 /// is reported when it happens.
-pub fn run(args: &CompareArgs) -> Result<ExitCode> {
+pub fn run(args: &CompareArgs) -> Outcome<ExitCode> {
     if args.seeds == 0 {
-        return Err(Error::Config {
-            field: "--seeds",
-            value: "0".into(),
-            requirement: "must be positive".into(),
-        });
+        let requirement = "must be positive";
+        return Err(Error::config("--seeds", 0, requirement).into());
     }
     if args.settings.seed.checked_add(args.seeds - 1).is_none() {
-        return Err(Error::Config {
-            field: "--seed",
-            value: args.settings.seed.to_string(),
-            requirement: format!("must leave room for {} seeds below 2^64", args.seeds),
-        });
+        let requirement = format!("must leave room for {} seeds below 2^64", args.seeds);
+        return Err(Error::config("--seed", args.settings.seed, &requirement).into());
     }
     match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
@@ -39,7 +34,7 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     }
 }
 
-fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
+fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
     let train = Input::find(&args.train)?.training(&args.settings)?;
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train)?),
@@ -78,10 +73,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
         }
     }
     if args.json {
-        let json = serde_json::to_string(&all).map_err(|e| Error::Io {
-            path: crate::STANDARD_OUTPUT.into(),
-            source: e.into(),
-        })?;
+        let json = serde_json::to_string(&all).map_err(|e| Failure::Output(e.into()))?;
         say(&(json + "\n"))?;
     } else {
         say(&table(&by_method(&all)))?;

@@ -1,13 +1,13 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
 use fiberwalk::artifact::{AnyModel, Scores};
-use fiberwalk::{Error, Result};
 
 use crate::args::EvaluateArgs;
+use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
-use crate::{in_file, say};
+use crate::say;
 
-pub fn run(args: &EvaluateArgs) -> Result<()> {
+pub fn run(args: &EvaluateArgs) -> Outcome {
     let model = AnyModel::load(&args.model)?;
     let metadata = model.metadata();
     let input = Input::find(&args.test)?;
@@ -19,10 +19,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         .map_err(|e| in_file(e, input.rows()))?;
     if args.json {
         // Only a NaN or an infinity could fail here, and serde_json writes those as null.
-        let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
-            path: "standard output".into(),
-            source: e.into(),
-        })?;
+        let json = serde_json::to_string(&scores).map_err(|e| Failure::Output(e.into()))?;
         return say(&(json + "\n"));
     }
     let figures = match scores {

@@ -10,19 +10,20 @@ use fiberwalk::{Error, Result};
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
+use crate::failure::Outcome;
 use crate::info::verdict;
 use crate::input::Input;
 use crate::progress::Bars;
 use crate::{check_destination, say};
 
-pub fn run(args: &FitArgs) -> Result<()> {
+pub fn run(args: &FitArgs) -> Outcome {
     match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
         Precision::Double => run_in::<f64>(args),
     }
 }
 
-fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
+fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     let started = Instant::now();
     // A fit can take long, so check first that the output can be written.
     let input = Input::find(&args.train)?;

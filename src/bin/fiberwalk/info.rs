@@ -1,13 +1,13 @@
 //! `fiberwalk info`: what a model file holds and how its fit went.
 
-use fiberwalk::Result;
 use fiberwalk::artifact::{FitReport, Metadata, TaskSpec, read_metadata};
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
+use crate::failure::Outcome;
 use crate::{printable, say};
 
-pub fn run(args: &InfoArgs) -> Result<()> {
+pub fn run(args: &InfoArgs) -> Outcome {
     let metadata = read_metadata(&args.model)?;
     let bytes = std::fs::metadata(&args.model).map_or(0, |m| m.len());
     let file = args.model.display().to_string();

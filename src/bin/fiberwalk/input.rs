@@ -10,7 +10,7 @@ use fiberwalk::data::{
 use fiberwalk::{Error, Result};
 
 use crate::args::Settings;
-use crate::in_file;
+use crate::failure::in_file;
 use crate::values::ImageShape;
 
 /// The source of rows that an argument names.

@@ -9,6 +9,7 @@
 mod args;
 mod compare;
 mod evaluate;
+mod failure;
 mod fit;
 mod info;
 mod input;
@@ -29,6 +30,7 @@ use clap::error::ErrorKind;
 use fiberwalk::{Error, Result};
 
 use args::{Cli, Command};
+use failure::{Failure, Outcome};
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(e) => {
             complain(&format!("error: {e}"));
-            status(&e)
+            e.status()
         }
     }
 }
@@ -72,18 +74,11 @@ fn success((): ()) -> ExitCode {
 }
 
 /// Writes to standard output. A closed or full output is an ordinary error, not a panic.
-pub fn say(text: &str) -> Result<()> {
+pub fn say(text: &str) -> Outcome {
     let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|source| Error::Io {
-            path: STANDARD_OUTPUT.into(),
-            source,
-        })
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(Failure::Output)
 }
-
-/// The name of standard output in errors.
-pub const STANDARD_OUTPUT: &str = "standard output";
 
 /// Writes one line to standard error.
 pub fn complain(message: &str) {
@@ -126,40 +121,6 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
         return refuse("it is one of the inputs");
     }
     Ok(())
-}
-
-/// Adds the file name to an error about the data.
-pub fn in_file(error: Error, file: &Path) -> Error {
-    match error {
-        Error::Data {
-            file: None,
-            line,
-            column,
-            what,
-        } => Error::Data {
-            file: Some(file.to_path_buf()),
-            line,
-            column,
-            what,
-        },
-        other => other,
-    }
-}
-
-/// Exit status of an error: 2 if the user can fix it in the call or the files, 1 if the mathematics
-/// or the machine failed.
-pub fn status(error: &Error) -> ExitCode {
-    ExitCode::from(match error {
-        Error::Io { path, .. } if path == Path::new(STANDARD_OUTPUT) => 1,
-        Error::Data { .. }
-        | Error::Config { .. }
-        | Error::Shape { .. }
-        | Error::Artifact { .. }
-        | Error::Checkpoint { .. }
-        | Error::InUse { .. }
-        | Error::Io { .. } => 2,
-        _ => 1,
-    })
 }
 
 /// The first paragraph of a usage error and a likely correction, without the help text that

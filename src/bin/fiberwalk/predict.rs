@@ -2,15 +2,15 @@
 
 use std::io::Write;
 
-use fiberwalk::Result;
 use fiberwalk::artifact::{AnyModel, Claim, Predictions, write_atomically};
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
 
 use crate::args::PredictArgs;
+use crate::failure::{Outcome, in_file};
 use crate::input::Input;
-use crate::{check_destination, in_file, say};
+use crate::{check_destination, say};
 
-pub fn run(args: &PredictArgs) -> Result<()> {
+pub fn run(args: &PredictArgs) -> Outcome {
     let input = Input::find(&args.test)?;
     let mut files = input.files();
     files.push(&args.model);

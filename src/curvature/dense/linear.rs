@@ -150,7 +150,7 @@ impl<T: Scalar> LinearLayers<T> {
         };
         for (l, place) in self.places.iter().enumerate() {
             let mut all = Vec::with_capacity(place.inputs * rows);
-            copy(inputs.tensor(&ws, l), &mut all);
+            copy(inputs.tensor(&ws, l)?, &mut all);
             // the input of the bias
             all.resize(place.inputs * rows, 1.0);
             block.inputs.push(all);
@@ -165,7 +165,7 @@ impl<T: Scalar> LinearLayers<T> {
             }
             cotangents.run(&[theta, &x, &u, &[T::ONE]], &mut ws)?;
             for (l, to) in block.slopes.iter_mut().enumerate() {
-                copy(cotangents.tensor(&ws, l), to);
+                copy(cotangents.tensor(&ws, l)?, to);
             }
         }
         Ok(block)

@@ -136,7 +136,7 @@ impl<T: Scalar> Layers<T> {
         self.inputs.run(&[theta, &x, &[T::ONE]], &mut ws)?;
         for (l, (layer, sums)) in self.layers.iter().zip(sums.iter_mut()).enumerate() {
             let order = layer.input_order(bias);
-            let input = self.inputs.tensor(&ws, l);
+            let input = self.inputs.tensor(&ws, l)?;
             add_products(
                 &mut sums.a,
                 (layer.groups, order, here * layer.uses()),
@@ -154,7 +154,7 @@ impl<T: Scalar> Layers<T> {
             }
             self.cotangents.run(&[theta, &x, &u, &[T::ONE]], &mut ws)?;
             for (l, (layer, sums)) in self.layers.iter().zip(sums.iter_mut()).enumerate() {
-                let cotangent = self.cotangents.tensor(&ws, l);
+                let cotangent = self.cotangents.tensor(&ws, l)?;
                 add_products(
                     &mut sums.b,
                     (layer.groups, layer.outputs, here * layer.uses()),

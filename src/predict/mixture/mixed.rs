@@ -12,6 +12,7 @@
 //! The continuous ranked probability score is `int (F(x) - 1{x >= y})^2 dx`, by Simpson's rule on
 //! intervals that are halved where needed. For counts it is a sum.
 
+use super::check_moments;
 use crate::data::{TargetMap, Warp};
 use crate::error::{Error, Result};
 use crate::model::Law;
@@ -388,10 +389,7 @@ fn moments(parts: &[Part<'_>]) -> Result<Moments> {
     let within: f64 = each.iter().map(|(w, _, v)| w * v).sum();
     let between: f64 = each.iter().map(|(w, m, _)| w * (m - mean).powi(2)).sum();
     let variance = within + between;
-    if !(mean.is_finite() && variance.is_finite()) {
-        let what = "mean and variance of a predictive mixture";
-        return Err(Error::NonFinite { what, index: 0 });
-    }
+    check_moments(mean, variance)?;
     Ok(Moments {
         mean,
         variance,

@@ -7,6 +7,7 @@ use super::AnnealedOptions;
 use crate::error::{Error, Result};
 use crate::linalg::vector::{dot, fill_normal};
 use crate::model::LogDensity;
+use crate::optim::Descent;
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -153,8 +154,8 @@ impl<'a, D> Path<'a, D> {
         fill_normal(&mut rng, &mut at.phase.theta);
         at.joint = self.joint(&at.phase.theta, &mut at.slope, &mut memory)?;
         if at.joint.is_nan() || at.joint == f64::INFINITY {
-            let what = "the log density at a draw of the prior";
-            return Err(Error::NonFinite { what, index: 0 });
+            let at = Descent::start("annealed importance sampling");
+            return Err(at.diverged("log density at a draw of the prior"));
         }
         Ok(Traveller {
             proposed: at.clone(),
