@@ -39,7 +39,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::ParamLayout;
-use crate::optim::{Decay, OptimizerOptions, Schedule, clip_by_norm};
+use crate::optim::{Answer, Decay, OptimizerOptions, Schedule, clip_by_norm};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -189,18 +189,19 @@ pub struct DropoutReport<T> {
 }
 
 /// Trains a network with dropout from `theta`: initial parameters, or an estimate without dropout.
-/// `progress` is called after every step with the number of steps done.
+/// `progress` is called after every step with the number of steps done, and may end the training
+/// ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, no unit of the layout can be dropped, `theta` has the wrong
-/// length, or the energy or its gradient becomes infinite or NaN.
-pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
+/// length, or the energy or its gradient becomes infinite or NaN; that of `progress`.
+pub fn fit_dropout<T: Scalar, S: GradientSource<T>, R: Answer>(
     source: &S,
     layout: &ParamLayout,
     mut theta: Vec<T>,
     options: &DropoutOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<DropoutReport<T>> {
     options.validate()?;
     let p = source.dim();
@@ -233,7 +234,7 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
         }
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut theta)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     Ok(DropoutReport {
         posterior: Dropout::new(theta, masks)?,

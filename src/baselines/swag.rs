@@ -33,7 +33,8 @@ use crate::linalg::Cholesky;
 use crate::linalg::vector::fill_normal;
 use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::optim::{
-    Decay, EpochReport, MinibatchOptions, Optimizer, Schedule, Sgd, SgdOptions, fit_minibatch_with,
+    Answer, Decay, EpochReport, MinibatchOptions, MinibatchProgress, Optimizer, Schedule, Sgd,
+    SgdOptions, fit_minibatch_with,
 };
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -136,16 +137,19 @@ pub struct SwagReport<T> {
 }
 
 /// Fits SWAG from `theta`, an estimate that training has reached. The batches' order comes from
-/// stream 0 of [`Phase::SWAG`].
+/// stream 0 of [`Phase::SWAG`]. `progress` is called after every step, and may end the fit
+/// ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, fewer than two deviations would be collected, `theta` has the
-/// wrong length, or the descent diverges. In that last case the learning rate is too high.
-pub fn fit_swag<T: Scalar>(
+/// wrong length, or the descent diverges. In that last case the learning rate is too high. Also that
+/// of `progress`.
+pub fn fit_swag<T: Scalar, R: Answer>(
     density: &Minibatch<T>,
     theta: Vec<T>,
     options: &SwagOptions,
     streams: Streams,
+    progress: impl FnMut(&MinibatchProgress) -> R + Send,
 ) -> Result<SwagReport<T>> {
     options.validate()?;
     let rows = density.rows();
@@ -168,7 +172,15 @@ pub fn fit_swag<T: Scalar>(
     };
     let own = Streams::new(rand::Rng::next_u64(&mut streams.rng(Phase::SWAG, 0)));
     let training = options.training(rows)?;
-    let fitted = fit_minibatch_with(density, None, &mut collector, theta, &training, own, |_| ())?;
+    let fitted = fit_minibatch_with(
+        density,
+        None,
+        &mut collector,
+        theta,
+        &training,
+        own,
+        progress,
+    )?;
     let points = collector.moments.count;
     let posterior = collector.moments.finish()?;
     let mean = posterior.mean();

@@ -22,7 +22,7 @@ use super::Bijection;
 use crate::autodiff::{Graph, Program, Var, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, first_non_finite};
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Optimizer, Schedule, clip_by_norm};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -139,19 +139,19 @@ pub struct FlowReport {
 }
 
 /// Fits the parameters of `flow` to points, starting from `start`; `progress` is called with the
-/// number of steps done. Random numbers only order the points. They come from [`Phase::DEFORM`],
-/// index `e` for epoch `e`, counted from 1.
+/// number of steps done, and may end the fit ([`Answer`]). Random numbers only order the points.
+/// They come from [`Phase::DEFORM`], index `e` for epoch `e`, counted from 1.
 ///
 /// # Errors
 /// If there are no points, a length does not fit the flow, a setting is out of range, or the
-/// gradient stops being finite.
-pub fn fit_flow<T: Scalar>(
+/// gradient stops being finite; that of `progress`.
+pub fn fit_flow<T: Scalar, R: Answer>(
     flow: &dyn Bijection,
     start: &[f64],
     data: FlowData<'_, T>,
     options: &FlowTrainOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<(Vec<T>, FlowReport)> {
     options.validate()?;
     let dim = flow.dim();
@@ -193,7 +193,7 @@ pub fn fit_flow<T: Scalar>(
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         adam.step(rate, &gradient, &mut params)?;
         step += 1;
-        progress(step);
+        progress(step).result()?;
         if data.held_out.is_empty() {
             continue;
         }

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::model::PointsOf;
-use crate::optim::{Decay, Schedule};
+use crate::optim::{Answer, Decay, Schedule};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -98,18 +98,18 @@ pub struct TrainReport {
 /// Trains the flow of the first `hidden_dim` parameters on the points of a walk
 /// ([`Walk::points_of`](crate::walk::Walk::points_of)). `directions` (`[*, P]`) are the normal
 /// directions of the fiber; only their hidden part is used. `progress` is called with the number of
-/// steps done.
+/// steps done, and may end the training ([`Answer`]).
 ///
 /// # Errors
 /// If there are points of fewer than two walkers, a setting is out of range, or the loss
-/// stops being finite.
-pub fn train<T: Scalar>(
+/// stops being finite; that of `progress`.
+pub fn train<T: Scalar, R: Answer>(
     points: PointsOf<'_, T>,
     hidden_dim: usize,
     directions: &[T],
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let split = Split::new(points, hidden_dim)?;
     let directions: Vec<T> = directions
@@ -133,12 +133,12 @@ pub fn train<T: Scalar>(
 ///
 /// # Errors
 /// Those of [`train`].
-pub fn train_principal<T: Scalar>(
+pub fn train_principal<T: Scalar, R: Answer>(
     points: PointsOf<'_, T>,
     hidden_dim: usize,
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let split = Split::new(points, hidden_dim)?;
     let frame = |directions: usize| {
@@ -194,12 +194,12 @@ impl<T: Scalar> Split<T> {
 }
 
 /// Trains the flow on the directions of a frame.
-fn train_in<T: Scalar>(
+fn train_in<T: Scalar, R: Answer>(
     frame: Frame<T>,
     split: &Split<T>,
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let (k, hidden_dim) = (frame.directions(), split.dim);
     let mut rng = streams.rng(Phase::DEFORM, 0);

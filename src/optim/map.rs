@@ -3,7 +3,7 @@
 //! It is the minimum of `U(theta) = -log p(D | theta) - log p(theta)`.
 
 use super::optimizer::check_positive;
-use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
+use super::{Answer, Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{first_non_finite, norm};
 use crate::model::LogDensity;
@@ -72,15 +72,16 @@ pub struct MapReport<T> {
 }
 
 /// Minimises the energy `-log_density` from `theta`. `progress` is called after every step, with
-/// the number of steps so far.
+/// the number of steps so far, and may end the fit ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or the energy stops being finite.
-pub fn fit_map<T: Scalar, D: LogDensity<T>>(
+/// If a setting is out of range, `theta` has the wrong length, or the energy stops being finite;
+/// that of `progress`.
+pub fn fit_map<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,
     theta: Vec<T>,
     options: &MapOptions,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<MapReport<T>> {
     let mut optimizer = options.optimizer.build(density.dim())?;
     fit_map_with(density, optimizer.as_mut(), theta, options, progress)
@@ -90,12 +91,12 @@ pub fn fit_map<T: Scalar, D: LogDensity<T>>(
 ///
 /// # Errors
 /// As [`fit_map`], and any error of the optimiser.
-pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
+pub fn fit_map_with<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,
     optimizer: &mut dyn Optimizer<T>,
     mut theta: Vec<T>,
     options: &MapOptions,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<MapReport<T>> {
     options.validate()?;
     let mut ws = density.workspace();
@@ -116,7 +117,7 @@ pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
         }
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut theta)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     let log_density = density.log_density_and_grad(&theta, &mut grad, &mut ws)?;
     check(log_density, &grad, options.steps)?;

@@ -4,6 +4,7 @@
 
 mod adam;
 mod adamw;
+mod answer;
 mod clip;
 mod map;
 mod minibatch;
@@ -14,6 +15,7 @@ mod sgd;
 
 pub use adam::{Adam, AdamOptions};
 pub use adamw::{AdamW, AdamWOptions};
+pub use answer::Answer;
 pub use clip::clip_by_norm;
 pub use map::{MapOptions, MapReport, fit_map, fit_map_with};
 pub use minibatch::{

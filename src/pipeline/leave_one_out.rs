@@ -4,8 +4,8 @@
 
 use rayon::prelude::*;
 
-use super::FitReport;
-use super::fit::Problem;
+use super::context::Problem;
+use super::{FitReport, Stage};
 use crate::artifact::{Draws, Fitted, report};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
@@ -53,6 +53,7 @@ impl Problem<'_> {
                 summary.leave_one_out(&loo);
                 Some(loo)
             }
+            Err(error @ Error::Cancelled { .. }) => return Err(error),
             Err(error) => {
                 summary.loo_failure = Some(error.to_string());
                 None
@@ -81,6 +82,7 @@ impl Problem<'_> {
         let mut builder = Loo::builder(None);
         let mut done = 0;
         network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
+            self.progress.go_on(Stage::LeaveOneOut)?;
             let rows: Vec<LooRow> = (0..block.rows)
                 .into_par_iter()
                 .map(|r| {
