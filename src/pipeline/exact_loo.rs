@@ -42,7 +42,7 @@ pub(super) fn exact_rows<T: Fits>(
                     refits.gradients += taken;
                     refits.done += 1;
                 }
-                Err(error @ Error::Cancelled { .. }) => return Err(error),
+                Err(error @ Error::Cancelled { .. }) => return Err(Stage::LeaveOneOut.of(error)),
                 Err(error) => refits.failed.push(FailedRefit {
                     row,
                     why: error.to_string(),

@@ -181,7 +181,7 @@ impl Portfolio<'_> {
                         scored.apart = scored.apart.or(apart);
                         next.push(scored);
                     }
-                    Err(error @ Error::Cancelled { .. }) => return Err(error),
+                    Err(error @ Error::Cancelled { .. }) => return Err(Stage::Choice.of(error)),
                     Err(error) => {
                         let why = error.to_string();
                         summary.left_out(&scored, LeftOut::Failed { why });
@@ -259,7 +259,8 @@ impl Portfolio<'_> {
                 ..self.options_of(&scored.candidate, work / each)
             };
             let progress = self.part(FIRST, 1.0 - FIRST, (index, members.len()));
-            let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)?;
+            let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)
+                .map_err(|error| Stage::Choice.of(error))?;
             gradients += fitted.report.gradients();
             let member = Member {
                 weight: *weight,

@@ -43,6 +43,17 @@ impl Stage {
             Stage::LeaveOneOut => "leave-one-out",
         }
     }
+
+    /// The error of a fit that is a part of this stage.
+    pub(super) fn of(self, error: Error) -> Error {
+        match error {
+            Error::Cancelled { checkpoint, .. } => Error::Cancelled {
+                stage: self.name(),
+                checkpoint,
+            },
+            other => other,
+        }
+    }
 }
 
 /// The total of a stage that is reported in thousandths.

@@ -74,14 +74,7 @@ fn stages<T: Fits>(
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
-    let mut result = problem.run::<T>(about, spec, summary)?;
-    if let (Some(of_walk), Some(data)) = (&result.loo, &untouched) {
-        let of_walk = of_walk.clone();
-        let exact = exact_rows::<T>(data, options, of_walk, &mut result.report, progress)?;
-        result.loo = Some(exact);
-        result.model.metadata.report = Some(result.report.clone());
-    }
-    Ok(result)
+    problem.run(about, spec, summary, untouched.as_ref())
 }
 
 fn stages_of_own<T: Fits>(
@@ -108,7 +101,7 @@ fn stages_of_own<T: Fits>(
         progress,
     };
     problem.check_options()?;
-    problem.run(about, spec, summary)
+    problem.run(about, spec, summary, None)
 }
 
 impl<'a> Problem<'a> {
@@ -131,23 +124,26 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// Runs all stages after the settings are checked.
-    fn run<T: Scalar>(
+    /// Runs all stages after the settings are checked. `untouched` are the rows for exact
+    /// leave-one-out.
+    fn run<T: Fits>(
         self,
         about: About,
         spec: NetworkSpec,
         summary: FitReport,
+        untouched: Option<&Dataset>,
     ) -> Result<FitResult<T>> {
         let mut keeper = Keeper::<T>::new(self.subject::<T>()?)?;
-        self.run_with(&mut keeper, (about, spec), summary)
+        self.run_with(&mut keeper, (about, spec), summary, untouched)
             .map_err(|error| keeper.tidy(error))
     }
 
-    fn run_with<T: Scalar>(
+    fn run_with<T: Fits>(
         mut self,
         keeper: &mut Keeper<'_, T>,
         (about, spec): (About, NetworkSpec),
         mut summary: FitReport,
+        untouched: Option<&Dataset>,
     ) -> Result<FitResult<T>> {
         let evidence = match keeper.evidence() {
             Some((evidence, said)) => {
@@ -159,7 +155,11 @@ impl<'a> Problem<'a> {
         keeper.trained(&evidence, &summary);
         let fitted = self.fit_method(&evidence, keeper, &mut summary)?;
         keeper.say(&mut summary);
-        let loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+        let mut loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+        if let (Some(of_walk), Some(data)) = (&mut loo, untouched) {
+            let (options, progress) = (self.options, self.progress);
+            *of_walk = exact_rows::<T>(data, options, of_walk.clone(), &mut summary, progress)?;
+        }
         let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
         Ok(FitResult {
             model: FittedModel {

@@ -86,6 +86,7 @@ fn what_cannot_be_an_ensemble_is_refused() {
             |_| vec![0.0; p],
             options,
             Streams::new(0),
+            |_| (),
         )
         .unwrap_err()
     };
