@@ -134,12 +134,12 @@ fn parts<T: Scalar>(problem: &Problem<'_>, model: &Model) -> Result<Vec<(String,
     }
     let named = [
         ("parameters", dim.to_string()),
-        ("prior", format!("(tried, {})", checksum(of_prior))),
+        ("prior", format!("(at two points, {})", checksum(of_prior))),
         (
             "network and likelihood",
-            format!("(tried, {})", checksum(of_data)),
+            format!("(at two points, {})", checksum(of_data)),
         ),
-        ("log density", format!("(tried, {})", checksum(all))),
+        ("log density", format!("(at two points, {})", checksum(all))),
     ];
     Ok(named.map(|(name, value)| (name.into(), value)).into())
 }

@@ -183,3 +183,59 @@ impl Progress for Part<'_> {
         self.progress.cancelled()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// A part that reported in units of its own would make the bar of the whole jump.
+    #[test]
+    fn a_part_reports_its_share_of_the_whole() {
+        let seen = Mutex::new(Vec::new());
+        let whole = |stage, done, total| seen.lock().unwrap().push((stage, done, total));
+        let part = Part {
+            progress: &whole,
+            stage: Stage::Choice,
+            from: 0.25,
+            to: 0.5,
+        };
+        part.progress(Stage::Map, 5, 10);
+        part.progress(Stage::Walk, 5, 0);
+        part.progress(Stage::Walk, 0, 8);
+        part.progress(Stage::Walk, 4, 8);
+        part.progress(Stage::Baseline, 8, 8);
+        let wanted = [250, 375, 500].map(|done| (Stage::Choice, done, WHOLE));
+        assert_eq!(*seen.lock().unwrap(), wanted);
+        assert!(!part.cancelled());
+    }
+
+    struct Over;
+
+    impl Progress for Over {
+        fn cancelled(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn a_part_and_steps_end_with_the_whole() {
+        let part = Part {
+            progress: &Over,
+            stage: Stage::LeaveOneOut,
+            from: 0.0,
+            to: 1.0,
+        };
+        let part: &dyn Progress = &part;
+        for ended in [
+            part.go_on(Stage::Map),
+            Steps::new(part, Stage::Map, 3).step(),
+        ] {
+            let error = ended.unwrap_err();
+            assert!(matches!(error, Error::Cancelled { stage: "map", .. }));
+            let error = Stage::LeaveOneOut.of(error);
+            assert!(error.to_string().contains("stage leave-one-out: nothing"));
+        }
+    }
+}
