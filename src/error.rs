@@ -120,6 +120,15 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A fit that its caller ended.
+    #[error("cancelled at stage {stage}: {}", kept_message(.checkpoint))]
+    Cancelled {
+        /// The stage that the fit was in.
+        stage: &'static str,
+        /// The checkpoint that a fit with the same data and options can resume from, if there is
+        /// one.
+        checkpoint: Option<PathBuf>,
+    },
     /// A file that another run writes to, in this process or another one.
     #[error(
         "{}: in use by another run; wait until it has ended, or write to another file",
@@ -277,6 +286,16 @@ fn grouped(count: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+fn kept_message(checkpoint: &Option<PathBuf>) -> String {
+    match checkpoint {
+        Some(path) => format!(
+            "{} holds the walk so far; the same fit with `resume` goes on from there",
+            path.display()
+        ),
+        None => "nothing was kept; the fit can only begin anew".into(),
+    }
 }
 
 fn data_message(

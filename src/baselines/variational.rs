@@ -32,7 +32,7 @@ use super::history::History;
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, fill_normal};
 use crate::model::Posterior;
-use crate::optim::{Adam, AdamOptions, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -119,17 +119,18 @@ pub struct VariationalReport<T> {
 }
 
 /// Maximises the ELBO from `N(theta, initial_std^2)`. `progress` is called after every step with
-/// the number of steps done.
+/// the number of steps done, and may end the fit ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`] if an energy
 /// or a gradient becomes infinite or NaN.
-pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
+/// That of `progress`, if it ends the work.
+pub fn fit_variational<T: Scalar, S: GradientSource<T>, R: Answer>(
     source: &S,
     theta: Vec<T>,
     options: &VariationalOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<VariationalReport<T>> {
     options.validate()?;
     let p = source.dim();
@@ -175,7 +176,7 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
         history.push(entropy(&std) - energy);
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut parameters)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     let rho = parameters.split_off(p);
     softplus(&rho, &mut std);

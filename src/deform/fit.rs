@@ -21,7 +21,7 @@ use super::Bijection;
 use crate::autodiff::{Graph, Program, Var, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, first_non_finite};
-use crate::optim::{Adam, AdamOptions, Decay, Descent, Optimizer, Schedule, clip_by_norm};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, Optimizer, Schedule, clip_by_norm};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -139,21 +139,24 @@ pub struct FlowReport {
 }
 
 /// Fits the parameters of `flow` to points, starting from `start`; `progress` is called with the
-/// number of steps done. Random numbers only order the points. They come from [`Phase::DEFORM`],
-/// index `e` for epoch `e`, counted from 1.
+/// number of steps done, and may end the fit ([`Answer`]). Random numbers only order the points.
+/// They come from [`Phase::DEFORM`], index `e` for epoch `e`, counted from 1.
 ///
 /// # Errors
 /// If there are no points, a length does not fit the flow, or a setting is out of range.
 /// [`Error::Diverged`] if the gradient stops being finite.
-pub fn fit_flow<T: Scalar>(
+/// That of `progress`, if it ends the work.
+pub fn fit_flow<T: Scalar, R: Answer>(
     flow: &dyn Bijection,
     start: &[f64],
     data: FlowData<'_, T>,
     options: &FlowTrainOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<(Vec<T>, FlowReport)> {
-    fit_in(flow, start, data, options, streams, &mut progress)
+    fit_in(flow, start, data, options, streams, &mut |step| {
+        progress(step).result()
+    })
 }
 
 /// [`fit_flow`], compiled once for all that `progress` may be.
@@ -163,7 +166,7 @@ fn fit_in<T: Scalar>(
     data: FlowData<'_, T>,
     options: &FlowTrainOptions,
     streams: Streams,
-    progress: &mut dyn FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<(Vec<T>, FlowReport)> {
     options.validate()?;
     let dim = flow.dim();
@@ -210,7 +213,7 @@ fn fit_in<T: Scalar>(
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         adam.step(rate, &gradient, &mut params)?;
         step += 1;
-        progress(step);
+        progress(step).result()?;
         if data.held_out.is_empty() {
             continue;
         }

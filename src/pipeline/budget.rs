@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant};
 
 use super::FitOptions;
-use super::fit::Problem;
+use super::context::Problem;
 use crate::error::{Error, Result};
 use crate::model::LogDensity;
 use crate::parallel;

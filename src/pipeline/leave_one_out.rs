@@ -2,8 +2,8 @@
 //!
 //! It uses the draws that the fit already has.
 
-use super::FitReport;
-use super::fit::Problem;
+use super::context::Problem;
+use super::{FitReport, Stage};
 use crate::artifact::{Draws, Fitted, report};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
@@ -52,6 +52,7 @@ impl Problem<'_> {
                 summary.leave_one_out(&loo);
                 Some(loo)
             }
+            Err(error @ Error::Cancelled { .. }) => return Err(error),
             Err(error) => {
                 summary.loo_failure = Some(error.to_string());
                 None
@@ -80,6 +81,7 @@ impl Problem<'_> {
         let mut builder = Loo::builder(None);
         let mut done = 0;
         network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
+            self.progress.go_on(Stage::LeaveOneOut)?;
             let rows: Vec<LooRow> = parallel::try_map(block.rows, |r| {
                 let log_lik = match &own {
                     Some(own) => own_log_lik(own, done + r, block.row(r), block, draws)?,

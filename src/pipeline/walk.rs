@@ -2,7 +2,7 @@
 
 use super::budget::Budget;
 use super::checkpoint::Keeper;
-use super::fit::Problem;
+use super::context::Problem;
 use super::probe::Probe;
 use super::{FitReport, KernelKind, Stage};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
@@ -249,8 +249,12 @@ impl Problem<'_> {
         let mut run = Run::new(kernel, density, starts, options, self.streams)?;
         way.keeper.restore(kernel, &mut run, way.summary)?;
         while run.advance(kernel, density, probe)? {
-            (self.progress)(Stage::Walk, run.steps(), run.at_most());
+            let total = run.total().unwrap_or(0);
+            self.progress.progress(Stage::Walk, run.steps(), total);
             way.keeper.spool(&mut run)?;
+            if self.progress.cancelled() {
+                return Err(way.keeper.cancelled(kernel, &mut run));
+            }
             if budget.is_spent(&run) {
                 return Ok(run.finish_early());
             }

@@ -1,5 +1,6 @@
 //! Imports go downward only, and every file is short enough to read in one sitting.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -197,6 +198,72 @@ fn rayon_is_called_in_one_module_only() {
         .map(|source| source.inside)
         .collect();
     assert_eq!(calling, [Path::new("parallel.rs")]);
+}
+
+/// Files of the pipeline that a file names: `super::file::` in a use or a path, and what the module
+/// re-exports from it.
+fn siblings(text: &str, module: &str, files: &BTreeSet<String>) -> BTreeSet<String> {
+    let code = text.split("#[cfg(test)]").next().unwrap_or(text);
+    let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+    let code: String = lines.map(|line| format!("{line}\n")).collect();
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric() && c != '_');
+        words.filter(|w| !w.is_empty()).map(String::from).collect()
+    };
+    let mut owners = BTreeMap::new();
+    for line in module
+        .split(';')
+        .filter_map(|l| l.trim().strip_prefix("pub use "))
+    {
+        let names = words(line);
+        owners.extend(
+            names[1..]
+                .iter()
+                .map(|name| (name.clone(), names[0].clone())),
+        );
+    }
+    let mut found = BTreeSet::new();
+    for (at, _) in code.match_indices("super::") {
+        let rest = &code[at + "super::".len()..];
+        let end = match rest.starts_with('{') {
+            true => rest.find('}'),
+            false => rest.find(|c: char| !c.is_alphanumeric() && c != '_'),
+        };
+        for word in words(&rest[..end.unwrap_or(rest.len())]) {
+            let file = owners.get(&word).unwrap_or(&word);
+            found.extend(files.get(file).cloned());
+        }
+    }
+    found
+}
+
+/// Stages and methods are functions over a small context. If two files know each other, neither can
+/// be read alone.
+#[test]
+fn files_of_the_pipeline_do_not_import_one_another_in_a_circle() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/pipeline");
+    let mut paths = Vec::new();
+    sources(&root, &mut paths);
+    let read = |name: &str| fs::read_to_string(root.join(name).with_extension("rs")).unwrap();
+    let names = paths
+        .iter()
+        .map(|p| p.file_stem().unwrap().to_str().unwrap());
+    let files: BTreeSet<String> = names.filter(|n| *n != "mod").map(String::from).collect();
+    let module = read("mod");
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for file in &files {
+        let mut of_file = siblings(&read(file), &module, &files);
+        of_file.remove(file);
+        imports.insert(file.clone(), of_file);
+    }
+    let all: usize = imports.values().map(BTreeSet::len).sum();
+    assert!(all > 50, "only {all} imports were recognised");
+    // files that import nothing that is left are taken away, until none is left
+    while !imports.is_empty() {
+        let left: BTreeSet<String> = imports.keys().cloned().collect();
+        imports.retain(|_, of_file| of_file.iter().any(|f| left.contains(f)));
+        assert!(imports.len() < left.len(), "a circle among {imports:?}");
+    }
 }
 
 #[test]
