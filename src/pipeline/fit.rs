@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::checkpoint::Keeper;
+use super::densities::Densities;
 use super::own::PriorOf;
 use super::prepare::Prepared;
 use super::{FitOptions, FitReport, FlowChoice, KernelKind, Method, Stage};
@@ -28,6 +29,7 @@ pub(super) struct Problem<'a> {
     pub prepared: Prepared,
     pub streams: Streams,
     pub progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+    pub densities: Densities,
 }
 
 impl<'a> Problem<'a> {
@@ -40,15 +42,29 @@ impl<'a> Problem<'a> {
 }
 
 impl Problem<'_> {
+    /// The density with these scales. It is compiled at the first call only. A user's model keeps
+    /// its own scales.
     pub(super) fn posterior<T: Scalar>(
         &self,
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<PosteriorDensity<T>> {
-        let prior = self.prior(prior_precision)?;
-        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        let likelihood = self.likelihood(noise_std)?;
-        PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
+        let density = self.densities.plain.get(|| {
+            let prior = self.prior(prior_precision)?;
+            let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
+            let likelihood = self.likelihood(noise_std)?;
+            PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
+        })?;
+        match self.own {
+            Some(_) => Ok(density),
+            None => density.with_scales(prior_precision, self.noise(noise_std)),
+        }
+    }
+
+    /// The given noise, if the likelihood has one.
+    fn noise(&self, noise_std: Option<f64>) -> Option<f64> {
+        let has_noise = self.prepared.observation.has_noise();
+        has_noise.then(|| noise_std.unwrap_or(1.0))
     }
 
     /// The prior: the model's, or an isotropic one with the given precision.
@@ -64,7 +80,7 @@ impl Problem<'_> {
         if let Some(model) = self.own {
             return Ok(Box::new(model.shared_likelihood()));
         }
-        let noise = Noise::Given(noise_std.unwrap_or(1.0));
+        let noise = Noise::Given(self.noise(noise_std).unwrap_or(1.0));
         let prepared = &self.prepared;
         prepared.observation.likelihood(noise, prepared.base_rate)
     }
@@ -75,10 +91,16 @@ impl Problem<'_> {
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<Minibatch<T>> {
-        let prior = self.prior(prior_precision)?;
-        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        let likelihood = self.likelihood(noise_std)?;
-        Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
+        let density = self.densities.batched.get(|| {
+            let prior = self.prior(prior_precision)?;
+            let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
+            let likelihood = self.likelihood(noise_std)?;
+            Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
+        })?;
+        match self.own {
+            Some(_) => Ok(density),
+            None => density.with_scales(prior_precision, self.noise(noise_std)),
+        }
     }
 
     /// Checks the user's options before anything takes time.

@@ -360,12 +360,14 @@ impl Problem<'_> {
         Ok(reports.into_iter().map(|r| r.theta).collect())
     }
 
-    /// The density over standard normal numbers, log scales and likelihood parameters.
+    /// The density over standard normal numbers, log scales and likelihood parameters, of the fit's
+    /// [`Problem::scaled_network`]. It is compiled at the first call only.
     pub(super) fn scaled_density<T: Scalar>(
         &self,
         scaled: &ScaledNetwork<'_>,
     ) -> Result<PosteriorDensity<T>> {
-        self.density_of(scaled, &scaled.prior())
+        let make = || self.density_of(scaled, &scaled.prior());
+        self.densities.scaled.get(make)
     }
 
     /// The density of a network whose coordinates include scales. The options set the noise.

@@ -16,6 +16,7 @@ mod compare;
 mod convergence;
 mod deform;
 mod deform_report;
+mod densities;
 mod describe;
 mod exact_loo;
 mod fit;

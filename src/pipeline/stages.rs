@@ -1,6 +1,7 @@
 //! A fit, from the rows to the model.
 
 use super::checkpoint::Keeper;
+use super::densities::Densities;
 use super::describe::About;
 use super::exact_loo::exact_rows;
 use super::fit::Problem;
@@ -126,6 +127,7 @@ fn stages<T: Fits>(
         prepared: prepare(data, options)?,
         streams: Streams::new(options.seed),
         progress,
+        densities: Densities::default(),
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
@@ -161,6 +163,7 @@ fn stages_of_own<T: Fits>(
         prepared,
         streams: Streams::new(options.seed),
         progress,
+        densities: Densities::default(),
     };
     problem.check_options()?;
     problem.run(about, spec, summary)

@@ -17,6 +17,7 @@
 
 use super::FitReport;
 use super::baselines::share;
+use super::densities::Densities;
 use super::fit::Problem;
 use super::prepare::Prepared;
 use super::rates::{Tried, at_viable_rate, best_rate};
@@ -98,6 +99,7 @@ impl Problem<'_> {
         let split = random_split(rows, HELD_OUT, &mut rng)?;
         let part = Problem {
             prepared: self.prepared.select(&split.train),
+            densities: Densities::default(),
             ..*self
         };
         let posterior = part.posterior(evidence.prior_precision, evidence.noise_std)?;
@@ -194,6 +196,7 @@ mod tests {
             prepared: prepare(data, &FitOptions::default()).unwrap(),
             streams: Streams::new(3),
             progress: &quiet,
+            densities: Densities::default(),
         });
     }
 
