@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::instruction::Instruction;
 use super::{Graph, Var};
 
 /// Deterministic pseudo-random numbers in (-1, 1), away from any grid.
@@ -220,10 +221,8 @@ fn a_chain_is_one_instruction_and_equal_nodes_are_one() {
     let chain = ((x + b).square() * 3.0 - x).exp() / (x.square() + 1.0);
     let program = graph.compile::<f32>(&[chain]).unwrap();
     let fills = |p: &super::Program<f32>| {
-        let fill = |i: &&super::program::Instruction| {
-            matches!(i, super::program::Instruction::Fill { .. })
-        };
-        p.instructions.iter().filter(fill).count()
+        let fill = |i: &&Instruction| matches!(i, Instruction::Fill { .. });
+        p.instructions().iter().filter(fill).count()
     };
     assert_eq!(fills(&program), 1);
 }
