@@ -78,19 +78,6 @@ pub enum Error {
         /// Index of the pivot, from 0.
         pivot: usize,
     },
-    /// A method for positive definite matrices met a direction along which the curvature is not
-    /// positive.
-    #[error(
-        "{what}: not positive definite, curvature {curvature:.3e} along the direction of iteration {iteration}"
-    )]
-    Indefinite {
-        /// The method.
-        what: &'static str,
-        /// The iteration, from 0.
-        iteration: usize,
-        /// `d^T A d / d^T d` of the direction.
-        curvature: f64,
-    },
     /// An iteration ended before it reached its tolerance.
     #[error(
         "{what}: no convergence in {iterations} iterations (residual {residual:.3e}, tolerance {tolerance:.3e})"
@@ -132,6 +119,15 @@ pub enum Error {
         file: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// A fit that its caller ended.
+    #[error("cancelled at stage {stage}: {}", kept_message(.checkpoint))]
+    Cancelled {
+        /// The stage that the fit was in.
+        stage: &'static str,
+        /// The checkpoint that a fit with the same data and options can resume from, if there is
+        /// one.
+        checkpoint: Option<PathBuf>,
     },
     /// A file that another run writes to, in this process or another one.
     #[error(
@@ -294,6 +290,16 @@ fn grouped(count: usize) -> String {
         text.push(digit);
     }
     text
+}
+
+fn kept_message(checkpoint: &Option<PathBuf>) -> String {
+    match checkpoint {
+        Some(path) => format!(
+            "{} holds the walk so far; the same fit with `resume` goes on from there",
+            path.display()
+        ),
+        None => "nothing was kept; the fit can only begin anew".into(),
+    }
 }
 
 fn data_message(

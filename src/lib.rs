@@ -37,7 +37,7 @@
 //! let train = banana(80, &Streams::new(1))?;
 //! let test = banana(200, &Streams::new(2))?;
 //! let options = FitOptions { hidden: vec![8], steps: Some(50), ..FitOptions::default() };
-//! let fitted = fit::<f32>(&train, &options, &|_, _, _| ())?;
+//! let fitted = fit::<f32>(&train, &options, &())?;
 //! let scores = fitted.model.evaluate(&test, 64, Streams::new(0))?;
 //! println!("{}\n{scores:?}", fitted.report);
 //! # Ok::<(), fiberwalk::Error>(())
@@ -67,6 +67,7 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod optim;
+mod parallel;
 #[cfg(feature = "safetensors")]
 pub mod pipeline;
 pub mod predict;

@@ -38,7 +38,7 @@ use super::history::History;
 use crate::error::{Error, Result};
 use crate::model::Posterior;
 use crate::nn::ParamLayout;
-use crate::optim::{Decay, Descent, LOWER_RATE, OptimizerOptions, Schedule, clip_by_norm};
+use crate::optim::{Answer, Decay, Descent, LOWER_RATE, OptimizerOptions, Schedule, clip_by_norm};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -188,18 +188,20 @@ pub struct DropoutReport<T> {
 }
 
 /// Trains a network with dropout from `theta`: initial parameters, or an estimate without dropout.
-/// `progress` is called after every step with the number of steps done.
+/// `progress` is called after every step with the number of steps done, and may end the training
+/// ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, no unit of the layout can be dropped, or `theta` has the wrong
 /// length. [`Error::Diverged`] if the energy or its gradient becomes infinite or NaN.
-pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
+/// That of `progress`, if it ends the work.
+pub fn fit_dropout<T: Scalar, S: GradientSource<T>, R: Answer>(
     source: &S,
     layout: &ParamLayout,
     mut theta: Vec<T>,
     options: &DropoutOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<DropoutReport<T>> {
     options.validate()?;
     let p = source.dim();
@@ -238,7 +240,7 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
         }
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut theta)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     Ok(DropoutReport {
         posterior: Dropout::new(theta, masks)?,

@@ -33,7 +33,8 @@ pub use ensemble::{
 pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
 pub use hmc::{
     Chain, ChainOptions, Chains, Hamiltonian, HamiltonianState, HamiltonianWorkspace, Hmc,
-    HmcOptions, Nuts, NutsOptions, Trajectory, Transition, hmc, nuts,
+    HmcOptions, Nuts, NutsOptions, Trajectory, Transition, hmc, hmc_with_progress, nuts,
+    nuts_with_progress,
 };
 pub use laplace::{
     Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
@@ -45,6 +46,7 @@ pub use riemann::{
 };
 pub use sgld::{
     Preconditioner, Sgld, SgldOptions, SgldReport, SgldState, SgldWorkspace, StepDecay, sgld,
+    sgld_with_progress,
 };
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
 pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

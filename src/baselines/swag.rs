@@ -33,8 +33,8 @@ use crate::linalg::Cholesky;
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::optim::{
-    Decay, Descent, EpochReport, LOWER_RATE, MinibatchOptions, Optimizer, Schedule, Sgd,
-    SgdOptions, fit_minibatch_with,
+    Answer, Decay, Descent, EpochReport, LOWER_RATE, MinibatchOptions, MinibatchProgress,
+    Optimizer, Schedule, Sgd, SgdOptions, fit_minibatch_with,
 };
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -137,17 +137,20 @@ pub struct SwagReport<T> {
 }
 
 /// Fits SWAG from `theta`, an estimate that training has reached. The batches' order comes from
-/// stream 0 of [`Phase::SWAG`].
+/// stream 0 of [`Phase::SWAG`]. `progress` is called after every step, and may end the fit
+/// ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, fewer than two deviations would be collected, or `theta` has the
 /// wrong length. [`Error::Diverged`] if the descent diverges, or goes so far that the variance of
 /// its points overflows; the learning rate is then too high.
-pub fn fit_swag<T: Scalar>(
+/// That of `progress`, if it ends the work.
+pub fn fit_swag<T: Scalar, R: Answer>(
     density: &Minibatch<T>,
     theta: Vec<T>,
     options: &SwagOptions,
     streams: Streams,
+    progress: impl FnMut(&MinibatchProgress) -> R + Send,
 ) -> Result<SwagReport<T>> {
     options.validate()?;
     let rows = density.rows();
@@ -170,7 +173,15 @@ pub fn fit_swag<T: Scalar>(
     };
     let own = Streams::new(rand::Rng::next_u64(&mut streams.rng(Phase::SWAG, 0)));
     let training = options.training(rows)?;
-    let fitted = fit_minibatch_with(density, None, &mut collector, theta, &training, own, |_| ())?;
+    let fitted = fit_minibatch_with(
+        density,
+        None,
+        &mut collector,
+        theta,
+        &training,
+        own,
+        progress,
+    )?;
     let points = collector.moments.count;
     let end = Descent {
         what: "SWAG",

@@ -30,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
 use crate::linalg::{Cholesky, SpectralQuadrature};
 use crate::model::{Curved, LogDensity, PosteriorDensity};
-use crate::optim::{MapOptions, MapReport, fit_map};
+use crate::optim::{Answer, MapOptions, MapReport, fit_map};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -73,6 +73,20 @@ impl Default for EvidenceOptions {
             lanczos_steps: 60,
             map: MapOptions::default(),
         }
+    }
+}
+
+impl EvidenceOptions {
+    /// The most steps that [`tune_by_evidence`] takes, over all rounds.
+    pub fn most_steps(&self) -> usize {
+        let tunes = self.tune_prior_precision || self.tune_noise_std;
+        let rounds = if tunes { self.rounds } else { 0 };
+        self.map.steps + rounds * self.refit_steps()
+    }
+
+    /// Steps of a refit.
+    fn refit_steps(&self) -> usize {
+        self.map.steps.div_ceil(4)
     }
 }
 
@@ -251,17 +265,18 @@ impl Tuned {
 
 /// Fits the MAP estimate and tunes the hyperparameters by evidence. `build` makes the posterior for
 /// a prior precision and a noise level. `dense` makes the Gauss-Newton matrix, if it is small
-/// enough. `progress` is called with the number of gradients so far.
+/// enough. `progress` is called after every step with the number of gradients so far, and may end
+/// the fit ([`Answer`]). [`EvidenceOptions::most_steps`] bounds the number of calls.
 ///
 /// # Errors
-/// If a setting is out of range, `build` or `dense` fails, or a fit fails.
-pub fn tune_by_evidence<T: Scalar>(
+/// If a setting is out of range, `build` or `dense` fails, or a fit fails; that of `progress`.
+pub fn tune_by_evidence<T: Scalar, R: Answer>(
     theta: Vec<T>,
     build: impl Fn(f64, Option<f64>) -> Result<PosteriorDensity<T>>,
     dense: Option<Dense<'_, T>>,
     options: &EvidenceOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<EvidenceReport<T>> {
     if options.tune_noise_std && options.noise_std.is_none() {
         let requirement = "a start value is needed to tune it";
@@ -281,7 +296,7 @@ pub fn tune_by_evidence<T: Scalar>(
     let mut posterior = build(alpha_of(&alpha), noise_of(&noise))?;
     let map = fit_map(&posterior, theta, &options.map, &mut progress)?;
     let refit = MapOptions {
-        steps: options.map.steps.div_ceil(4),
+        steps: options.refit_steps(),
         ..options.map.clone()
     };
     let tunes = options.tune_prior_precision || options.tune_noise_std;

@@ -5,13 +5,12 @@
 //! the empirical Fisher matrix. The vectors are `sqrt(lambda) v` for the eigenpairs of `Lambda_n`,
 //! largest first. A softmax over `K` classes has `K - 1` of them.
 
-use rayon::prelude::*;
-
 use crate::autodiff::{Graph, Program};
 use crate::error::{Column, Error, Result};
 use crate::linalg::{check_table, symmetric_eigen};
 use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Which output curvature to use in a matrix that is built from rows.
@@ -126,17 +125,14 @@ impl OutputRoots {
             RowFisher::Empirical => 1,
         };
         let m = data.y.len() / n.max(1);
-        let rows: Vec<Vec<f64>> = (0..n)
-            .into_par_iter()
-            .map(|row| {
-                let target = &data.y[row * m..(row + 1) * m];
-                let (o, slope) = (outputs.of(row), outputs.slope(row));
-                match fisher {
-                    RowFisher::Ggn => root(data.likelihood, o, target),
-                    RowFisher::Empirical => Ok(slope.to_vec()),
-                }
-            })
-            .collect::<Result<_>>()?;
+        let rows: Vec<Vec<f64>> = parallel::try_map(n, |row| {
+            let target = &data.y[row * m..(row + 1) * m];
+            let (o, slope) = (outputs.of(row), outputs.slope(row));
+            match fisher {
+                RowFisher::Ggn => root(data.likelihood, o, target),
+                RowFisher::Empirical => Ok(slope.to_vec()),
+            }
+        })?;
         // drop the trailing vectors that are zero in every row
         let used = |r: usize| {
             rows.iter()
@@ -212,23 +208,22 @@ impl RowOutputs {
             }
             let program = outputs_program::<T>(data, e, size)?;
             let firsts: Vec<usize> = (start..end).step_by(size).collect();
-            let blocks: Vec<(Vec<f64>, Vec<f64>, f64)> = firsts
-                .par_iter()
-                .map_init(
-                    || program.workspace(),
-                    |ws, &first| {
-                        let x = columns::<T>(data.x, n, first, size);
-                        let y = columns::<T>(&encoded, n, first, size);
-                        program.run(&[theta, &x, &y, &[], &[T::ONE]], ws)?;
-                        let rows = |v: &[T]| -> Vec<f64> {
-                            let at = |at: usize| v[at % k * size + at / k].to_f64();
-                            (0..size * k).map(at).collect()
-                        };
-                        let tensor = |i| program.tensor(ws, i).map(rows);
-                        Ok((tensor(0)?, tensor(1)?, program.scalar(ws, 2)?))
-                    },
-                )
-                .collect::<Result<_>>()?;
+            let blocks: Vec<(Vec<f64>, Vec<f64>, f64)> = parallel::try_map_with(
+                firsts.len(),
+                || program.workspace(),
+                |ws, i| {
+                    let first = firsts[i];
+                    let x = columns::<T>(data.x, n, first, size);
+                    let y = columns::<T>(&encoded, n, first, size);
+                    program.run(&[theta, &x, &y, &[], &[T::ONE]], ws)?;
+                    let rows = |v: &[T]| -> Vec<f64> {
+                        let at = |at: usize| v[at % k * size + at / k].to_f64();
+                        (0..size * k).map(at).collect()
+                    };
+                    let tensor = |i| program.tensor(ws, i).map(rows);
+                    Ok((tensor(0)?, tensor(1)?, program.scalar(ws, 2)?))
+                },
+            )?;
             for (values, slopes, nll) in blocks {
                 out.values.extend(values);
                 out.slopes.extend(slopes);

@@ -1,11 +1,11 @@
 //! The parts of a deformation: invertible maps with a known change of volume.
 
 use rand::Rng;
-use rayon::prelude::*;
 
 use crate::autodiff::{Graph, Var};
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// A bijection of `R^dim` on batches, recorded in a graph. So it can be trained through anything
@@ -141,16 +141,14 @@ pub(super) fn in_batches<T: Scalar>(
     rows: &[T],
     dim: usize,
     batch: usize,
-    work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync + Send,
+    work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync,
 ) -> Result<(Vec<T>, Vec<f64>)> {
     if dim == 0 || !rows.len().is_multiple_of(dim) {
         let expected = format!("rows of {dim} numbers");
         return Err(Error::shape(what, expected, rows.len()));
     }
-    let parts: Vec<(Vec<T>, Vec<f64>)> = rows
-        .par_chunks(batch * dim)
-        .map(work)
-        .collect::<Result<_>>()?;
+    let batches: Vec<&[T]> = rows.chunks(batch * dim).collect();
+    let parts = parallel::try_map(batches.len(), |i| work(batches[i]))?;
     let mut all = (Vec::with_capacity(rows.len()), Vec::new());
     for (numbers, figures) in parts {
         all.0.extend(numbers);

@@ -14,7 +14,6 @@
 //! remains the density of the map.
 
 use rand::RngExt;
-use rayon::prelude::*;
 
 use super::bijection::pulled_back_normal;
 use super::last_layer::Start;
@@ -23,6 +22,7 @@ use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::Posterior;
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -237,14 +237,19 @@ impl<T: Scalar> Deformation<T> {
     fn per_row(
         &self,
         rows: &[T],
-        work: impl Fn(usize, &mut [T], &mut LastLayerWorkspace<T>) -> Result<f64> + Sync + Send,
+        work: impl Fn(usize, &mut [T], &mut LastLayerWorkspace<T>) -> Result<f64> + Sync,
     ) -> Result<(Vec<T>, Vec<f64>)> {
         let mut out = rows.to_vec();
-        let log_dets = out
-            .par_chunks_exact_mut(self.dim())
-            .enumerate()
-            .map_init(|| self.last.workspace(), |ws, (i, row)| work(i, row, ws))
-            .collect::<Result<_>>()?;
+        let mut log_dets = vec![0.0; rows.len() / self.dim()];
+        let each = out.chunks_exact_mut(self.dim()).zip(&mut log_dets);
+        parallel::try_for_each_with(
+            each,
+            || self.last.workspace(),
+            |ws, i, (row, log_det)| {
+                *log_det = work(i, row, ws)?;
+                Ok(())
+            },
+        )?;
         Ok((out, log_dets))
     }
 }

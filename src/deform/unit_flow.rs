@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::first_non_finite;
 use crate::model::PointsOf;
 use crate::nn::UnitBlock;
+use crate::optim::Answer;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -189,18 +190,19 @@ impl Default for UnitTrainOptions {
 
 /// Fits an exchangeable flow to the hidden parameters of points by maximum likelihood.
 /// Every fifth walker is held out and decides which parameters are kept. `odd` says that the
-/// nonlinearity is odd, so that signs of units can be flipped.
+/// nonlinearity is odd, so that signs of units can be flipped. `progress` is called with the number
+/// of steps done, and may end the training ([`Answer`]).
 ///
 /// # Errors
 /// If there are points of fewer than two walkers, a setting is out of range, or the loss
-/// stops being finite.
-pub fn fit_units<T: Scalar>(
+/// stops being finite; that of `progress`.
+pub fn fit_units<T: Scalar, R: Answer>(
     points: PointsOf<'_, T>,
     blocks: Vec<UnitBlock>,
     odd: bool,
     options: &UnitTrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<(UnitFlow<T>, FlowReport)> {
     let order: Vec<usize> = blocks.iter().flat_map(|b| &b.index).copied().collect();
     let (training, held_out, _) = split_by_walker(points.particles())?;

@@ -1,7 +1,6 @@
 //! Linear algebra on matrices known only by their products, and small dense helpers on faer.
 
 mod blocked;
-mod cg;
 mod cholesky;
 mod dense;
 mod diagonal;
@@ -16,10 +15,6 @@ mod rows;
 mod table;
 pub mod vector;
 
-pub use cg::{
-    CgOptions, CgReport, IdentityPreconditioner, LowRankPreconditioner, Preconditioner,
-    conjugate_gradients,
-};
 pub use cholesky::{Cholesky, Factoriser};
 pub use dense::{SymmetricEigen, singular_values, symmetric_eigen};
 pub use diagonal::{DiagonalEstimate, estimate_diagonal, estimate_trace, exact_diagonal};

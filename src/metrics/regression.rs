@@ -1,9 +1,8 @@
 //! Scores for predictions of real numbers.
 
-use rayon::prelude::*;
-
 use crate::error::{Column, Error, Result};
 use crate::linalg::{check_table, not_a_number, output_of};
+use crate::parallel;
 use crate::predict::{GaussianMixture, MixtureStds};
 
 /// Root mean squared error of the predictions `mean` `[n]`, in units of the target.
@@ -117,9 +116,10 @@ pub(super) fn per_row<T: Send>(
         return Err(Error::shape(op, expected, stds.len()));
     }
     finite(op, means, samples, y)?;
-    let rows = means.par_chunks_exact(samples).zip(y).enumerate();
-    rows.map(|(row, (means, &y))| score(means, stds.of_row(row, samples), y))
-        .collect()
+    parallel::try_map(n, |row| {
+        let means = &means[row * samples..(row + 1) * samples];
+        score(means, stds.of_row(row, samples), y[row])
+    })
 }
 
 fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {

@@ -18,14 +18,13 @@
 //! the order of the rows. So results are the same bit for bit on any number of threads. Memory is a
 //! few times `P` for each shard computed at once. It does not grow with the rows.
 
-use rayon::prelude::*;
-
 use super::chunk::{Checked, Chunk, Parts, cut, feature_major};
 use super::{IsotropicGaussian, Likelihood};
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, dot};
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Rows per shard, and shards in memory at once.
@@ -253,16 +252,11 @@ impl<T: Scalar> RowCurvature<T> {
             .collect();
         for first in (0..shards).step_by(AT_ONCE) {
             let busy = AT_ONCE.min(shards - first);
-            let run = |(i, memory): (usize, &mut ShardMemory<T>)| -> Result<()> {
+            parallel::try_for_each(&mut memory[..busy], |i, memory| {
                 memory.sum.fill(0.0);
                 let start = (first + i) * SHARD;
                 (start..self.rows.min(start + SHARD)).try_for_each(|n| add(memory, n))
-            };
-            memory[..busy]
-                .par_iter_mut()
-                .enumerate()
-                .with_max_len(1)
-                .try_for_each(run)?;
+            })?;
             for shard in &memory[..busy] {
                 axpy(1.0, &shard.sum, &mut total);
             }

@@ -8,12 +8,11 @@
 
 use std::ops::Range;
 
-use rayon::prelude::*;
-
 use super::chunk::Parts;
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::axpy;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// `sum -log p(y_i | theta)` over rows of data.
@@ -122,24 +121,20 @@ impl<T: Scalar> Shards<T> {
         let mut nll = 0.0;
         for start in (0..rows.len()).step_by(at_once) {
             let (whole, parts) = memory.deal(self, start..rows.len().min(start + at_once));
-            let run = |shard: &mut Shard<T>| shard.run(self, theta, rows, with_grad);
-            whole
-                .par_iter_mut()
-                .chain(parts.par_iter_mut())
-                .with_max_len(1)
-                .try_for_each(run)?;
+            parallel::try_for_each(whole.iter_mut().chain(&mut *parts), |_, shard| {
+                shard.run(self, theta, rows, with_grad)
+            })?;
             let (whole, parts) = (&*whole, &*parts);
             let busy = || whole.iter().chain(parts).filter(|s| !s.part.is_empty());
             nll += busy().map(|shard| shard.nll).sum::<f64>();
             if let Some(grad) = grad.as_deref_mut() {
-                let fold = |(chunk, out): (usize, &mut [T])| -> Result<()> {
+                parallel::try_for_each(grad.chunks_mut(FOLD), |chunk, out| {
                     for shard in busy() {
                         let from = &shard.gradient(self)?[chunk * FOLD..];
                         axpy(1.0, &from[..out.len()], out);
                     }
                     Ok(())
-                };
-                grad.par_chunks_mut(FOLD).enumerate().try_for_each(fold)?;
+                })?;
             }
         }
         Ok(nll)

@@ -4,7 +4,7 @@
 
 use super::descent::{Descent, LOWER_RATE};
 use super::optimizer::check_positive;
-use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
+use super::{Answer, Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
 use crate::error::Result;
 use crate::linalg::vector::norm;
 use crate::model::LogDensity;
@@ -73,16 +73,17 @@ pub struct MapReport<T> {
 }
 
 /// Minimises the energy `-log_density` from `theta`. `progress` is called after every step, with
-/// the number of steps so far.
+/// the number of steps so far, and may end the fit ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`](crate::Error::Diverged)
 /// if the energy or its gradient stops being finite.
-pub fn fit_map<T: Scalar, D: LogDensity<T>>(
+/// That of `progress`, if it ends the work.
+pub fn fit_map<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,
     theta: Vec<T>,
     options: &MapOptions,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<MapReport<T>> {
     let mut optimizer = options.optimizer.build(density.dim())?;
     fit_map_with(density, optimizer.as_mut(), theta, options, progress)
@@ -92,12 +93,25 @@ pub fn fit_map<T: Scalar, D: LogDensity<T>>(
 ///
 /// # Errors
 /// As [`fit_map`], and any error of the optimiser.
-pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
+pub fn fit_map_with<T: Scalar, D: LogDensity<T>, R: Answer>(
+    density: &D,
+    optimizer: &mut dyn Optimizer<T>,
+    theta: Vec<T>,
+    options: &MapOptions,
+    mut progress: impl FnMut(usize) -> R,
+) -> Result<MapReport<T>> {
+    fit_in(density, optimizer, theta, options, &mut |step| {
+        progress(step).result()
+    })
+}
+
+/// [`fit_map_with`], compiled once for all that `progress` may be.
+fn fit_in<T: Scalar, D: LogDensity<T>>(
     density: &D,
     optimizer: &mut dyn Optimizer<T>,
     mut theta: Vec<T>,
     options: &MapOptions,
-    mut progress: impl FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<MapReport<T>> {
     options.validate()?;
     let mut ws = density.workspace();
@@ -118,7 +132,7 @@ pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
         }
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut theta)?;
-        progress(step + 1);
+        progress(step + 1)?;
     }
     let log_density = density.log_density_and_grad(&theta, &mut grad, &mut ws)?;
     descent(options.steps).check(log_density, &grad)?;

@@ -4,6 +4,7 @@
 
 mod adam;
 mod adamw;
+mod answer;
 mod clip;
 mod descent;
 mod map;
@@ -15,6 +16,7 @@ mod sgd;
 
 pub use adam::{Adam, AdamOptions};
 pub use adamw::{AdamW, AdamWOptions};
+pub use answer::Answer;
 pub use clip::clip_by_norm;
 pub(crate) use descent::{Descent, LOWER_RATE};
 pub use map::{MapOptions, MapReport, fit_map, fit_map_with};

@@ -6,8 +6,9 @@ use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::model::ScaledNetwork;
 use crate::nn::Network;
+use crate::parallel::Pool;
 use crate::scalar::Scalar;
-use crate::walk::{Observable, Pool};
+use crate::walk::Observable;
 
 /// Most rows that are predicted, and most values that are observed.
 const ROWS: usize = 16;

@@ -13,14 +13,13 @@
 //!
 //! A single output is the logit of class 1 against class 0.
 
-use rayon::prelude::*;
-
 use super::outputs::Outputs;
 use super::predictions::RegressionPredictions;
 use crate::baselines::OutputGaussian;
 use crate::error::{Column, Error, Result};
 use crate::linalg::vector::{dot, fill_normal};
 use crate::linalg::{check_table, symmetric_eigen};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 
 /// An approximation of the mean softmax of a Gaussian.
@@ -58,31 +57,28 @@ pub fn draw_outputs(
     }
     let k = gaussian.width;
     let mut values = vec![0.0; gaussian.rows * samples * k];
-    values
-        .par_chunks_mut(samples * k)
-        .enumerate()
-        .try_for_each(|(row, out)| -> Result<()> {
-            let (mean, covariance) = (gaussian.mean(row), gaussian.covariance(row));
-            // semidefinite is enough: a last layer without data has directions of zero variance
-            let eigen = symmetric_eigen(covariance, k)?;
-            let root: Vec<f64> = (0..k * k)
-                .map(|at| {
-                    eigen.vectors[at % k * k + at / k] * at_least_zero(eigen.values[at % k]).sqrt()
-                })
-                .collect();
-            fill_normal(
-                &mut streams.rng(Phase::SAMPLE, (first_row + row) as u64),
-                out,
-            );
-            let mut z = vec![0.0; k];
-            for o in out.chunks_exact_mut(k) {
-                z.copy_from_slice(o);
-                for (i, o) in o.iter_mut().enumerate() {
-                    *o = mean[i] + dot(&root[i * k..(i + 1) * k], &z);
-                }
+    parallel::try_for_each(values.chunks_mut(samples * k), |row, out| {
+        let (mean, covariance) = (gaussian.mean(row), gaussian.covariance(row));
+        // semidefinite is enough: a last layer without data has directions of zero variance
+        let eigen = symmetric_eigen(covariance, k)?;
+        let root: Vec<f64> = (0..k * k)
+            .map(|at| {
+                eigen.vectors[at % k * k + at / k] * at_least_zero(eigen.values[at % k]).sqrt()
+            })
+            .collect();
+        fill_normal(
+            &mut streams.rng(Phase::SAMPLE, (first_row + row) as u64),
+            out,
+        );
+        let mut z = vec![0.0; k];
+        for o in out.chunks_exact_mut(k) {
+            z.copy_from_slice(o);
+            for (i, o) in o.iter_mut().enumerate() {
+                *o = mean[i] + dot(&root[i * k..(i + 1) * k], &z);
             }
-            Ok(())
-        })?;
+        }
+        Ok(())
+    })?;
     Ok(Outputs {
         rows: gaussian.rows,
         samples,

@@ -5,12 +5,11 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::{cell, check_table, output_of};
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Most rows whose outputs are held at once. Their outputs take this many rows, times samples,
@@ -250,21 +249,19 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
         });
         let runs = runs.collect::<Result<Vec<_>>>()?;
         let groups: Vec<&[T]> = self.samples.chunks(SAMPLES * self.dim).collect();
-        let tasks = (0..groups.len() * runs.len()).into_par_iter();
-        let parts: Vec<Vec<T>> = tasks
-            .map_init(
-                || self.many.workspace(),
-                |ws, task| {
-                    let (group, features) = (groups[task / runs.len()], &runs[task % runs.len()]);
-                    let mut part = Vec::with_capacity(group.len() / self.dim * self.run * k);
-                    for sample in group.chunks_exact(self.dim) {
-                        self.execute(&self.many, sample, features, ws)?;
-                        part.extend_from_slice(self.many.tensor(ws, 0)?);
-                    }
-                    Ok(part)
-                },
-            )
-            .collect::<Result<_>>()?;
+        let parts: Vec<Vec<T>> = parallel::try_map_with(
+            groups.len() * runs.len(),
+            || self.many.workspace(),
+            |ws, task| {
+                let (group, features) = (groups[task / runs.len()], &runs[task % runs.len()]);
+                let mut part = Vec::with_capacity(group.len() / self.dim * self.run * k);
+                for sample in group.chunks_exact(self.dim) {
+                    self.execute(&self.many, sample, features, ws)?;
+                    part.extend_from_slice(self.many.tensor(ws, 0)?);
+                }
+                Ok(part)
+            },
+        )?;
         let mut values = Vec::with_capacity(rows * samples * k);
         for row in 0..rows {
             let (run, within) = (row / self.run, row % self.run);

@@ -10,13 +10,12 @@
 //! mean of a sample's Gaussian is itself uncertain. By the law of total variance, its variance adds
 //! to that of the component, and its average over samples adds to the epistemic part.
 
-use rayon::prelude::*;
-
 use super::mixture::{GaussianMixture, MixtureStds};
 use super::outputs::Outputs;
 use super::real::{RealMoments, RealPredictions};
 use crate::error::{Error, Result};
 use crate::linalg::{check_table, output_of};
+use crate::parallel;
 
 /// Class probabilities and their uncertainty, one row per input.
 #[derive(Clone, Debug, PartialEq)]
@@ -376,12 +375,11 @@ impl RegressionPredictions {
         let stds = own
             .as_deref()
             .map_or(MixtureStds::Common(self.noise_std), MixtureStds::Each);
-        let rows = self.means.par_chunks_exact(self.samples.max(1)).zip(y);
-        let rows = rows.enumerate().map(|(row, (means, &y))| {
-            let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
-            Ok(mixture.log_density(y))
-        });
-        rows.collect()
+        let means: Vec<&[f64]> = self.means.chunks_exact(self.samples.max(1)).collect();
+        parallel::try_map(means.len().min(y.len()), |row| {
+            let mixture = GaussianMixture::of(means[row], stds.of_row(row, self.samples))?;
+            Ok(mixture.log_density(y[row]))
+        })
     }
 
     /// Moments of every row, with quantiles at `probabilities`, rows in parallel.
@@ -402,20 +400,17 @@ impl RegressionPredictions {
         let stds = own
             .as_deref()
             .map_or(MixtureStds::Common(self.noise_std), MixtureStds::Each);
-        let rows = self.means.par_chunks_exact(self.samples).enumerate();
-        let rows = rows.map(|(row, means)| {
-            let mixture = GaussianMixture::of(means, stds.of_row(row, self.samples))?;
+        let means: Vec<&[f64]> = self.means.chunks_exact(self.samples).collect();
+        let rows = parallel::try_map(means.len(), |row| {
+            let mixture = GaussianMixture::of(means[row], stds.of_row(row, self.samples))?;
             let own = self.component_stds.chunks_exact(self.samples).nth(row);
             let moments = RealMoments::of(&mixture, own.unwrap_or(&[]));
             let moments = moments.map_err(|e| e.rows_from(row))?;
             let mut quantiles = vec![0.0; probabilities.len()];
             moments.quantiles(&mixture, probabilities, &mut quantiles)?;
             Ok((moments, quantiles))
-        });
-        Ok(RealPredictions::of_rows(
-            probabilities,
-            rows.collect::<Result<_>>()?,
-        ))
+        })?;
+        Ok(RealPredictions::of_rows(probabilities, rows))
     }
 }
 

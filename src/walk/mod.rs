@@ -16,7 +16,6 @@ mod leapfrog;
 mod microcanonical;
 mod observe;
 mod options;
-mod pool;
 mod renew;
 mod run;
 mod tangent;
@@ -40,9 +39,6 @@ pub use microcanonical::{
 };
 pub use observe::{Observable, Trace};
 pub use options::WalkOptions;
-// the pipeline also keeps its workspaces in a pool
-#[cfg(feature = "safetensors")]
-pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
 pub use run::{Run, walk};
 pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};

@@ -91,11 +91,15 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     /// The most steps that the walk can still have in all.
     pub fn at_most(&self) -> usize {
-        match (self.options.steps, self.warm_up) {
-            (Some(steps), _) => steps,
-            (None, Some(warm_up)) => 2 * warm_up,
-            (None, None) => self.options.max_steps,
-        }
+        self.total().unwrap_or(self.options.max_steps)
+    }
+
+    /// The steps of the whole walk; `None` if their number is not given and the warm-up has not
+    /// ended, which decides it.
+    pub fn total(&self) -> Option<usize> {
+        self.options
+            .steps
+            .or(self.warm_up.map(|warm_up| 2 * warm_up))
     }
 
     /// True if no step is left.

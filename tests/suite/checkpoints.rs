@@ -305,7 +305,7 @@ proptest! {
         let checkpoint = CheckpointOptions {
             path: path.clone(),
             every: Some(Duration::ZERO),
-            resume: false,
+            ..CheckpointOptions::default()
         };
         let mut options = FitOptions {
             hidden: vec![3],

@@ -49,6 +49,8 @@ mod walk_batches;
 
 // these need the command line, or model files
 #[cfg(feature = "cli")]
+mod cancelled;
+#[cfg(feature = "cli")]
 mod checkpoints;
 #[cfg(feature = "cli")]
 mod choice;
@@ -66,6 +68,7 @@ mod info;
 mod mixtures;
 #[cfg(feature = "cli")]
 mod model_file;
+mod noise_calibration;
 #[cfg(feature = "cli")]
 mod observations;
 #[cfg(feature = "cli")]

@@ -145,6 +145,7 @@ fn two_fits_of_one_program_are_told_apart() {
             path: path.clone(),
             every,
             resume,
+            ..CheckpointOptions::default()
         }),
         ..options.clone()
     };

@@ -1,7 +1,7 @@
 //! What a predictor does in the precision of its model.
 
 use super::member::Member;
-use super::row::{Pool, RowPrediction};
+use super::row::{Memory, RowPrediction};
 use super::{Predictions, Rows, Scores, check_task};
 use crate::artifact::fitted::Fitted;
 use crate::artifact::model::FittedModel;
@@ -10,6 +10,7 @@ use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::model::Observation;
+use crate::parallel::Pool;
 use crate::predict::{
     ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
 };
@@ -58,7 +59,7 @@ pub(in crate::artifact) struct Core<T: Scalar> {
     features: Vec<String>,
     pub(super) plain: Option<Plain>,
     pub(super) members: Vec<Member<T>>,
-    pub(super) pool: Pool<T>,
+    pub(super) pool: Pool<Memory<T>>,
 }
 
 impl<T: Scalar> Core<T> {
@@ -90,7 +91,7 @@ impl<T: Scalar> Core<T> {
             features: model.metadata.feature_names.clone(),
             plain,
             members,
-            pool: Pool::default(),
+            pool: Pool::new(),
         })
     }
 

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::core::Plain;
 use crate::artifact::fitted::{Fitted, scaled_head};
 use crate::artifact::model::FittedModel;
@@ -13,6 +11,7 @@ use crate::deform::AtlasRows;
 use crate::error::{Error, Result};
 use crate::model::{Likelihood, Noise, Predictive, RowLikelihood};
 use crate::nn::LinearHead;
+use crate::parallel;
 use crate::predict::{MemberLaws, Outputs, RegressionPredictions, SampleOutputs};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -202,8 +201,8 @@ impl<T: Scalar> Member<T> {
         if rows.rows() != outputs.rows {
             return Err(Error::shape("log_densities_of", outputs.rows, rows.rows()));
         }
-        let each = (0..outputs.rows).into_par_iter();
-        each.map_init(
+        parallel::try_map_with(
+            outputs.rows,
             || rows.workspace(),
             |ws, row| {
                 let samples = outputs.row(row).chunks_exact(outputs.width).enumerate();
@@ -221,7 +220,6 @@ impl<T: Scalar> Member<T> {
                 Ok(top + (sum / logs.len() as f64).ln())
             },
         )
-        .collect()
     }
 
     /// The laws of a real target or a count.

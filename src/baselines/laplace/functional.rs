@@ -8,14 +8,13 @@
 //! With `R R^T = Q^{-1}`, the covariance is `V V^T` for `V = (R^T J^T)^T`. The root is applied to
 //! the rows of the Jacobian, for a few rows of data at a time; `Q^{-1}` is never formed.
 
-use rayon::prelude::*;
-
 use super::Laplace;
 use crate::curvature::{JacobianMemory, JacobianRows};
 use crate::error::{Column, Error, Result};
 use crate::linalg::check_table;
 use crate::linalg::vector::dot;
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Gaussians of the outputs, one for each row of data.
@@ -88,19 +87,16 @@ impl<T: Scalar> Laplace<T> {
         let task = (NUMBERS / (k * q).max(1)).clamp(1, TASK);
         for first in (0..rows).step_by(BLOCK) {
             let here = BLOCK.min(rows - first);
-            let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..here.div_ceil(task))
-                .into_par_iter()
-                .map_init(
-                    || (jacobian.memory(), Vec::new()),
-                    |(memory, roots), i| {
-                        let start = first + i * task;
-                        let end = (start + task).min(first + here);
-                        let means =
-                            self.root_rows(&jacobian, network, x, start..end, memory, roots)?;
-                        Ok((means, self.blocks(roots, k)))
-                    },
-                )
-                .collect::<Result<_>>()?;
+            let parts: Vec<(Vec<f64>, Vec<f64>)> = parallel::try_map_with(
+                here.div_ceil(task),
+                || (jacobian.memory(), Vec::new()),
+                |(memory, roots), i| {
+                    let start = first + i * task;
+                    let end = (start + task).min(first + here);
+                    let means = self.root_rows(&jacobian, network, x, start..end, memory, roots)?;
+                    Ok((means, self.blocks(roots, k)))
+                },
+            )?;
             let (means, covariances): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
             use_block(&OutputGaussian {
                 rows: here,
@@ -144,31 +140,26 @@ impl<T: Scalar> Laplace<T> {
     ) -> Result<JointOutputGaussian> {
         let (rows, jacobian) = self.prepare(network, x)?;
         let (k, q) = (jacobian.outputs(), self.active.len());
-        let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..rows.div_ceil(TASK))
-            .into_par_iter()
-            .map_init(
-                || jacobian.memory(),
-                |memory, i| {
-                    let mut roots = Vec::new();
-                    let range = i * TASK..((i + 1) * TASK).min(rows);
-                    let means = self.root_rows(&jacobian, network, x, range, memory, &mut roots)?;
-                    Ok((means, roots))
-                },
-            )
-            .collect::<Result<_>>()?;
+        let parts: Vec<(Vec<f64>, Vec<f64>)> = parallel::try_map_with(
+            rows.div_ceil(TASK),
+            || jacobian.memory(),
+            |memory, i| {
+                let mut roots = Vec::new();
+                let range = i * TASK..((i + 1) * TASK).min(rows);
+                let means = self.root_rows(&jacobian, network, x, range, memory, &mut roots)?;
+                Ok((means, roots))
+            },
+        )?;
         let (means, roots): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let roots = roots.concat();
         let n = rows * k;
         let row = |i: usize| &roots[i * q..(i + 1) * q];
         let mut covariance = vec![0.0; n * n];
-        covariance
-            .par_chunks_mut(n.max(1))
-            .enumerate()
-            .for_each(|(i, out)| {
-                out.iter_mut()
-                    .enumerate()
-                    .for_each(|(j, c)| *c = dot(row(i.max(j)), row(i.min(j))));
-            });
+        parallel::for_each(covariance.chunks_mut(n.max(1)), |i, out| {
+            for (j, c) in out.iter_mut().enumerate() {
+                *c = dot(row(i.max(j)), row(i.min(j)));
+            }
+        });
         Ok(JointOutputGaussian {
             rows,
             width: k,

@@ -106,15 +106,7 @@ fn one<T: Fits>(
     };
     let known = peak::reset();
     let bars = Bars::new(args.quiet);
-    let measured = measure::<T>(
-        train,
-        test,
-        &options,
-        options.samples,
-        &|stage, done, of| {
-            bars.show(stage, done, of);
-        },
-    );
+    let measured = measure::<T>(train, test, &options, options.samples, &bars);
     bars.clear();
     Ok(Measured {
         peak_mib: peak::mib().filter(|_| known),

@@ -46,13 +46,12 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
             path: checkpoint.clone(),
             every: args.checkpoint_every.0,
             resume: args.resume,
+            ..CheckpointOptions::default()
         }),
         ..args.settings.options(args.method)
     };
     let bars = Bars::new(args.quiet);
-    let outcome = fit_owned::<T>(data, &options, &|stage, done, total| {
-        bars.show(stage, done, total)
-    });
+    let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
     let FitResult {
         model,

@@ -135,7 +135,7 @@ impl<T: Scalar> Lanczos<T> {
     ///
     /// # Errors
     /// If the operator fails or returns values that are not finite.
-    pub fn step(&mut self, op: &mut impl SymmetricOperator<T>, rng: &mut impl Rng) -> Result<()> {
+    pub fn step(&mut self, op: &mut dyn SymmetricOperator<T>, rng: &mut impl Rng) -> Result<()> {
         if self.len() == self.dim {
             return Ok(());
         }

@@ -55,7 +55,7 @@ pub(super) enum Verdict<T> {
 /// Searches the complement of the leading `kept` Ritz vectors for an eigenvalue above `least`, with
 /// at most `budget` products.
 pub(super) fn probe<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     basis: &mut Restarted<T>,
     (ritz, kept): (&Ritz, usize),
     (least, budget): (f64, usize),

@@ -170,7 +170,7 @@ impl<T: Scalar> Restarted<T> {
     /// Takes one product and extends the basis by one vector.
     pub(super) fn step(
         &mut self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         rng: &mut impl Rng,
     ) -> Result<()> {
         if self.queue.is_empty() {
@@ -222,7 +222,7 @@ impl<T: Scalar> Restarted<T> {
     /// dropped.
     pub(super) fn start_from(
         &mut self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         mut rows: Vec<T>,
         tolerance: f64,
     ) -> Result<()> {
@@ -385,7 +385,7 @@ impl<T: Scalar> Restarted<T> {
 
 /// `w = A v`. Returns the norm of `w`.
 pub(super) fn multiply<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     v: &[T],
     w: &mut [T],
 ) -> Result<f64> {

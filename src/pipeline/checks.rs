@@ -1,86 +1,11 @@
-//! The problem that is fitted, its densities, and checks of settings that contradict each other.
+//! Checks of settings that contradict each other, before anything takes time.
 
-use std::path::Path;
-
-use super::checkpoint::Keeper;
-use super::own::PriorOf;
-use super::prepare::Prepared;
-use super::{FitOptions, FitReport, FlowChoice, KernelKind, Method, Stage};
-use crate::artifact::{Fitted, own_last_layer};
-use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
-use crate::deform::{HeadLikelihood, LastLayer};
+use super::context::{MAX_NUMBERS, Problem};
+use super::{FlowChoice, KernelKind, Method};
 use crate::error::{Error, Result};
-use crate::model::{
-    IsotropicGaussian, Likelihood, Minibatch, Model, Noise, Observation, PosteriorDensity,
-};
-use crate::nn::LinearHead;
-use crate::rng::Streams;
-use crate::scalar::Scalar;
-
-/// Most values that the points of a walk may hold.
-pub(super) const MAX_NUMBERS: usize = 1 << 30;
-
-pub(super) struct Problem<'a> {
-    pub options: &'a FitOptions,
-    /// The user's model, if there is one.
-    pub own: Option<&'a Model>,
-    pub network: &'a dyn LinearHead,
-    pub prepared: Prepared,
-    pub streams: Streams,
-    pub progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
-}
-
-impl<'a> Problem<'a> {
-    /// File for the points of the walk, if they are not needed in memory.
-    pub(super) fn spool_path(&self) -> Option<&'a Path> {
-        let options = self.options;
-        let path = options.spool.as_deref();
-        path.filter(|_| options.method == Method::Walk)
-    }
-}
+use crate::model::Observation;
 
 impl Problem<'_> {
-    pub(super) fn posterior<T: Scalar>(
-        &self,
-        prior_precision: f64,
-        noise_std: Option<f64>,
-    ) -> Result<PosteriorDensity<T>> {
-        let prior = self.prior(prior_precision)?;
-        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        let likelihood = self.likelihood(noise_std)?;
-        PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
-    }
-
-    /// The prior: the model's, or an isotropic one with the given precision.
-    pub(super) fn prior(&self, prior_precision: f64) -> Result<PriorOf<'_>> {
-        Ok(match self.own {
-            Some(model) => PriorOf::Own(model.prior()),
-            None => PriorOf::Isotropic(IsotropicGaussian::new(prior_precision)?),
-        })
-    }
-
-    /// The likelihood, with the given noise if it has one.
-    pub(super) fn likelihood(&self, noise_std: Option<f64>) -> Result<Box<dyn Likelihood>> {
-        if let Some(model) = self.own {
-            return Ok(Box::new(model.shared_likelihood()));
-        }
-        let noise = Noise::Given(noise_std.unwrap_or(1.0));
-        let prepared = &self.prepared;
-        prepared.observation.likelihood(noise, prepared.base_rate)
-    }
-
-    /// The same density, to be evaluated on batches.
-    pub(super) fn minibatch<T: Scalar>(
-        &self,
-        prior_precision: f64,
-        noise_std: Option<f64>,
-    ) -> Result<Minibatch<T>> {
-        let prior = self.prior(prior_precision)?;
-        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        let likelihood = self.likelihood(noise_std)?;
-        Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
-    }
-
     /// Checks the user's options before anything takes time.
     pub(super) fn check_options(&self) -> Result<()> {
         let in_range = |field, value: Option<f64>, low: f64, high: f64| match value {
@@ -236,54 +161,5 @@ impl Problem<'_> {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn last_layer<T: Scalar>(
-        &self,
-        prior_precision: f64,
-        noise_std: Option<f64>,
-    ) -> Result<LastLayer<T>> {
-        let (x, y) = (&self.prepared.x, &self.prepared.y);
-        if let Some(model) = self.own {
-            return own_last_layer(model, x, y);
-        }
-        let likelihood = self.head_likelihood(noise_std)?;
-        LastLayer::new(self.network, likelihood, prior_precision, x, y)
-    }
-
-    /// The likelihood of the last layer given the rest.
-    pub(super) fn head_likelihood(&self, noise_std: Option<f64>) -> Result<HeadLikelihood> {
-        let (observation, method) = (self.prepared.observation, self.options.method);
-        HeadLikelihood::of(observation, noise_std.unwrap_or(1.0)).ok_or_else(|| {
-            let requirement = format!("is not known to method {method}");
-            Error::config("likelihood", observation, &requirement)
-        })
-    }
-
-    pub(super) fn fit_method<T: Scalar>(
-        &mut self,
-        evidence: &EvidenceReport<T>,
-        keeper: &mut Keeper<'_, T>,
-        summary: &mut FitReport,
-    ) -> Result<Fitted<T>> {
-        if self.options.method == Method::Map {
-            return Ok(Fitted::Map);
-        }
-        if let Some(groups) = self.groups() {
-            return self.sample_scales(groups, keeper, summary);
-        }
-        let posterior = self.posterior(evidence.prior_precision, evidence.noise_std)?;
-        if !self.options.method.walks() {
-            return self.baseline(&posterior, evidence, summary);
-        }
-        let mut op = GgnOperator::new(&posterior, &evidence.map.theta)?;
-        let options = TangentOptions::default();
-        let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
-        summary.tangent(&space);
-        let walked = self.walk(&posterior, evidence, &space, keeper, summary)?;
-        match self.options.method {
-            Method::Walk => keeper.points(walked),
-            _ => self.deform(&posterior, &walked, evidence, summary),
-        }
     }
 }
