@@ -72,8 +72,9 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// row-major `[n, m]` for a likelihood of `m` targets a row).
     ///
     /// # Errors
-    /// If lengths do not fit, a number is not finite, the likelihood rejects the targets, or the
-    /// prior rejects the parameters.
+    /// If lengths do not fit, the likelihood rejects the targets, or the prior rejects the
+    /// parameters. [`Error::NonFiniteData`] names row and column of a number that is not finite in
+    /// `T`.
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,

@@ -5,8 +5,8 @@ use fiberwalk::autodiff::Var;
 use fiberwalk::nn::Mapped;
 use fiberwalk::pipeline::{FitOptions, Method, PriorChoice, fit_model};
 use fiberwalk::{
-    Activation, Categorical, Error, Gaussian, IsotropicGaussian, Law, Likelihood, Mlp, Model,
-    Predictive, Result, Streams, StudentT,
+    Activation, Categorical, Column, Error, Gaussian, IsotropicGaussian, Law, Likelihood, Mlp,
+    Model, Predictive, Result, Streams, StudentT,
 };
 
 use crate::common::normals;
