@@ -11,7 +11,8 @@ use fiberwalk::{Error, Phase, Result, Streams};
 use crate::args::{CompareArgs, Precision};
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::{complain, in_file, peak, say, splits, status};
+use crate::streams::{STANDARD_OUTPUT, read_once, say, source_name};
+use crate::{complain, in_file, peak, splits, status};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
@@ -33,6 +34,9 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
             requirement: format!("must leave room for {} seeds below 2^64", args.seeds),
         });
     }
+    if let Some(test) = &args.test {
+        read_once(("TRAIN", &args.train), ("--test", test))?;
+    }
     match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
         Precision::Double => run_in::<f64>(args),
@@ -53,7 +57,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
             None => {
                 let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
                 let split = stratified_split(&train, TEST_SHARE, &mut rng)
-                    .map_err(|e| in_file(e, &args.train))?;
+                    .map_err(|e| in_file(e, source_name(&args.train)))?;
                 Some((train.select(&split.train)?, train.select(&split.test)?))
             }
         };
@@ -79,7 +83,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
     }
     if args.json {
         let json = serde_json::to_string(&all).map_err(|e| Error::Io {
-            path: crate::STANDARD_OUTPUT.into(),
+            path: STANDARD_OUTPUT.into(),
             source: e.into(),
         })?;
         say(&(json + "\n"))?;

@@ -1,14 +1,16 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
-use fiberwalk::artifact::{AnyModel, Scores};
+use fiberwalk::artifact::Scores;
 use fiberwalk::{Error, Result};
 
 use crate::args::EvaluateArgs;
+use crate::in_file;
 use crate::input::Input;
-use crate::{in_file, say};
+use crate::streams::{self, STANDARD_OUTPUT, read_once, say};
 
 pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let model = AnyModel::load(&args.model)?;
+    read_once(("MODEL", &args.model), ("TEST", &args.test))?;
+    let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let input = Input::find(&args.test)?;
     let data = input.scored(metadata, args.rows.rows)?;
@@ -20,7 +22,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
     if args.json {
         // Only a NaN or an infinity could fail here, and serde_json writes those as null.
         let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
-            path: "standard output".into(),
+            path: STANDARD_OUTPUT.into(),
             source: e.into(),
         })?;
         return say(&(json + "\n"));

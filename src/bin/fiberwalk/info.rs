@@ -1,16 +1,16 @@
 //! `fiberwalk info`: what a model file holds and how its fit went.
 
 use fiberwalk::Result;
-use fiberwalk::artifact::{FitReport, Metadata, TaskSpec, read_metadata};
+use fiberwalk::artifact::{FitReport, Metadata, TaskSpec};
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
-use crate::{printable, say};
+use crate::printable;
+use crate::streams::{metadata, say, source_name};
 
 pub fn run(args: &InfoArgs) -> Result<()> {
-    let metadata = read_metadata(&args.model)?;
-    let bytes = std::fs::metadata(&args.model).map_or(0, |m| m.len());
-    let file = args.model.display().to_string();
+    let (metadata, bytes) = metadata(&args.model)?;
+    let file = source_name(&args.model).display().to_string();
     if args.json {
         return say(&format!("{}\n", as_json(&metadata, &file, bytes)));
     }

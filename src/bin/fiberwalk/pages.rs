@@ -6,7 +6,7 @@ use clap_mangen::Man;
 use fiberwalk::{Error, Result};
 
 use crate::args::Cli;
-use crate::{STANDARD_OUTPUT, say};
+use crate::streams::{STANDARD_OUTPUT, say};
 
 /// The name of the program and of its completion script.
 const NAME: &str = "fiberwalk";
