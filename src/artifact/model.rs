@@ -13,7 +13,7 @@ use super::fitted::{Fitted, scaled_head};
 use super::header::{KEY, parse_metadata, read_all, read_bytes};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{Model, Points, StudentT};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
@@ -267,8 +267,8 @@ impl<T: Scalar> FittedModel<T> {
         let dim = network.dim() + parts.map_or(0, Model::own_params);
         if map.len() != dim {
             return Err(format!(
-                "tensor 'map' has {} numbers, the model {dim}",
-                map.len()
+                "tensor 'map' has {}, the model {dim}",
+                counted(map.len(), "number")
             ));
         }
         let fitted = Fitted::read(&metadata, network, parts, archive)?;
@@ -324,13 +324,13 @@ impl<T: Scalar> FittedModel<T> {
             .is_none_or(|n| n > MAX_NUMBERS)
         {
             let requirement = format!(
-                "times {} parameters must be at most 2^30 numbers",
-                self.map.len()
+                "times {} must be at most 2^30 numbers",
+                counted(self.map.len(), "parameter")
             );
             return Err(Error::config("samples", count, &requirement));
         }
         if let Fitted::Mixture(members) = &self.fitted {
-            let value = format!("{} models", members.len());
+            let value = counted(members.len(), "model");
             let requirement = "have no parameters in common: take the samples of each";
             return Err(Error::config("samples of a mixture", value, requirement));
         }

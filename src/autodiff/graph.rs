@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::ops::Op;
 use super::shape::{Shape, numel, show};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// One recorded operation.
 #[derive(Clone, Debug)]
@@ -79,7 +79,11 @@ impl Graph {
             let got = values.len();
             return self.fail(Error::shape(
                 "tensor",
-                format!("{} values for shape {}", numel(shape), show(shape)),
+                format!(
+                    "{} for shape {}",
+                    counted(numel(shape), "value"),
+                    show(shape)
+                ),
                 got,
             ));
         }

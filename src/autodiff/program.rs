@@ -9,7 +9,7 @@ use super::ops::{
     SumTo, Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
 };
 use super::shape::Shape;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::product;
 use crate::scalar::Scalar;
 use crate::simd::{self, Aligned};
@@ -200,13 +200,13 @@ impl<T: Scalar> Program<T> {
     /// If inputs are not those of the graph, or the workspace is another program's.
     pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
         if inputs.len() != self.inputs.len() {
-            let expected = format!("{} inputs", self.inputs.len());
+            let expected = counted(self.inputs.len(), "input");
             return Err(Error::shape("Program::run", expected, inputs.len()));
         }
         for (index, (input, shape)) in inputs.iter().zip(&self.inputs).enumerate() {
             if input.len() != shape.iter().product::<usize>() {
                 let expected = format!("input {index} of shape {shape:?}");
-                let got = format!("{} numbers", input.len());
+                let got = counted(input.len(), "number");
                 return Err(Error::shape("Program::run", expected, got));
             }
         }

@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::symmetric_eigen;
 use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
 use crate::nn::Network;
@@ -43,8 +43,8 @@ impl std::fmt::Debug for Supervised<'_> {
         let (d, k) = (self.network.input_dim(), self.network.output_dim());
         write!(
             f,
-            "{} rows for a network {d} -> {k}",
-            self.x.len() / d.max(1)
+            "{} for a network {d} -> {k}",
+            counted(self.x.len() / d.max(1), "row")
         )
     }
 }
@@ -81,8 +81,12 @@ impl Supervised<'_> {
         let m = self.likelihood.target_dim(k);
         let rows = self.rows();
         if rows == 0 || self.x.len() != rows * d || self.y.len() != rows * m {
-            let expected = format!("rows of {d} features and {m} targets, at least one");
-            let got = format!("{} and {} numbers", self.x.len(), self.y.len());
+            let expected = format!(
+                "rows of {} and {}, at least one",
+                counted(d, "feature"),
+                counted(m, "target")
+            );
+            let got = format!("{} and {}", self.x.len(), counted(self.y.len(), "number"));
             return Err(Error::shape("Supervised", expected, got));
         }
         for (what, numbers) in [("features", self.x), ("targets", self.y)] {

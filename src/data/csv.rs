@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::csv_text::CsvText;
 use super::quotes::first_fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Named columns of finite numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -64,7 +64,8 @@ pub(super) fn read_columns(
     };
     while let Some((line, row)) = rows.next_row()? {
         if row.len() != header.len() {
-            let what = format!("expected {} fields, got {}", header.len(), row.len());
+            let expected = counted(header.len(), "field");
+            let what = format!("expected {expected}, got {}", row.len());
             return Err(at(path, Some(line), None, what));
         }
         table.lines.push(line);

@@ -6,7 +6,7 @@ use super::csv::{Table, at, read_columns};
 use super::csv_text::CsvText;
 use super::dataset::{Dataset, Task, TaskKind, is_label};
 use super::labels::{Labels, infer_task};
-use crate::error::Result;
+use crate::error::{Result, counted};
 
 /// How to read a CSV file as a data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,8 +151,8 @@ fn feature_columns(
         None => Ok(columns),
         Some(name) => {
             let what = format!(
-                "the model does not know this column: it expects {} features and the target '{target_name}'",
-                feature_names.len()
+                "the model does not know this column: it expects {} and the target '{target_name}'",
+                counted(feature_names.len(), "feature")
             );
             Err(at(path, Some(1), Some(name), what))
         }

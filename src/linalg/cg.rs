@@ -16,7 +16,7 @@
 use super::lanczos::Eigenpairs;
 use super::operator::SymmetricOperator;
 use super::vector::{axpy, dot, norm, scale};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 
 /// A positive definite matrix `M` close to `A` that is easy to invert.
@@ -84,7 +84,7 @@ impl<'a, T: Scalar> LowRankPreconditioner<'a, T> {
 impl<T: Scalar> Preconditioner<T> for LowRankPreconditioner<'_, T> {
     fn solve(&mut self, r: &[T], z: &mut [T]) -> Result<()> {
         if self.basis.len() != self.weights.len() * r.len() {
-            let expected = format!("{} rows", self.weights.len());
+            let expected = counted(self.weights.len(), "row");
             return Err(Error::shape("LowRankPreconditioner", expected, r.len()));
         }
         z.copy_from_slice(r);

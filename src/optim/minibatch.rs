@@ -14,7 +14,7 @@ use rand::seq::SliceRandom;
 use super::optimizer::check_positive;
 use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
 use crate::data::random_split;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
 use crate::rng::{Phase, Streams};
@@ -191,7 +191,7 @@ pub fn fit_minibatch_with<T: Scalar>(
         }
     };
     if let Some(held_out) = validation.as_ref().filter(|v| v.dim() != density.dim()) {
-        let expected = format!("validation of {} parameters", density.dim());
+        let expected = format!("validation of {}", counted(density.dim(), "parameter"));
         return Err(Error::shape("fit_minibatch", expected, held_out.dim()));
     }
     let steps_per_epoch = training.rows().div_ceil(options.batch_rows);

@@ -9,7 +9,7 @@ use super::{FitOptions, FitReport, FlowChoice, KernelKind, Method, Stage};
 use crate::artifact::{Fitted, own_last_layer};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::deform::{HeadLikelihood, LastLayer};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{
     IsotropicGaussian, Likelihood, Minibatch, Model, Noise, Observation, PosteriorDensity,
 };
@@ -143,7 +143,11 @@ impl Problem<'_> {
         };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
-            let value = format!("{points} points of {} parameters", self.network.dim());
+            let value = format!(
+                "{} of {}",
+                counted(points, "point"),
+                counted(self.network.dim(), "parameter")
+            );
             return Err(Error::config(
                 "samples",
                 value,

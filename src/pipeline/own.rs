@@ -13,7 +13,7 @@ use super::{
 use crate::artifact::NetworkSpec;
 use crate::curvature::EvidenceReport;
 use crate::data::{Standardizer, TargetMap, Task};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{Likelihood, Model, Observation, Predictive, Prior};
 use crate::optim::{MapOptions, fit_map};
 use crate::scalar::Scalar;
@@ -74,8 +74,16 @@ pub(super) fn prepare_own(
     );
     let rows = x.len() / d.max(1);
     if rows == 0 || x.len() != rows * d || y.len() != rows * m {
-        let expected = format!("rows of {d} features and {m} targets");
-        let got = format!("{} numbers and {} targets", x.len(), y.len());
+        let expected = format!(
+            "rows of {} and {}",
+            counted(d, "feature"),
+            counted(m, "target")
+        );
+        let got = format!(
+            "{} and {}",
+            counted(x.len(), "number"),
+            counted(y.len(), "target")
+        );
         return Err(Error::shape("fit_model", expected, got));
     }
     model.likelihood().check(k, y)?;

@@ -18,7 +18,7 @@ use rayon::prelude::*;
 use super::outputs::Outputs;
 use super::predictions::RegressionPredictions;
 use crate::baselines::OutputGaussian;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::fill_normal;
 use crate::linalg::{symmetric_eigen, vector::dot};
 use crate::rng::{Phase, Streams};
@@ -170,7 +170,8 @@ pub fn regression_predictions(
 fn check(gaussian: &OutputGaussian) -> Result<()> {
     let (n, k) = (gaussian.rows, gaussian.width);
     if gaussian.means.len() != n * k || gaussian.covariances.len() != n * k * k || k == 0 {
-        let expected = format!("{n} means of {k} outputs, and their covariances");
+        let (means, outputs) = (counted(n, "mean"), counted(k, "output"));
+        let expected = format!("{means} of {outputs}, and their covariances");
         let got = format!(
             "{} and {}",
             gaussian.means.len(),

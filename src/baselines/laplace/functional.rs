@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::Laplace;
 use crate::curvature::{JacobianMemory, JacobianRows};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::dot;
 use crate::nn::Network;
 use crate::scalar::Scalar;
@@ -178,8 +178,8 @@ impl<T: Scalar> Laplace<T> {
         }
         let d = network.input_dim();
         if d == 0 || !x.len().is_multiple_of(d) {
-            let got = format!("{} numbers", x.len());
-            let expected = format!("rows of {d} features");
+            let got = counted(x.len(), "number");
+            let expected = format!("rows of {}", counted(d, "feature"));
             return Err(Error::shape("Laplace::linearised", expected, got));
         }
         Ok((x.len() / d, JacobianRows::new(network, &self.theta)?))

@@ -34,7 +34,7 @@ mod options;
 use rayon::prelude::*;
 
 use super::GradientSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Points;
 use crate::rng::{Phase, Streams};
@@ -76,7 +76,7 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
     let p = source.dim();
     if starts.is_empty() || starts.iter().any(|start| start.len() != p) {
         let got = starts.iter().find(|start| start.len() != p).map(Vec::len);
-        let expected = format!("at least one start of {p} parameters");
+        let expected = format!("at least one start of {}", counted(p, "parameter"));
         return Err(Error::shape("sgld", expected, got.unwrap_or(0)));
     }
     let marks = options.marks();

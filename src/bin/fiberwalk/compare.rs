@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use fiberwalk::data::{Dataset, stratified_split};
+use fiberwalk::error::counted;
 use fiberwalk::pipeline::{
     FitOptions, Fits, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
 };
@@ -31,7 +32,10 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
         return Err(Error::Config {
             field: "--seed",
             value: args.settings.seed.to_string(),
-            requirement: format!("must leave room for {} seeds below 2^64", args.seeds),
+            requirement: format!(
+                "must leave room for {} below 2^64",
+                counted(args.seeds, "seed")
+            ),
         });
     }
     if let Some(test) = &args.test {

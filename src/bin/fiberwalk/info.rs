@@ -2,6 +2,7 @@
 
 use fiberwalk::Result;
 use fiberwalk::artifact::{FitReport, Metadata, TaskSpec};
+use fiberwalk::error::counted;
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
@@ -82,15 +83,16 @@ fn older(metadata: &Metadata) -> String {
 fn about(metadata: &Metadata, file: &str, bytes: u64) -> Vec<(&'static str, String)> {
     let features = metadata.feature_names.len();
     let target = match &metadata.task {
-        TaskSpec::Classification { classes, .. } => format!("{classes} classes"),
+        TaskSpec::Classification { classes, .. } => counted(classes, "class").to_string(),
         TaskSpec::Regression { .. } => "a real target".into(),
     };
     let mut lines = vec![
         (
             "predicts",
             format!(
-                "{target} ('{}') from {features} features",
-                metadata.target_name
+                "{target} ('{}') from {}",
+                metadata.target_name,
+                counted(features, "feature")
             ),
         ),
         (

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use fiberwalk::Result;
 use fiberwalk::artifact::{Claim, Predictions, write_atomically};
+use fiberwalk::error::counted;
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
 
 use crate::args::PredictArgs;
@@ -39,7 +40,11 @@ pub fn run(args: &PredictArgs) -> Result<()> {
     };
     write_atomically(out, |w| write_csv(w, &table))?;
     if !args.quiet {
-        say(&format!("{}: {} rows\n", out.display(), table.rows.len()))?;
+        say(&format!(
+            "{}: {}\n",
+            out.display(),
+            counted(table.rows.len(), "row")
+        ))?;
     }
     Ok(())
 }

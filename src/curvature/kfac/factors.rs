@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::layers::{Layer, Layers};
 use super::{KfacBias, KfacOptions};
 use crate::curvature::roots::{BLOCK, OutputRoots, RowOutputs, Supervised, columns};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 
 /// `A (x) B` for some parameters: those of a layer, of one of its groups, or of its bias.
@@ -72,7 +72,7 @@ impl KroneckerFactors {
     ) -> Result<Self> {
         let dim = data.network.dim();
         if theta.len() != dim {
-            let expected = format!("a vector of {dim} parameters");
+            let expected = format!("a vector of {}", counted(dim, "parameter"));
             return Err(Error::shape("KroneckerFactors", expected, theta.len()));
         }
         let layers = Layers::<T>::new(data.network)?;

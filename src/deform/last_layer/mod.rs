@@ -31,7 +31,7 @@ mod tests;
 mod workspace;
 
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{fill_normal, scale};
 use crate::linalg::{Cholesky, orthonormal_rows};
 use crate::model::HeadScales;
@@ -124,8 +124,16 @@ impl<T: Scalar> LastLayer<T> {
         let m = likelihood.target_dim(outputs).max(1);
         let rows = y.len() / m;
         if x.len() != rows * d || y.len() != rows * m {
-            let got = format!("{} numbers and {} targets", x.len(), y.len());
-            let expected = format!("rows of {d} features and {m} targets");
+            let got = format!(
+                "{} and {}",
+                counted(x.len(), "number"),
+                counted(y.len(), "target")
+            );
+            let expected = format!(
+                "rows of {} and {}",
+                counted(d, "feature"),
+                counted(m, "target")
+            );
             return Err(Error::shape("LastLayer", expected, got));
         }
         if rows == 0 {
@@ -284,7 +292,7 @@ impl<T: Scalar> LastLayer<T> {
     fn compute_features(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n) = (self.features - 1, self.rows);
         if theta_h.len() != self.hidden_dim() {
-            let expected = format!("{} hidden numbers", self.hidden_dim());
+            let expected = counted(self.hidden_dim(), "hidden number");
             return Err(Error::shape("LastLayer", expected, theta_h.len()));
         }
         self.set_scales(theta_h, ws)?;

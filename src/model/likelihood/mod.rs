@@ -45,7 +45,7 @@ pub use student_t::StudentT;
 use std::sync::Arc;
 
 use crate::autodiff::{Graph, Var};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{Law, Predictive};
 
 /// A likelihood of targets given network outputs.
@@ -235,7 +235,11 @@ fn check_row<L: Likelihood + ?Sized>(
         if want == got {
             Ok(())
         } else {
-            let expected = format!("{want} numbers of {what} for {k} outputs");
+            let expected = format!(
+                "{} of {what} for {}",
+                counted(want, "number"),
+                counted(k, "output")
+            );
             Err(Error::shape("output_hessian", expected, got))
         }
     };
