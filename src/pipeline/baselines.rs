@@ -21,7 +21,7 @@ use crate::baselines::{
     fit_ensemble_minibatch, fit_variational,
 };
 use crate::curvature::{EvidenceReport, KfacBias, Supervised};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{LogDensity, Points, Posterior, PosteriorDensity};
 use crate::scalar::Scalar;
 
@@ -38,7 +38,8 @@ impl Problem<'_> {
         );
         if dense && dim > MAX_DENSE {
             let requirement = format!(
-                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac does not"
+                "needs the covariance of all {}, at most {MAX_DENSE}; laplace-kfac does not",
+                counted(dim, "parameter")
             );
             return Err(Error::config("method", method, &requirement));
         }
@@ -79,8 +80,10 @@ impl Problem<'_> {
         };
         let most = most.min(MAX_NUMBERS / dim.max(1));
         if !(1..=most).contains(&self.options.samples) {
-            let requirement =
-                format!("must be in 1..={most} for method {method} and {dim} parameters");
+            let requirement = format!(
+                "must be in 1..={most} for method {method} and {}",
+                counted(dim, "parameter")
+            );
             return Err(Error::config("samples", self.options.samples, &requirement));
         }
         Ok(())

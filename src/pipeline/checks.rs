@@ -2,7 +2,7 @@
 
 use super::context::{MAX_NUMBERS, Problem};
 use super::{FlowChoice, KernelKind, Method};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::Observation;
 
 impl Problem<'_> {
@@ -68,7 +68,11 @@ impl Problem<'_> {
         };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
-            let value = format!("{points} points of {} parameters", self.network.dim());
+            let value = format!(
+                "{} of {}",
+                counted(points, "point"),
+                counted(self.network.dim(), "parameter")
+            );
             return Err(Error::config(
                 "samples",
                 value,

@@ -1,20 +1,17 @@
 //! `fiberwalk fit`: a table or images in, a model file out, a summary on standard output.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use fiberwalk::artifact::{Claim, remove_checkpoint, remove_spool};
-use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, Fits, fit_owned};
-use fiberwalk::{Error, Result};
+use fiberwalk::pipeline::{FitOptions, FitResult, Fits, fit_owned};
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
+use crate::destination::Destination;
 use crate::failure::Outcome;
 use crate::info::verdict;
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::{check_destination, say};
+use crate::streams::say;
 
 pub fn run(args: &FitArgs) -> Outcome {
     match args.settings.precision {
@@ -27,27 +24,13 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     let started = Instant::now();
     // A fit can take long, so check first that the output can be written.
     let input = Input::find(&args.train)?;
-    let (checkpoint, spool) = (
-        beside(&args.out, ".checkpoint"),
-        beside(&args.out, ".points"),
-    );
-    for path in [&args.out, &checkpoint, &spool] {
-        check_destination(path, &input.files())?;
-        check_destination(&beside(path, ".lock"), &input.files())?;
-    }
-    // Held to the end: another run with the same --out would use the same file names.
-    let claim = Claim::of(&args.out)?;
+    let destination = Destination::of(args, &input)?;
     let data = input.training(&args.settings)?;
     let options = FitOptions {
         frozen: args.frozen,
         loo_refits: args.loo_refits,
-        spool: Some(spool.clone()),
-        checkpoint: Some(CheckpointOptions {
-            path: checkpoint.clone(),
-            every: args.checkpoint_every.0,
-            resume: args.resume,
-            ..CheckpointOptions::default()
-        }),
+        spool: destination.spool(),
+        checkpoint: destination.checkpoint(args),
         ..args.settings.options(args.method)
     };
     let bars = Bars::new(args.quiet);
@@ -58,19 +41,11 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
         mut report,
         loo,
     } = outcome?;
-    model.save(&args.out)?;
-    // The model reads its points from the file that is about to be removed.
-    drop(model);
-    if_free(&checkpoint, remove_checkpoint)?;
-    if_free(&spool, remove_spool)?;
-    if !claim.keeps_processes_out() {
-        let text = "there are no file locks here: another run with the same --out would not have been noticed";
-        report.warnings.push(text.into());
-    }
-    let bytes = std::fs::metadata(&args.out).map_or(0, |m| m.len());
+    let bytes = destination.write(model)?;
+    report.warnings.extend(destination.warning());
     if args.json {
         let said = json!({
-            "model": args.out.display().to_string(),
+            "model": destination.name(),
             "method": args.method.name(),
             "bytes": bytes,
             "seconds": started.elapsed().as_secs_f64(),
@@ -92,28 +67,12 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     } else if !args.quiet {
         let text = format!(
             "{}, method {}, {:.1} KiB; {:.1} s in all",
-            args.out.display(),
+            destination.name(),
             args.method,
             bytes as f64 / 1024.0,
             started.elapsed().as_secs_f64()
         );
-        say(&format!("{report}{:<10} {text}\n", "model"))?;
+        destination.show(&format!("{report}{:<10} {text}\n", "model"))?;
     }
     Ok(())
-}
-
-/// Removes a file, unless another program has claimed it under that name.
-fn if_free(path: &Path, remove: fn(&Path) -> Result<()>) -> Result<()> {
-    match Claim::of(path) {
-        Ok(_claim) => remove(path),
-        Err(Error::InUse { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Path of a file beside the model: the model's path with `ending` added.
-fn beside(model: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(model);
-    name.push(ending);
-    name.into()
 }
