@@ -10,12 +10,11 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::fit::MAX_NUMBERS;
 use super::fit::Problem;
 use super::hierarchy::Coordinates;
 use super::own::own_init;
 use super::rates::at_viable_rate;
-use super::{FitReport, Method};
+use super::{FitReport, Method, MethodOptions};
 use crate::artifact::Fitted;
 use crate::artifact::report::{self, Baseline};
 use crate::baselines::{
@@ -32,10 +31,7 @@ use crate::scalar::Scalar;
 use crate::walk::viability_threshold;
 
 /// Chains of HMC, NUTS and Langevin dynamics.
-const CHAINS: usize = 4;
-
-/// Most parameters for which a full covariance is computed: half a gigabyte.
-const MAX_DENSE: usize = 8_192;
+pub(super) const CHAINS: usize = 4;
 
 impl Problem<'_> {
     /// Cost of one training gradient of the estimate, as a fraction of a full gradient.
@@ -44,78 +40,25 @@ impl Problem<'_> {
         self.batch_rows().map_or(1.0, |batch| share(batch, rows))
     }
 
-    /// Refuses what a baseline cannot do before anything takes time.
-    pub(super) fn check_baseline(&self) -> Result<()> {
-        let (method, dim) = (self.options.method, self.network.dim());
-        let dense = matches!(
-            method,
-            Method::Laplace | Method::LaplaceGlm | Method::Riemann
-        );
-        if dense && dim > MAX_DENSE {
-            let requirement = format!(
-                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac does not"
-            );
-            return Err(Error::config("method", method, &requirement));
-        }
-        let side = match method {
-            Method::LaplaceLast => dim - self.network.hidden_params(),
-            // the larger factor of a layer
-            Method::LaplaceKfac => {
-                let tensors = self.network.layout().tensors().iter();
-                let sides = tensors.map(|t| {
-                    let numbers: usize = t.shape.iter().product();
-                    let first = t.shape.first().copied().unwrap_or(1).max(1);
-                    first.max(numbers / first)
-                });
-                sides.max().unwrap_or(0)
-            }
-            _ => 0,
-        };
-        if side > MAX_DENSE {
-            let requirement = format!(
-                "needs a matrix of order {side}, at most {MAX_DENSE}; laplace-diag does not"
-            );
-            return Err(Error::config("method", method, &requirement));
-        }
-        if method == Method::Dropout && self.network.hidden_params() == 0 {
-            let requirement = "needs a network with hidden units";
-            return Err(Error::config("method", method, requirement));
-        }
-        if method == Method::Map {
-            return Ok(());
-        }
-        let most = match method {
-            Method::Hmc | Method::Nuts => CHAINS * ChainOptions::default().draws,
-            Method::Sgld => {
-                let options = SgldOptions::default();
-                CHAINS * (options.steps - options.burn_in)
-            }
-            _ => MAX_NUMBERS / dim.max(1),
-        };
-        let most = most.min(MAX_NUMBERS / dim.max(1));
-        if !(1..=most).contains(&self.options.samples) {
-            let requirement =
-                format!("must be in 1..={most} for method {method} and {dim} parameters");
-            return Err(Error::config("samples", self.options.samples, &requirement));
-        }
-        Ok(())
-    }
-
     pub(super) fn baseline<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let samples = self.options.samples;
-        let points = match self.options.method {
-            Method::Ensemble => self.ensemble(posterior, evidence, summary)?,
-            Method::Swag => self.swag(evidence, summary)?,
-            Method::Sgld => self.langevin(evidence, summary)?,
-            Method::Vi => self.variational(posterior, evidence, summary)?,
-            Method::Dropout => self.dropout(posterior, summary)?,
-            Method::Hmc | Method::Nuts => self.chains(posterior, evidence, summary)?,
-            Method::Riemann => {
+        let points = match &self.options.method {
+            MethodOptions::Ensemble => self.ensemble(posterior, evidence, summary)?,
+            MethodOptions::Swag(draws) => self.swag(draws.samples, evidence, summary)?,
+            MethodOptions::Sgld(chains) => self.langevin(chains.samples, evidence, summary)?,
+            MethodOptions::Vi(draws) => {
+                self.variational(draws.samples, posterior, evidence, summary)?
+            }
+            MethodOptions::Dropout(draws) => self.dropout(draws.samples, posterior, summary)?,
+            MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) => {
+                self.chains(chains.samples, posterior, evidence, summary)?
+            }
+            MethodOptions::Riemann(draws) => {
+                let samples = draws.samples;
                 let gaussian = self.gaussian(evidence, summary)?;
                 let theta = evidence.map.theta.clone();
                 let riemann =
@@ -136,9 +79,21 @@ impl Problem<'_> {
                 summary.method_gradients = Some(gradients as f64);
                 draws
             }
-            _ => self
+            MethodOptions::Laplace(draws)
+            | MethodOptions::LaplaceGlm(draws)
+            | MethodOptions::LaplaceKfac(draws)
+            | MethodOptions::LaplaceDiag(draws)
+            | MethodOptions::LaplaceLast(draws) => self
                 .gaussian(evidence, summary)?
-                .sample(samples, self.streams)?,
+                .sample(draws.samples, self.streams)?,
+            MethodOptions::Map
+            | MethodOptions::Walk(_)
+            | MethodOptions::Atlas(_)
+            | MethodOptions::Flow(_)
+            | MethodOptions::Auto(_) => {
+                let requirement = "is not a baseline";
+                return Err(Error::config("method", self.method(), requirement));
+            }
         };
         Ok(Fitted::Points(Points::new(posterior.dim(), points)?))
     }
@@ -149,7 +104,7 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Laplace<T>> {
-        let structure = match self.options.method {
+        let structure = match self.method() {
             Method::LaplaceKfac => Structure::Kfac {
                 bias: KfacBias::default(),
             },
@@ -182,7 +137,7 @@ impl Problem<'_> {
             parameters: laplace.active().len(),
             effective_parameters: laplace.effective_parameters(),
             log_evidence: laplace.log_evidence(),
-            linearised: self.options.method.is_linearised(),
+            linearised: self.method().is_linearised(),
         }));
         Ok(laplace)
     }
@@ -230,6 +185,7 @@ impl Problem<'_> {
 
     fn langevin<T: Scalar>(
         &self,
+        samples: usize,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
@@ -238,7 +194,7 @@ impl Problem<'_> {
         let batches = RandomBatches::new(&data, ROWS)?;
         let mut options = SgldOptions {
             chains: CHAINS,
-            keep: self.options.samples.div_ceil(CHAINS),
+            keep: samples.div_ceil(CHAINS),
             ..SgldOptions::default()
         };
         let starts = [evidence.map.theta.clone()];
@@ -265,6 +221,7 @@ impl Problem<'_> {
 
     fn variational<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
@@ -278,11 +235,12 @@ impl Problem<'_> {
             gradients: report.gradients,
         });
         summary.method_gradients = Some(report.gradients as f64);
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 
     fn dropout<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
@@ -301,11 +259,12 @@ impl Problem<'_> {
             gradients: report.gradients,
         });
         summary.method_gradients = Some(report.gradients as f64);
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 
     fn chains<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
@@ -315,19 +274,20 @@ impl Problem<'_> {
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));
         let trained = trained as f64 * self.map_share();
-        self.chains_from(posterior, &starts, trained, summary)
+        self.chains_from(samples, posterior, (&starts, trained), summary)
     }
 
     /// Chains over scales and parameters, started from draws of the prior.
     pub(super) fn scaled_chains<T: Scalar>(
         &self,
+        samples: usize,
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let Coordinates { scaled, own } = coordinates;
         let starts = self.scaled_starts(scaled, *own, CHAINS)?;
-        let points = self.chains_from(density, &starts, 0.0, summary)?;
+        let points = self.chains_from(samples, density, (&starts, 0.0), summary)?;
         let points = coordinates.stored(&points)?;
         Ok(Fitted::Points(Points::new(coordinates.width(), points)?))
     }
@@ -335,17 +295,17 @@ impl Problem<'_> {
     /// Chains of HMC or NUTS from `starts`, whose training took `trained` gradients.
     fn chains_from<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
-        starts: &[Vec<T>],
-        trained: f64,
+        (starts, trained): (&[Vec<T>], f64),
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let defaults = ChainOptions::default();
         let chains = ChainOptions {
-            keep: Some(self.options.samples.div_ceil(CHAINS).min(defaults.draws)),
+            keep: Some(samples.div_ceil(CHAINS).min(defaults.draws)),
             ..defaults
         };
-        let chains: Chains<T> = if self.options.method == Method::Hmc {
+        let chains: Chains<T> = if self.method() == Method::Hmc {
             let options = HmcOptions {
                 chains,
                 ..HmcOptions::default()

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::fit::Problem;
 use super::hierarchy::Coordinates;
-use super::{FitOptions, FitReport, notes};
+use super::{FitOptions, FitReport, MicrocanonicalSettings, WalkSettings, notes};
 use crate::artifact::{
     CheckpointHeader, CheckpointReader, Checksum, Claim, Fitted, Spool, write_checkpoint,
 };
@@ -63,9 +63,10 @@ pub(super) struct Keeper<'a, T> {
 impl<'a, T: Scalar> Keeper<'a, T> {
     /// Opens the checkpoint to resume from, if any.
     pub(super) fn new(problem: &Problem<'a>) -> Result<Self> {
-        let options = problem.options.checkpoint.as_ref();
+        let method = &problem.options.method;
+        let options = method.checkpoint();
         let resumes = options.is_some_and(|o| o.resume);
-        let spool_path = problem.spool_path();
+        let spool_path = method.spool();
         let claim = options.map(|o| Claim::of(&o.path)).transpose()?;
         // finds out before anything takes time whether the file can be created
         let spool = spool_path.filter(|_| !resumes);
@@ -87,10 +88,11 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             failure: None,
             _claim: claim,
         };
-        let Some(options) = options.filter(|o| o.every.is_some() || o.resume) else {
+        let options = options.filter(|o| o.every.is_some() || o.resume);
+        let Some((options, walk)) = options.zip(method.walk()) else {
             return Ok(keeper);
         };
-        keeper.identity = identity::<T>(problem);
+        keeper.identity = identity::<T>(problem, walk);
         if options.resume {
             let mut reader = CheckpointReader::open(&options.path)?;
             if let Some(what) = reader.header().difference(&keeper.identity) {
@@ -99,7 +101,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             let summary = notes::read(&reader.header().notes).map_err(|e| reader.wrong(e))?;
             let mut trained = Trained {
                 evidence: nothing(),
-                others: Some((1..problem.options.starts).map(|_| report()).collect()),
+                others: Some((1..walk.starts).map(|_| report()).collect()),
                 summary,
             };
             trained.fields(&mut reader)?;
@@ -348,14 +350,13 @@ fn nothing<T>() -> EvidenceReport<T> {
     EvidenceReport::given(report(), 1.0, None)
 }
 
-/// Everything that a fit's outcome depends on. The options are destructured field by field, so that
-/// a new option cannot be forgotten here.
-fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
+/// Everything that a walk's outcome depends on. The options are destructured field by field, so that
+/// a new option cannot be forgotten here. What a method does after its walk does not matter.
+fn identity<T: Scalar>(problem: &Problem<'_>, walk: &WalkSettings) -> Vec<(String, String)> {
     let FitOptions {
         layers,
         hidden,
         choose_hidden: _,
-        loo_refits: _,
         activation,
         likelihood: _,
         feature_transform,
@@ -366,24 +367,24 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
         batch,
         epochs,
         method,
+        seed,
+    } = problem.options;
+    let WalkSettings {
         kernel,
-        step_size,
-        decoherence_length,
-        adjusted,
         starts,
         particles,
         steps,
         samples,
-        flow: _,
-        recombine: _,
-        frozen: _,
-        walk_batch,
-        seed,
-        spool: _,
-        checkpoint: _,
         max_seconds: _,
         max_memory: _,
-    } = problem.options;
+    } = walk;
+    // of a kernel without these settings, the defaults are written
+    let MicrocanonicalSettings {
+        step_size,
+        decoherence_length,
+        adjusted,
+        walk_batch,
+    } = &kernel.microcanonical().copied().unwrap_or_default();
     let auto = |value: &Option<f64>| value.map_or("auto".into(), |x| format!("{x:?}"));
     let (x, y) = (&problem.prepared.x, &problem.prepared.y);
     let mut data = Checksum::new();
@@ -394,8 +395,8 @@ fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
     let entries = [
         ("version", env!("CARGO_PKG_VERSION").into()),
         ("precision", T::NAME.into()),
-        ("method", method.name().into()),
-        ("kernel", kernel.name().into()),
+        ("method", method.method().name().into()),
+        ("kernel", kernel.kind().name().into()),
         ("rows", problem.prepared.rows().to_string()),
         ("features", problem.network.input_dim().to_string()),
         ("layers", layers),

@@ -8,8 +8,10 @@
 
 use super::agreement::Agreement;
 use super::fit::Problem;
+use super::material::Material;
+use super::options::Deforming;
 use super::trust::{Trust, energies, trust, weigh};
-use super::{FitReport, FlowChoice, Method, Stage};
+use super::{AtlasSettings, FitReport, FlowChoice, FlowSettings, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{
@@ -17,10 +19,8 @@ use crate::deform::{
     UnitTrainOptions, fit_units, recombine, refine, train_principal,
 };
 use crate::error::Result;
-use crate::model::{
-    HiddenFirst, LogDensity, Points, PointsOf, PosteriorDensity, ScaleGroups, ScaledHead,
-};
-use crate::nn::{LinearHead, UnitBlock, unit_blocks};
+use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
+use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
@@ -56,52 +56,11 @@ pub(super) struct Candidate<T> {
     pub distance: f64,
 }
 
-/// What a deformation is learned from. Rows hold the hidden values first, then the last layer.
-pub(super) struct Material<'m, T, D> {
-    /// The points of the walk in this order, and their energies.
-    pub points: PointsOf<'m, T>,
-    pub energies: &'m [f64],
-    /// Number of hidden values.
-    pub hidden: usize,
-    /// The units that they belong to.
-    pub blocks: Vec<UnitBlock>,
-    /// The last layer given the hidden values.
-    pub last: LastLayer<T>,
-    /// The density over rows in this order.
-    pub density: &'m D,
-    /// The MAP estimate, if scales are given.
-    pub map: Option<&'m [T]>,
-    /// The coordinates, and the number of likelihood parameters, if scales are sampled.
-    pub scaled: Option<(&'m ScaledHead<'m>, usize)>,
-    /// A typical noise, for regression.
-    pub noise_std: Option<f64>,
-}
-
-impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {
-    /// Rows in the form of model files.
-    fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
-        match self.scaled {
-            None => Ok(rows),
-            Some((head, own)) => head.stored(&rows, own),
-        }
-    }
-
-    /// The network's parameters in rows, `[n, P]`.
-    fn thetas(&self, rows: Vec<T>, dim: usize) -> Result<Vec<T>> {
-        let width = self.density.dim();
-        let stored = self.stored(rows)?;
-        if width == dim {
-            return Ok(stored);
-        }
-        let rows = stored.chunks_exact(width);
-        Ok(rows.flat_map(|row| &row[..dim]).copied().collect())
-    }
-}
-
 impl Problem<'_> {
     /// A deformation of a walk with given scales.
     pub(super) fn deform<T: Scalar>(
         &mut self,
+        how: Deforming<'_>,
         posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
@@ -119,12 +78,13 @@ impl Problem<'_> {
             scaled: None,
             noise_std: evidence.noise_std,
         };
-        self.deform_of(&material, summary)
+        self.deform_of(how, &material, summary)
     }
 
     /// A deformation of a walk whose points contain scales.
     pub(super) fn deform_scaled<T: Scalar>(
         &mut self,
+        how: Deforming<'_>,
         groups: ScaleGroups,
         mut walked: Walk<T>,
         summary: &mut FitReport,
@@ -158,22 +118,24 @@ impl Problem<'_> {
             scaled: Some((&head, own)),
             noise_std: noise_std.filter(|_| observation.has_noise()),
         };
-        self.deform_of(&material, summary)
+        self.deform_of(how, &material, summary)
     }
 
     fn deform_of<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        how: Deforming<'_>,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        match self.options.method {
-            Method::Atlas => self.atlas(material, summary),
-            _ => self.flow(material, summary),
+        match how {
+            Deforming::Atlas(settings) => self.atlas(settings, material, summary),
+            Deforming::Flow(settings) => self.flow(settings, material, summary),
         }
     }
 
     fn atlas<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        settings: &AtlasSettings,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
@@ -181,7 +143,7 @@ impl Problem<'_> {
         let rows = points.values().chunks_exact(points.dim());
         let mut anchors: Vec<T> = rows.flat_map(|p| &p[..hidden]).copied().collect();
         let mut count = points.len();
-        if self.options.recombine && hidden > 0 {
+        if settings.recombine && hidden > 0 {
             anchors = recombine(&anchors, &material.blocks, count, self.streams)?;
         }
         if hidden == 0 {
@@ -197,9 +159,9 @@ impl Problem<'_> {
             .map
             .map(|map| agreement.distance(map))
             .transpose()?;
-        summary.atlas(&atlas, self.options.recombine, distance, map);
-        if self.options.frozen.is_some() {
-            return self.freeze(material, |n| atlas.sample(n, self.streams), summary);
+        summary.atlas(&atlas, settings.recombine, distance, map);
+        if let Some(count) = settings.frozen {
+            return self.freeze(count, material, |n| atlas.sample(n, self.streams), summary);
         }
         let rows = self.training_rows(summary);
         let atlas = Box::new(atlas);
@@ -208,6 +170,7 @@ impl Problem<'_> {
 
     fn flow<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        settings: &FlowSettings,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
@@ -218,11 +181,11 @@ impl Problem<'_> {
         } else {
             let agreement = self.agreement(material)?;
             let mut candidates = Vec::new();
-            if self.options.flow != FlowChoice::Units {
+            if settings.flow != FlowChoice::Units {
                 candidates = self.framed(material, &agreement, summary)?;
             }
             let large = material.hidden > UNITS;
-            let units = match self.options.flow {
+            let units = match settings.flow {
                 FlowChoice::Auto => !large,
                 FlowChoice::Frame => false,
                 FlowChoice::Units => true,
@@ -245,9 +208,9 @@ impl Problem<'_> {
         let of = (material.density, self.prepared.rows());
         let trusted: Trust = trust(&deformation, of, self.streams)?;
         summary.trust(&trusted, material.energies);
-        if self.options.frozen.is_some() {
+        if let Some(count) = settings.frozen {
             let sample = |n| deformation.sample(n, self.streams);
-            return self.freeze(material, sample, summary);
+            return self.freeze(count, material, sample, summary);
         }
         let rows = self.training_rows(summary);
         let deformation = Box::new(deformation);
@@ -406,14 +369,14 @@ impl Problem<'_> {
         TrainingRows::new(&std::mem::take(x), std::mem::take(y))
     }
 
-    /// Stores draws instead of the sampler.
+    /// Stores `count` draws instead of the sampler.
     fn freeze<T: Scalar, D: LogDensity<T>>(
         &self,
+        count: usize,
         material: &Material<'_, T, D>,
         sample: impl Fn(usize) -> Result<Vec<T>>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let count = self.options.frozen.unwrap_or(self.options.samples);
         let samples = material.stored(sample(count)?)?;
         summary.frozen(count);
         Ok(Fitted::Points(Points::new(

@@ -1,11 +1,10 @@
 //! The problem that is fitted, its densities, and checks of settings that contradict each other.
 
-use std::path::Path;
-
 use super::checkpoint::Keeper;
+use super::options::Deforming;
 use super::own::PriorOf;
 use super::prepare::Prepared;
-use super::{FitOptions, FitReport, FlowChoice, KernelKind, Method, Stage};
+use super::{FitOptions, FitReport, KernelKind, Method, MethodOptions, Stage};
 use crate::artifact::{Fitted, own_last_layer};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::deform::{HeadLikelihood, LastLayer};
@@ -30,16 +29,12 @@ pub(super) struct Problem<'a> {
     pub progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
 }
 
-impl<'a> Problem<'a> {
-    /// File for the points of the walk, if they are not needed in memory.
-    pub(super) fn spool_path(&self) -> Option<&'a Path> {
-        let options = self.options;
-        let path = options.spool.as_deref();
-        path.filter(|_| options.method == Method::Walk)
-    }
-}
-
 impl Problem<'_> {
+    /// The method, without its settings.
+    pub(super) fn method(&self) -> Method {
+        self.options.method.method()
+    }
+
     pub(super) fn posterior<T: Scalar>(
         &self,
         prior_precision: f64,
@@ -104,42 +99,26 @@ impl Problem<'_> {
         self.check_likelihood()?;
         self.check_training()?;
         self.check_prior()?;
-        options.check_budget()?;
-        if options.loo_refits > 0 && !options.samples_posterior() {
-            let requirement = format!(
-                "is for methods that draw from the posterior, not for {}",
-                options.method
-            );
-            return Err(Error::config(
-                "loo_refits",
-                options.loo_refits,
-                &requirement,
-            ));
+        let Some(settings) = options.method.walk() else {
+            return self.check_baseline();
+        };
+        let kernel = settings.kernel.kind();
+        settings.check_budget()?;
+        if options.method.loo_refits() > 0 && !options.method.samples_posterior() {
+            let requirement =
+                format!("is for draws of the posterior, and the kernel {kernel} gives none");
+            let refits = options.method.loo_refits();
+            return Err(Error::config("loo_refits", refits, &requirement));
         }
-        if !options.method.walks() {
-            self.check_deformation()?;
-            self.only_walks()?;
-            self.check_baseline()?;
-            return match &options.checkpoint {
-                Some(checkpoint) if checkpoint.resume => {
-                    let requirement = format!(
-                        "is for walks; method {} has none to go on with",
-                        options.method
-                    );
-                    Err(Error::config("resume", "true", &requirement))
-                }
-                _ => Ok(()),
-            };
-        }
-        if options.samples == 0 {
+        if settings.samples == 0 {
             return Err(Error::config("samples", 0, "must be positive"));
         }
-        self.check_walk_batch()?;
+        self.check_walk_batch(settings)?;
         let walk = match self.groups() {
-            Some(_) if options.kernel == KernelKind::Microcanonical => {
-                self.scaled_walk_options()?
+            Some(_) if kernel == KernelKind::Microcanonical => {
+                self.scaled_walk_options(settings)?
             }
-            _ => self.walk_options()?,
+            _ => self.walk_options(settings)?,
         };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
@@ -150,13 +129,15 @@ impl Problem<'_> {
                 "must be at most 2^30 numbers",
             ));
         }
-        self.check_deformation()?;
-        Ok(())
+        match options.method.deforming() {
+            Some(how) => self.check_deformation(how),
+            None => Ok(()),
+        }
     }
 
     /// Refuses likelihoods that the method does not support.
     fn check_likelihood(&self) -> Result<()> {
-        let (observation, method) = (self.prepared.observation, self.options.method);
+        let (observation, method) = (self.prepared.observation, self.method());
         let wrong =
             |requirement: String| Err(Error::config("likelihood", observation, &requirement));
         match observation {
@@ -183,21 +164,8 @@ impl Problem<'_> {
     }
 
     /// Refuses early what an atlas or a flow cannot do.
-    fn check_deformation(&self) -> Result<()> {
-        let options = self.options;
-        let observation = self.prepared.observation;
-        let deforms = matches!(options.method, Method::Atlas | Method::Flow);
-        let only = |field, value: &dyn std::fmt::Display, what| {
-            Err(Error::config(field, value, &format!("is for {what}")))
-        };
-        if options.recombine && options.method != Method::Atlas {
-            return only("recombine", &true, "method atlas");
-        }
-        if options.flow != FlowChoice::Auto && options.method != Method::Flow {
-            return only("flow", &options.flow.name(), "method flow");
-        }
-        match options.frozen {
-            Some(count) if !deforms => return only("frozen", &count, "methods atlas and flow"),
+    fn check_deformation(&self, how: Deforming<'_>) -> Result<()> {
+        match how.frozen() {
             Some(0) => return Err(Error::config("frozen", 0, "must be positive")),
             Some(count) if count.saturating_mul(self.network.dim()) > MAX_NUMBERS => {
                 let requirement = "times the parameters must be at most 2^30 numbers";
@@ -205,36 +173,15 @@ impl Problem<'_> {
             }
             _ => {}
         }
-        if deforms {
-            if options.method == Method::Flow
-                && self.network.hidden_params() > 0
-                && let Some(particles @ 0..5) = options.particles
-            {
-                let requirement = "must be at least 5 for a flow, which holds out every fifth";
-                return Err(Error::config("particles", particles, requirement));
-            }
-            let noise_std = observation.has_noise().then_some(1.0);
-            self.last_layer::<f32>(1.0, noise_std)?;
+        if let Deforming::Flow(flow) = how
+            && self.network.hidden_params() > 0
+            && let Some(particles @ 0..5) = flow.walk.particles
+        {
+            let requirement = "must be at least 5 for a flow, which holds out every fifth";
+            return Err(Error::config("particles", particles, requirement));
         }
-        Ok(())
-    }
-
-    /// Refuses options that bound or change a walk if the method does not walk.
-    fn only_walks(&self) -> Result<()> {
-        let options = self.options;
-        let text = |value: Option<usize>| value.map(|v| v.to_string());
-        let given = [
-            ("walk_batch", text(options.walk_batch)),
-            ("max_seconds", options.max_seconds.map(|s| s.to_string())),
-            ("max_memory", text(options.max_memory)),
-            ("adjusted", options.adjusted.then(|| "true".into())),
-        ];
-        for (field, value) in given {
-            if let Some(value) = value {
-                let requirement = format!("is for methods that walk, not {}", options.method);
-                return Err(Error::config(field, value, &requirement));
-            }
-        }
+        let noise_std = self.prepared.observation.has_noise().then_some(1.0);
+        self.last_layer::<f32>(1.0, noise_std)?;
         Ok(())
     }
 
@@ -253,7 +200,7 @@ impl Problem<'_> {
 
     /// The likelihood of the last layer given the rest.
     pub(super) fn head_likelihood(&self, noise_std: Option<f64>) -> Result<HeadLikelihood> {
-        let (observation, method) = (self.prepared.observation, self.options.method);
+        let (observation, method) = (self.prepared.observation, self.method());
         HeadLikelihood::of(observation, noise_std.unwrap_or(1.0)).ok_or_else(|| {
             let requirement = format!("is not known to method {method}");
             Error::config("likelihood", observation, &requirement)
@@ -266,24 +213,25 @@ impl Problem<'_> {
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        if self.options.method == Method::Map {
+        let method = &self.options.method;
+        if matches!(method, MethodOptions::Map) {
             return Ok(Fitted::Map);
         }
         if let Some(groups) = self.groups() {
             return self.sample_scales(groups, keeper, summary);
         }
         let posterior = self.posterior(evidence.prior_precision, evidence.noise_std)?;
-        if !self.options.method.walks() {
+        let Some(settings) = method.walk() else {
             return self.baseline(&posterior, evidence, summary);
-        }
+        };
         let mut op = GgnOperator::new(&posterior, &evidence.map.theta)?;
         let options = TangentOptions::default();
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
         summary.tangent(&space);
-        let walked = self.walk(&posterior, evidence, &space, keeper, summary)?;
-        match self.options.method {
-            Method::Walk => keeper.points(walked),
-            _ => self.deform(&posterior, &walked, evidence, summary),
+        let walked = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
+        match method.deforming() {
+            None => keeper.points(walked),
+            Some(how) => self.deform(how, &posterior, &walked, evidence, summary),
         }
     }
 }

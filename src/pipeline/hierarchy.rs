@@ -17,7 +17,7 @@ use super::checkpoint::Keeper;
 use super::fit::Problem;
 use super::probe::ScaledProbe;
 use super::walk::Way;
-use super::{FitReport, KernelKind, Method, PriorChoice};
+use super::{FitReport, KernelOptions, Method, MethodOptions, PriorChoice, WalkSettings};
 use crate::artifact::{Fitted, SampledScales, report::Starts};
 use crate::error::{Error, Result};
 use crate::model::{
@@ -176,50 +176,10 @@ impl Problem<'_> {
         }
     }
 
-    /// Refuses options that do not go with sampled scales.
-    pub(super) fn check_prior(&self) -> Result<()> {
-        let options = self.options;
-        if matches!(options.prior, PriorChoice::Auto) {
-            return Ok(());
-        }
-        let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
-            Err(Error::config(field, value, requirement))
-        };
-        let prior = options.prior.name();
-        if let Some(alpha) = options.prior_precision {
-            let requirement = format!("is one number for all parameters, and the prior is {prior}");
-            return wrong("prior_precision", &alpha, &requirement);
-        }
-        if options.prior == PriorChoice::Evidence {
-            return Ok(());
-        }
-        let (method, what) = (
-            options.method,
-            format!("does not go with the prior {prior}"),
-        );
-        let chains = matches!(method, Method::Hmc | Method::Nuts);
-        if !method.walks() && !chains && method != Method::Map {
-            let requirement =
-                format!("goes with methods map, walk, atlas, flow, hmc and nuts, not {method}");
-            return wrong("prior", &prior, &requirement);
-        }
-        if let Some(rows) = options.walk_batch {
-            return wrong("walk_batch", &rows, &what);
-        }
-        if options.starts > 1 {
-            let requirement = format!("{what}: its walkers start from draws of the prior");
-            return wrong("starts", &options.starts, &requirement);
-        }
-        if let Some(rows) = self.batch_rows() {
-            return wrong("batch", &rows, &what);
-        }
-        Ok(())
-    }
-
     /// The model file's description of the sampled scales.
     pub(super) fn sampled_scales(&self) -> Option<SampledScales> {
         let coordinates = self.coordinates()?;
-        if self.options.method == Method::Map {
+        if self.method() == Method::Map {
             return None;
         }
         Some(SampledScales {
@@ -231,15 +191,14 @@ impl Problem<'_> {
     }
 
     /// The settings of a walk with sampled scales.
-    pub(super) fn scaled_walk_options(&self) -> Result<WalkOptions> {
-        let options = self.options;
-        let particles = options.particles.unwrap_or(WALKERS);
-        let steps = options.steps.unwrap_or_else(|| {
+    pub(super) fn scaled_walk_options(&self, settings: &WalkSettings) -> Result<WalkOptions> {
+        let particles = settings.particles.unwrap_or(WALKERS);
+        let steps = settings.steps.unwrap_or_else(|| {
             let gradient = 6.0 * self.prepared.rows() as f64 * self.network.dim() as f64;
             let each = WORK / (gradient * particles.max(1) as f64);
             (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
         });
-        let per_particle = options.samples.div_ceil(particles.max(1));
+        let per_particle = settings.samples.div_ceil(particles.max(1));
         let options = WalkOptions {
             particles,
             steps: Some(steps),
@@ -263,16 +222,22 @@ impl Problem<'_> {
         let density = self.scaled_density(&scaled)?;
         let x = &self.prepared.x;
         let observation = self.prepared.observation;
-        if !self.options.method.walks() {
+        let method = &self.options.method;
+        if let MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) = method {
             let coordinates = Coordinates { scaled, own };
-            return self.scaled_chains(&density, &coordinates, summary);
+            return self.scaled_chains(chains.samples, &density, &coordinates, summary);
         }
-        if self.options.kernel != KernelKind::Microcanonical {
+        let Some(walk) = method.walk() else {
+            let requirement = "does not sample scales";
+            return Err(Error::config("method", self.method(), requirement));
+        };
+        let KernelOptions::Microcanonical(of_kernel) = &walk.kernel else {
             let coordinates = Coordinates { scaled, own };
-            let walked = self.along_the_scaled_fiber(&density, &coordinates, keeper, summary)?;
+            let walked =
+                self.along_the_scaled_fiber(walk, &density, &coordinates, keeper, summary)?;
             return self.keep_scaled(groups, walked, keeper, summary);
-        }
-        let options = self.scaled_walk_options()?;
+        };
+        let options = self.scaled_walk_options(walk)?;
         // a resumed walk does not need the starts, but its figures must be the same
         let starts = match observation.is_of_classes() {
             true => self.scaled_starts(&scaled, own, options.particles)?,
@@ -287,16 +252,17 @@ impl Problem<'_> {
         };
         let source = GgnFrame::new(&density, &frame, self.streams)?;
         let settings = MicrocanonicalOptions {
-            step_size: self.options.step_size,
-            decoherence_length: self.options.decoherence_length,
-            adjusted: self.options.adjusted,
-            own_steps: !self.options.adjusted && self.options.step_size.is_none(),
+            step_size: of_kernel.step_size,
+            decoherence_length: of_kernel.decoherence_length,
+            adjusted: of_kernel.adjusted,
+            own_steps: !of_kernel.adjusted && of_kernel.step_size.is_none(),
             target_error: TARGET_ERROR,
             ..MicrocanonicalOptions::default()
         };
         let mass = InverseMassMatrix::diagonal(density.prior_precision())?;
         let mut kernel = Microcanonical::new(mass, &settings)?;
         let mut way = Way {
+            settings: walk,
             keeper,
             summary,
             workspace: density.workspace_bytes(),
@@ -307,7 +273,7 @@ impl Problem<'_> {
             way.frame = source.bytes::<T>(density.product_bytes());
             kernel = kernel.renewed_by(&source);
         }
-        if !self.options.adjusted {
+        if !of_kernel.adjusted {
             kernel = kernel.interwoven_with(&scaled);
         }
         let softmax = observation == Observation::Categorical;
@@ -331,9 +297,9 @@ impl Problem<'_> {
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        match self.options.method {
-            Method::Walk => keeper.points(walked),
-            _ => self.deform_scaled(groups, walked, summary),
+        match self.options.method.deforming() {
+            None => keeper.points(walked),
+            Some(how) => self.deform_scaled(how, groups, walked, summary),
         }
     }
 

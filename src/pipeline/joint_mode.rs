@@ -12,7 +12,7 @@ use super::fit::Problem;
 use super::hierarchy::{Coordinates, descent};
 use super::probe::ScaledProbe;
 use super::walk::{Along, Way};
-use super::{FitReport, Method, Stage};
+use super::{FitReport, Method, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::error::Result;
 use crate::model::{LogDensity, Observation, PosteriorDensity};
@@ -47,7 +47,7 @@ impl Problem<'_> {
         };
         let Coordinates { scaled, own } = &coordinates;
         let density = self.scaled_density::<T>(scaled)?;
-        let to_the_mode = self.options.method == Method::Map;
+        let to_the_mode = self.method() == Method::Map;
         let options = if to_the_mode {
             MapOptions::default()
         } else {
@@ -75,12 +75,13 @@ impl Problem<'_> {
     /// A drift or a tangent walk from the joint mode.
     pub(super) fn along_the_scaled_fiber<T: Scalar>(
         &self,
+        settings: &WalkSettings,
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Walk<T>> {
-        let options = self.walk_options()?;
+        let options = self.walk_options(settings)?;
         let map = self.descend(density, coordinates, &MapOptions::default())?;
         summary.map(&map, None);
         let how = TangentOptions::default();
@@ -100,6 +101,7 @@ impl Problem<'_> {
             probe: &probe,
         };
         let mut way = Way {
+            settings,
             keeper,
             summary,
             workspace: density.workspace_bytes(),

@@ -12,6 +12,7 @@ mod baselines;
 mod budget;
 mod candidates;
 mod checkpoint;
+mod checks;
 mod compare;
 mod convergence;
 mod deform;
@@ -23,6 +24,7 @@ mod hierarchy;
 mod joint_mode;
 mod leave_one_out;
 mod map;
+mod material;
 mod notes;
 mod options;
 mod own;
@@ -45,7 +47,11 @@ pub use crate::artifact::{FitReport, Method};
 pub use checkpoint::CheckpointOptions;
 pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
 
-pub use options::{Batch, FitOptions, FlowChoice, KernelKind, PriorChoice, Stage};
+pub use options::{
+    AtlasSettings, AutoSettings, Batch, ChainSettings, DrawSettings, FitOptions, FlowChoice,
+    FlowSettings, KernelKind, KernelOptions, MethodOptions, MicrocanonicalSettings, PointsSettings,
+    PriorChoice, Stage, WalkSettings,
+};
 pub use own::fit_model;
 pub use stages::{FitResult, Fits, fit, fit_owned};
 pub use transforms::{FeatureTransform, TargetTransform};

@@ -27,13 +27,14 @@ use crate::scalar::Scalar;
 ///
 /// ```
 /// use fiberwalk::model::Model;
-/// use fiberwalk::pipeline::{FitOptions, fit_model};
+/// use fiberwalk::pipeline::{FitOptions, WalkSettings, fit_model};
 /// use fiberwalk::{Activation, IsotropicGaussian, Mlp, Poisson};
 ///
 /// let network = Mlp::new(&[1, 4, 1], Activation::Tanh)?;
 /// let model = Model::with_head("counts", network, Poisson, IsotropicGaussian::new(1.0)?);
 /// let (x, y) = ([-1.0, 0.0, 0.5, 1.0], [0.0, 1.0, 1.0, 3.0]);
-/// let options = FitOptions { steps: Some(20), ..FitOptions::default() };
+/// let walk = WalkSettings { steps: Some(20), ..WalkSettings::default() };
+/// let options = FitOptions { method: walk.into(), ..FitOptions::default() };
 /// let fitted = fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?;
 /// println!("{:?}", fitted.model.predictor(100, 0)?.row(&[0.2])?);
 /// # Ok::<(), fiberwalk::Error>(())
@@ -119,7 +120,7 @@ fn check(options: &FitOptions) -> Result<()> {
         ("prior", options.prior != PriorChoice::Auto),
         ("prior_precision", options.prior_precision.is_some()),
         ("noise_std", options.noise_std.is_some()),
-        ("hidden", options.choose_hidden),
+        ("hidden", options.choose_hidden.is_some()),
         ("layers", options.layers.is_some()),
         (
             "feature_transform",
@@ -129,19 +130,20 @@ fn check(options: &FitOptions) -> Result<()> {
             "target_transform",
             options.target_transform != TargetTransform::None,
         ),
-        ("loo_refits", options.loo_refits > 0),
+        ("loo_refits", options.method.loo_refits() > 0),
     ];
     if let Some((field, _)) = given.into_iter().find(|g| g.1) {
         let requirement = "is for built-in models: the parts of the model say it";
         return Err(Error::config(field, "given", requirement));
     }
-    if matches!(options.method, Method::Auto | Method::Swag) {
+    let method = options.method.method();
+    if matches!(method, Method::Auto | Method::Swag) {
         let requirement = "chooses among built-in models, or scores as they do";
-        return Err(Error::config("method", options.method, requirement));
+        return Err(Error::config("method", method, requirement));
     }
-    if options.method == Method::Dropout && options.batch != Batch::Auto {
+    if method == Method::Dropout && options.batch != Batch::Auto {
         let requirement = "is not for batches";
-        return Err(Error::config("method", options.method, requirement));
+        return Err(Error::config("method", method, requirement));
     }
     Ok(())
 }

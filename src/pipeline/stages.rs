@@ -8,7 +8,7 @@ use super::own::{OwnFit, prepare_own};
 use super::portfolio::fit_portfolio;
 use super::prepare::{describe, prepare};
 use super::width::fit_chosen;
-use super::{FitOptions, FitReport, Method, Stage};
+use super::{FitOptions, FitReport, MethodOptions, Stage};
 use crate::artifact::{Compiled, FittedModel, NetworkSpec};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
@@ -105,14 +105,14 @@ fn stages<T: Fits>(
     progress: &(dyn Fn(Stage, usize, usize) + Sync),
 ) -> Result<FitResult<T>> {
     data.check_trainable()?;
-    if options.method == Method::Auto {
-        return fit_portfolio(&data, options, progress);
+    if let MethodOptions::Auto(auto) = &options.method {
+        return fit_portfolio(&data, options, auto, progress);
     }
-    if options.choose_hidden {
-        return fit_chosen(data, options, progress);
+    if let Some(walk) = &options.choose_hidden {
+        return fit_chosen(data, options, walk, progress);
     }
     // exact leave-one-out needs the raw rows, and `data` is standardised in place
-    let untouched = (options.loo_refits > 0).then(|| data.clone());
+    let untouched = (options.method.loo_refits() > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = FitReport::default();
@@ -130,9 +130,10 @@ fn stages<T: Fits>(
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
     let mut result = problem.run::<T>(about, spec, summary)?;
-    if let (Some(of_walk), Some(data)) = (&result.loo, &untouched) {
-        let of_walk = of_walk.clone();
-        let exact = exact_rows::<T>(data, options, of_walk, &mut result.report, progress)?;
+    let samples = options.method.samples();
+    if let (Some(of_walk), Some(data), Some(samples)) = (&result.loo, &untouched, samples) {
+        let (of_walk, how) = (of_walk.clone(), (options, samples));
+        let exact = exact_rows::<T>(data, how, of_walk, &mut result.report, progress)?;
         result.loo = Some(exact);
         result.model.metadata.report = Some(result.report.clone());
     }

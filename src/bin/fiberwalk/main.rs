@@ -17,6 +17,7 @@ mod peak;
 mod predict;
 mod prior;
 mod progress;
+mod settings;
 mod splits;
 mod values;
 
