@@ -32,11 +32,12 @@
 #![cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
 //! use fiberwalk::Streams;
 //! use fiberwalk::data::banana;
-//! use fiberwalk::pipeline::{FitOptions, fit};
+//! use fiberwalk::pipeline::{FitOptions, WalkSettings, fit};
 //!
 //! let train = banana(80, &Streams::new(1))?;
 //! let test = banana(200, &Streams::new(2))?;
-//! let options = FitOptions { hidden: vec![8], steps: Some(50), ..FitOptions::default() };
+//! let walk = WalkSettings { steps: Some(50), ..WalkSettings::default() };
+//! let options = FitOptions { hidden: vec![8], method: walk.into(), ..FitOptions::default() };
 //! let fitted = fit::<f32>(&train, &options, &())?;
 //! let scores = fitted.model.evaluate(&test, 64, Streams::new(0))?;
 //! println!("{}\n{scores:?}", fitted.report);

@@ -14,8 +14,8 @@ use fiberwalk::walk::{
 };
 use fiberwalk::{
     Activation, Categorical, Column, Error, Gaussian, IsotropicGaussian, Likelihood, LogDensity,
-    MapOptions, Minibatch, Network, OptimizerOptions, Phase, PosteriorDensity, Result,
-    RowCurvature, Streams, fit_map,
+    MapOptions, Minibatch, OptimizerOptions, Phase, PosteriorDensity, Result, RowCurvature,
+    Streams, fit_map,
 };
 
 use crate::common::{network, normals};

@@ -76,4 +76,6 @@ mod pipeline;
 #[cfg(feature = "cli")]
 mod refusals;
 #[cfg(feature = "cli")]
+mod settings;
+#[cfg(feature = "cli")]
 mod two_at_once;

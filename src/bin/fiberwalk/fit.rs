@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::slice::from_mut;
+use std::time::{Duration, Instant};
 
 use fiberwalk::artifact::{Claim, remove_checkpoint, remove_spool};
-use fiberwalk::pipeline::{CheckpointOptions, FitOptions, FitResult, Fits, fit_owned};
+use fiberwalk::pipeline::{
+    CheckpointOptions, FitOptions, FitResult, Fits, MethodOptions, fit_owned,
+};
 use fiberwalk::{Error, Result};
 use serde_json::json;
 
@@ -14,6 +17,7 @@ use crate::failure::Outcome;
 use crate::info::verdict;
 use crate::input::Input;
 use crate::progress::Bars;
+use crate::settings::{Own, as_is};
 use crate::{check_destination, say};
 
 pub fn run(args: &FitArgs) -> Outcome {
@@ -25,6 +29,7 @@ pub fn run(args: &FitArgs) -> Outcome {
 
 fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     let started = Instant::now();
+    let options = options(args)?;
     // A fit can take long, so check first that the output can be written.
     let input = Input::find(&args.train)?;
     let (checkpoint, spool) = (
@@ -38,18 +43,6 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     // Held to the end: another run with the same --out would use the same file names.
     let claim = Claim::of(&args.out)?;
     let data = input.training(&args.settings)?;
-    let options = FitOptions {
-        frozen: args.frozen,
-        loo_refits: args.loo_refits,
-        spool: Some(spool.clone()),
-        checkpoint: Some(CheckpointOptions {
-            path: checkpoint.clone(),
-            every: args.checkpoint_every.0,
-            resume: args.resume,
-            ..CheckpointOptions::default()
-        }),
-        ..args.settings.options(args.method)
-    };
     let bars = Bars::new(args.quiet);
     let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
@@ -100,6 +93,69 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
         say(&format!("{report}{:<10} {text}\n", "model"))?;
     }
     Ok(())
+}
+
+/// Time between two checkpoints, unless it is given.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+
+/// The settings of the fit, with its files.
+fn options(args: &FitArgs) -> Result<FitOptions> {
+    let checkpoint = CheckpointOptions {
+        path: beside(&args.out, ".checkpoint"),
+        every: match args.checkpoint_every {
+            Some(period) => period.0,
+            None => Some(CHECKPOINT_EVERY),
+        },
+        resume: args.resume,
+        ..CheckpointOptions::default()
+    };
+    let kept = Some(checkpoint);
+    let own = [
+        Own::given("--frozen", args.frozen, Some, |m| match m {
+            MethodOptions::Atlas(atlas) => Some(&mut atlas.frozen),
+            MethodOptions::Flow(flow) => Some(&mut flow.frozen),
+            _ => None,
+        }),
+        Own::given("--loo-refits", args.loo_refits, as_is, |m| match m {
+            MethodOptions::Walk(points) => Some(&mut points.loo_refits),
+            MethodOptions::Hmc(chains)
+            | MethodOptions::Nuts(chains)
+            | MethodOptions::Sgld(chains) => Some(&mut chains.loo_refits),
+            _ => None,
+        }),
+        Own::given(
+            "--checkpoint-every",
+            args.checkpoint_every,
+            |_| kept.clone(),
+            checkpoint_of,
+        ),
+        Own::given(
+            "--resume",
+            args.resume.then_some(true),
+            |_| kept.clone(),
+            checkpoint_of,
+        ),
+    ];
+    let own = own.into_iter().flatten();
+    let mut method = MethodOptions::of(args.method);
+    let chooser = args.settings.give(from_mut(&mut method), false, own)?;
+    if let Some(place) = checkpoint_of(&mut method) {
+        *place = kept;
+    }
+    if let MethodOptions::Walk(points) = &mut method {
+        points.spool = Some(beside(&args.out, ".points"));
+    }
+    Ok(args.settings.options(method, chooser))
+}
+
+/// The checkpoint of a method that walks.
+fn checkpoint_of(method: &mut MethodOptions) -> Option<&mut Option<CheckpointOptions>> {
+    match method {
+        MethodOptions::Walk(points) => Some(&mut points.checkpoint),
+        MethodOptions::Atlas(atlas) => Some(&mut atlas.checkpoint),
+        MethodOptions::Flow(flow) => Some(&mut flow.checkpoint),
+        _ => None,
+    }
 }
 
 /// Removes a file, unless another program has claimed it under that name.

@@ -18,6 +18,7 @@ mod peak;
 mod predict;
 mod prior;
 mod progress;
+mod settings;
 mod splits;
 mod values;
 

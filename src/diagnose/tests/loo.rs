@@ -1,6 +1,5 @@
 //! Leave-one-out cross-validation against ArviZ, and properties that hold for any values.
 
-
 use super::psis::uniforms;
 use crate::diagnose::*;
 use crate::linalg::log_mean_exp;
