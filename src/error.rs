@@ -177,16 +177,20 @@ impl Error {
         }
     }
 
-    /// The same error for a part of a table that starts at row `first`.
-    pub(crate) fn rows_from(mut self, first: usize) -> Self {
+    /// The same error for a part of a table that starts at row `first`: for rows in blocks.
+    /// Other errors stay as they are.
+    #[must_use]
+    pub fn rows_from(mut self, first: usize) -> Self {
         if let Error::NonFiniteData { row, .. } = &mut self {
-            *row += first;
+            *row = row.saturating_add(first);
         }
         self
     }
 
-    /// The same error with the names of columns that had none.
-    pub(crate) fn with_names(mut self, names: &[String]) -> Self {
+    /// The same error with the names of columns that had none ([`Column::Number`]). Other errors
+    /// stay as they are.
+    #[must_use]
+    pub fn with_names(mut self, names: &[String]) -> Self {
         if let Error::NonFiniteData { column, .. } = &mut self
             && let Column::Number(index) = *column
             && let Some(name) = names.get(index)

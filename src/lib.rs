@@ -51,7 +51,8 @@
 //! - **No global state, no prints, no thread pool**: parallel work runs in the caller's rayon
 //!   pool.
 //! - **No `unsafe`** in this crate, and no `unwrap` in library code. Bad input is an [`Error`]
-//!   that says what is wrong and where.
+//!   that says what is wrong and where, in fields that a program can read. A NaN in data names its
+//!   row and column; training that diverges says its step and the gradients it took.
 
 #[cfg(feature = "safetensors")]
 pub mod artifact;

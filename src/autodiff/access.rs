@@ -1,6 +1,7 @@
 //! What a program checks before it runs, and how its outputs are read. Misuse is an error.
 
-use super::program::{Place, Program, Value, View, Workspace};
+use super::instruction::{Place, Value, View};
+use super::program::{Program, Workspace};
 use super::shape::{numel, show};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
@@ -14,14 +15,14 @@ impl<T: Scalar> Program<T> {
     /// another program's.
     pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> Result<&'w [T]> {
         let op = "Program::tensor";
-        match self.outputs.get(index) {
+        match self.code.outputs.get(index) {
             Some(Value::View(View {
                 place: Place::Buffer(b),
                 offset,
                 len,
             })) => {
                 let buffer = self.is_like(ws).then(|| ws.buffers.get(*b)).flatten();
-                let buffer = buffer.filter(|all| self.buffers.get(*b) == Some(&all.len()));
+                let buffer = buffer.filter(|all| self.code.buffers.get(*b) == Some(&all.len()));
                 let part = buffer.and_then(|all| all.as_slice().get(*offset..offset + len));
                 part.ok_or_else(|| foreign(op))
             }
@@ -41,7 +42,7 @@ impl<T: Scalar> Program<T> {
     /// another program's.
     pub fn scalar(&self, ws: &Workspace<T>, index: usize) -> Result<f64> {
         let op = "Program::scalar";
-        match self.outputs.get(index) {
+        match self.code.outputs.get(index) {
             Some(Value::Scalar(slot)) => {
                 let value = self.is_like(ws).then(|| ws.scalars.get(*slot)).flatten();
                 value.copied().ok_or_else(|| foreign(op))
@@ -61,11 +62,11 @@ impl<T: Scalar> Program<T> {
     /// Checks inputs and workspace before a run.
     pub(super) fn check(&self, inputs: &[&[T]], ws: &Workspace<T>) -> Result<()> {
         let op = "Program::run";
-        if inputs.len() != self.inputs.len() {
-            let expected = format!("{} inputs", self.inputs.len());
+        if inputs.len() != self.code.inputs.len() {
+            let expected = format!("{} inputs", self.code.inputs.len());
             return Err(Error::shape(op, expected, inputs.len()));
         }
-        for (index, (input, shape)) in inputs.iter().zip(&self.inputs).enumerate() {
+        for (index, (input, shape)) in inputs.iter().zip(&self.code.inputs).enumerate() {
             if input.len() != numel(shape) {
                 let expected = format!("input {index} of shape {}", show(shape));
                 let got = format!("{} numbers", input.len());
@@ -73,7 +74,7 @@ impl<T: Scalar> Program<T> {
             }
         }
         let lens = ws.buffers.iter().map(Aligned::len);
-        if !(self.is_like(ws) && lens.eq(self.buffers.iter().copied())) {
+        if !(self.is_like(ws) && lens.eq(self.code.buffers.iter().copied())) {
             return Err(foreign(op));
         }
         Ok(())
@@ -82,13 +83,13 @@ impl<T: Scalar> Program<T> {
     /// A quick look at a workspace: it has as many values of every kind as this program's.
     fn is_like(&self, ws: &Workspace<T>) -> bool {
         ws.scalars.len() == self.scalars.len()
-            && ws.registers.len() == self.registers
-            && ws.scratch.len() == self.scratch
-            && ws.buffers.len() == self.buffers.len()
+            && ws.registers.len() == self.code.registers
+            && ws.scratch.len() == self.code.scratch
+            && ws.buffers.len() == self.code.buffers.len()
     }
 
     fn no_output(&self, op: &'static str, index: usize) -> Error {
-        let expected = match self.outputs.len() {
+        let expected = match self.code.outputs.len() {
             0 => "no output to be read: there is none".into(),
             count => format!("an output in 0..{count}"),
         };

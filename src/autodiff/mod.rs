@@ -30,7 +30,8 @@
 //! | `ops/*` | one family of operations per file: recording, derivative, kernel, tests |
 //! | `differentiate` | the reverse sweep; JVP and HVP built on it |
 //! | `compile` | which values are stored, which are fused, and which buffer holds each |
-//! | `program` | the instructions and the workspace |
+//! | `instruction` | what a program consists of |
+//! | `program` | the program and its workspace |
 //! | `access` | checks before a run, and the outputs after it |
 //! | `uses` | the products and convolutions that use a weight |
 
@@ -38,6 +39,7 @@ mod access;
 mod compile;
 mod differentiate;
 mod graph;
+mod instruction;
 mod ops;
 mod program;
 mod shape;

@@ -12,7 +12,7 @@ mod roots;
 mod tangent;
 
 pub(crate) use dense::dense_from_roots;
-pub use dense::{dense_curvature, dense_operator};
+pub use dense::{DenseCurvature, dense_curvature, dense_operator};
 pub use evidence::{
     Dense, EvidenceOptions, EvidenceReport, LogEvidence, log_evidence, tune_by_evidence,
 };

@@ -184,29 +184,64 @@ pub(crate) struct RowOutputs {
 }
 
 impl RowOutputs {
-    /// The values at `theta`, computed in parallel over rows.
+    /// The values at `theta`.
     ///
     /// # Errors
-    /// Those of [`Supervised::check`]. Also if `theta` has the wrong length, or an output is not
-    /// finite.
+    /// Those of [`OutputPrograms::new`] and [`OutputPrograms::at`].
     pub fn new<T: Scalar>(data: &Supervised<'_>, theta: &[T]) -> Result<Self> {
+        OutputPrograms::new(data)?.at(data, theta)
+    }
+
+    fn of(&self, row: usize) -> &[f64] {
+        &self.values[row * self.k..(row + 1) * self.k]
+    }
+
+    fn slope(&self, row: usize) -> &[f64] {
+        &self.slopes[row * self.k..(row + 1) * self.k]
+    }
+}
+
+/// The programs for [`RowOutputs`]: one for whole blocks of rows, one for the remainder.
+pub(crate) struct OutputPrograms<T> {
+    /// Encoded targets, row-major.
+    encoded: Vec<f64>,
+    programs: [Option<Program<T>>; 2],
+}
+
+impl<T: Scalar> OutputPrograms<T> {
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// Those of [`Supervised::check`].
+    pub fn new(data: &Supervised<'_>) -> Result<Self> {
         data.check::<T>()?;
-        let (n, k) = (data.rows(), data.network.output_dim());
         let encoded = data.likelihood.encode(data.y);
-        let e = encoded.len() / n;
-        let whole = n / BLOCK * BLOCK;
-        let mut out = Self {
+        let e = encoded.len() / data.rows();
+        let compile = |(from, to, size): (usize, usize, usize)| {
+            let some = (from < to).then(|| outputs_program(data, e, size));
+            some.transpose()
+        };
+        let [whole, rest] = parts(data.rows()).map(compile);
+        Ok(Self {
+            encoded,
+            programs: [whole?, rest?],
+        })
+    }
+
+    /// The values at `theta` for the rows that were compiled, computed in parallel over them.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length, or an output is not finite.
+    pub fn at(&self, data: &Supervised<'_>, theta: &[T]) -> Result<RowOutputs> {
+        let (n, k) = (data.rows(), data.network.output_dim());
+        let mut out = RowOutputs {
             k,
             values: Vec::with_capacity(n * k),
             slopes: Vec::with_capacity(n * k),
             neg_log_likelihood: 0.0,
         };
-        // blocks of one size, then the remainder
-        for (start, end, size) in [(0, whole, BLOCK), (whole, n, n - whole)] {
-            if start == end {
-                continue;
-            }
-            let program = outputs_program::<T>(data, e, size)?;
+        for (program, (start, end, size)) in self.programs.iter().zip(parts(n)) {
+            let Some(program) = program else { continue };
             let firsts: Vec<usize> = (start..end).step_by(size).collect();
             let blocks: Vec<(Vec<f64>, Vec<f64>, f64)> = parallel::try_map_with(
                 firsts.len(),
@@ -214,7 +249,7 @@ impl RowOutputs {
                 |ws, i| {
                     let first = firsts[i];
                     let x = columns::<T>(data.x, n, first, size);
-                    let y = columns::<T>(&encoded, n, first, size);
+                    let y = columns::<T>(&self.encoded, n, first, size);
                     program.run(&[theta, &x, &y, &[], &[T::ONE]], ws)?;
                     let rows = |v: &[T]| -> Vec<f64> {
                         let at = |at: usize| v[at % k * size + at / k].to_f64();
@@ -234,14 +269,12 @@ impl RowOutputs {
         check_table::<f64>("outputs of the network", &out.values, k, output)?;
         Ok(out)
     }
+}
 
-    fn of(&self, row: usize) -> &[f64] {
-        &self.values[row * self.k..(row + 1) * self.k]
-    }
-
-    fn slope(&self, row: usize) -> &[f64] {
-        &self.slopes[row * self.k..(row + 1) * self.k]
-    }
+/// First row, end and block size of the whole blocks, then of the remainder.
+fn parts(n: usize) -> [(usize, usize, usize); 2] {
+    let whole = n / BLOCK * BLOCK;
+    [(0, whole, BLOCK), (whole, n, n - whole)]
 }
 
 /// The program for outputs, scores and value of a block of rows. `e` is the number of values per

@@ -36,6 +36,22 @@ pub(super) struct Programs<T> {
     pub hessian: Program<T>,
 }
 
+impl<T> Programs<T> {
+    pub fn all(&self) -> impl Iterator<Item = &Program<T>> {
+        [&self.value, &self.gradient, &self.ggn, &self.hessian].into_iter()
+    }
+
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Program<T>> {
+        let Self {
+            value,
+            gradient,
+            ggn,
+            hessian,
+        } = self;
+        [value, gradient, ggn, hessian].into_iter()
+    }
+}
+
 /// The rows of one block, feature-major.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk<T> {

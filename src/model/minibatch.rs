@@ -25,7 +25,7 @@ use crate::scalar::Scalar;
 /// but computed shard by shard.
 #[derive(Clone, Debug)]
 pub struct Minibatch<T> {
-    compiled: Arc<Compiled<T>>,
+    pub(super) compiled: Arc<Compiled<T>>,
     /// The rows of the data that this posterior uses, in order. The shared data may hold others.
     rows: Vec<usize>,
     /// The number of rows that energies are scaled to: `rows.len()`, except in a batch of a larger
@@ -34,12 +34,22 @@ pub struct Minibatch<T> {
 }
 
 /// What a posterior and its subsets share.
-#[derive(Debug)]
-struct Compiled<T> {
+#[derive(Clone, Debug)]
+pub(super) struct Compiled<T> {
     dim: usize,
     /// `-log p(theta)` and its gradient.
     prior: Program<T>,
     likelihood: Shards<T>,
+}
+
+impl<T: Scalar> Compiled<T> {
+    pub fn programs(&self) -> impl Iterator<Item = &Program<T>> {
+        std::iter::once(&self.prior).chain(self.likelihood.programs())
+    }
+
+    pub fn programs_mut(&mut self) -> impl Iterator<Item = &mut Program<T>> {
+        std::iter::once(&mut self.prior).chain(self.likelihood.programs_mut())
+    }
 }
 
 /// Memory for evaluating a [`Minibatch`]. It grows to what the largest batch needs, and then stays.

@@ -7,6 +7,7 @@
 //! with the rows.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::chunk::Parts;
 use crate::autodiff::{Program, Workspace};
@@ -15,21 +16,21 @@ use crate::linalg::vector::axpy;
 use crate::parallel;
 use crate::scalar::Scalar;
 
-/// `sum -log p(y_i | theta)` over rows of data.
-#[derive(Debug)]
+/// `sum -log p(y_i | theta)` over rows of data. Copies share the data.
+#[derive(Clone, Debug)]
 pub(super) struct Shards<T> {
     /// Features per row.
     features: usize,
     /// Values per encoded target.
     encoded: usize,
-    x: Vec<T>,
-    y: Vec<T>,
+    x: Arc<[T]>,
+    y: Arc<[T]>,
     /// The size of whole shards, then the powers of two below it.
     kinds: Vec<Kind<T>>,
 }
 
 /// The programs of shards of one size: one without the gradient, one with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kind<T> {
     rows: usize,
     value: Program<T>,
@@ -93,6 +94,15 @@ impl<T: Scalar> Shards<T> {
                 .map(|rows| Kind::new(parts, rows))
                 .collect::<Result<_>>()?,
         })
+    }
+
+    pub fn programs(&self) -> impl Iterator<Item = &Program<T>> {
+        self.kinds.iter().flat_map(|k| [&k.value, &k.gradient])
+    }
+
+    pub fn programs_mut(&mut self) -> impl Iterator<Item = &mut Program<T>> {
+        let kinds = self.kinds.iter_mut();
+        kinds.flat_map(|k| [&mut k.value, &mut k.gradient])
     }
 
     /// Fresh memory.

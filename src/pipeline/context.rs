@@ -1,5 +1,6 @@
 //! The problem that is fitted, as every stage sees it: data, network, options, and its densities.
 
+use super::densities::Densities;
 use super::prepare::Prepared;
 use super::{FitOptions, Method, Progress};
 use crate::artifact::own_last_layer;
@@ -23,6 +24,7 @@ pub(super) struct Problem<'a> {
     pub prepared: Prepared,
     pub streams: Streams,
     pub progress: &'a dyn Progress,
+    pub densities: Densities,
 }
 
 impl Problem<'_> {
@@ -36,15 +38,29 @@ impl Problem<'_> {
         self.network.dim() + self.own.map_or(0, Model::own_params)
     }
 
+    /// The density with these scales. It is compiled at the first call only. A user's model keeps
+    /// its own scales.
     pub(super) fn posterior<T: Scalar>(
         &self,
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<PosteriorDensity<T>> {
-        let prior = self.prior(prior_precision)?;
-        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        let likelihood = self.likelihood(noise_std)?;
-        PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
+        let density = self.densities.plain.get(|| {
+            let prior = self.prior(prior_precision)?;
+            let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
+            let likelihood = self.likelihood(noise_std)?;
+            PosteriorDensity::new(network, likelihood.as_ref(), prior.get(), x, y)
+        })?;
+        match self.own {
+            Some(_) => Ok(density),
+            None => density.with_scales(prior_precision, self.noise(noise_std)),
+        }
+    }
+
+    /// The given noise, if the likelihood has one.
+    fn noise(&self, noise_std: Option<f64>) -> Option<f64> {
+        let has_noise = self.prepared.observation.has_noise();
+        has_noise.then(|| noise_std.unwrap_or(1.0))
     }
 
     /// The prior: the model's, or an isotropic one with the given precision.
@@ -60,7 +76,7 @@ impl Problem<'_> {
         if let Some(model) = self.own {
             return Ok(Box::new(model.shared_likelihood()));
         }
-        let noise = Noise::Given(noise_std.unwrap_or(1.0));
+        let noise = Noise::Given(self.noise(noise_std).unwrap_or(1.0));
         let prepared = &self.prepared;
         prepared.observation.likelihood(noise, prepared.base_rate)
     }
@@ -94,10 +110,16 @@ impl Problem<'_> {
         prior_precision: f64,
         noise_std: Option<f64>,
     ) -> Result<Minibatch<T>> {
-        let prior = self.prior(prior_precision)?;
-        let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
-        let likelihood = self.likelihood(noise_std)?;
-        Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
+        let density = self.densities.batched.get(|| {
+            let prior = self.prior(prior_precision)?;
+            let (network, x, y) = (self.network, &self.prepared.x, &self.prepared.y);
+            let likelihood = self.likelihood(noise_std)?;
+            Minibatch::new(network, likelihood.as_ref(), prior.get(), x, y)
+        })?;
+        match self.own {
+            Some(_) => Ok(density),
+            None => density.with_scales(prior_precision, self.noise(noise_std)),
+        }
     }
 
     /// Initial parameters with number `index`.

@@ -146,7 +146,8 @@ impl Problem<'_> {
         &self,
         scaled: &ScaledNetwork<'_>,
     ) -> Result<PosteriorDensity<T>> {
-        self.density_of(scaled, &scaled.prior())
+        let make = || self.density_of(scaled, &scaled.prior());
+        self.densities.scaled.get(make)
     }
 
     /// The density of a network whose coordinates include scales. The options set the noise.

@@ -6,8 +6,7 @@ use super::context::Problem;
 use super::progress::Steps;
 use super::{Batch, FitReport, Method, Stage};
 use crate::curvature::{
-    Dense, EvidenceOptions, EvidenceReport, RowFisher, Supervised, dense_curvature, log_evidence,
-    tune_by_evidence,
+    Dense, DenseCurvature, EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence,
 };
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
@@ -181,8 +180,6 @@ impl Problem<'_> {
         let has_noise = self.prepared.observation.has_noise();
         let tunes_noise = has_noise && self.options.noise_std.is_none();
         let exact = self.network.dim() <= DENSE;
-        let dense = |noise: Option<f64>, theta: &[T]| self.curvature(noise, theta);
-        let dense: Option<Dense<'_, T>> = exact.then_some(&dense);
         let options = |noise: f64| EvidenceOptions {
             prior_precision: self.options.prior_precision.unwrap_or(1.0),
             tune_prior_precision: self.options.prior_precision.is_none(),
@@ -190,6 +187,13 @@ impl Problem<'_> {
             tune_noise_std: tunes_noise,
             ..EvidenceOptions::default()
         };
+        // compiled here, before starts run in parallel: rounds change numbers only
+        self.posterior::<T>(options(1.0).prior_precision, self.options.noise_std)?;
+        let compiled = exact.then(|| self.compiled_curvature()).transpose()?;
+        let dense = compiled.as_ref().map(|compiled| {
+            |noise: Option<f64>, theta: &[T]| self.curvature(compiled, noise, theta)
+        });
+        let dense: Option<Dense<'_, T>> = dense.as_ref().map(|at| at as _);
         // only exact evidences can be compared
         let starts: Vec<f64> = match self.options.noise_std {
             Some(std) => vec![std],
@@ -236,8 +240,8 @@ impl Problem<'_> {
         // a walk starts better where first-order steps end: at the bottom of a narrow valley its
         // first steps diverge
         let mut matrix = None;
-        if exact && !self.method().walks() {
-            matrix = Some(self.polished(&posterior, &mut report, summary)?);
+        if let (Some(dense), false) = (dense, self.method().walks()) {
+            matrix = Some(self.polished(&posterior, dense, &mut report, summary)?);
             report.log_evidence = None;
         }
         let theta = &report.map.theta;
@@ -254,36 +258,43 @@ impl Problem<'_> {
         Ok(report)
     }
 
-    /// The Gauss-Newton matrix of the likelihood, `[P, P]`.
-    fn curvature<T: Scalar>(&self, noise: Option<f64>, theta: &[T]) -> Result<Vec<f64>> {
+    /// The Gauss-Newton matrix of the likelihood, `[P, P]`, compiled.
+    pub(super) fn compiled_curvature<T: Scalar>(&self) -> Result<DenseCurvature<'_, T>> {
+        let likelihood = self.likelihood(self.options.noise_std)?;
+        let rows = (&self.prepared.x[..], &self.prepared.y[..]);
+        let all = 0..self.network.dim();
+        DenseCurvature::new(self.network, likelihood.as_ref(), rows, all)
+    }
+
+    /// The matrix at a noise level and parameters.
+    fn curvature<T: Scalar>(
+        &self,
+        compiled: &DenseCurvature<'_, T>,
+        noise: Option<f64>,
+        theta: &[T],
+    ) -> Result<Vec<f64>> {
         self.progress.go_on(Stage::Map)?;
-        let likelihood = self.likelihood(noise)?;
-        let data = Supervised {
-            network: self.network,
-            likelihood: likelihood.as_ref(),
-            x: &self.prepared.x,
-            y: &self.prepared.y,
-        };
-        dense_curvature(&data, theta, 0..self.network.dim(), RowFisher::Ggn)
+        compiled.at(self.likelihood(noise)?.as_ref(), theta)
     }
 
     /// Moves the estimate to its minimum, and returns the matrix there.
     fn polished<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
+        dense: Dense<'_, T>,
         report: &mut EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<f64>> {
         let (n, alpha, noise) = (self.network.dim(), report.prior_precision, report.noise_std);
         let with_prior = |theta: &[T]| {
-            let mut matrix = self.curvature(noise, theta)?;
+            let mut matrix = dense(noise, theta)?;
             matrix.iter_mut().step_by(n + 1).for_each(|a| *a += alpha);
             Ok(matrix)
         };
         let options = PolishOptions::default();
         let end = polish(posterior, &mut report.map, with_prior, &options)?;
         summary.polished(&end);
-        self.curvature(noise, &report.map.theta)
+        dense(noise, &report.map.theta)
     }
 }
 

@@ -22,6 +22,7 @@ mod convergence;
 mod coordinates;
 mod deform;
 mod deform_report;
+mod densities;
 mod describe;
 mod exact_loo;
 mod fits;

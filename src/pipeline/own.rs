@@ -126,13 +126,14 @@ impl Problem<'_> {
         model: &Model,
         summary: &mut FitReport,
     ) -> Result<EvidenceReport<T>> {
-        let density = model.density::<T>(&self.prepared.x, &self.prepared.y)?;
+        let alpha = typical_precision(model);
+        let density = self.posterior::<T>(alpha, None)?;
         let options = MapOptions::default();
         let map = fit_map(&density, self.initial(0), &options, |done| {
             self.progress.step(Stage::Map, done, options.steps)
         })?;
         summary.map(&map, None);
-        Ok(EvidenceReport::given(map, typical_precision(model), None))
+        Ok(EvidenceReport::given(map, alpha, None))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::checkpoint::{Keeper, Subject};
 use super::context::Problem;
+use super::densities::Densities;
 use super::describe::About;
 use super::exact_loo::exact_rows;
 use super::identity::identity;
@@ -71,6 +72,7 @@ fn stages<T: Fits>(
         prepared: prepare(data, options)?,
         streams: Streams::new(options.seed),
         progress,
+        densities: Densities::default(),
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
@@ -99,6 +101,7 @@ fn stages_of_own<T: Fits>(
         prepared,
         streams: Streams::new(options.seed),
         progress,
+        densities: Densities::default(),
     };
     problem.check_options()?;
     problem.run(about, spec, summary, None)

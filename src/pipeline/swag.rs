@@ -16,6 +16,7 @@
 //! is viable. It ends before the first rate that is not.
 
 use super::context::Problem;
+use super::densities::Densities;
 use super::map::share;
 use super::prepare::Prepared;
 use super::progress::Steps;
@@ -104,6 +105,7 @@ impl Problem<'_> {
         let split = random_split(rows, HELD_OUT, &mut rng)?;
         let part = Problem {
             prepared: self.prepared.select(&split.train),
+            densities: Densities::default(),
             ..*self
         };
         let posterior = part.posterior(evidence.prior_precision, evidence.noise_std)?;
@@ -191,6 +193,7 @@ mod tests {
             prepared: prepare(data, &FitOptions::default()).unwrap(),
             streams: Streams::new(3),
             progress: &(),
+            densities: Densities::default(),
         });
     }
 

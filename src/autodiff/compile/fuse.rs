@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::kernel::{Access, Arg, Kernel, Operand, Step, StepOp};
 use super::lower::Lowering;
 use crate::autodiff::graph::Node;
+use crate::autodiff::instruction::Value;
 use crate::autodiff::ops::{Binary, Op};
-use crate::autodiff::program::Value;
 
 /// Whether kernels compute this node. Values of shape `[]` are computed in the scalar file instead.
 pub(super) fn elementwise(node: &Node) -> bool {

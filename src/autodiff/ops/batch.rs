@@ -70,8 +70,8 @@ impl<'g> Var<'g> {
         if own.len() == 1 || examples == 1 || (numel(&own) == examples && !keeps) {
             return self.reshape(&shape);
         }
-        if let Some(c) = self.graph.as_constant(self.id) {
-            return self.graph.full(&shape, c);
+        if let Some(c) = self.settled() {
+            return c.broadcast_to(&shape);
         }
         self.graph.push(op, &[self.id], shape)
     }

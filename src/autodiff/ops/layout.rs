@@ -19,8 +19,8 @@ impl<'g> Var<'g> {
             let error = Error::shape("reshape", format!("{} elements", numel(&own)), show(shape));
             return self.graph.fail(error);
         }
-        if let Some(c) = self.graph.as_constant(self.id) {
-            return self.graph.full(shape, c);
+        if let Some(c) = self.settled() {
+            return c.broadcast_to(shape);
         }
         if let Some(memory) = self.stored()
             && let Some((&n, rest)) = shape.split_first()
@@ -50,8 +50,8 @@ impl<'g> Var<'g> {
             let error = Error::shape("transpose", "a matrix", show(&shape));
             return self.graph.fail(error);
         };
-        if let Some(c) = self.graph.as_constant(self.id) {
-            return self.graph.full(&[cols, rows], c);
+        if let Some(c) = self.settled() {
+            return c.broadcast_to(&[cols, rows]);
         }
         let node = self.graph.node(self.id);
         match node.op {
@@ -75,8 +75,8 @@ impl<'g> Var<'g> {
             return self;
         }
         shape[axis] = range.len();
-        if let Some(c) = self.graph.as_constant(self.id) {
-            return self.graph.full(&shape, c);
+        if let Some(c) = self.settled() {
+            return c.broadcast_to(&shape);
         }
         if let Some(memory) = self.stored() {
             let inner = axis.checked_sub(1).unwrap_or(shape.len() - 1);

@@ -63,10 +63,14 @@ impl<T: Scalar> LinearLayers<T> {
     /// The layers, if all parameters of `range` belong to linear layers that are used once, and
     /// pairs take less work than rows.
     pub(super) fn find(data: &Supervised<'_>, range: Range<usize>, rank: usize) -> Option<Self> {
-        let by_rows = rank * range.len() * range.len();
-        let all = Self::all(data, range)?;
+        Self::all(data, range).filter(|all| all.are_less_work(rank))
+    }
+
+    /// True if pairs take less work than rows.
+    pub(super) fn are_less_work(&self, rank: usize) -> bool {
+        let q: usize = self.places.iter().map(|p| p.inputs * p.outputs).sum();
         // with rank 0, rows take no work at all, so pairs cannot take less
-        (work_of_pairs(&all.places, rank) < by_rows).then_some(all)
+        work_of_pairs(&self.places, rank) < rank * q * q
     }
 
     /// The layers, if all parameters of `range` belong to linear layers that are used once.

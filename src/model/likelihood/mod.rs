@@ -55,6 +55,9 @@ use crate::model::{Law, Predictive};
 /// methods have defaults. They fit a likelihood with one target per row, no parameters of its own,
 /// and a `-log p` that is convex in the outputs (or nearly).
 ///
+/// A likelihood with a given noise level may record it by name, as
+/// `graph.named(NOISE_STD, std, of)` ([`Graph::named`]). Compiled densities can then change it.
+///
 /// ```
 /// use fiberwalk::autodiff::Var;
 /// use fiberwalk::{Likelihood, Result};
