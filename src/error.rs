@@ -1,7 +1,11 @@
-//! Errors, with the numbers that say where they happened.
+//! Errors, with the numbers that say where they happened, and counts for their messages.
+
+mod counted;
 
 use std::fmt;
 use std::path::PathBuf;
+
+pub use counted::{Counted, counted};
 
 /// The crate's result type.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -80,7 +84,8 @@ pub enum Error {
     },
     /// An iteration ended before it reached its tolerance.
     #[error(
-        "{what}: no convergence in {iterations} iterations (residual {residual:.3e}, tolerance {tolerance:.3e})"
+        "{what}: no convergence in {} (residual {residual:.3e}, tolerance {tolerance:.3e})",
+        counted(.iterations, "iteration")
     )]
     NoConvergence {
         /// The method.

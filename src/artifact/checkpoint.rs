@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomically;
 use super::checksum::Checksum;
 use super::tensors::{number, write_numbers};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 use crate::walk::Fields;
 
@@ -235,7 +235,7 @@ impl<T: Scalar> CheckpointReader<T> {
     pub fn finish(self) -> Result<()> {
         match self.left {
             0 => Ok(()),
-            left => Err(self.wrong(format!("{left} bytes are left over"))),
+            left => Err(self.wrong(format!("{} too many", counted(left, "byte")))),
         }
     }
 

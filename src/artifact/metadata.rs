@@ -10,7 +10,7 @@ use super::report::{self, FitReport};
 use super::task::{TaskSpec, positive};
 use crate::data::{Standardizer, Task, Warp};
 use crate::deform::UnitFlowOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{Model, Observation};
 use crate::nn::LinearHead;
 
@@ -205,11 +205,10 @@ impl Metadata {
         };
         let network = model.network();
         let shape = |n: [usize; 5]| {
-            let [inputs, outputs, parameters, targets, own] = n;
-            format!(
-                "{inputs} inputs, {outputs} outputs, {parameters} parameters, {targets} targets \
-                 a row, {own} parameters of the likelihood"
-            )
+            let nouns = ["input", "output", "parameter", "target", "parameter"];
+            let [inputs, outputs, parameters, targets, own] =
+                std::array::from_fn(|i| counted(n[i], nouns[i]));
+            format!("{inputs}, {outputs}, {parameters}, {targets} a row, {own} of the likelihood")
         };
         let expected = [
             *inputs,
@@ -321,7 +320,10 @@ impl Metadata {
         if let Some(shape) = self.image
             && pixels(shape) != Some(features)
         {
-            return Err(format!("{features} features are not images of {shape:?}"));
+            return Err(format!(
+                "{} cannot be images of {shape:?}",
+                counted(features, "feature")
+            ));
         }
         let network = self.network_with(parts).map_err(|e| e.to_string())?;
         self.standardizer().map_err(|e| e.to_string())?;
@@ -332,15 +334,16 @@ impl Metadata {
         };
         if network.input_dim() != features || self.feature_mean.len() != features {
             return Err(format!(
-                "{features} feature names, {} means and a network with {} inputs",
-                self.feature_mean.len(),
-                network.input_dim()
+                "{}, {} and a network with {}",
+                counted(features, "feature name"),
+                counted(self.feature_mean.len(), "mean"),
+                counted(network.input_dim(), "input")
             ));
         }
         if network.output_dim() != outputs {
             return Err(format!(
-                "the network has {} outputs, the task needs {outputs}",
-                network.output_dim()
+                "the network has {}, the task needs {outputs}",
+                counted(network.output_dim(), "output")
             ));
         }
         Ok(network)

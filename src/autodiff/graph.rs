@@ -7,7 +7,7 @@ use std::ptr::fn_addr_eq;
 
 use super::ops::Op;
 use super::shape::{Shape, numel, show};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// A constant with a name: the scalar `of(value)`.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +144,11 @@ impl Graph {
             let got = values.len();
             return self.fail(Error::shape(
                 "tensor",
-                format!("{} values for shape {}", numel(shape), show(shape)),
+                format!(
+                    "{} for shape {}",
+                    counted(numel(shape), "value"),
+                    show(shape)
+                ),
                 got,
             ));
         }

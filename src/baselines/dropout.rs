@@ -35,7 +35,7 @@ use rand::{Rng, RngExt};
 use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::Posterior;
 use crate::nn::ParamLayout;
 use crate::optim::{Answer, Decay, Descent, LOWER_RATE, OptimizerOptions, Schedule, clip_by_norm};
@@ -122,7 +122,10 @@ impl DropoutMasks {
     pub fn new(layout: &ParamLayout, dim: usize, rate: f64) -> Result<Self> {
         check_rate(rate)?;
         if dim < layout.len() {
-            let expected = format!("at least the network's {} parameters", layout.len());
+            let expected = format!(
+                "at least the network's {}",
+                counted(layout.len(), "parameter")
+            );
             return Err(Error::shape("DropoutMasks", expected, dim));
         }
         let mut units = Vec::new();
@@ -209,7 +212,7 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>, R: Answer>(
     if theta.len() != p {
         return Err(Error::shape(
             "fit_dropout",
-            format!("{p} parameters"),
+            counted(p, "parameter"),
             theta.len(),
         ));
     }
@@ -263,7 +266,7 @@ impl<T: Scalar> Dropout<T> {
     /// If `theta` and the masks differ in their number of parameters.
     pub fn new(theta: Vec<T>, masks: DropoutMasks) -> Result<Self> {
         if theta.len() != masks.dim {
-            let expected = format!("{} parameters", masks.dim);
+            let expected = counted(masks.dim, "parameter");
             return Err(Error::shape("Dropout", expected, theta.len()));
         }
         Ok(Self { theta, masks })

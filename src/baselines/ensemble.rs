@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::norm;
 use crate::model::{LogDensity, Minibatch, Points};
 use crate::optim::{
@@ -166,7 +166,7 @@ fn each<T: Scalar>(
         let own = Streams::new(rng.next_u64());
         let start: Vec<T> = init(&mut rng).into_iter().map(T::from_f64).collect();
         if start.len() != dim {
-            let expected = format!("{dim} initial parameters");
+            let expected = counted(dim, "initial parameter");
             return Err(Error::shape("fit_ensemble", expected, start.len()));
         }
         fit(start, own)

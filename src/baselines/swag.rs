@@ -28,7 +28,7 @@
 use std::collections::VecDeque;
 
 use super::draws::independent;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::{LogDensity, Minibatch, Posterior};
@@ -292,8 +292,12 @@ impl<T: Scalar> Swag<T> {
     pub fn new(mean: Vec<f64>, variance: Vec<f64>, deviations: Vec<T>) -> Result<Self> {
         let p = mean.len();
         if p == 0 || variance.len() != p || !deviations.len().is_multiple_of(p) {
-            let got = format!("{} variances, {} numbers", variance.len(), deviations.len());
-            let expected = format!("{p} variances and deviations [K, {p}]");
+            let got = format!(
+                "{}, {}",
+                counted(variance.len(), "variance"),
+                counted(deviations.len(), "number")
+            );
+            let expected = format!("{} and deviations [K, {p}]", counted(p, "variance"));
             return Err(Error::shape("Swag", expected, got));
         }
         if deviations.len() / p < 2 {
@@ -350,7 +354,7 @@ impl<T: Scalar> Swag<T> {
     pub fn log_density(&self, theta: &[T]) -> Result<f64> {
         let (p, k) = (self.mean.len(), self.rank());
         if theta.len() != p {
-            let expected = format!("{p} parameters");
+            let expected = counted(p, "parameter");
             return Err(Error::shape("Swag::log_density", expected, theta.len()));
         }
         // covariance A + V V^T with A = s^2 / 2: M = I + V^T A^-1 V, b = V^T A^-1 r

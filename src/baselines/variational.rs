@@ -29,7 +29,7 @@
 use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, fill_normal};
 use crate::model::Posterior;
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
@@ -135,7 +135,7 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>, R: Answer>(
     options.validate()?;
     let p = source.dim();
     if theta.len() != p {
-        let expected = format!("{p} parameters");
+        let expected = counted(p, "parameter");
         return Err(Error::shape("fit_variational", expected, theta.len()));
     }
     // mu, then rho: one vector for the optimiser
@@ -273,7 +273,7 @@ impl<T: Scalar> MeanField<T> {
     /// If lengths do not fit, or a deviation is not positive and finite.
     pub fn new(mean: Vec<T>, std: Vec<T>) -> Result<Self> {
         if mean.is_empty() || std.len() != mean.len() {
-            let expected = format!("{} deviations, at least one", mean.len());
+            let expected = format!("{}, at least one", counted(mean.len(), "deviation"));
             return Err(Error::shape("MeanField", expected, std.len()));
         }
         if let Some(s) = std.iter().find(|s| !(**s > T::ZERO && s.is_finite())) {
@@ -298,7 +298,7 @@ impl<T: Scalar> MeanField<T> {
     /// If `theta` has the wrong length.
     pub fn log_density(&self, theta: &[T]) -> Result<f64> {
         if theta.len() != self.mean.len() {
-            let expected = format!("{} parameters", self.mean.len());
+            let expected = counted(self.mean.len(), "parameter");
             return Err(Error::shape(
                 "MeanField::log_density",
                 expected,

@@ -1,7 +1,7 @@
 //! Rows of the Jacobian of a network's outputs, one VJP each: `J_n^T u`.
 
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
@@ -88,7 +88,11 @@ impl<T: Scalar> JacobianRows<T> {
         memory: &'m mut JacobianMemory<T>,
     ) -> Result<(&'m [T], &'m [T])> {
         if x.len() != self.features || u.len() != self.outputs {
-            let expected = format!("{} features and {} outputs", self.features, self.outputs);
+            let expected = format!(
+                "{} and {}",
+                counted(self.features, "feature"),
+                counted(self.outputs, "output")
+            );
             let got = format!("{} and {}", x.len(), u.len());
             return Err(Error::shape("JacobianRows", expected, got));
         }

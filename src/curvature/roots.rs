@@ -6,7 +6,7 @@
 //! largest first. A softmax over `K` classes has `K - 1` of them.
 
 use crate::autodiff::{Graph, Program};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::{check_table, symmetric_eigen};
 use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
 use crate::nn::Network;
@@ -42,8 +42,8 @@ impl std::fmt::Debug for Supervised<'_> {
         let (d, k) = (self.network.input_dim(), self.network.output_dim());
         write!(
             f,
-            "{} rows for a network {d} -> {k}",
-            self.x.len() / d.max(1)
+            "{} for a network {d} -> {k}",
+            counted(self.x.len() / d.max(1), "row")
         )
     }
 }
@@ -80,8 +80,12 @@ impl Supervised<'_> {
         let m = self.likelihood.target_dim(k);
         let rows = self.rows();
         if rows == 0 || self.x.len() != rows * d || self.y.len() != rows * m {
-            let expected = format!("rows of {d} features and {m} targets, at least one");
-            let got = format!("{} and {} numbers", self.x.len(), self.y.len());
+            let expected = format!(
+                "rows of {} and {}, at least one",
+                counted(d, "feature"),
+                counted(m, "target")
+            );
+            let got = format!("{} and {}", self.x.len(), counted(self.y.len(), "number"));
             return Err(Error::shape("Supervised", expected, got));
         }
         check_table::<T>("Supervised", self.x, d, Column::Number)?;

@@ -1,11 +1,11 @@
 //! Tables of numbers from CSV files, with errors that name the line and the column.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::Path;
 
+use super::csv_text::CsvText;
 use super::quotes::first_fault;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Named columns of finite numbers.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +32,7 @@ pub struct Table {
 /// - the header is missing, or a name in it is empty, occurs twice or has control characters;
 /// - a row has another number of fields than the header, or a cell is not a finite number.
 pub fn read_table(path: &Path) -> Result<Table> {
-    read_columns(path, |names| Ok((0..names.len()).collect()))
+    CsvText::open(path)?.table()
 }
 
 /// Reads the columns that `choose` picks by index from the header, in its order. Other columns may
@@ -42,17 +42,14 @@ pub fn read_table(path: &Path) -> Result<Table> {
 /// Those of [`read_table`], for the chosen columns, and those of `choose`. An index without a
 /// column is a shape error.
 pub(super) fn read_columns(
-    path: &Path,
+    csv: CsvText,
     choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
 ) -> Result<Table> {
-    let bytes = fs::read(path).map_err(|source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    let text = text(path, &bytes)?;
+    let path = &*csv.name;
+    let text = text(path, &csv.bytes)?;
     let mut rows = Rows::new(path, text);
     let Some((line, header)) = rows.next_row()? else {
-        return Err(at(path, None, None, "the file is empty"));
+        return Err(at(path, None, None, "it is empty"));
     };
     check_header(path, line, &header)?;
     let chosen = choose(&header)?;
@@ -67,7 +64,8 @@ pub(super) fn read_columns(
     };
     while let Some((line, row)) = rows.next_row()? {
         if row.len() != header.len() {
-            let what = format!("expected {} fields, got {}", header.len(), row.len());
+            let expected = counted(header.len(), "field");
+            let what = format!("expected {expected}, got {}", row.len());
             return Err(at(path, Some(line), None, what));
         }
         table.lines.push(line);
@@ -288,8 +286,8 @@ mod tests {
     fn a_damaged_table_is_refused() {
         assert_eq!(message("a,b\n1,2\n3\n"), "line 3: expected 2 fields, got 1");
         assert_eq!(message("a,b\n1,2,3\n"), "line 2: expected 2 fields, got 3");
-        assert_eq!(message(""), "the file is empty");
-        assert_eq!(message("\n\n"), "the file is empty");
+        assert_eq!(message(""), "it is empty");
+        assert_eq!(message("\n\n"), "it is empty");
         assert_eq!(message("a,b\n"), "a header but no rows of data");
         let control = "line 1: column 2 has a control character in its name";
         assert_eq!(message("a,\"b\nc\"\n1,2\n"), control);
@@ -355,12 +353,7 @@ mod tests {
 
     #[test]
     fn a_column_that_is_not_read_has_its_quotes_checked() {
-        let file = |text: &str| {
-            let mut file = tempfile::NamedTempFile::new().unwrap();
-            file.write_all(text.as_bytes()).unwrap();
-            file
-        };
-        let first = |text: &str| read_columns(file(text).path(), |_| Ok(vec![0]));
+        let first = |text: &str| read_columns(CsvText::from_bytes(text, "f"), |_| Ok(vec![0]));
         for text in [
             "a,y\n1,\"?\n3,?\n5,?\n",
             "a,y\n1,?\n3,\"?\"?\n",
@@ -386,12 +379,11 @@ mod tests {
 
     #[test]
     fn only_chosen_columns_are_parsed_in_their_order() {
-        let mut file = tempfile::NamedTempFile::new().unwrap();
-        file.write_all(b"a,note,b\n1,hello,2\n3,,4\n").unwrap();
-        let table = read_columns(file.path(), |_| Ok(vec![2, 0])).unwrap();
+        let csv = CsvText::from_bytes("a,note,b\n1,hello,2\n3,,4\n", "f");
+        let table = read_columns(csv.clone(), |_| Ok(vec![2, 0])).unwrap();
         assert_eq!(table.names, ["b", "a"]);
         assert_eq!(table.values, [2., 1., 4., 3.]);
-        assert!(read_columns(file.path(), |_| Ok(vec![3])).is_err());
+        assert!(read_columns(csv, |_| Ok(vec![3])).is_err());
     }
 
     proptest! {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::standardize::Standardizer;
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 
 /// The kind of targets of a data set.
@@ -86,10 +86,11 @@ impl Dataset {
             return Err(Error::data("no feature columns"));
         }
         if n.checked_mul(d) != Some(self.features.len()) {
+            let (rows, columns) = (counted(n, "row"), counted(d, "column"));
             return Err(Error::shape(
                 "Dataset::new",
-                format!("{n} rows x {d} columns of features"),
-                format!("{} values", self.features.len()),
+                format!("{rows} x {columns} of features"),
+                counted(self.features.len(), "value"),
             ));
         }
         Ok(())
@@ -169,7 +170,7 @@ impl Dataset {
         let pixels = shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
         if pixels != Some(self.d()) {
             let [c, h, w] = shape;
-            let got = format!("{} feature columns", self.d());
+            let got = counted(self.d(), "feature column");
             return Err(Error::shape(
                 "image",
                 format!("as many features as {c}x{h}x{w} images have numbers"),
@@ -376,7 +377,7 @@ mod tests {
     fn refuses_what_is_not_a_table() {
         assert!(message(make(&[], &[], &["a"], TWO)).contains("no rows"));
         assert!(message(make(&[], &[1.0], &[], TWO)).contains("no feature columns"));
-        assert!(message(make(&[1.0], &[0.0, 1.0], &["a"], TWO)).contains("2 rows x 1 columns"));
+        assert!(message(make(&[1.0], &[0.0, 1.0], &["a"], TWO)).contains("2 rows x 1 column of"));
         assert!(message(make(&[1., 2.], &[0.], &["a", "a"], TWO)).contains("column 'a'"));
         assert!(message(make(&[1.], &[0.], &["y"], TWO)).contains("twice"));
     }

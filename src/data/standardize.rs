@@ -1,7 +1,7 @@
 //! Shifts and scales columns to mean 0 and standard deviation 1, learnt on the training rows.
 
 use super::warp::Warp;
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::linalg::{check_table, not_a_number};
 
@@ -105,7 +105,11 @@ impl Standardizer {
             return Err(Error::shape(
                 "Standardizer::from_parts",
                 "as many scales as means, at least one",
-                format!("{} means, {} scales", mean.len(), scale.len()),
+                format!(
+                    "{}, {}",
+                    counted(mean.len(), "mean"),
+                    counted(scale.len(), "scale")
+                ),
             ));
         }
         for (what, values) in [
@@ -196,7 +200,7 @@ impl Standardizer {
         let op = "Standardizer::transform";
         let d = self.columns();
         if row.len() != d || out.len() != d {
-            let (expected, got) = (format!("a row of {d} values"), row.len());
+            let (expected, got) = (format!("a row of {}", counted(d, "value")), row.len());
             return Err(Error::shape(op, expected, got));
         }
         check_table::<f64>(op, row, d, Column::Number)?;
@@ -237,8 +241,8 @@ impl Standardizer {
         if !values.len().is_multiple_of(self.columns()) {
             return Err(Error::shape(
                 op,
-                format!("rows of {} values", self.columns()),
-                format!("{} values", values.len()),
+                format!("rows of {}", counted(self.columns(), "value")),
+                counted(values.len(), "value"),
             ));
         }
         let d = self.columns();
@@ -266,8 +270,11 @@ fn check_rows(op: &'static str, values: &[f64], columns: usize) -> Result<()> {
     if values.is_empty() || columns == 0 || !values.len().is_multiple_of(columns) {
         return Err(Error::shape(
             op,
-            format!("rows of {columns} values, at least one of each"),
-            format!("{} values", values.len()),
+            format!(
+                "rows of {}, at least one of each",
+                counted(columns, "value")
+            ),
+            counted(values.len(), "value"),
         ));
     }
     check_table::<f64>(op, values, columns, Column::Number)

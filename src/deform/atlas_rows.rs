@@ -16,7 +16,7 @@
 use super::atlas::{Atlas, Components};
 use super::last_layer::{Conditional, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::{Cholesky, cell, check_table, output_of};
 use crate::nn::LinearHead;
 use crate::parallel;
@@ -170,7 +170,10 @@ impl<T: Scalar> AtlasRows<T> {
         }
         let of_network = last.network_dim();
         if most == 0 || network.hidden_params() != of_network {
-            let expected = format!("a network of {of_network} hidden parameters, and anchors");
+            let expected = format!(
+                "a network of {}, and anchors",
+                counted(of_network, "hidden parameter")
+            );
             let got = format!("{}, and {most}", network.hidden_params());
             return Err(Error::shape("AtlasRows", expected, got));
         }
@@ -245,7 +248,11 @@ impl<T: Scalar> AtlasRows<T> {
     ) -> Result<()> {
         let n = self.count();
         if x.len() != self.inputs || means.len() != n || stds.len() != n {
-            let expected = format!("{} features and room for {n} components", self.inputs);
+            let expected = format!(
+                "{} and room for {}",
+                counted(self.inputs, "feature"),
+                counted(n, "component")
+            );
             let got = format!("{}, {} and {}", x.len(), means.len(), stds.len());
             return Err(Error::shape("AtlasRows::row", expected, got));
         }
@@ -280,7 +287,7 @@ impl<T: Scalar> AtlasRows<T> {
     ) -> Result<()> {
         let d = self.inputs;
         if !x.len().is_multiple_of(d) {
-            let expected = format!("rows of {d} features");
+            let expected = format!("rows of {}", counted(d, "feature"));
             return Err(Error::shape("AtlasRows", expected, x.len()));
         }
         for (at, rows) in x.chunks(BLOCK * d).enumerate() {

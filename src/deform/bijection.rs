@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use crate::autodiff::{Graph, Var};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::dot;
 use crate::parallel;
 use crate::scalar::Scalar;
@@ -144,7 +144,7 @@ pub(super) fn in_batches<T: Scalar>(
     work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync,
 ) -> Result<(Vec<T>, Vec<f64>)> {
     if dim == 0 || !rows.len().is_multiple_of(dim) {
-        let expected = format!("rows of {dim} numbers");
+        let expected = format!("rows of {}", counted(dim, "number"));
         return Err(Error::shape(what, expected, rows.len()));
     }
     let batches: Vec<&[T]> = rows.chunks(batch * dim).collect();

@@ -18,7 +18,7 @@ use rand::RngExt;
 use super::bijection::pulled_back_normal;
 use super::last_layer::Start;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::Posterior;
@@ -219,7 +219,7 @@ impl<T: Scalar> Deformation<T> {
         map: impl Fn(&HiddenFlow<T>, &[T]) -> Result<(Vec<T>, Vec<f64>)>,
     ) -> Result<(Vec<T>, Vec<f64>)> {
         if !rows.len().is_multiple_of(self.dim()) {
-            let expected = format!("rows of {} numbers", self.dim());
+            let expected = format!("rows of {}", counted(self.dim(), "number"));
             return Err(Error::shape("Deformation", expected, rows.len()));
         }
         let rows = rows.chunks_exact(self.dim());

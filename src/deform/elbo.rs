@@ -16,7 +16,7 @@
 
 use super::{Bijection, LastLayer, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{dot, fill_normal, first_non_finite, scale};
 use crate::model::LogDensity;
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Optimizer, Schedule, clip_by_norm};
@@ -114,7 +114,7 @@ pub fn refine<T: Scalar, D: LogDensity<T>, R: Answer>(
 ) -> Result<(Vec<T>, ElboReport)> {
     let dim = flow.dim();
     if order.len() != dim || density.dim() != dim + last.dim() {
-        let expected = format!("{} parameters in all", dim + last.dim());
+        let expected = format!("{} in all", counted(dim + last.dim(), "parameter"));
         return Err(Error::shape("refine", expected, density.dim()));
     }
     for (field, value) in [

@@ -19,7 +19,7 @@ use rand::seq::SliceRandom;
 
 use super::Bijection;
 use crate::autodiff::{Graph, Program, Var, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, first_non_finite};
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, Optimizer, Schedule, clip_by_norm};
 use crate::parallel;
@@ -279,7 +279,10 @@ impl<T: Scalar> FlowDensity<T> {
     pub fn new(flow: &dyn Bijection, context: usize) -> Result<Self> {
         let (dim, params) = (flow.dim(), flow.param_count());
         if context >= dim {
-            let requirement = format!("must be below the {dim} coordinates of the flow");
+            let requirement = format!(
+                "must be below the {} of the flow",
+                counted(dim, "coordinate")
+            );
             return Err(Error::config("context", context, &requirement));
         }
         let graph = Graph::new();
@@ -295,11 +298,11 @@ impl<T: Scalar> FlowDensity<T> {
 
     fn check(&self, params: &[T], points: &[T]) -> Result<()> {
         if params.len() != self.params {
-            let expected = format!("{} parameters of the flow", self.params);
+            let expected = format!("{} of the flow", counted(self.params, "parameter"));
             return Err(Error::shape("FlowDensity", expected, params.len()));
         }
         if !points.len().is_multiple_of(self.dim) {
-            let expected = format!("rows of {} numbers", self.dim);
+            let expected = format!("rows of {}", counted(self.dim, "number"));
             return Err(Error::shape("FlowDensity", expected, points.len()));
         }
         Ok(())

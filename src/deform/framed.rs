@@ -7,7 +7,7 @@
 use super::bijection::{in_batches, pulled_back_normal};
 use super::{Bijection, FlowKind, FlowOptions, Frame, coupling_flow};
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, first_non_finite};
 use crate::scalar::Scalar;
 
@@ -60,7 +60,7 @@ impl<T: Scalar> FramedFlow<T> {
         };
         let flow = coupling_flow(k, &mixing, &options)?;
         if params.len() != flow.param_count() {
-            let expected = format!("{} parameters of the flow", flow.param_count());
+            let expected = format!("{} of the flow", counted(flow.param_count(), "parameter"));
             return Err(Error::shape("FramedFlow", expected, params.len()));
         }
         if let Some(index) = first_non_finite(&params) {
@@ -88,7 +88,7 @@ impl<T: Scalar> FramedFlow<T> {
     pub fn in_frame(&self, frame: Frame<T>) -> Result<Self> {
         let own = (self.frame.dim(), self.frame.directions());
         if (frame.dim(), frame.directions()) != own {
-            let expected = format!("{} directions of {}", own.1, own.0);
+            let expected = format!("{} of {}", counted(own.1, "direction"), own.0);
             let got = format!("{} of {}", frame.directions(), frame.dim());
             return Err(Error::shape("FramedFlow::in_frame", expected, got));
         }

@@ -7,7 +7,7 @@ use super::{
     draw_mixing, fit_flow,
 };
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::PointsOf;
 use crate::nn::UnitBlock;
@@ -48,7 +48,7 @@ impl<T: Scalar> UnitFlow<T> {
     ) -> Result<Self> {
         let flow = ExchangeableUnits::new(&blocks, &options, &mixing)?;
         if params.len() != flow.param_count() {
-            let expected = format!("{} parameters of the flow", flow.param_count());
+            let expected = format!("{} of the flow", counted(flow.param_count(), "parameter"));
             return Err(Error::shape("UnitFlow", expected, params.len()));
         }
         if let Some(index) = first_non_finite(&params) {

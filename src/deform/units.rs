@@ -28,7 +28,7 @@ use rand::{Rng, RngExt};
 use super::bijection::no_change;
 use super::{AffineCoupling, Bijection, DiagonalAffine, OrthogonalMixing};
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::{Activation, Mlp, Network, UnitBlock};
 use crate::scalar::Scalar;
 
@@ -95,7 +95,7 @@ impl ExchangeableUnits {
         mixing: &[Vec<Vec<f64>>],
     ) -> Result<Self> {
         if mixing.len() != blocks.len() {
-            let expected = format!("rotations for {} layers", blocks.len());
+            let expected = format!("rotations for {}", counted(blocks.len(), "layer"));
             return Err(Error::shape("ExchangeableUnits", expected, mixing.len()));
         }
         let count = blocks.len();
@@ -181,7 +181,7 @@ impl UnitLayer {
         if mixing.len() != options.blocks {
             return Err(Error::shape(
                 "ExchangeableUnits",
-                format!("{} rotations a layer", options.blocks),
+                format!("{} a layer", counted(options.blocks, "rotation")),
                 mixing.len(),
             ));
         }

@@ -1,6 +1,6 @@
 //! Scores of class probabilities.
 
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 
 /// Largest deviation of a row's sum from 1. Probabilities computed in `f32` stay well within it.
@@ -66,8 +66,12 @@ pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize])
     if n == 0 || k < 2 || n.checked_mul(k) != Some(probs.len()) {
         return Err(Error::shape(
             op,
-            format!("probabilities of {k} classes (at least 2) for {n} labels (at least 1)"),
-            format!("{} probabilities", probs.len()),
+            format!(
+                "probabilities of {} (at least 2) for {} (at least 1)",
+                counted(k, "class"),
+                counted(n, "label")
+            ),
+            counted(probs.len(), "probability"),
         ));
     }
     if let Some(row) = labels.iter().position(|&label| label >= k) {

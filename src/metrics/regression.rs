@@ -1,6 +1,6 @@
 //! Scores for predictions of real numbers.
 
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::{check_table, not_a_number, output_of};
 use crate::parallel;
 use crate::predict::{GaussianMixture, MixtureStds};
@@ -105,14 +105,18 @@ pub(super) fn per_row<T: Send>(
     if n == 0 || samples == 0 || n.checked_mul(samples) != Some(means.len()) {
         return Err(Error::shape(
             op,
-            format!("{samples} means (at least 1) for {n} targets (at least 1)"),
-            format!("{} means", means.len()),
+            format!(
+                "{} (at least 1) for {} (at least 1)",
+                counted(samples, "mean"),
+                counted(n, "target")
+            ),
+            counted(means.len(), "mean"),
         ));
     }
     if let MixtureStds::Each(stds) = stds
         && stds.len() != means.len()
     {
-        let expected = format!("{} deviations, one per mean", means.len());
+        let expected = format!("{}, one per mean", counted(means.len(), "deviation"));
         return Err(Error::shape(op, expected, stds.len()));
     }
     finite(op, means, samples, y)?;
@@ -124,7 +128,7 @@ pub(super) fn per_row<T: Send>(
 
 fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
     if n == 0 || n != y.len() {
-        let expected = format!("predictions for {} targets, at least 1", y.len());
+        let expected = format!("predictions for {}, at least 1", counted(y.len(), "target"));
         return Err(Error::shape(op, expected, n));
     }
     Ok(())

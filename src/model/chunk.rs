@@ -7,7 +7,7 @@
 use super::likelihood::{LikelihoodParams, target_shape};
 use super::{Likelihood, Prior};
 use crate::autodiff::{Graph, Program, Var};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 use crate::nn::Network;
 use crate::scalar::Scalar;
@@ -105,12 +105,16 @@ impl Checked {
         own.check()?;
         let m = likelihood.target_dim(outputs);
         if m == 0 || !y.len().is_multiple_of(m) {
-            return Err(Error::shape(what, format!("rows of {m} targets"), y.len()));
+            return Err(Error::shape(
+                what,
+                format!("rows of {}", counted(m, "target")),
+                y.len(),
+            ));
         }
         let rows = y.len() / m;
         if x.len() != rows.saturating_mul(d) {
-            let expected = format!("{rows} rows of {d} features");
-            return Err(Error::shape(what, expected, format!("{} numbers", x.len())));
+            let expected = format!("{} of {}", counted(rows, "row"), counted(d, "feature"));
+            return Err(Error::shape(what, expected, counted(x.len(), "number")));
         }
         if rows == 0 {
             return Err(Error::shape(what, "at least one row", 0));

@@ -14,7 +14,7 @@ use super::chunk::{Checked, Parts};
 use super::shards::{Rows, ShardMemory, Shards};
 use super::{Batch, Likelihood, LogDensity, Prior};
 use crate::autodiff::{Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
@@ -207,7 +207,11 @@ impl<T: Scalar> Minibatch<T> {
             None if batch.is_empty() => "an empty batch".into(),
             None => return Ok(()),
         };
-        Err(Error::shape("Minibatch", format!("some of {n} rows"), got))
+        Err(Error::shape(
+            "Minibatch",
+            format!("some of {}", counted(n, "row")),
+            got,
+        ))
     }
 
     /// The energy of a batch that has been checked.

@@ -1,6 +1,6 @@
 //! Points, and the particle that each comes from.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Points of several particles, borrowed. Points of one particle resemble one another, so whoever
 /// learns from them needs to know which belong together.
@@ -27,8 +27,8 @@ impl<'a, T> PointsOf<'a, T> {
     /// If the lengths do not fit.
     pub fn new(values: &'a [T], dim: usize, particles: &'a [usize]) -> Result<Self> {
         if dim == 0 || particles.len().checked_mul(dim) != Some(values.len()) {
-            let expected = format!("{} points of at least 1 number", particles.len());
-            let got = format!("{} numbers for points of {dim}", values.len());
+            let expected = format!("{} of at least 1 number", counted(particles.len(), "point"));
+            let got = format!("{} for points of {dim}", counted(values.len(), "number"));
             return Err(Error::shape("PointsOf", expected, got));
         }
         Ok(Self {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::chunk::{Checked, Chunk, Parts, Programs, cut, feature_major};
 use super::{Curved, Likelihood, LogDensity, Prior};
 use crate::autodiff::{Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
@@ -272,7 +272,7 @@ impl<T: Scalar> PosteriorDensity<T> {
         if got == self.dim {
             return Ok(());
         }
-        let expected = format!("a vector of {} parameters", self.dim);
+        let expected = format!("a vector of {}", counted(self.dim, "parameter"));
         Err(Error::shape("PosteriorDensity", expected, got))
     }
 }

@@ -4,7 +4,7 @@
 use super::Likelihood;
 use super::likelihood::target_shape;
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// `log p(y_i | outputs, params)` of rows of targets, compiled once, in double precision.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl RowLikelihood {
     pub fn new(likelihood: &dyn Likelihood, outputs: usize, y: &[f64]) -> Result<Self> {
         let m = likelihood.target_dim(outputs).max(1);
         if y.is_empty() || !y.len().is_multiple_of(m) {
-            let expected = format!("rows of {m} targets");
+            let expected = format!("rows of {}", counted(m, "target"));
             return Err(Error::shape("RowLikelihood", expected, y.len()));
         }
         likelihood.check(outputs, y)?;

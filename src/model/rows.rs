@@ -21,7 +21,7 @@
 use super::chunk::{Checked, Chunk, Parts, cut, feature_major};
 use super::{IsotropicGaussian, Likelihood};
 use crate::autodiff::{Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, dot};
 use crate::nn::Network;
 use crate::parallel;
@@ -273,7 +273,7 @@ impl<T: Scalar> RowCurvature<T> {
         if got == self.dim {
             return Ok(());
         }
-        let expected = format!("a vector of {} parameters", self.dim);
+        let expected = format!("a vector of {}", counted(self.dim, "parameter"));
         Err(Error::shape("RowCurvature", expected, got))
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::WalkSettings;
 use super::context::Problem;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
 use crate::parallel;
 use crate::rng::Phase;
@@ -79,12 +79,13 @@ impl Budget {
         if needed > allowed {
             let mib = |bytes: usize| bytes.div_ceil(MIB);
             let requirement = format!(
-                "the walk needs {} MiB: {} for {} particles, {} for the workspaces of {threads} threads, {} for the frame, {} for a point of each \
+                "the walk needs {} MiB: {} for {}, {} for the workspaces of {}, {} for the frame, {} for a point of each \
                  particle",
                 mib(needed),
                 mib(particles),
-                options.particles,
+                counted(options.particles, "particle"),
                 mib(workspaces),
+                counted(threads, "thread"),
                 mib(frame),
                 mib(kept)
             );

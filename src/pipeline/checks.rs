@@ -5,7 +5,7 @@ use super::context::{MAX_NUMBERS, Problem};
 use super::options::Deforming;
 use super::{KernelKind, Method, PriorChoice};
 use crate::baselines::{ChainOptions, SgldOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::Observation;
 
 /// Most parameters for which a full covariance is computed: half a gigabyte.
@@ -58,7 +58,11 @@ impl Problem<'_> {
         };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
-            let value = format!("{points} points of {} parameters", self.network.dim());
+            let value = format!(
+                "{} of {}",
+                counted(points, "point"),
+                counted(self.network.dim(), "parameter")
+            );
             return Err(Error::config(
                 "samples",
                 value,
@@ -170,7 +174,8 @@ impl Problem<'_> {
         );
         if dense && dim > MAX_DENSE {
             let requirement = format!(
-                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac does not"
+                "needs the covariance of all {}, at most {MAX_DENSE}; laplace-kfac does not",
+                counted(dim, "parameter")
             );
             return Err(Error::config("method", method, &requirement));
         }
@@ -211,8 +216,10 @@ impl Problem<'_> {
         };
         let most = most.min(MAX_NUMBERS / dim.max(1));
         if !(1..=most).contains(&samples) {
-            let requirement =
-                format!("must be in 1..={most} for method {method} and {dim} parameters");
+            let requirement = format!(
+                "must be in 1..={most} for method {method} and {}",
+                counted(dim, "parameter")
+            );
             return Err(Error::config("samples", samples, &requirement));
         }
         Ok(())

@@ -12,7 +12,7 @@ use super::{
 use crate::artifact::NetworkSpec;
 use crate::curvature::EvidenceReport;
 use crate::data::{Standardizer, TargetMap, Task};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 use crate::model::{Model, Observation, Predictive};
 use crate::optim::{MapOptions, fit_map};
@@ -45,8 +45,16 @@ pub(super) fn prepare_own(
     );
     let rows = x.len() / d.max(1);
     if rows == 0 || x.len() != rows * d || y.len() != rows * m {
-        let expected = format!("rows of {d} features and {m} targets");
-        let got = format!("{} numbers and {} targets", x.len(), y.len());
+        let expected = format!(
+            "rows of {} and {}",
+            counted(d, "feature"),
+            counted(m, "target")
+        );
+        let got = format!(
+            "{} and {}",
+            counted(x.len(), "number"),
+            counted(y.len(), "target")
+        );
         return Err(Error::shape("fit_model", expected, got));
     }
     check_table::<f64>("fit_model", x, d, |j| Column::Named(feature_name(j)))?;

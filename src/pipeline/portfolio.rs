@@ -32,7 +32,7 @@ use super::{
 use crate::artifact::report::LeftOut;
 use crate::artifact::{Fitted, FittedModel, Member, MemberSpec};
 use crate::data::{Dataset, Task, k_folds};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::rng::{Phase, Streams};
 
 /// Work of all walks together, in floating-point operations: fifty seconds on two cores.
@@ -125,7 +125,11 @@ impl Portfolio<'_> {
         if data.n().saturating_mul(data.d()) <= LARGE {
             return Ok(());
         }
-        let value = format!("{} rows of {} features", data.n(), data.d());
+        let value = format!(
+            "{} of {}",
+            counted(data.n(), "row"),
+            counted(data.d(), "feature")
+        );
         let requirement = format!("are more than {LARGE} numbers for a choice; take --rows");
         Err(Error::config("choice of a model", value, &requirement))
     }

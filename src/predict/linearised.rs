@@ -16,7 +16,7 @@
 use super::outputs::Outputs;
 use super::predictions::RegressionPredictions;
 use crate::baselines::OutputGaussian;
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::vector::{dot, fill_normal};
 use crate::linalg::{check_table, symmetric_eigen};
 use crate::parallel;
@@ -162,7 +162,8 @@ pub fn regression_predictions(
 fn check(gaussian: &OutputGaussian) -> Result<()> {
     let (n, k) = (gaussian.rows, gaussian.width);
     if gaussian.means.len() != n * k || gaussian.covariances.len() != n * k * k || k == 0 {
-        let expected = format!("{n} means of {k} outputs, and their covariances");
+        let (means, outputs) = (counted(n, "mean"), counted(k, "output"));
+        let expected = format!("{means} of {outputs}, and their covariances");
         let got = format!(
             "{} and {}",
             gaussian.means.len(),

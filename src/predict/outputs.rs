@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::{cell, check_table, output_of};
 use crate::nn::Network;
 use crate::parallel;
@@ -114,8 +114,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
     fn of(network: &dyn Network, at: Option<Vec<T>>, samples: Cow<'s, [T]>) -> Result<Self> {
         let (dim, inputs) = (network.dim(), network.input_dim());
         if samples.is_empty() || !samples.len().is_multiple_of(dim) {
-            let expected = format!("samples of {dim} parameters, at least one");
-            let got = format!("{} numbers", samples.len());
+            let expected = format!("samples of {}, at least one", counted(dim, "parameter"));
+            let got = counted(samples.len(), "number");
             return Err(Error::shape("network_outputs", expected, got));
         }
         let run = (RUN_VALUES / network.widest().max(1)).clamp(1, RUN);
@@ -173,7 +173,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
     pub fn row(&self, x: &[f64], ws: &mut OutputsWorkspace<T>, out: &mut [f64]) -> Result<()> {
         let (d, k) = (self.inputs, self.outputs);
         if x.len() != d || out.len() != self.samples() * k {
-            let expected = format!("{d} features and room for {} outputs", self.samples() * k);
+            let outputs = counted(self.samples() * k, "output");
+            let expected = format!("{} and room for {outputs}", counted(d, "feature"));
             let got = format!("{} and {}", x.len(), out.len());
             return Err(Error::shape("SampleOutputs::row", expected, got));
         }
@@ -223,8 +224,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
     ) -> Result<()> {
         let d = self.inputs;
         if !x.len().is_multiple_of(d) {
-            let expected = format!("rows of {d} features");
-            let got = format!("{} numbers", x.len());
+            let expected = format!("rows of {}", counted(d, "feature"));
+            let got = counted(x.len(), "number");
             return Err(Error::shape("network_outputs", expected, got));
         }
         for (at, rows) in x.chunks(BLOCK * d).enumerate() {

@@ -13,7 +13,7 @@
 use super::mixture::{GaussianMixture, MixtureStds};
 use super::outputs::Outputs;
 use super::real::{RealMoments, RealPredictions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::{check_table, output_of};
 use crate::parallel;
 
@@ -102,13 +102,14 @@ impl ClassPredictions {
             .and_then(|n| n.checked_mul(k));
         if k == 0 || logits.samples == 0 || expected != Some(logits.values.len()) {
             let expected = format!(
-                "{} rows of at least one sample of at least one class",
-                logits.rows
+                "{} of at least one sample of at least one class",
+                counted(logits.rows, "row")
             );
             let got = format!(
-                "{} numbers for {} samples of {k} classes",
-                logits.values.len(),
-                logits.samples
+                "{} for {} of {}",
+                counted(logits.values.len(), "number"),
+                counted(logits.samples, "sample"),
+                counted(k, "class")
             );
             return Err(Error::shape("ClassPredictions", expected, got));
         }
@@ -308,7 +309,7 @@ impl RegressionPredictions {
         target_std: f64,
     ) -> Result<Self> {
         if stds.len() != outputs.values.len() {
-            let expected = format!("{} deviations", outputs.values.len());
+            let expected = counted(outputs.values.len(), "deviation");
             return Err(Error::shape(
                 "RegressionPredictions::analytic",
                 expected,
@@ -353,7 +354,7 @@ impl RegressionPredictions {
             return Ok(Some(each.repeat(rows)));
         }
         if own.len() != self.means.len() {
-            let expected = format!("{} component deviations", self.means.len());
+            let expected = counted(self.means.len(), "component deviation");
             return Err(Error::shape("RegressionPredictions", expected, own.len()));
         }
         if let Some(index) = own.iter().position(|s| !(s.is_finite() && *s >= 0.0)) {

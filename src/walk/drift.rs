@@ -29,7 +29,7 @@ use rand_chacha::ChaCha8Rng;
 use super::divergence::{Divergence, DivergenceCause};
 use super::kernel::{Fields, Info, Kernel, Particle, same_dim};
 use crate::curvature::TangentSpace;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, fill_normal, first_non_finite, norm, scale};
 use crate::model::LogDensity;
 use crate::optim::Descent;
@@ -237,7 +237,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift<T> {
         fill_normal(rng, &mut direction);
         if let Some(space) = &self.projection {
             if space.dim() != dim {
-                let expected = format!("a tangent space of {dim} dimensions");
+                let expected = format!("a tangent space of {}", counted(dim, "dimension"));
                 return Err(Error::shape("Drift", expected, space.dim()));
             }
             space.project_tangent(&mut direction);

@@ -11,7 +11,7 @@ use super::kernel::{Fields, Kernel, Particle, StepStatistics, WarmUp};
 use super::observe::{Observable, Trace};
 use super::options::WalkOptions;
 use super::walk::Walk;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::distance;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -367,7 +367,11 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         if fits {
             return Ok(());
         }
-        let expected = format!("that of {particles} particles of {} parameters", self.dim);
+        let expected = format!(
+            "that of {} of {}",
+            counted(particles, "particle"),
+            counted(self.dim, "parameter")
+        );
         Err(Error::shape("a walk's state", expected, "another"))
     }
 }

@@ -78,4 +78,6 @@ mod refusals;
 #[cfg(feature = "cli")]
 mod settings;
 #[cfg(feature = "cli")]
+mod streams;
+#[cfg(feature = "cli")]
 mod two_at_once;

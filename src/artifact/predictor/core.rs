@@ -7,7 +7,7 @@ use crate::artifact::fitted::Fitted;
 use crate::artifact::model::FittedModel;
 use crate::artifact::task::TaskSpec;
 use crate::data::{Dataset, Task};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::model::Observation;
 use crate::parallel::Pool;
@@ -100,7 +100,7 @@ impl<T: Scalar> Core<T> {
         match &self.members[..] {
             [member] => Ok(member),
             all => {
-                let value = format!("{} models", all.len());
+                let value = counted(all.len(), "model");
                 Err(Error::config(
                     what,
                     value,
@@ -116,8 +116,8 @@ impl<T: Scalar> Core<T> {
         let d = self.features.len();
         if !x.len().is_multiple_of(d) {
             let (expected, got) = (
-                format!("rows of {d} features"),
-                format!("{} numbers", x.len()),
+                format!("rows of {}", counted(d, "feature")),
+                counted(x.len(), "number"),
             );
             return Err(Error::shape("predict", expected, got));
         }

@@ -328,7 +328,7 @@ impl std::fmt::Display for ConvPlan {
         let ([c, out], [kh, kw], [h, w]) = (self.channels, self.size, self.image);
         write!(
             f,
-            "{:?} {h} x {w}, {c} to {out} channels, {kh} x {kw}, {} groups, {} examples",
+            "{:?} {h} x {w}, channels {c} to {out}, {kh} x {kw}, groups {}, batch {}",
             self.op, self.groups, self.n
         )
     }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::Op;
 use crate::autodiff::graph::{Graph, Var};
 use crate::autodiff::shape::{numel, show};
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::scalar::Scalar;
 
 impl<'g> Var<'g> {
@@ -16,7 +16,7 @@ impl<'g> Var<'g> {
             return self;
         }
         if numel(&own) != numel(shape) {
-            let error = Error::shape("reshape", format!("{} elements", numel(&own)), show(shape));
+            let error = Error::shape("reshape", counted(numel(&own), "element"), show(shape));
             return self.graph.fail(error);
         }
         if let Some(c) = self.settled() {

@@ -29,7 +29,7 @@ use super::options::{ChainOptions, HmcOptions, NutsOptions};
 use super::search::search;
 use super::state::HamiltonianState;
 use super::windows::windows;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{distance, fill_normal};
 use crate::model::LogDensity;
 use crate::optim::Descent;
@@ -177,7 +177,10 @@ impl<T: Scalar, D: LogDensity<T>, M: Trajectories> Kernel<T, D> for Hamiltonian<
         let dim = density.dim();
         let mass = self.inverse_mass.iter().map(Vec::len);
         if let Some(got) = mass.chain([theta.len()]).find(|&len| len != dim) {
-            let expected = format!("a start and an inverse mass of {dim} parameters");
+            let expected = format!(
+                "a start and an inverse mass of {}",
+                counted(dim, "parameter")
+            );
             return Err(Error::shape("Hamiltonian", expected, got));
         }
         let mut at = PhasePoint::new(dim);

@@ -3,7 +3,7 @@
 use super::chains::{Chain, Chains};
 use super::kernel::{Hamiltonian, Trajectories};
 use super::options::ChainOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
 use crate::parallel;
 use crate::rng::{Phase, Streams};
@@ -25,13 +25,17 @@ pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
     let step = || progress(done.fetch_add(1, Relaxed) + 1);
     let dim = density.dim();
     if starts.is_empty() || dim == 0 {
-        let got = format!("{} starts of {dim} parameters", starts.len());
+        let got = format!(
+            "{} of {}",
+            counted(starts.len(), "start"),
+            counted(dim, "parameter")
+        );
         return Err(Error::shape("hmc", "at least 1 of each", got));
     }
     let lengths = starts.iter().map(Vec::len);
     let masses = options.inverse_mass.iter().map(Vec::len);
     if let Some(got) = lengths.chain(masses).find(|&len| len != dim) {
-        let expected = format!("starts and inverse mass of {dim} parameters");
+        let expected = format!("starts and inverse mass of {}", counted(dim, "parameter"));
         return Err(Error::shape("hmc", expected, got));
     }
     let one = |ws: &mut _, index: usize| -> Result<Chain<T>> {

@@ -10,7 +10,7 @@
 
 use super::Laplace;
 use crate::curvature::{JacobianMemory, JacobianRows};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 use crate::linalg::vector::dot;
 use crate::nn::Network;
@@ -175,8 +175,8 @@ impl<T: Scalar> Laplace<T> {
         }
         let d = network.input_dim();
         if d == 0 || !x.len().is_multiple_of(d) {
-            let got = format!("{} numbers", x.len());
-            let expected = format!("rows of {d} features");
+            let got = counted(x.len(), "number");
+            let expected = format!("rows of {}", counted(d, "feature"));
             return Err(Error::shape("Laplace::linearised", expected, got));
         }
         check_table::<T>("Laplace::linearised", x, d, Column::Number)?;

@@ -57,7 +57,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::baselines::draws::independent;
 use crate::curvature::{RowOutputs, Supervised};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{fill_normal, first_non_finite};
 use crate::model::{Posterior, Prior};
 use crate::nn::ParamLayout;
@@ -120,7 +120,7 @@ pub struct Laplace<T> {
 impl<T> std::fmt::Debug for Laplace<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (q, p) = (self.active.len(), self.theta.len());
-        write!(f, "Laplace for {q} of {p} parameters")
+        write!(f, "Laplace for {q} of {}", counted(p, "parameter"))
     }
 }
 
@@ -200,7 +200,7 @@ impl<T: Scalar> Laplace<T> {
     /// prior, or the precision is not positive definite. Then nothing is changed.
     pub fn set_prior_precision(&mut self, prior_precision: &[f64]) -> Result<()> {
         if prior_precision.len() != self.theta.len() {
-            let expected = format!("{} prior precisions", self.theta.len());
+            let expected = counted(self.theta.len(), "prior precision");
             return Err(Error::shape("Laplace", expected, prior_precision.len()));
         }
         let bad = prior_precision

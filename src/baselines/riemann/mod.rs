@@ -29,7 +29,7 @@ mod ode;
 
 pub use ode::{DormandPrince, OdeFunction, OdeOptions, OdeReport};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{dot, norm};
 use crate::model::{LogDensity, Posterior, PosteriorDensity, ProductWorkspace};
 use crate::optim::Answer;
@@ -147,7 +147,7 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         let p = density.dim();
         if theta.len() != p || gaussian.dim() != p {
             let got = format!("{} and {}", theta.len(), gaussian.dim());
-            let expected = format!("an estimate and draws of {p} parameters");
+            let expected = format!("an estimate and draws of {}", counted(p, "parameter"));
             return Err(Error::shape("RiemannLaplace", expected, got));
         }
         Ok(Self {
@@ -182,7 +182,7 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
     pub fn exponential_map(&self, velocity: &[T]) -> Result<Geodesic<T>> {
         let p = self.theta.len();
         if velocity.len() != p {
-            let expected = format!("a velocity of {p} parameters");
+            let expected = format!("a velocity of {}", counted(p, "parameter"));
             return Err(Error::shape("exponential_map", expected, velocity.len()));
         }
         let mut memory = self.memory();

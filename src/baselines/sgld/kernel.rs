@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::options::{Preconditioner, SgldOptions};
 use crate::baselines::GradientSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{distance, fill_normal, first_non_finite};
 use crate::scalar::Scalar;
 use crate::walk::{Divergence, DivergenceCause, Fields, Info, Kernel, Particle, same_dim};
@@ -71,7 +71,7 @@ impl<T: Scalar> Particle<T> for SgldState<T> {
             }
         }
         if self.order.len() != rows || seen.contains(&false) {
-            let expected = format!("an order of {rows} rows");
+            let expected = format!("an order of {}", counted(rows, "row"));
             return Err(Error::shape("a chain's state", expected, "another"));
         }
         Ok(())

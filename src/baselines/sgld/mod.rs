@@ -32,7 +32,7 @@ mod kernel;
 mod options;
 
 use super::GradientSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Points;
 use crate::optim::{Answer, Descent, LOWER_RATE};
@@ -92,7 +92,7 @@ pub fn sgld_with_progress<T: Scalar, S: GradientSource<T>, R: Answer>(
     let p = source.dim();
     if starts.is_empty() || starts.iter().any(|start| start.len() != p) {
         let got = starts.iter().find(|start| start.len() != p).map(Vec::len);
-        let expected = format!("at least one start of {p} parameters");
+        let expected = format!("at least one start of {}", counted(p, "parameter"));
         return Err(Error::shape("sgld", expected, got.unwrap_or(0)));
     }
     let marks = options.marks();

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use fiberwalk::data::{Dataset, stratified_split};
+use fiberwalk::error::counted;
 use fiberwalk::pipeline::{
     FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings, by_method,
     measure,
@@ -13,7 +14,8 @@ use crate::args::{CompareArgs, Precision};
 use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::{complain, peak, say, splits};
+use crate::streams::{read_once, say, source_name};
+use crate::{complain, peak, splits};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
@@ -26,8 +28,12 @@ pub fn run(args: &CompareArgs) -> Outcome<ExitCode> {
         return Err(Error::config("--seeds", 0, requirement).into());
     }
     if args.settings.seed.checked_add(args.seeds - 1).is_none() {
-        let requirement = format!("must leave room for {} seeds below 2^64", args.seeds);
+        let room = counted(args.seeds, "seed");
+        let requirement = format!("must leave room for {room} below 2^64");
         return Err(Error::config("--seed", args.settings.seed, &requirement).into());
+    }
+    if let Some(test) = &args.test {
+        read_once(("TRAIN", &args.train), ("--test", test))?;
     }
     match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
@@ -54,7 +60,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
             None => {
                 let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
                 let split = stratified_split(&train, TEST_SHARE, &mut rng)
-                    .map_err(|e| in_file(e, &args.train))?;
+                    .map_err(|e| in_file(e, source_name(&args.train)))?;
                 Some((train.select(&split.train)?, train.select(&split.test)?))
             }
         };

@@ -1,14 +1,15 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
-use fiberwalk::artifact::{AnyModel, Scores};
+use fiberwalk::artifact::Scores;
 
 use crate::args::EvaluateArgs;
 use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
-use crate::say;
+use crate::streams::{self, read_once, say};
 
 pub fn run(args: &EvaluateArgs) -> Outcome {
-    let model = AnyModel::load(&args.model)?;
+    read_once(("MODEL", &args.model), ("TEST", &args.test))?;
+    let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let input = Input::find(&args.test)?;
     let data = input.scored(metadata, args.rows.rows)?;

@@ -7,7 +7,7 @@ use fiberwalk::Error;
 
 use crate::args::Cli;
 use crate::failure::{Failure, Outcome};
-use crate::say;
+use crate::streams::say;
 
 /// The name of the program and of its completion script.
 const NAME: &str = "fiberwalk";

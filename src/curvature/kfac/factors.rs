@@ -8,7 +8,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::layers::{Layer, Layers};
 use super::{KfacBias, KfacOptions};
 use crate::curvature::roots::{BLOCK, OutputRoots, RowOutputs, Supervised, columns};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::parallel;
 use crate::scalar::Scalar;
 
@@ -72,7 +72,7 @@ impl KroneckerFactors {
     ) -> Result<Self> {
         let dim = data.network.dim();
         if theta.len() != dim {
-            let expected = format!("a vector of {dim} parameters");
+            let expected = format!("a vector of {}", counted(dim, "parameter"));
             return Err(Error::shape("KroneckerFactors", expected, theta.len()));
         }
         let layers = Layers::<T>::new(data.network)?;

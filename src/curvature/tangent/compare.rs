@@ -7,7 +7,7 @@
 //! those between the normal spaces, plus zeros.
 
 use super::TangentSpace;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{dot, norm, scale};
 use crate::linalg::{project_out, singular_values};
 use crate::scalar::Scalar;
@@ -72,7 +72,7 @@ impl<T: Scalar> TangentSpace<T> {
         if self.dim == other.dim {
             return Ok(());
         }
-        let expected = format!("a space of {} parameters", self.dim);
+        let expected = format!("a space of {}", counted(self.dim, "parameter"));
         Err(Error::shape("TangentSpace", expected, other.dim))
     }
 }

@@ -20,7 +20,7 @@ mod tests;
 
 pub use options::{NormalDimension, TangentOptions};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, dot};
 use crate::linalg::{
     DeflatedOperator, SpectralQuadrature, SymmetricOperator, TraceEstimate, converged_eigenpairs,
@@ -70,7 +70,11 @@ impl<T: Scalar> TangentSpace<T> {
         complete: bool,
     ) -> Result<Self> {
         if basis.len() != values.len() * dim {
-            let expected = format!("{} directions of {dim} parameters", values.len());
+            let expected = format!(
+                "{} of {}",
+                counted(values.len(), "direction"),
+                counted(dim, "parameter")
+            );
             return Err(Error::shape(
                 "TangentSpace::from_parts",
                 expected,

@@ -31,7 +31,7 @@ mod tests;
 mod workspace;
 
 use crate::autodiff::{Graph, Program};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::vector::{fill_normal, scale};
 use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
 use crate::model::HeadScales;
@@ -125,8 +125,16 @@ impl<T: Scalar> LastLayer<T> {
         let m = likelihood.target_dim(outputs).max(1);
         let rows = y.len() / m;
         if x.len() != rows * d || y.len() != rows * m {
-            let got = format!("{} numbers and {} targets", x.len(), y.len());
-            let expected = format!("rows of {d} features and {m} targets");
+            let got = format!(
+                "{} and {}",
+                counted(x.len(), "number"),
+                counted(y.len(), "target")
+            );
+            let expected = format!(
+                "rows of {} and {}",
+                counted(d, "feature"),
+                counted(m, "target")
+            );
             return Err(Error::shape("LastLayer", expected, got));
         }
         if rows == 0 {
@@ -292,7 +300,7 @@ impl<T: Scalar> LastLayer<T> {
             return Err(Error::shape("LastLayer", expected, got));
         }
         if theta_h.len() != self.hidden_dim() {
-            let expected = format!("{} hidden numbers", self.hidden_dim());
+            let expected = counted(self.hidden_dim(), "hidden number");
             return Err(Error::shape("LastLayer", expected, theta_h.len()));
         }
         self.set_scales(theta_h, ws)?;

@@ -6,7 +6,7 @@
 
 use super::{HeadLikelihood, LastLayer};
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 use crate::model::{HeadScales, Likelihood, StdFromLogs, target_shape};
 use crate::nn::LinearHead;
@@ -86,8 +86,11 @@ impl<T: Scalar> LastLayer<T> {
         likelihood.check(outputs, y)?;
         let rows = x.len() / network.input_dim().max(1);
         if rows * likelihood.target_dim(outputs) != y.len() {
-            let expected = format!("{} targets a row", likelihood.target_dim(outputs));
-            let got = format!("{} for {rows} rows", y.len());
+            let expected = format!(
+                "{} a row",
+                counted(likelihood.target_dim(outputs), "target")
+            );
+            let got = format!("{} for {}", y.len(), counted(rows, "row"));
             return Err(Error::shape("LastLayer", expected, got));
         }
         // slopes take the place of residuals, so the targets that would be subtracted are 0

@@ -2,7 +2,7 @@
 
 use super::LastLayer;
 use super::workspace::LastLayerWorkspace;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::dot;
 use crate::model::HeadScales;
 use crate::scalar::Scalar;
@@ -18,7 +18,7 @@ impl<T: Scalar> LastLayer<T> {
     /// the likelihood has none.
     pub fn with_scales(mut self, scales: HeadScales) -> Result<Self> {
         if scales.weights.len() != self.features {
-            let expected = format!("{} scales of the last layer", self.features);
+            let expected = format!("{} of the last layer", counted(self.features, "scale"));
             return Err(Error::shape("LastLayer", expected, scales.weights.len()));
         }
         if scales.noise.is_some() && !self.is_gaussian() {

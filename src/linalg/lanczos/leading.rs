@@ -5,7 +5,7 @@ use rand::Rng;
 use super::Ritz;
 use super::probe::{Verdict, probe};
 use super::restarted::Restarted;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::operator::SymmetricOperator;
 use crate::linalg::vector::axpy;
 use crate::scalar::Scalar;
@@ -243,7 +243,7 @@ impl LanczosOptions {
         if !start.is_multiple_of(n) {
             return Err(Error::shape(
                 "Lanczos",
-                format!("rows of {n} numbers"),
+                format!("rows of {}", counted(n, "number")),
                 start,
             ));
         }

@@ -5,7 +5,7 @@
 
 use super::{Likelihood, check_finite, check_row, fill_diagonal, normal};
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{HALF_LOG_2PI, NOISE_STD, Predictive, positive};
 
 /// Real targets, one per output, with independent Gaussian noise of one fixed standard deviation.
@@ -130,7 +130,7 @@ impl Likelihood for GaussianPerOutput {
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
         if outputs != self.noise_std.len() {
-            let expected = format!("{} network outputs", self.noise_std.len());
+            let expected = counted(self.noise_std.len(), "network output");
             return Err(Error::shape("GaussianPerOutput", expected, outputs));
         }
         check_finite(outputs, targets)

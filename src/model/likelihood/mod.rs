@@ -45,7 +45,7 @@ pub use student_t::StudentT;
 use std::sync::Arc;
 
 use crate::autodiff::{Graph, Var};
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::{check_table, not_a_number};
 use crate::model::{Law, Predictive};
 
@@ -239,7 +239,11 @@ fn check_row<L: Likelihood + ?Sized>(
         if want == got {
             Ok(())
         } else {
-            let expected = format!("{want} numbers of {what} for {k} outputs");
+            let expected = format!(
+                "{} of {what} for {}",
+                counted(want, "number"),
+                counted(k, "output")
+            );
             Err(Error::shape("output_hessian", expected, got))
         }
     };

@@ -11,7 +11,7 @@ pub use mixed::{MixedPredictive, Part};
 
 use std::f64::consts::{PI, SQRT_2};
 
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::linalg::not_a_number;
 use crate::special::normal_cdf;
 
@@ -121,7 +121,7 @@ impl<'a> GaussianMixture<'a> {
             MixtureStds::Common(std) => return Err(Error::config("std", std, requirement)),
             MixtureStds::Each(all) => {
                 if all.len() != means.len() {
-                    let expected = format!("{} deviations", means.len());
+                    let expected = counted(means.len(), "deviation");
                     return Err(Error::shape("GaussianMixture", expected, all.len()));
                 }
                 if let Some(index) = all.iter().position(|&std| !good(std)) {

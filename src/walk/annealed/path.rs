@@ -4,7 +4,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::AnnealedOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{dot, fill_normal};
 use crate::model::LogDensity;
 use crate::optim::Descent;
@@ -75,7 +75,7 @@ impl<'a, D> Path<'a, D> {
         D: LogDensity<T>,
     {
         if prior_precision.len() != density.dim() {
-            let expected = format!("{} prior precisions", density.dim());
+            let expected = counted(density.dim(), "prior precision");
             let got = prior_precision.len();
             return Err(Error::shape("annealed_evidence", expected, got));
         }

@@ -32,7 +32,7 @@ use super::inverse_mass::InverseMassMatrix;
 use super::kernel::{Fields, Info, Kernel, WarmUp, same_dim};
 use super::renew::FrameSource;
 use super::tuning::StepSize;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{ExactMove, LogDensity};
 use crate::optim::Descent;
 use crate::scalar::Scalar;
@@ -233,7 +233,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         ws: &mut Self::Workspace,
     ) -> Result<Self::State> {
         if theta.len() != self.inverse_mass.dim() || density.dim() != theta.len() {
-            let expected = format!("{} parameters", self.inverse_mass.dim());
+            let expected = counted(self.inverse_mass.dim(), "parameter");
             let got = format!("{} of a density of {}", theta.len(), density.dim());
             return Err(Error::shape(NAME, expected, got));
         }
