@@ -8,8 +8,8 @@ use super::{FitOptions, MicrocanonicalSettings, WalkSettings};
 use crate::artifact::Checksum;
 use crate::autodiff::Graph;
 use crate::error::Result;
-use crate::linalg::vector::fill_normal;
 use crate::model::{LogDensity, Model};
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

@@ -79,7 +79,7 @@ impl<'g> Var<'g> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::autodiff::instruction::Instruction;
+    use crate::autodiff::exec::instruction::Instruction;
     use crate::autodiff::tests::numbers;
     use crate::autodiff::{Graph, Program};
 
