@@ -19,7 +19,8 @@ use fiberwalk::deform::{
     coupling_flow, draw_mixing, fit_flow,
 };
 use fiberwalk::diagnose::ImportanceSummary;
-use fiberwalk::linalg::{log_mean_exp, vector::fill_normal};
+use fiberwalk::linalg::log_mean_exp;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     AnnealedEvidence, AnnealedOptions, FrameOptions, FrameSource, GgnFrame, Microcanonical,
     MicrocanonicalOptions, WalkOptions, annealed_evidence, walk,

@@ -5,7 +5,8 @@
 // a program talks to its user; the library does not
 #![allow(clippy::print_stdout)]
 
-use fiberwalk::linalg::vector::{axpy, fill_normal, norm};
+use fiberwalk::linalg::vector::{axpy, norm};
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{Fields, Info, Kernel, Particle, WalkOptions, walk};
 use fiberwalk::{LogDensity, Result, Streams};
 use rand::RngExt;

@@ -32,11 +32,12 @@
 #![cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
 //! use fiberwalk::Streams;
 //! use fiberwalk::data::banana;
-//! use fiberwalk::pipeline::{FitOptions, fit};
+//! use fiberwalk::pipeline::{FitOptions, WalkSettings, fit};
 //!
 //! let train = banana(80, &Streams::new(1))?;
 //! let test = banana(200, &Streams::new(2))?;
-//! let options = FitOptions { hidden: vec![8], steps: Some(50), ..FitOptions::default() };
+//! let walk = WalkSettings { steps: Some(50), ..WalkSettings::default() };
+//! let options = FitOptions { hidden: vec![8], method: walk.into(), ..FitOptions::default() };
 //! let fitted = fit::<f32>(&train, &options, &())?;
 //! let scores = fitted.model.evaluate(&test, 64, Streams::new(0))?;
 //! println!("{}\n{scores:?}", fitted.report);
@@ -46,7 +47,8 @@
 //! # What can be relied on
 //!
 //! - **The same seed gives the same bits** for any number of threads. Every random number comes
-//!   from [`Streams`], and no sum is taken in an order that depends on scheduling.
+//!   from [`Streams`], and no sum is taken in an order that depends on scheduling. Errors do not
+//!   depend on it either: of all rows, particles or chains that fail, the first is named.
 //! - **No global state, no prints, no thread pool**: parallel work runs in the caller's rayon
 //!   pool.
 //! - **No `unsafe`** in this crate, and no `unwrap` in library code. Bad input is an [`Error`]

@@ -5,7 +5,7 @@
 mod common;
 
 use allocation_counter::measure;
-use common::{labels, lenet5, normals};
+use common::{labels, lenet5, normals, short};
 use fiberwalk::autodiff::Graph;
 use fiberwalk::baselines::{
     AllRows, ChainOptions, Chains, Hmc, HmcOptions, Nuts, NutsOptions, Preconditioner,
@@ -353,11 +353,8 @@ fn a_row_of_a_predictor_allocates_nothing() {
     for method in [Method::Map, Method::Walk, Method::Atlas, Method::Flow] {
         for (data, x) in [(&real, &[0.5][..]), (&classes, &[0.5, -1.0])] {
             let options = FitOptions {
-                method,
+                method: short(method, 5, 10, 10),
                 hidden: vec![6],
-                steps: Some(10),
-                particles: Some(5),
-                samples: 10,
                 ..FitOptions::default()
             };
             let model = fit::<f32>(data, &options, &|_, _, _| ()).unwrap().model;

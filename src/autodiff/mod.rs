@@ -30,24 +30,22 @@
 //! | `ops/*` | one family of operations per file: recording, derivative, kernel, tests |
 //! | `differentiate` | the reverse sweep; JVP and HVP built on it |
 //! | `compile` | which values are stored, which are fused, and which buffer holds each |
-//! | `instruction` | what a program consists of |
-//! | `program` | the program and its workspace |
-//! | `access` | checks before a run, and the outputs after it |
+//! | `exec/instruction` | what a program consists of |
+//! | `exec/program` | the program and its workspace |
+//! | `exec/access` | checks before a run, and the outputs after it |
 //! | `uses` | the products and convolutions that use a weight |
 
-mod access;
 mod compile;
 mod differentiate;
+mod exec;
 mod graph;
-mod instruction;
 mod ops;
-mod program;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
 mod uses;
 
+pub use exec::{Program, Workspace};
 pub use graph::{Graph, Var};
 pub use ops::Window;
-pub use program::{Program, Workspace};
 pub(crate) use uses::{UseKind, WeightUse};

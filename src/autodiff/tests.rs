@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::instruction::Instruction;
+use super::exec::instruction::Instruction;
 use super::{Graph, Var};
 
 /// Deterministic pseudo-random numbers in (-1, 1), away from any grid.

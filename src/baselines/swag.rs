@@ -30,12 +30,13 @@ use std::collections::VecDeque;
 use super::draws::independent;
 use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::optim::{
     Answer, Decay, Descent, EpochReport, LOWER_RATE, MinibatchOptions, MinibatchProgress,
     Optimizer, Schedule, Sgd, SgdOptions, fit_minibatch_with,
 };
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

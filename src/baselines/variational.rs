@@ -30,10 +30,11 @@ use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{axpy, fill_normal};
+use crate::linalg::vector::axpy;
 use crate::model::Posterior;
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
 use crate::parallel;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

@@ -21,10 +21,11 @@ use rand::RngExt;
 use super::last_layer::Conditional;
 use super::{LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::UnitBlock;
 use crate::parallel;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

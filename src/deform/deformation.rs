@@ -20,9 +20,10 @@ use super::last_layer::Start;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::parallel;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

@@ -17,10 +17,11 @@
 use super::{Bijection, LastLayer, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{dot, fill_normal, first_non_finite, scale};
+use crate::linalg::vector::{dot, first_non_finite, scale};
 use crate::model::LogDensity;
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Optimizer, Schedule, clip_by_norm};
 use crate::parallel;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

@@ -6,8 +6,8 @@ use super::{
     coupling_flow, draw_mixing,
 };
 use crate::autodiff::{Graph, Program};
-use crate::linalg::vector::fill_normal;
 use crate::nn::UnitBlock;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::testing::{BijectionOptions, check_bijection};

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn independent_energies_have_two_and_a_random_walk_little() {
-        use crate::linalg::vector::fill_normal;
+        use crate::rng::fill_normal;
         use crate::rng::{Phase, Streams};
         let mut x = vec![0.0; 8000];
         fill_normal(&mut Streams::new(1).rng(Phase::USER, 0), &mut x);

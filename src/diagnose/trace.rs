@@ -98,7 +98,7 @@ impl fmt::Display for TraceSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
+    use crate::rng::fill_normal;
     use crate::rng::{Phase, Streams};
 
     #[test]

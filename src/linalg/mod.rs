@@ -6,7 +6,6 @@ mod dense;
 mod diagonal;
 mod lanczos;
 mod log_mean;
-mod normal;
 mod operator;
 mod orthogonal;
 pub(crate) mod product;

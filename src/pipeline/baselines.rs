@@ -10,100 +10,40 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::chains::CHAINS;
-use super::context::{MAX_NUMBERS, Problem};
-use super::{FitReport, Method, Stage};
+use super::context::Problem;
+use super::{FitReport, Method, MethodOptions, Stage};
 use crate::artifact::Fitted;
 use crate::artifact::report::{self, Baseline};
 use crate::baselines::{
-    AllRows, ChainOptions, DropoutOptions, EnsembleOptions, Laplace, LaplaceOptions, OdeOptions,
-    RiemannLaplace, SgldOptions, Structure, VariationalOptions, fit_dropout, fit_ensemble,
-    fit_ensemble_minibatch, fit_variational,
+    AllRows, DropoutOptions, EnsembleOptions, Laplace, LaplaceOptions, OdeOptions, RiemannLaplace,
+    Structure, VariationalOptions, fit_dropout, fit_ensemble, fit_ensemble_minibatch,
+    fit_variational,
 };
 use crate::curvature::{EvidenceReport, KfacBias, Supervised};
-use crate::error::{Error, Result, counted};
+use crate::error::{Error, Result};
 use crate::model::{LogDensity, Points, Posterior, PosteriorDensity};
 use crate::scalar::Scalar;
 
-/// Most parameters for which a full covariance is computed: half a gigabyte.
-const MAX_DENSE: usize = 8_192;
-
 impl Problem<'_> {
-    /// Refuses what a baseline cannot do before anything takes time.
-    pub(super) fn check_baseline(&self) -> Result<()> {
-        let (method, dim) = (self.options.method, self.network.dim());
-        let dense = matches!(
-            method,
-            Method::Laplace | Method::LaplaceGlm | Method::Riemann
-        );
-        if dense && dim > MAX_DENSE {
-            let requirement = format!(
-                "needs the covariance of all {}, at most {MAX_DENSE}; laplace-kfac does not",
-                counted(dim, "parameter")
-            );
-            return Err(Error::config("method", method, &requirement));
-        }
-        let side = match method {
-            Method::LaplaceLast => dim - self.network.hidden_params(),
-            // the larger factor of a layer
-            Method::LaplaceKfac => {
-                let tensors = self.network.layout().tensors().iter();
-                let sides = tensors.map(|t| {
-                    let numbers: usize = t.shape.iter().product();
-                    let first = t.shape.first().copied().unwrap_or(1).max(1);
-                    first.max(numbers / first)
-                });
-                sides.max().unwrap_or(0)
-            }
-            _ => 0,
-        };
-        if side > MAX_DENSE {
-            let requirement = format!(
-                "needs a matrix of order {side}, at most {MAX_DENSE}; laplace-diag does not"
-            );
-            return Err(Error::config("method", method, &requirement));
-        }
-        if method == Method::Dropout && self.network.hidden_params() == 0 {
-            let requirement = "needs a network with hidden units";
-            return Err(Error::config("method", method, requirement));
-        }
-        if method == Method::Map {
-            return Ok(());
-        }
-        let most = match method {
-            Method::Hmc | Method::Nuts => CHAINS * ChainOptions::default().draws,
-            Method::Sgld => {
-                let options = SgldOptions::default();
-                CHAINS * (options.steps - options.burn_in)
-            }
-            _ => MAX_NUMBERS / dim.max(1),
-        };
-        let most = most.min(MAX_NUMBERS / dim.max(1));
-        if !(1..=most).contains(&self.options.samples) {
-            let requirement = format!(
-                "must be in 1..={most} for method {method} and {}",
-                counted(dim, "parameter")
-            );
-            return Err(Error::config("samples", self.options.samples, &requirement));
-        }
-        Ok(())
-    }
-
     pub(super) fn baseline<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let samples = self.options.samples;
-        let points = match self.options.method {
-            Method::Ensemble => self.ensemble(posterior, evidence, summary)?,
-            Method::Swag => self.swag(evidence, summary)?,
-            Method::Sgld => self.langevin(evidence, summary)?,
-            Method::Vi => self.variational(posterior, evidence, summary)?,
-            Method::Dropout => self.dropout(posterior, summary)?,
-            Method::Hmc | Method::Nuts => self.chains(posterior, evidence, summary)?,
-            Method::Riemann => {
+        let points = match &self.options.method {
+            MethodOptions::Ensemble => self.ensemble(posterior, evidence, summary)?,
+            MethodOptions::Swag(draws) => self.swag(draws.samples, evidence, summary)?,
+            MethodOptions::Sgld(chains) => self.langevin(chains.samples, evidence, summary)?,
+            MethodOptions::Vi(draws) => {
+                self.variational(draws.samples, posterior, evidence, summary)?
+            }
+            MethodOptions::Dropout(draws) => self.dropout(draws.samples, posterior, summary)?,
+            MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) => {
+                self.chains(chains.samples, posterior, evidence, summary)?
+            }
+            MethodOptions::Riemann(draws) => {
+                let samples = draws.samples;
                 let gaussian = self.gaussian(evidence, summary)?;
                 let theta = evidence.map.theta.clone();
                 let riemann =
@@ -127,9 +67,21 @@ impl Problem<'_> {
                 summary.method_gradients = Some(gradients as f64);
                 draws
             }
-            _ => self
+            MethodOptions::Laplace(draws)
+            | MethodOptions::LaplaceGlm(draws)
+            | MethodOptions::LaplaceKfac(draws)
+            | MethodOptions::LaplaceDiag(draws)
+            | MethodOptions::LaplaceLast(draws) => self
                 .gaussian(evidence, summary)?
-                .sample(samples, self.streams)?,
+                .sample(draws.samples, self.streams)?,
+            MethodOptions::Map
+            | MethodOptions::Walk(_)
+            | MethodOptions::Atlas(_)
+            | MethodOptions::Flow(_)
+            | MethodOptions::Auto(_) => {
+                let requirement = "is not a baseline";
+                return Err(Error::config("method", self.method(), requirement));
+            }
         };
         Ok(Fitted::Points(Points::new(posterior.dim(), points)?))
     }
@@ -141,7 +93,7 @@ impl Problem<'_> {
         summary: &mut FitReport,
     ) -> Result<Laplace<T>> {
         self.progress.go_on(Stage::Baseline)?;
-        let structure = match self.options.method {
+        let structure = match self.method() {
             Method::LaplaceKfac => Structure::Kfac {
                 bias: KfacBias::default(),
             },
@@ -174,7 +126,7 @@ impl Problem<'_> {
             parameters: laplace.active().len(),
             effective_parameters: laplace.effective_parameters(),
             log_evidence: laplace.log_evidence(),
-            linearised: self.options.method.is_linearised(),
+            linearised: self.method().is_linearised(),
         }));
         Ok(laplace)
     }
@@ -226,6 +178,7 @@ impl Problem<'_> {
 
     fn variational<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
@@ -240,11 +193,12 @@ impl Problem<'_> {
             gradients: report.gradients,
         });
         summary.method_gradients = Some(report.gradients as f64);
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 
     fn dropout<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
@@ -258,6 +212,6 @@ impl Problem<'_> {
             gradients: report.gradients,
         });
         summary.method_gradients = Some(report.gradients as f64);
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 }

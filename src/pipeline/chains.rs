@@ -25,6 +25,7 @@ pub(super) const CHAINS: usize = 4;
 impl Problem<'_> {
     pub(super) fn langevin<T: Scalar>(
         &self,
+        samples: usize,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
@@ -33,7 +34,7 @@ impl Problem<'_> {
         let batches = RandomBatches::new(&data, ROWS)?;
         let mut options = SgldOptions {
             chains: CHAINS,
-            keep: self.options.samples.div_ceil(CHAINS),
+            keep: samples.div_ceil(CHAINS),
             ..SgldOptions::default()
         };
         let starts = [evidence.map.theta.clone()];
@@ -63,6 +64,7 @@ impl Problem<'_> {
 
     pub(super) fn chains<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
@@ -72,19 +74,20 @@ impl Problem<'_> {
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));
         let trained = trained as f64 * self.map_share();
-        self.chains_from(posterior, &starts, trained, summary)
+        self.chains_from(samples, posterior, (&starts, trained), summary)
     }
 
     /// Chains over scales and parameters, started from draws of the prior.
     pub(super) fn scaled_chains<T: Scalar>(
         &self,
+        samples: usize,
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let Coordinates { scaled, own } = coordinates;
         let starts = self.scaled_starts(scaled, *own, CHAINS)?;
-        let points = self.chains_from(density, &starts, 0.0, summary)?;
+        let points = self.chains_from(samples, density, (&starts, 0.0), summary)?;
         let points = coordinates.stored(&points)?;
         Ok(Fitted::Points(Points::new(coordinates.width(), points)?))
     }
@@ -92,19 +95,19 @@ impl Problem<'_> {
     /// Chains of HMC or NUTS from `starts`, whose training took `trained` gradients.
     fn chains_from<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
-        starts: &[Vec<T>],
-        trained: f64,
+        (starts, trained): (&[Vec<T>], f64),
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let defaults = ChainOptions::default();
         let chains = ChainOptions {
-            keep: Some(self.options.samples.div_ceil(CHAINS).min(defaults.draws)),
+            keep: Some(samples.div_ceil(CHAINS).min(defaults.draws)),
             ..defaults
         };
         let total = starts.len() * (chains.warm_up + chains.draws);
         let step = |done| self.progress.step(Stage::Baseline, done, total);
-        let chains: Chains<T> = if self.options.method == Method::Hmc {
+        let chains: Chains<T> = if self.method() == Method::Hmc {
             let options = HmcOptions {
                 chains,
                 ..HmcOptions::default()

@@ -1,9 +1,15 @@
 //! Checks of settings that contradict each other, before anything takes time.
 
+use super::chains::CHAINS;
 use super::context::{MAX_NUMBERS, Problem};
-use super::{FlowChoice, KernelKind, Method};
+use super::options::Deforming;
+use super::{KernelKind, Method, PriorChoice};
+use crate::baselines::{ChainOptions, SgldOptions};
 use crate::error::{Error, Result, counted};
 use crate::model::Observation;
+
+/// Most parameters for which a full covariance is computed: half a gigabyte.
+const MAX_DENSE: usize = 8_192;
 
 impl Problem<'_> {
     /// Checks the user's options before anything takes time.
@@ -29,42 +35,26 @@ impl Problem<'_> {
         self.check_likelihood()?;
         self.check_training()?;
         self.check_prior()?;
-        options.check_budget()?;
-        if options.loo_refits > 0 && !options.samples_posterior() {
-            let requirement = format!(
-                "is for methods that draw from the posterior, not for {}",
-                options.method
-            );
-            return Err(Error::config(
-                "loo_refits",
-                options.loo_refits,
-                &requirement,
-            ));
+        let Some(settings) = options.method.walk() else {
+            return self.check_baseline();
+        };
+        let kernel = settings.kernel.kind();
+        settings.check_budget()?;
+        if options.method.loo_refits() > 0 && !options.method.samples_posterior() {
+            let requirement =
+                format!("is for draws of the posterior, and the kernel {kernel} gives none");
+            let refits = options.method.loo_refits();
+            return Err(Error::config("loo_refits", refits, &requirement));
         }
-        if !options.method.walks() {
-            self.check_deformation()?;
-            self.only_walks()?;
-            self.check_baseline()?;
-            return match &options.checkpoint {
-                Some(checkpoint) if checkpoint.resume => {
-                    let requirement = format!(
-                        "is for walks; method {} has none to go on with",
-                        options.method
-                    );
-                    Err(Error::config("resume", "true", &requirement))
-                }
-                _ => Ok(()),
-            };
-        }
-        if options.samples == 0 {
+        if settings.samples == 0 {
             return Err(Error::config("samples", 0, "must be positive"));
         }
-        self.check_walk_batch()?;
+        self.check_walk_batch(settings)?;
         let walk = match self.groups() {
-            Some(_) if options.kernel == KernelKind::Microcanonical => {
-                self.scaled_walk_options()?
+            Some(_) if kernel == KernelKind::Microcanonical => {
+                self.scaled_walk_options(settings)?
             }
-            _ => self.walk_options()?,
+            _ => self.walk_options(settings)?,
         };
         let points = walk.particles.saturating_mul(walk.keep);
         if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
@@ -79,13 +69,15 @@ impl Problem<'_> {
                 "must be at most 2^30 numbers",
             ));
         }
-        self.check_deformation()?;
-        Ok(())
+        match options.method.deforming() {
+            Some(how) => self.check_deformation(how),
+            None => Ok(()),
+        }
     }
 
     /// Refuses likelihoods that the method does not support.
     fn check_likelihood(&self) -> Result<()> {
-        let (observation, method) = (self.prepared.observation, self.options.method);
+        let (observation, method) = (self.prepared.observation, self.method());
         let wrong =
             |requirement: String| Err(Error::config("likelihood", observation, &requirement));
         match observation {
@@ -112,21 +104,8 @@ impl Problem<'_> {
     }
 
     /// Refuses early what an atlas or a flow cannot do.
-    fn check_deformation(&self) -> Result<()> {
-        let options = self.options;
-        let observation = self.prepared.observation;
-        let deforms = matches!(options.method, Method::Atlas | Method::Flow);
-        let only = |field, value: &dyn std::fmt::Display, what| {
-            Err(Error::config(field, value, &format!("is for {what}")))
-        };
-        if options.recombine && options.method != Method::Atlas {
-            return only("recombine", &true, "method atlas");
-        }
-        if options.flow != FlowChoice::Auto && options.method != Method::Flow {
-            return only("flow", &options.flow.name(), "method flow");
-        }
-        match options.frozen {
-            Some(count) if !deforms => return only("frozen", &count, "methods atlas and flow"),
+    fn check_deformation(&self, how: Deforming<'_>) -> Result<()> {
+        match how.frozen() {
             Some(0) => return Err(Error::config("frozen", 0, "must be positive")),
             Some(count) if count.saturating_mul(self.network.dim()) > MAX_NUMBERS => {
                 let requirement = "times the parameters must be at most 2^30 numbers";
@@ -134,35 +113,114 @@ impl Problem<'_> {
             }
             _ => {}
         }
-        if deforms {
-            if options.method == Method::Flow
-                && self.network.hidden_params() > 0
-                && let Some(particles @ 0..5) = options.particles
-            {
-                let requirement = "must be at least 5 for a flow, which holds out every fifth";
-                return Err(Error::config("particles", particles, requirement));
+        if let Deforming::Flow(flow) = how
+            && self.network.hidden_params() > 0
+            && let Some(particles @ 0..5) = flow.walk.particles
+        {
+            let requirement = "must be at least 5 for a flow, which holds out every fifth";
+            return Err(Error::config("particles", particles, requirement));
+        }
+        let noise_std = self.prepared.observation.has_noise().then_some(1.0);
+        self.last_layer::<f32>(1.0, noise_std)?;
+        Ok(())
+    }
+
+    /// Refuses options that do not go with sampled scales.
+    pub(super) fn check_prior(&self) -> Result<()> {
+        let options = self.options;
+        if matches!(options.prior, PriorChoice::Auto) {
+            return Ok(());
+        }
+        let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
+            Err(Error::config(field, value, requirement))
+        };
+        let prior = options.prior.name();
+        if let Some(alpha) = options.prior_precision {
+            let requirement = format!("is one number for all parameters, and the prior is {prior}");
+            return wrong("prior_precision", &alpha, &requirement);
+        }
+        if options.prior == PriorChoice::Evidence {
+            return Ok(());
+        }
+        let (method, what) = (self.method(), format!("does not go with the prior {prior}"));
+        let chains = matches!(method, Method::Hmc | Method::Nuts);
+        if !method.walks() && !chains && method != Method::Map {
+            let requirement =
+                format!("goes with methods map, walk, atlas, flow, hmc and nuts, not {method}");
+            return wrong("prior", &prior, &requirement);
+        }
+        if let Some(walk) = options.method.walk() {
+            let kernel = walk.kernel.microcanonical();
+            if let Some(rows) = kernel.and_then(|kernel| kernel.walk_batch) {
+                return wrong("walk_batch", &rows, &what);
             }
-            let noise_std = observation.has_noise().then_some(1.0);
-            self.last_layer::<f32>(1.0, noise_std)?;
+            if walk.starts > 1 {
+                let requirement = format!("{what}: its walkers start from draws of the prior");
+                return wrong("starts", &walk.starts, &requirement);
+            }
+        }
+        if let Some(rows) = self.batch_rows() {
+            return wrong("batch", &rows, &what);
         }
         Ok(())
     }
 
-    /// Refuses options that bound or change a walk if the method does not walk.
-    fn only_walks(&self) -> Result<()> {
-        let options = self.options;
-        let text = |value: Option<usize>| value.map(|v| v.to_string());
-        let given = [
-            ("walk_batch", text(options.walk_batch)),
-            ("max_seconds", options.max_seconds.map(|s| s.to_string())),
-            ("max_memory", text(options.max_memory)),
-            ("adjusted", options.adjusted.then(|| "true".into())),
-        ];
-        for (field, value) in given {
-            if let Some(value) = value {
-                let requirement = format!("is for methods that walk, not {}", options.method);
-                return Err(Error::config(field, value, &requirement));
+    /// Refuses what a baseline cannot do before anything takes time.
+    pub(super) fn check_baseline(&self) -> Result<()> {
+        let (method, dim) = (self.method(), self.network.dim());
+        let dense = matches!(
+            method,
+            Method::Laplace | Method::LaplaceGlm | Method::Riemann
+        );
+        if dense && dim > MAX_DENSE {
+            let requirement = format!(
+                "needs the covariance of all {}, at most {MAX_DENSE}; laplace-kfac does not",
+                counted(dim, "parameter")
+            );
+            return Err(Error::config("method", method, &requirement));
+        }
+        let side = match method {
+            Method::LaplaceLast => dim - self.network.hidden_params(),
+            // the larger factor of a layer
+            Method::LaplaceKfac => {
+                let tensors = self.network.layout().tensors().iter();
+                let sides = tensors.map(|t| {
+                    let numbers: usize = t.shape.iter().product();
+                    let first = t.shape.first().copied().unwrap_or(1).max(1);
+                    first.max(numbers / first)
+                });
+                sides.max().unwrap_or(0)
             }
+            _ => 0,
+        };
+        if side > MAX_DENSE {
+            let requirement = format!(
+                "needs a matrix of order {side}, at most {MAX_DENSE}; laplace-diag does not"
+            );
+            return Err(Error::config("method", method, &requirement));
+        }
+        if method == Method::Dropout && self.network.hidden_params() == 0 {
+            let requirement = "needs a network with hidden units";
+            return Err(Error::config("method", method, requirement));
+        }
+        let Some(samples) = self.options.method.samples() else {
+            return Ok(());
+        };
+        let most = match method {
+            Method::Hmc | Method::Nuts => CHAINS * ChainOptions::default().draws,
+            Method::Sgld => {
+                let options = SgldOptions::default();
+                CHAINS * (options.steps - options.burn_in)
+            }
+            _ => MAX_NUMBERS / dim.max(1),
+        };
+        let most = most.min(MAX_NUMBERS / dim.max(1));
+        if !(1..=most).contains(&samples) {
+            let requirement = format!(
+                "must be in 1..={most} for method {method} and {}",
+                counted(dim, "parameter")
+            );
+            return Err(Error::config("samples", samples, &requirement));
         }
         Ok(())
     }

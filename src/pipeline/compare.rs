@@ -54,7 +54,7 @@ pub fn measure<T: Fits>(
         .model
         .evaluate(test, samples, Streams::new(options.seed))?;
     Ok(Measured {
-        method: options.method.name(),
+        method: options.method.method().name(),
         seed: options.seed,
         scores,
         fit_seconds,

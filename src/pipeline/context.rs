@@ -2,7 +2,7 @@
 
 use super::densities::Densities;
 use super::prepare::Prepared;
-use super::{FitOptions, Progress};
+use super::{FitOptions, Method, Progress};
 use crate::artifact::own_last_layer;
 use crate::deform::{HeadLikelihood, LastLayer};
 use crate::error::{Error, Result};
@@ -28,6 +28,11 @@ pub(super) struct Problem<'a> {
 }
 
 impl Problem<'_> {
+    /// The method, without its settings.
+    pub(super) fn method(&self) -> Method {
+        self.options.method.method()
+    }
+
     /// Parameters of a point: those of the network and of a user's likelihood.
     pub(super) fn dim(&self) -> usize {
         self.network.dim() + self.own.map_or(0, Model::own_params)
@@ -78,7 +83,7 @@ impl Problem<'_> {
 
     /// The likelihood of the last layer given the rest.
     pub(super) fn head_likelihood(&self, noise_std: Option<f64>) -> Result<HeadLikelihood> {
-        let (observation, method) = (self.prepared.observation, self.options.method);
+        let (observation, method) = (self.prepared.observation, self.method());
         HeadLikelihood::of(observation, noise_std.unwrap_or(1.0)).ok_or_else(|| {
             let requirement = format!("is not known to method {method}");
             Error::config("likelihood", observation, &requirement)

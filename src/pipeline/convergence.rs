@@ -121,7 +121,7 @@ impl FitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
+    use crate::rng::fill_normal;
     use crate::rng::{Phase, Streams};
 
     /// Eight particles, forty blocks, two observed numbers. `apart` shifts the particles of every

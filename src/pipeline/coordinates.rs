@@ -130,7 +130,7 @@ impl Problem<'_> {
     /// The model file's description of the sampled scales.
     pub(super) fn sampled_scales(&self) -> Option<SampledScales> {
         let coordinates = self.coordinates()?;
-        if self.options.method == Method::Map {
+        if self.method() == Method::Map {
             return None;
         }
         Some(SampledScales {

@@ -10,8 +10,9 @@ use super::agreement::Agreement;
 use super::context::Problem;
 use super::flows::Candidate;
 use super::material::Material;
+use super::options::Deforming;
 use super::trust::{Trust, energies, trust, weigh};
-use super::{FitReport, Method, Stage};
+use super::{AtlasSettings, FitReport, FlowSettings, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{Atlas, Deformation, LastLayer, recombine};
@@ -28,6 +29,7 @@ impl Problem<'_> {
     /// A deformation of a walk with given scales.
     pub(super) fn deform<T: Scalar>(
         &mut self,
+        how: Deforming<'_>,
         posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
@@ -45,12 +47,13 @@ impl Problem<'_> {
             scaled: None,
             noise_std: evidence.noise_std,
         };
-        self.deform_of(&material, summary)
+        self.deform_of(how, &material, summary)
     }
 
     /// A deformation of a walk whose points contain scales.
     pub(super) fn deform_scaled<T: Scalar>(
         &mut self,
+        how: Deforming<'_>,
         groups: ScaleGroups,
         mut walked: Walk<T>,
         summary: &mut FitReport,
@@ -84,23 +87,25 @@ impl Problem<'_> {
             scaled: Some((&head, own)),
             noise_std: noise_std.filter(|_| observation.has_noise()),
         };
-        self.deform_of(&material, summary)
+        self.deform_of(how, &material, summary)
     }
 
     fn deform_of<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        how: Deforming<'_>,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         self.progress.go_on(Stage::Flow)?;
-        match self.options.method {
-            Method::Atlas => self.atlas(material, summary),
-            _ => self.flow(material, summary),
+        match how {
+            Deforming::Atlas(settings) => self.atlas(settings, material, summary),
+            Deforming::Flow(settings) => self.flow(settings, material, summary),
         }
     }
 
     fn atlas<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        settings: &AtlasSettings,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
@@ -108,7 +113,7 @@ impl Problem<'_> {
         let rows = points.values().chunks_exact(points.dim());
         let mut anchors: Vec<T> = rows.flat_map(|p| &p[..hidden]).copied().collect();
         let mut count = points.len();
-        if self.options.recombine && hidden > 0 {
+        if settings.recombine && hidden > 0 {
             anchors = recombine(&anchors, &material.blocks, count, self.streams)?;
         }
         if hidden == 0 {
@@ -124,9 +129,9 @@ impl Problem<'_> {
             .map
             .map(|map| agreement.distance(map))
             .transpose()?;
-        summary.atlas(&atlas, self.options.recombine, distance, map);
-        if self.options.frozen.is_some() {
-            return self.freeze(material, |n| atlas.sample(n, self.streams), summary);
+        summary.atlas(&atlas, settings.recombine, distance, map);
+        if let Some(count) = settings.frozen {
+            return self.freeze(count, material, |n| atlas.sample(n, self.streams), summary);
         }
         let rows = self.training_rows(summary);
         let atlas = Box::new(atlas);
@@ -135,6 +140,7 @@ impl Problem<'_> {
 
     fn flow<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        settings: &FlowSettings,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
@@ -144,7 +150,7 @@ impl Problem<'_> {
             Deformation::new(None, last.clone())
         } else {
             let agreement = self.agreement(material)?;
-            let candidates = self.flows(material, &agreement, summary)?;
+            let candidates = self.flows(settings.flow, material, &agreement, summary)?;
             let map = material
                 .map
                 .map(|map| agreement.distance(map))
@@ -160,9 +166,9 @@ impl Problem<'_> {
         let of = (material.density, self.prepared.rows());
         let trusted: Trust = trust(&deformation, of, self.streams)?;
         summary.trust(&trusted, material.energies);
-        if self.options.frozen.is_some() {
+        if let Some(count) = settings.frozen {
             let sample = |n| deformation.sample(n, self.streams);
-            return self.freeze(material, sample, summary);
+            return self.freeze(count, material, sample, summary);
         }
         let rows = self.training_rows(summary);
         let deformation = Box::new(deformation);
@@ -213,14 +219,14 @@ impl Problem<'_> {
         TrainingRows::new(&std::mem::take(x), std::mem::take(y))
     }
 
-    /// Stores draws instead of the sampler.
+    /// Stores `count` draws instead of the sampler.
     fn freeze<T: Scalar, D: LogDensity<T>>(
         &self,
+        count: usize,
         material: &Material<'_, T, D>,
         sample: impl Fn(usize) -> Result<Vec<T>>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let count = self.options.frozen.unwrap_or(self.options.samples);
         let samples = material.stored(sample(count)?)?;
         summary.frozen(count);
         Ok(Fitted::Points(Points::new(

@@ -107,7 +107,7 @@ mod tests {
         };
         let options = FitOptions {
             prior,
-            method: Method::Map,
+            method: Method::Map.into(),
             ..FitOptions::default()
         };
         let problem = Problem {

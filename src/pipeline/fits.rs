@@ -55,13 +55,14 @@ pub fn fit_owned<T: Fits>(
 ///
 /// ```
 /// use fiberwalk::model::Model;
-/// use fiberwalk::pipeline::{FitOptions, fit_model};
+/// use fiberwalk::pipeline::{FitOptions, WalkSettings, fit_model};
 /// use fiberwalk::{Activation, IsotropicGaussian, Mlp, Poisson};
 ///
 /// let network = Mlp::new(&[1, 4, 1], Activation::Tanh)?;
 /// let model = Model::with_head("counts", network, Poisson, IsotropicGaussian::new(1.0)?);
 /// let (x, y) = ([-1.0, 0.0, 0.5, 1.0], [0.0, 1.0, 1.0, 3.0]);
-/// let options = FitOptions { steps: Some(20), ..FitOptions::default() };
+/// let walk = WalkSettings { steps: Some(20), ..WalkSettings::default() };
+/// let options = FitOptions { method: walk.into(), ..FitOptions::default() };
 /// let fitted = fit_model::<f32>(&model, &x, &y, &options, &())?;
 /// println!("{:?}", fitted.model.predictor(100, 0)?.row(&[0.2])?);
 /// # Ok::<(), fiberwalk::Error>(())

@@ -61,14 +61,15 @@ impl Plan {
 }
 
 impl Problem<'_> {
-    /// Every flow that the options allow, trained and compared with the walk.
+    /// Every flow that the settings allow, trained and compared with the walk.
     pub(super) fn flows<T: Scalar, D: LogDensity<T>>(
         &self,
+        choice: FlowChoice,
         material: &Material<'_, T, D>,
         agreement: &Agreement<'_>,
         summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
-        let plan = self.plan(material);
+        let plan = self.plan(choice, material);
         let [framed, units, elbo] = plan.steps();
         // a training that stops early leaves a gap
         let report = |before: usize| {
@@ -98,9 +99,13 @@ impl Problem<'_> {
         Ok(all)
     }
 
-    fn plan<T: Scalar, D: LogDensity<T>>(&self, material: &Material<'_, T, D>) -> Plan {
-        let framed = self.options.flow != FlowChoice::Units;
-        let units = match self.options.flow {
+    fn plan<T: Scalar, D: LogDensity<T>>(
+        &self,
+        choice: FlowChoice,
+        material: &Material<'_, T, D>,
+    ) -> Plan {
+        let framed = choice != FlowChoice::Units;
+        let units = match choice {
             FlowChoice::Auto => material.hidden <= UNITS,
             FlowChoice::Frame => false,
             FlowChoice::Units => true,

@@ -14,9 +14,9 @@ use super::coordinates::Coordinates;
 use super::probe::ScaledProbe;
 use super::progress::Steps;
 use super::walk::Way;
-use super::{FitReport, Method, PriorChoice, Stage};
+use super::{FitReport, MicrocanonicalSettings, Stage, WalkSettings};
 use crate::artifact::report::Starts;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::{Curved, Observation, PosteriorDensity, ScaleGroups};
 use crate::optim::{MapOptions, fit_map};
 use crate::parallel;
@@ -58,56 +58,15 @@ pub(super) fn descent() -> MapOptions {
 }
 
 impl Problem<'_> {
-    /// Refuses options that do not go with sampled scales.
-    pub(super) fn check_prior(&self) -> Result<()> {
-        let options = self.options;
-        if matches!(options.prior, PriorChoice::Auto) {
-            return Ok(());
-        }
-        let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
-            Err(Error::config(field, value, requirement))
-        };
-        let prior = options.prior.name();
-        if let Some(alpha) = options.prior_precision {
-            let requirement = format!("is one number for all parameters, and the prior is {prior}");
-            return wrong("prior_precision", &alpha, &requirement);
-        }
-        if options.prior == PriorChoice::Evidence {
-            return Ok(());
-        }
-        let (method, what) = (
-            options.method,
-            format!("does not go with the prior {prior}"),
-        );
-        let chains = matches!(method, Method::Hmc | Method::Nuts);
-        if !method.walks() && !chains && method != Method::Map {
-            let requirement =
-                format!("goes with methods map, walk, atlas, flow, hmc and nuts, not {method}");
-            return wrong("prior", &prior, &requirement);
-        }
-        if let Some(rows) = options.walk_batch {
-            return wrong("walk_batch", &rows, &what);
-        }
-        if options.starts > 1 {
-            let requirement = format!("{what}: its walkers start from draws of the prior");
-            return wrong("starts", &options.starts, &requirement);
-        }
-        if let Some(rows) = self.batch_rows() {
-            return wrong("batch", &rows, &what);
-        }
-        Ok(())
-    }
-
     /// The settings of a walk with sampled scales.
-    pub(super) fn scaled_walk_options(&self) -> Result<WalkOptions> {
-        let options = self.options;
-        let particles = options.particles.unwrap_or(WALKERS);
-        let steps = options.steps.unwrap_or_else(|| {
+    pub(super) fn scaled_walk_options(&self, settings: &WalkSettings) -> Result<WalkOptions> {
+        let particles = settings.particles.unwrap_or(WALKERS);
+        let steps = settings.steps.unwrap_or_else(|| {
             let gradient = 6.0 * self.prepared.rows() as f64 * self.network.dim() as f64;
             let each = WORK / (gradient * particles.max(1) as f64);
             (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
         });
-        let per_particle = options.samples.div_ceil(particles.max(1));
+        let per_particle = settings.samples.div_ceil(particles.max(1));
         let options = WalkOptions {
             particles,
             steps: Some(steps),
@@ -123,6 +82,7 @@ impl Problem<'_> {
     /// Runs a microcanonical walk in the coordinates of a scaled network.
     pub(super) fn scaled_walk<T: Scalar>(
         &self,
+        (walk, of_kernel): (&WalkSettings, &MicrocanonicalSettings),
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         groups: ScaleGroups,
@@ -132,7 +92,7 @@ impl Problem<'_> {
         let (scaled, own) = (&coordinates.scaled, coordinates.own);
         let x = &self.prepared.x;
         let observation = self.prepared.observation;
-        let options = self.scaled_walk_options()?;
+        let options = self.scaled_walk_options(walk)?;
         // a resumed walk does not need the starts, but its figures must be the same
         let starts = self.scaled_starts(scaled, own, options.particles)?;
         let starts = match observation.is_of_classes() {
@@ -145,16 +105,17 @@ impl Problem<'_> {
         };
         let source = GgnFrame::new(density, &frame, self.streams)?;
         let settings = MicrocanonicalOptions {
-            step_size: self.options.step_size,
-            decoherence_length: self.options.decoherence_length,
-            adjusted: self.options.adjusted,
-            own_steps: !self.options.adjusted && self.options.step_size.is_none(),
+            step_size: of_kernel.step_size,
+            decoherence_length: of_kernel.decoherence_length,
+            adjusted: of_kernel.adjusted,
+            own_steps: !of_kernel.adjusted && of_kernel.step_size.is_none(),
             target_error: TARGET_ERROR,
             ..MicrocanonicalOptions::default()
         };
         let mass = InverseMassMatrix::diagonal(density.prior_precision())?;
         let mut kernel = Microcanonical::new(mass, &settings)?;
         let mut way = Way {
+            settings: walk,
             keeper,
             summary,
             workspace: density.workspace_bytes(),
@@ -165,7 +126,7 @@ impl Problem<'_> {
             way.frame = source.bytes::<T>(density.product_bytes());
             kernel = kernel.renewed_by(&source);
         }
-        if !self.options.adjusted {
+        if !of_kernel.adjusted {
             kernel = kernel.interwoven_with(scaled);
         }
         let softmax = observation == Observation::Categorical;

@@ -3,13 +3,13 @@
 //! Options are compared one by one, the data by a checksum of the standardised rows. The parts of a
 //! user's model can only be tried: the identity holds checksums of what they compute.
 
-use super::FitOptions;
 use super::context::Problem;
+use super::{FitOptions, MicrocanonicalSettings, WalkSettings};
 use crate::artifact::Checksum;
 use crate::autodiff::Graph;
 use crate::error::Result;
-use crate::linalg::vector::fill_normal;
 use crate::model::{LogDensity, Model};
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -17,17 +17,20 @@ use crate::scalar::Scalar;
 const TRIED: u64 = 2;
 const SEED: u64 = 0;
 
-/// Everything that a fit's outcome depends on, by name. The options are destructured field by field,
-/// so that a new option cannot be forgotten here.
+/// Everything that a walk's outcome depends on, by name. The options are destructured field by
+/// field, so that a new option cannot be forgotten here. What a method does after its walk does not
+/// matter.
 ///
 /// # Errors
 /// If a part of a user's model cannot be evaluated.
-pub(super) fn identity<T: Scalar>(problem: &Problem<'_>) -> Result<Vec<(String, String)>> {
+pub(super) fn identity<T: Scalar>(
+    problem: &Problem<'_>,
+    walk: &WalkSettings,
+) -> Result<Vec<(String, String)>> {
     let FitOptions {
         layers,
         hidden,
         choose_hidden: _,
-        loo_refits: _,
         activation,
         likelihood: _,
         feature_transform,
@@ -38,24 +41,24 @@ pub(super) fn identity<T: Scalar>(problem: &Problem<'_>) -> Result<Vec<(String, 
         batch,
         epochs,
         method,
+        seed,
+    } = problem.options;
+    let WalkSettings {
         kernel,
-        step_size,
-        decoherence_length,
-        adjusted,
         starts,
         particles,
         steps,
         samples,
-        flow: _,
-        recombine: _,
-        frozen: _,
-        walk_batch,
-        seed,
-        spool: _,
-        checkpoint: _,
         max_seconds: _,
         max_memory: _,
-    } = problem.options;
+    } = walk;
+    // of a kernel without these settings, the defaults are written
+    let MicrocanonicalSettings {
+        step_size,
+        decoherence_length,
+        adjusted,
+        walk_batch,
+    } = &kernel.microcanonical().copied().unwrap_or_default();
     let auto = |value: &Option<f64>| value.map_or("auto".into(), |x| format!("{x:?}"));
     let (x, y) = (&problem.prepared.x, &problem.prepared.y);
     let data = checksum(x.iter().chain(y).copied());
@@ -63,8 +66,8 @@ pub(super) fn identity<T: Scalar>(problem: &Problem<'_>) -> Result<Vec<(String, 
     let entries = [
         ("version", env!("CARGO_PKG_VERSION").into()),
         ("precision", T::NAME.into()),
-        ("method", method.name().into()),
-        ("kernel", kernel.name().into()),
+        ("method", method.method().name().into()),
+        ("kernel", kernel.kind().name().into()),
         ("rows", problem.prepared.rows().to_string()),
         ("features", problem.network.input_dim().to_string()),
         ("layers", layers),

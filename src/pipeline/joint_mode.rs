@@ -13,7 +13,7 @@ use super::coordinates::Coordinates;
 use super::hierarchy::descent;
 use super::probe::ScaledProbe;
 use super::walk::{Along, Way};
-use super::{FitReport, Method, Stage};
+use super::{FitReport, Method, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::error::Result;
 use crate::model::{LogDensity, Observation, PosteriorDensity};
@@ -49,7 +49,7 @@ impl Problem<'_> {
         };
         let Coordinates { scaled, own } = &coordinates;
         let density = self.scaled_density::<T>(scaled)?;
-        let to_the_mode = self.options.method == Method::Map;
+        let to_the_mode = self.method() == Method::Map;
         let options = if to_the_mode {
             MapOptions::default()
         } else {
@@ -77,12 +77,13 @@ impl Problem<'_> {
     /// A drift or a tangent walk from the joint mode.
     pub(super) fn along_the_scaled_fiber<T: Scalar>(
         &self,
+        settings: &WalkSettings,
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Walk<T>> {
-        let options = self.walk_options()?;
+        let options = self.walk_options(settings)?;
         let map = self.descend(density, coordinates, &MapOptions::default(), Stage::Starts)?;
         summary.map(&map, None);
         let how = TangentOptions::default();
@@ -102,6 +103,7 @@ impl Problem<'_> {
             probe: &probe,
         };
         let mut way = Way {
+            settings,
             keeper,
             summary,
             workspace: density.workspace_bytes(),

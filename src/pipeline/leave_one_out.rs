@@ -28,11 +28,14 @@ impl Problem<'_> {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
             _ => None,
         };
+        let method = &self.options.method;
         // the weights are right only for draws of the posterior
-        let Some(kept) = kept.filter(|_| self.options.samples_posterior()) else {
+        let Some(kept) = kept.filter(|_| method.samples_posterior()) else {
             return Ok(None);
         };
-        let samples = self.options.samples;
+        let Some(samples) = method.samples() else {
+            return Ok(None);
+        };
         let effort = samples.saturating_mul(self.prepared.rows());
         if self.prepared.y.is_empty() || effort.saturating_mul(self.network.dim()) > EFFORT {
             return Ok(None);

@@ -55,7 +55,7 @@ impl Problem<'_> {
     pub(super) fn minibatch_options(&self, batch_rows: usize) -> MinibatchOptions {
         let defaults = MinibatchOptions::default();
         // a walk starts from the estimate for all rows, so none can be held out
-        let held_out = match self.options.method {
+        let held_out = match self.method() {
             Method::Map => defaults.validation_fraction,
             _ => 0.0,
         };
@@ -240,7 +240,7 @@ impl Problem<'_> {
         // a walk starts better where first-order steps end: at the bottom of a narrow valley its
         // first steps diverge
         let mut matrix = None;
-        if let (Some(dense), false) = (dense, self.options.method.walks()) {
+        if let (Some(dense), false) = (dense, self.method().walks()) {
             matrix = Some(self.polished(&posterior, dense, &mut report, summary)?);
             report.log_evidence = None;
         }

@@ -4,10 +4,10 @@
 use super::checkpoint::Keeper;
 use super::context::Problem;
 use super::coordinates::Coordinates;
-use super::{FitReport, KernelKind, Method};
+use super::{FitReport, KernelOptions, MethodOptions};
 use crate::artifact::Fitted;
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::ScaleGroups;
 use crate::scalar::Scalar;
 
@@ -19,24 +19,25 @@ impl Problem<'_> {
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        if self.options.method == Method::Map {
+        let method = &self.options.method;
+        if matches!(method, MethodOptions::Map) {
             return Ok(Fitted::Map);
         }
         if let Some(groups) = self.groups() {
             return self.sample_scales(groups, keeper, summary);
         }
         let posterior = self.posterior(evidence.prior_precision, evidence.noise_std)?;
-        if !self.options.method.walks() {
+        let Some(settings) = method.walk() else {
             return self.baseline(&posterior, evidence, summary);
-        }
+        };
         let mut op = GgnOperator::new(&posterior, &evidence.map.theta)?;
         let options = TangentOptions::default();
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
         summary.tangent(&space);
-        let walked = self.walk(&posterior, evidence, &space, keeper, summary)?;
-        match self.options.method {
-            Method::Walk => keeper.points(walked),
-            _ => self.deform(&posterior, &walked, evidence, summary),
+        let walked = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
+        match method.deforming() {
+            None => keeper.points(walked),
+            Some(how) => self.deform(how, &posterior, &walked, evidence, summary),
         }
     }
 
@@ -52,18 +53,26 @@ impl Problem<'_> {
             own: self.own(),
         };
         let density = self.scaled_density(&coordinates.scaled)?;
-        if !self.options.method.walks() {
-            return self.scaled_chains(&density, &coordinates, summary);
+        let method = &self.options.method;
+        if let MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) = method {
+            return self.scaled_chains(chains.samples, &density, &coordinates, summary);
         }
-        let walked = match self.options.kernel {
-            KernelKind::Microcanonical => {
-                self.scaled_walk(&density, &coordinates, groups, keeper, summary)?
-            }
-            _ => self.along_the_scaled_fiber(&density, &coordinates, keeper, summary)?,
+        let Some(walk) = method.walk() else {
+            let requirement = "does not sample scales";
+            return Err(Error::config("method", self.method(), requirement));
         };
-        match self.options.method {
-            Method::Walk => keeper.points(walked),
-            _ => self.deform_scaled(groups, walked, summary),
+        let walked = match &walk.kernel {
+            KernelOptions::Microcanonical(of_kernel) => {
+                let how = (walk, of_kernel);
+                self.scaled_walk(how, &density, &coordinates, groups, keeper, summary)?
+            }
+            KernelOptions::Drift | KernelOptions::Tangent => {
+                self.along_the_scaled_fiber(walk, &density, &coordinates, keeper, summary)?
+            }
+        };
+        match method.deforming() {
+            None => keeper.points(walked),
+            Some(how) => self.deform_scaled(how, groups, walked, summary),
         }
     }
 }

@@ -99,7 +99,7 @@ fn check(options: &FitOptions) -> Result<()> {
         ("prior", options.prior != PriorChoice::Auto),
         ("prior_precision", options.prior_precision.is_some()),
         ("noise_std", options.noise_std.is_some()),
-        ("hidden", options.choose_hidden),
+        ("hidden", options.choose_hidden.is_some()),
         ("layers", options.layers.is_some()),
         (
             "feature_transform",
@@ -109,19 +109,20 @@ fn check(options: &FitOptions) -> Result<()> {
             "target_transform",
             options.target_transform != TargetTransform::None,
         ),
-        ("loo_refits", options.loo_refits > 0),
+        ("loo_refits", options.method.loo_refits() > 0),
     ];
     if let Some((field, _)) = given.into_iter().find(|g| g.1) {
         let requirement = "is for built-in models: the parts of the model say it";
         return Err(Error::config(field, "given", requirement));
     }
-    if matches!(options.method, Method::Auto | Method::Swag) {
+    let method = options.method.method();
+    if matches!(method, Method::Auto | Method::Swag) {
         let requirement = "chooses among built-in models, or scores as they do";
-        return Err(Error::config("method", options.method, requirement));
+        return Err(Error::config("method", method, requirement));
     }
-    if options.method == Method::Dropout && options.batch != Batch::Auto {
+    if method == Method::Dropout && options.batch != Batch::Auto {
         let requirement = "is not for batches";
-        return Err(Error::config("method", options.method, requirement));
+        return Err(Error::config("method", method, requirement));
     }
     Ok(())
 }

@@ -26,8 +26,8 @@ use super::map::share;
 use super::progress::Part;
 use super::scored::{Scored, disagreement, finite, in_agreement, mixture_elpd, promising, stacked};
 use super::{
-    Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, KernelKind, Method,
-    PriorChoice, Progress, Stage, TargetTransform, fit_owned,
+    AutoSettings, Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, Method,
+    PriorChoice, Progress, Stage, TargetTransform, WalkSettings, fit_owned,
 };
 use crate::artifact::report::LeftOut;
 use crate::artifact::{Fitted, FittedModel, Member, MemberSpec};
@@ -65,12 +65,13 @@ const LARGE: usize = 2_000_000;
 pub(super) fn fit_portfolio<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
+    auto: &AutoSettings,
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(data, options)?;
     let mut summary = FitReport::default();
     summary.data(data);
-    let portfolio = Portfolio::new(data, options, progress);
+    let portfolio = Portfolio::new(data, options, auto.walk(), progress);
     let candidates = candidates(data, options.likelihood);
     let scored = portfolio.scored::<T>(candidates, FIRST, &mut summary)?;
     let rows = scored.first().map_or(0, |s| s.held_out.len());
@@ -95,6 +96,8 @@ pub(super) fn fit_portfolio<T: Fits>(
 pub(super) struct Portfolio<'a> {
     data: &'a Dataset,
     options: &'a FitOptions,
+    /// The walks, as far as the portfolio does not decide about them.
+    walk: WalkSettings,
     progress: &'a dyn Progress,
     started: Instant,
 }
@@ -103,11 +106,13 @@ impl<'a> Portfolio<'a> {
     pub(super) fn new(
         data: &'a Dataset,
         options: &'a FitOptions,
+        walk: WalkSettings,
         progress: &'a dyn Progress,
     ) -> Self {
         Self {
             data,
             options,
+            walk,
             progress,
             started: Instant::now(),
         }
@@ -141,7 +146,7 @@ impl Portfolio<'_> {
         let mut rng = Streams::new(self.options.seed).rng(Phase::SPLIT, 1);
         let mut splits = k_folds(self.data, FOLDS.min(self.data.n()), &mut rng)?;
         let rows = splits.first().map_or(0, |s| s.train.len());
-        let walkers = self.options.particles.unwrap_or(FOLD_WALKERS);
+        let walkers = self.walk.particles.unwrap_or(FOLD_WALKERS);
         // operations of one gradient for every walker of every candidate
         let each = |of: &[Scored]| {
             let cost = of.iter().map(|s| self.cost(&s.candidate, rows));
@@ -162,12 +167,14 @@ impl Portfolio<'_> {
             let walks = alive.len();
             let mut next = Vec::new();
             for (k, mut scored) in alive.into_iter().enumerate() {
-                let options = FitOptions {
+                let walk = WalkSettings {
                     particles: Some(walkers),
-                    samples: FOLD_SAMPLES.min(self.options.samples),
+                    samples: FOLD_SAMPLES.min(self.walk.samples),
                     max_seconds: self.seconds(FIRST, walks * left - k),
-                    ..self.options_of(&scored.candidate, gradients)
+                    ..self.walk
                 };
+                let samples = walk.samples;
+                let options = self.options_of(&scored.candidate, walk, gradients);
                 let fold = until / splits.len() as f64;
                 let progress = self.part(f as f64 * fold, fold, (k, walks));
                 let streams = Streams::new(self.options.seed);
@@ -176,7 +183,7 @@ impl Portfolio<'_> {
                     .and_then(|f| {
                         apart = disagreement(&f.report);
                         spent += f.report.gradients() * share(train.n(), self.data.n());
-                        f.model.log_densities(&test, options.samples, streams)
+                        f.model.log_densities(&test, samples, streams)
                     })
                     .and_then(finite);
                 match densities {
@@ -229,7 +236,7 @@ impl Portfolio<'_> {
 
     /// Seconds for the next of `left` walks, which together may run until `share` of the time.
     fn seconds(&self, share: f64, left: usize) -> Option<f64> {
-        let until = self.options.max_seconds? * share;
+        let until = self.walk.max_seconds? * share;
         let now = self.started.elapsed().as_secs_f64();
         Some(((until - now) / left.max(1) as f64).max(0.1))
     }
@@ -253,15 +260,16 @@ impl Portfolio<'_> {
         mut summary: FitReport,
     ) -> Result<FitResult<T>> {
         let work = WORK * (1.0 - FIRST) / members.len().max(1) as f64;
-        let walkers = self.options.particles.unwrap_or(WALKERS);
+        let walkers = self.walk.particles.unwrap_or(WALKERS);
         let (mut models, mut spare, mut gradients) = (Vec::new(), None, 0.0);
         for (index, (weight, scored)) in members.iter().enumerate() {
             let each = self.cost(&scored.candidate, self.data.n()) * walkers as f64;
-            let options = FitOptions {
+            let walk = WalkSettings {
                 particles: Some(walkers),
                 max_seconds: self.seconds(1.0, members.len() - index),
-                ..self.options_of(&scored.candidate, work / each)
+                ..self.walk
             };
+            let options = self.options_of(&scored.candidate, walk, work / each);
             let progress = self.part(FIRST, 1.0 - FIRST, (index, members.len()));
             let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)
                 .map_err(|error| Stage::Choice.of(error))?;
@@ -314,23 +322,25 @@ impl Portfolio<'_> {
         })
     }
 
-    /// Options for the walk of a candidate with `gradients` gradients per walker.
-    fn options_of(&self, candidate: &Candidate, gradients: f64) -> FitOptions {
+    /// Options for a walk of a candidate. Its steps take `gradients` gradients per walker, unless
+    /// their number is given.
+    fn options_of(
+        &self,
+        candidate: &Candidate,
+        mut walk: WalkSettings,
+        gradients: f64,
+    ) -> FitOptions {
         let gradients = gradients.clamp(0.5 * GRADIENTS.0, GRADIENTS.1);
-        let steps = self.options.steps.unwrap_or(gradients as usize / STRETCH);
+        walk.steps.get_or_insert(gradients as usize / STRETCH);
         FitOptions {
-            steps: Some(steps),
-            method: Method::Walk,
-            choose_hidden: false,
-            loo_refits: 0,
+            method: walk.into(),
+            choose_hidden: None,
             hidden: candidate.hidden.clone(),
             activation: candidate.activation,
             prior: candidate.prior,
             likelihood: candidate.likelihood,
             feature_transform: candidate.features,
             target_transform: candidate.target,
-            spool: None,
-            checkpoint: None,
             ..self.options.clone()
         }
     }
@@ -349,10 +359,7 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
         return wrong("noise_std", &std, chosen);
     }
     let defaults = FitOptions::default();
-    if options.loo_refits > 0 {
-        return wrong("loo_refits", &options.loo_refits, "is for single models");
-    }
-    if options.choose_hidden {
+    if options.choose_hidden.is_some() {
         return wrong("hidden", &"auto", "is what method auto does anyway");
     }
     if options.hidden != defaults.hidden {
@@ -373,18 +380,12 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
     if options.layers.is_some() || data.image().is_some() {
         return wrong("method", &"auto", "is for tables, not for images");
     }
-    if options.kernel != KernelKind::Microcanonical {
-        return wrong("kernel", &options.kernel.name(), chosen);
-    }
     if options.batch != Batch::Auto {
         return wrong(
             "batch",
             &"given",
             "is not for method auto, whose walks take all rows",
         );
-    }
-    if options.checkpoint.as_ref().is_some_and(|c| c.resume) {
-        return wrong("resume", &true, "is for single walks, not for method auto");
     }
     Portfolio::check_size(data)
 }

@@ -10,7 +10,7 @@ use super::own::{OwnFit, prepare_own};
 use super::portfolio::fit_portfolio;
 use super::prepare::{describe, prepare};
 use super::width::fit_chosen;
-use super::{FitOptions, FitReport, FitResult, Fits, Method, Progress};
+use super::{FitOptions, FitReport, FitResult, Fits, MethodOptions, Progress};
 use crate::artifact::{FittedModel, NetworkSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::Dataset;
@@ -51,14 +51,14 @@ fn stages<T: Fits>(
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     data.check_trainable()?;
-    if options.method == Method::Auto {
-        return fit_portfolio(&data, options, progress);
+    if let MethodOptions::Auto(auto) = &options.method {
+        return fit_portfolio(&data, options, auto, progress);
     }
-    if options.choose_hidden {
-        return fit_chosen(data, options, progress);
+    if let Some(walk) = &options.choose_hidden {
+        return fit_chosen(data, options, walk, progress);
     }
     // exact leave-one-out needs the raw rows, and `data` is standardised in place
-    let untouched = (options.loo_refits > 0).then(|| data.clone());
+    let untouched = (options.method.loo_refits() > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = FitReport::default();
@@ -110,19 +110,18 @@ fn stages_of_own<T: Fits>(
 impl<'a> Problem<'a> {
     /// What the keeper of checkpoints has to know.
     fn subject<T: Scalar>(&self) -> Result<Subject<'a>> {
-        let options = self.options;
-        let checkpoint = options.checkpoint.as_ref();
+        let method = &self.options.method;
+        let (checkpoint, walk) = (method.checkpoint(), method.walk());
         let identified = checkpoint.is_some_and(|o| o.saves_cancelled() || o.resume);
-        let spool = options.spool.as_deref();
         Ok(Subject {
             options: checkpoint,
-            spool: spool.filter(|_| options.method == Method::Walk),
+            spool: method.spool(),
             dim: self.dim(),
-            others: options.starts.saturating_sub(1),
+            others: walk.map_or(0, |walk| walk.starts.saturating_sub(1)),
             coordinates: self.coordinates(),
-            identity: match identified {
-                true => identity::<T>(self)?,
-                false => Vec::new(),
+            identity: match walk.filter(|_| identified) {
+                Some(walk) => identity::<T>(self, walk)?,
+                None => Vec::new(),
             },
         })
     }
@@ -159,9 +158,10 @@ impl<'a> Problem<'a> {
         let fitted = self.fit_method(&evidence, keeper, &mut summary)?;
         keeper.say(&mut summary);
         let mut loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
-        if let (Some(of_walk), Some(data)) = (&mut loo, untouched) {
-            let (options, progress) = (self.options, self.progress);
-            *of_walk = exact_rows::<T>(data, options, of_walk.clone(), &mut summary, progress)?;
+        let samples = self.options.method.samples();
+        if let (Some(of_walk), Some(data), Some(samples)) = (&mut loo, untouched, samples) {
+            let (how, progress) = ((self.options, samples), self.progress);
+            *of_walk = exact_rows::<T>(data, how, of_walk.clone(), &mut summary, progress)?;
         }
         let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
         Ok(FitResult {

@@ -47,6 +47,7 @@ const DRAWS: usize = 64;
 impl Problem<'_> {
     pub(super) fn swag<T: Scalar>(
         &self,
+        samples: usize,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
@@ -75,7 +76,7 @@ impl Problem<'_> {
             batch_rows,
         });
         summary.method_gradients = Some(choice + taken as f64 * share(batch_rows, rows));
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 
     /// Runs SWAG from an estimate with a given rate: report, energy, and gradients of batches.

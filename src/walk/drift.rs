@@ -30,9 +30,10 @@ use super::divergence::{Divergence, DivergenceCause};
 use super::kernel::{Fields, Info, Kernel, Particle, same_dim};
 use crate::curvature::TangentSpace;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{axpy, fill_normal, first_non_finite, norm, scale};
+use crate::linalg::vector::{axpy, first_non_finite, norm, scale};
 use crate::model::LogDensity;
 use crate::optim::Descent;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// Settings of the drift walk.

@@ -95,7 +95,7 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
+    use crate::rng::fill_normal;
     use crate::rng::{Phase, Streams};
 
     /// `blocks` blocks of 64 particles that observe two numbers: noise of standard deviation 1,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::linalg::random_orthogonal;
-use crate::linalg::vector::{dot, fill_normal};
+use crate::linalg::vector::dot;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 
 #[test]

@@ -121,8 +121,8 @@ impl<T: Scalar> simd::Vectorised for AddProduct<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
     use crate::model::LogDensity;
+    use crate::rng::fill_normal;
     use crate::rng::{Phase, Streams};
 
     /// `-sum_i theta_i^4 / 4`, with neighbours coupled. A leapfrog step does not integrate it

@@ -5,7 +5,7 @@
 use crate::linear::{Linear, Quadratic, ends, inverse, p_value};
 use crate::twin::{Fault, Twin, TwinState};
 use fiberwalk::diagnose::GaussianTarget;
-use fiberwalk::linalg::vector::fill_normal;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Fields, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel, Microcanonical,
     MicrocanonicalOptions, Particle, StepStatistics, WarmUp,

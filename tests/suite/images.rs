@@ -5,8 +5,8 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use crate::common::Bars;
 use crate::common::program::{csv_rows, ok, refused, scores, text};
+use crate::common::{Bars, short};
 use fiberwalk::Streams;
 use fiberwalk::artifact::{Fitted, FittedModel, NetworkSpec, Scores};
 use fiberwalk::data::{Dataset, IdxOptions, Task, load_idx};
@@ -43,10 +43,7 @@ fn options(method: Method) -> FitOptions {
     FitOptions {
         layers: Some(CONV.parse().unwrap()),
         prior_precision: Some(0.5),
-        method,
-        particles: Some(10),
-        steps: Some(60),
-        samples: 20,
+        method: short(method, 10, 60, 20),
         ..FitOptions::default()
     }
 }

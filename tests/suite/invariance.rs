@@ -2,7 +2,7 @@
 
 use crate::common::{labels, network, normals};
 use crate::twin::{Fault, Twin, refresh_by};
-use fiberwalk::linalg::vector::fill_normal;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Drift, DriftOptions, Fields, FrameOptions, FrameSource, GgnFrame, Info, InverseMassMatrix,
     Kernel, Microcanonical, MicrocanonicalOptions, Particle,

@@ -76,6 +76,8 @@ mod pipeline;
 #[cfg(feature = "cli")]
 mod refusals;
 #[cfg(feature = "cli")]
+mod settings;
+#[cfg(feature = "cli")]
 mod streams;
 #[cfg(feature = "cli")]
 mod two_at_once;

@@ -2,18 +2,15 @@
 
 use fiberwalk::artifact::{AnyModel, Fitted, FittedModel, Predictions, Predictor, RowPrediction};
 use fiberwalk::data::{Dataset, Task, banana};
-use fiberwalk::pipeline::{FitOptions, Method, TargetTransform, fit};
+use fiberwalk::pipeline::{AutoSettings, FitOptions, Method, TargetTransform, fit};
 use fiberwalk::{Column, Error, Observation, Streams};
 
-use crate::common::normals;
+use crate::common::{normals, short};
 
 fn options(method: Method) -> FitOptions {
     FitOptions {
-        method,
+        method: short(method, 5, 20, 30),
         hidden: vec![6],
-        steps: Some(20),
-        particles: Some(5),
-        samples: 30,
         ..FitOptions::default()
     }
 }
@@ -93,11 +90,17 @@ fn one_row_says_what_many_rows_say() {
     ] {
         let of_method = match method {
             // its models have widths of their own
-            Method::Auto => FitOptions {
-                max_seconds: Some(2.0),
-                samples: 30,
-                ..FitOptions::of(method)
-            },
+            Method::Auto => {
+                let auto = AutoSettings {
+                    max_seconds: Some(2.0),
+                    samples: 30,
+                    ..AutoSettings::default()
+                };
+                FitOptions {
+                    method: auto.into(),
+                    ..FitOptions::default()
+                }
+            }
             _ => options(method),
         };
         let model = fit::<f32>(&real, &of_method, &|_, _, _| ()).unwrap().model;

@@ -4,7 +4,8 @@
 //! 2212.08549 and 2503.01707). It draws its random numbers in the crate's order, so the two take
 //! the same path. It can be given faults.
 
-use fiberwalk::linalg::vector::{dot, fill_normal, norm};
+use fiberwalk::linalg::vector::{dot, norm};
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Divergence, DivergenceCause, Fields, Info, InverseMassMatrix, Kernel, Particle,
 };

@@ -3,7 +3,8 @@
 //! The tests measure how far off they are, and what their tuning does not see.
 
 use fiberwalk::linalg::Cholesky;
-use fiberwalk::linalg::vector::{dot, fill_normal};
+use fiberwalk::linalg::vector::dot;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Batched, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, Observable, Run, Walk,
     WalkOptions,

@@ -1,8 +1,8 @@
 //! Slices and concats: a view where the elements are contiguous, a copy where they are not.
 
 use super::lower::Lowering;
+use crate::autodiff::exec::instruction::{Action, CopyPart, Value, View};
 use crate::autodiff::graph::Node;
-use crate::autodiff::instruction::{Action, CopyPart, Value, View};
 use crate::autodiff::shape::numel;
 
 impl Lowering<'_> {

@@ -1,7 +1,7 @@
 //! Prints a program, one instruction per line, so that a reader sees what runs.
 
-use crate::autodiff::instruction::{Action, Instruction, Place, View};
-use crate::autodiff::program::Program;
+use crate::autodiff::exec::Program;
+use crate::autodiff::exec::instruction::{Action, Instruction, Place, View};
 
 impl std::fmt::Display for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

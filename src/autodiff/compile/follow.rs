@@ -7,7 +7,7 @@ use pulp::{Simd, WithSimd};
 
 use super::kernel::{Access, Arg, BLOCK, Kernel, Operand, Step, StepOp};
 use super::plan::views;
-use crate::autodiff::instruction::{Action, Code, Instruction, Place, Value, View};
+use crate::autodiff::exec::instruction::{Action, Code, Instruction, Place, Value, View};
 use crate::autodiff::ops::{Binary, Form, MatMulShape, Unary};
 use crate::linalg::product::{Outer, Piece};
 use crate::scalar::Scalar;

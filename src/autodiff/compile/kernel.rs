@@ -2,7 +2,7 @@
 //!
 //! Intermediate results of a block stay in the first-level cache.
 
-use crate::autodiff::instruction::View;
+use crate::autodiff::exec::instruction::View;
 use crate::autodiff::ops::{Binary, Block, Unary, binary_slice, offset, unary_of_sum, unary_slice};
 use crate::autodiff::shape::broadcast_strides;
 use crate::scalar::Scalar;

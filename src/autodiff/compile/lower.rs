@@ -2,8 +2,8 @@
 
 use super::fuse::{elementwise, roots};
 use super::kernel::{Arg, Kernel, Operand, Step, StepOp};
+use crate::autodiff::exec::instruction::{Action, Instruction, Place, Value, View};
 use crate::autodiff::graph::{Named, Node};
-use crate::autodiff::instruction::{Action, Instruction, Place, Value, View};
 use crate::autodiff::ops::{
     ConvOp, ConvPlan, ImageShape, MatMulShape, Op, Pad, SumPlan, Unary, Window, WindowOp,
 };

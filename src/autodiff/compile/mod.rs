@@ -21,9 +21,9 @@ mod lower;
 mod plan;
 
 use self::lower::Lowering;
+use super::exec::Program;
+use super::exec::instruction::Code;
 use super::graph::{Graph, Var};
-use super::instruction::Code;
-use super::program::Program;
 use crate::error::Result;
 use crate::scalar::Scalar;
 

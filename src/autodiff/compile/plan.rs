@@ -1,7 +1,7 @@
 //! Memory planning: values whose lives do not overlap share a buffer.
 
 use super::kernel::{Kernel, Operand};
-use crate::autodiff::instruction::{Action, Code, Instruction, Place, Value, View};
+use crate::autodiff::exec::instruction::{Action, Code, Instruction, Place, Value, View};
 
 /// Renumbers a program with one buffer per value so that buffers are reused. Outputs keep theirs to
 /// the end.

@@ -79,7 +79,7 @@ impl<'g> Var<'g> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::autodiff::instruction::Instruction;
+    use crate::autodiff::exec::instruction::Instruction;
     use crate::autodiff::tests::numbers;
     use crate::autodiff::{Graph, Program};
 
@@ -122,10 +122,10 @@ mod tests {
         let of = |seed| -> Vec<T> { numbers(12, seed).into_iter().map(T::from_f64).collect() };
         let mut ws = program.workspace();
         program.run(&[&of(1), &of(2)], &mut ws).unwrap();
-        let mut all = vec![program.scalar(&ws, 0).to_bits()];
+        let mut all = vec![program.scalar(&ws, 0).unwrap().to_bits()];
         for i in 1..3 {
             // the sign of a zero says nothing
-            let numbers = program.tensor(&ws, i).iter();
+            let numbers = program.tensor(&ws, i).unwrap().iter();
             all.extend(numbers.map(|x| (x.to_f64() + 0.0).to_bits()));
         }
         let fills = program.instructions().iter();
@@ -169,7 +169,7 @@ mod tests {
         let mut ws = program.workspace();
         let mut run = |program: &Program<f64>| {
             program.run(&[], &mut ws).unwrap();
-            program.scalar(&ws, 0)
+            program.scalar(&ws, 0).unwrap()
         };
         let before = program.clone();
         assert_eq!(run(&program), 17.0);

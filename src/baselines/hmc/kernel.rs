@@ -30,9 +30,10 @@ use super::search::search;
 use super::state::HamiltonianState;
 use super::windows::windows;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{distance, fill_normal};
+use crate::linalg::vector::distance;
 use crate::model::LogDensity;
 use crate::optim::Descent;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use crate::walk::{Info, Kernel, Leapfrog, PhasePoint, WarmUp, same_dim};
 

@@ -73,7 +73,7 @@ fn both_along<T: Scalar>(x: &[T], y: &[T], u: &[T], v: &[T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
+    use crate::rng::fill_normal;
     use crate::rng::{Phase, Streams};
 
     fn normals(count: usize) -> Vec<f64> {

@@ -58,10 +58,11 @@ use rand_chacha::ChaCha8Rng;
 use crate::baselines::draws::independent;
 use crate::curvature::{RowOutputs, Supervised};
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::{Posterior, Prior};
 use crate::nn::ParamLayout;
 use crate::rng::Streams;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use structure::{Precision, StructuredCurvature};
 

@@ -10,7 +10,8 @@ use rand_chacha::ChaCha8Rng;
 use super::options::{Preconditioner, SgldOptions};
 use crate::baselines::GradientSource;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{distance, fill_normal, first_non_finite};
+use crate::linalg::vector::{distance, first_non_finite};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use crate::walk::{Divergence, DivergenceCause, Fields, Info, Kernel, Particle, same_dim};
 

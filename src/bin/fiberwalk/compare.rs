@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::error::counted;
 use fiberwalk::pipeline::{
-    FitOptions, Fits, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
+    FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings, by_method,
+    measure,
 };
 use fiberwalk::{Error, Phase, Result, Streams};
 
@@ -41,6 +42,11 @@ pub fn run(args: &CompareArgs) -> Outcome<ExitCode> {
 }
 
 fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
+    let methods = args.methods.0.iter();
+    let mut methods: Vec<MethodOptions> = methods.map(|m| MethodOptions::of(*m)).collect();
+    let chooser = args.settings.give(&mut methods, true, [])?;
+    let fits = methods.into_iter();
+    let fits: Vec<FitOptions> = fits.map(|m| args.settings.options(m, chooser)).collect();
     let train = Input::find(&args.train)?.training(&args.settings)?;
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train)?),
@@ -67,8 +73,9 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
         if let Some(directory) = &args.write_splits {
             splits::write(directory, seed, train, test)?;
         }
-        for &method in &args.methods.0 {
-            match one::<T>(args, method, seed, train, test) {
+        for options in &fits {
+            let method = options.method.method();
+            match one::<T>(args, options, seed, train, test) {
                 Ok(measured) => all.push(measured),
                 // One failed fit does not stop the others.
                 Err(error) => {
@@ -89,30 +96,21 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
 
 fn one<T: Fits>(
     args: &CompareArgs,
-    method: Method,
+    options: &FitOptions,
     seed: u64,
     train: &Dataset,
     test: &Dataset,
 ) -> Result<Measured> {
-    let defaults = args.settings.options(method);
-    let walks = method.walks();
     let options = FitOptions {
         seed,
-        // Drop the options that do not apply to this method.
-        recombine: defaults.recombine && method == Method::Atlas,
-        flow: match method {
-            Method::Flow => defaults.flow,
-            _ => FlowChoice::Auto,
-        },
-        walk_batch: defaults.walk_batch.filter(|_| walks),
-        max_seconds: defaults.max_seconds.filter(|_| walks),
-        max_memory: defaults.max_memory.filter(|_| walks),
-        adjusted: defaults.adjusted && walks,
-        ..defaults
+        ..options.clone()
     };
+    // The draws that score are as many as a method keeps.
+    let samples = args.settings.samples;
+    let samples = samples.unwrap_or(WalkSettings::default().samples);
     let known = peak::reset();
     let bars = Bars::new(args.quiet);
-    let measured = measure::<T>(train, test, &options, options.samples, &bars);
+    let measured = measure::<T>(train, test, &options, samples, &bars);
     bars.clear();
     Ok(Measured {
         peak_mib: peak::mib().filter(|_| known),

@@ -21,6 +21,7 @@ mod peak;
 mod predict;
 mod prior;
 mod progress;
+mod settings;
 mod splits;
 mod streams;
 mod suggest;

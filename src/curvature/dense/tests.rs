@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::autodiff::Var;
-use crate::linalg::vector::fill_normal;
 use crate::model::{Categorical, Gaussian, Likelihood};
 use crate::nn::{Activation, Layer, LayerNorm, Linear, Mlp, Network, ParamLayout, Sequential};
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 
 /// Standard normal numbers.

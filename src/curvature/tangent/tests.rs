@@ -1,8 +1,9 @@
 //! Tests the split of a space whose eigenvectors are known.
 
 use super::*;
-use crate::linalg::vector::{axpy, dot, fill_normal, norm};
+use crate::linalg::vector::{axpy, dot, norm};
 use crate::linalg::{DenseOperator, random_orthogonal};
+use crate::rng::fill_normal;
 use proptest::prelude::*;
 
 #[test]

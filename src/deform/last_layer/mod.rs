@@ -32,10 +32,11 @@ mod workspace;
 
 use crate::autodiff::{Graph, Program};
 use crate::error::{Column, Error, Result, counted};
-use crate::linalg::vector::{fill_normal, scale};
+use crate::linalg::vector::scale;
 use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
 use crate::model::HeadScales;
 use crate::nn::LinearHead;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::arviz::{all, formula};
 use crate::diagnose::*;
-use crate::linalg::vector::fill_normal;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 
 #[test]

@@ -4,7 +4,7 @@ use rand_distr::{Distribution, Normal, StandardNormal};
 
 use crate::diagnose::*;
 use crate::error::Error;
-use crate::linalg::vector::fill_normal;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::special::normal_cdf;
 

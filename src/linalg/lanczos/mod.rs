@@ -56,8 +56,9 @@ pub use leading::{
 use super::dense::{SymmetricEigen, symmetric_eigen};
 use super::operator::SymmetricOperator;
 use super::orthogonal::project_out;
-use super::vector::{axpy, dot, fill_normal, norm, scale};
+use super::vector::{axpy, dot, norm, scale};
 use crate::error::{Error, Result};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// A growing Lanczos factorisation.

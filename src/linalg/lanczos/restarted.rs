@@ -39,7 +39,8 @@ use crate::error::{Error, Result};
 use crate::linalg::dense::{SymmetricEigen, symmetric_eigen};
 use crate::linalg::operator::SymmetricOperator;
 use crate::linalg::orthogonal::{orthonormal_rows, project_out};
-use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
+use crate::linalg::vector::{axpy, dot, norm, scale};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// A direction in the queue, and its components in the images of the basis vectors: its row of `B`.

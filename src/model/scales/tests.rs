@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::autodiff::Var;
-use crate::linalg::vector::fill_normal;
 use crate::model::{
     Bernoulli, Categorical, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
     GaussianNoiseHead, GaussianPerOutput, HALF_LOG_2PI, HeteroscedasticGaussian, IsotropicGaussian,
     Likelihood, LogDensity, PerLayerGaussian, Poisson, PoissonWithBase, Prior, StudentT,
 };
-use crate::nn::{Activation, Mlp, Network, ParamLayout};
+use crate::nn::{Activation, Mlp, ParamLayout};
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 
 fn numbers<T: Scalar>(count: usize, seed: u64) -> Vec<T> {

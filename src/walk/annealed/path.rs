@@ -5,10 +5,11 @@ use rand_chacha::ChaCha8Rng;
 
 use super::AnnealedOptions;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{dot, fill_normal};
+use crate::linalg::vector::dot;
 use crate::model::LogDensity;
 use crate::optim::Descent;
 use crate::parallel;
+use crate::rng::fill_normal;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::leapfrog::{Leapfrog, PhasePoint};

@@ -79,7 +79,8 @@ pub(in crate::walk) fn refresh<T: Scalar>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::{dot, fill_normal};
+    use crate::linalg::vector::dot;
+    use crate::rng::fill_normal;
     use crate::rng::{Phase, Streams};
 
     fn random(n: usize, seed: u64) -> Vec<f64> {

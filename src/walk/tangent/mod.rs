@@ -31,10 +31,11 @@ use super::divergence::{Divergence, DivergenceCause};
 use super::kernel::{Fields, Info, Kernel, Particle, same_dim};
 use crate::curvature::{GgnOperator, TangentOptions, TangentSpace, WhitenedOperator};
 use crate::error::{Error, Result};
-use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
+use crate::linalg::vector::{axpy, dot, norm, scale};
 use crate::model::Curved;
 use crate::optim::Descent;
 use crate::rng::Streams;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 pub use options::TangentWalkOptions;
 

@@ -10,7 +10,7 @@ use fiberwalk::baselines::{
 };
 use fiberwalk::diagnose::{GaussianTarget, hotelling};
 use fiberwalk::linalg::symmetric_eigen;
-use fiberwalk::linalg::vector::fill_normal;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::{
     Activation, Categorical, Error, IsotropicGaussian, Minibatch, Network, Phase, Streams,
 };

@@ -3,15 +3,17 @@
 mod parts;
 mod stages;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fiberwalk::data::{Dataset, banana, regression_with_gap};
 use fiberwalk::pipeline::{
-    CheckpointOptions, FitOptions, FlowChoice, KernelKind, Method, PriorChoice, Progress, Stage,
-    fit,
+    CheckpointOptions, FitOptions, FlowChoice, FlowSettings, KernelOptions, Method, MethodOptions,
+    MicrocanonicalSettings, PriorChoice, Progress, Stage, WalkSettings, fit,
 };
 use fiberwalk::{Error, Streams};
+
+use crate::common::short;
 
 /// Ends a fit at the first report that `at` accepts.
 struct EndAt<F> {
@@ -47,11 +49,41 @@ impl<F: Fn(Stage, usize, usize) -> bool + Sync> Progress for EndAt<F> {
 fn small(method: Method) -> FitOptions {
     FitOptions {
         hidden: vec![4],
-        particles: Some(5),
-        samples: 10,
-        steps: Some(60),
-        ..FitOptions::of(method)
+        method: short(method, 5, 60, 10),
+        ..FitOptions::default()
     }
+}
+
+/// The walk of [`small`] fits.
+fn small_walk() -> WalkSettings {
+    *short(Method::Walk, 5, 60, 10).walk().unwrap()
+}
+
+/// A flow of one kind, learned from a small walk.
+fn small_flow(flow: FlowChoice) -> FlowSettings {
+    let walk = small_walk();
+    FlowSettings {
+        walk,
+        flow,
+        ..FlowSettings::default()
+    }
+}
+
+/// The method with files for its walk, as far as it has them.
+fn kept(
+    mut method: MethodOptions,
+    checkpoint: CheckpointOptions,
+    points: PathBuf,
+) -> MethodOptions {
+    match &mut method {
+        MethodOptions::Walk(walk) => {
+            (walk.checkpoint, walk.spool) = (Some(checkpoint), Some(points));
+        }
+        MethodOptions::Atlas(atlas) => atlas.checkpoint = Some(checkpoint),
+        MethodOptions::Flow(flow) => flow.checkpoint = Some(checkpoint),
+        _ => {}
+    }
+    method
 }
 
 fn with(mut options: FitOptions, set: impl Fn(&mut FitOptions)) -> FitOptions {
@@ -81,30 +113,41 @@ fn names(dir: &Path) -> Vec<String> {
 #[test]
 fn a_cancelled_walk_is_resumed_to_the_same_bits() {
     let evidence = |options: &mut FitOptions| options.prior = PriorChoice::Evidence;
-    let by = |kernel: KernelKind, starts: usize| {
+    let by = |kernel: KernelOptions, starts: usize| {
         with(small(Method::Walk), |options| {
-            (options.kernel, options.starts) = (kernel, starts);
+            let walk = WalkSettings {
+                kernel,
+                starts,
+                ..small_walk()
+            };
+            options.method = walk.into();
             evidence(options);
         })
+    };
+    let batches = MicrocanonicalSettings {
+        walk_batch: Some(20),
+        ..MicrocanonicalSettings::default()
+    };
+    let adjusted = MicrocanonicalSettings {
+        adjusted: true,
+        ..MicrocanonicalSettings::default()
     };
     let cases = [
         // scales are sampled
         ("classes", classes(), small(Method::Walk)),
         ("noise", real(), small(Method::Walk)),
-        ("starts", classes(), by(KernelKind::Microcanonical, 2)),
+        ("starts", classes(), by(KernelOptions::default(), 2)),
         (
             "batches",
             classes(),
-            with(by(KernelKind::Microcanonical, 1), |options| {
-                options.walk_batch = Some(20);
-            }),
+            by(KernelOptions::Microcanonical(batches), 1),
         ),
-        ("drift", classes(), by(KernelKind::Drift, 2)),
-        ("tangent", classes(), by(KernelKind::Tangent, 2)),
+        ("drift", classes(), by(KernelOptions::Drift, 2)),
+        ("tangent", classes(), by(KernelOptions::Tangent, 2)),
         (
             "drift over scales",
             real(),
-            with(by(KernelKind::Drift, 1), |options| {
+            with(by(KernelOptions::Drift, 1), |options| {
                 options.prior = PriorChoice::Hierarchical;
             }),
         ),
@@ -112,8 +155,9 @@ fn a_cancelled_walk_is_resumed_to_the_same_bits() {
             "flow",
             classes(),
             with(small(Method::Flow), |options| {
-                options.flow = FlowChoice::Frame;
-                options.adjusted = true;
+                let mut flow = small_flow(FlowChoice::Frame);
+                flow.walk.kernel = KernelOptions::Microcanonical(adjusted);
+                options.method = flow.into();
             }),
         ),
     ];
@@ -124,17 +168,16 @@ fn a_cancelled_walk_is_resumed_to_the_same_bits() {
     for (what, data, options) in cases {
         let whole = fit::<f32>(&data, &options, &()).unwrap().model;
         let whole = whole.to_bytes().unwrap();
-        let spools = options.method == Method::Walk;
         let (mut times, mut resume) = (0, false);
         let model = loop {
+            let checkpoint = CheckpointOptions {
+                path: path.clone(),
+                on_cancel: true,
+                resume,
+                ..CheckpointOptions::default()
+            };
             let options = FitOptions {
-                checkpoint: Some(CheckpointOptions {
-                    path: path.clone(),
-                    on_cancel: true,
-                    resume,
-                    ..CheckpointOptions::default()
-                }),
-                spool: spools.then(|| points.clone()),
+                method: kept(options.method.clone(), checkpoint, points.clone()),
                 ..options.clone()
             };
             // after three blocks; in the end, after the last one
@@ -182,15 +225,17 @@ fn a_cancelled_walk_is_resumed_to_the_same_bits() {
 fn a_cancelled_walk_without_a_checkpoint_leaves_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (path, points) = (dir.path().join("checkpoint"), dir.path().join("points"));
-    let kept = |every, on_cancel, resume| FitOptions {
-        checkpoint: Some(CheckpointOptions {
+    let kept = |every, on_cancel, resume| {
+        let checkpoint = CheckpointOptions {
             path: path.clone(),
             every,
             on_cancel,
             resume,
-        }),
-        spool: Some(points.clone()),
-        ..small(Method::Walk)
+        };
+        with(small(Method::Walk), |options| {
+            let method = options.method.clone();
+            options.method = self::kept(method, checkpoint.clone(), points.clone());
+        })
     };
     let late = || end_at(|stage, done, _| stage == Stage::Walk && done > 50);
     let ended = |options: &FitOptions| fit::<f32>(&classes(), options, &late()).err().unwrap();

@@ -1,9 +1,9 @@
 //! Models of the user: the checkpoint of a cancelled fit knows their parts.
 
-use super::end_at;
+use super::{end_at, small_walk};
 use crate::common::normals;
 use fiberwalk::model::Model;
-use fiberwalk::pipeline::{CheckpointOptions, FitOptions, Method, Stage, fit_model};
+use fiberwalk::pipeline::{CheckpointOptions, FitOptions, PointsSettings, Stage, fit_model};
 use fiberwalk::{Activation, Error, FanInGaussian, Gaussian, IsotropicGaussian, Mlp};
 
 /// A model of one name with other parts is another model.
@@ -18,28 +18,27 @@ fn a_checkpoint_knows_the_parts_of_a_users_model() {
     let y: Vec<f64> = x.iter().map(|x| x.sin()).collect();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("checkpoint");
-    let kept = |resume| FitOptions {
-        checkpoint: Some(CheckpointOptions {
-            path: path.clone(),
-            on_cancel: true,
-            resume,
-            ..CheckpointOptions::default()
-        }),
-        particles: Some(5),
-        samples: 10,
-        steps: Some(60),
-        ..FitOptions::of(Method::Walk)
+    let plainly = FitOptions {
+        method: small_walk().into(),
+        ..FitOptions::default()
     };
-    let whole = fit_model::<f32>(
-        &mine,
-        &x,
-        &y,
-        &FitOptions {
-            checkpoint: None,
-            ..kept(false)
-        },
-        &(),
-    );
+    let kept = |resume| {
+        let points = PointsSettings {
+            walk: small_walk(),
+            checkpoint: Some(CheckpointOptions {
+                path: path.clone(),
+                on_cancel: true,
+                resume,
+                ..CheckpointOptions::default()
+            }),
+            ..PointsSettings::default()
+        };
+        FitOptions {
+            method: points.into(),
+            ..FitOptions::default()
+        }
+    };
+    let whole = fit_model::<f32>(&mine, &x, &y, &plainly, &());
     let whole = whole.unwrap().model.to_bytes().unwrap();
     let end = end_at(|stage, done, _| stage == Stage::Walk && done > 20);
     let ended = fit_model::<f32>(&mine, &x, &y, &kept(false), &end);
@@ -99,16 +98,7 @@ fn a_checkpoint_knows_the_parts_of_a_users_model() {
     assert!(resumed.model.to_bytes().unwrap() == whole);
     // the stages of such a fit can be cancelled too
     let end = end_at(|stage, done, _| stage == Stage::Map && done == 3);
-    let ended = fit_model::<f32>(
-        &mine,
-        &x,
-        &y,
-        &FitOptions {
-            checkpoint: None,
-            ..kept(false)
-        },
-        &end,
-    );
+    let ended = fit_model::<f32>(&mine, &x, &y, &plainly, &end);
     assert!(matches!(
         ended,
         Err(Error::Cancelled {

@@ -5,12 +5,13 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{classes, end_at, names, real, small, with};
+use super::{classes, end_at, kept, names, real, small, small_flow, small_walk, with};
 use crate::common::normals;
 use fiberwalk::Error;
 use fiberwalk::data::{Dataset, Task};
 use fiberwalk::pipeline::{
-    Batch, CheckpointOptions, FitOptions, FlowChoice, Method, PriorChoice, Stage, fit,
+    Batch, CheckpointOptions, FitOptions, FlowChoice, Method, PointsSettings, PriorChoice, Stage,
+    WalkSettings, fit,
 };
 
 /// Rows of which one cannot be left out by weights, see `choice`.
@@ -32,11 +33,27 @@ fn every_stage_can_be_cancelled() {
             (options.batch, options.epochs) = (Batch::Rows(20), Some(5));
         })
     };
-    let units = with(small(Method::Flow), |o| o.flow = FlowChoice::Units);
-    let frame = with(small(Method::Flow), |o| o.flow = FlowChoice::Frame);
+    let flow = |choice| {
+        with(small(Method::Flow), |o| {
+            o.method = small_flow(choice).into()
+        })
+    };
+    let (units, frame) = (flow(FlowChoice::Units), flow(FlowChoice::Frame));
+    let starts = WalkSettings {
+        starts: 3,
+        ..small_walk()
+    };
+    let refits = PointsSettings {
+        walk: WalkSettings {
+            samples: 128,
+            steps: Some(200),
+            ..small_walk()
+        },
+        loo_refits: 30,
+        ..PointsSettings::default()
+    };
     let refits = with(small(Method::Walk), |options| {
-        (options.hidden, options.loo_refits) = (Vec::new(), 30);
-        (options.samples, options.steps) = (128, Some(200));
+        (options.hidden, options.method) = (Vec::new(), refits.clone().into());
     });
     let third = |done: usize, _: usize| done == 3;
     let first = |_: usize, _: usize| true;
@@ -57,13 +74,13 @@ fn every_stage_can_be_cancelled() {
         (real(), small(Method::Walk), Stage::Starts, third),
         (
             classes(),
-            with(evidence(Method::Walk), |o| o.starts = 3),
+            with(evidence(Method::Walk), |o| o.method = starts.into()),
             Stage::Starts,
             third,
         ),
         (
             classes(),
-            with(batches(Method::Walk), |o| o.starts = 3),
+            with(batches(Method::Walk), |o| o.method = starts.into()),
             Stage::Starts,
             third,
         ),
@@ -84,7 +101,9 @@ fn every_stage_can_be_cancelled() {
         }),
         (
             classes(),
-            with(small(Method::Map), |options| options.choose_hidden = true),
+            with(small(Method::Map), |options| {
+                options.choose_hidden = Some(small_walk());
+            }),
             Stage::Choice,
             |done, _| done >= 2,
         ),
@@ -105,16 +124,16 @@ fn every_stage_can_be_cancelled() {
     for (data, options, stage, at) in cases {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("checkpoint");
+        let checkpoint = CheckpointOptions {
+            path: path.clone(),
+            every: Some(Duration::ZERO),
+            ..CheckpointOptions::default()
+        };
         let options = FitOptions {
-            checkpoint: Some(CheckpointOptions {
-                path: path.clone(),
-                every: Some(Duration::ZERO),
-                ..CheckpointOptions::default()
-            }),
-            spool: Some(dir.path().join("points")),
+            method: kept(options.method, checkpoint, dir.path().join("points")),
             ..options
         };
-        let what = format!("{} at {}", options.method, stage.name());
+        let what = format!("{} at {}", options.method.method(), stage.name());
         let end = end_at(|s, done, total| s == stage && at(done, total));
         let error = fit::<f32>(&data, &options, &end).err();
         let Some(Error::Cancelled {
@@ -148,19 +167,26 @@ fn every_stage_can_be_cancelled() {
 #[test]
 fn totals_are_honest_and_do_not_jump() {
     let evidence = |method| with(small(method), |o| o.prior = PriorChoice::Evidence);
+    let starts = WalkSettings {
+        starts: 2,
+        steps: None,
+        ..small_walk()
+    };
     let cases = [
         // noise from several starts, tuned in rounds
         (real(), evidence(Method::Walk)),
         (
             classes(),
-            with(evidence(Method::Walk), |o| (o.starts, o.steps) = (2, None)),
+            with(evidence(Method::Walk), |o| o.method = starts.into()),
         ),
         (classes(), small(Method::Flow)),
         (classes(), evidence(Method::Ensemble)),
         (classes(), evidence(Method::Riemann)),
         (
             classes(),
-            with(small(Method::Map), |options| options.choose_hidden = true),
+            with(small(Method::Map), |options| {
+                options.choose_hidden = Some(small_walk());
+            }),
         ),
     ];
     for (data, options) in cases {
@@ -171,12 +197,13 @@ fn totals_are_honest_and_do_not_jump() {
         };
         fit::<f32>(&data, &options, &record).unwrap();
         let reports = reports.into_inner().unwrap();
-        let what = format!("{} {:?}", options.method, reports.keys());
+        let what = format!("{} {:?}", options.method.method(), reports.keys());
         assert!(!reports.is_empty());
         for (stage, reports) in reports {
             let known = reports.iter().position(|r| r[1] > 0);
             let known = known.unwrap_or_else(|| panic!("{what}: {stage} has no total"));
-            let auto = stage == "walk" && options.steps.is_none();
+            let walk = options.method.walk();
+            let auto = stage == "walk" && walk.is_some_and(|walk| walk.steps.is_none());
             assert_eq!(known > 0, auto, "{what}: {stage}");
             let total = reports[known][1];
             for &[done, of] in &reports[known..] {

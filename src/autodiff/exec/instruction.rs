@@ -1,11 +1,11 @@
 //! What a compiled graph consists of: instructions, and the places of values.
 
-use super::compile::kernel::Kernel;
-use super::graph::Named;
-use super::ops::{
+use crate::autodiff::compile::kernel::Kernel;
+use crate::autodiff::graph::Named;
+use crate::autodiff::ops::{
     Binary, ConvPlan, ImageShape, MatMulShape, Pad, SumPlan, Unary, Window, WindowOp,
 };
-use super::shape::Shape;
+use crate::autodiff::shape::Shape;
 
 /// Where values are stored: an input, a constant tensor, or a planned buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

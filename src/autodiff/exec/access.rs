@@ -2,7 +2,7 @@
 
 use super::instruction::{Place, Value, View};
 use super::program::{Program, Workspace};
-use super::shape::{numel, show};
+use crate::autodiff::shape::{numel, show};
 use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
@@ -60,7 +60,7 @@ impl<T: Scalar> Program<T> {
     }
 
     /// Checks inputs and workspace before a run.
-    pub(super) fn check(&self, inputs: &[&[T]], ws: &Workspace<T>) -> Result<()> {
+    pub(in crate::autodiff) fn check(&self, inputs: &[&[T]], ws: &Workspace<T>) -> Result<()> {
         let op = "Program::run";
         if inputs.len() != self.code.inputs.len() {
             let expected = format!("{} inputs", self.code.inputs.len());

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compile::follow::MatMulMap;
-use super::compile::kernel::{BLOCK, Kernel};
 use super::instruction::{Action, Code, Instruction, Place, View};
-use super::ops::{
+use crate::autodiff::compile::follow::MatMulMap;
+use crate::autodiff::compile::kernel::{BLOCK, Kernel};
+use crate::autodiff::ops::{
     LogSumExp, PickColumns, Shift, SumAll, SumTo, WindowMap, copy_block, matmul, pick, transpose,
     unpick,
 };
@@ -21,9 +21,9 @@ use crate::simd::{self, Aligned};
 /// constant another value.
 #[derive(Clone, Debug)]
 pub struct Program<T> {
-    pub(super) code: Arc<Code<T>>,
+    pub(in crate::autodiff) code: Arc<Code<T>>,
     /// The scalar file before a run: constants, and room for what is computed.
-    pub(super) scalars: Vec<f64>,
+    pub(in crate::autodiff) scalars: Vec<f64>,
     /// The value of each named constant.
     named: Vec<f64>,
 }
@@ -38,7 +38,7 @@ pub struct Workspace<T> {
 }
 
 impl<T> Program<T> {
-    pub(super) fn new(code: Code<T>, scalars: Vec<f64>) -> Self {
+    pub(in crate::autodiff) fn new(code: Code<T>, scalars: Vec<f64>) -> Self {
         Self {
             named: code.named.iter().map(|(named, _)| named.value()).collect(),
             code: Arc::new(code),
@@ -46,11 +46,11 @@ impl<T> Program<T> {
         }
     }
 
-    pub(super) fn instructions(&self) -> &[Instruction] {
+    pub(in crate::autodiff) fn instructions(&self) -> &[Instruction] {
         &self.code.instructions
     }
 
-    /// The values of the constants with this name ([`Graph::named`](super::Graph::named)). More
+    /// The values of the constants with this name ([`Graph::named`](crate::autodiff::Graph::named)). More
     /// than one if it was recorded more than once.
     pub fn values_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = f64> + 'a {
         let all = self.code.named.iter().zip(&self.named);
