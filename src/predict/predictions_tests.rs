@@ -1,4 +1,5 @@
 use super::*;
+use crate::predict::{GaussianMixture, RegressionPredictions};
 use crate::error::Column;
 
 fn outputs(rows: usize, samples: usize, width: usize, values: &[f64]) -> Outputs {
