@@ -23,6 +23,8 @@
 //! What it drops: which unit of an earlier layer a weight reads from. In deeper layers the order of
 //! these units is that of the walkers' common start, so their permutation symmetry is not used.
 
+mod start;
+
 use rand::Rng;
 
 use super::bijection::no_change;
@@ -30,7 +32,6 @@ use super::{AffineCoupling, Bijection, DiagonalAffine, OrthogonalMixing};
 use crate::autodiff::Var;
 use crate::error::{Error, Result, counted};
 use crate::nn::{Activation, Mlp, Network, UnitBlock};
-use crate::scalar::Scalar;
 
 /// Settings of an exchangeable flow.
 #[derive(Clone, Debug, PartialEq)]
@@ -378,35 +379,5 @@ impl Bijection for ExchangeableUnits {
 
     fn inverse<'g>(&self, params: Var<'g>, y: Var<'g>) -> (Var<'g>, Var<'g>) {
         self.record(params, y, true)
-    }
-}
-
-impl ExchangeableUnits {
-    /// Initial parameters: each layer's scaling gets the mean and standard deviation of its units
-    /// in `points` (`[n, dim]`), and the couplings are the identity.
-    pub fn init_from<T: Scalar>(&self, points: &[T], rng: &mut dyn Rng) -> Vec<f64> {
-        let mut params = self.init(rng);
-        let n = (points.len() / self.dim.max(1)).max(1);
-        let (mut first, mut used) = (0, 0);
-        for layer in &self.layers {
-            let (h, d) = (layer.units, layer.params);
-            used += layer.param_count();
-            let end = used - layer.summary.as_ref().map_or(0, Network::dim);
-            let (scales, shifts) = params[end - 2 * d..end].split_at_mut(d);
-            for i in 0..d {
-                let numbers = || {
-                    let rows = points.chunks_exact(self.dim);
-                    rows.flat_map(|row| &row[first + i * h..first + (i + 1) * h])
-                        .map(|x| x.to_f64())
-                };
-                let mean = numbers().sum::<f64>() / (n * h) as f64;
-                let variance = numbers().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * h) as f64;
-                shifts[i] = mean;
-                // units that do not vary get a tiny scale, so the density stays finite
-                scales[i] = variance.max(1e-12).ln() * 0.5;
-            }
-            first += h * d;
-        }
-        params
     }
 }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::predict::{GaussianMixture, RegressionPredictions};
 use crate::error::Column;
+use crate::predict::{GaussianMixture, RegressionPredictions};
 
 fn outputs(rows: usize, samples: usize, width: usize, values: &[f64]) -> Outputs {
     Outputs {
