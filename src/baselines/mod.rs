@@ -37,8 +37,8 @@ pub use hmc::{
     nuts_with_progress,
 };
 pub use laplace::{
-    Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
-    Structure, TuneOptions, TuneReport, precision_grid,
+    Curvature, Laplace, LaplaceOptions, PrecisionGroups, Structure, TuneOptions, TuneReport,
+    precision_grid,
 };
 pub use riemann::{
     DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,

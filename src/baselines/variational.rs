@@ -34,8 +34,7 @@ use crate::linalg::vector::axpy;
 use crate::model::Posterior;
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Settings of variational inference.

@@ -25,8 +25,7 @@ use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::UnitBlock;
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Anchors and the conditional of the last layer.

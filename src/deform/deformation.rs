@@ -23,8 +23,7 @@ use crate::linalg::Cholesky;
 use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// An explicit bijection of parameter space. For a network without hidden layers there is no flow:

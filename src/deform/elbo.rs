@@ -21,8 +21,7 @@ use crate::linalg::vector::{dot, first_non_finite, scale};
 use crate::model::LogDensity;
 use crate::optim::{Adam, AdamOptions, Answer, Decay, Optimizer, Schedule, clip_by_norm};
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Settings of a refinement.

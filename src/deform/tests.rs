@@ -7,8 +7,7 @@ use super::{
 };
 use crate::autodiff::{Graph, Program};
 use crate::nn::UnitBlock;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 use crate::testing::{BijectionOptions, check_bijection};
 use proptest::prelude::*;

@@ -124,8 +124,7 @@ pub fn first_non_finite<T: Scalar>(x: &[T]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     #[test]
     fn the_three_products_and_the_combination_are_the_loops() {

@@ -121,8 +121,7 @@ impl FitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// Eight particles, forty blocks, two observed numbers. `apart` shifts the particles of every
     /// other start.

@@ -9,8 +9,7 @@ use crate::artifact::Checksum;
 use crate::autodiff::Graph;
 use crate::error::Result;
 use crate::model::{LogDensity, Model};
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Points at which the parts of a user's model are tried, and the seed that they are drawn with.

@@ -6,8 +6,7 @@ use crate::error::Result;
 use crate::linalg::vector::dot;
 use crate::model::LogDensity;
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// What draws of a deformation say about its quality.

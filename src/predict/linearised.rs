@@ -13,15 +13,14 @@
 //!
 //! A single output is the logit of class 1 against class 0.
 
+use super::output_gaussian::OutputGaussian;
 use super::outputs::Outputs;
-use super::predictions::RegressionPredictions;
-use crate::baselines::OutputGaussian;
+use super::real_mixtures::RegressionPredictions;
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::vector::dot;
 use crate::linalg::{check_table, symmetric_eigen};
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 /// An approximation of the mean softmax of a Gaussian.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::Column;
+use crate::predict::{GaussianMixture, RegressionPredictions};
 
 fn outputs(rows: usize, samples: usize, width: usize, values: &[f64]) -> Outputs {
     Outputs {

@@ -95,8 +95,7 @@ impl Moments {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// `blocks` blocks of 64 particles that observe two numbers: noise of standard deviation 1,
     /// which each block shifts by `drift` and scales by `growth`.

@@ -1,8 +1,7 @@
 use super::*;
 use crate::linalg::random_orthogonal;
 use crate::linalg::vector::dot;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 #[test]
 fn it_is_the_dense_map() {

@@ -122,8 +122,7 @@ impl<T: Scalar> simd::Vectorised for AddProduct<'_, T> {
 mod tests {
     use super::*;
     use crate::model::LogDensity;
-    use crate::rng::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// `-sum_i theta_i^4 / 4`, with neighbours coupled. A leapfrog step does not integrate it
     /// exactly.

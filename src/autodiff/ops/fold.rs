@@ -99,7 +99,7 @@ mod tests {
                 .square()
                 .sum()
         },
-        |x, c| (c.broadcast_to(&[12]).reshape(&[4, 3]).t().batch_first() * (x.t() * 3.0)).sum(),
+        |x, c| (c.broadcast_to(&[12]).reshape(&[4, 3]).t().batch_first() * (x * 3.0)).sum(),
         |x, c| c.broadcast_to(&[4, 3]).slice(0, 1..3).sum() * x.softplus().sum(),
         |x, c| c.broadcast_to(&[4, 3]).sum_axis(0).exp().sum() * x.square().sum(),
     ];

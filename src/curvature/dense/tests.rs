@@ -6,8 +6,7 @@ use super::*;
 use crate::autodiff::Var;
 use crate::model::{Categorical, Gaussian, Likelihood};
 use crate::nn::{Activation, Layer, LayerNorm, Linear, Mlp, Network, ParamLayout, Sequential};
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 /// Standard normal numbers.
 fn numbers(count: usize, seed: u64) -> Vec<f64> {

@@ -36,8 +36,7 @@ use crate::linalg::vector::scale;
 use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
 use crate::model::HeadScales;
 use crate::nn::LinearHead;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 pub use likelihood::HeadLikelihood;

@@ -1,6 +1,5 @@
-//! Lanczos with thick restart and a queue.
-//!
-//! This is the factorisation behind [`leading_eigenpairs`](super::leading_eigenpairs).
+//! Lanczos with thick restart and a queue, behind
+//! [`leading_eigenpairs`](super::leading_eigenpairs).
 //!
 //! The rows of `V` are the orthonormal basis. The rows of `Q` are a few further directions, also
 //! orthonormal, and orthogonal to `V`. They satisfy

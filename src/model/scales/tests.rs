@@ -8,8 +8,7 @@ use crate::model::{
     Likelihood, LogDensity, PerLayerGaussian, Poisson, PoissonWithBase, Prior, StudentT,
 };
 use crate::nn::{Activation, Mlp, ParamLayout};
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 fn numbers<T: Scalar>(count: usize, seed: u64) -> Vec<T> {
     let mut all = vec![0.0; count];

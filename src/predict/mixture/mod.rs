@@ -5,6 +5,7 @@
 //! deviation.
 
 mod mixed;
+mod simpson;
 mod tails;
 
 pub use mixed::{MixedPredictive, Part};

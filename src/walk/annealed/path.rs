@@ -9,8 +9,7 @@ use crate::linalg::vector::dot;
 use crate::model::LogDensity;
 use crate::optim::Descent;
 use crate::parallel;
-use crate::rng::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 use crate::walk::leapfrog::{Leapfrog, PhasePoint};
 
