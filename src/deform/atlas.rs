@@ -17,15 +17,15 @@
 //! has.
 
 use rand::RngExt;
-use rayon::prelude::*;
 
 use super::last_layer::Conditional;
 use super::{LastLayer, LastLayerWorkspace};
-use crate::error::{Error, Result};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::error::{Error, Result, counted};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::UnitBlock;
-use crate::rng::{Phase, Streams};
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Anchors and the conditional of the last layer.
@@ -65,17 +65,15 @@ impl<T: Scalar> Atlas<T> {
     /// computed.
     pub fn new(anchors: Vec<T>, count: usize, last: LastLayer<T>) -> Result<Self> {
         let hidden = anchors.len() / count.max(1);
-        let modes: Vec<Vec<T>> = (0..count)
-            .into_par_iter()
-            .map_init(
-                || last.workspace(),
-                |ws, a| {
-                    let anchor = anchors.get(a * hidden..(a + 1) * hidden).unwrap_or(&[]);
-                    last.condition(anchor, ws)?;
-                    Ok(ws.mode().iter().map(|&m| T::from_f64(m)).collect())
-                },
-            )
-            .collect::<Result<_>>()?;
+        let modes: Vec<Vec<T>> = parallel::try_map_with(
+            count,
+            || last.workspace(),
+            |ws, a| {
+                let anchor = anchors.get(a * hidden..(a + 1) * hidden).unwrap_or(&[]);
+                last.condition(anchor, ws)?;
+                Ok(ws.mode().iter().map(|&m| T::from_f64(m)).collect())
+            },
+        )?;
         Self::from_parts(anchors, modes.concat(), last)
     }
 
@@ -88,7 +86,7 @@ impl<T: Scalar> Atlas<T> {
         let count = modes.len() / last.dim();
         if count == 0 || modes.len() != count * last.dim() || !anchors.len().is_multiple_of(count) {
             let expected = format!("at least one anchor, with modes of {}", last.dim());
-            let got = format!("{} and {} numbers", anchors.len(), modes.len());
+            let got = format!("{} and {}", anchors.len(), counted(modes.len(), "number"));
             return Err(Error::shape("Atlas", expected, got));
         }
         for (what, numbers) in [("anchors", &anchors), ("modes of anchors", &modes)] {
@@ -167,18 +165,19 @@ impl<T: Scalar> Atlas<T> {
         for (i, row) in theta.chunks_exact_mut(dim).enumerate() {
             of_anchor[i % self.count].push((i, row));
         }
-        of_anchor.into_par_iter().enumerate().try_for_each_init(
+        parallel::try_for_each_with(
+            of_anchor,
             || self.last.workspace(),
-            |ws: &mut LastLayerWorkspace<T>, (a, rows)| {
+            |ws, a, rows| {
                 let (anchor, mode) = self.anchor(a);
                 self.last.condition_from(anchor, mode, ws)?;
                 for (i, row) in rows {
                     let (hidden, w) = row.split_at_mut(h);
                     hidden.copy_from_slice(anchor);
                     fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), w);
-                    ws.forward(w);
+                    ws.forward(w)?;
                 }
-                Ok::<(), Error>(())
+                Ok(())
             },
         )?;
         match first_non_finite(&theta) {
@@ -205,7 +204,7 @@ pub fn recombine<T: Scalar>(
 ) -> Result<Vec<T>> {
     let hidden: usize = blocks.iter().map(|b| b.index.len()).sum();
     if hidden == 0 || anchors.is_empty() || !anchors.len().is_multiple_of(hidden) {
-        let expected = format!("rows of {hidden} parameters of units");
+        let expected = format!("rows of {} of units", counted(hidden, "parameter"));
         return Err(Error::shape("recombine", expected, anchors.len()));
     }
     let n = anchors.len() / hidden;

@@ -28,11 +28,10 @@
 //! **What it drops.** All draws count the same. Resample first if the draws have weights. `se`
 //! leaves out the error of `elpd_loo` from the finite number of draws.
 
-use rayon::prelude::*;
-
 use super::psis::{MIN_DRAWS, ParetoSmoothed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::log_mean_exp;
+use crate::parallel;
 
 /// One row left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,22 +101,21 @@ impl Loo {
     /// of [`loo_log_weights`] for the first row that fails.
     pub fn new(log_lik: &[f64], draws: usize, efficiency: Option<f64>) -> Result<Self> {
         if draws == 0 || log_lik.is_empty() || !log_lik.len().is_multiple_of(draws) {
-            let expected = format!("log-likelihoods [{draws} draws, rows], both at least 1");
-            let got = format!("{} numbers", log_lik.len());
+            let expected = format!(
+                "log-likelihoods [{}, rows], both at least 1",
+                counted(draws, "draw")
+            );
+            let got = counted(log_lik.len(), "number");
             return Err(Error::shape("Loo", expected, got));
         }
         let rows = log_lik.len() / draws;
-        // compute all rows first: which error is found must not depend on the fastest thread
-        let left_out: Vec<Result<LooRow>> = (0..rows)
-            .into_par_iter()
-            .map(|row| {
-                let of_row: Vec<f64> = log_lik.iter().skip(row).step_by(rows).copied().collect();
-                LooRow::new(row, &of_row, efficiency)
-            })
-            .collect();
+        let left_out = parallel::try_map(rows, |row| {
+            let of_row: Vec<f64> = log_lik.iter().skip(row).step_by(rows).copied().collect();
+            LooRow::new(row, &of_row, efficiency)
+        })?;
         let mut builder = Self::builder(efficiency);
         for row in left_out {
-            builder.push(row?)?;
+            builder.push(row)?;
         }
         builder.finish()
     }
@@ -208,7 +206,7 @@ impl LooBuilder {
     /// If its number of draws differs from that of the first row.
     pub fn push(&mut self, row: LooRow) -> Result<()> {
         if let Some(first) = self.rows.first().filter(|first| first.draws != row.draws) {
-            let expected = format!("{} draws, as row 0 has", first.draws);
+            let expected = format!("{}, as row 0 has", counted(first.draws, "draw"));
             let got = format!("{} in row {}", row.draws, self.rows.len());
             return Err(Error::shape("LooBuilder", expected, got));
         }

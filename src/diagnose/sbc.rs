@@ -18,12 +18,12 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use super::chi_square::goodness_of_fit;
 use super::outcome::TestOutcome;
 use super::rank_tests::RankTests;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 
 /// Settings of a simulation-based calibration.
@@ -166,7 +166,7 @@ pub fn simulate_ranks<P, D>(
         if sample.len() != options.draws {
             return Err(Error::shape(
                 "simulate_ranks",
-                format!("{} draws", options.draws),
+                counted(options.draws, "draw"),
                 sample.len(),
             ));
         }
@@ -178,7 +178,7 @@ pub fn simulate_ranks<P, D>(
             if values.len() != at.len() {
                 return Err(Error::shape(
                     "simulate_ranks",
-                    format!("{} quantities", at.len()),
+                    counted(at.len(), "quantity"),
                     values.len(),
                 ));
             }
@@ -201,20 +201,16 @@ pub fn simulate_ranks<P, D>(
             .map(|(b, &t)| b + rng.random_range(0..=t));
         Ok(broken.collect())
     };
-    let outcomes: Vec<Result<Vec<usize>>> = (0..options.replications)
-        .into_par_iter()
-        .map(replicate)
-        .collect();
+    let outcomes: Vec<Vec<usize>> = parallel::try_map(options.replications, replicate)?;
     let mut ranks: Vec<Vec<usize>> = Vec::new();
     for (index, row) in outcomes.into_iter().enumerate() {
-        let row = row?;
         if index == 0 {
             ranks.resize(row.len(), Vec::with_capacity(options.replications));
         }
         if row.len() != ranks.len() {
             return Err(Error::shape(
                 "simulate_ranks",
-                format!("{} quantities", ranks.len()),
+                counted(ranks.len(), "quantity"),
                 row.len(),
             ));
         }

@@ -8,9 +8,10 @@
 use std::time::{Duration, Instant};
 
 use super::WalkSettings;
-use super::fit::Problem;
-use crate::error::{Error, Result};
+use super::context::Problem;
+use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
+use crate::parallel;
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Kernel, Particle, Run, WalkOptions};
@@ -68,7 +69,7 @@ impl Budget {
         let mut size = Size(0);
         Particle::fields(&mut state, &mut size)?;
         let dim = problem.network.dim() * size_of::<T>();
-        let threads = rayon::current_num_threads();
+        let threads = parallel::threads();
         let particles = options.particles.saturating_mul(size.0);
         let workspaces = threads * (VECTORS * dim + workspace);
         let kept = options.particles.saturating_mul(dim);
@@ -78,12 +79,13 @@ impl Budget {
         if needed > allowed {
             let mib = |bytes: usize| bytes.div_ceil(MIB);
             let requirement = format!(
-                "the walk needs {} MiB: {} for {} particles, {} for the workspaces of {threads} threads, {} for the frame, {} for a point of each \
+                "the walk needs {} MiB: {} for {}, {} for the workspaces of {}, {} for the frame, {} for a point of each \
                  particle",
                 mib(needed),
                 mib(particles),
-                options.particles,
+                counted(options.particles, "particle"),
                 mib(workspaces),
+                counted(threads, "thread"),
                 mib(frame),
                 mib(kept)
             );

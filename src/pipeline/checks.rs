@@ -1,15 +1,130 @@
-//! Checks of a prior and of a baseline, before anything takes time.
+//! Checks of settings that contradict each other, before anything takes time.
 
-use super::baselines::CHAINS;
-use super::fit::{MAX_NUMBERS, Problem};
-use super::{Method, PriorChoice};
+use super::chains::CHAINS;
+use super::context::{MAX_NUMBERS, Problem};
+use super::options::Deforming;
+use super::{KernelKind, Method, PriorChoice};
 use crate::baselines::{ChainOptions, SgldOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
+use crate::model::Observation;
 
 /// Most parameters for which a full covariance is computed: half a gigabyte.
 const MAX_DENSE: usize = 8_192;
 
 impl Problem<'_> {
+    /// Checks the user's options before anything takes time.
+    pub(super) fn check_options(&self) -> Result<()> {
+        let in_range = |field, value: Option<f64>, low: f64, high: f64| match value {
+            Some(x) if !(low..=high).contains(&x) => {
+                let requirement = format!("must be positive, from {low:e} to {high:e}");
+                Err(Error::config(field, x, &requirement))
+            }
+            _ => Ok(()),
+        };
+        let options = self.options;
+        in_range("prior_precision", options.prior_precision, 1e-12, 1e12)?;
+        in_range("noise_std", options.noise_std, 1e-6, 1e6)?;
+        let observation = self.prepared.observation;
+        if let (false, Some(std)) = (observation.has_noise(), options.noise_std) {
+            let what = match observation.is_of_classes() {
+                true => "is for regression; this target has classes".into(),
+                false => format!("is for real targets; the likelihood {observation} has no noise"),
+            };
+            return Err(Error::config("noise_std", std, &what));
+        }
+        self.check_likelihood()?;
+        self.check_training()?;
+        self.check_prior()?;
+        let Some(settings) = options.method.walk() else {
+            return self.check_baseline();
+        };
+        let kernel = settings.kernel.kind();
+        settings.check_budget()?;
+        if options.method.loo_refits() > 0 && !options.method.samples_posterior() {
+            let requirement =
+                format!("is for draws of the posterior, and the kernel {kernel} gives none");
+            let refits = options.method.loo_refits();
+            return Err(Error::config("loo_refits", refits, &requirement));
+        }
+        if settings.samples == 0 {
+            return Err(Error::config("samples", 0, "must be positive"));
+        }
+        self.check_walk_batch(settings)?;
+        let walk = match self.groups() {
+            Some(_) if kernel == KernelKind::Microcanonical => {
+                self.scaled_walk_options(settings)?
+            }
+            _ => self.walk_options(settings)?,
+        };
+        let points = walk.particles.saturating_mul(walk.keep);
+        if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
+            let value = format!(
+                "{} of {}",
+                counted(points, "point"),
+                counted(self.network.dim(), "parameter")
+            );
+            return Err(Error::config(
+                "samples",
+                value,
+                "must be at most 2^30 numbers",
+            ));
+        }
+        match options.method.deforming() {
+            Some(how) => self.check_deformation(how),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses likelihoods that the method does not support.
+    fn check_likelihood(&self) -> Result<()> {
+        let (observation, method) = (self.prepared.observation, self.method());
+        let wrong =
+            |requirement: String| Err(Error::config("likelihood", observation, &requirement));
+        match observation {
+            Observation::Categorical | Observation::Gaussian | Observation::Own => Ok(()),
+            Observation::StudentT | Observation::Heteroscedastic => {
+                if self.options.noise_std.is_some() {
+                    return wrong("samples its noise, and --noise-std gives one".into());
+                }
+                if self.groups().is_some() {
+                    return Ok(());
+                }
+                let requirement = "needs sampled scales: a plain walk on a table, or any method that \
+                                   samples them with --prior hierarchical (walk, hmc, nuts)";
+                wrong(requirement.into())
+            }
+            Observation::Bernoulli | Observation::Poisson => {
+                // `check_deformation` covers the last layer of an atlas or a flow
+                if method != Method::Swag {
+                    return Ok(());
+                }
+                wrong(format!("is not known to method {method}"))
+            }
+        }
+    }
+
+    /// Refuses early what an atlas or a flow cannot do.
+    fn check_deformation(&self, how: Deforming<'_>) -> Result<()> {
+        match how.frozen() {
+            Some(0) => return Err(Error::config("frozen", 0, "must be positive")),
+            Some(count) if count.saturating_mul(self.network.dim()) > MAX_NUMBERS => {
+                let requirement = "times the parameters must be at most 2^30 numbers";
+                return Err(Error::config("frozen", count, requirement));
+            }
+            _ => {}
+        }
+        if let Deforming::Flow(flow) = how
+            && self.network.hidden_params() > 0
+            && let Some(particles @ 0..5) = flow.walk.particles
+        {
+            let requirement = "must be at least 5 for a flow, which holds out every fifth";
+            return Err(Error::config("particles", particles, requirement));
+        }
+        let noise_std = self.prepared.observation.has_noise().then_some(1.0);
+        self.last_layer::<f32>(1.0, noise_std)?;
+        Ok(())
+    }
+
     /// Refuses options that do not go with sampled scales.
     pub(super) fn check_prior(&self) -> Result<()> {
         let options = self.options;
@@ -59,7 +174,8 @@ impl Problem<'_> {
         );
         if dense && dim > MAX_DENSE {
             let requirement = format!(
-                "needs the covariance of all {dim} parameters, at most {MAX_DENSE}; laplace-kfac does not"
+                "needs the covariance of all {}, at most {MAX_DENSE}; laplace-kfac does not",
+                counted(dim, "parameter")
             );
             return Err(Error::config("method", method, &requirement));
         }
@@ -100,8 +216,10 @@ impl Problem<'_> {
         };
         let most = most.min(MAX_NUMBERS / dim.max(1));
         if !(1..=most).contains(&samples) {
-            let requirement =
-                format!("must be in 1..={most} for method {method} and {dim} parameters");
+            let requirement = format!(
+                "must be in 1..={most} for method {method} and {}",
+                counted(dim, "parameter")
+            );
             return Err(Error::config("samples", samples, &requirement));
         }
         Ok(())

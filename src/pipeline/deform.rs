@@ -7,54 +7,23 @@
 //! (`agreement`), or nearly so, are compared, and the one with the highest ELBO is kept.
 
 use super::agreement::Agreement;
-use super::fit::Problem;
+use super::context::Problem;
+use super::flows::Candidate;
 use super::material::Material;
 use super::options::Deforming;
 use super::trust::{Trust, energies, trust, weigh};
-use super::{AtlasSettings, FitReport, FlowChoice, FlowSettings, Stage};
+use super::{AtlasSettings, FitReport, FlowSettings, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
-use crate::deform::{
-    Atlas, Deformation, ElboOptions, Frame, FrameOptions, HiddenFlow, LastLayer, TrainOptions,
-    UnitTrainOptions, fit_units, recombine, refine, train_principal,
-};
+use crate::deform::{Atlas, Deformation, LastLayer, recombine};
 use crate::error::Result;
 use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
 use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
-/// Widths of the framed flow to try around the walk's mean, and around the MAP estimate.
-const WIDTHS: [f64; 6] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15];
-const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
-
-/// Proposals of a flow of units if its conditional is cheap: for a Gaussian likelihood.
-const PROPOSALS: usize = 4;
-
-/// Draws that judge a candidate: `JUDGE_EFFORT` over rows times parameters. They are at most 512 if
-/// a conditional is cheap and 128 if it is not, and at least `JUDGED_LEAST`.
-const JUDGED: [f64; 2] = [512.0, 128.0];
-const JUDGED_LEAST: f64 = 16.0;
-const JUDGE_EFFORT: f64 = 4e9;
-
 /// Candidates predict alike if their distance is at most this multiple of the least distance.
 const ALIKE: f64 = 1.2;
-
-/// Most hidden parameters for a flow of units, which needs memory for hundreds of times as many.
-const UNITS: usize = 20_000;
-
-/// Most rows times parameters for a refinement on the ELBO, which takes thousands of gradients.
-const REFINED: usize = 20_000_000;
-
-/// Most values in the directions of a frame: a flow's file must be smaller than the walk's.
-const FRAME_NUMBERS: usize = 1_500_000;
-
-/// A flow that may be kept.
-pub(super) struct Candidate<T> {
-    pub what: String,
-    pub deformation: Deformation<T>,
-    pub distance: f64,
-}
 
 impl Problem<'_> {
     /// A deformation of a walk with given scales.
@@ -127,6 +96,7 @@ impl Problem<'_> {
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
+        self.progress.go_on(Stage::Flow)?;
         match how {
             Deforming::Atlas(settings) => self.atlas(settings, material, summary),
             Deforming::Flow(settings) => self.flow(settings, material, summary),
@@ -180,19 +150,7 @@ impl Problem<'_> {
             Deformation::new(None, last.clone())
         } else {
             let agreement = self.agreement(material)?;
-            let mut candidates = Vec::new();
-            if settings.flow != FlowChoice::Units {
-                candidates = self.framed(material, &agreement, summary)?;
-            }
-            let large = material.hidden > UNITS;
-            let units = match settings.flow {
-                FlowChoice::Auto => !large,
-                FlowChoice::Frame => false,
-                FlowChoice::Units => true,
-            };
-            if units {
-                candidates.extend(self.units(material, &agreement, summary)?);
-            }
+            let candidates = self.flows(settings.flow, material, &agreement, summary)?;
             let map = material
                 .map
                 .map(|map| agreement.distance(map))
@@ -234,6 +192,7 @@ impl Problem<'_> {
             if candidate.distance > ALIKE * least {
                 continue;
             }
+            self.progress.go_on(Stage::Flow)?;
             let draws = self.judged();
             let (weights, _) = weigh(&candidate.deformation, posterior, draws, self.streams)?;
             let elbo = weights.iter().sum::<f64>() / draws as f64;
@@ -244,14 +203,6 @@ impl Problem<'_> {
         Ok(best)
     }
 
-    /// Number of draws that judge a candidate.
-    fn judged(&self) -> usize {
-        let effort = (self.prepared.rows() * self.network.dim()) as f64;
-        let gaussian = self.prepared.target.is_some();
-        let most = JUDGED[usize::from(!gaussian)];
-        (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
-    }
-
     fn agreement<T: Scalar, D: LogDensity<T>>(
         &self,
         material: &Material<'_, T, D>,
@@ -259,107 +210,6 @@ impl Problem<'_> {
         let (network, x) = (self.network, &self.prepared.x);
         let points = material.thetas(material.points.values().to_vec(), network.dim())?;
         Agreement::new(network, x, material.noise_std, &points)
-    }
-
-    fn candidate<T: Scalar, D: LogDensity<T>>(
-        &self,
-        what: String,
-        deformation: Deformation<T>,
-        (material, agreement): (&Material<'_, T, D>, &Agreement<'_>),
-    ) -> Result<Candidate<T>> {
-        let samples = deformation.sample(self.judged(), self.streams)?;
-        let samples = material.thetas(samples, self.network.dim())?;
-        Ok(Candidate {
-            distance: agreement.distance(&samples)?,
-            what,
-            deformation,
-        })
-    }
-
-    /// The Gaussian in a frame, at several widths.
-    fn framed<T: Scalar, D: LogDensity<T>>(
-        &self,
-        material: &Material<'_, T, D>,
-        agreement: &Agreement<'_>,
-        summary: &mut FitReport,
-    ) -> Result<Vec<Candidate<T>>> {
-        let (points, hidden) = (material.points, material.hidden);
-        let defaults = TrainOptions::default();
-        let directions = defaults.frame.directions.min(FRAME_NUMBERS / hidden);
-        let options = TrainOptions {
-            frame: FrameOptions {
-                directions,
-                ..defaults.frame
-            },
-            ..defaults
-        };
-        let done = |done| (self.progress)(Stage::Flow, done, options.steps);
-        let (flow, report) = train_principal(points, hidden, &options, self.streams, done)?;
-        summary.framed(&report);
-        let candidate = |(around, frame, width): (&str, &Frame<T>, &f64)| {
-            let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
-            let deformation = Deformation::new(Some(hidden), material.last.clone());
-            let what = format!("frame around {around} x {width}");
-            self.candidate(what, deformation, (material, agreement))
-        };
-        let mean = flow.frame();
-        let of_map = material.map.map(|map| mean.centred(map[..hidden].to_vec()));
-        let of_map = of_map.transpose()?;
-        let of_mean = WIDTHS.iter().map(|width| ("the mean", mean, width));
-        let of_map = of_map.iter().flat_map(|of_map| {
-            let widths = MAP_WIDTHS.iter();
-            widths.map(move |width| ("the MAP", of_map, width))
-        });
-        of_mean.chain(of_map).map(candidate).collect()
-    }
-
-    /// Exchangeable units, as trained and refined on the ELBO.
-    fn units<T: Scalar, D: LogDensity<T>>(
-        &self,
-        material: &Material<'_, T, D>,
-        agreement: &Agreement<'_>,
-        summary: &mut FitReport,
-    ) -> Result<Vec<Candidate<T>>> {
-        let (last, points) = (&material.last, material.points);
-        let blocks = material.blocks.clone();
-        let options = UnitTrainOptions::default();
-        let steps = options.training.steps;
-        let done = |done| (self.progress)(Stage::Flow, done, steps);
-        let odd = self.options.layers.is_none() && self.options.activation.is_odd();
-        let (flow, report) = fit_units(points, blocks, odd, &options, self.streams, done)?;
-        summary.units(&report);
-        let proposals = if last.is_gaussian() { PROPOSALS } else { 1 };
-        let deformation = |flow| {
-            let hidden = Some(HiddenFlow::Units(flow));
-            Deformation::new(hidden, last.clone()).with_proposals(proposals)
-        };
-        let learned = deformation(flow.clone())?;
-        let mut all = vec![self.candidate("units".into(), learned, (material, agreement))?];
-        let cost = self.prepared.rows().saturating_mul(self.network.dim());
-        if cost <= REFINED {
-            let defaults = ElboOptions::default();
-            // a conditional that is not Gaussian is fifty times as expensive
-            let options = ElboOptions {
-                steps: if last.is_gaussian() { 1_500 } else { 200 },
-                draws: if last.is_gaussian() { 16 } else { 8 },
-                ..defaults
-            };
-            let (map, params) = (flow.bijection()?, flow.parts().3.to_vec());
-            let total = options.steps;
-            let (params, report) = refine(
-                &map,
-                flow.order(),
-                params,
-                (last, material.density),
-                &options,
-                self.streams,
-                |done| (self.progress)(Stage::Flow, done, total),
-            )?;
-            summary.refined(&report);
-            let refined = deformation(flow.with_params(params)?)?;
-            all.push(self.candidate("units + elbo".into(), refined, (material, agreement))?);
-        }
-        Ok(all)
     }
 
     /// The rows that go into the file; moved out, as no later stage needs them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::FitReport;
-use super::fit::Problem;
+use super::context::Problem;
 use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::{Dataset, TargetMap, Task};

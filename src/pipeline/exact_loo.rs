@@ -1,6 +1,7 @@
 //! Leave-one-out where importance sampling fails: a refit without each row that has a large `k`.
 
-use super::{FitOptions, FitReport, Fits, Stage, fit_owned};
+use super::progress::Part;
+use super::{FitOptions, FitReport, Fits, Progress, Stage, fit_owned};
 use crate::artifact::report::{FailedRefit, Refits};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
@@ -14,7 +15,7 @@ pub(super) fn exact_rows<T: Fits>(
     (options, samples): (&FitOptions, usize),
     mut loo: Loo,
     summary: &mut FitReport,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<Loo> {
     let rows = loo.unreliable_rows();
     if rows.is_empty() {
@@ -27,13 +28,21 @@ pub(super) fn exact_rows<T: Fits>(
         ..Refits::default()
     };
     if refits.needed <= refits.allowed {
-        for &row in &rows {
-            match without::<T>(data, (options, samples), row, progress) {
+        let each = 1.0 / rows.len() as f64;
+        for (done, &row) in rows.iter().enumerate() {
+            let part = Part {
+                progress,
+                stage: Stage::LeaveOneOut,
+                from: each * done as f64,
+                to: each * (done + 1) as f64,
+            };
+            match without::<T>(data, (options, samples), row, &part) {
                 Ok((elpd, taken)) => {
                     loo = loo.with_exact(row, elpd)?;
                     refits.gradients += taken;
                     refits.done += 1;
                 }
+                Err(error @ Error::Cancelled { .. }) => return Err(Stage::LeaveOneOut.of(error)),
                 Err(error) => refits.failed.push(FailedRefit {
                     row,
                     why: error.to_string(),
@@ -53,7 +62,7 @@ fn without<T: Fits>(
     data: &Dataset,
     (options, samples): (&FitOptions, usize),
     row: usize,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<(f64, f64)> {
     let others: Vec<usize> = (0..data.n()).filter(|&i| i != row).collect();
     let options = FitOptions {

@@ -8,8 +8,9 @@
 //! compare with; it does not predict well.
 
 use super::checkpoint::Keeper;
-use super::fit::Problem;
-use super::hierarchy::{Coordinates, descent};
+use super::context::Problem;
+use super::coordinates::Coordinates;
+use super::hierarchy::descent;
 use super::probe::ScaledProbe;
 use super::walk::{Along, Way};
 use super::{FitReport, Method, Stage, WalkSettings};
@@ -31,11 +32,12 @@ impl Problem<'_> {
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         options: &MapOptions,
+        stage: Stage,
     ) -> Result<MapReport<T>> {
         let starts = self.scaled_starts(&coordinates.scaled, coordinates.own, 1)?;
         let start = starts.into_iter().next().unwrap_or_default();
         fit_map(density, start, options, |done| {
-            (self.progress)(Stage::Map, done, options.steps);
+            self.progress.step(stage, done, options.steps)
         })
     }
 
@@ -53,7 +55,7 @@ impl Problem<'_> {
         } else {
             descent()
         };
-        let mut map = self.descend(&density, &coordinates, &options)?;
+        let mut map = self.descend(&density, &coordinates, &options, Stage::Map)?;
         if to_the_mode {
             summary.map(&map, None);
             let logs = map.theta[scaled.inner().dim()..].iter();
@@ -82,7 +84,7 @@ impl Problem<'_> {
         summary: &mut FitReport,
     ) -> Result<Walk<T>> {
         let options = self.walk_options(settings)?;
-        let map = self.descend(density, coordinates, &MapOptions::default())?;
+        let map = self.descend(density, coordinates, &MapOptions::default(), Stage::Starts)?;
         summary.map(&map, None);
         let how = TangentOptions::default();
         let mut op = GgnOperator::new(density, &map.theta)?;

@@ -6,7 +6,7 @@ use crate::model::{LogDensity, PointsOf, ScaledHead};
 use crate::nn::UnitBlock;
 use crate::scalar::Scalar;
 
-/// The walk's points as rows. They hold the hidden values first, then the last layer.
+/// What a deformation is learned from. Rows hold the hidden values first, then the last layer.
 pub(super) struct Material<'m, T, D> {
     /// The points of the walk in this order, and their energies.
     pub points: PointsOf<'m, T>,
@@ -29,7 +29,7 @@ pub(super) struct Material<'m, T, D> {
 
 impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {
     /// Rows in the form of model files.
-    pub fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
+    pub(super) fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
         match self.scaled {
             None => Ok(rows),
             Some((head, own)) => head.stored(&rows, own),
@@ -37,7 +37,7 @@ impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {
     }
 
     /// The network's parameters in rows, `[n, P]`.
-    pub fn thetas(&self, rows: Vec<T>, dim: usize) -> Result<Vec<T>> {
+    pub(super) fn thetas(&self, rows: Vec<T>, dim: usize) -> Result<Vec<T>> {
         let width = self.density.dim();
         let stored = self.stored(rows)?;
         if width == dim {

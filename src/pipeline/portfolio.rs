@@ -20,18 +20,19 @@
 
 use std::time::Instant;
 
-use super::baselines::share;
 use super::candidates::{Candidate, candidates};
 use super::hierarchy::STRETCH;
+use super::map::share;
+use super::progress::Part;
 use super::scored::{Scored, disagreement, finite, in_agreement, mixture_elpd, promising, stacked};
 use super::{
     AutoSettings, Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, Method,
-    PriorChoice, Stage, TargetTransform, WalkSettings, fit_owned,
+    PriorChoice, Progress, Stage, TargetTransform, WalkSettings, fit_owned,
 };
 use crate::artifact::report::LeftOut;
 use crate::artifact::{Fitted, FittedModel, Member, MemberSpec};
 use crate::data::{Dataset, Task, k_folds};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::rng::{Phase, Streams};
 
 /// Work of all walks together, in floating-point operations: fifty seconds on two cores.
@@ -65,14 +66,14 @@ pub(super) fn fit_portfolio<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
     auto: &AutoSettings,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(data, options)?;
     let mut summary = FitReport::default();
     summary.data(data);
     let portfolio = Portfolio::new(data, options, auto.walk(), progress);
     let candidates = candidates(data, options.likelihood);
-    let scored = portfolio.scored::<T>(candidates, &mut summary)?;
+    let scored = portfolio.scored::<T>(candidates, FIRST, &mut summary)?;
     let rows = scored.first().map_or(0, |s| s.held_out.len());
     let models = scored.len();
     let table = (0..rows * models).map(|i| scored[i % models].held_out[i / models]);
@@ -97,7 +98,7 @@ pub(super) struct Portfolio<'a> {
     options: &'a FitOptions,
     /// The walks, as far as the portfolio does not decide about them.
     walk: WalkSettings,
-    progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+    progress: &'a dyn Progress,
     started: Instant,
 }
 
@@ -106,7 +107,7 @@ impl<'a> Portfolio<'a> {
         data: &'a Dataset,
         options: &'a FitOptions,
         walk: WalkSettings,
-        progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+        progress: &'a dyn Progress,
     ) -> Self {
         Self {
             data,
@@ -124,16 +125,22 @@ impl Portfolio<'_> {
         if data.n().saturating_mul(data.d()) <= LARGE {
             return Ok(());
         }
-        let value = format!("{} rows of {} features", data.n(), data.d());
+        let value = format!(
+            "{} of {}",
+            counted(data.n(), "row"),
+            counted(data.d(), "feature")
+        );
         let requirement = format!("are more than {LARGE} numbers for a choice; take --rows");
         Err(Error::config("choice of a model", value, &requirement))
     }
 
     /// Every candidate's log densities of held-out rows. A candidate that fails, or that is far
-    /// behind after the first fold, is left out and reported.
+    /// behind after the first fold, is left out and reported. `until` is the share of the progress
+    /// that this takes.
     pub(super) fn scored<T: Fits>(
         &self,
         candidates: Vec<Candidate>,
+        until: f64,
         summary: &mut FitReport,
     ) -> Result<Vec<Scored>> {
         let mut rng = Streams::new(self.options.seed).rng(Phase::SPLIT, 1);
@@ -168,8 +175,8 @@ impl Portfolio<'_> {
                 };
                 let samples = walk.samples;
                 let options = self.options_of(&scored.candidate, walk, gradients);
-                let (from, to) = (500 * f / splits.len(), 500 * (f + 1) / splits.len());
-                let progress = self.part(k, walks, from, to);
+                let fold = until / splits.len() as f64;
+                let progress = self.part(f as f64 * fold, fold, (k, walks));
                 let streams = Streams::new(self.options.seed);
                 let mut apart = None;
                 let densities = fit_owned::<T>(train.clone(), &options, &progress)
@@ -185,6 +192,7 @@ impl Portfolio<'_> {
                         scored.apart = scored.apart.or(apart);
                         next.push(scored);
                     }
+                    Err(error @ Error::Cancelled { .. }) => return Err(Stage::Choice.of(error)),
                     Err(error) => {
                         let why = error.to_string();
                         summary.left_out(&scored, LeftOut::Failed { why });
@@ -233,21 +241,15 @@ impl Portfolio<'_> {
         Some(((until - now) / left.max(1) as f64).max(0.1))
     }
 
-    /// Progress of walk `index` of `walks`, which together go from `from` to `to` thousandths.
-    fn part(
-        &self,
-        index: usize,
-        walks: usize,
-        from: usize,
-        to: usize,
-    ) -> impl Fn(Stage, usize, usize) + Sync + '_ {
-        let span = to - from;
-        move |stage, done, of| {
-            if stage == Stage::Walk {
-                let part = index as f64 + done.min(of) as f64 / of.max(1) as f64;
-                let at = from + (span as f64 * part / walks as f64) as usize;
-                (self.progress)(Stage::Walk, at, 1_000);
-            }
+    /// Progress of walk `index` of `walks`, which together take `share` of the whole, from `from`
+    /// on.
+    fn part(&self, from: f64, share: f64, (index, walks): (usize, usize)) -> Part<'_> {
+        let each = share / walks as f64;
+        Part {
+            progress: self.progress,
+            stage: Stage::Choice,
+            from: from + each * index as f64,
+            to: from + each * (index + 1) as f64,
         }
     }
 
@@ -268,8 +270,9 @@ impl Portfolio<'_> {
                 ..self.walk
             };
             let options = self.options_of(&scored.candidate, walk, work / each);
-            let progress = self.part(index, members.len(), 500, 1_000);
-            let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)?;
+            let progress = self.part(FIRST, 1.0 - FIRST, (index, members.len()));
+            let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)
+                .map_err(|error| Stage::Choice.of(error))?;
             gradients += fitted.report.gradients();
             let member = Member {
                 weight: *weight,

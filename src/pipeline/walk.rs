@@ -1,15 +1,14 @@
 //! The walk of a fit.
 
-use rayon::prelude::*;
-
 use super::budget::Budget;
 use super::checkpoint::Keeper;
-use super::fit::Problem;
+use super::context::Problem;
 use super::probe::Probe;
 use super::{FitReport, KernelKind, KernelOptions, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
@@ -195,14 +194,13 @@ impl Problem<'_> {
         } else {
             let how = TangentOptions::default();
             // the space of the first start is known
-            let known = starts.par_iter().enumerate().map(|(i, start)| {
+            let known = parallel::try_map(starts.len(), |i| {
                 let space = match i {
                     0 => space.whitened(),
-                    _ => whitened_space(density, start, None, &how, self.streams)?,
+                    _ => whitened_space(density, &starts[i], None, &how, self.streams)?,
                 };
-                Ok((start.clone(), space))
-            });
-            let known = known.collect::<Result<Vec<_>>>()?;
+                Ok((starts[i].clone(), space))
+            })?;
             let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
             let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
             // a separate space for every start
@@ -256,8 +254,12 @@ impl Problem<'_> {
         let mut run = Run::new(kernel, density, starts, options, self.streams)?;
         way.keeper.restore(kernel, &mut run, way.summary)?;
         while run.advance(kernel, density, probe)? {
-            (self.progress)(Stage::Walk, run.steps(), run.at_most());
+            let total = run.total().unwrap_or(0);
+            self.progress.progress(Stage::Walk, run.steps(), total);
             way.keeper.spool(&mut run)?;
+            if self.progress.cancelled() {
+                return Err(way.keeper.cancelled(kernel, &mut run));
+            }
             if budget.is_spent(&run) {
                 return Ok(run.finish_early());
             }

@@ -5,7 +5,7 @@
 
 use super::candidates::Candidate;
 use super::portfolio::Portfolio;
-use super::{Batch, FitOptions, FitReport, FitResult, Fits, Stage, WalkSettings, fit_owned};
+use super::{Batch, FitOptions, FitReport, FitResult, Fits, Progress, WalkSettings, fit_owned};
 use crate::artifact::report::{Among, LeftOut, Tried};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -18,7 +18,7 @@ pub(super) fn fit_chosen<T: Fits>(
     data: Dataset,
     options: &FitOptions,
     walk: &WalkSettings,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(&data, options, walk)?;
     let mut said = FitReport::default();
@@ -32,7 +32,7 @@ pub(super) fn fit_chosen<T: Fits>(
             features: options.feature_transform,
             target: options.target_transform,
         });
-        let scored = portfolio.scored::<T>(candidates.collect(), &mut said)?;
+        let scored = portfolio.scored::<T>(candidates.collect(), 1.0, &mut said)?;
         let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
         let none = || Error::config("hidden", "auto", "no width could be fitted");
         let best = best.ok_or_else(none)?;

@@ -307,7 +307,7 @@ proptest! {
         let checkpoint = CheckpointOptions {
             path: path.clone(),
             every: Some(Duration::ZERO),
-            resume: false,
+            ..CheckpointOptions::default()
         };
         let kernel = MicrocanonicalSettings {
             adjusted,

@@ -5,8 +5,8 @@ use fiberwalk::autodiff::Var;
 use fiberwalk::nn::Mapped;
 use fiberwalk::pipeline::{FitOptions, Method, PriorChoice, fit_model};
 use fiberwalk::{
-    Activation, Categorical, Error, Gaussian, IsotropicGaussian, Law, Likelihood, Mlp, Model,
-    Predictive, Result, Streams, StudentT,
+    Activation, Categorical, Column, Error, Gaussian, IsotropicGaussian, Law, Likelihood, Mlp,
+    Model, Predictive, Result, Streams, StudentT,
 };
 
 use crate::common::normals;
@@ -318,4 +318,20 @@ fn classes_and_refusals() {
         fit_model::<f32>(&model, &x, &wrong, &options, &quiet).is_err(),
         "class 3 of 3"
     );
+}
+
+#[test]
+fn a_bad_number_is_refused_with_row_and_column() {
+    let (x, y) = claims();
+    let model = claims_model(4);
+    let place = |x: &[f64], y: &[f64]| {
+        let options = FitOptions::of(Method::Map);
+        match fit_model::<f64>(&model, x, y, &options, &quiet) {
+            Err(Error::NonFiniteData { row, column, .. }) => (row, column),
+            other => panic!("{:?}", other.map(|_| ())),
+        }
+    };
+    let mut bad = x.clone();
+    bad[7] = f64::NAN;
+    assert_eq!(place(&bad, &y), (7, Column::Named("x0".into())));
 }

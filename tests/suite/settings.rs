@@ -221,7 +221,7 @@ fn the_pairs_that_identify_a_checkpoint_stay_as_they_are() {
             checkpoint: Some(CheckpointOptions {
                 path: path.clone(),
                 every: Some(Duration::ZERO),
-                resume: false,
+                ..CheckpointOptions::default()
             }),
             ..PointsSettings::default()
         };

@@ -157,6 +157,7 @@ fn two_fits_of_one_program_are_told_apart() {
             path,
             every,
             resume,
+            ..CheckpointOptions::default()
         })
     };
     let kept = |resume, every| PointsSettings {

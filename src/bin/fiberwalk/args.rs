@@ -8,8 +8,9 @@ use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform};
-use fiberwalk::{Activation, Error, Observation, Result};
+use fiberwalk::{Activation, Error, Observation};
 
+use crate::failure::Outcome;
 use crate::prior::{Prior, parse_prior};
 pub use crate::values::Precision;
 use crate::values::{
@@ -52,10 +53,10 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct FitArgs {
-    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz).
-    /// Images named as in MNIST need no LABELS if the labels are in the same directory
+    /// Training rows: a CSV file with a header (or -: standard input), or IDX files IMAGES,LABELS
+    /// (plain or .gz). Images named as in MNIST need no LABELS if those are in the same directory
     pub train: PathBuf,
-    /// Model file to write
+    /// Model file to write (or -: standard output; the report then goes to standard error)
     #[arg(long, value_name = "MODEL.fw", help_heading = "Files")]
     pub out: PathBuf,
     /// walk; auto (a mixture of walks of several models, about a minute; see docs/models.md); map,
@@ -70,7 +71,7 @@ pub struct FitArgs {
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub frozen: Option<usize>,
     /// Save the walk to MODEL.fw.checkpoint every so many seconds, for --resume (0: never). The
-    /// file is removed once the model is written [default: 60]
+    /// file is removed once the model is written [default: 60; never with --out -]
     #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period, help_heading = "Files")]
     pub checkpoint_every: Option<Period>,
     /// Continue the walk in MODEL.fw.checkpoint, written by the same fit. The model is the same as
@@ -91,11 +92,11 @@ pub struct FitArgs {
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz).
-    /// Images named as in MNIST need no LABELS if the labels are in the same directory
+    /// Training rows: a CSV file with a header (or -: standard input), or IDX files IMAGES,LABELS
+    /// (plain or .gz). Images named as in MNIST need no LABELS if those are in the same directory
     pub train: PathBuf,
-    /// Rows to score on, as for fit [default: three tenths of the training rows, held out at random
-    /// for every seed]
+    /// Rows to score on, as for fit (or -: standard input) [default: three tenths of the training
+    /// rows, held out at random for every seed]
     #[arg(long, value_name = "TEST", help_heading = "Data")]
     pub test: Option<PathBuf>,
     /// Methods to compare, separated by commas
@@ -249,15 +250,16 @@ pub struct Settings {
 
 #[derive(Args)]
 pub struct PredictArgs {
-    /// Model file
+    /// Model file (or -: standard input)
     pub model: PathBuf,
-    /// Rows to predict, as for fit. The target column or the file of labels may be missing
+    /// Rows to predict, as for fit (or -: standard input). The target column or the file of labels
+    /// may be missing
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
-    /// File of predictions to write
+    /// File of predictions to write (or -: standard output) [default: -]
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
@@ -269,9 +271,9 @@ pub struct PredictArgs {
 
 #[derive(Args)]
 pub struct EvaluateArgs {
-    /// Model file
+    /// Model file (or -: standard input)
     pub model: PathBuf,
-    /// Rows with known targets, as for fit
+    /// Rows with known targets, as for fit (or -: standard input)
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
@@ -286,7 +288,7 @@ pub struct EvaluateArgs {
 
 #[derive(Args)]
 pub struct InfoArgs {
-    /// Model file
+    /// Model file (or -: standard input)
     pub model: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
@@ -326,23 +328,18 @@ impl Sampling {
 
 impl Threads {
     /// Runs `work` on the requested number of threads.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> Outcome<R> + Send) -> Outcome<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
-            return Err(Error::Config {
-                field: "--threads",
-                value: "0".into(),
-                requirement: "must be positive".into(),
-            });
+            return Err(Error::config("--threads", 0, "must be positive").into());
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         match pool {
             Ok(pool) => pool.install(work),
-            Err(e) => Err(Error::Config {
-                field: "--threads",
-                value: count.to_string(),
-                requirement: format!("the machine refuses: {e}"),
-            }),
+            Err(e) => {
+                let requirement = format!("the machine refuses: {e}");
+                Err(Error::config("--threads", count, &requirement).into())
+            }
         }
     }
 }

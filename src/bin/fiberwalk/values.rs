@@ -93,7 +93,7 @@ pub fn parse_task(text: &str) -> std::result::Result<TaskKind, String> {
     match text {
         "classification" => Ok(TaskKind::Classification),
         "regression" => Ok(TaskKind::Regression),
-        _ => Err("there are classification and regression".into()),
+        _ => Err("must be one of classification, regression".into()),
     }
 }
 
@@ -101,7 +101,7 @@ pub fn parse_precision(text: &str) -> std::result::Result<Precision, String> {
     match text {
         "f32" => Ok(Precision::Single),
         "f64" => Ok(Precision::Double),
-        _ => Err("there are f32 and f64".into()),
+        _ => Err("must be one of f32, f64".into()),
     }
 }
 

@@ -25,17 +25,6 @@ use crate::nn::{Activation, SequentialSpec};
 /// Points or draws that a method keeps by default.
 const SAMPLES: usize = 256;
 
-/// The stage of a fit, for progress bars.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stage {
-    /// Gradient steps of the MAP estimate; the total grows with every round of tuning.
-    Map,
-    /// Steps of the walk; the total shrinks once the walk has forgotten its start.
-    Walk,
-    /// Training steps of the flow; it may stop early.
-    Flow,
-}
-
 /// How many rows a gradient of the MAP fit uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Batch {
