@@ -46,7 +46,8 @@
 //! # What can be relied on
 //!
 //! - **The same seed gives the same bits** for any number of threads. Every random number comes
-//!   from [`Streams`], and no sum is taken in an order that depends on scheduling.
+//!   from [`Streams`], and no sum is taken in an order that depends on scheduling. Errors do not
+//!   depend on it either: of all rows, particles or chains that fail, the first is named.
 //! - **No global state, no prints, no thread pool**: parallel work runs in the caller's rayon
 //!   pool.
 //! - **No `unsafe`** in this crate, and no `unwrap` in library code. Bad input is an [`Error`]
