@@ -3,8 +3,9 @@
 use std::io::Read;
 use std::path::Path;
 
+use super::header::{read_all, read_bytes, read_precision};
 use super::metadata::Metadata;
-use super::model::{FittedModel, read_all, read_bytes, read_precision};
+use super::model::FittedModel;
 use super::predictor::Predictor;
 use crate::error::{Error, Result};
 use crate::model::Model;

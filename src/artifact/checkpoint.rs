@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::atomic::write_atomically;
 use super::checksum::Checksum;
 use super::tensors::{number, write_numbers};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 use crate::walk::Fields;
 
@@ -51,17 +51,15 @@ impl CheckpointHeader {
     /// The first difference from `identity`, as a sentence.
     pub fn difference(&self, identity: &[(String, String)]) -> Option<String> {
         let differs = |&(mine, theirs): &(&(String, String), &(String, String))| mine != theirs;
-        if self.identity.len() != identity.len() {
-            return Some("it was written by another version of this program".into());
+        let another = || Some("it was written by another version of this program".into());
+        match identity.iter().zip(&self.identity).find(differs) {
+            Some(((name, mine), (theirs_name, theirs))) if name == theirs_name => Some(format!(
+                "it was written by a fit with {name} = {theirs}, this one has {name} = {mine}"
+            )),
+            Some(_) => another(),
+            None if self.identity.len() != identity.len() => another(),
+            None => None,
         }
-        let ((name, mine), theirs) = identity.iter().zip(&self.identity).find(differs)?;
-        if *name != theirs.0 {
-            return Some("it was written by another version of this program".into());
-        }
-        let theirs = &theirs.1;
-        Some(format!(
-            "it was written by a fit with {name} = {theirs}, this one has {name} = {mine}"
-        ))
     }
 }
 
@@ -237,7 +235,7 @@ impl<T: Scalar> CheckpointReader<T> {
     pub fn finish(self) -> Result<()> {
         match self.left {
             0 => Ok(()),
-            left => Err(self.wrong(format!("{left} bytes are left over"))),
+            left => Err(self.wrong(format!("{} too many", counted(left, "byte")))),
         }
     }
 

@@ -12,7 +12,7 @@ use super::training::TrainingRows;
 use crate::deform::{
     Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
 };
-use crate::error::{Error, Result as Outcome};
+use crate::error::{Error, Result as Outcome, counted};
 use crate::model::{Model, Points, Posterior, ScaledHead};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
@@ -246,16 +246,16 @@ impl<T: Scalar> Fitted<T> {
                 let (hidden, _) = hidden_of(metadata, network).map_err(say)?;
                 if shape[1] != hidden {
                     return Err(format!(
-                        "anchors of {} numbers, the model has {hidden} hidden ones",
-                        shape[1]
+                        "anchors of {}, the model has {hidden} hidden ones",
+                        counted(shape[1], "number")
                     ));
                 }
                 let last = last_layer(metadata, network, parts, &rows).map_err(say)?;
                 let atlas = Atlas::from_parts(anchors, modes, last).map_err(say)?;
                 if atlas.len() != shape[0] {
                     return Err(format!(
-                        "{} anchors, but modes of {}",
-                        shape[0],
+                        "{}, but modes of {}",
+                        counted(shape[0], "anchor"),
                         atlas.len()
                     ));
                 }
@@ -313,15 +313,16 @@ fn read_framed<T: Scalar>(
     let (mixing_shape, mixing) = read::<f64>(archive, "flow.mixing", 3)?;
     if mean.len() != hidden || complement.len() != 1 {
         return Err(format!(
-            "a frame of {} parameters, the model has {hidden}",
-            mean.len()
+            "a frame of {}, the model has {hidden}",
+            counted(mean.len(), "parameter")
         ));
     }
     let frame = Frame::from_parts(mean, scale, basis, complement[0]).map_err(say)?;
     let k = frame.directions();
     if mixing_shape[1..] != [k, k] {
         return Err(format!(
-            "tensor 'flow.mixing' has shape {mixing_shape:?} for {k} directions"
+            "tensor 'flow.mixing' has shape {mixing_shape:?} for {}",
+            counted(k, "direction")
         ));
     }
     // k can be 0, and then there is nothing to mix
@@ -346,8 +347,8 @@ fn read_units<T: Scalar>(
         .saturating_mul(options.blocks);
     if mixing.len() != expected {
         return Err(format!(
-            "tensor 'flow.mixing' has {} numbers, expected {expected}",
-            mixing.len()
+            "tensor 'flow.mixing' has {}, expected {expected}",
+            counted(mixing.len(), "number")
         ));
     }
     let mut numbers = mixing.into_iter().map(f64::from);

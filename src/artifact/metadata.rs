@@ -10,7 +10,7 @@ use super::report::{self, FitReport};
 use super::task::{TaskSpec, positive};
 use crate::data::{Standardizer, Task, Warp};
 use crate::deform::UnitFlowOptions;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{Model, Observation};
 use crate::nn::LinearHead;
 
@@ -205,11 +205,10 @@ impl Metadata {
         };
         let network = model.network();
         let shape = |n: [usize; 5]| {
-            let [inputs, outputs, parameters, targets, own] = n;
-            format!(
-                "{inputs} inputs, {outputs} outputs, {parameters} parameters, {targets} targets \
-                 a row, {own} parameters of the likelihood"
-            )
+            let nouns = ["input", "output", "parameter", "target", "parameter"];
+            let [inputs, outputs, parameters, targets, own] =
+                std::array::from_fn(|i| counted(n[i], nouns[i]));
+            format!("{inputs}, {outputs}, {parameters}, {targets} a row, {own} of the likelihood")
         };
         let expected = [
             *inputs,
@@ -321,7 +320,10 @@ impl Metadata {
         if let Some(shape) = self.image
             && pixels(shape) != Some(features)
         {
-            return Err(format!("{features} features are not images of {shape:?}"));
+            return Err(format!(
+                "{} cannot be images of {shape:?}",
+                counted(features, "feature")
+            ));
         }
         let network = self.network_with(parts).map_err(|e| e.to_string())?;
         self.standardizer().map_err(|e| e.to_string())?;
@@ -332,15 +334,16 @@ impl Metadata {
         };
         if network.input_dim() != features || self.feature_mean.len() != features {
             return Err(format!(
-                "{features} feature names, {} means and a network with {} inputs",
-                self.feature_mean.len(),
-                network.input_dim()
+                "{}, {} and a network with {}",
+                counted(features, "feature name"),
+                counted(self.feature_mean.len(), "mean"),
+                counted(network.input_dim(), "input")
             ));
         }
         if network.output_dim() != outputs {
             return Err(format!(
-                "the network has {} outputs, the task needs {outputs}",
-                network.output_dim()
+                "the network has {}, the task needs {outputs}",
+                counted(network.output_dim(), "output")
             ));
         }
         Ok(network)
@@ -374,35 +377,4 @@ impl Metadata {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Metadata as they were written before images were supported.
-    const OLD: &str = r#"{"format_version":1,"crate_version":"0.1.0","precision":"f32",
-        "task":{"kind":"regression","noise_std":0.5,"target_mean":1.0,"target_scale":2.0},
-        "feature_names":["x"],"target_name":"y","feature_mean":[0.0],"feature_scale":[1.0],
-        "network":{"sizes":[1,6,1],"activation":"tanh"},"prior_precision":1.5,"method":"map","seed":0,
-        "flow_hidden":[32],"diagnostics":{"map_energy":3.0}}"#;
-
-    #[test]
-    fn files_from_before_images_are_read_and_written_alike() {
-        let meta: Metadata = serde_json::from_str(OLD).unwrap();
-        assert_eq!(meta.image, None);
-        let (sizes, activation) = (vec![1, 6, 1], "tanh".to_string());
-        assert_eq!(meta.network, NetworkSpec::Mlp { sizes, activation });
-        assert_eq!(meta.check(None).unwrap().dim(), 19);
-        let old: serde_json::Value = serde_json::from_str(OLD).unwrap();
-        assert_eq!(serde_json::to_value(&meta).unwrap(), old);
-    }
-
-    #[test]
-    fn an_image_shape_must_fit_the_features() {
-        let mut meta: Metadata = serde_json::from_str(OLD).unwrap();
-        meta.image = Some([1, 1, 1]);
-        assert!(meta.check(None).is_ok());
-        for shape in [[2, 1, 1], [0, 1, 1], [usize::MAX, 2, 1]] {
-            meta.image = Some(shape);
-            assert!(meta.check(None).err().unwrap().contains("images of"));
-        }
-    }
-}
+mod tests;

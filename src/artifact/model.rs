@@ -10,16 +10,14 @@ use safetensors::SafeTensors;
 use super::atomic::write_atomically;
 use super::compiled::Compiled;
 use super::fitted::{Fitted, scaled_head};
+use super::header::{KEY, parse_metadata, read_all, read_bytes};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{Model, Points, StudentT};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
-
-/// The key of the JSON in the archive's metadata.
-const KEY: &str = "fiberwalk";
 
 /// Most numbers that a set of samples may hold.
 const MAX_NUMBERS: usize = 1 << 30;
@@ -102,47 +100,6 @@ impl<T: Scalar> Draws<T> {
             params: Vec::new(),
         }
     }
-}
-
-/// Reads and checks the metadata of a model file. Does not look at the tensors.
-///
-/// # Errors
-/// [`Error::Io`] if the file cannot be read, [`Error::Artifact`] if it is not a model file.
-pub fn read_metadata(path: &Path) -> Result<Metadata> {
-    let bytes = read_bytes(path)?;
-    let wrong = |what| Error::Artifact {
-        file: path.to_path_buf(),
-        what,
-    };
-    let metadata = parse_metadata(&bytes).map_err(wrong)?;
-    // A file made with a program's own parts is checked later, when the parts are there.
-    if metadata.own_model().is_none() {
-        metadata.check(None).map_err(wrong)?;
-    }
-    Ok(metadata)
-}
-
-pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    })
-}
-
-fn parse_metadata(bytes: &[u8]) -> std::result::Result<Metadata, String> {
-    let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|e| format!("not a complete safetensors archive ({e})"))?;
-    let json = header
-        .metadata()
-        .as_ref()
-        .and_then(|map| map.get(KEY))
-        .ok_or("a safetensors archive of another program")?;
-    serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))
-}
-
-/// The precision that a file claims. The rest is checked when the file is read.
-pub(super) fn read_precision(bytes: &[u8]) -> std::result::Result<String, String> {
-    Ok(parse_metadata(bytes)?.precision)
 }
 
 impl<T: Scalar> fmt::Debug for FittedModel<T> {
@@ -267,15 +224,6 @@ impl<T: Compiled> FittedModel<T> {
     }
 }
 
-pub(super) fn read_all(reader: &mut dyn Read) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.read_to_end(&mut bytes).map_err(|source| Error::Io {
-        path: "reader".into(),
-        source,
-    })?;
-    Ok(bytes)
-}
-
 impl<T: Scalar> FittedModel<T> {
     pub(super) fn write_to(&self, out: &mut dyn Write) -> Result<()> {
         let io = |source| Error::Io {
@@ -319,8 +267,8 @@ impl<T: Scalar> FittedModel<T> {
         let dim = network.dim() + parts.map_or(0, Model::own_params);
         if map.len() != dim {
             return Err(format!(
-                "tensor 'map' has {} numbers, the model {dim}",
-                map.len()
+                "tensor 'map' has {}, the model {dim}",
+                counted(map.len(), "number")
             ));
         }
         let fitted = Fitted::read(&metadata, network, parts, archive)?;
@@ -376,13 +324,13 @@ impl<T: Scalar> FittedModel<T> {
             .is_none_or(|n| n > MAX_NUMBERS)
         {
             let requirement = format!(
-                "times {} parameters must be at most 2^30 numbers",
-                self.map.len()
+                "times {} must be at most 2^30 numbers",
+                counted(self.map.len(), "parameter")
             );
             return Err(Error::config("samples", count, &requirement));
         }
         if let Fitted::Mixture(members) = &self.fitted {
-            let value = format!("{} models", members.len());
+            let value = counted(members.len(), "model");
             let requirement = "have no parameters in common: take the samples of each";
             return Err(Error::config("samples of a mixture", value, requirement));
         }

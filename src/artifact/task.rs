@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{TargetMap, Warp};
+use crate::error::counted;
 use crate::model::Observation;
 
 /// The task with its own parameters.
@@ -96,7 +97,7 @@ impl TaskSpec {
         let fits = match self {
             TaskSpec::Classification { classes, .. } => {
                 if *classes < 2 {
-                    return Err(format!("{classes} classes"));
+                    return Err(counted(classes, "class").to_string());
                 }
                 observation == Observation::Own
                     || observation == Observation::Categorical

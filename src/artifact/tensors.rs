@@ -188,7 +188,7 @@ pub(super) fn read<T: Scalar>(
     }
     if tensor.shape().len() != axes {
         return Err(format!(
-            "tensor '{name}' has shape {:?}, not {axes} axes",
+            "tensor '{name}' has shape {:?}, expected rank {axes}",
             tensor.shape()
         ));
     }
@@ -209,7 +209,7 @@ pub(super) fn read_bytes<'a>(
     let tensor = archive.tensor(name)?;
     if tensor.dtype() != Dtype::U8 || tensor.shape().len() != axes {
         return Err(format!(
-            "tensor '{name}' is {:?} {:?}, not bytes with {axes} axes",
+            "tensor '{name}' is {:?} {:?}, not bytes of rank {axes}",
             tensor.dtype(),
             tensor.shape()
         ));

@@ -5,6 +5,7 @@
 
 use super::tensors::{Archive, Tensor, read, read_bytes};
 use crate::data::Standardizer;
+use crate::error::counted;
 use crate::scalar::Scalar;
 
 /// Standardised training rows.
@@ -78,8 +79,9 @@ impl<T: Scalar> TrainingRows<T> {
         let fits = shape[0] > 0 && rows[0].is_multiple_of(shape[0]) && shape[1] == d;
         if !fits || x.len() != shape[0] * d {
             return Err(format!(
-                "training rows have shape {shape:?} for {} targets and {d} features",
-                rows[0]
+                "training rows have shape {shape:?} for {} and {}",
+                counted(rows[0], "target"),
+                counted(d, "feature")
             ));
         }
         Ok(Self { x, y })

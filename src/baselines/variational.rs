@@ -29,12 +29,12 @@
 use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
-use crate::error::{Error, Result};
-use crate::linalg::vector::{axpy, fill_normal, first_non_finite};
+use crate::error::{Error, Result, counted};
+use crate::linalg::vector::axpy;
 use crate::model::Posterior;
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
 use crate::parallel;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Settings of variational inference.
@@ -119,22 +119,23 @@ pub struct VariationalReport<T> {
 }
 
 /// Maximises the ELBO from `N(theta, initial_std^2)`. `progress` is called after every step with
-/// the number of steps done.
+/// the number of steps done, and may end the fit ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or an energy or a gradient becomes
-/// infinite or NaN.
-pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
+/// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`] if an energy
+/// or a gradient becomes infinite or NaN.
+/// That of `progress`, if it ends the work.
+pub fn fit_variational<T: Scalar, S: GradientSource<T>, R: Answer>(
     source: &S,
     theta: Vec<T>,
     options: &VariationalOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<VariationalReport<T>> {
     options.validate()?;
     let p = source.dim();
     if theta.len() != p {
-        let expected = format!("{p} parameters");
+        let expected = counted(p, "parameter");
         return Err(Error::shape("fit_variational", expected, theta.len()));
     }
     // mu, then rho: one vector for the optimiser
@@ -165,11 +166,17 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
             // these are gradients of the energy, so the entropy's is subtracted
             *g = (*g - T::ONE / std) * sigmoid(rho);
         }
-        check(energy, &grad, step)?;
+        let at = Descent {
+            what: "variational inference",
+            step,
+            gradients: 2 * options.pairs * (step + 1),
+            advice: LOWER_RATE,
+        };
+        at.check(energy, &grad)?;
         history.push(entropy(&std) - energy);
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut parameters)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     let rho = parameters.split_off(p);
     softplus(&rho, &mut std);
@@ -256,20 +263,6 @@ fn entropy<T: Scalar>(std: &[T]) -> f64 {
     std.iter().map(|s| s.to_f64().ln() + each).sum()
 }
 
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        let what = "variational inference: energy (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "variational inference: gradient (index = parameter)",
-            index,
-        }),
-    }
-}
-
 /// First stream of the pairs that estimate the ELBO at the end.
 const ELBO: u64 = 1 << 40;
 
@@ -280,7 +273,7 @@ impl<T: Scalar> MeanField<T> {
     /// If lengths do not fit, or a deviation is not positive and finite.
     pub fn new(mean: Vec<T>, std: Vec<T>) -> Result<Self> {
         if mean.is_empty() || std.len() != mean.len() {
-            let expected = format!("{} deviations, at least one", mean.len());
+            let expected = format!("{}, at least one", counted(mean.len(), "deviation"));
             return Err(Error::shape("MeanField", expected, std.len()));
         }
         if let Some(s) = std.iter().find(|s| !(**s > T::ZERO && s.is_finite())) {
@@ -305,7 +298,7 @@ impl<T: Scalar> MeanField<T> {
     /// If `theta` has the wrong length.
     pub fn log_density(&self, theta: &[T]) -> Result<f64> {
         if theta.len() != self.mean.len() {
-            let expected = format!("{} parameters", self.mean.len());
+            let expected = counted(self.mean.len(), "parameter");
             return Err(Error::shape(
                 "MeanField::log_density",
                 expected,

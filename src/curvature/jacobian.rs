@@ -1,7 +1,7 @@
 //! Rows of the Jacobian of a network's outputs, one VJP each: `J_n^T u`.
 
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::Network;
 use crate::scalar::Scalar;
 
@@ -30,10 +30,7 @@ impl<T: Scalar> JacobianRows<T> {
     /// If `theta` has the wrong length.
     pub fn new(network: &dyn Network, theta: &[T]) -> Result<Self> {
         let (dim, d, k) = (network.dim(), network.input_dim(), network.output_dim());
-        if theta.len() != dim {
-            let expected = format!("a vector of {dim} parameters");
-            return Err(Error::shape("JacobianRows", expected, theta.len()));
-        }
+        check(dim, theta.len())?;
         let graph = Graph::new();
         let t = graph.input(&[dim]);
         let (x, u, one) = (
@@ -49,6 +46,19 @@ impl<T: Scalar> JacobianRows<T> {
             theta: theta.to_vec(),
             features: d,
             outputs: k,
+        })
+    }
+
+    /// The same rows at another point. The program is shared.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length.
+    pub fn at(&self, theta: &[T]) -> Result<Self> {
+        check(self.theta.len(), theta.len())?;
+        Ok(Self {
+            program: self.program.clone(),
+            theta: theta.to_vec(),
+            ..*self
         })
     }
 
@@ -78,7 +88,11 @@ impl<T: Scalar> JacobianRows<T> {
         memory: &'m mut JacobianMemory<T>,
     ) -> Result<(&'m [T], &'m [T])> {
         if x.len() != self.features || u.len() != self.outputs {
-            let expected = format!("{} features and {} outputs", self.features, self.outputs);
+            let expected = format!(
+                "{} and {}",
+                counted(self.features, "feature"),
+                counted(self.outputs, "output")
+            );
             let got = format!("{} and {}", x.len(), u.len());
             return Err(Error::shape("JacobianRows", expected, got));
         }
@@ -91,6 +105,14 @@ impl<T: Scalar> JacobianRows<T> {
         let inputs = [self.theta.as_slice(), &memory.x, &memory.u, &[T::ONE]];
         self.program.run(&inputs, &mut memory.ws)?;
         let ws = &memory.ws;
-        Ok((self.program.tensor(ws, 1), self.program.tensor(ws, 0)))
+        Ok((self.program.tensor(ws, 1)?, self.program.tensor(ws, 0)?))
     }
+}
+
+fn check(dim: usize, got: usize) -> Result<()> {
+    if got == dim {
+        return Ok(());
+    }
+    let expected = format!("a vector of {dim} parameters");
+    Err(Error::shape("JacobianRows", expected, got))
 }

@@ -12,7 +12,7 @@
 //! Gaussian prior is standard normal. Eigenvalues of `S G S` then say how much more the data
 //! determine than the prior, even if precisions differ between layers.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::SymmetricOperator;
 use crate::model::{
     Curved, FisherWorkspace, LogDensity, PosteriorDensity, ProductWorkspace, RowCurvature,
@@ -151,7 +151,7 @@ fn check_length(op: &'static str, expected: usize, got: usize) -> Result<()> {
     }
     Err(Error::shape(
         op,
-        format!("a vector of {expected} parameters"),
+        format!("a vector of {}", counted(expected, "parameter")),
         got,
     ))
 }

@@ -19,7 +19,7 @@ use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Largest number of values kept from one file. As `f64` they take 8 GiB.
 const MAX_NUMBERS: usize = 1 << 30;
@@ -230,10 +230,10 @@ impl Content<'_> {
         let found = self.at - header;
         if found < all {
             let what = format!(
-                "ends after byte {}, in record {}: its header promises {text}, {} bytes in all",
+                "ends after byte {}, in record {}: its header promises {text}, {} in all",
                 self.at,
                 found.checked_div(record).unwrap_or(0),
-                header + all
+                counted(header + all, "byte")
             );
             return Err(in_file(self.path, what));
         }
@@ -281,7 +281,11 @@ impl Content<'_> {
         }
         let bytes = self.keep(4 * usize::from(rank), 4)?;
         if bytes.len() < 4 * usize::from(rank) {
-            let what = format!("ends after byte {}, in its {rank} extents", self.at);
+            let what = format!(
+                "ends after byte {}, in its {}",
+                self.at,
+                counted(rank, "extent")
+            );
             return Err(in_file(self.path, what));
         }
         let (extents, _) = bytes.as_chunks();

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::dataset::{Dataset, Task, TaskKind, is_label};
 use super::idx::{IdxArray, extents, in_file, read_checked};
 use super::labels::{Labels, infer_task};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Name of the target of a set of images.
 const LABEL: &str = "label";
@@ -153,8 +153,10 @@ fn read_labels(path: &Path, images: &Path, count: usize) -> Result<(Vec<f64>, bo
     let array = read_checked(path, None, |shape| match shape {
         [n] if *n == count => Ok(()),
         [n] => Err(format!(
-            "bytes 4 to 8: {n} labels, but {} has {count} images",
-            images.display()
+            "bytes 4 to 8: {}, but {} has {}",
+            counted(n, "label"),
+            images.display(),
+            counted(count, "image")
         )),
         _ => Err(format!("byte 3: rank {}; labels have rank 1", shape.len())),
     })?;

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::csv::{Table, at, read_columns, read_table};
+use super::csv::{Table, at, read_columns};
+use super::csv_text::CsvText;
 use super::dataset::{Dataset, Task, TaskKind, is_label};
 use super::labels::{Labels, infer_task};
-use crate::error::Result;
+use crate::error::{Result, counted};
 
 /// How to read a CSV file as a data set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,55 +26,26 @@ pub struct CsvOptions {
 /// and needs [`CsvOptions::task`].
 ///
 /// # Errors
-/// Those of [`read_table`], an unknown target column, or no other column. If classification is
-/// requested: a label that is not a whole number from 0, a gap in the labels, or a single label.
+/// Those of [`read_table`](super::read_table), an unknown target column, or no other column. If
+/// classification is requested: a label that is not a whole number from 0, a gap in the labels, or
+/// a single label.
 pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Dataset> {
-    let table = read_table(path)?;
-    let target = target_index(path, &table.names, options.target.as_deref())?;
-    if table.names.len() < 2 {
-        let what = "the only column is the target: there are no features";
-        return Err(at(path, Some(1), Some(&table.names[target]), what));
-    }
-    let targets = column(&table, target);
-    let task = match options.task {
-        Some(TaskKind::Regression) => Task::Regression,
-        Some(TaskKind::Classification) => classification(path, &table, target, &targets)?,
-        None => infer_task(&targets),
-    };
-    let Table { names, values, .. } = table;
-    let features = without_column(&values, names.len(), target);
-    let mut feature_names = names;
-    let target_name = feature_names.remove(target);
-    Dataset::new(features, targets, feature_names, target_name, task)
+    CsvText::open(path)?.dataset(options)
 }
 
 /// Reads a data set for a model that was trained on the given columns. The file may hold them in
 /// any order.
 ///
 /// # Errors
-/// Those of [`read_table`], and a missing or an unknown column. For classification: a target
-/// outside `0..classes`.
+/// Those of [`read_table`](super::read_table), and a missing or an unknown column. For
+/// classification: a target outside `0..classes`.
 pub fn load_for_schema(
     path: &Path,
     feature_names: &[String],
     target_name: &str,
     task: Task,
 ) -> Result<Dataset> {
-    let table = read_columns(path, |header| {
-        let mut columns = feature_columns(path, header, feature_names, target_name)?;
-        columns.push(position(path, header, target_name)?);
-        Ok(columns)
-    })?;
-    let target = feature_names.len();
-    let targets = column(&table, target);
-    if let Task::Classification { classes } = task
-        && let Some(row) = targets.iter().position(|&y| !is_label(y, classes))
-    {
-        let what = format!("{} is not a class in 0..{classes}", targets[row]);
-        return Err(at(path, Some(table.lines[row]), Some(target_name), what));
-    }
-    let features = without_column(&table.values, target + 1, target);
-    Dataset::new(features, targets, feature_names.to_vec(), target_name, task)
+    CsvText::open(path)?.dataset_for_schema(feature_names, target_name, task)
 }
 
 /// Reads the features `[n, d]`, row-major in the order of `feature_names`, for prediction.
@@ -82,10 +54,74 @@ pub fn load_for_schema(
 /// ignored.
 ///
 /// # Errors
-/// Those of [`read_table`], and a missing or an unknown column.
+/// Those of [`read_table`](super::read_table), and a missing or an unknown column.
 pub fn load_features(path: &Path, feature_names: &[String], target_name: &str) -> Result<Vec<f64>> {
-    let choose = |header: &[String]| feature_columns(path, header, feature_names, target_name);
-    Ok(read_columns(path, choose)?.values)
+    CsvText::open(path)?.features(feature_names, target_name)
+}
+
+impl CsvText {
+    /// A data set, by the rules of [`load_csv`].
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data): see [`load_csv`].
+    pub fn dataset(self, options: &CsvOptions) -> Result<Dataset> {
+        let path = &self.name.clone();
+        let table = self.table()?;
+        let target = target_index(path, &table.names, options.target.as_deref())?;
+        if table.names.len() < 2 {
+            let what = "the only column is the target: there are no features";
+            return Err(at(path, Some(1), Some(&table.names[target]), what));
+        }
+        let targets = column(&table, target);
+        let task = match options.task {
+            Some(TaskKind::Regression) => Task::Regression,
+            Some(TaskKind::Classification) => classification(path, &table, target, &targets)?,
+            None => infer_task(&targets),
+        };
+        let Table { names, values, .. } = table;
+        let features = without_column(&values, names.len(), target);
+        let mut feature_names = names;
+        let target_name = feature_names.remove(target);
+        Dataset::new(features, targets, feature_names, target_name, task)
+    }
+
+    /// A data set for a model that was trained on the given columns: see [`load_for_schema`].
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data): see [`load_for_schema`].
+    pub fn dataset_for_schema(
+        self,
+        feature_names: &[String],
+        target_name: &str,
+        task: Task,
+    ) -> Result<Dataset> {
+        let path = &self.name.clone();
+        let table = read_columns(self, |header| {
+            let mut columns = feature_columns(path, header, feature_names, target_name)?;
+            columns.push(position(path, header, target_name)?);
+            Ok(columns)
+        })?;
+        let target = feature_names.len();
+        let targets = column(&table, target);
+        if let Task::Classification { classes } = task
+            && let Some(row) = targets.iter().position(|&y| !is_label(y, classes))
+        {
+            let what = format!("{} is not a class in 0..{classes}", targets[row]);
+            return Err(at(path, Some(table.lines[row]), Some(target_name), what));
+        }
+        let features = without_column(&table.values, target + 1, target);
+        Dataset::new(features, targets, feature_names.to_vec(), target_name, task)
+    }
+
+    /// The features `[n, d]`, row-major in the order of `feature_names`: see [`load_features`].
+    ///
+    /// # Errors
+    /// [`Error::Data`](crate::error::Error::Data): see [`load_features`].
+    pub fn features(self, feature_names: &[String], target_name: &str) -> Result<Vec<f64>> {
+        let path = &self.name.clone();
+        let choose = |header: &[String]| feature_columns(path, header, feature_names, target_name);
+        Ok(read_columns(self, choose)?.values)
+    }
 }
 
 fn target_index(path: &Path, names: &[String], target: Option<&str>) -> Result<usize> {
@@ -115,8 +151,8 @@ fn feature_columns(
         None => Ok(columns),
         Some(name) => {
             let what = format!(
-                "the model does not know this column: it expects {} features and the target '{target_name}'",
-                feature_names.len()
+                "the model does not know this column: it expects {} and the target '{target_name}'",
+                counted(feature_names.len(), "feature")
             );
             Err(at(path, Some(1), Some(name), what))
         }

@@ -1,9 +1,11 @@
 //! Data sets: reading, splitting and standardizing.
 //!
-//! Tables and images can be read from files. Small synthetic problems have known answers.
+//! Tables and images can be read from files, tables from any reader. Small synthetic problems have known answers.
 
 #[cfg(feature = "csv")]
 mod csv;
+#[cfg(feature = "csv")]
+mod csv_text;
 mod dataset;
 #[cfg(feature = "idx")]
 mod idx;
@@ -26,6 +28,8 @@ mod warp;
 
 #[cfg(feature = "csv")]
 pub use csv::{Table, read_table};
+#[cfg(feature = "csv")]
+pub use csv_text::CsvText;
 pub use dataset::{Dataset, Task, TaskKind};
 #[cfg(feature = "idx")]
 pub use idx::{IdxArray, IdxType, looks_like_idx, read_idx};

@@ -4,7 +4,7 @@ use rand::Rng;
 use rand::seq::SliceRandom;
 
 use super::dataset::{Dataset, Task};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// The rows of a data set, divided in two. Both parts are ascending and disjoint, and together hold
 /// all rows.
@@ -79,7 +79,7 @@ pub fn stratified_split<R: Rng + ?Sized>(
 pub fn k_folds<R: Rng + ?Sized>(dataset: &Dataset, k: usize, rng: &mut R) -> Result<Vec<Split>> {
     let n = dataset.n();
     if k < 2 || k > n {
-        let requirement = format!("at least 2 and at most the {n} rows");
+        let requirement = format!("at least 2 and at most the {}", counted(n, "row"));
         return Err(Error::config("k", k, &requirement));
     }
     // Dealt like cards, one class after the other: every fold gets a first row of a class before
@@ -115,7 +115,10 @@ fn test_size(n: usize, test_fraction: f64) -> Result<usize> {
         return Err(Error::config("test_fraction", test_fraction, requirement));
     }
     if n < 2 {
-        return Err(Error::data(format!("{n} rows cannot be split in two")));
+        return Err(Error::data(format!(
+            "{} cannot be split in two",
+            counted(n, "row")
+        )));
     }
     Ok(((n as f64 * test_fraction).round() as usize).clamp(1, n - 1))
 }

@@ -20,12 +20,12 @@ use rand::RngExt;
 
 use super::last_layer::Conditional;
 use super::{LastLayer, LastLayerWorkspace};
-use crate::error::{Error, Result};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::error::{Error, Result, counted};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::UnitBlock;
 use crate::parallel;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Anchors and the conditional of the last layer.
@@ -86,7 +86,7 @@ impl<T: Scalar> Atlas<T> {
         let count = modes.len() / last.dim();
         if count == 0 || modes.len() != count * last.dim() || !anchors.len().is_multiple_of(count) {
             let expected = format!("at least one anchor, with modes of {}", last.dim());
-            let got = format!("{} and {} numbers", anchors.len(), modes.len());
+            let got = format!("{} and {}", anchors.len(), counted(modes.len(), "number"));
             return Err(Error::shape("Atlas", expected, got));
         }
         for (what, numbers) in [("anchors", &anchors), ("modes of anchors", &modes)] {
@@ -175,7 +175,7 @@ impl<T: Scalar> Atlas<T> {
                     let (hidden, w) = row.split_at_mut(h);
                     hidden.copy_from_slice(anchor);
                     fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), w);
-                    ws.forward(w);
+                    ws.forward(w)?;
                 }
                 Ok(())
             },
@@ -204,7 +204,7 @@ pub fn recombine<T: Scalar>(
 ) -> Result<Vec<T>> {
     let hidden: usize = blocks.iter().map(|b| b.index.len()).sum();
     if hidden == 0 || anchors.is_empty() || !anchors.len().is_multiple_of(hidden) {
-        let expected = format!("rows of {hidden} parameters of units");
+        let expected = format!("rows of {} of units", counted(hidden, "parameter"));
         return Err(Error::shape("recombine", expected, anchors.len()));
     }
     let n = anchors.len() / hidden;

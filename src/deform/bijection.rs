@@ -3,7 +3,7 @@
 use rand::Rng;
 
 use crate::autodiff::{Graph, Var};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::dot;
 use crate::parallel;
 use crate::scalar::Scalar;
@@ -57,9 +57,9 @@ use crate::scalar::Scalar;
 /// // the diagonal map's parameters: log-scales, then shifts
 /// let params = [2f64.ln(), 0.0, 0.0, -1.0];
 /// program.run(&[&params, &[0.5, -3.0]], &mut ws)?;
-/// assert!((program.tensor(&ws, 0)[0] - 2.0 * 0.5f64.sinh()).abs() < 1e-12);
-/// assert!((program.tensor(&ws, 1)[0] - (2.0 * 0.5f64.cosh() * 3f64.cosh()).ln()).abs() < 1e-12);
-/// assert!((program.tensor(&ws, 2)[1] + 3.0).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 0)?[0] - 2.0 * 0.5f64.sinh()).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 1)?[0] - (2.0 * 0.5f64.cosh() * 3f64.cosh()).ln()).abs() < 1e-12);
+/// assert!((program.tensor(&ws, 2)?[1] + 3.0).abs() < 1e-12);
 /// # Ok(())
 /// # }
 /// ```
@@ -144,7 +144,7 @@ pub(super) fn in_batches<T: Scalar>(
     work: impl Fn(&[T]) -> Result<(Vec<T>, Vec<f64>)> + Sync,
 ) -> Result<(Vec<T>, Vec<f64>)> {
     if dim == 0 || !rows.len().is_multiple_of(dim) {
-        let expected = format!("rows of {dim} numbers");
+        let expected = format!("rows of {}", counted(dim, "number"));
         return Err(Error::shape(what, expected, rows.len()));
     }
     let batches: Vec<&[T]> = rows.chunks(batch * dim).collect();

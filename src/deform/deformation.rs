@@ -18,12 +18,12 @@ use rand::RngExt;
 use super::bijection::pulled_back_normal;
 use super::last_layer::Start;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::parallel;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// An explicit bijection of parameter space. For a network without hidden layers there is no flow:
@@ -105,7 +105,7 @@ impl<T: Scalar> Deformation<T> {
             row[..h].copy_from_slice(&hidden[i * h..(i + 1) * h]);
             let (hidden, w) = row.split_at_mut(h);
             self.last.solve(hidden, self.start(), ws)?;
-            ws.forward(w);
+            ws.forward(w)?;
             Ok(log_det[i] + ws.log_det())
         })
     }
@@ -120,7 +120,7 @@ impl<T: Scalar> Deformation<T> {
         self.per_row(theta, |i, row, ws| {
             let (hidden, w) = row.split_at_mut(h);
             self.last.solve(hidden, self.start(), ws)?;
-            ws.inverse(w);
+            ws.inverse(w)?;
             hidden.copy_from_slice(&latent[i * h..(i + 1) * h]);
             Ok(log_det[i] - ws.log_det())
         })
@@ -175,7 +175,7 @@ impl<T: Scalar> Deformation<T> {
             if m == 1 {
                 h_row.copy_from_slice(proposals);
                 self.last.solve(h_row, self.start(), ws)?;
-                ws.forward(w);
+                ws.forward(w)?;
                 return Ok(0.0);
             }
             let latent = w.to_vec();
@@ -187,7 +187,7 @@ impl<T: Scalar> Deformation<T> {
                     best = score;
                     h_row.copy_from_slice(proposal);
                     w.copy_from_slice(&latent);
-                    ws.forward(w);
+                    ws.forward(w)?;
                 }
             }
             Ok(0.0)
@@ -219,7 +219,7 @@ impl<T: Scalar> Deformation<T> {
         map: impl Fn(&HiddenFlow<T>, &[T]) -> Result<(Vec<T>, Vec<f64>)>,
     ) -> Result<(Vec<T>, Vec<f64>)> {
         if !rows.len().is_multiple_of(self.dim()) {
-            let expected = format!("rows of {} numbers", self.dim());
+            let expected = format!("rows of {}", counted(self.dim(), "number"));
             return Err(Error::shape("Deformation", expected, rows.len()));
         }
         let rows = rows.chunks_exact(self.dim());

@@ -14,7 +14,7 @@
 //!   a few dozen walkers that each went separate ways, the leading components can be the walkers
 //!   themselves. Held-out walkers must show how many of them hold for others.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{self, axpy, dot, first_non_finite, norm};
 use crate::linalg::{orthonormal_rows, symmetric_eigen};
 use crate::scalar::Scalar;
@@ -137,7 +137,7 @@ impl<T: Scalar> Frame<T> {
     ) -> Result<(Vec<T>, Vec<T>)> {
         let n = points.len() / dim.max(1);
         if n < 2 || points.len() != n * dim {
-            let got = format!("{} numbers", points.len());
+            let got = counted(points.len(), "number");
             return Err(Error::shape(
                 "Frame::fit",
                 format!("at least 2 points of {dim}"),
@@ -208,10 +208,10 @@ impl<T: Scalar> Frame<T> {
             ));
         }
         if basis.len() / dim > dim {
-            let got = format!("{} directions", basis.len() / dim);
+            let got = counted(basis.len() / dim, "direction");
             return Err(Error::shape(
                 "Frame",
-                format!("at most {dim} directions"),
+                format!("at most {}", counted(dim, "direction")),
                 got,
             ));
         }

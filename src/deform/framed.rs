@@ -7,7 +7,7 @@
 use super::bijection::{in_batches, pulled_back_normal};
 use super::{Bijection, FlowKind, FlowOptions, Frame, coupling_flow};
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, first_non_finite};
 use crate::scalar::Scalar;
 
@@ -60,7 +60,7 @@ impl<T: Scalar> FramedFlow<T> {
         };
         let flow = coupling_flow(k, &mixing, &options)?;
         if params.len() != flow.param_count() {
-            let expected = format!("{} parameters of the flow", flow.param_count());
+            let expected = format!("{} of the flow", counted(flow.param_count(), "parameter"));
             return Err(Error::shape("FramedFlow", expected, params.len()));
         }
         if let Some(index) = first_non_finite(&params) {
@@ -88,7 +88,7 @@ impl<T: Scalar> FramedFlow<T> {
     pub fn in_frame(&self, frame: Frame<T>) -> Result<Self> {
         let own = (self.frame.dim(), self.frame.directions());
         if (frame.dim(), frame.directions()) != own {
-            let expected = format!("{} directions of {}", own.1, own.0);
+            let expected = format!("{} of {}", counted(own.1, "direction"), own.0);
             let got = format!("{} of {}", frame.directions(), frame.dim());
             return Err(Error::shape("FramedFlow::in_frame", expected, got));
         }
@@ -135,8 +135,8 @@ impl<T: Scalar> FramedFlow<T> {
             }
             let mut ws = self.forward.workspace();
             self.forward.run(&[&self.params, &latent], &mut ws)?;
-            let g = self.forward.tensor(&ws, 0);
-            let log_det = self.forward.tensor(&ws, 1);
+            let g = self.forward.tensor(&ws, 0)?;
+            let log_det = self.forward.tensor(&ws, 1)?;
             let place = |(i, c): (usize, &Vec<T>)| self.frame.place(&g[i * k..(i + 1) * k], c);
             let theta = rest.iter().enumerate().flat_map(place).collect();
             let volume = |l: &T| l.to_f64() + self.frame.log_det();
@@ -161,8 +161,8 @@ impl<T: Scalar> FramedFlow<T> {
             }
             let mut ws = self.inverse.workspace();
             self.inverse.run(&[&self.params, &latent], &mut ws)?;
-            let g = self.inverse.tensor(&ws, 0);
-            let log_det = self.inverse.tensor(&ws, 1);
+            let g = self.inverse.tensor(&ws, 0)?;
+            let log_det = self.inverse.tensor(&ws, 1)?;
             let lift = |(i, c): (usize, Vec<T>)| {
                 let mut z: Vec<T> = c.iter().map(|&c| c / s).collect();
                 for (&g, row) in g[i * k..(i + 1) * k]

@@ -1,7 +1,7 @@
 //! The chi-square distribution, and Pearson's test of counts.
 
 use super::outcome::TestOutcome;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::special::regularized_gamma_q;
 
 /// `P(X > x)` for a chi-square variable with `dof` degrees of freedom; NaN unless `x >= 0` and
@@ -18,7 +18,10 @@ pub fn chi_square_survival(x: f64, dof: f64) -> f64 {
 /// approximation fails), or the expectations do not add up to the number of counts.
 pub fn goodness_of_fit(observed: &[usize], expected: &[f64]) -> Result<TestOutcome> {
     if observed.len() < 2 || observed.len() != expected.len() {
-        let expected = format!("2 or more counts for {} expectations", expected.len());
+        let expected = format!(
+            "2 or more counts for {}",
+            counted(expected.len(), "expectation")
+        );
         return Err(Error::shape("goodness_of_fit", expected, observed.len()));
     }
     if let Some(&low) = expected.iter().find(|&&e| e.is_nan() || e < 5.0) {
@@ -27,7 +30,7 @@ pub fn goodness_of_fit(observed: &[usize], expected: &[f64]) -> Result<TestOutco
     let total = observed.iter().sum::<usize>() as f64;
     let sum: f64 = expected.iter().sum();
     if sum.is_infinite() || (sum - total).abs() > 1e-9 * total {
-        let requirement = format!("must add up to the {total} counts");
+        let requirement = format!("must add up to the {}", counted(total, "count"));
         return Err(Error::config("expected", sum, &requirement));
     }
     let cells = observed.iter().zip(expected);

@@ -21,7 +21,7 @@ use super::chi_square::chi_square_survival;
 use super::hotelling::hotelling;
 use super::kolmogorov::ks_test;
 use super::outcome::TestOutcome;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
 use crate::linalg::vector::{dot, first_non_finite};
 use crate::special::regularized_gamma_p;
@@ -151,7 +151,7 @@ impl GaussianTarget {
     ) -> Result<TestOutcome> {
         self.check(draws)?;
         if chains == 0 || !(draws.len() / self.dim()).is_multiple_of(chains) {
-            let requirement = format!("must divide {} draws", draws.len() / self.dim());
+            let requirement = format!("must divide {}", counted(draws.len() / self.dim(), "draw"));
             return Err(Error::config("chains", chains, &requirement));
         }
         let rows = draws.chunks_exact(draws.len() / chains);

@@ -13,7 +13,7 @@
 //! draws of the target, or burn in: a transient is a bias.
 
 use super::outcome::TestOutcome;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::symmetric_eigen;
 use crate::linalg::vector::{dot, first_non_finite};
 
@@ -26,7 +26,11 @@ use crate::linalg::vector::{dot, first_non_finite};
 pub fn hotelling(vectors: &[f64], expected: &[f64]) -> Result<TestOutcome> {
     let p = expected.len();
     if p == 0 || !vectors.len().is_multiple_of(p) || vectors.len() / p <= p {
-        let expected = format!("more than {p} vectors of {p} components");
+        let expected = format!(
+            "more than {} of {}",
+            counted(p, "vector"),
+            counted(p, "component")
+        );
         return Err(Error::shape("hotelling", expected, vectors.len()));
     }
     if let Some(index) = first_non_finite(vectors) {

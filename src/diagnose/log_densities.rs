@@ -2,7 +2,7 @@
 //!
 //! The largest of each row is subtracted.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Lower bound of a log density relative to the largest. Lower ones are 0 for any purpose, and sums
 /// of them must not overflow.
@@ -21,8 +21,11 @@ impl LogDensities {
     /// From `l_ik`, `[rows, models]` row-major. `op` is the operation that errors name.
     pub(super) fn new(op: &'static str, log_density: &[f64], models: usize) -> Result<Self> {
         if models == 0 || log_density.is_empty() || !log_density.len().is_multiple_of(models) {
-            let expected = format!("log densities [rows, {models} models], both at least 1");
-            let got = format!("{} numbers", log_density.len());
+            let expected = format!(
+                "log densities [rows, {}], both at least 1",
+                counted(models, "model")
+            );
+            let got = counted(log_density.len(), "number");
             return Err(Error::shape(op, expected, got));
         }
         if let Some(at) = log_density.iter().position(|l| !l.is_finite()) {

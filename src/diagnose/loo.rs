@@ -29,7 +29,7 @@
 //! leaves out the error of `elpd_loo` from the finite number of draws.
 
 use super::psis::{MIN_DRAWS, ParetoSmoothed};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::log_mean_exp;
 use crate::parallel;
 
@@ -101,8 +101,11 @@ impl Loo {
     /// of [`loo_log_weights`] for the first row that fails.
     pub fn new(log_lik: &[f64], draws: usize, efficiency: Option<f64>) -> Result<Self> {
         if draws == 0 || log_lik.is_empty() || !log_lik.len().is_multiple_of(draws) {
-            let expected = format!("log-likelihoods [{draws} draws, rows], both at least 1");
-            let got = format!("{} numbers", log_lik.len());
+            let expected = format!(
+                "log-likelihoods [{}, rows], both at least 1",
+                counted(draws, "draw")
+            );
+            let got = counted(log_lik.len(), "number");
             return Err(Error::shape("Loo", expected, got));
         }
         let rows = log_lik.len() / draws;
@@ -203,7 +206,7 @@ impl LooBuilder {
     /// If its number of draws differs from that of the first row.
     pub fn push(&mut self, row: LooRow) -> Result<()> {
         if let Some(first) = self.rows.first().filter(|first| first.draws != row.draws) {
-            let expected = format!("{} draws, as row 0 has", first.draws);
+            let expected = format!("{}, as row 0 has", counted(first.draws, "draw"));
             let got = format!("{} in row {}", row.draws, self.rows.len());
             return Err(Error::shape("LooBuilder", expected, got));
         }

@@ -24,7 +24,7 @@
 
 use super::chains::{Chains, Sequences, mean_and_variance};
 use super::ranks::{median, rank_normalize};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// The larger of [`rhat_bulk`] and [`rhat_folded`].
 ///
@@ -84,7 +84,10 @@ fn ratio(sequences: &Sequences) -> f64 {
 /// If there are fewer than 2 superchains, or they do not divide the number of chains.
 pub fn nested_rhat(chains: &Chains, superchains: usize) -> Result<f64> {
     if superchains < 2 || !chains.chains().is_multiple_of(superchains) {
-        let requirement = format!("at least 2, and a divisor of {} chains", chains.chains());
+        let requirement = format!(
+            "at least 2, and a divisor of {}",
+            counted(chains.chains(), "chain")
+        );
         return Err(Error::config("superchains", superchains, &requirement));
     }
     if !chains.are_finite() {

@@ -22,7 +22,7 @@ use rand_chacha::ChaCha8Rng;
 use super::chi_square::goodness_of_fit;
 use super::outcome::TestOutcome;
 use super::rank_tests::RankTests;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 
@@ -166,7 +166,7 @@ pub fn simulate_ranks<P, D>(
         if sample.len() != options.draws {
             return Err(Error::shape(
                 "simulate_ranks",
-                format!("{} draws", options.draws),
+                counted(options.draws, "draw"),
                 sample.len(),
             ));
         }
@@ -178,7 +178,7 @@ pub fn simulate_ranks<P, D>(
             if values.len() != at.len() {
                 return Err(Error::shape(
                     "simulate_ranks",
-                    format!("{} quantities", at.len()),
+                    counted(at.len(), "quantity"),
                     values.len(),
                 ));
             }
@@ -210,7 +210,7 @@ pub fn simulate_ranks<P, D>(
         if row.len() != ranks.len() {
             return Err(Error::shape(
                 "simulate_ranks",
-                format!("{} quantities", ranks.len()),
+                counted(ranks.len(), "quantity"),
                 row.len(),
             ));
         }

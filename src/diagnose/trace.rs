@@ -98,8 +98,7 @@ impl fmt::Display for TraceSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     #[test]
     fn columns_are_summarised_as_the_single_diagnostics_do() {

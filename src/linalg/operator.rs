@@ -1,6 +1,6 @@
 //! Symmetric matrices that are known by their products.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::orthogonal::project_out;
 use crate::linalg::vector::{dot, first_non_finite};
 use crate::scalar::Scalar;
@@ -98,7 +98,7 @@ impl<'a, T: Scalar, A: SymmetricOperator<T>> ShiftedOperator<'a, T, A> {
     /// If `shift` has neither one nor `dim` values.
     pub fn new(inner: A, shift: &'a [T]) -> Result<Self> {
         if shift.len() != 1 && shift.len() != inner.dim() {
-            let expected = format!("1 or {} numbers", inner.dim());
+            let expected = format!("1 or {}", counted(inner.dim(), "number"));
             return Err(Error::shape("ShiftedOperator", expected, shift.len()));
         }
         Ok(Self { inner, shift })
@@ -136,7 +136,7 @@ impl<'a, T: Scalar, A: SymmetricOperator<T>> DeflatedOperator<'a, T, A> {
     pub fn new(inner: A, basis: &'a [T]) -> Result<Self> {
         let n = inner.dim();
         if n == 0 || !basis.len().is_multiple_of(n) {
-            let expected = format!("rows of {n} numbers");
+            let expected = format!("rows of {}", counted(n, "number"));
             return Err(Error::shape("DeflatedOperator", expected, basis.len()));
         }
         let projected = vec![T::ZERO; n];

@@ -1,6 +1,7 @@
 //! Scores of class probabilities.
 
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
 
 /// Largest deviation of a row's sum from 1. Probabilities computed in `f32` stay well within it.
 /// Logits or log-probabilities passed by mistake do not.
@@ -65,18 +66,19 @@ pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize])
     if n == 0 || k < 2 || n.checked_mul(k) != Some(probs.len()) {
         return Err(Error::shape(
             op,
-            format!("probabilities of {k} classes (at least 2) for {n} labels (at least 1)"),
-            format!("{} probabilities", probs.len()),
+            format!(
+                "probabilities of {} (at least 2) for {} (at least 1)",
+                counted(k, "class"),
+                counted(n, "label")
+            ),
+            counted(probs.len(), "probability"),
         ));
     }
     if let Some(row) = labels.iter().position(|&label| label >= k) {
         let what = format!("row {row}: label {} is not a class in 0..{k}", labels[row]);
         return Err(Error::data(what));
     }
-    if let Some(index) = probs.iter().position(|p| !p.is_finite()) {
-        let what = "class probabilities";
-        return Err(Error::NonFinite { what, index });
-    }
+    check_table::<f64>(op, probs, k, Column::Class)?;
     for (i, row) in probs.chunks_exact(k).enumerate() {
         let sum: f64 = row.iter().sum();
         if row.iter().any(|&p| p < 0.0) || (sum - 1.0).abs() > SUM_TOLERANCE {

@@ -1,6 +1,7 @@
 //! Scores for predictions of real numbers.
 
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::{check_table, not_a_number, output_of};
 use crate::parallel;
 use crate::predict::{GaussianMixture, MixtureStds};
 
@@ -10,8 +11,7 @@ use crate::predict::{GaussianMixture, MixtureStds};
 /// No rows, different lengths, or a value that is not finite.
 pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
     same_length("rmse", mean.len(), y)?;
-    finite("predictions", mean)?;
-    finite("targets", y)?;
+    finite("rmse", mean, 1, y)?;
     let squares: f64 = mean.iter().zip(y).map(|(m, y)| (m - y) * (m - y)).sum();
     Ok((squares / y.len() as f64).sqrt())
 }
@@ -23,7 +23,7 @@ pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
 pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
     same_length("coverage", lower.len(), y)?;
     same_length("coverage", upper.len(), y)?;
-    finite("targets", y)?;
+    check_targets("coverage", y)?;
     let ordered = |(low, high): (&f64, &f64)| low <= high;
     if let Some(row) = lower.iter().zip(upper).position(|ends| !ordered(ends)) {
         let what = format!("row {row}: {}..={} is no interval", lower[row], upper[row]);
@@ -84,8 +84,9 @@ fn average(
     score: impl Fn(&[f64], MixtureStds, f64) -> Result<f64> + Sync,
 ) -> Result<f64> {
     let scores = per_row(op, means, samples, stds, y, score)?;
-    if let Some(index) = scores.iter().position(|s| s.is_nan()) {
-        return Err(Error::NonFinite { what: op, index });
+    if let Some(row) = scores.iter().position(|s| s.is_nan()) {
+        let column = Column::Named("score".into());
+        return Err(not_a_number::<f64>(op, row, column, scores[row]));
     }
     Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
@@ -104,18 +105,21 @@ pub(super) fn per_row<T: Send>(
     if n == 0 || samples == 0 || n.checked_mul(samples) != Some(means.len()) {
         return Err(Error::shape(
             op,
-            format!("{samples} means (at least 1) for {n} targets (at least 1)"),
-            format!("{} means", means.len()),
+            format!(
+                "{} (at least 1) for {} (at least 1)",
+                counted(samples, "mean"),
+                counted(n, "target")
+            ),
+            counted(means.len(), "mean"),
         ));
     }
     if let MixtureStds::Each(stds) = stds
         && stds.len() != means.len()
     {
-        let expected = format!("{} deviations, one per mean", means.len());
+        let expected = format!("{}, one per mean", counted(means.len(), "deviation"));
         return Err(Error::shape(op, expected, stds.len()));
     }
-    finite("predictions", means)?;
-    finite("targets", y)?;
+    finite(op, means, samples, y)?;
     parallel::try_map(n, |row| {
         let means = &means[row * samples..(row + 1) * samples];
         score(means, stds.of_row(row, samples), y[row])
@@ -124,17 +128,21 @@ pub(super) fn per_row<T: Send>(
 
 fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
     if n == 0 || n != y.len() {
-        let expected = format!("predictions for {} targets, at least 1", y.len());
+        let expected = format!("predictions for {}, at least 1", counted(y.len(), "target"));
         return Err(Error::shape(op, expected, n));
     }
     Ok(())
 }
 
-fn finite(what: &'static str, values: &[f64]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite { what, index }),
-    }
+/// Checks `samples` predictions for every target, and the targets.
+fn finite(op: &'static str, predictions: &[f64], samples: usize, y: &[f64]) -> Result<()> {
+    check_table::<f64>(op, predictions, samples, output_of(1))?;
+    check_targets(op, y)
+}
+
+/// Checks targets, one per row.
+pub(super) fn check_targets(op: &'static str, y: &[f64]) -> Result<()> {
+    check_table::<f64>(op, y, 1, |_| Column::target(0, 1))
 }
 
 #[cfg(test)]
@@ -208,7 +216,7 @@ mod tests {
         let means = [0.0, 0.0, f64::MAX, f64::MIN];
         let error = mixture_crps(&means, 2, 1.0, &[0.0, f64::MIN]).unwrap_err();
         assert!(
-            matches!(error, Error::NonFinite { index: 1, .. }),
+            matches!(error, Error::NonFiniteData { row: 1, .. }),
             "{error}"
         );
         // the score of a target far out is infinite, as documented

@@ -4,7 +4,7 @@
 use super::Likelihood;
 use super::likelihood::target_shape;
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// `log p(y_i | outputs, params)` of rows of targets, compiled once, in double precision.
 #[derive(Clone, Debug)]
@@ -28,7 +28,7 @@ impl RowLikelihood {
     pub fn new(likelihood: &dyn Likelihood, outputs: usize, y: &[f64]) -> Result<Self> {
         let m = likelihood.target_dim(outputs).max(1);
         if y.is_empty() || !y.len().is_multiple_of(m) {
-            let expected = format!("rows of {m} targets");
+            let expected = format!("rows of {}", counted(m, "target"));
             return Err(Error::shape("RowLikelihood", expected, y.len()));
         }
         likelihood.check(outputs, y)?;
@@ -69,11 +69,12 @@ impl RowLikelihood {
         params: &[f64],
         ws: &mut RowLikelihoodWorkspace,
     ) -> Result<f64> {
-        let own = row * self.encoded..(row + 1) * self.encoded;
-        let target = self.targets.get(own);
-        let target = target.ok_or_else(|| Error::shape("RowLikelihood", self.rows, row))?;
+        let start = row.saturating_mul(self.encoded);
+        let target = self.targets.get(start..start.saturating_add(self.encoded));
+        let none = || Error::shape("RowLikelihood", format!("a row below {}", self.rows), row);
+        let target = target.filter(|_| row < self.rows).ok_or_else(none)?;
         self.program.run(&[outputs, target, params], &mut ws.0)?;
-        Ok(-self.program.scalar(&ws.0, 0))
+        Ok(-self.program.scalar(&ws.0, 0)?)
     }
 }
 

@@ -21,7 +21,7 @@
 use super::chunk::{Checked, Chunk, Parts, cut, feature_major};
 use super::{IsotropicGaussian, Likelihood};
 use crate::autodiff::{Program, Workspace};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, dot};
 use crate::nn::Network;
 use crate::parallel;
@@ -172,13 +172,13 @@ impl<T: Scalar> RowCurvature<T> {
             let program = &self.fisher[chunk.programs];
             let ws = &mut ws.0[chunk.programs];
             program.run(&[theta, chunk.x.as_slice(), chunk.y.as_slice(), v], ws)?;
-            axpy(1.0, program.tensor(ws, 0), out);
+            axpy(1.0, program.tensor(ws, 0)?, out);
         }
         if let (Some(_), Some(ws)) = (&self.own, ws.0.last_mut()) {
             for n in 0..self.rows {
                 let (x, y) = self.row(n);
                 self.gradient.run(&[theta, x, y], ws)?;
-                let gradient = self.gradient.tensor(ws, 1);
+                let gradient = self.gradient.tensor(ws, 1)?;
                 axpy(dot(gradient, v), gradient, out);
             }
         }
@@ -194,7 +194,7 @@ impl<T: Scalar> RowCurvature<T> {
             let (x, y) = self.row(n);
             let ws = memory.ws.get_or_insert_with(|| self.gradient.workspace());
             self.gradient.run(&[theta, x, y], ws)?;
-            for (sum, g) in memory.sum.iter_mut().zip(self.gradient.tensor(ws, 1)) {
+            for (sum, g) in memory.sum.iter_mut().zip(self.gradient.tensor(ws, 1)?) {
                 let g = g.to_f64();
                 *sum += g * g;
             }
@@ -215,7 +215,7 @@ impl<T: Scalar> RowCurvature<T> {
                 unit[k] = T::ONE;
                 self.curved.run(&[theta, x, y, &unit], ws)?;
                 unit[k] = T::ZERO;
-                for (sum, c) in memory.sum.iter_mut().zip(self.curved.tensor(ws, 0)) {
+                for (sum, c) in memory.sum.iter_mut().zip(self.curved.tensor(ws, 0)?) {
                     *sum += c.to_f64();
                 }
             }
@@ -228,7 +228,7 @@ impl<T: Scalar> RowCurvature<T> {
                 unit[q] = T::ONE;
                 own.run(&[theta, x, y, &unit], ws)?;
                 unit[q] = T::ZERO;
-                memory.sum[self.weights + q] += own.tensor(ws, 0)[q].to_f64();
+                memory.sum[self.weights + q] += own.tensor(ws, 0)?[q].to_f64();
             }
             Ok(())
         })
@@ -273,7 +273,7 @@ impl<T: Scalar> RowCurvature<T> {
         if got == self.dim {
             return Ok(());
         }
-        let expected = format!("a vector of {} parameters", self.dim);
+        let expected = format!("a vector of {}", counted(self.dim, "parameter"));
         Err(Error::shape("RowCurvature", expected, got))
     }
 }

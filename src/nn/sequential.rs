@@ -5,7 +5,7 @@ use rand::Rng;
 use super::layer::numbers;
 use super::{Init, Layer, LinearHead, Network, ParamLayout};
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// A network that is a chain of layers. Input rows are read as examples of the given shape. Outputs
 /// are vectors.
@@ -44,12 +44,12 @@ impl Sequential {
         }
         let mut shape = input.to_vec();
         let mut layout = ParamLayout::default();
-        let (mut inits, mut counted) = (Vec::new(), Vec::new());
+        let (mut inits, mut built) = (Vec::new(), Vec::new());
         let room = |widest: usize, place: &str| {
             if widest <= MAX_WIDEST {
                 return Ok(widest);
             }
-            let value = format!("{widest} numbers per example in {place}");
+            let value = format!("{} per example in {place}", counted(widest, "number"));
             Err(Error::config("sizes", value, "too many"))
         };
         let (mut features, mut widest) = (0, room(numbers(input), "the input")?);
@@ -68,14 +68,14 @@ impl Sequential {
             }
             widest = widest.max(room(layer.widest(&shape), &format!("layer {l}"))?);
             features = numbers(&shape);
-            counted.push((layer, specs.len()));
+            built.push((layer, specs.len()));
             shape = next;
         }
         match shape[..] {
             [outputs] => Ok(Self {
                 input: input.to_vec(),
                 outputs,
-                layers: counted,
+                layers: built,
                 layout,
                 inits,
                 features,

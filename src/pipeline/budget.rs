@@ -7,9 +7,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::FitOptions;
-use super::fit::Problem;
-use crate::error::{Error, Result};
+use super::WalkSettings;
+use super::context::Problem;
+use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
 use crate::parallel;
 use crate::rng::Phase;
@@ -28,7 +28,7 @@ pub(super) struct Budget {
     room: Option<usize>,
 }
 
-impl FitOptions {
+impl WalkSettings {
     pub(super) fn check_budget(&self) -> Result<()> {
         if let Some(seconds) = self.max_seconds
             && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
@@ -51,16 +51,16 @@ impl Budget {
     /// If the memory is too small for the particles and one point of each.
     pub(super) fn new<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
         problem: &Problem<'_>,
+        settings: &WalkSettings,
         (kernel, density): (&K, &D),
         start: &[T],
         options: &WalkOptions,
         (workspace, frame): (usize, usize),
     ) -> Result<Self> {
-        let fit = problem.options;
-        let seconds = fit.max_seconds.map(Duration::try_from_secs_f64);
+        let seconds = settings.max_seconds.map(Duration::try_from_secs_f64);
         // a time that the clock cannot represent never comes
         let end = seconds.and_then(|s| Instant::now().checked_add(s.ok()?));
-        let Some(max_memory) = fit.max_memory else {
+        let Some(max_memory) = settings.max_memory else {
             return Ok(Self { end, room: None });
         };
         let mut ws = kernel.workspace(density);
@@ -79,12 +79,13 @@ impl Budget {
         if needed > allowed {
             let mib = |bytes: usize| bytes.div_ceil(MIB);
             let requirement = format!(
-                "the walk needs {} MiB: {} for {} particles, {} for the workspaces of {threads} threads, {} for the frame, {} for a point of each \
+                "the walk needs {} MiB: {} for {}, {} for the workspaces of {}, {} for the frame, {} for a point of each \
                  particle",
                 mib(needed),
                 mib(particles),
-                options.particles,
+                counted(options.particles, "particle"),
                 mib(workspaces),
+                counted(threads, "thread"),
                 mib(frame),
                 mib(kept)
             );

@@ -2,8 +2,8 @@
 //!
 //! It uses the draws that the fit already has.
 
-use super::FitReport;
-use super::fit::Problem;
+use super::context::Problem;
+use super::{FitReport, Stage};
 use crate::artifact::{Draws, Fitted, report};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
@@ -28,11 +28,14 @@ impl Problem<'_> {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
             _ => None,
         };
+        let method = &self.options.method;
         // the weights are right only for draws of the posterior
-        let Some(kept) = kept.filter(|_| self.options.samples_posterior()) else {
+        let Some(kept) = kept.filter(|_| method.samples_posterior()) else {
             return Ok(None);
         };
-        let samples = self.options.samples;
+        let Some(samples) = method.samples() else {
+            return Ok(None);
+        };
         let effort = samples.saturating_mul(self.prepared.rows());
         if self.prepared.y.is_empty() || effort.saturating_mul(self.network.dim()) > EFFORT {
             return Ok(None);
@@ -52,6 +55,7 @@ impl Problem<'_> {
                 summary.leave_one_out(&loo);
                 Some(loo)
             }
+            Err(error @ Error::Cancelled { .. }) => return Err(error),
             Err(error) => {
                 summary.loo_failure = Some(error.to_string());
                 None
@@ -80,6 +84,7 @@ impl Problem<'_> {
         let mut builder = Loo::builder(None);
         let mut done = 0;
         network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
+            self.progress.go_on(Stage::LeaveOneOut)?;
             let rows: Vec<LooRow> = parallel::try_map(block.rows, |r| {
                 let log_lik = match &own {
                     Some(own) => own_log_lik(own, done + r, block.row(r), block, draws)?,

@@ -64,7 +64,7 @@ impl<T: Scalar> Observable<T> for Probe<T> {
         self.pool.with(make, |ws| {
             let theta = theta.get(..self.dim).unwrap_or(theta);
             self.program.run(&[theta, &self.features], ws)?;
-            for (o, v) in out.iter_mut().zip(self.program.tensor(ws, 0)) {
+            for (o, v) in out.iter_mut().zip(self.program.tensor(ws, 0)?) {
                 *o = v.to_f64();
             }
             Ok(())

@@ -3,10 +3,10 @@
 use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
-use crate::linalg::vector::{dot, fill_normal};
+use crate::linalg::vector::dot;
 use crate::model::LogDensity;
 use crate::parallel;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// What draws of a deformation say about its quality.

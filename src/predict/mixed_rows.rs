@@ -47,7 +47,7 @@ impl MixedPredictions {
                 target: member.target,
             })
         });
-        MixedPredictive::new(parts.collect::<Result<_>>()?)
+        MixedPredictive::new(parts.collect::<Result<_>>()?).map_err(|e| e.rows_from(row))
     }
 
     /// Applies `f` to every row's distribution, rows in parallel.

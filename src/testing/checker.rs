@@ -4,7 +4,7 @@ use approx::abs_diff_eq;
 
 use super::failure::{Cause, Failure, Place};
 use crate::diagnose::TestOutcome;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// The largest difference that rounding explains, and why.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +64,8 @@ impl Checker {
         self.claim(
             property,
             got.len() == expected.len(),
-            || format!("{} numbers", got.len()),
-            || format!("{} numbers", expected.len()),
+            || counted(got.len(), "number").to_string(),
+            || counted(expected.len(), "number").to_string(),
         )?;
         for (i, (&got, &expected)) in got.iter().zip(expected).enumerate() {
             self.value(property, || place(i), got, expected, tolerance)?;

@@ -17,6 +17,7 @@ use super::differences::compare;
 use super::failure::{Failure, Place};
 use super::operator::check_products;
 use super::options::{CheckOptions, normals};
+use crate::error::counted;
 use crate::linalg::vector::axpy;
 use crate::model::{Curved, LogDensity};
 use crate::scalar::Scalar;
@@ -102,7 +103,12 @@ fn check_lengths<T: Scalar, D: LogDensity<T>>(
             let lens: Vec<usize> = points.iter().map(Vec::len).collect();
             format!("points of {lens:?} coordinates")
         },
-        || format!("at least one point, all of dim = {dim} coordinates"),
+        || {
+            format!(
+                "at least one point, all of dim = {}",
+                counted(dim, "coordinate")
+            )
+        },
     )?;
     let Some(point) = points.first() else {
         return Ok(());
@@ -113,13 +119,13 @@ fn check_lengths<T: Scalar, D: LogDensity<T>>(
         other.resize(wrong, T::ONE);
         let mut ws = density.workspace();
         let property = "a wrong length";
-        let input = format!("{wrong} coordinates for {dim}");
+        let input = format!("{} for {dim}", counted(wrong, "coordinate"));
         checker.refuses(property, density.log_density(&other, &mut ws), &input)?;
         let mut grad = vec![T::ZERO; wrong];
         let result = density.log_density_and_grad(&other, &mut vec![T::ZERO; dim], &mut ws);
         checker.refuses(property, result, &(input + ", with gradient"))?;
         let result = density.log_density_and_grad(&theta, &mut grad, &mut ws);
-        let input = format!("room for {wrong} derivatives of {dim}");
+        let input = format!("room for {} of {dim}", counted(wrong, "derivative"));
         checker.refuses(property, result, &input)?;
     }
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::error::counted;
 use crate::linalg::vector::first_non_finite;
 use crate::scalar::Scalar;
 
@@ -66,8 +67,10 @@ impl fmt::Display for Divergence {
         }?;
         write!(
             f,
-            " after {} steps of {:.3e} from an energy of {:.6e}",
-            self.after, self.step_size, self.start_energy
+            " after {} of {:.3e} from an energy of {:.6e}",
+            counted(self.after, "step"),
+            self.step_size,
+            self.start_energy
         )
     }
 }

@@ -31,8 +31,8 @@ pub use batches::{Batched, Refresh};
 pub use divergence::{Divergence, DivergenceCause};
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
 pub use inverse_mass::InverseMassMatrix;
-pub(crate) use kernel::same_length;
 pub use kernel::{Fields, Info, Kernel, Particle, StepStatistics, WarmUp};
+pub(crate) use kernel::{same_dim, same_length};
 pub(crate) use leapfrog::{Leapfrog, PhasePoint};
 pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,

@@ -1,6 +1,6 @@
 //! The length of a walk and what is kept of it.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// How many particles walk, how far, and how many points are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl WalkOptions {
         let steps = self.steps.unwrap_or(self.max_steps);
         let half = steps.div_ceil(2);
         if self.keep > half {
-            let requirement = format!("must be at most {half}, half of {steps} steps");
+            let requirement = format!("must be at most {half}, half of {}", counted(steps, "step"));
             return Err(Error::config("keep", self.keep, &requirement));
         }
         Ok(())

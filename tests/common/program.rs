@@ -3,8 +3,9 @@
 #![cfg(feature = "cli")]
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -15,6 +16,25 @@ pub fn fiberwalk(args: &[&str]) -> Output {
         .args(args)
         .output()
         .unwrap()
+}
+
+/// Runs in a directory, with `input` on standard input.
+pub fn piped(dir: &Path, args: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let output = std::thread::scope(|scope| {
+        // a program that refuses its arguments ends without reading, and this write then fails
+        scope.spawn(move || stdin.write_all(input).is_ok());
+        child.wait_with_output()
+    });
+    output.unwrap()
 }
 
 pub fn text(path: &Path) -> &str {

@@ -257,10 +257,18 @@ impl<T: Scalar> Member<T> {
             true => Ok(mixtures),
             false => mixtures.with_noise(&self.noise_stds, scale),
         };
+        let mut done = 0;
+        // rows of a block are counted from its first
+        let mut pass_on = |rows: usize, mixtures: Result<RegressionPredictions>| {
+            let used = mixtures.and_then(with_noise).and_then(|m| use_block(&m));
+            used.map_err(|e| e.rows_from(done))?;
+            done += rows;
+            Ok(())
+        };
         match &self.engine {
             Engine::Samples(_) => self.outputs(x, |block| {
-                let mixtures = RegressionPredictions::new(block, noise_std, mean, scale)?;
-                use_block(&with_noise(mixtures)?)
+                let mixtures = RegressionPredictions::new(block, noise_std, mean, scale);
+                pass_on(block.rows, mixtures)
             }),
             Engine::Anchors(anchors) => anchors.blocks(&self.features.transform(x)?, |c| {
                 let outputs = Outputs {
@@ -270,8 +278,8 @@ impl<T: Scalar> Member<T> {
                     values: c.means.clone(),
                 };
                 let mixtures =
-                    RegressionPredictions::analytic(&outputs, &c.stds, noise_std, mean, scale)?;
-                use_block(&with_noise(mixtures)?)
+                    RegressionPredictions::analytic(&outputs, &c.stds, noise_std, mean, scale);
+                pass_on(c.rows, mixtures)
             }),
         }
     }

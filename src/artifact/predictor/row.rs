@@ -203,7 +203,7 @@ impl<T: Scalar> Core<T> {
         let Memory { members, sums } = memory;
         sums.clear();
         for (member, memory) in self.members.iter().zip(members.iter_mut()) {
-            memory.run(member, x)?;
+            self.named(memory.run(member, x))?;
             if let Task::Classification { .. } = self.task {
                 match member.one_logit() {
                     true => sums.add_logits_of_one(member.weight, &memory.outputs),

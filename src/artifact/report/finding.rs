@@ -1,5 +1,6 @@
 //! What a verdict can say: each finding with a sentence, and what to do about it.
 
+use crate::error::counted;
 use serde::Serialize;
 
 /// Variance of the energy error per dimension beyond which a walk without a test is biased.
@@ -192,7 +193,10 @@ impl Finding {
                     true => "in its warm-up: its points remember their start",
                     false => "with the points that it had kept",
                 };
-                format!("the budget ended the walk after {steps} of {at_most} steps, {what}.")
+                format!(
+                    "the budget ended the walk after {steps} of {}, {what}.",
+                    counted(at_most, "step")
+                )
             }
             Self::DeformationFar {
                 distance,
@@ -211,12 +215,13 @@ impl Finding {
                  predictions are not concerned: their distance to the walk's is what counts."
             ),
             Self::EvidenceNotSettled { rounds } => {
-                format!("the scales were still changing after {rounds} rounds of tuning.")
+                let rounds = counted(rounds, "round");
+                format!("the scales were still changing after {rounds} of tuning.")
             }
             Self::ScaleAtBound => "a tuned scale ended at the bound of what is allowed.".into(),
             Self::AboveMinimum { nats, matrices } => format!(
-                "the estimate is {nats:.2} nats above its minimum, after {matrices} Gauss-Newton \
-                 matrices."
+                "the estimate is {nats:.2} nats above its minimum (Gauss-Newton matrices \
+                 formed: {matrices})."
             ),
             Self::ChainsDisagree { rhat, e_bfmi } => format!(
                 "the chains are not to be trusted yet (R-hat of the energy {rhat:.3}, to be below \
@@ -233,7 +238,10 @@ impl Finding {
                 format!("no checkpoint could be written: {why}.")
             }
             Self::LooUnreliable { rows, of } => {
-                format!("leave-one-out is too good for {rows} of {of} rows (their k is too large).")
+                format!(
+                    "leave-one-out is too good for {rows} of {} (where k is too large).",
+                    counted(of, "row")
+                )
             }
             Self::LooFailed { why } => format!("there is no leave-one-out: {why}."),
             Self::Other { what } => format!("{what}."),

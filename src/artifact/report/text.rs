@@ -11,6 +11,7 @@ use super::{
     Tangent, Training,
 };
 use crate::data::Warp;
+use crate::error::counted;
 
 /// Names that are listed one by one.
 pub(super) const LISTED: usize = 8;
@@ -40,7 +41,11 @@ impl FitReport {
         self.data.iter().for_each(|d| data(d, &mut lines));
         self.portfolio.iter().for_each(|p| mixture(p, &mut lines));
         if let Some(network) = &self.network {
-            let text = format!("{}, {} parameters", network.description, network.parameters);
+            let text = format!(
+                "{}, {}",
+                network.description,
+                counted(network.parameters, "parameter")
+            );
             lines.add("network", &text);
         }
         self.data.iter().for_each(|d| transforms(d, &mut lines));
@@ -99,8 +104,11 @@ impl FitReport {
             } => {
                 lines.add("laplace", &laplace(of));
                 let text = format!(
-                    "{geodesics} geodesics, {failed} of them not followed to their end, {steps} \
-                     steps, {gradients} gradients, {products} Hessian products"
+                    "{}, {failed} of them not followed to the end, {}, {}, {}",
+                    counted(geodesics, "geodesic"),
+                    counted(steps, "step"),
+                    counted(gradients, "gradient"),
+                    counted(products, "Hessian product")
                 );
                 ("riemann", text)
             }
@@ -111,8 +119,9 @@ impl FitReport {
                 gradients,
             } => {
                 let text = format!(
-                    "{members} members, U from {lowest_energy:.1} to {highest_energy:.1}, \
-                     {gradients} gradients"
+                    "{}, U from {lowest_energy:.1} to {highest_energy:.1}, {}",
+                    counted(members, "member"),
+                    counted(gradients, "gradient")
                 );
                 ("ensemble", text)
             }
@@ -132,9 +141,11 @@ impl FitReport {
                     )
                 });
                 let text = format!(
-                    "rate {rate:.0e}{chosen}, moments of {points} points, U {energy:.1} at their \
-                     mean (estimate {initial_energy:.1}), {gradients} gradients of {batch_rows} \
-                     rows"
+                    "rate {rate:.0e}{chosen}, moments of {}, U {energy:.1} at their mean (estimate \
+                     {initial_energy:.1}), {} of {}",
+                    counted(points, "point"),
+                    counted(gradients, "gradient"),
+                    counted(batch_rows, "row")
                 );
                 ("swag", text)
             }
@@ -148,9 +159,12 @@ impl FitReport {
                 batch_rows,
             } => {
                 let text = format!(
-                    "{chains} chains of {steps} steps at rate {rate:.0e}, {diverged} of them \
-                     diverged, mean U {mean_energy:.1}{expected}, {gradients} gradients of \
-                     {batch_rows} rows"
+                    "{} of {} at rate {rate:.0e}, {diverged} of them diverged, mean U \
+                     {mean_energy:.1}{expected}, {} of {}",
+                    counted(chains, "chain"),
+                    counted(steps, "step"),
+                    counted(gradients, "gradient"),
+                    counted(batch_rows, "row")
                 );
                 ("sgld", text)
             }
@@ -159,12 +173,16 @@ impl FitReport {
                 elbo_error,
                 gradients,
             } => {
-                let text = format!("ELBO {elbo:.1} +- {elbo_error:.1}, {gradients} gradients");
+                let text = format!(
+                    "ELBO {elbo:.1} +- {elbo_error:.1}, {}",
+                    counted(gradients, "gradient")
+                );
                 ("vi", text)
             }
-            Baseline::Dropout { rate, gradients } => {
-                ("dropout", format!("rate {rate}, {gradients} gradients"))
-            }
+            Baseline::Dropout { rate, gradients } => (
+                "dropout",
+                format!("rate {rate}, {}", counted(gradients, "gradient")),
+            ),
             Baseline::Chains {
                 chains,
                 acceptance,
@@ -175,9 +193,12 @@ impl FitReport {
                 gradients,
             } => {
                 let text = format!(
-                    "{chains} chains, acceptance {acceptance:.2}, {divergences} divergences, R-hat \
+                    "{}, acceptance {acceptance:.2}, {}, R-hat \
                      of the energy {energy_rhat:.3}, its bulk ESS {energy_ess_bulk:.0}, E-BFMI \
-                     {e_bfmi:.2}, {gradients} gradients"
+                     {e_bfmi:.2}, {}",
+                    counted(chains, "chain"),
+                    counted(divergences, "divergence"),
+                    counted(gradients, "gradient")
                 );
                 ("chains", text)
             }
@@ -198,10 +219,14 @@ impl fmt::Display for FitReport {
 fn data(data: &Data, lines: &mut Lines) {
     let target = data
         .classes
-        .map_or("a real target".into(), |k| format!("{k} classes"));
+        .map_or("a real target".into(), |k| counted(k, "class").to_string());
     let rows = match data.image {
-        Some([c, h, w]) => format!("{} images of {c}x{h}x{w}", data.rows),
-        None => format!("{} rows, {} features", data.rows, data.features),
+        Some([c, h, w]) => format!("{} of {c}x{h}x{w}", counted(data.rows, "image")),
+        None => format!(
+            "{}, {}",
+            counted(data.rows, "row"),
+            counted(data.features, "feature")
+        ),
     };
     lines.add("data", &format!("{rows}, {target} ('{}')", data.target));
 }
@@ -245,7 +270,7 @@ fn scales(scales: &GivenScales, lines: &mut Lines) {
         text += &format!(", noise std {std:.4} ({})", how(scales.noise_origin));
     }
     if scales.is_tuned() {
-        text += &format!(", {} rounds", scales.rounds);
+        text += &format!(", {}", counted(scales.rounds, "round"));
         text += if scales.settled { "" } else { " (not settled)" };
         text += if scales.bounded { " (at a bound)" } else { "" };
     }
@@ -265,13 +290,16 @@ fn scales(scales: &GivenScales, lines: &mut Lines) {
 
 fn training(training: &Training, lines: &mut Lines) {
     let mut text = format!(
-        "{} epochs of {} rows in batches of {}",
-        training.epochs, training.rows, training.batch_rows
+        "{} of {} in batches of {}",
+        counted(training.epochs, "epoch"),
+        counted(training.rows, "row"),
+        training.batch_rows
     );
     if let Some(nll) = training.validation_nll {
         text += &format!(
-            "; best epoch {}: nll {nll:.4} on {} rows held out",
-            training.best_epoch, training.validation_rows
+            "; best epoch {}: nll {nll:.4} on {} held out",
+            training.best_epoch,
+            counted(training.validation_rows, "row")
         );
     }
     lines.add("training", &text);
@@ -285,8 +313,11 @@ fn estimate(map: &Estimate, lines: &mut Lines) {
         .log_evidence
         .map_or(String::new(), |e| format!(", log evidence {e:.1}{error}"));
     let text = format!(
-        "U = {:.2}, |grad U| = {:.3} (at the start {:.1}){evidence}, {} gradients",
-        map.energy, map.gradient_norm, map.initial_gradient_norm, map.gradients
+        "U = {:.2}, |grad U| = {:.3} (at the start {:.1}){evidence}, {}",
+        map.energy,
+        map.gradient_norm,
+        map.initial_gradient_norm,
+        counted(map.gradients, "gradient")
     );
     lines.add("map", &text);
 }
@@ -298,17 +329,19 @@ fn tangent(tangent: &Tangent, lines: &mut Lines) {
         " resolved (there are more)"
     };
     let text = format!(
-        "{} normal directions{more}, largest eigenvalue {:.3e}, they determine {:.1} parameters",
-        tangent.normal_directions, tangent.largest_eigenvalue, tangent.effective_parameters
+        "{}{more}, largest eigenvalue {:.3e}, they determine {:.1} parameters",
+        counted(tangent.normal_directions, "normal direction"),
+        tangent.largest_eigenvalue,
+        tangent.effective_parameters
     );
     lines.add("tangent", &text);
 }
 
 fn laplace(laplace: &Laplace) -> String {
     format!(
-        "{} precision of {} parameters, {:.1} of them effective, log evidence {:.1}{}",
+        "{} precision of {}, {:.1} of them effective, log evidence {:.1}{}",
         laplace.structure,
-        laplace.parameters,
+        counted(laplace.parameters, "parameter"),
         laplace.effective_parameters,
         laplace.log_evidence,
         if laplace.linearised {
@@ -329,23 +362,27 @@ fn leave_one_out(loo: &LeaveOneOut, lines: &mut Lines) {
     );
     if loo.unreliable_rows > 0 {
         text += &format!(
-            "; {} of {} rows have k above {:.2}: what is said of them is too good",
-            loo.unreliable_rows, loo.rows, loo.threshold
+            "; k is above {:.2} for {} of {}: the figures there are too good",
+            loo.threshold,
+            loo.unreliable_rows,
+            counted(loo.rows, "row")
         );
     }
     lines.add("loo", &text);
     match &loo.refits {
         Some(refits) if refits.needed > refits.allowed => {
             let text = format!(
-                "{} rows need a fit without them, and --loo-refits allows {}",
-                refits.needed, refits.allowed
+                "{} needed, and --loo-refits allows {}",
+                counted(refits.needed, "refit"),
+                refits.allowed
             );
             lines.add("loo", &text);
         }
         Some(refits) => {
             let text = format!(
-                "with {} exact fits without a row (elpd {:.1} before them)",
-                refits.done, refits.elpd_before
+                "with {} without a row (elpd {:.1} before)",
+                counted(refits.done, "exact fit"),
+                refits.elpd_before
             );
             lines.add("loo", &text);
             for failed in &refits.failed {

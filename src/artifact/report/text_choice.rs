@@ -2,6 +2,7 @@
 
 use super::text::Lines;
 use super::{Among, LeftOut, Portfolio};
+use crate::error::counted;
 
 /// Why a model is not part of the result.
 fn left_out(portfolio: &Portfolio, lines: &mut Lines) {
@@ -40,7 +41,10 @@ pub(super) fn widths(portfolio: &Portfolio, lines: &mut Lines) {
             let (name, rows) = (&tried.name, tried.rows);
             lines.add(
                 "hidden",
-                &format!("{name}: elpd {elpd:.1} nats of {rows} rows held out{kept}"),
+                &format!(
+                    "{name}: elpd {elpd:.1} nats of {} held out{kept}",
+                    counted(rows, "row")
+                ),
             );
         }
     }
@@ -54,10 +58,10 @@ pub(super) fn mixture(portfolio: &Portfolio, lines: &mut Lines) {
     left_out(portfolio, lines);
     if let Some(elpd) = portfolio.elpd {
         let text = format!(
-            "elpd {elpd:.1} nats of {} rows held out ({:.4} a row), {} models tried",
-            portfolio.rows,
+            "elpd {elpd:.1} nats of {} held out ({:.4} a row), {} tried",
+            counted(portfolio.rows, "row"),
             elpd / portfolio.rows.max(1) as f64,
-            portfolio.scored
+            counted(portfolio.scored, "model")
         );
         lines.add("stacking", &text);
     }

@@ -2,6 +2,7 @@
 
 use super::text::{LISTED, Lines};
 use super::{Deformation, Evidence, FitReport, Kernel, Mixing, SampledScales, Stored, Trust, Walk};
+use crate::error::counted;
 
 /// R-hat up to which walkers are said to agree about a prediction.
 const AGREEMENT: f64 = 1.1;
@@ -14,12 +15,17 @@ impl Walked<'_> {
         let report = self.0;
         if let Some(starts) = report.starts.as_ref().filter(|s| !s.energies.is_empty()) {
             let each: Vec<String> = starts.energies.iter().map(|u| format!("{u:.2}")).collect();
-            let text = format!("{} more MAP estimates, U = {}", each.len(), each.join(", "));
+            let more = counted(each.len(), "more MAP estimate");
+            let text = format!("{more}, U = {}", each.join(", "));
             lines.add("starts", &text);
         }
         if let Some(batches) = &report.walk_batches {
             let text = "an approximation: the walk spreads the further, the smaller they are";
-            let text = format!("of {} of {} rows, {text}", batches.rows, batches.of);
+            let text = format!(
+                "of {} of {}, {text}",
+                batches.rows,
+                counted(batches.of, "row")
+            );
             lines.add("batches", &text);
         }
         if let Some(kernel) = &report.kernel {
@@ -29,7 +35,10 @@ impl Walked<'_> {
         let resumed = report.checkpoint.as_ref();
         if let Some(steps) = resumed.and_then(|c| c.resumed_after) {
             let file = resumed.and_then(|c| c.file.as_deref()).unwrap_or_default();
-            lines.add("resumed", &format!("after {steps} steps, {file}"));
+            lines.add(
+                "resumed",
+                &format!("after {}, {file}", counted(steps, "step")),
+            );
         }
         report
             .walk
@@ -63,9 +72,14 @@ impl Walked<'_> {
             false => String::new(),
         };
         let mut text = format!(
-            "{} particles x {} steps ({} of warm-up): {} points kept, {} discarded, mean U \
+            "{} x {} ({} of warm-up): {} kept, {} discarded, mean U \
              {:.1}{expected}",
-            walk.particles, walk.steps, walk.warm_up, walk.kept, walk.discarded, walk.mean_energy
+            counted(walk.particles, "particle"),
+            counted(walk.steps, "step"),
+            walk.warm_up,
+            counted(walk.kept, "point"),
+            walk.discarded,
+            walk.mean_energy
         );
         if let (Some(distance), Some(radius)) = (walk.distance, walk.prior_radius) {
             text += &format!(", distance {distance:.2} (radius of the prior {radius:.2})");
@@ -74,19 +88,26 @@ impl Walked<'_> {
             text += &format!(", {fiber:.2} from the fiber");
         }
         let (divergences, gradients) = (walk.divergences, walk.gradients);
-        text + &format!(", {divergences} divergences, {gradients} gradients")
+        text + &format!(
+            ", {}, {}",
+            counted(divergences, "divergence"),
+            counted(gradients, "gradient")
+        )
     }
 
     fn deformation(&self, of: &Deformation, lines: &mut Lines) {
         if let Some(fit) = &of.frame {
             let kept = match fit.best_step {
                 0 => "no coupling helped held-out walkers, a Gaussian is kept".into(),
-                step => format!("couplings, best after {step} of {} steps", fit.steps),
+                step => format!(
+                    "couplings, best after {step} of {}",
+                    counted(fit.steps, "step")
+                ),
             };
             let text = format!(
-                "{} directions, {} + {} points of training + held-out walkers: {kept}; held-out \
+                "{}, {} + {} points of training + held-out walkers: {kept}; held-out \
                  log-likelihood {:.1} a point (Gaussian {:.1}; on training points {:.1})",
-                fit.directions,
+                counted(fit.directions, "direction"),
                 fit.points,
                 fit.held_out,
                 fit.log_likelihood,
@@ -97,10 +118,10 @@ impl Walked<'_> {
         }
         if let Some(fit) = &of.units {
             let text = format!(
-                "exchangeable units, best after {} of {} steps; held-out log-likelihood {:.1} a \
+                "exchangeable units, best after {} of {}; held-out log-likelihood {:.1} a \
                  point (Gaussian {:.1}; on training points {:.1})",
                 fit.best_step,
-                fit.steps,
+                counted(fit.steps, "step"),
                 fit.log_likelihood,
                 fit.gaussian_log_likelihood,
                 fit.train_log_likelihood
@@ -109,8 +130,12 @@ impl Walked<'_> {
         }
         if let Some(r) = &of.refinement {
             let text = format!(
-                "units refined from {:.1} to {:.1} nats, best after {} of {} steps, {} gradients",
-                r.start, r.elbo, r.best_step, r.steps, r.gradients
+                "units refined from {:.1} to {:.1} nats, best after {} of {}, {}",
+                r.start,
+                r.elbo,
+                r.best_step,
+                counted(r.steps, "step"),
+                counted(r.gradients, "gradient")
             );
             lines.add("elbo", &text);
         }
@@ -125,13 +150,17 @@ impl Walked<'_> {
         match of.stored {
             Some(Stored::Rows { rows }) => {
                 let text = format!(
-                    "the file carries the {rows} training rows: each draw's last layer is \
-                     conditioned on them (--frozen N stores draws instead)"
+                    "the file carries the {}: each draw's last layer is \
+                     conditioned on them (--frozen N stores draws instead)",
+                    counted(rows, "training row")
                 );
                 lines.add("file", &text);
             }
             Some(Stored::Draws { draws }) => {
-                lines.add("file", &format!("holds {draws} draws and no training data"));
+                lines.add(
+                    "file",
+                    &format!("holds {} and no training data", counted(draws, "draw")),
+                );
             }
             None => {}
         }
@@ -145,12 +174,19 @@ impl Walked<'_> {
                 format!(", no estimate of the evidence (k-hat is not below {limit})")
             }
             Evidence::FewDraws { needed } => {
-                format!(", no estimate of the evidence (it would take {needed} draws)")
+                format!(
+                    ", no estimate of the evidence (it would take {})",
+                    counted(needed, "draw")
+                )
             }
         };
         let text = format!(
-            "ELBO {:.1} +- {:.1}, k-hat {:.2}, {:.0} of {} draws effective{evidence}",
-            trust.elbo, trust.elbo_error, trust.k_hat, trust.ess, trust.draws
+            "ELBO {:.1} +- {:.1}, k-hat {:.2}, {:.0} of {} effective{evidence}",
+            trust.elbo,
+            trust.elbo_error,
+            trust.k_hat,
+            trust.ess,
+            counted(trust.draws, "draw")
         );
         lines.add("trust", &text);
         let text = format!(
@@ -185,8 +221,8 @@ fn distances(of: &Deformation, lines: &mut Lines) {
     }
     if of.proposals > 1 {
         let text = format!(
-            "a draw takes one of {} proposals by its evidence",
-            of.proposals
+            "a draw takes one of {} by its evidence",
+            counted(of.proposals, "proposal")
         );
         lines.add("flow", &text);
     }
@@ -196,8 +232,8 @@ fn distances(of: &Deformation, lines: &mut Lines) {
             false => "hidden parameters of the walk's points",
         };
         let text = format!(
-            "{} anchors, {how}; distance of predictions to the walk's {distance:.3}{of_map}",
-            atlas.anchors
+            "{}, {how}; distance of predictions to the walk's {distance:.3}{of_map}",
+            counted(atlas.anchors, "anchor")
         );
         lines.add("atlas", &text);
     }
@@ -220,8 +256,10 @@ fn kernel_text(kernel: &Kernel, viability: f64) -> String {
             renew_every,
             max_energy,
         } => format!(
-            "tangent: step {step_size:.3e}, {corrections} corrections, frame renewed every \
-             {renew_every} steps, viability {viability:.1} % (U <= {max_energy:.1})"
+            "tangent: step {step_size:.3e}, {}, frame renewed every {}, \
+             viability {viability:.1} % (U <= {max_energy:.1})",
+            counted(corrections, "correction"),
+            counted(renew_every, "step")
         ),
         Kernel::Microcanonical {
             step_size,
@@ -240,9 +278,10 @@ fn kernel_text(kernel: &Kernel, viability: f64) -> String {
             };
             let mut text = format!(
                 "microcanonical{form}: step {step_size:.4} ({}), forgets its direction in \
-                 {decoherence_length:.2} ({}), {directions} directions in the frame",
+                 {decoherence_length:.2} ({}), {} in the frame",
                 how(*step_size_given),
                 how(*decoherence_length_given),
+                counted(directions, "direction")
             );
             if let Some(acceptance) = acceptance {
                 text += &format!(", acceptance {acceptance:.3}");
@@ -261,8 +300,8 @@ fn kernel_text(kernel: &Kernel, viability: f64) -> String {
             format!(
                 "microcanonical, a step for each walker and place: {gradients_per_length:.1} \
                  gradients a unit of length on average, energy error {energy_error:.1e} a \
-                 dimension, forgets its direction in {decoherence_length:.1}, {directions} \
-                 directions in the frame"
+                 dimension, forgets its direction in {decoherence_length:.1}, {} in the frame",
+                counted(directions, "direction")
             )
         }
     }
@@ -275,8 +314,12 @@ fn mixing(mixing: &Mixing) -> String {
     );
     if let Some(p) = &mixing.predictions {
         text += &format!(
-            "; {} predictions: R-hat {:.3} (worst {:.3}), least ESS {:.0} (tail {:.0})",
-            p.count, p.rhat_median, p.rhat_worst, p.ess_bulk, p.ess_tail
+            "; {}: R-hat {:.3} (worst {:.3}), least ESS {:.0} (tail {:.0})",
+            counted(p.count, "prediction"),
+            p.rhat_median,
+            p.rhat_worst,
+            p.ess_bulk,
+            p.ess_tail
         );
         if p.rhat_median > AGREEMENT {
             text += "; a single particle has not been everywhere (all together may have)";
@@ -284,7 +327,10 @@ fn mixing(mixing: &Mixing) -> String {
     }
     if let Some(nested) = &mixing.nested {
         let (starts, rhat) = (nested.starts, nested.rhat_worst);
-        text += &format!("; over {starts} starts: nested R-hat at most {rhat:.3}");
+        text += &format!(
+            "; over {}: nested R-hat at most {rhat:.3}",
+            counted(starts, "start")
+        );
     }
     text
 }
@@ -302,7 +348,7 @@ fn scales(of: &SampledScales) -> String {
     if !inputs.is_empty() {
         let low = inputs.iter().copied().fold(f64::INFINITY, f64::min);
         let high = inputs.iter().copied().fold(0.0, f64::max);
-        text += &format!(" {} inputs {low:.2} to {high:.2},", inputs.len());
+        text += &format!(" {} {low:.2} to {high:.2},", counted(inputs.len(), "input"));
     }
     text + &format!(" R-hat at most {:.2}", of.worst_rhat())
 }

@@ -2,6 +2,7 @@
 
 use super::finding::{CHAINS, E_BFMI, ENERGY_ERROR};
 use super::{Baseline, Evidence, Finding, FitReport, Severity};
+use crate::error::counted;
 
 /// Median R-hat of predictions, and largest R-hat of a sampled scale, beyond which walkers are said
 /// not to agree where scales are sampled.
@@ -138,7 +139,10 @@ impl FitReport {
             }) => {
                 diverged(
                     *failed,
-                    format!("of {geodesics} geodesics were not followed to their end"),
+                    format!(
+                        "of {} could not be followed to the end",
+                        counted(geodesics, "geodesic")
+                    ),
                 );
             }
             Some(Baseline::Sgld {
@@ -146,7 +150,7 @@ impl FitReport {
                 chains,
                 ..
             }) => {
-                diverged(*failed, format!("of {chains} chains diverged"));
+                diverged(*failed, format!("of {} diverged", counted(chains, "chain")));
             }
             Some(Baseline::Chains {
                 divergences,
@@ -154,7 +158,10 @@ impl FitReport {
                 e_bfmi,
                 ..
             }) => {
-                diverged(*divergences, "trajectories of the chains diverged".into());
+                diverged(
+                    *divergences,
+                    "of the trajectories of the chains diverged".into(),
+                );
                 if *energy_rhat > CHAINS || *e_bfmi < E_BFMI {
                     let (rhat, e_bfmi) = (*energy_rhat, *e_bfmi);
                     all.push(Finding::ChainsDisagree { rhat, e_bfmi });

@@ -9,7 +9,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::Op;
 use crate::autodiff::graph::Var;
 use crate::autodiff::shape::show;
-use crate::error::Error;
+use crate::error::{Error, counted};
 use crate::linalg::product::{self, Inner, Outer, Piece, Rows};
 use crate::scalar::Scalar;
 
@@ -28,7 +28,7 @@ impl<'g> Var<'g> {
         if k != k2 {
             let error = Error::shape(
                 "matmul",
-                format!("{k} rows on the right of {left:?}"),
+                format!("{} on the right of {left:?}", counted(k, "row")),
                 show(&right),
             );
             return self.graph.fail(error);

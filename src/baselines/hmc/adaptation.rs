@@ -13,7 +13,7 @@
 use super::dual_averaging::DualAveraging;
 use super::kernel::Hamiltonian;
 use super::variance::Variance;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Leapfrog};
 
@@ -153,7 +153,7 @@ impl<T: Scalar> Adaptation<T> {
         let dim = self.inverse_mass.len();
         fields.numbers("inverse_mass", &mut self.inverse_mass)?;
         if self.inverse_mass.len() != dim || !self.inverse_mass.iter().all(|&v| v > 0.0) {
-            let (expected, got) = (format!("{dim} positive numbers"), "others");
+            let (expected, got) = (counted(dim, "positive number"), "others");
             return Err(Error::shape("inverse mass of a chain", expected, got));
         }
         self.rescale();

@@ -29,11 +29,13 @@ use super::options::{ChainOptions, HmcOptions, NutsOptions};
 use super::search::search;
 use super::state::HamiltonianState;
 use super::windows::windows;
-use crate::error::{Error, Result};
-use crate::linalg::vector::{distance, fill_normal, first_non_finite};
+use crate::error::{Error, Result, counted};
+use crate::linalg::vector::distance;
 use crate::model::LogDensity;
+use crate::optim::Descent;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
-use crate::walk::{Info, Kernel, Leapfrog, PhasePoint, WarmUp};
+use crate::walk::{Info, Kernel, Leapfrog, PhasePoint, WarmUp, same_dim};
 
 /// Hamiltonian Monte Carlo with trajectories of kind `M`: see [`Hmc`] and [`Nuts`].
 #[derive(Clone, Debug)]
@@ -176,21 +178,17 @@ impl<T: Scalar, D: LogDensity<T>, M: Trajectories> Kernel<T, D> for Hamiltonian<
         let dim = density.dim();
         let mass = self.inverse_mass.iter().map(Vec::len);
         if let Some(got) = mass.chain([theta.len()]).find(|&len| len != dim) {
-            let expected = format!("a start and an inverse mass of {dim} parameters");
+            let expected = format!(
+                "a start and an inverse mass of {}",
+                counted(dim, "parameter")
+            );
             return Err(Error::shape("Hamiltonian", expected, got));
         }
         let mut at = PhasePoint::new(dim);
         at.theta.copy_from_slice(theta);
         at.log_density =
             density.log_density_and_grad(&at.theta, &mut at.gradient, &mut ws.density)?;
-        if !at.log_density.is_finite() {
-            let what = "the log density at the start of a chain";
-            return Err(Error::NonFinite { what, index: 0 });
-        }
-        if let Some(index) = first_non_finite(&at.gradient) {
-            let what = "the gradient at the start of a chain";
-            return Err(Error::NonFinite { what, index });
-        }
+        Descent::start("the chain").check(at.log_density, &at.gradient)?;
         let inverse_mass = match &self.inverse_mass {
             Some(mass) => mass.clone(),
             None => vec![1.0; dim],
@@ -209,6 +207,8 @@ impl<T: Scalar, D: LogDensity<T>, M: Trajectories> Kernel<T, D> for Hamiltonian<
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
+        let particle = state.at.theta.len();
+        same_dim("Hamiltonian", density.dim(), particle, ws.start.len())?;
         let HamiltonianState {
             at,
             adaptation,

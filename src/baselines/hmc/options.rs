@@ -1,6 +1,6 @@
 //! Settings of the Hamiltonian samplers, with their defaults.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Length of the chains, what is kept of them, and how they adapt, for HMC and NUTS alike.
 ///
@@ -56,7 +56,7 @@ impl ChainOptions {
         if let Some(keep) = self.keep
             && !(1..=self.draws).contains(&keep)
         {
-            let requirement = format!("must be from 1 to the {} draws", self.draws);
+            let requirement = format!("must be from 1 to the {}", counted(self.draws, "draw"));
             return Err(Error::config("keep", keep, &requirement));
         }
         if !(self.target_acceptance > 0.0 && self.target_acceptance < 1.0) {

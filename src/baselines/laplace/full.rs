@@ -1,7 +1,7 @@
 //! The dense precision: `Q = L L^T`, `R = L^{-T}`. It also serves the last layer.
 
 use super::structure::{Precision, StructuredCurvature};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
 
 /// The curvature `H`, `[q, q]`.
@@ -19,7 +19,10 @@ impl StructuredCurvature for FullCurvature {
     fn with_prior(&self, scale: f64, prior: &[f64]) -> Result<Box<dyn Precision>> {
         let q = prior.len();
         if self.matrix.len() != q * q {
-            let expected = format!("a prior for a matrix of {} numbers", self.matrix.len());
+            let expected = format!(
+                "a prior for a matrix of {}",
+                counted(self.matrix.len(), "number")
+            );
             return Err(Error::shape("Laplace", expected, q));
         }
         let entry = |i: usize, j: usize| {

@@ -10,53 +10,21 @@
 
 use super::Laplace;
 use crate::curvature::{JacobianMemory, JacobianRows};
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
 use crate::linalg::vector::dot;
 use crate::nn::Network;
 use crate::parallel;
+use crate::predict::{JointOutputGaussian, OutputGaussian};
 use crate::scalar::Scalar;
-
-/// Gaussians of the outputs, one for each row of data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputGaussian {
-    /// Number of rows, `n`.
-    pub rows: usize,
-    /// Outputs per row, `K`.
-    pub width: usize,
-    /// `f(x; theta*)`, `[n, K]`.
-    pub means: Vec<f64>,
-    /// Covariances, `[n, K, K]`.
-    pub covariances: Vec<f64>,
-}
-
-/// The joint Gaussian of the outputs of several rows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JointOutputGaussian {
-    /// Number of rows, `n`.
-    pub rows: usize,
-    /// Outputs per row, `K`.
-    pub width: usize,
-    /// `f(x; theta*)`, `[n K]`.
-    pub means: Vec<f64>,
-    /// Covariance, `[n K, n K]`, row-major.
-    pub covariance: Vec<f64>,
-}
-
-impl OutputGaussian {
-    /// Mean of a row, `[K]`.
-    pub fn mean(&self, row: usize) -> &[f64] {
-        &self.means[row * self.width..(row + 1) * self.width]
-    }
-
-    /// Covariance of a row, `[K, K]`.
-    pub fn covariance(&self, row: usize) -> &[f64] {
-        let size = self.width * self.width;
-        &self.covariances[row * size..(row + 1) * size]
-    }
-}
 
 /// Rows of data per task, and per block that the caller gets.
 const TASK: usize = 16;
+
+/// What is called that is not finite.
+const OUTPUT: &str = "the network's output (its features may be far outside those of training)";
+const GRADIENT: &str =
+    "the gradient of the network's output (its features may be far outside those of training)";
 const BLOCK: usize = 1024;
 
 /// Most Jacobian entries that one task holds.
@@ -169,10 +137,11 @@ impl<T: Scalar> Laplace<T> {
         }
         let d = network.input_dim();
         if d == 0 || !x.len().is_multiple_of(d) {
-            let got = format!("{} numbers", x.len());
-            let expected = format!("rows of {d} features");
+            let got = counted(x.len(), "number");
+            let expected = format!("rows of {}", counted(d, "feature"));
             return Err(Error::shape("Laplace::linearised", expected, got));
         }
+        check_table::<T>("Laplace::linearised", x, d, Column::Number)?;
         Ok((x.len() / d, JacobianRows::new(network, &self.theta)?))
     }
 
@@ -203,15 +172,14 @@ impl<T: Scalar> Laplace<T> {
                     means.extend(outputs.iter().map(|o| o.to_f64()));
                 }
             }
-            let finite = roots[roots.len() - k * self.active.len()..]
-                .iter()
-                .chain(&means[means.len() - k..])
-                .all(|v| v.is_finite());
-            if !finite {
-                return Err(Error::data(format!(
-                    "row {row} (from 0): the network's output or its gradient is not finite; its features are far outside those of training"
-                )));
-            }
+            let output = |output| Column::Output { sample: 0, output };
+            let q = self.active.len().max(1);
+            let (of_row, slopes) = (means.len() - k, roots.len() - k * self.active.len());
+            check_table::<f64>(OUTPUT, &means[of_row..], k, output)
+                .and_then(|()| {
+                    check_table::<f64>(GRADIENT, &roots[slopes..], k * q, |at| output(at / q))
+                })
+                .map_err(|e| e.rows_from(row))?;
         }
         self.precision.root_transposed(roots);
         Ok(means)

@@ -8,7 +8,7 @@
 //! Gauss-Newton matrix, the empirical Fisher matrix or the exact Hessian. From the Gaussian follow
 //! - draws `theta* + R z`, `R R^T = Q^{-1}` ([`crate::model::Posterior`]);
 //! - the predictive of the linearised network, `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)` (Immer,
-//!   Korzepa & Bauer 2021), in [`OutputGaussian`]; [`crate::predict`] combines it with a
+//!   Korzepa & Bauer 2021), in [`OutputGaussian`](crate::predict::OutputGaussian); [`crate::predict`] combines it with a
 //!   likelihood;
 //! - the evidence `log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`, and the prior
 //!   precisions and noise level that maximise it at fixed `theta*` and `H` (`tune`).
@@ -46,7 +46,6 @@ mod options;
 mod structure;
 mod tune;
 
-pub use functional::{JointOutputGaussian, OutputGaussian};
 pub use options::{Curvature, LaplaceOptions, Structure};
 pub use tune::{PrecisionGroups, TuneOptions, TuneReport, precision_grid};
 
@@ -57,11 +56,12 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::baselines::draws::independent;
 use crate::curvature::{RowOutputs, Supervised};
-use crate::error::{Error, Result};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::error::{Error, Result, counted};
+use crate::linalg::vector::first_non_finite;
 use crate::model::{Posterior, Prior};
 use crate::nn::ParamLayout;
 use crate::rng::Streams;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use structure::{Precision, StructuredCurvature};
 
@@ -120,7 +120,7 @@ pub struct Laplace<T> {
 impl<T> std::fmt::Debug for Laplace<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (q, p) = (self.active.len(), self.theta.len());
-        write!(f, "Laplace for {q} of {p} parameters")
+        write!(f, "Laplace for {q} of {}", counted(p, "parameter"))
     }
 }
 
@@ -200,7 +200,7 @@ impl<T: Scalar> Laplace<T> {
     /// prior, or the precision is not positive definite. Then nothing is changed.
     pub fn set_prior_precision(&mut self, prior_precision: &[f64]) -> Result<()> {
         if prior_precision.len() != self.theta.len() {
-            let expected = format!("{} prior precisions", self.theta.len());
+            let expected = counted(self.theta.len(), "prior precision");
             return Err(Error::shape("Laplace", expected, prior_precision.len()));
         }
         let bad = prior_precision

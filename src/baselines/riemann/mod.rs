@@ -29,12 +29,14 @@ mod ode;
 
 pub use ode::{DormandPrince, OdeFunction, OdeOptions, OdeReport};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{dot, norm};
 use crate::model::{LogDensity, Posterior, PosteriorDensity, ProductWorkspace};
+use crate::optim::Answer;
 use crate::parallel;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// A geodesic: the integrator's report, or the number of evaluations until it failed.
 type Outcome = std::result::Result<OdeReport, usize>;
@@ -145,7 +147,7 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         let p = density.dim();
         if theta.len() != p || gaussian.dim() != p {
             let got = format!("{} and {}", theta.len(), gaussian.dim());
-            let expected = format!("an estimate and draws of {p} parameters");
+            let expected = format!("an estimate and draws of {}", counted(p, "parameter"));
             return Err(Error::shape("RiemannLaplace", expected, got));
         }
         Ok(Self {
@@ -180,7 +182,7 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
     pub fn exponential_map(&self, velocity: &[T]) -> Result<Geodesic<T>> {
         let p = self.theta.len();
         if velocity.len() != p {
-            let expected = format!("a velocity of {p} parameters");
+            let expected = format!("a velocity of {}", counted(p, "parameter"));
             return Err(Error::shape("exponential_map", expected, velocity.len()));
         }
         let mut memory = self.memory();
@@ -210,23 +212,27 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         Ok(norm(velocity).hypot(dot(&grad, velocity)))
     }
 
-    /// [`Posterior::sample`], with a report of its cost.
+    /// [`Posterior::sample`], with a report of its cost. `progress` is called after every geodesic,
+    /// from its thread, with the number of geodesics so far. It may end the work ([`Answer`]).
     ///
     /// # Errors
-    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails.
-    pub fn sample_with_report(
+    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails; that of `progress`.
+    pub fn sample_with_report<R: Answer>(
         &self,
         count: usize,
         streams: Streams,
+        progress: impl Fn(usize) -> R + Sync,
     ) -> Result<(Vec<T>, RiemannReport)> {
         let p = self.theta.len();
         let mut draws = self.gaussian.sample(count, streams)?;
+        let done = AtomicUsize::new(0);
         let mut outcomes: Vec<Outcome> = vec![Err(0); draws.len().div_ceil(p.max(1))];
         let each = draws.chunks_mut(p.max(1)).zip(&mut outcomes);
         let follow = |memory: &mut Memory<T, D>, _, (draw, outcome): (&mut [T], &mut Outcome)| {
             let apart = draw.iter().zip(&self.theta);
             let velocity = apart.map(|(draw, map)| draw.to_f64() - map.to_f64());
             let followed = self.follow(velocity, memory);
+            progress(done.fetch_add(1, Relaxed) + 1).result()?;
             for (draw, &end) in draw.iter_mut().zip(&memory.state) {
                 *draw = T::from_f64(end);
             }
@@ -319,6 +325,6 @@ impl<T: Scalar, D: SecondOrder<T>> Posterior<T> for RiemannLaplace<'_, T, D> {
     /// The draws of the Gaussian, carried along their geodesics. Those that failed are left out;
     /// [`RiemannLaplace::sample_with_report`] counts them.
     fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        Ok(self.sample_with_report(count, streams)?.0)
+        Ok(self.sample_with_report(count, streams, |_| ())?.0)
     }
 }

@@ -7,11 +7,10 @@ use clap_complete::Shell;
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{
-    FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice, TargetTransform,
-};
-use fiberwalk::{Activation, Error, Observation, Result};
+use fiberwalk::pipeline::{FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform};
+use fiberwalk::{Activation, Error, Observation};
 
+use crate::failure::Outcome;
 use crate::prior::{Prior, parse_prior};
 pub use crate::values::Precision;
 use crate::values::{
@@ -54,10 +53,10 @@ pub enum Command {
 
 #[derive(Args)]
 pub struct FitArgs {
-    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz).
-    /// Images named as in MNIST need no LABELS if the labels are in the same directory
+    /// Training rows: a CSV file with a header (or -: standard input), or IDX files IMAGES,LABELS
+    /// (plain or .gz). Images named as in MNIST need no LABELS if those are in the same directory
     pub train: PathBuf,
-    /// Model file to write
+    /// Model file to write (or -: standard output; the report then goes to standard error)
     #[arg(long, value_name = "MODEL.fw", help_heading = "Files")]
     pub out: PathBuf,
     /// walk; auto (a mixture of walks of several models, about a minute; see docs/models.md); map,
@@ -72,17 +71,17 @@ pub struct FitArgs {
     #[arg(long, value_name = "N", help_heading = "Model")]
     pub frozen: Option<usize>,
     /// Save the walk to MODEL.fw.checkpoint every so many seconds, for --resume (0: never). The
-    /// file is removed once the model is written
-    #[arg(long, default_value = "60", value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period, help_heading = "Files")]
-    pub checkpoint_every: Period,
+    /// file is removed once the model is written [default: 60; never with --out -]
+    #[arg(long, value_name = "SECONDS", allow_negative_numbers = true, value_parser = parse_period, help_heading = "Files")]
+    pub checkpoint_every: Option<Period>,
     /// Continue the walk in MODEL.fw.checkpoint, written by the same fit. The model is the same as
     /// without the interruption
     #[arg(long, help_heading = "Files")]
     pub resume: bool,
     /// Refit without each row where leave-one-out by importance sampling fails, if there are at
-    /// most N such rows
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Run")]
-    pub loo_refits: usize,
+    /// most N such rows [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub loo_refits: Option<usize>,
     /// The report as one JSON object, with leave-one-out row by row
     #[arg(long, help_heading = "Run")]
     pub json: bool,
@@ -93,11 +92,11 @@ pub struct FitArgs {
 
 #[derive(Args)]
 pub struct CompareArgs {
-    /// Training rows: a CSV file with a header, or IDX files as IMAGES,LABELS (plain or .gz).
-    /// Images named as in MNIST need no LABELS if the labels are in the same directory
+    /// Training rows: a CSV file with a header (or -: standard input), or IDX files IMAGES,LABELS
+    /// (plain or .gz). Images named as in MNIST need no LABELS if those are in the same directory
     pub train: PathBuf,
-    /// Rows to score on, as for fit [default: three tenths of the training rows, held out at random
-    /// for every seed]
+    /// Rows to score on, as for fit (or -: standard input) [default: three tenths of the training
+    /// rows, held out at random for every seed]
     #[arg(long, value_name = "TEST", help_heading = "Data")]
     pub test: Option<PathBuf>,
     /// Methods to compare, separated by commas
@@ -120,7 +119,7 @@ pub struct CompareArgs {
     pub quiet: bool,
 }
 
-/// Settings of a fit that do not depend on the method.
+/// Settings of a fit. Those of some methods are given (`Some`) or not: see `settings.rs`.
 #[derive(Args)]
 pub struct Settings {
     #[command(flatten)]
@@ -189,36 +188,37 @@ pub struct Settings {
     /// Most passes over the rows when training by minibatches [default: 20]
     #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
-    /// How particles move: drift, tangent or microcanonical
-    #[arg(long, default_value = "microcanonical", help_heading = "Walk")]
-    pub kernel: KernelKind,
-    /// Step size of the kernel: a number, or auto (tuned)
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
-    pub step_size: Auto<f64>,
-    /// Length over which a microcanonical walk forgets its direction: a number, or auto
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
-    pub decoherence_length: Auto<f64>,
+    /// How particles move: drift, tangent or microcanonical [default: microcanonical]
+    #[arg(long, help_heading = "Walk")]
+    pub kernel: Option<KernelKind>,
+    /// Step size of a microcanonical walk: a number, or auto (tuned) [default: auto]
+    #[arg(long, value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
+    pub step_size: Option<Auto<f64>>,
+    /// Length over which a microcanonical walk forgets its direction: a number, or auto [default:
+    /// auto]
+    #[arg(long, value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
+    pub decoherence_length: Option<Auto<f64>>,
     /// Add a Metropolis test after each trajectory of a microcanonical walk
     #[arg(long, help_heading = "Walk")]
     pub adjusted: bool,
-    /// MAP estimates that particles start from, in turn
-    #[arg(long, default_value_t = 1, help_heading = "Walk")]
-    pub starts: usize,
+    /// MAP estimates that particles start from, in turn [default: 1]
+    #[arg(long, help_heading = "Walk")]
+    pub starts: Option<usize>,
     /// Number of particles that walk [default: 64; 16 where scales are sampled]
     #[arg(long, help_heading = "Walk")]
     pub particles: Option<usize>,
     /// Steps of each particle: a number, or auto. With auto, a microcanonical walk ends when it has
     /// forgotten its start, after 2,000 steps at most; the drift kernel takes 1,000; where scales
-    /// are sampled, a walk takes up to 4,000 steps of about ten gradients
-    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>, help_heading = "Walk")]
-    pub steps: Auto<usize>,
-    /// Points of the walk to keep
-    #[arg(long, default_value_t = 256, help_heading = "Walk")]
-    pub samples: usize,
+    /// are sampled, a walk takes up to 4,000 steps of about ten gradients [default: auto]
+    #[arg(long, value_name = "auto|N", value_parser = parse_auto::<usize>, help_heading = "Walk")]
+    pub steps: Option<Auto<usize>>,
+    /// Points of the walk, or draws of a baseline, to keep [default: 256]
+    #[arg(long, help_heading = "Walk")]
+    pub samples: Option<usize>,
     /// The flow over hidden parameters: auto (the one whose predictions are closest to the walk's),
-    /// frame or units
-    #[arg(long, default_value = "auto", help_heading = "Model")]
-    pub flow: FlowChoice,
+    /// frame or units [default: auto]
+    #[arg(long, help_heading = "Model")]
+    pub flow: Option<FlowChoice>,
     /// For an atlas: anchors whose hidden units each come from a different walker
     #[arg(long, help_heading = "Model")]
     pub recombine: bool,
@@ -250,15 +250,16 @@ pub struct Settings {
 
 #[derive(Args)]
 pub struct PredictArgs {
-    /// Model file
+    /// Model file (or -: standard input)
     pub model: PathBuf,
-    /// Rows to predict, as for fit. The target column or the file of labels may be missing
+    /// Rows to predict, as for fit (or -: standard input). The target column or the file of labels
+    /// may be missing
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
-    /// File of predictions to write
+    /// File of predictions to write (or -: standard output) [default: -]
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
-    pub out: PathBuf,
+    pub out: Option<PathBuf>,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]
@@ -270,9 +271,9 @@ pub struct PredictArgs {
 
 #[derive(Args)]
 pub struct EvaluateArgs {
-    /// Model file
+    /// Model file (or -: standard input)
     pub model: PathBuf,
-    /// Rows with known targets, as for fit
+    /// Rows with known targets, as for fit (or -: standard input)
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
@@ -287,7 +288,7 @@ pub struct EvaluateArgs {
 
 #[derive(Args)]
 pub struct InfoArgs {
-    /// Model file
+    /// Model file (or -: standard input)
     pub model: PathBuf,
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
@@ -318,54 +319,6 @@ pub struct Threads {
     pub threads: Option<usize>,
 }
 
-impl Settings {
-    /// The options that the library takes.
-    pub fn options(&self, method: Method) -> FitOptions {
-        FitOptions {
-            layers: self.conv.clone(),
-            hidden: match &self.hidden {
-                Hidden::Widths(widths) => widths.clone(),
-                Hidden::Auto => FitOptions::default().hidden,
-            },
-            choose_hidden: matches!(self.hidden, Hidden::Auto),
-            loo_refits: 0,
-            activation: self.activation,
-            likelihood: self.likelihood,
-            feature_transform: self.feature_transform,
-            target_transform: self.target_transform,
-            prior: match self.prior {
-                Prior::Choice(choice) => choice,
-                Prior::Precision(_) => PriorChoice::Auto,
-            },
-            prior_precision: match self.prior {
-                Prior::Precision(alpha) => Some(alpha),
-                Prior::Choice(_) => self.prior_precision.value(),
-            },
-            noise_std: self.noise_std.value(),
-            batch: self.batch.0,
-            epochs: self.epochs,
-            method,
-            kernel: self.kernel,
-            step_size: self.step_size.value(),
-            decoherence_length: self.decoherence_length.value(),
-            adjusted: self.adjusted,
-            starts: self.starts,
-            particles: self.particles,
-            steps: self.steps.value(),
-            samples: self.samples,
-            flow: self.flow,
-            recombine: self.recombine,
-            frozen: None,
-            walk_batch: self.walk_batch,
-            seed: self.seed,
-            spool: None,
-            checkpoint: None,
-            max_seconds: self.max_seconds,
-            max_memory: self.max_memory,
-        }
-    }
-}
-
 impl Sampling {
     /// The seed of draws: the requested one, or else the model's.
     pub fn seed_of(&self, metadata: &Metadata) -> u64 {
@@ -375,23 +328,18 @@ impl Sampling {
 
 impl Threads {
     /// Runs `work` on the requested number of threads.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> Outcome<R> + Send) -> Outcome<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
-            return Err(Error::Config {
-                field: "--threads",
-                value: "0".into(),
-                requirement: "must be positive".into(),
-            });
+            return Err(Error::config("--threads", 0, "must be positive").into());
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         match pool {
             Ok(pool) => pool.install(work),
-            Err(e) => Err(Error::Config {
-                field: "--threads",
-                value: count.to_string(),
-                requirement: format!("the machine refuses: {e}"),
-            }),
+            Err(e) => {
+                let requirement = format!("the machine refuses: {e}");
+                Err(Error::config("--threads", count, &requirement).into())
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
-use fiberwalk::artifact::{AnyModel, Scores};
-use fiberwalk::{Error, Result};
+use fiberwalk::artifact::Scores;
 
 use crate::args::EvaluateArgs;
+use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
-use crate::{in_file, say};
+use crate::streams::{self, read_once, say};
 
-pub fn run(args: &EvaluateArgs) -> Result<()> {
-    let model = AnyModel::load(&args.model)?;
+pub fn run(args: &EvaluateArgs) -> Outcome {
+    read_once(("MODEL", &args.model), ("TEST", &args.test))?;
+    let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let input = Input::find(&args.test)?;
     let data = input.scored(metadata, args.rows.rows)?;
@@ -19,10 +20,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         .map_err(|e| in_file(e, input.rows()))?;
     if args.json {
         // Only a NaN or an infinity could fail here, and serde_json writes those as null.
-        let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
-            path: "standard output".into(),
-            source: e.into(),
-        })?;
+        let json = serde_json::to_string(&scores).map_err(|e| Failure::Output(e.into()))?;
         return say(&(json + "\n"));
     }
     let figures = match scores {

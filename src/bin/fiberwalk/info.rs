@@ -1,16 +1,17 @@
 //! `fiberwalk info`: what a model file holds and how its fit went.
 
-use fiberwalk::Result;
-use fiberwalk::artifact::{FitReport, Metadata, TaskSpec, read_metadata};
+use fiberwalk::artifact::{FitReport, Metadata, TaskSpec};
+use fiberwalk::error::counted;
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
-use crate::{printable, say};
+use crate::failure::Outcome;
+use crate::printable;
+use crate::streams::{metadata, say, source_name};
 
-pub fn run(args: &InfoArgs) -> Result<()> {
-    let metadata = read_metadata(&args.model)?;
-    let bytes = std::fs::metadata(&args.model).map_or(0, |m| m.len());
-    let file = args.model.display().to_string();
+pub fn run(args: &InfoArgs) -> Outcome {
+    let (metadata, bytes) = metadata(&args.model)?;
+    let file = source_name(&args.model).display().to_string();
     if args.json {
         return say(&format!("{}\n", as_json(&metadata, &file, bytes)));
     }
@@ -82,15 +83,16 @@ fn older(metadata: &Metadata) -> String {
 fn about(metadata: &Metadata, file: &str, bytes: u64) -> Vec<(&'static str, String)> {
     let features = metadata.feature_names.len();
     let target = match &metadata.task {
-        TaskSpec::Classification { classes, .. } => format!("{classes} classes"),
+        TaskSpec::Classification { classes, .. } => counted(classes, "class").to_string(),
         TaskSpec::Regression { .. } => "a real target".into(),
     };
     let mut lines = vec![
         (
             "predicts",
             format!(
-                "{target} ('{}') from {features} features",
-                metadata.target_name
+                "{target} ('{}') from {}",
+                metadata.target_name,
+                counted(features, "feature")
             ),
         ),
         (

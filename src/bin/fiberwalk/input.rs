@@ -1,21 +1,22 @@
-//! Sources of rows: a CSV file, or IDX files of images and their labels.
+//! Sources of rows: a CSV file, one on standard input, or IDX files of images and their labels.
 
 use std::path::{Path, PathBuf};
 
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::{
-    CsvOptions, Dataset, IdxOptions, Task, load_csv, load_features, load_for_schema, load_idx,
-    load_idx_for_schema, load_images_for_schema, looks_like_idx,
+    CsvOptions, CsvText, Dataset, IdxOptions, Task, load_idx, load_idx_for_schema,
+    load_images_for_schema, looks_like_idx,
 };
 use fiberwalk::{Error, Result};
 
 use crate::args::Settings;
-use crate::in_file;
+use crate::failure::in_file;
+use crate::streams::{STANDARD_INPUT, is_stream, read_text, source_name};
 use crate::values::ImageShape;
 
 /// The source of rows that an argument names.
 pub enum Input {
-    /// A CSV file.
+    /// A CSV file, or `-` for standard input.
     Csv(PathBuf),
     /// Images, and their labels if there are any.
     Idx {
@@ -27,8 +28,12 @@ pub enum Input {
 impl Input {
     /// Finds the source that an argument names. `images,labels` is a pair of IDX files, unless a
     /// file has that name. The first bytes of a single file tell whether it is IDX. For images
-    /// alone, the labels are looked for beside them, under the name that MNIST uses.
+    /// alone, the labels are looked for beside them, under the name that MNIST uses. `-` is a CSV
+    /// file on standard input, which is not read yet.
     pub fn find(argument: &Path) -> Result<Self> {
+        if is_stream(argument) {
+            return Ok(Input::Csv(argument.into()));
+        }
         if argument.exists() {
             // Only a regular file can be read twice.
             if !argument.is_file() || !looks_like_idx(argument)? {
@@ -50,10 +55,11 @@ impl Input {
         }
     }
 
-    /// The file that holds the features.
+    /// The file that holds the features, as messages call it.
     pub fn rows(&self) -> &Path {
         match self {
-            Input::Csv(file) | Input::Idx { images: file, .. } => file,
+            Input::Csv(file) => source_name(file),
+            Input::Idx { images, .. } => images,
         }
     }
 
@@ -64,6 +70,7 @@ impl Input {
                 images,
                 labels: Some(labels),
             } => vec![images, labels],
+            Input::Csv(file) if is_stream(file) => Vec::new(),
             _ => vec![self.rows()],
         }
     }
@@ -77,7 +84,7 @@ impl Input {
                     target: args.target.clone(),
                     task: args.task,
                 };
-                let data = first_rows(load_csv(file, &options)?, rows)?;
+                let data = first_rows(csv_text(file)?.dataset(&options)?, rows)?;
                 match args.image {
                     Some(ImageShape(shape)) => data.with_image(shape)?,
                     None => data,
@@ -113,7 +120,9 @@ impl Input {
         check_rows(rows)?;
         let d = model.feature_names.len();
         let mut features = match self {
-            Input::Csv(file) => load_features(file, &model.feature_names, &model.target_name)?,
+            Input::Csv(file) => {
+                csv_text(file)?.features(&model.feature_names, &model.target_name)?
+            }
             Input::Idx { images, .. } => {
                 let shape = image(model.image, images)?;
                 load_images_for_schema(images, shape, rows)?.pixels
@@ -146,7 +155,7 @@ impl Input {
     ) -> Result<Dataset> {
         match self {
             Input::Csv(file) => {
-                let data = load_for_schema(file, features, target, task)?;
+                let data = csv_text(file)?.dataset_for_schema(features, target, task)?;
                 first_rows(data, rows)
             }
             Input::Idx { images, labels } => {
@@ -154,6 +163,14 @@ impl Input {
                 load_idx_for_schema(images, needed(images, labels)?, shape, task, rows)
             }
         }
+    }
+}
+
+/// The text of a CSV file, or of standard input.
+fn csv_text(file: &Path) -> Result<CsvText> {
+    match is_stream(file) {
+        true => Ok(CsvText::from_bytes(read_text()?, STANDARD_INPUT)),
+        false => CsvText::open(file),
     }
 }
 

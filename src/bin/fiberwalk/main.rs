@@ -4,11 +4,15 @@
 //! methods, and shows what a model file says about its fit.
 //!
 //! Exit status: 0 for success; 2 for bad usage or bad input, with one line on standard error that
-//! says what is wrong and where; 1 for any other failure.
+//! says what is wrong and where; 1 for any other failure. If whoever reads standard output closes
+//! it, as `head` does, the program ends without a word and with status 141, which shells report for
+//! other programs that end so.
 
 mod args;
 mod compare;
+mod destination;
 mod evaluate;
+mod failure;
 mod fit;
 mod info;
 mod input;
@@ -17,7 +21,10 @@ mod peak;
 mod predict;
 mod prior;
 mod progress;
+mod settings;
 mod splits;
+mod streams;
+mod suggest;
 mod values;
 
 use std::io::Write;
@@ -25,10 +32,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use fiberwalk::{Error, Result};
 
 use args::{Cli, Command};
+use suggest::similar;
+
+/// 128 and the number of SIGPIPE: the status that shells report for a program that ends by it.
+const CLOSED_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -45,7 +56,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
         Err(e) => {
-            complain(&one_line(&e.to_string()));
+            complain(&one_line(&e));
             return ExitCode::from(2);
         }
     };
@@ -60,9 +71,10 @@ fn main() -> ExitCode {
     };
     match outcome {
         Ok(code) => code,
+        Err(e) if streams::is_closed(&e) => ExitCode::from(CLOSED_PIPE),
         Err(e) => {
             complain(&format!("error: {e}"));
-            status(&e)
+            e.status()
         }
     }
 }
@@ -70,20 +82,6 @@ fn main() -> ExitCode {
 fn success((): ()) -> ExitCode {
     ExitCode::SUCCESS
 }
-
-/// Writes to standard output. A closed or full output is an ordinary error, not a panic.
-pub fn say(text: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|source| Error::Io {
-            path: STANDARD_OUTPUT.into(),
-            source,
-        })
-}
-
-/// The name of standard output in errors.
-pub const STANDARD_OUTPUT: &str = "standard output";
 
 /// Writes one line to standard error.
 pub fn complain(message: &str) {
@@ -128,51 +126,24 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
     Ok(())
 }
 
-/// Adds the file name to an error about the data.
-pub fn in_file(error: Error, file: &Path) -> Error {
-    match error {
-        Error::Data {
-            file: None,
-            line,
-            column,
-            what,
-        } => Error::Data {
-            file: Some(file.to_path_buf()),
-            line,
-            column,
-            what,
-        },
-        other => other,
-    }
-}
-
-/// Exit status of an error: 2 if the user can fix it in the call or the files, 1 if the mathematics
-/// or the machine failed.
-pub fn status(error: &Error) -> ExitCode {
-    ExitCode::from(match error {
-        Error::Io { path, .. } if path == Path::new(STANDARD_OUTPUT) => 1,
-        Error::Data { .. }
-        | Error::Config { .. }
-        | Error::Shape { .. }
-        | Error::Artifact { .. }
-        | Error::Checkpoint { .. }
-        | Error::InUse { .. }
-        | Error::Io { .. } => 2,
-        _ => 1,
-    })
-}
-
 /// The first paragraph of a usage error and a likely correction, without the help text that
 /// follows.
-fn one_line(message: &str) -> String {
+fn one_line(error: &clap::Error) -> String {
+    let message = &error.to_string();
     let first = message.split("\n\n").next().unwrap_or(message);
     let words: Vec<&str> = first.split_whitespace().collect();
     let tips = message
         .lines()
         .filter_map(|l| l.trim().strip_prefix("tip: "));
-    let meant: String = tips
+    let mut meant: String = tips
         .filter(|tip| tip.contains("similar"))
         .map(|tip| format!("; {tip}"))
         .collect();
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && meant.is_empty()
+        && let Some(name) = similar(value, first)
+    {
+        meant = format!("; a similar value exists: '{name}'");
+    }
     words.join(" ") + &meant + " (see --help)"
 }

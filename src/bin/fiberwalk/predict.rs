@@ -2,22 +2,28 @@
 
 use std::io::Write;
 
-use fiberwalk::Result;
-use fiberwalk::artifact::{AnyModel, Claim, Predictions, write_atomically};
+use fiberwalk::artifact::{Claim, Predictions, write_atomically};
+use fiberwalk::error::counted;
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
 
 use crate::args::PredictArgs;
+use crate::check_destination;
+use crate::failure::{Outcome, in_file};
 use crate::input::Input;
-use crate::{check_destination, in_file, say};
+use crate::streams::{self, is_stream, read_once, say};
 
-pub fn run(args: &PredictArgs) -> Result<()> {
+pub fn run(args: &PredictArgs) -> Outcome {
+    read_once(("MODEL", &args.model), ("TEST", &args.test))?;
     let input = Input::find(&args.test)?;
-    let mut files = input.files();
-    files.push(&args.model);
-    check_destination(&args.out, &files)?;
+    let out = args.out.as_deref().filter(|out| !is_stream(out));
+    if let Some(out) = out {
+        let mut files = input.files();
+        files.extend(Some(&*args.model).filter(|model| !is_stream(model)));
+        check_destination(out, &files)?;
+    }
     // Do not overwrite what a fit is writing.
-    let _claim = Claim::of(&args.out)?;
-    let model = AnyModel::load(&args.model)?;
+    let _claim = out.map(Claim::of).transpose()?;
+    let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let features = input.features(metadata, args.rows.rows)?;
     let seed = args.sampling.seed_of(metadata);
@@ -29,12 +35,15 @@ pub fn run(args: &PredictArgs) -> Result<()> {
         Predictions::Classes(p) => classification(&p),
         Predictions::Real(p) => regression(&p),
     };
-    write_atomically(&args.out, |w| write_csv(w, &table))?;
+    let Some(out) = out else {
+        return streams::write(|w| write_csv(w, &table));
+    };
+    write_atomically(out, |w| write_csv(w, &table))?;
     if !args.quiet {
         say(&format!(
-            "{}: {} rows\n",
-            args.out.display(),
-            table.rows.len()
+            "{}: {}\n",
+            out.display(),
+            counted(table.rows.len(), "row")
         ))?;
     }
     Ok(())
@@ -75,10 +84,19 @@ fn regression(p: &RealPredictions) -> Table {
 
 fn write_csv(w: &mut dyn Write, table: &Table) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(w);
-    csv.write_record(&table.header)?;
+    csv.write_record(&table.header).map_err(cause)?;
     for row in &table.rows {
         // The shortest decimal that reads back as the same number.
-        csv.write_record(row.iter().map(f64::to_string))?;
+        let cells = row.iter().map(f64::to_string);
+        csv.write_record(cells).map_err(cause)?;
     }
     csv.flush()
+}
+
+/// The error of the writer below, which tells a closed pipe from a full disk.
+fn cause(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("{other:?}")),
+    }
 }

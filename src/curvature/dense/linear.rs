@@ -63,10 +63,14 @@ impl<T: Scalar> LinearLayers<T> {
     /// The layers, if all parameters of `range` belong to linear layers that are used once, and
     /// pairs take less work than rows.
     pub(super) fn find(data: &Supervised<'_>, range: Range<usize>, rank: usize) -> Option<Self> {
-        let by_rows = rank * range.len() * range.len();
-        let all = Self::all(data, range)?;
+        Self::all(data, range).filter(|all| all.are_less_work(rank))
+    }
+
+    /// True if pairs take less work than rows.
+    pub(super) fn are_less_work(&self, rank: usize) -> bool {
+        let q: usize = self.places.iter().map(|p| p.inputs * p.outputs).sum();
         // with rank 0, rows take no work at all, so pairs cannot take less
-        (work_of_pairs(&all.places, rank) < by_rows).then_some(all)
+        work_of_pairs(&self.places, rank) < rank * q * q
     }
 
     /// The layers, if all parameters of `range` belong to linear layers that are used once.
@@ -150,7 +154,7 @@ impl<T: Scalar> LinearLayers<T> {
         };
         for (l, place) in self.places.iter().enumerate() {
             let mut all = Vec::with_capacity(place.inputs * rows);
-            copy(inputs.tensor(&ws, l), &mut all);
+            copy(inputs.tensor(&ws, l)?, &mut all);
             // the input of the bias
             all.resize(place.inputs * rows, 1.0);
             block.inputs.push(all);
@@ -165,7 +169,7 @@ impl<T: Scalar> LinearLayers<T> {
             }
             cotangents.run(&[theta, &x, &u, &[T::ONE]], &mut ws)?;
             for (l, to) in block.slopes.iter_mut().enumerate() {
-                copy(cotangents.tensor(&ws, l), to);
+                copy(cotangents.tensor(&ws, l)?, to);
             }
         }
         Ok(block)

@@ -6,6 +6,7 @@
 //! computed in parallel, a few hundred at a time. Their products are added up panel by panel, each
 //! panel in the order of the rows.
 
+mod compiled;
 mod linear;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,7 @@ use std::ops::Range;
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 
+pub use compiled::DenseCurvature;
 use linear::LinearLayers;
 
 use super::jacobian::JacobianRows;
@@ -57,18 +59,17 @@ pub(crate) fn dense_from_roots<T: Scalar>(
 ) -> Result<Vec<f64>> {
     match LinearLayers::find(data, range.clone(), roots.rank) {
         Some(layers) => layers.matrix(data, theta, roots),
-        None => by_rows(data, theta, range, roots),
+        None => by_rows(data, range, &JacobianRows::new(data.network, theta)?, roots),
     }
 }
 
 /// `S^T S` from the rows of `S`, for any network.
 fn by_rows<T: Scalar>(
     data: &Supervised<'_>,
-    theta: &[T],
     range: Range<usize>,
+    jacobian: &JacobianRows<T>,
     roots: &OutputRoots,
 ) -> Result<Vec<f64>> {
-    let jacobian = JacobianRows::new(data.network, theta)?;
     let (q, rank) = (range.len(), roots.rank.max(1));
     let mut matrix = vec![0.0; q * q];
     let at_once = (NUMBERS / q.max(1)).clamp(LEAST, MOST).div_ceil(rank);
@@ -131,7 +132,7 @@ fn mirror(matrix: &mut [f64], q: usize) {
 /// # Errors
 /// If the operator fails.
 pub fn dense_operator<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     range: Range<usize>,
 ) -> Result<Vec<f64>> {
     let (n, q) = (op.dim(), range.len());

@@ -8,7 +8,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::layers::{Layer, Layers};
 use super::{KfacBias, KfacOptions};
 use crate::curvature::roots::{BLOCK, OutputRoots, RowOutputs, Supervised, columns};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::parallel;
 use crate::scalar::Scalar;
 
@@ -72,7 +72,7 @@ impl KroneckerFactors {
     ) -> Result<Self> {
         let dim = data.network.dim();
         if theta.len() != dim {
-            let expected = format!("a vector of {dim} parameters");
+            let expected = format!("a vector of {}", counted(dim, "parameter"));
             return Err(Error::shape("KroneckerFactors", expected, theta.len()));
         }
         let layers = Layers::<T>::new(data.network)?;
@@ -136,7 +136,7 @@ impl<T: Scalar> Layers<T> {
         self.inputs.run(&[theta, &x, &[T::ONE]], &mut ws)?;
         for (l, (layer, sums)) in self.layers.iter().zip(sums.iter_mut()).enumerate() {
             let order = layer.input_order(bias);
-            let input = self.inputs.tensor(&ws, l);
+            let input = self.inputs.tensor(&ws, l)?;
             add_products(
                 &mut sums.a,
                 (layer.groups, order, here * layer.uses()),
@@ -154,7 +154,7 @@ impl<T: Scalar> Layers<T> {
             }
             self.cotangents.run(&[theta, &x, &u, &[T::ONE]], &mut ws)?;
             for (l, (layer, sums)) in self.layers.iter().zip(sums.iter_mut()).enumerate() {
-                let cotangent = self.cotangents.tensor(&ws, l);
+                let cotangent = self.cotangents.tensor(&ws, l)?;
                 add_products(
                     &mut sums.b,
                     (layer.groups, layer.outputs, here * layer.uses()),

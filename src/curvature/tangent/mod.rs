@@ -20,7 +20,7 @@ mod tests;
 
 pub use options::{NormalDimension, TangentOptions};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, dot};
 use crate::linalg::{
     DeflatedOperator, SpectralQuadrature, SymmetricOperator, TraceEstimate, converged_eigenpairs,
@@ -49,7 +49,7 @@ impl<T: Scalar> TangentSpace<T> {
     /// # Errors
     /// If a setting is out of range or the operator fails.
     pub fn new(
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         prior_precision: f64,
         options: &TangentOptions,
         streams: Streams,
@@ -70,7 +70,11 @@ impl<T: Scalar> TangentSpace<T> {
         complete: bool,
     ) -> Result<Self> {
         if basis.len() != values.len() * dim {
-            let expected = format!("{} directions of {dim} parameters", values.len());
+            let expected = format!(
+                "{} of {}",
+                counted(values.len(), "direction"),
+                counted(dim, "parameter")
+            );
             return Err(Error::shape(
                 "TangentSpace::from_parts",
                 expected,
@@ -96,7 +100,7 @@ impl<T: Scalar> TangentSpace<T> {
     /// As for [`TangentSpace::new`], and if the operator has another dimension.
     pub fn renew(
         &self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         options: &TangentOptions,
         streams: Streams,
     ) -> Result<Self> {
@@ -107,7 +111,7 @@ impl<T: Scalar> TangentSpace<T> {
     }
 
     fn from_rows(
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         prior_precision: f64,
         options: &TangentOptions,
         start: &[T],
@@ -262,7 +266,7 @@ impl<T: Scalar> TangentSpace<T> {
     /// If the operator fails or has another dimension, or `probes` or `steps` is 0.
     pub fn total_effective_dimension(
         &self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         probes: usize,
         steps: usize,
         streams: Streams,

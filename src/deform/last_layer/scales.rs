@@ -2,7 +2,7 @@
 
 use super::LastLayer;
 use super::workspace::LastLayerWorkspace;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::dot;
 use crate::model::HeadScales;
 use crate::scalar::Scalar;
@@ -18,7 +18,7 @@ impl<T: Scalar> LastLayer<T> {
     /// the likelihood has none.
     pub fn with_scales(mut self, scales: HeadScales) -> Result<Self> {
         if scales.weights.len() != self.features {
-            let expected = format!("{} scales of the last layer", self.features);
+            let expected = format!("{} of the last layer", counted(self.features, "scale"));
             return Err(Error::shape("LastLayer", expected, scales.weights.len()));
         }
         if scales.noise.is_some() && !self.is_gaussian() {
@@ -76,15 +76,15 @@ impl<T: Scalar> LastLayer<T> {
             ws.noise_std = noise_std;
         }
         let positive = |x: &f64| *x > 0.0 && x.is_finite();
-        let first = ws.precisions.iter().position(|p| !positive(p));
-        let noise = Some(0).filter(|_| !positive(&ws.noise_std));
-        match first.or(noise) {
-            None => Ok(()),
-            Some(index) => Err(Error::NonFinite {
-                what: "scales of the last layer",
-                index,
-            }),
+        if let Some(index) = ws.precisions.iter().position(|p| !positive(p)) {
+            let what = "precisions of the last layer";
+            return Err(Error::NonFinite { what, index });
         }
+        if !positive(&ws.noise_std) {
+            let requirement = "must be positive and finite where the last layer is conditioned";
+            return Err(Error::config("noise_std", ws.noise_std, requirement));
+        }
+        Ok(())
     }
 
     /// Terms of a Gaussian's negative log-likelihood besides the squares of its residuals.

@@ -19,7 +19,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma};
 
 use super::network::ScaledNetwork;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::CoordinatePrior;
 use crate::nn::Network;
 use crate::scalar::Scalar;
@@ -69,7 +69,7 @@ impl<T: Scalar> ExactMove<T> for ScaledNetwork<'_> {
     fn apply(&self, phi: &mut [T], rng: &mut ChaCha8Rng) -> Result<()> {
         let p = self.inner().dim();
         if phi.len() < self.dim() {
-            let expected = format!("at least {} coordinates", self.dim());
+            let expected = format!("at least {}", counted(self.dim(), "coordinate"));
             return Err(Error::shape("ScaledNetwork", expected, phi.len()));
         }
         let (z, t) = phi.split_at_mut(p);

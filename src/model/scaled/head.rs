@@ -19,7 +19,7 @@ use super::groups::ScaleGroups;
 use super::network::ScaledNetwork;
 use super::prior::ScalePrior;
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{HALF_LOG_2PI, LogDensity, PosteriorDensity, Prior};
 use crate::nn::{LinearHead, Network, ParamLayout, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
@@ -177,7 +177,7 @@ impl<'a> ScaledHead<'a> {
     ) -> Result<Vec<T>> {
         let width = self.dim() + own;
         if !rows.len().is_multiple_of(width) {
-            let expected = format!("rows of {width} numbers");
+            let expected = format!("rows of {}", counted(width, "number"));
             return Err(Error::shape("ScaledHead", expected, rows.len()));
         }
         let mut out = Vec::with_capacity(rows.len());
@@ -308,7 +308,7 @@ impl Prior for ScaledHeadPrior {
         if layout.len() == dim {
             return Ok(());
         }
-        let expected = format!("a scaled head of {dim} coordinates");
+        let expected = format!("a scaled head of {}", counted(dim, "coordinate"));
         Err(Error::shape("ScaledHeadPrior", expected, layout.len()))
     }
 }
@@ -330,7 +330,7 @@ impl<T: Scalar> HiddenFirst<T> {
     /// If `density` has fewer than `hidden + own` coordinates.
     pub fn new(density: PosteriorDensity<T>, hidden: usize, own: usize) -> Result<Self> {
         if density.dim() < hidden + own {
-            let expected = format!("at least {} coordinates", hidden + own);
+            let expected = format!("at least {}", counted(hidden + own, "coordinate"));
             return Err(Error::shape("HiddenFirst", expected, density.dim()));
         }
         Ok(Self {

@@ -5,7 +5,7 @@ use rand::Rng;
 use super::groups::{Factors, ScaleGroups, ScaleParam, assign};
 use super::prior::ScalePrior;
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::CoordinatePrior;
 use crate::nn::{Network, ParamLayout};
 use crate::scalar::Scalar;
@@ -157,7 +157,11 @@ impl<'a> ScaledNetwork<'a> {
     pub fn theta<T: Scalar>(&self, phi: &[T], theta: &mut [T]) -> Result<()> {
         let p = self.inner.dim();
         if theta.len() != p || phi.len() < self.dim() {
-            let expected = format!("{p} parameters and {} coordinates", self.dim());
+            let expected = format!(
+                "{} and {}",
+                counted(p, "parameter"),
+                counted(self.dim(), "coordinate")
+            );
             let got = format!("{} and {}", theta.len(), phi.len());
             return Err(Error::shape("ScaledNetwork::theta", expected, got));
         }
@@ -176,9 +180,9 @@ impl<'a> ScaledNetwork<'a> {
     pub fn prior_std<T: Scalar>(&self, t: &[T], std: &mut [T]) -> Result<()> {
         if std.len() != self.inner.dim() || t.len() < self.scales() {
             let expected = format!(
-                "{} parameters and {} scales",
-                self.inner.dim(),
-                self.scales()
+                "{} and {}",
+                counted(self.inner.dim(), "parameter"),
+                counted(self.scales(), "scale")
             );
             let got = format!("{} and {}", std.len(), t.len());
             return Err(Error::shape("ScaledNetwork::prior_std", expected, got));

@@ -5,7 +5,7 @@ use rand_distr::{Distribution, StandardNormal};
 
 use super::groups::ScaleParam;
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{HALF_LOG_2PI, Prior};
 use crate::nn::ParamLayout;
 
@@ -69,7 +69,7 @@ impl Prior for ScalePrior {
         if layout.len() == self.dim() {
             return Ok(());
         }
-        let expected = format!("a scaled network of {} coordinates", self.dim());
+        let expected = format!("a scaled network of {}", counted(self.dim(), "coordinate"));
         Err(Error::shape("ScalePrior", expected, layout.len()))
     }
 }

@@ -6,7 +6,7 @@
 
 use super::{image, weight_and_bias, windows};
 use crate::autodiff::{Var, Window};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::layer::numbers;
 use crate::nn::{Init, Layer, ParamSpec};
 
@@ -42,7 +42,10 @@ impl Conv2d {
     /// If `groups` is 0 or does not divide the number of output channels.
     pub fn with_groups(self, groups: usize) -> Result<Self> {
         if groups == 0 || !self.outputs.is_multiple_of(groups) {
-            let requirement = format!("must divide the {} output channels", self.outputs);
+            let requirement = format!(
+                "must divide the {}",
+                counted(self.outputs, "output channel")
+            );
             return Err(Error::config("groups", groups, &requirement));
         }
         Ok(Self { groups, ..self })
@@ -58,7 +61,7 @@ impl Layer for Conv2d {
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
         let [c, h, w] = image(input, "Conv2d")?;
         if c == 0 || !c.is_multiple_of(self.groups) {
-            let expected = format!("channels in {} equal groups", self.groups);
+            let expected = format!("channels in {}", counted(self.groups, "equal group"));
             return Err(Error::shape("Conv2d", expected, c));
         }
         let [rows, cols] = windows(self.window, [h, w], "Conv2d")?;

@@ -7,7 +7,7 @@
 
 use super::image;
 use crate::autodiff::Var;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::nn::{Init, Layer, ParamSpec};
 
 /// Avoids a division by zero, as in the usual implementations.
@@ -82,7 +82,7 @@ impl Layer for GroupNorm {
     fn output_shape(&self, input: &[usize]) -> Result<Vec<usize>> {
         let [c, _, _] = image(input, "GroupNorm")?;
         if !c.is_multiple_of(self.groups) {
-            let expected = format!("channels in {} equal groups", self.groups);
+            let expected = format!("channels in {}", counted(self.groups, "equal group"));
             return Err(Error::shape("GroupNorm", expected, c));
         }
         Ok(input.to_vec())

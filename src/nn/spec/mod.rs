@@ -32,7 +32,7 @@ use super::{
     MaxPool2d, Residual, Sequential,
 };
 use crate::autodiff::Window;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 
 /// Largest number in a description, so that the extents of a chain of layers can be counted.
 const MAX_NUMBER: usize = 1 << 20;
@@ -228,7 +228,11 @@ impl LayerSpec {
                 number("channels", *channels)?;
                 number("groups", *groups)?;
                 if !channels.is_multiple_of(*groups) {
-                    return Err(format!("{groups} groups must divide {channels} channels"));
+                    return Err(format!(
+                        "{} must divide {}",
+                        counted(groups, "group"),
+                        counted(channels, "channel")
+                    ));
                 }
                 window(w)
             }

@@ -1,6 +1,6 @@
 //! State written through [`Fields`], as names and bits, and read back.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 use crate::walk::Fields;
 
@@ -23,7 +23,7 @@ impl SavedState {
     pub(super) fn differs(&self, other: &Self) -> Option<String> {
         let (a, b) = (&self.fields, &other.fields);
         if a.len() != b.len() {
-            return Some(format!("{} fields and {}", a.len(), b.len()));
+            return Some(format!("{} and {}", counted(a.len(), "field"), b.len()));
         }
         a.iter().zip(b).enumerate().find_map(|(i, (a, b))| {
             let entry = a.1.iter().zip(&b.1).position(|(a, b)| a != b);

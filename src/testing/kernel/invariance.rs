@@ -22,6 +22,7 @@ use super::super::failure::{Cause, Failure, Place};
 use super::super::targets::KnownDensity;
 use super::KernelOptions;
 use crate::diagnose::{RankTests, hotelling};
+use crate::error::counted;
 use crate::parallel;
 use crate::scalar::Scalar;
 use crate::walk::{Info, Kernel, Particle};
@@ -66,9 +67,15 @@ where
         let ranks: Vec<usize> = all.iter().map(|end| end.ranks[q]).collect();
         let tested = checker.works("ranks", RankTests::new(&ranks, draws, BINS))?;
         let name = if q < d {
-            format!("ranks of coordinate {q} after {} steps", options.steps)
+            format!(
+                "ranks of coordinate {q} after {}",
+                counted(options.steps, "step")
+            )
         } else {
-            format!("ranks of the log density after {} steps", options.steps)
+            format!(
+                "ranks of the log density after {}",
+                counted(options.steps, "step")
+            )
         };
         let each = [tested.counts, tested.kolmogorov, tested.mean, tested.spread];
         let worst = each.iter().min_by(|a, b| a.p_value.total_cmp(&b.p_value));
@@ -95,7 +102,10 @@ where
         expected.extend((0..=i).map(|j| covariance[i * d + j]));
     }
     let outcome = checker.works("moments", hotelling(&features, &expected))?;
-    let name = format!("mean and covariance after {} steps", options.steps);
+    let name = format!(
+        "mean and covariance after {}",
+        counted(options.steps, "step")
+    );
     checker.likely(
         &name,
         outcome,

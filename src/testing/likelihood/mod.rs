@@ -28,6 +28,7 @@ use super::failure::Failure;
 use super::options::{CheckOptions, normals};
 use super::record::Recorded;
 use crate::autodiff::{Graph, Var};
+use crate::error::counted;
 use crate::model::Likelihood;
 
 /// The targets of a likelihood with one target a row.
@@ -129,8 +130,14 @@ impl<'a> Case<'a> {
         checker.claim(
             "targets",
             k > 0 && m > 0 && given > 0 && targets.len() == given * m,
-            || format!("{} targets for {k} outputs", targets.len()),
-            || format!("rows of {m} targets, and at least one output"),
+            || {
+                format!(
+                    "{} for {}",
+                    counted(targets.len(), "target"),
+                    counted(k, "output")
+                )
+            },
+            || format!("rows of {}, and at least one output", counted(m, "target")),
         )?;
         checker.works("check", likelihood.check(k, targets))?;
         let own = likelihood.params(k);

@@ -10,6 +10,7 @@ use super::super::checker::Tolerance;
 use super::super::failure::{Failure, Place};
 use super::super::integral::{Nodes, check_mass};
 use super::{Case, LikelihoodOptions, Support, values};
+use crate::error::counted;
 
 /// Sums over rows.
 pub(super) fn check(case: &Case<'_>) -> Result<(), Failure> {
@@ -82,7 +83,7 @@ pub(super) fn check_normalisation(
     checker.claim(
         "normalisation",
         case.m == 1,
-        || format!("{} targets a row", case.m),
+        || format!("{} a row", counted(case.m, "target")),
         || "one target a row, where the support is stated".into(),
     )?;
     let each = case.encoded.len() / case.rows;

@@ -16,7 +16,7 @@ pub use gaussian::GaussianDensity;
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
@@ -38,7 +38,7 @@ pub trait KnownDensity<T: Scalar>: LogDensity<T> {
 /// If it has another length.
 fn point<T: Scalar>(op: &'static str, dim: usize, theta: &[T]) -> Result<Vec<f64>> {
     if theta.len() != dim {
-        return Err(Error::shape(op, format!("{dim} coordinates"), theta.len()));
+        return Err(Error::shape(op, counted(dim, "coordinate"), theta.len()));
     }
     Ok(theta.iter().map(|t| t.to_f64()).collect())
 }
@@ -49,7 +49,7 @@ fn point<T: Scalar>(op: &'static str, dim: usize, theta: &[T]) -> Result<Vec<f64
 /// If there is room for another number of derivatives.
 fn write<T: Scalar>(op: &'static str, from: &[f64], to: &mut [T]) -> Result<()> {
     if from.len() != to.len() {
-        let expected = format!("room for {} derivatives", from.len());
+        let expected = format!("room for {}", counted(from.len(), "derivative"));
         return Err(Error::shape(op, expected, to.len()));
     }
     for (to, &from) in to.iter_mut().zip(from) {

@@ -51,7 +51,7 @@ fn densities() {
         "|D(2h) - D(h)|",
     ];
     rejected(check(Bent::OtherGradient), &words);
-    let words = ["accepted 1 coordinates for 2, which it must refuse"];
+    let words = ["accepted 1 coordinate for 2, which it must refuse"];
     rejected(check(Bent::AnyLength), &words);
     let words = ["log_density against log_density_and_grad"];
     rejected(check(Bent::TwoValues), &words);

@@ -4,11 +4,12 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use super::AnnealedOptions;
-use crate::error::{Error, Result};
-use crate::linalg::vector::{dot, fill_normal};
+use crate::error::{Error, Result, counted};
+use crate::linalg::vector::dot;
 use crate::model::LogDensity;
+use crate::optim::Descent;
 use crate::parallel;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 use crate::walk::leapfrog::{Leapfrog, PhasePoint};
 
@@ -74,7 +75,7 @@ impl<'a, D> Path<'a, D> {
         D: LogDensity<T>,
     {
         if prior_precision.len() != density.dim() {
-            let expected = format!("{} prior precisions", density.dim());
+            let expected = counted(density.dim(), "prior precision");
             let got = prior_precision.len();
             return Err(Error::shape("annealed_evidence", expected, got));
         }
@@ -153,8 +154,8 @@ impl<'a, D> Path<'a, D> {
         fill_normal(&mut rng, &mut at.phase.theta);
         at.joint = self.joint(&at.phase.theta, &mut at.slope, &mut memory)?;
         if at.joint.is_nan() || at.joint == f64::INFINITY {
-            let what = "the log density at a draw of the prior";
-            return Err(Error::NonFinite { what, index: 0 });
+            let at = Descent::start("annealed importance sampling");
+            return Err(at.diverged("log density at a draw of the prior"));
         }
         Ok(Traveller {
             proposed: at.clone(),

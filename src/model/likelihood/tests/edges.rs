@@ -22,7 +22,7 @@ fn extreme_outputs_give_no_nan() {
                 let y = vec![y; m];
                 row.run(&z, &y, &vec![1.0; row.dim]);
                 let all = [
-                    vec![row.program.scalar(&row.ws, 0)],
+                    vec![row.program.scalar(&row.ws, 0).unwrap()],
                     row.tensor(1),
                     row.tensor(3),
                 ];

@@ -25,89 +25,23 @@
 //! density: the covariance is `diag + V V^T` of rank `K`, and Woodbury's identity and the
 //! determinant lemma give `log q` in `O(P K^2)`.
 
+mod options;
+
+pub use options::SwagOptions;
+
 use std::collections::VecDeque;
 
 use super::draws::independent;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::fill_normal;
+use crate::linalg::vector::first_non_finite;
 use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::optim::{
-    Decay, EpochReport, MinibatchOptions, Optimizer, Schedule, Sgd, SgdOptions, fit_minibatch_with,
+    Answer, Descent, EpochReport, LOWER_RATE, MinibatchProgress, Optimizer, Sgd, SgdOptions,
+    fit_minibatch_with,
 };
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
-
-/// Settings of SWAG.
-#[derive(Clone, Debug, PartialEq)]
-pub struct SwagOptions {
-    /// Passes over the data.
-    pub epochs: usize,
-    /// Rows per batch.
-    pub batch_rows: usize,
-    /// Constant learning rate on the *mean* loss, `U / N`: a step is `learning_rate / N` times the
-    /// gradient of the sum. Choose it on held-out data. It is too low to leave the start while the
-    /// energies of [`SwagReport::history`] stay at the start's. A small network on tabular data,
-    /// with few steps, needs ten to fifty times the default.
-    pub learning_rate: f64,
-    /// Fraction of the velocity that a step keeps.
-    pub momentum: f64,
-    /// Steps between collected points; `None`: one epoch.
-    pub collect_every: Option<usize>,
-    /// Number of deviations kept, `K`.
-    pub rank: usize,
-    /// Gradients of the mean loss are clipped to this norm; `None`: no clipping.
-    pub clip_norm: Option<f64>,
-}
-
-impl Default for SwagOptions {
-    fn default() -> Self {
-        Self {
-            epochs: 140,
-            batch_rows: 128,
-            learning_rate: 0.01,
-            momentum: 0.9,
-            collect_every: None,
-            rank: 20,
-            clip_norm: None,
-        }
-    }
-}
-
-impl SwagOptions {
-    /// Checks the settings.
-    ///
-    /// # Errors
-    /// If a setting is outside its range; the error names it.
-    pub fn validate(&self) -> Result<()> {
-        if self.rank < 2 {
-            return Err(Error::config("rank", self.rank, "must be at least 2"));
-        }
-        if self.collect_every == Some(0) {
-            return Err(Error::config("collect_every", 0, "must be positive"));
-        }
-        self.training(1)?.validate()
-    }
-
-    /// Training settings on `rows` rows. The optimisers of this crate work on sums over rows, so
-    /// the rate is divided by `rows` and the clipping norm multiplied by it.
-    fn training(&self, rows: usize) -> Result<MinibatchOptions> {
-        let sgd = SgdOptions {
-            momentum: self.momentum,
-            nesterov: false,
-        };
-        sgd.validate()?;
-        Ok(MinibatchOptions {
-            epochs: self.epochs,
-            batch_rows: self.batch_rows,
-            learning_rate: self.learning_rate / rows as f64,
-            schedule: Schedule::from(Decay::Constant),
-            clip_norm: self.clip_norm.map(|c| c * rows as f64),
-            validation_fraction: 0.0,
-            ..MinibatchOptions::default()
-        })
-    }
-}
 
 /// The Gaussian of SWAG.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,16 +70,20 @@ pub struct SwagReport<T> {
 }
 
 /// Fits SWAG from `theta`, an estimate that training has reached. The batches' order comes from
-/// stream 0 of [`Phase::SWAG`].
+/// stream 0 of [`Phase::SWAG`]. `progress` is called after every step, and may end the fit
+/// ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, fewer than two deviations would be collected, `theta` has the
-/// wrong length, or the descent diverges. In that last case the learning rate is too high.
-pub fn fit_swag<T: Scalar>(
+/// If a setting is out of range, fewer than two deviations would be collected, or `theta` has the
+/// wrong length. [`Error::Diverged`] if the descent diverges, or goes so far that the variance of
+/// its points overflows; the learning rate is then too high.
+/// That of `progress`, if it ends the work.
+pub fn fit_swag<T: Scalar, R: Answer>(
     density: &Minibatch<T>,
     theta: Vec<T>,
     options: &SwagOptions,
     streams: Streams,
+    progress: impl FnMut(&MinibatchProgress) -> R + Send,
 ) -> Result<SwagReport<T>> {
     options.validate()?;
     let rows = density.rows();
@@ -168,9 +106,23 @@ pub fn fit_swag<T: Scalar>(
     };
     let own = Streams::new(rand::Rng::next_u64(&mut streams.rng(Phase::SWAG, 0)));
     let training = options.training(rows)?;
-    let fitted = fit_minibatch_with(density, None, &mut collector, theta, &training, own, |_| ())?;
+    let fitted = fit_minibatch_with(
+        density,
+        None,
+        &mut collector,
+        theta,
+        &training,
+        own,
+        progress,
+    )?;
     let points = collector.moments.count;
-    let posterior = collector.moments.finish()?;
+    let end = Descent {
+        what: "SWAG",
+        step: fitted.gradients,
+        gradients: fitted.gradients,
+        advice: LOWER_RATE,
+    };
+    let posterior = collector.moments.finish(end)?;
     let mean = posterior.mean();
     Ok(SwagReport {
         energy: -density.log_density(&mean, &mut density.workspace())?,
@@ -245,7 +197,15 @@ impl<T: Scalar> Moments<T> {
         self.deviations.push_back(row);
     }
 
-    fn finish(self) -> Result<Swag<T>> {
+    /// The Gaussian of the points; `end` is where the descent ended.
+    fn finish(self, end: Descent) -> Result<Swag<T>> {
+        // squares overflow before energies do
+        if first_non_finite(&self.mean)
+            .or(first_non_finite(&self.squares))
+            .is_some()
+        {
+            return Err(end.diverged("variance of the points"));
+        }
         let n = self.count as f64;
         let variance = self.squares.iter().map(|s| s / n).collect();
         let deviations = self.deviations.into_iter().flatten().collect();
@@ -265,8 +225,12 @@ impl<T: Scalar> Swag<T> {
     pub fn new(mean: Vec<f64>, variance: Vec<f64>, deviations: Vec<T>) -> Result<Self> {
         let p = mean.len();
         if p == 0 || variance.len() != p || !deviations.len().is_multiple_of(p) {
-            let got = format!("{} variances, {} numbers", variance.len(), deviations.len());
-            let expected = format!("{p} variances and deviations [K, {p}]");
+            let got = format!(
+                "{}, {}",
+                counted(variance.len(), "variance"),
+                counted(deviations.len(), "number")
+            );
+            let expected = format!("{} and deviations [K, {p}]", counted(p, "variance"));
             return Err(Error::shape("Swag", expected, got));
         }
         if deviations.len() / p < 2 {
@@ -323,7 +287,7 @@ impl<T: Scalar> Swag<T> {
     pub fn log_density(&self, theta: &[T]) -> Result<f64> {
         let (p, k) = (self.mean.len(), self.rank());
         if theta.len() != p {
-            let expected = format!("{p} parameters");
+            let expected = counted(p, "parameter");
             return Err(Error::shape("Swag::log_density", expected, theta.len()));
         }
         // covariance A + V V^T with A = s^2 / 2: M = I + V^T A^-1 V, b = V^T A^-1 r

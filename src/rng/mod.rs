@@ -3,6 +3,10 @@
 //! A result must not depend on the number of threads, so no two pieces of work share a generator.
 //! Each one asks for its own stream, by its kind (a [`Phase`]) and its number (an index).
 
+mod normal;
+
+pub use normal::fill_normal;
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 

@@ -1,167 +1,31 @@
 //! A compiled graph: a list of instructions over planned memory. Running it allocates nothing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::compile::follow::MatMulMap;
-use super::compile::kernel::{BLOCK, Kernel};
-use super::ops::{
-    Binary, ConvPlan, ImageShape, LogSumExp, MatMulShape, Pad, PickColumns, Shift, SumAll, SumPlan,
-    SumTo, Unary, Window, WindowMap, WindowOp, copy_block, matmul, pick, transpose, unpick,
+use super::instruction::{Action, Code, Instruction, Place, View};
+use crate::autodiff::compile::follow::MatMulMap;
+use crate::autodiff::compile::kernel::{BLOCK, Kernel};
+use crate::autodiff::ops::{
+    LogSumExp, PickColumns, Shift, SumAll, SumTo, WindowMap, copy_block, matmul, pick, transpose,
+    unpick,
 };
-use super::shape::Shape;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::linalg::product;
 use crate::scalar::Scalar;
 use crate::simd::{self, Aligned};
 
-/// Where values are stored: an input, a constant tensor, or a planned buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    Input(usize),
-    Tensor(usize),
-    Buffer(usize),
-}
-
-/// A contiguous run of values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct View {
-    pub place: Place,
-    pub offset: usize,
-    pub len: usize,
-}
-
-/// A value after lowering: a run of memory, or a slot of the scalar file, which is always f64.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Value {
-    View(View),
-    Scalar(usize),
-}
-
-/// One part of a concat, or the only part of a slice.
-#[derive(Clone, Debug)]
-pub(crate) struct CopyPart {
-    pub src: View,
-    pub src_offset: usize,
-    pub src_stride: usize,
-    pub dst_offset: usize,
-    pub dst_stride: usize,
-    pub rows: usize,
-    pub width: usize,
-}
-
-/// What an instruction computes.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    Map(Kernel),
-    MatMul {
-        shape: MatMulShape,
-        a: View,
-        b: View,
-    },
-    /// A matrix product and the elementwise chain that reads it.
-    MatMulMap {
-        shape: MatMulShape,
-        a: View,
-        b: View,
-        /// One value per row of the product, added to that row.
-        add: Option<View>,
-        kernel: Kernel,
-    },
-    SumTo {
-        plan: SumPlan,
-        src: View,
-    },
-    /// Over the middle axis of `[outer, k, inner]`.
-    Shift {
-        k: usize,
-        inner: usize,
-        src: View,
-    },
-    /// Over the same axis; `shift` is `[outer, inner]`.
-    LogSumExp {
-        k: usize,
-        inner: usize,
-        src: View,
-        shift: View,
-    },
-    Transpose {
-        rows: usize,
-        cols: usize,
-        src: View,
-    },
-    Copy(Vec<CopyPart>),
-    Pad {
-        pad: Pad,
-        src: View,
-    },
-    /// The plan, the padded image, the other argument.
-    Conv {
-        plan: Box<ConvPlan>,
-        image: View,
-        other: View,
-    },
-    Window {
-        op: WindowOp,
-        window: Window,
-        shape: ImageShape,
-        chooser: View,
-        src: View,
-    },
-    Pick {
-        axis: usize,
-        k: usize,
-        src: View,
-        labels: View,
-    },
-    Unpick {
-        axis: usize,
-        k: usize,
-        src: View,
-        labels: View,
-    },
-}
-
-/// One step of a program: an action that fills a buffer, or a scalar.
-#[derive(Clone, Debug)]
-pub(crate) enum Instruction {
-    Fill {
-        out: usize,
-        len: usize,
-        action: Action,
-    },
-    SumAll {
-        out: usize,
-        src: View,
-    },
-    Load {
-        out: usize,
-        src: View,
-    },
-    Unary {
-        out: usize,
-        op: Unary,
-        a: usize,
-    },
-    Binary {
-        out: usize,
-        op: Binary,
-        a: usize,
-        b: usize,
-    },
-}
-
 /// A compiled graph. Threads can share it; each thread runs it on its own [`Workspace`].
+///
+/// Copies share all but the values of constants, so a copy is cheap. [`Program::set`] gives a named
+/// constant another value.
 #[derive(Clone, Debug)]
 pub struct Program<T> {
-    pub(crate) instructions: Vec<Instruction>,
-    pub(crate) inputs: Vec<Shape>,
-    pub(crate) tensors: Vec<Vec<T>>,
-    pub(crate) buffers: Vec<usize>,
-    pub(crate) scalars: Vec<f64>,
-    pub(crate) registers: usize,
-    /// Length of the block between a matrix product and the chain that reads it.
-    pub(crate) scratch: usize,
-    pub(crate) outputs: Vec<Value>,
+    pub(in crate::autodiff) code: Arc<Code<T>>,
+    /// The scalar file before a run: constants, and room for what is computed.
+    pub(in crate::autodiff) scalars: Vec<f64>,
+    /// The value of each named constant.
+    named: Vec<f64>,
 }
 
 /// The memory of one running program: buffers, scalars, and the blocks of fused kernels.
@@ -173,24 +37,65 @@ pub struct Workspace<T> {
     pub(crate) scratch: Aligned<T>,
 }
 
+impl<T> Program<T> {
+    pub(in crate::autodiff) fn new(code: Code<T>, scalars: Vec<f64>) -> Self {
+        Self {
+            named: code.named.iter().map(|(named, _)| named.value()).collect(),
+            code: Arc::new(code),
+            scalars,
+        }
+    }
+
+    pub(in crate::autodiff) fn instructions(&self) -> &[Instruction] {
+        &self.code.instructions
+    }
+
+    /// The values of the constants with this name ([`Graph::named`](crate::autodiff::Graph::named)). More
+    /// than one if it was recorded more than once.
+    pub fn values_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = f64> + 'a {
+        let all = self.code.named.iter().zip(&self.named);
+        all.filter(move |((named, _), _)| named.name == name)
+            .map(|(_, &value)| value)
+    }
+
+    /// Gives all constants with this name another value. Nothing is compiled or allocated. Copies
+    /// made before keep theirs. A name that the program does not use changes nothing.
+    pub fn set(&mut self, name: &str, value: f64) {
+        for ((named, slot), own) in self.code.named.iter().zip(&mut self.named) {
+            if named.name == name {
+                *own = value;
+                self.scalars[*slot] = (named.of)(value);
+            }
+        }
+    }
+
+    /// True if both were compiled at once: one is a copy of the other, whatever their constants.
+    pub fn is_copy_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.code, &other.code)
+    }
+}
+
 impl<T: Scalar> Program<T> {
     /// Fresh memory for this program.
     pub fn workspace(&self) -> Workspace<T> {
         Workspace {
             buffers: self
+                .code
                 .buffers
                 .iter()
                 .map(|&n| Aligned::filled(T::ZERO, n))
                 .collect(),
             scalars: self.scalars.clone(),
-            registers: vec![Aligned::filled(T::ZERO, BLOCK); self.registers],
-            scratch: Aligned::filled(T::ZERO, self.scratch),
+            registers: vec![Aligned::filled(T::ZERO, BLOCK); self.code.registers],
+            scratch: Aligned::filled(T::ZERO, self.code.scratch),
         }
     }
 
     /// Bytes of one workspace.
     pub fn workspace_bytes(&self) -> usize {
-        let numbers = self.buffers.iter().sum::<usize>() + self.registers * BLOCK + self.scratch;
+        let numbers = self.code.buffers.iter().sum::<usize>()
+            + self.code.registers * BLOCK
+            + self.code.scratch;
         numbers * size_of::<T>() + self.scalars.len() * size_of::<f64>()
     }
 
@@ -199,28 +104,10 @@ impl<T: Scalar> Program<T> {
     /// # Errors
     /// If inputs are not those of the graph, or the workspace is another program's.
     pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
-        if inputs.len() != self.inputs.len() {
-            let expected = format!("{} inputs", self.inputs.len());
-            return Err(Error::shape("Program::run", expected, inputs.len()));
-        }
-        for (index, (input, shape)) in inputs.iter().zip(&self.inputs).enumerate() {
-            if input.len() != shape.iter().product::<usize>() {
-                let expected = format!("input {index} of shape {shape:?}");
-                let got = format!("{} numbers", input.len());
-                return Err(Error::shape("Program::run", expected, got));
-            }
-        }
-        if !self.owns(ws) {
-            let got = "the workspace of another program";
-            return Err(Error::shape(
-                "Program::run",
-                "a workspace of this program",
-                got,
-            ));
-        }
+        self.check(inputs, ws)?;
         // another program may have used this memory, so the constants are written anew
         ws.scalars.copy_from_slice(&self.scalars);
-        for instruction in &self.instructions {
+        for instruction in &self.code.instructions {
             self.step(instruction, inputs, ws);
         }
         Ok(())
@@ -238,46 +125,16 @@ impl<T: Scalar> Program<T> {
         repeats: usize,
     ) -> Result<Vec<(String, Duration)>> {
         self.run(inputs, ws)?;
-        let mut best = vec![Duration::MAX; self.instructions.len()];
+        let mut best = vec![Duration::MAX; self.code.instructions.len()];
         for _ in 0..repeats.max(1) {
-            for (instruction, best) in self.instructions.iter().zip(&mut best) {
+            for (instruction, best) in self.code.instructions.iter().zip(&mut best) {
                 let started = Instant::now();
                 self.step(instruction, inputs, ws);
                 *best = started.elapsed().min(*best);
             }
         }
-        let lines = self.instructions.iter().map(ToString::to_string);
+        let lines = self.code.instructions.iter().map(ToString::to_string);
         Ok(lines.zip(best).collect())
-    }
-
-    /// Output number `index`, a row-major tensor; empty if it is a scalar ([`Program::scalar`]).
-    pub fn tensor<'w>(&self, ws: &'w Workspace<T>, index: usize) -> &'w [T] {
-        match self.outputs.get(index) {
-            Some(Value::View(view)) => match view.place {
-                Place::Buffer(b) => &ws.buffers[b].as_slice()[view.offset..view.offset + view.len],
-                Place::Input(_) | Place::Tensor(_) => &[],
-            },
-            _ => &[],
-        }
-    }
-
-    /// Output number `index`, a scalar in f64. NaN if that output is a tensor.
-    pub fn scalar(&self, ws: &Workspace<T>, index: usize) -> f64 {
-        match self.outputs.get(index) {
-            Some(Value::Scalar(slot)) => ws.scalars[*slot],
-            _ => f64::NAN,
-        }
-    }
-
-    fn owns(&self, ws: &Workspace<T>) -> bool {
-        ws.scalars.len() == self.scalars.len()
-            && ws.registers.len() == self.registers
-            && ws.scratch.len() == self.scratch
-            && ws
-                .buffers
-                .iter()
-                .map(Aligned::len)
-                .eq(self.buffers.iter().copied())
     }
 
     fn step(&self, instruction: &Instruction, inputs: &[&[T]], ws: &mut Workspace<T>) {
@@ -425,7 +282,7 @@ impl<T: Scalar> Program<T> {
     fn view<'a>(&'a self, view: &View, inputs: &[&'a [T]], buffers: &'a [Aligned<T>]) -> &'a [T] {
         let all: &'a [T] = match view.place {
             Place::Input(i) => inputs[i],
-            Place::Tensor(i) => &self.tensors[i],
+            Place::Tensor(i) => &self.code.tensors[i],
             Place::Buffer(i) => buffers[i].as_slice(),
         };
         &all[view.offset..view.offset + view.len]

@@ -1,0 +1,73 @@
+//! The head of a model file: its JSON, which describes the model without the tensors.
+
+use std::io::Read;
+use std::path::Path;
+
+use safetensors::SafeTensors;
+
+use super::metadata::Metadata;
+use crate::error::{Error, Result};
+
+/// The key of the JSON in the archive's metadata.
+pub(super) const KEY: &str = "fiberwalk";
+
+/// Reads and checks the metadata of a model file. Does not look at the tensors.
+///
+/// # Errors
+/// [`Error::Io`] if the file cannot be read, [`Error::Artifact`] if it is not a model file.
+pub fn read_metadata(path: &Path) -> Result<Metadata> {
+    named(&read_bytes(path)?, path)
+}
+
+/// The metadata of a model file whose bytes are in memory: see [`read_metadata`].
+///
+/// # Errors
+/// [`Error::Artifact`] if they are not a model file; the error names the file `bytes`.
+pub fn metadata_from_bytes(bytes: &[u8]) -> Result<Metadata> {
+    named(bytes, Path::new("bytes"))
+}
+
+fn named(bytes: &[u8], path: &Path) -> Result<Metadata> {
+    let wrong = |what| Error::Artifact {
+        file: path.to_path_buf(),
+        what,
+    };
+    let metadata = parse_metadata(bytes).map_err(wrong)?;
+    // A file made with a program's own parts is checked later, when the parts are there.
+    if metadata.own_model().is_none() {
+        metadata.check(None).map_err(wrong)?;
+    }
+    Ok(metadata)
+}
+
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+pub(super) fn read_all(reader: &mut dyn Read) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).map_err(|source| Error::Io {
+        path: "reader".into(),
+        source,
+    })?;
+    Ok(bytes)
+}
+
+pub(super) fn parse_metadata(bytes: &[u8]) -> std::result::Result<Metadata, String> {
+    let (_, header) = SafeTensors::read_metadata(bytes)
+        .map_err(|e| format!("not a complete safetensors archive ({e})"))?;
+    let json = header
+        .metadata()
+        .as_ref()
+        .and_then(|map| map.get(KEY))
+        .ok_or("a safetensors archive of another program")?;
+    serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))
+}
+
+/// The precision that a file claims. The rest is checked when the file is read.
+pub(super) fn read_precision(bytes: &[u8]) -> std::result::Result<String, String> {
+    Ok(parse_metadata(bytes)?.precision)
+}

@@ -1,0 +1,159 @@
+//! The text of a CSV file in memory: a file that was read, or whatever a reader gave.
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::csv::{Table, read_columns};
+use crate::error::{Error, Result};
+
+/// The bytes of a CSV file, and the name that errors give to it.
+///
+/// The text is held as a whole, because it is read more than once: quotes are checked and lines
+/// are counted. So a source that can be read only once, such as a pipe, is as good as a file. Each
+/// method that reads the text also takes it, which frees its memory before the data set is built.
+///
+/// ```
+/// use fiberwalk::data::{CsvOptions, CsvText};
+///
+/// let pipe = &b"x,y\n1,0.5\n2,oops\n"[..];
+/// let text = CsvText::from_reader(pipe, "sensor")?;
+/// let error = text.dataset(&CsvOptions::default()).unwrap_err();
+/// assert_eq!(error.to_string(), "sensor, line 3, column 'y': 'oops' is not a number");
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvText {
+    pub(super) name: PathBuf,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl CsvText {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read.
+    pub fn open(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|source| Error::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
+        Ok(Self::from_bytes(bytes, path))
+    }
+
+    /// Reads `reader` to its end. Errors call the source `name`.
+    ///
+    /// # Errors
+    /// [`Error::Io`], with `name` as its path, when reading fails.
+    pub fn from_reader(mut reader: impl Read, name: impl Into<PathBuf>) -> Result<Self> {
+        let (name, mut bytes) = (name.into(), Vec::new());
+        match reader.read_to_end(&mut bytes) {
+            Ok(_) => Ok(Self { name, bytes }),
+            Err(source) => Err(Error::Io { path: name, source }),
+        }
+    }
+
+    /// Takes bytes that are in memory already. Errors call them `name`.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>, name: impl Into<PathBuf>) -> Self {
+        Self {
+            name: name.into(),
+            bytes: bytes.into(),
+        }
+    }
+
+    /// Every column, as numbers.
+    ///
+    /// # Errors
+    /// [`Error::Data`]: see [`read_table`](super::read_table).
+    pub fn table(self) -> Result<Table> {
+        read_columns(self, |names| Ok((0..names.len()).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::{CsvOptions, Task, load_csv, load_features, load_for_schema};
+    use std::io::{Error as IoError, Write};
+
+    /// Gives one byte at a time, as a slow pipe may.
+    struct Drip<'a>(&'a [u8]);
+
+    impl Read for Drip<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let n = into.len().min(1);
+            self.0.read(&mut into[..n])
+        }
+    }
+
+    #[test]
+    fn a_pipe_gives_what_the_file_gives() {
+        let content = "b,y,a\r\n\r\n2,1,\"1\"\r\n4,0,3\r\n6,1,5\r\n";
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(content.as_bytes()).unwrap();
+        let path = file.path();
+        let pipe = || CsvText::from_reader(Drip(content.as_bytes()), "a pipe").unwrap();
+        let options = CsvOptions {
+            target: Some("y".into()),
+            task: None,
+        };
+        assert_eq!(pipe().table().unwrap().lines, [3, 4, 5]);
+        assert_eq!(
+            pipe().dataset(&options).unwrap(),
+            load_csv(path, &options).unwrap()
+        );
+        let names = ["a".to_string(), "b".to_string()];
+        let task = Task::Classification { classes: 2 };
+        assert_eq!(
+            pipe().dataset_for_schema(&names, "y", task).unwrap(),
+            load_for_schema(path, &names, "y", task).unwrap()
+        );
+        assert_eq!(
+            pipe().features(&names, "y").unwrap(),
+            load_features(path, &names, "y").unwrap()
+        );
+    }
+
+    #[test]
+    fn every_error_names_the_source_and_the_line() {
+        let text = |content: &str| CsvText::from_bytes(content, "a pipe");
+        let options = CsvOptions::default();
+        let names = ["a".to_string()];
+        for (error, expected) in [
+            (text("").table().err(), "a pipe: it is empty"),
+            (
+                text("a,y\n1,\"2\n").dataset(&options).err(),
+                "a pipe, line 2: a field begins with a quote that is never closed",
+            ),
+            (
+                text("y\n1\n").dataset(&options).err(),
+                "a pipe, line 1, column 'y': the only column is the target: there are no features",
+            ),
+            (
+                text("a,y\n1,2\nx,3\n").features(&names, "y").err(),
+                "a pipe, line 3, column 'a': 'x' is not a number",
+            ),
+            (
+                text("a,y\n1,7\n")
+                    .dataset_for_schema(&names, "y", Task::Classification { classes: 2 })
+                    .err(),
+                "a pipe, line 2, column 'y': 7 is not a class in 0..2",
+            ),
+        ] {
+            assert_eq!(error.unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn a_reader_that_fails_is_an_io_error_with_the_name() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(IoError::other("unplugged"))
+            }
+        }
+        let error = CsvText::from_reader(Broken, "a pipe").unwrap_err();
+        assert!(matches!(error, Error::Io { .. }));
+        assert_eq!(error.to_string(), "a pipe: unplugged");
+    }
+}
