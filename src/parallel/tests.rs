@@ -202,7 +202,10 @@ fn there_are_no_more_workspaces_than_workers() {
         for count in [1, 2, 500] {
             let (made, gauge) = (AtomicUsize::new(0), Gauge::default());
             let make = || made.fetch_add(1, SeqCst);
-            let work = |_: &mut usize, _| Ok(gauge.during(std::thread::yield_now));
+            let work = |_: &mut usize, _| {
+                gauge.during(std::thread::yield_now);
+                Ok(())
+            };
             on(threads, || try_map_with(count, make, work)).unwrap();
             let most = gauge.most.into_inner();
             assert!(made.into_inner() <= threads.min(count) && most <= threads);
@@ -210,7 +213,11 @@ fn there_are_no_more_workspaces_than_workers() {
         // a workspace of a pool is made only when all others are at work, in nested calls too
         let (made, gauge, pool) = (AtomicUsize::new(0), Gauge::default(), Pool::new());
         let make = || made.fetch_add(1, SeqCst);
-        let work = |_| gauge.during(|| pool.with(make, |_| Ok(std::thread::yield_now())));
+        let yielding = |_: &mut usize| {
+            std::thread::yield_now();
+            Ok(())
+        };
+        let work = |_| gauge.during(|| pool.with(make, yielding));
         on(threads, || {
             for_each(0..20, |_, i| {
                 try_map(30, work).unwrap();
