@@ -73,13 +73,15 @@ impl Problem<'_> {
         let [framed, units, elbo] = plan.steps();
         // a training that stops early leaves a gap
         let report = |before: usize| {
-            move |done| {
+            move |done: usize| {
                 let (done, total) = (before + done, framed + units + elbo);
                 self.progress.step(Stage::Flow, done, total)
             }
         };
         let of = (material, agreement);
         let mut all = Vec::new();
+        // a frame without directions takes no step
+        report(0)(0)?;
         if let Some(options) = &plan.framed {
             all = self.framed(of, options, report(0), summary)?;
         }
