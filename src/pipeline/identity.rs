@@ -131,8 +131,7 @@ fn parts<T: Scalar>(problem: &Problem<'_>, model: &Model) -> Result<Vec<(String,
         all.push(density.log_density(&theta, &mut ws)?);
         of_data.push(density.neg_log_likelihood(&theta, &mut ws)?);
         prior.run(&[&theta[..network.dim()]], &mut prior_ws)?;
-        let value = prior.tensor(&prior_ws, 0)?.iter().map(|v| v.to_f64());
-        of_prior.extend(value);
+        of_prior.push(prior.scalar(&prior_ws, 0)?);
     }
     let named = [
         ("parameters", dim.to_string()),
