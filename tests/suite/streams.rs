@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::common::program::{ok, piped, refused, split, text};
+use crate::common::program::{ok, piped, refused, split};
 
 const MAP: [&str; 5] = ["--method", "map", "--hidden", "3", "--quiet"];
 
