@@ -24,11 +24,10 @@ fn concrete() -> Result<Dataset> {
 
 /// A predictor of 256 draws or anchors.
 fn predictor(data: &Dataset, method: Method) -> Result<Predictor> {
-    let options = FitOptions {
-        method,
-        steps: Some(40),
-        ..FitOptions::default()
-    };
+    let mut options = FitOptions::of(method);
+    if let Some(walk) = options.method.walk_mut() {
+        walk.steps = Some(40);
+    }
     let fitted = fit::<f32>(data, &options, &|_, _, _| ())?;
     fitted.model.predictor(256, 0)
 }

@@ -17,10 +17,10 @@ use fiberwalk::data::{CsvOptions, Standardizer, load_csv, stratified_split};
 use fiberwalk::deform::{
     Atlas, Deformation, HeadLikelihood, HiddenFlow, LastLayer, UnitTrainOptions, fit_units,
 };
-use fiberwalk::linalg::vector::fill_normal;
 use fiberwalk::metrics::ClassificationMetrics;
 use fiberwalk::nn::{UnitBlock, unit_blocks};
 use fiberwalk::predict::{ClassPredictions, network_outputs};
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     FrameOptions, FrameSource, GgnFrame, Microcanonical, MicrocanonicalOptions, WalkOptions, walk,
 };

@@ -19,7 +19,8 @@ use fiberwalk::deform::{
     coupling_flow, draw_mixing, fit_flow,
 };
 use fiberwalk::diagnose::ImportanceSummary;
-use fiberwalk::linalg::{log_mean_exp, vector::fill_normal};
+use fiberwalk::linalg::log_mean_exp;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     AnnealedEvidence, AnnealedOptions, FrameOptions, FrameSource, GgnFrame, Microcanonical,
     MicrocanonicalOptions, WalkOptions, annealed_evidence, walk,
@@ -100,8 +101,9 @@ pub fn evidence(units: usize, effort: &Effort) -> Result<(ImportanceSummary, Ann
     let mut rng = streams.rng(Phase::USER, 0);
     let flow = coupling_flow(h, &draw_mixing(h, 6, &mut rng), &FlowOptions::default())?;
     let hidden = |held_out: bool| -> Vec<f64> {
-        let rows = (0..walked.len()).filter(|&i| (walked.particle[i] % 5 == 4) == held_out);
-        rows.flat_map(|i| &walked.point(i)[..h]).copied().collect()
+        let points = walked.points.chunks_exact(walked.dim).zip(&walked.particle);
+        let rows = points.filter(|(_, particle)| (*particle % 5 == 4) == held_out);
+        rows.flat_map(|(point, _)| &point[..h]).copied().collect()
     };
     let (training, held_out) = (hidden(false), hidden(true));
     let data = FlowData {
@@ -136,7 +138,7 @@ pub fn evidence(units: usize, effort: &Effort) -> Result<(ImportanceSummary, Ann
     let density = FlowDensity::new(&flow, 0)?;
     let constant = 0.5 * h as f64 * (2.0 * std::f64::consts::PI).ln();
     let mut weights = Vec::with_capacity(draws);
-    for theta_h in program.tensor(&ws, 0).chunks_exact(h) {
+    for theta_h in program.tensor(&ws, 0)?.chunks_exact(h) {
         let squares: f64 = theta_h.iter().map(|t| t * t).sum();
         let joint = last.log_evidence(theta_h, &mut last_ws)? - 0.5 * squares - constant;
         let q = density.log_density(&params, &copies(theta_h))?;

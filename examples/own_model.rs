@@ -51,7 +51,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     check_likelihood(&Claims, 1, &y, &LikelihoodOptions::default())?;
     check_prior(&Narrow, model.network().layout(), &CheckOptions::default())?;
     let options = FitOptions::of(Method::Atlas);
-    let fitted = fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?;
+    let fitted = fit_model::<f32>(&model, &x, &y, &options, &())?;
     let path = std::env::temp_dir().join("claims.fw");
     fitted.model.save(&path)?;
     let predictor = AnyModel::load_with(&path, &model)?.predictor(256, 0)?;

@@ -5,7 +5,8 @@
 // a program talks to its user; the library does not
 #![allow(clippy::print_stdout)]
 
-use fiberwalk::linalg::vector::{axpy, fill_normal, norm};
+use fiberwalk::linalg::vector::{axpy, norm};
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{Fields, Info, Kernel, Particle, WalkOptions, walk};
 use fiberwalk::{LogDensity, Result, Streams};
 use rand::RngExt;
@@ -119,9 +120,8 @@ fn main() -> Result<()> {
     let mut kernel = Metropolis { step_size: 0.8 };
     let starts = [vec![0.0, 0.0]];
     let walked = walk(&mut kernel, &Banana, &starts, &options, Streams::new(0))?;
-    let mean = |f: &dyn Fn(&[f64]) -> f64| {
-        (0..walked.len()).map(|i| f(walked.point(i))).sum::<f64>() / walked.len() as f64
-    };
+    let points = || walked.points.chunks_exact(walked.dim);
+    let mean = |f: &dyn Fn(&[f64]) -> f64| points().map(f).sum::<f64>() / walked.len() as f64;
     // one independent point of each particle; exact values in brackets
     println!("E x   = {:6.3}  [0]", mean(&|p| p[0]));
     println!("E x^2 = {:6.3}  [1]", mean(&|p| p[0] * p[0]));

@@ -74,7 +74,7 @@ fn scores(set: &str, method: Method, seed: u64) -> Result<[f64; 3]> {
         seed,
         ..FitOptions::of(method)
     };
-    let fitted = fit::<f32>(&train, &options, &|_, _, _| ())?;
+    let fitted = fit::<f32>(&train, &options, &())?;
     Ok(
         match fitted.model.evaluate(&test, 256, Streams::new(seed))? {
             Scores::Classification(m) => [m.nll, m.accuracy, m.ece],

@@ -2,6 +2,7 @@
 
 mod counted;
 
+use std::fmt;
 use std::path::PathBuf;
 
 pub use counted::{Counted, counted};
@@ -41,8 +42,37 @@ pub enum Error {
     NonFinite {
         /// The quantity that is not finite.
         what: &'static str,
-        /// Its first offending entry.
+        /// Its first offending entry, from 0.
         index: usize,
+    },
+    /// A NaN, an infinity, or a number beyond the range of the engine's number type, in a table:
+    /// data that the caller gave, or predictions.
+    #[error("{}", non_finite_message(.what, *.row, .column, *.value, .number))]
+    NonFiniteData {
+        /// The operation or the table.
+        what: &'static str,
+        /// The row, from 0.
+        row: usize,
+        /// The column.
+        column: Column,
+        /// The value there.
+        value: f64,
+        /// The number type in whose range it must be: "f32" or "f64".
+        number: &'static str,
+    },
+    /// Training, or another iteration with gradients, left the range of finite numbers.
+    #[error("{}", diverged_message(.what, .quantity, *.step, *.gradients, .advice))]
+    Diverged {
+        /// What was computed, for example "the MAP fit".
+        what: &'static str,
+        /// What is not finite, for example "energy" or "gradient".
+        quantity: &'static str,
+        /// Steps taken before. With 0, the start itself is not finite.
+        step: usize,
+        /// Gradients computed, including the one that is not finite.
+        gradients: usize,
+        /// What may help if the start is finite.
+        advice: &'static str,
     },
     /// A Cholesky factorisation met a pivot that is not positive.
     #[error("matrix of dimension {dim} is not positive definite: pivot {pivot}")]
@@ -51,19 +81,6 @@ pub enum Error {
         dim: usize,
         /// Index of the pivot, from 0.
         pivot: usize,
-    },
-    /// A method for positive definite matrices met a direction along which the curvature is not
-    /// positive.
-    #[error(
-        "{what}: not positive definite, curvature {curvature:.3e} along the direction of iteration {iteration}"
-    )]
-    Indefinite {
-        /// The method.
-        what: &'static str,
-        /// The iteration, from 0.
-        iteration: usize,
-        /// `d^T A d / d^T d` of the direction.
-        curvature: f64,
     },
     /// An iteration ended before it reached its tolerance.
     #[error(
@@ -107,6 +124,15 @@ pub enum Error {
         file: PathBuf,
         /// What is wrong with it.
         what: String,
+    },
+    /// A fit that its caller ended.
+    #[error("cancelled at stage {stage}: {}", kept_message(.checkpoint))]
+    Cancelled {
+        /// The stage that the fit was in.
+        stage: &'static str,
+        /// The checkpoint that a fit with the same data and options can resume from, if there is
+        /// one.
+        checkpoint: Option<PathBuf>,
     },
     /// A file that another run writes to, in this process or another one.
     #[error(
@@ -155,6 +181,130 @@ impl Error {
             requirement: requirement.to_string(),
         }
     }
+
+    /// The same error for a part of a table that starts at row `first`: for rows in blocks.
+    /// Other errors stay as they are.
+    #[must_use]
+    pub fn rows_from(mut self, first: usize) -> Self {
+        if let Error::NonFiniteData { row, .. } = &mut self {
+            *row = row.saturating_add(first);
+        }
+        self
+    }
+
+    /// The same error with the names of columns that had none ([`Column::Number`]). Other errors
+    /// stay as they are.
+    #[must_use]
+    pub fn with_names(mut self, names: &[String]) -> Self {
+        if let Error::NonFiniteData { column, .. } = &mut self
+            && let Column::Number(index) = *column
+            && let Some(name) = names.get(index)
+        {
+            *column = Column::Named(name.clone());
+        }
+        self
+    }
+}
+
+/// A column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Column {
+    /// A column with a name. Targets that were given without a name are "target", or "target 0",
+    /// "target 1", ... if there are several.
+    Named(String),
+    /// A column of data without a name, counted from 0.
+    Number(usize),
+    /// The probability of a class, counted from 0.
+    Class(usize),
+    /// An output of the network under one sample of the parameters, both counted from 0.
+    Output {
+        /// The sample.
+        sample: usize,
+        /// The output: for logits, the class.
+        output: usize,
+    },
+}
+
+impl Column {
+    /// Target `index` of `count` targets in a row.
+    pub(crate) fn target(index: usize, count: usize) -> Self {
+        Self::Named(match count {
+            0 | 1 => "target".into(),
+            _ => format!("target {index}"),
+        })
+    }
+
+    /// Number `index` of the `count` that a likelihood makes of `targets` targets.
+    pub(crate) fn encoded(index: usize, count: usize, targets: usize) -> Self {
+        match count == targets {
+            true => Self::target(index, count),
+            false => Self::Named(format!("number {index} of the encoded target")),
+        }
+    }
+}
+
+impl fmt::Display for Column {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Column::Named(name) => write!(f, "column '{name}'"),
+            Column::Number(index) => write!(f, "column {index}"),
+            Column::Class(index) => write!(f, "class {index}"),
+            Column::Output { sample, output } => write!(f, "output {output} of sample {sample}"),
+        }
+    }
+}
+
+fn non_finite_message(what: &str, row: usize, column: &Column, value: f64, number: &str) -> String {
+    let place = match column {
+        Column::Named(_) => format!("row {row} (from 0), {column}"),
+        _ => format!("row {row}, {column} (all from 0)"),
+    };
+    format!("{what}: {place}: expected a finite number in the range of {number}, got {value:e}")
+}
+
+fn diverged_message(
+    what: &str,
+    quantity: &str,
+    step: usize,
+    gradients: usize,
+    advice: &str,
+) -> String {
+    let spent = match gradients {
+        1 => "1 gradient".into(),
+        n => format!("{} gradients", grouped(n)),
+    };
+    if step == 0 {
+        return format!(
+            "{what} cannot start ({spent}): the {quantity} is not finite; \
+             check the starting parameters, and that the data are standardised"
+        );
+    }
+    let step = grouped(step);
+    format!("{what} diverged at step {step} ({spent}): the {quantity} is not finite; {advice}")
+}
+
+/// The digits of a count, in groups of three.
+fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+fn kept_message(checkpoint: &Option<PathBuf>) -> String {
+    match checkpoint {
+        Some(path) => format!(
+            "{} holds the walk so far; the same fit with `resume` goes on from there",
+            path.display()
+        ),
+        None => "nothing was kept; the fit can only begin anew".into(),
+    }
 }
 
 fn data_message(
@@ -197,5 +347,51 @@ mod tests {
             "a.csv, line 3, column 'age': 'x' is not a number"
         );
         assert_eq!(Error::data("no rows").to_string(), "no rows");
+    }
+
+    fn non_finite(row: usize, column: Column) -> Error {
+        Error::NonFiniteData {
+            what: "x",
+            row,
+            column,
+            value: f64::INFINITY,
+            number: "f32",
+        }
+    }
+
+    #[test]
+    fn rows_are_shifted_and_only_columns_without_a_name_get_one() {
+        let names = ["a".to_string(), "b".to_string()];
+        let said = |column| {
+            let error = non_finite(2, column).rows_from(1024).with_names(&names);
+            error.to_string()
+        };
+        let end = "expected a finite number in the range of f32, got inf";
+        assert_eq!(
+            said(Column::Number(1)),
+            format!("x: row 1026 (from 0), column 'b': {end}")
+        );
+        assert_eq!(
+            said(Column::Number(2)),
+            format!("x: row 1026, column 2 (all from 0): {end}")
+        );
+        assert!(said(Column::Class(1)).contains("class 1"));
+        assert!(said(Column::target(0, 1)).contains("column 'target'"));
+        assert!(said(Column::encoded(2, 3, 1)).contains("number 2 of the encoded target"));
+        let (sample, output) = (7, 1);
+        let said = said(Column::Output { sample, output });
+        assert!(said.contains("output 1 of sample 7"), "{said}");
+    }
+
+    #[test]
+    fn counts_are_grouped_by_thousands() {
+        for (count, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(count), text);
+        }
     }
 }

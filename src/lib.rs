@@ -32,12 +32,13 @@
 #![cfg_attr(not(feature = "safetensors"), doc = "```ignore")]
 //! use fiberwalk::Streams;
 //! use fiberwalk::data::banana;
-//! use fiberwalk::pipeline::{FitOptions, fit};
+//! use fiberwalk::pipeline::{FitOptions, WalkSettings, fit};
 //!
 //! let train = banana(80, &Streams::new(1))?;
 //! let test = banana(200, &Streams::new(2))?;
-//! let options = FitOptions { hidden: vec![8], steps: Some(50), ..FitOptions::default() };
-//! let fitted = fit::<f32>(&train, &options, &|_, _, _| ())?;
+//! let walk = WalkSettings { steps: Some(50), ..WalkSettings::default() };
+//! let options = FitOptions { hidden: vec![8], method: walk.into(), ..FitOptions::default() };
+//! let fitted = fit::<f32>(&train, &options, &())?;
 //! let scores = fitted.model.evaluate(&test, 64, Streams::new(0))?;
 //! println!("{}\n{scores:?}", fitted.report);
 //! # Ok::<(), fiberwalk::Error>(())
@@ -46,11 +47,13 @@
 //! # What can be relied on
 //!
 //! - **The same seed gives the same bits** for any number of threads. Every random number comes
-//!   from [`Streams`], and no sum is taken in an order that depends on scheduling.
+//!   from [`Streams`], and no sum is taken in an order that depends on scheduling. Errors do not
+//!   depend on it either: of all rows, particles or chains that fail, the first is named.
 //! - **No global state, no prints, no thread pool**: parallel work runs in the caller's rayon
 //!   pool.
 //! - **No `unsafe`** in this crate, and no `unwrap` in library code. Bad input is an [`Error`]
-//!   that says what is wrong and where.
+//!   that says what is wrong and where, in fields that a program can read. A NaN in data names its
+//!   row and column; training that diverges says its step and the gradients it took.
 
 #[cfg(feature = "safetensors")]
 pub mod artifact;
@@ -66,6 +69,7 @@ pub mod metrics;
 pub mod model;
 pub mod nn;
 pub mod optim;
+mod parallel;
 #[cfg(feature = "safetensors")]
 pub mod pipeline;
 pub mod predict;
@@ -77,7 +81,7 @@ pub mod special;
 pub mod testing;
 pub mod walk;
 
-pub use error::{Error, Result};
+pub use error::{Column, Error, Result};
 pub use model::{
     Bernoulli, Categorical, CoordinatePrior, Curved, FanInGaussian, Gaussian, GaussianLearnedNoise,
     GaussianNoiseHead, GaussianPerOutput, HeteroscedasticGaussian, IsotropicGaussian, Law,

@@ -17,6 +17,17 @@ pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
 ) -> Result<()> {
+    let mut write = Some(write);
+    write_in(path, &mut |out| {
+        write.take().map_or(Ok(()), |write| write(out))
+    })
+}
+
+/// [`write_atomically`], compiled once for all that is written. It calls `write` once.
+fn write_in(
+    path: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
+) -> Result<()> {
     let io = |source| Error::Io {
         path: path.to_path_buf(),
         source,

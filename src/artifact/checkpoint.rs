@@ -51,17 +51,15 @@ impl CheckpointHeader {
     /// The first difference from `identity`, as a sentence.
     pub fn difference(&self, identity: &[(String, String)]) -> Option<String> {
         let differs = |&(mine, theirs): &(&(String, String), &(String, String))| mine != theirs;
-        if self.identity.len() != identity.len() {
-            return Some("it was written by another version of this program".into());
+        let another = || Some("it was written by another version of this program".into());
+        match identity.iter().zip(&self.identity).find(differs) {
+            Some(((name, mine), (theirs_name, theirs))) if name == theirs_name => Some(format!(
+                "it was written by a fit with {name} = {theirs}, this one has {name} = {mine}"
+            )),
+            Some(_) => another(),
+            None if self.identity.len() != identity.len() => another(),
+            None => None,
         }
-        let ((name, mine), theirs) = identity.iter().zip(&self.identity).find(differs)?;
-        if *name != theirs.0 {
-            return Some("it was written by another version of this program".into());
-        }
-        let theirs = &theirs.1;
-        Some(format!(
-            "it was written by a fit with {name} = {theirs}, this one has {name} = {mine}"
-        ))
     }
 }
 

@@ -2,10 +2,44 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::hash::{Hash, Hasher};
+use std::ptr::fn_addr_eq;
 
 use super::ops::Op;
 use super::shape::{Shape, numel, show};
 use crate::error::{Error, Result, counted};
+
+/// A constant with a name: the scalar `of(value)`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Named {
+    pub name: &'static str,
+    /// The bits of the value.
+    bits: u64,
+    pub of: fn(f64) -> f64,
+}
+
+impl Named {
+    /// The value when the graph was recorded.
+    pub fn value(&self) -> f64 {
+        f64::from_bits(self.bits)
+    }
+}
+
+/// Two functions may be told apart by mistake, if they were compiled in different places. Then a
+/// constant is recorded twice, which does no harm.
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        (self.name, self.bits) == (other.name, other.bits) && fn_addr_eq(self.of, other.of)
+    }
+}
+
+impl Eq for Named {}
+
+impl Hash for Named {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.name, self.bits).hash(state);
+    }
+}
 
 /// One recorded operation.
 #[derive(Clone, Debug)]
@@ -18,6 +52,8 @@ pub(crate) struct Node {
 #[derive(Default)]
 struct State {
     nodes: Vec<Node>,
+    /// For each node, whether it is a scalar that no input changes.
+    settled: Vec<bool>,
     known: HashMap<(Op, Vec<u32>, Shape), u32>,
     inputs: Vec<Shape>,
     tensors: Vec<Vec<f64>>,
@@ -68,6 +104,35 @@ impl Graph {
         self.push(Op::constant(value), &[], vec![])
     }
 
+    /// A scalar constant with a name, `of(value)`. [`Program::set`] gives the name another value in
+    /// a compiled program, and compiles nothing. Apart from that, programs treat it as a constant.
+    ///
+    /// Several constants may share a name, one for each form in which a formula uses its value.
+    /// `of` is computed in double precision and outside the graph, once for each value.
+    ///
+    /// ```
+    /// use fiberwalk::autodiff::Graph;
+    /// # fn main() -> fiberwalk::Result<()> {
+    /// let graph = Graph::new();
+    /// let x = graph.input(&[2]);
+    /// let y = x.square().sum() * graph.named("std", 2.0, |std| 0.5 / std.powi(2));
+    /// let mut program = graph.compile::<f64>(&[y])?;
+    /// let mut ws = program.workspace();
+    /// program.run(&[&[2.0, 2.0]], &mut ws)?;
+    /// assert_eq!(program.scalar(&ws, 0), 1.0);
+    /// program.set("std", 1.0);
+    /// program.run(&[&[2.0, 2.0]], &mut ws)?;
+    /// assert_eq!(program.scalar(&ws, 0), 4.0);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// [`Program::set`]: crate::autodiff::Program::set
+    pub fn named(&self, name: &'static str, value: f64, of: fn(f64) -> f64) -> Var<'_> {
+        let bits = value.to_bits();
+        self.push(Op::Named(Named { name, bits, of }), &[], vec![])
+    }
+
     /// A tensor filled with one constant.
     pub fn full(&self, shape: &[usize], value: f64) -> Var<'_> {
         self.constant(value).broadcast_to(shape)
@@ -112,6 +177,14 @@ impl Graph {
         let key = (op.clone(), args.to_vec(), shape.clone());
         let id = *state.known.entry(key).or_insert(next);
         if id == next {
+            let of_settled = || args.iter().all(|&a| state.settled[a as usize]);
+            let settled = shape.is_empty()
+                && match op {
+                    Op::Constant(_) | Op::Named(_) => true,
+                    Op::Unary(_) | Op::Binary(_) => of_settled(),
+                    _ => false,
+                };
+            state.settled.push(settled);
             state.nodes.push(Node {
                 op,
                 args: args.to_vec(),
@@ -152,14 +225,26 @@ impl Graph {
         self.state.borrow().tensors.clone()
     }
 
-    /// The value of a node whose elements are all the same constant.
+    /// The value of a node whose elements are all the same constant without a name.
     pub(crate) fn as_constant(&self, id: u32) -> Option<f64> {
+        let scalar = self.as_settled(id)?;
+        match self.state.borrow().nodes[scalar.id as usize].op {
+            Op::Constant(bits) => Some(f64::from_bits(bits)),
+            _ => None,
+        }
+    }
+
+    /// The scalar behind a node whose elements are all the same, and the same whatever the inputs:
+    /// a constant, or computed from constants of which some have names.
+    pub(crate) fn as_settled(&self, id: u32) -> Option<Var<'_>> {
         let state = self.state.borrow();
         let mut id = id;
         loop {
+            if state.settled[id as usize] {
+                return Some(Var { graph: self, id });
+            }
             let node = &state.nodes[id as usize];
             match &node.op {
-                Op::Constant(bits) => return Some(f64::from_bits(*bits)),
                 Op::Broadcast | Op::Reshape | Op::BatchFirst | Op::BatchLast => {
                     id = node.args[0];
                 }
@@ -209,5 +294,10 @@ impl<'g> Var<'g> {
 
     pub(crate) fn is_constant(&self, value: f64) -> bool {
         self.graph.as_constant(self.id) == Some(value)
+    }
+
+    /// See [`Graph::as_settled`].
+    pub(crate) fn settled(self) -> Option<Var<'g>> {
+        self.graph.as_settled(self.id)
     }
 }

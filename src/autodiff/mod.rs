@@ -19,7 +19,7 @@
 //! let program = graph.compile::<f64>(&[y, dy[0]])?;
 //! let mut ws = program.workspace();
 //! program.run(&[&[0.0, 1.0, 2.0]], &mut ws)?;
-//! assert_eq!(program.tensor(&ws, 1)[0], 1.0);
+//! assert_eq!(program.tensor(&ws, 1)?[0], 1.0);
 //! # Ok(())
 //! # }
 //! ```
@@ -30,20 +30,22 @@
 //! | `ops/*` | one family of operations per file: recording, derivative, kernel, tests |
 //! | `differentiate` | the reverse sweep; JVP and HVP built on it |
 //! | `compile` | which values are stored, which are fused, and which buffer holds each |
-//! | `program` | the instructions and the workspace |
+//! | `exec/instruction` | what a program consists of |
+//! | `exec/program` | the program and its workspace |
+//! | `exec/access` | checks before a run, and the outputs after it |
 //! | `uses` | the products and convolutions that use a weight |
 
 mod compile;
 mod differentiate;
+mod exec;
 mod graph;
 mod ops;
-mod program;
 mod shape;
 #[cfg(test)]
 pub(crate) mod tests;
 mod uses;
 
+pub use exec::{Program, Workspace};
 pub use graph::{Graph, Var};
 pub use ops::Window;
-pub use program::{Program, Workspace};
 pub(crate) use uses::{UseKind, WeightUse};

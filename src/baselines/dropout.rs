@@ -36,10 +36,9 @@ use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::ParamLayout;
-use crate::optim::{Decay, OptimizerOptions, Schedule, clip_by_norm};
+use crate::optim::{Answer, Decay, Descent, LOWER_RATE, OptimizerOptions, Schedule, clip_by_norm};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -192,18 +191,20 @@ pub struct DropoutReport<T> {
 }
 
 /// Trains a network with dropout from `theta`: initial parameters, or an estimate without dropout.
-/// `progress` is called after every step with the number of steps done.
+/// `progress` is called after every step with the number of steps done, and may end the training
+/// ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, no unit of the layout can be dropped, `theta` has the wrong
-/// length, or the energy or its gradient becomes infinite or NaN.
-pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
+/// If a setting is out of range, no unit of the layout can be dropped, or `theta` has the wrong
+/// length. [`Error::Diverged`] if the energy or its gradient becomes infinite or NaN.
+/// That of `progress`, if it ends the work.
+pub fn fit_dropout<T: Scalar, S: GradientSource<T>, R: Answer>(
     source: &S,
     layout: &ParamLayout,
     mut theta: Vec<T>,
     options: &DropoutOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<DropoutReport<T>> {
     options.validate()?;
     let p = source.dim();
@@ -225,7 +226,13 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
         masks.draw(&mut rng, &mut mask);
         multiply(&theta, &mask, &mut masked);
         let energy = source.energy_and_grad(&masked, &mut grad, &mut memory)?;
-        check(energy, &grad, step)?;
+        let at = Descent {
+            what: "training with dropout",
+            step,
+            gradients: step + 1,
+            advice: LOWER_RATE,
+        };
+        at.check(energy, &grad)?;
         history.push(energy);
         // the chain rule
         for (g, &m) in grad.iter_mut().zip(&mask) {
@@ -236,7 +243,7 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
         }
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut theta)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     Ok(DropoutReport {
         posterior: Dropout::new(theta, masks)?,
@@ -249,20 +256,6 @@ pub fn fit_dropout<T: Scalar, S: GradientSource<T>>(
 fn multiply<T: Scalar>(theta: &[T], mask: &[T], out: &mut [T]) {
     for (out, (&theta, &mask)) in out.iter_mut().zip(theta.iter().zip(mask)) {
         *out = theta * mask;
-    }
-}
-
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        let what = "training with dropout: energy (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "training with dropout: gradient (index = parameter)",
-            index,
-        }),
     }
 }
 

@@ -17,14 +17,18 @@
 //! Member `m` takes its initial parameters from stream `m` of [`Phase::ENSEMBLE`]. When trained by
 //! minibatches, it takes the order of its rows from there too.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::norm;
 use crate::model::{LogDensity, Minibatch, Points};
-use crate::optim::{MapOptions, MinibatchOptions, fit_map, fit_minibatch};
+use crate::optim::{
+    Answer, MapOptions, MinibatchOptions, MinibatchProgress, fit_map, fit_minibatch,
+};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -92,19 +96,23 @@ pub struct EnsembleReport<T> {
 }
 
 /// Trains an ensemble with gradients over all rows. `init` draws a member's initial parameters (for
-/// a network: [`crate::nn::Network::init`]).
+/// a network: [`crate::nn::Network::init`]). `progress` is called after every step of any member,
+/// from its thread, with the number of steps of all so far. It may end the fit ([`Answer`]).
 ///
 /// # Errors
 /// If a setting is out of range, initial parameters have the wrong length, or an energy stops being
-/// finite.
-pub fn fit_ensemble<T: Scalar, D: LogDensity<T>>(
+/// finite; that of `progress`.
+pub fn fit_ensemble<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,
     init: impl Fn(&mut ChaCha8Rng) -> Vec<f64> + Sync,
     options: &EnsembleOptions,
     streams: Streams,
+    progress: impl Fn(usize) -> R + Sync,
 ) -> Result<EnsembleReport<T>> {
+    let done = AtomicUsize::new(0);
     each(density.dim(), init, options, streams, |start, _| {
-        let map = fit_map(density, start, &options.map, |_| ())?;
+        let step = |_| progress(done.fetch_add(1, Relaxed) + 1);
+        let map = fit_map(density, start, &options.map, step)?;
         let member = EnsembleMember {
             energy: map.energy,
             gradient_norm: map.gradient_norm,
@@ -119,17 +127,20 @@ pub fn fit_ensemble<T: Scalar, D: LogDensity<T>>(
 ///
 /// # Errors
 /// As [`fit_ensemble`].
-pub fn fit_ensemble_minibatch<T: Scalar>(
+pub fn fit_ensemble_minibatch<T: Scalar, R: Answer>(
     density: &Minibatch<T>,
     init: impl Fn(&mut ChaCha8Rng) -> Vec<f64> + Sync,
     options: &EnsembleOptions,
     streams: Streams,
+    progress: impl Fn(usize) -> R + Sync,
 ) -> Result<EnsembleReport<T>> {
+    let done = AtomicUsize::new(0);
     each(density.dim(), init, options, streams, |start, own| {
+        let step = |_: &MinibatchProgress| progress(done.fetch_add(1, Relaxed) + 1);
         let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);
         density.log_density_and_grad(&start, &mut grad, &mut ws)?;
         let initial_gradient_norm = norm(&grad);
-        let report = fit_minibatch(density, None, start, &options.minibatch, own, |_| ())?;
+        let report = fit_minibatch(density, None, start, &options.minibatch, own, step)?;
         let log_density = density.log_density_and_grad(&report.theta, &mut grad, &mut ws)?;
         let member = EnsembleMember {
             energy: -log_density,
@@ -150,8 +161,8 @@ fn each<T: Scalar>(
     fit: impl Fn(Vec<T>, Streams) -> Result<(Vec<T>, EnsembleMember)> + Sync,
 ) -> Result<EnsembleReport<T>> {
     options.validate()?;
-    let fitted = (0..options.members as u64).into_par_iter().map(|m| {
-        let mut rng = streams.rng(Phase::ENSEMBLE, m);
+    let fitted = parallel::try_map(options.members, |m| {
+        let mut rng = streams.rng(Phase::ENSEMBLE, m as u64);
         let own = Streams::new(rng.next_u64());
         let start: Vec<T> = init(&mut rng).into_iter().map(T::from_f64).collect();
         if start.len() != dim {
@@ -159,8 +170,7 @@ fn each<T: Scalar>(
             return Err(Error::shape("fit_ensemble", expected, start.len()));
         }
         fit(start, own)
-    });
-    let fitted: Vec<(Vec<T>, EnsembleMember)> = fitted.collect::<Result<_>>()?;
+    })?;
     let members: Vec<EnsembleMember> = fitted.iter().map(|(_, member)| *member).collect();
     let points = fitted.into_iter().flat_map(|(theta, _)| theta).collect();
     Ok(EnsembleReport {

@@ -33,11 +33,12 @@ pub use ensemble::{
 pub use gradients::{AllRows, BatchMemory, GradientSource, RandomBatches};
 pub use hmc::{
     Chain, ChainOptions, Chains, Hamiltonian, HamiltonianState, HamiltonianWorkspace, Hmc,
-    HmcOptions, Nuts, NutsOptions, Trajectory, Transition, hmc, nuts,
+    HmcOptions, Nuts, NutsOptions, Trajectory, Transition, hmc, hmc_with_progress, nuts,
+    nuts_with_progress,
 };
 pub use laplace::{
-    Curvature, JointOutputGaussian, Laplace, LaplaceOptions, OutputGaussian, PrecisionGroups,
-    Structure, TuneOptions, TuneReport, precision_grid,
+    Curvature, Laplace, LaplaceOptions, PrecisionGroups, Structure, TuneOptions, TuneReport,
+    precision_grid,
 };
 pub use riemann::{
     DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,
@@ -45,6 +46,7 @@ pub use riemann::{
 };
 pub use sgld::{
     Preconditioner, Sgld, SgldOptions, SgldReport, SgldState, SgldWorkspace, StepDecay, sgld,
+    sgld_with_progress,
 };
 pub use swag::{Swag, SwagOptions, SwagReport, fit_swag};
 pub use variational::{MeanField, VariationalOptions, VariationalReport, fit_variational};

@@ -26,16 +26,15 @@
 //!
 //! Pair `k` of step `t` is drawn from stream `t * pairs + k` of [`Phase::VARIATIONAL`].
 
-use rayon::prelude::*;
-
 use super::GradientSource;
 use super::draws::independent;
 use super::history::History;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{axpy, fill_normal, first_non_finite};
+use crate::linalg::vector::axpy;
 use crate::model::Posterior;
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule};
-use crate::rng::{Phase, Streams};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, LOWER_RATE, Optimizer, Schedule};
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Settings of variational inference.
@@ -120,17 +119,18 @@ pub struct VariationalReport<T> {
 }
 
 /// Maximises the ELBO from `N(theta, initial_std^2)`. `progress` is called after every step with
-/// the number of steps done.
+/// the number of steps done, and may end the fit ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or an energy or a gradient becomes
-/// infinite or NaN.
-pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
+/// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`] if an energy
+/// or a gradient becomes infinite or NaN.
+/// That of `progress`, if it ends the work.
+pub fn fit_variational<T: Scalar, S: GradientSource<T>, R: Answer>(
     source: &S,
     theta: Vec<T>,
     options: &VariationalOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<VariationalReport<T>> {
     options.validate()?;
     let p = source.dim();
@@ -151,10 +151,9 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
         let (mean, rho) = parameters.split_at(p);
         softplus(rho, &mut std);
         let first = step as u64 * options.pairs as u64;
-        pairs
-            .par_iter_mut()
-            .enumerate()
-            .try_for_each(|(k, pair)| pair.run(source, mean, &std, first + k as u64, streams))?;
+        parallel::try_for_each(&mut pairs, |k, pair| {
+            pair.run(source, mean, &std, first + k as u64, streams)
+        })?;
         grad.fill(T::ZERO);
         let (to_mean, to_rho) = grad.split_at_mut(p);
         let mut energy = 0.0;
@@ -167,11 +166,17 @@ pub fn fit_variational<T: Scalar, S: GradientSource<T>>(
             // these are gradients of the energy, so the entropy's is subtracted
             *g = (*g - T::ONE / std) * sigmoid(rho);
         }
-        check(energy, &grad, step)?;
+        let at = Descent {
+            what: "variational inference",
+            step,
+            gradients: 2 * options.pairs * (step + 1),
+            advice: LOWER_RATE,
+        };
+        at.check(energy, &grad)?;
         history.push(entropy(&std) - energy);
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut parameters)?;
-        progress(step + 1);
+        progress(step + 1).result()?;
     }
     let rho = parameters.split_off(p);
     softplus(&rho, &mut std);
@@ -258,20 +263,6 @@ fn entropy<T: Scalar>(std: &[T]) -> f64 {
     std.iter().map(|s| s.to_f64().ln() + each).sum()
 }
 
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        let what = "variational inference: energy (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "variational inference: gradient (index = parameter)",
-            index,
-        }),
-    }
-}
-
 /// First stream of the pairs that estimate the ELBO at the end.
 const ELBO: u64 = 1 << 40;
 
@@ -327,13 +318,12 @@ impl<T: Scalar> MeanField<T> {
         pairs: usize,
         streams: Streams,
     ) -> Result<(f64, f64)> {
-        let estimates = (0..pairs as u64).into_par_iter().map(|k| {
+        let estimates = parallel::try_map(pairs, |k| {
             // its own memory: a batch must not depend on what a worker drew before
             let mut pair = Pair::new(source);
-            pair.run(source, &self.mean, &self.std, ELBO + k, streams)?;
+            pair.run(source, &self.mean, &self.std, ELBO + k as u64, streams)?;
             Ok(entropy(&self.std) - pair.energy)
-        });
-        let estimates: Vec<f64> = estimates.collect::<Result<_>>()?;
+        })?;
         let n = pairs as f64;
         let mean = estimates.iter().sum::<f64>() / n;
         let squares: f64 = estimates.iter().map(|e| (e - mean).powi(2)).sum();

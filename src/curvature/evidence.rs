@@ -28,13 +28,12 @@
 
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
-use crate::linalg::{Cholesky, SpectralQuadrature};
-use crate::model::{Curved, LogDensity, PosteriorDensity};
-use crate::optim::{MapOptions, MapReport, fit_map};
+use crate::model::{LogDensity, PosteriorDensity};
+use crate::optim::{Answer, MapOptions, MapReport, fit_map};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-use super::operators::GgnOperator;
+use super::log_evidence::{LogEvidence, Spectrum, evidence, spectrum};
 
 /// Which hyperparameters to tune, and with how much effort.
 #[derive(Clone, Debug)]
@@ -76,6 +75,20 @@ impl Default for EvidenceOptions {
     }
 }
 
+impl EvidenceOptions {
+    /// The most steps that [`tune_by_evidence`] takes, over all rounds.
+    pub fn most_steps(&self) -> usize {
+        let tunes = self.tune_prior_precision || self.tune_noise_std;
+        let rounds = if tunes { self.rounds } else { 0 };
+        self.map.steps + rounds * self.refit_steps()
+    }
+
+    /// Steps of a refit.
+    fn refit_steps(&self) -> usize {
+        self.map.steps.div_ceil(4)
+    }
+}
+
 /// The estimate under the tuned hyperparameters.
 #[derive(Clone, Debug)]
 pub struct EvidenceReport<T> {
@@ -114,90 +127,14 @@ impl<T> EvidenceReport<T> {
     }
 }
 
-/// Laplace's estimate of `log p(D)`, in nats.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LogEvidence {
-    /// The estimate.
-    pub value: f64,
-    /// Its standard error from the probes of the quadrature. `None` if the determinant is exact.
-    pub std_error: Option<f64>,
-}
-
 /// Computes the Gauss-Newton matrix of the likelihood at a noise level and parameters, `[P, P]`
 /// row-major.
 pub type Dense<'a, T> = &'a (dyn Fn(Option<f64>, &[T]) -> Result<Vec<f64>> + Sync);
-
-/// What is known about `G` at a point.
-enum Spectrum {
-    Exact { matrix: Vec<f64>, dim: usize },
-    Estimated(SpectralQuadrature),
-}
-
-/// `gamma`, and `log det(G + alpha I)`, with its standard error if it is estimated.
-struct Volume {
-    gamma: f64,
-    log_det: f64,
-    error: Option<f64>,
-}
-
-impl Spectrum {
-    fn at(&self, alpha: f64) -> Result<Volume> {
-        match self {
-            Spectrum::Exact { matrix, dim } => {
-                let n = *dim;
-                let shift = |i: usize, j: usize| if i == j { alpha } else { 0.0 };
-                let entry = |i: usize, j: usize| matrix[i * n + j] + shift(i, j);
-                let factor = Cholesky::of_entries(n, entry)?;
-                // tr G (G + alpha)^-1 = P - alpha tr (G + alpha)^-1
-                let inverse: f64 = factor.inverse_diagonal().iter().sum();
-                Ok(Volume {
-                    gamma: n as f64 - alpha * inverse,
-                    log_det: factor.log_det(),
-                    error: None,
-                })
-            }
-            Spectrum::Estimated(rule) => {
-                let log_det = rule.trace(|l| (l.max(0.0) + alpha).ln());
-                Ok(Volume {
-                    gamma: rule.trace(|l| l.max(0.0) / (l.max(0.0) + alpha)).value,
-                    log_det: log_det.value,
-                    error: Some(log_det.std_error),
-                })
-            }
-        }
-    }
-}
-
-fn evidence(log_joint: f64, dim: usize, volume: &Volume) -> LogEvidence {
-    let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
-    LogEvidence {
-        value: log_joint + constant - 0.5 * volume.log_det,
-        std_error: volume.error.map(|e| 0.5 * e),
-    }
-}
 
 /// Bounds of the scales. Outside them, a scale is an artefact of the fixed point and says nothing
 /// about standardised data.
 const PRECISIONS: (f64, f64) = (1e-4, 1e4);
 const NOISES: (f64, f64) = (1e-2, 1e2);
-
-/// Laplace's estimate of `log p(D)` at the MAP estimate `theta`, for an isotropic prior, in nats.
-/// With `dense`, the matrix at `theta`, Laplace's approximation is the only error.
-///
-/// # Errors
-/// If `theta` or the matrix has the wrong length, or the quadrature or the factorisation fails.
-pub fn log_evidence<T: Scalar>(
-    posterior: &PosteriorDensity<T>,
-    theta: &[T],
-    dense: Option<Vec<f64>>,
-    options: &EvidenceOptions,
-    streams: Streams,
-) -> Result<LogEvidence> {
-    let spectrum = spectrum(posterior, theta, dense, options, streams)?;
-    let volume = spectrum.at(mean_precision(posterior))?;
-    let log_joint = posterior.log_density(theta, &mut posterior.workspace())?;
-    Ok(evidence(log_joint, posterior.dim(), &volume))
-}
 
 /// A scale on its way to the fixed point, as its logarithm.
 struct Tuned {
@@ -251,17 +188,18 @@ impl Tuned {
 
 /// Fits the MAP estimate and tunes the hyperparameters by evidence. `build` makes the posterior for
 /// a prior precision and a noise level. `dense` makes the Gauss-Newton matrix, if it is small
-/// enough. `progress` is called with the number of gradients so far.
+/// enough. `progress` is called after every step with the number of gradients so far, and may end
+/// the fit ([`Answer`]). [`EvidenceOptions::most_steps`] bounds the number of calls.
 ///
 /// # Errors
-/// If a setting is out of range, `build` or `dense` fails, or a fit fails.
-pub fn tune_by_evidence<T: Scalar>(
+/// If a setting is out of range, `build` or `dense` fails, or a fit fails; that of `progress`.
+pub fn tune_by_evidence<T: Scalar, R: Answer>(
     theta: Vec<T>,
     build: impl Fn(f64, Option<f64>) -> Result<PosteriorDensity<T>>,
     dense: Option<Dense<'_, T>>,
     options: &EvidenceOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<EvidenceReport<T>> {
     if options.tune_noise_std && options.noise_std.is_none() {
         let requirement = "a start value is needed to tune it";
@@ -281,7 +219,7 @@ pub fn tune_by_evidence<T: Scalar>(
     let mut posterior = build(alpha_of(&alpha), noise_of(&noise))?;
     let map = fit_map(&posterior, theta, &options.map, &mut progress)?;
     let refit = MapOptions {
-        steps: options.map.steps.div_ceil(4),
+        steps: options.refit_steps(),
         ..options.map.clone()
     };
     let tunes = options.tune_prior_precision || options.tune_noise_std;
@@ -357,33 +295,4 @@ pub fn tune_by_evidence<T: Scalar>(
     report.map.gradients = gradients;
     report.map.initial_gradient_norm = initial_gradient_norm;
     Ok(report)
-}
-
-fn spectrum<T: Scalar>(
-    posterior: &PosteriorDensity<T>,
-    theta: &[T],
-    dense: Option<Vec<f64>>,
-    options: &EvidenceOptions,
-    streams: Streams,
-) -> Result<Spectrum> {
-    let dim = posterior.dim();
-    match dense {
-        Some(matrix) if matrix.len() == dim * dim => Ok(Spectrum::Exact { matrix, dim }),
-        Some(matrix) => Err(Error::shape(
-            "evidence",
-            format!("[{dim}, {dim}]"),
-            matrix.len(),
-        )),
-        None => {
-            let mut op = GgnOperator::new(posterior, theta)?;
-            let (probes, steps) = (options.probes, options.lanczos_steps);
-            let rule = SpectralQuadrature::new(&mut op, probes, steps, streams)?;
-            Ok(Spectrum::Estimated(rule))
-        }
-    }
-}
-
-fn mean_precision<T: Scalar>(posterior: &PosteriorDensity<T>) -> f64 {
-    let precision = posterior.prior_precision();
-    precision.iter().sum::<f64>() / precision.len().max(1) as f64
 }

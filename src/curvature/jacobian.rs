@@ -30,10 +30,7 @@ impl<T: Scalar> JacobianRows<T> {
     /// If `theta` has the wrong length.
     pub fn new(network: &dyn Network, theta: &[T]) -> Result<Self> {
         let (dim, d, k) = (network.dim(), network.input_dim(), network.output_dim());
-        if theta.len() != dim {
-            let expected = format!("a vector of {}", counted(dim, "parameter"));
-            return Err(Error::shape("JacobianRows", expected, theta.len()));
-        }
+        check(dim, theta.len())?;
         let graph = Graph::new();
         let t = graph.input(&[dim]);
         let (x, u, one) = (
@@ -49,6 +46,19 @@ impl<T: Scalar> JacobianRows<T> {
             theta: theta.to_vec(),
             features: d,
             outputs: k,
+        })
+    }
+
+    /// The same rows at another point. The program is shared.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length.
+    pub fn at(&self, theta: &[T]) -> Result<Self> {
+        check(self.theta.len(), theta.len())?;
+        Ok(Self {
+            program: self.program.clone(),
+            theta: theta.to_vec(),
+            ..*self
         })
     }
 
@@ -95,6 +105,14 @@ impl<T: Scalar> JacobianRows<T> {
         let inputs = [self.theta.as_slice(), &memory.x, &memory.u, &[T::ONE]];
         self.program.run(&inputs, &mut memory.ws)?;
         let ws = &memory.ws;
-        Ok((self.program.tensor(ws, 1), self.program.tensor(ws, 0)))
+        Ok((self.program.tensor(ws, 1)?, self.program.tensor(ws, 0)?))
     }
+}
+
+fn check(dim: usize, got: usize) -> Result<()> {
+    if got == dim {
+        return Ok(());
+    }
+    let expected = format!("a vector of {dim} parameters");
+    Err(Error::shape("JacobianRows", expected, got))
 }

@@ -5,13 +5,12 @@
 //! the empirical Fisher matrix. The vectors are `sqrt(lambda) v` for the eigenpairs of `Lambda_n`,
 //! largest first. A softmax over `K` classes has `K - 1` of them.
 
-use rayon::prelude::*;
-
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result, counted};
-use crate::linalg::symmetric_eigen;
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::{check_table, symmetric_eigen};
 use crate::model::{IsotropicGaussian, Likelihood, PosteriorDensity};
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Which output curvature to use in a matrix that is built from rows.
@@ -89,13 +88,8 @@ impl Supervised<'_> {
             let got = format!("{} and {}", self.x.len(), counted(self.y.len(), "number"));
             return Err(Error::shape("Supervised", expected, got));
         }
-        for (what, numbers) in [("features", self.x), ("targets", self.y)] {
-            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
-            if let Some(index) = numbers.iter().position(beyond) {
-                return Err(Error::NonFinite { what, index });
-            }
-        }
-        Ok(())
+        check_table::<T>("Supervised", self.x, d, Column::Number)?;
+        check_table::<T>("Supervised", self.y, m, |j| Column::target(j, m))
     }
 
     /// The density of the data under a standard normal prior. It provides the likelihood's
@@ -135,17 +129,14 @@ impl OutputRoots {
             RowFisher::Empirical => 1,
         };
         let m = data.y.len() / n.max(1);
-        let rows: Vec<Vec<f64>> = (0..n)
-            .into_par_iter()
-            .map(|row| {
-                let target = &data.y[row * m..(row + 1) * m];
-                let (o, slope) = (outputs.of(row), outputs.slope(row));
-                match fisher {
-                    RowFisher::Ggn => root(data.likelihood, o, target),
-                    RowFisher::Empirical => Ok(slope.to_vec()),
-                }
-            })
-            .collect::<Result<_>>()?;
+        let rows: Vec<Vec<f64>> = parallel::try_map(n, |row| {
+            let target = &data.y[row * m..(row + 1) * m];
+            let (o, slope) = (outputs.of(row), outputs.slope(row));
+            match fisher {
+                RowFisher::Ggn => root(data.likelihood, o, target),
+                RowFisher::Empirical => Ok(slope.to_vec()),
+            }
+        })?;
         // drop the trailing vectors that are zero in every row
         let used = |r: usize| {
             rows.iter()
@@ -197,60 +188,12 @@ pub(crate) struct RowOutputs {
 }
 
 impl RowOutputs {
-    /// The values at `theta`, computed in parallel over rows.
+    /// The values at `theta`.
     ///
     /// # Errors
-    /// Those of [`Supervised::check`]. Also if `theta` has the wrong length, or an output is not
-    /// finite.
+    /// Those of [`OutputPrograms::new`] and [`OutputPrograms::at`].
     pub fn new<T: Scalar>(data: &Supervised<'_>, theta: &[T]) -> Result<Self> {
-        data.check::<T>()?;
-        let (n, k) = (data.rows(), data.network.output_dim());
-        let encoded = data.likelihood.encode(data.y);
-        let e = encoded.len() / n;
-        let whole = n / BLOCK * BLOCK;
-        let mut out = Self {
-            k,
-            values: Vec::with_capacity(n * k),
-            slopes: Vec::with_capacity(n * k),
-            neg_log_likelihood: 0.0,
-        };
-        // blocks of one size, then the remainder
-        for (start, end, size) in [(0, whole, BLOCK), (whole, n, n - whole)] {
-            if start == end {
-                continue;
-            }
-            let program = outputs_program::<T>(data, e, size)?;
-            let firsts: Vec<usize> = (start..end).step_by(size).collect();
-            let blocks: Vec<(Vec<f64>, Vec<f64>, f64)> = firsts
-                .par_iter()
-                .map_init(
-                    || program.workspace(),
-                    |ws, &first| {
-                        let x = columns::<T>(data.x, n, first, size);
-                        let y = columns::<T>(&encoded, n, first, size);
-                        program.run(&[theta, &x, &y, &[], &[T::ONE]], ws)?;
-                        let rows = |v: &[T]| -> Vec<f64> {
-                            let at = |at: usize| v[at % k * size + at / k].to_f64();
-                            (0..size * k).map(at).collect()
-                        };
-                        let tensor = |i| rows(program.tensor(ws, i));
-                        Ok((tensor(0), tensor(1), program.scalar(ws, 2)))
-                    },
-                )
-                .collect::<Result<_>>()?;
-            for (values, slopes, nll) in blocks {
-                out.values.extend(values);
-                out.slopes.extend(slopes);
-                out.neg_log_likelihood += nll;
-            }
-        }
-        match out.values.iter().position(|v| !v.is_finite()) {
-            None => Ok(out),
-            Some(index) => Err(Error::NonFinite {
-                what: "outputs of the network",
-                index,
-            }),
-        }
+        OutputPrograms::new(data)?.at(data, theta)
     }
 
     fn of(&self, row: usize) -> &[f64] {
@@ -260,6 +203,82 @@ impl RowOutputs {
     fn slope(&self, row: usize) -> &[f64] {
         &self.slopes[row * self.k..(row + 1) * self.k]
     }
+}
+
+/// The programs for [`RowOutputs`]: one for whole blocks of rows, one for the remainder.
+pub(crate) struct OutputPrograms<T> {
+    /// Encoded targets, row-major.
+    encoded: Vec<f64>,
+    programs: [Option<Program<T>>; 2],
+}
+
+impl<T: Scalar> OutputPrograms<T> {
+    /// Compiles them.
+    ///
+    /// # Errors
+    /// Those of [`Supervised::check`].
+    pub fn new(data: &Supervised<'_>) -> Result<Self> {
+        data.check::<T>()?;
+        let encoded = data.likelihood.encode(data.y);
+        let e = encoded.len() / data.rows();
+        let compile = |(from, to, size): (usize, usize, usize)| {
+            let some = (from < to).then(|| outputs_program(data, e, size));
+            some.transpose()
+        };
+        let [whole, rest] = parts(data.rows()).map(compile);
+        Ok(Self {
+            encoded,
+            programs: [whole?, rest?],
+        })
+    }
+
+    /// The values at `theta` for the rows that were compiled, computed in parallel over them.
+    ///
+    /// # Errors
+    /// If `theta` has the wrong length, or an output is not finite.
+    pub fn at(&self, data: &Supervised<'_>, theta: &[T]) -> Result<RowOutputs> {
+        let (n, k) = (data.rows(), data.network.output_dim());
+        let mut out = RowOutputs {
+            k,
+            values: Vec::with_capacity(n * k),
+            slopes: Vec::with_capacity(n * k),
+            neg_log_likelihood: 0.0,
+        };
+        for (program, (start, end, size)) in self.programs.iter().zip(parts(n)) {
+            let Some(program) = program else { continue };
+            let firsts: Vec<usize> = (start..end).step_by(size).collect();
+            let blocks: Vec<(Vec<f64>, Vec<f64>, f64)> = parallel::try_map_with(
+                firsts.len(),
+                || program.workspace(),
+                |ws, i| {
+                    let first = firsts[i];
+                    let x = columns::<T>(data.x, n, first, size);
+                    let y = columns::<T>(&self.encoded, n, first, size);
+                    program.run(&[theta, &x, &y, &[], &[T::ONE]], ws)?;
+                    let rows = |v: &[T]| -> Vec<f64> {
+                        let at = |at: usize| v[at % k * size + at / k].to_f64();
+                        (0..size * k).map(at).collect()
+                    };
+                    let tensor = |i| program.tensor(ws, i).map(rows);
+                    Ok((tensor(0)?, tensor(1)?, program.scalar(ws, 2)?))
+                },
+            )?;
+            for (values, slopes, nll) in blocks {
+                out.values.extend(values);
+                out.slopes.extend(slopes);
+                out.neg_log_likelihood += nll;
+            }
+        }
+        let output = |output| Column::Output { sample: 0, output };
+        check_table::<f64>("outputs of the network", &out.values, k, output)?;
+        Ok(out)
+    }
+}
+
+/// First row, end and block size of the whole blocks, then of the remainder.
+fn parts(n: usize) -> [(usize, usize, usize); 2] {
+    let whole = n / BLOCK * BLOCK;
+    [(0, whole, BLOCK), (whole, n, n - whole)]
 }
 
 /// The program for outputs, scores and value of a block of rows. `e` is the number of values per

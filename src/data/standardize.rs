@@ -1,7 +1,9 @@
 //! Shifts and scales columns to mean 0 and standard deviation 1, learnt on the training rows.
 
 use super::warp::Warp;
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::vector::first_non_finite;
+use crate::linalg::{check_table, not_a_number};
 
 /// A column counts as constant if its standard deviation is below this fraction of its largest
 /// magnitude.
@@ -11,6 +13,9 @@ use crate::error::{Error, Result, counted};
 /// teach a model rounding errors. Real columns stay far above it: a time in seconds since 1970 may
 /// vary by as little as 0.1 ms.
 const ROUNDING_NOISE: f64 = 64.0 * f64::EPSILON;
+
+/// What a value is called that is not finite after its map.
+const STANDARDISED: &str = "Standardizer: value after its map";
 
 /// Mean and scale of each column.
 ///
@@ -64,7 +69,12 @@ impl Standardizer {
             return Self::fit(values, columns);
         }
         let warped = warped(values.to_vec(), &warps);
-        check_finite(&warped)?;
+        check_table::<f64>(
+            "Standardizer: warped value",
+            &warped,
+            columns,
+            Column::Number,
+        )?;
         Ok(Self {
             warps,
             ..Self::fit(&warped, columns)?
@@ -102,8 +112,14 @@ impl Standardizer {
                 ),
             ));
         }
-        check_finite(&mean)?;
-        check_finite(&scale)?;
+        for (what, values) in [
+            ("Standardizer: mean", &mean),
+            ("Standardizer: scale", &scale),
+        ] {
+            if let Some(index) = first_non_finite(values) {
+                return Err(Error::NonFinite { what, index });
+            }
+        }
         if let Some(bad) = scale.iter().find(|s| **s < 0.0) {
             return Err(Error::config("scale", bad, "may not be negative"));
         }
@@ -157,7 +173,8 @@ impl Standardizer {
     /// `(x - mean) / scale` of row-major `[n, d]`. A column that never varied becomes 0 throughout.
     ///
     /// # Errors
-    /// A length that is not a multiple of `d`, or a value that is not finite before or after.
+    /// A length that is not a multiple of `d`. [`Error::NonFiniteData`] names row and column of a
+    /// value that is not finite before or after.
     pub fn transform(&self, values: &[f64]) -> Result<Vec<f64>> {
         self.transform_owned(values.to_vec())
     }
@@ -171,7 +188,7 @@ impl Standardizer {
         if self.warps.is_empty() {
             return self.map(op, values, standardize);
         }
-        check_finite(&values)?;
+        check_table::<f64>(op, &values, self.columns(), Column::Number)?;
         self.map(op, warped(values, &self.warps), standardize)
     }
 
@@ -186,13 +203,13 @@ impl Standardizer {
             let (expected, got) = (format!("a row of {}", counted(d, "value")), row.len());
             return Err(Error::shape(op, expected, got));
         }
-        check_finite(row)?;
+        check_table::<f64>(op, row, d, Column::Number)?;
         for (j, (to, &x)) in out.iter_mut().zip(row).enumerate() {
             let warp = self.warps.get(j).copied().flatten();
             let x = warp.map_or(x, |w| w.forward(x));
             *to = standardize(x, self.mean[j], self.scale[j]);
             if !to.is_finite() {
-                return Err(Error::NonFinite { what: op, index: j });
+                return Err(not_a_number::<f64>(STANDARDISED, 0, Column::Number(j), *to));
             }
         }
         Ok(())
@@ -210,7 +227,7 @@ impl Standardizer {
             for (x, warp) in values.iter_mut().zip(maps) {
                 *x = warp.map_or(*x, |w| w.inverse(*x));
             }
-            check_finite(&values)?;
+            check_table::<f64>(STANDARDISED, &values, self.columns(), Column::Number)?;
         }
         Ok(values)
     }
@@ -228,16 +245,15 @@ impl Standardizer {
                 counted(values.len(), "value"),
             ));
         }
-        check_finite(&values)?;
+        let d = self.columns();
+        check_table::<f64>(op, &values, d, Column::Number)?;
         for row in values.chunks_exact_mut(self.columns()) {
             for (x, (&m, &s)) in row.iter_mut().zip(self.mean.iter().zip(&self.scale)) {
                 *x = f(*x, m, s);
             }
         }
-        match values.iter().position(|z| !z.is_finite()) {
-            None => Ok(values),
-            Some(index) => Err(Error::NonFinite { what: op, index }),
-        }
+        check_table::<f64>(STANDARDISED, &values, d, Column::Number)?;
+        Ok(values)
     }
 }
 
@@ -261,7 +277,7 @@ fn check_rows(op: &'static str, values: &[f64], columns: usize) -> Result<()> {
             counted(values.len(), "value"),
         ));
     }
-    check_finite(values)
+    check_table::<f64>(op, values, columns, Column::Number)
 }
 
 fn standardize(x: f64, mean: f64, scale: f64) -> f64 {
@@ -298,16 +314,6 @@ fn moments(column: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
         return (mean, 0.0);
     }
     (mean, libm::ldexp(deviation, exponent))
-}
-
-fn check_finite(values: &[f64]) -> Result<()> {
-    match values.iter().position(|x| !x.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite {
-            what: "standardizer",
-            index,
-        }),
-    }
 }
 
 #[cfg(test)]

@@ -93,6 +93,14 @@ fn refuses_bad_shapes_and_values() {
     assert!(s.transform(&[1.0]).is_err());
     assert!(s.transform(&[1.0, f64::NAN]).is_err());
     assert!(s.transform(&[1e300, 1.0]).is_err(), "overflow is an error");
+    let said = s
+        .transform(&[1.0, 1.0, 1.0, f64::NAN])
+        .unwrap_err()
+        .to_string();
+    assert!(
+        said.contains("Standardizer::transform: row 1, column 1"),
+        "{said}"
+    );
     assert!(Standardizer::from_parts(vec![], vec![]).is_err());
     assert!(Standardizer::from_parts(vec![0.0], vec![]).is_err());
     assert!(Standardizer::from_parts(vec![0.0], vec![-1.0]).is_err());

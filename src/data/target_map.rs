@@ -5,7 +5,8 @@
 
 use super::standardize::Standardizer;
 use super::warp::Warp;
-use crate::error::{Error, Result};
+use crate::error::{Column, Error, Result};
+use crate::linalg::check_table;
 
 /// A monotone map of the target.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +32,7 @@ impl TargetMap {
     /// # Errors
     /// If there are no targets, or the warp is not defined for one. The error names its row.
     pub fn fit(targets: &[f64], warp: Option<Warp>) -> Result<Self> {
+        check_table::<f64>("TargetMap::fit", targets, 1, |_| Column::target(0, 1))?;
         let warped: Vec<f64> = match warp {
             None => targets.to_vec(),
             Some(w) => targets.iter().map(|&y| w.forward(y)).collect(),
@@ -93,5 +95,12 @@ mod tests {
         assert_eq!(map.lower_bound(), 0.0);
         let message = TargetMap::fit(&[1.0, 0.0], Some(Warp::Log)).unwrap_err();
         assert!(message.to_string().contains("row 1 is 0"), "{message}");
+        let message = TargetMap::fit(&[1.0, f64::NAN], None)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.contains("row 1 (from 0), column 'target'"),
+            "{message}"
+        );
     }
 }

@@ -17,15 +17,15 @@
 //! has.
 
 use rand::RngExt;
-use rayon::prelude::*;
 
 use super::last_layer::Conditional;
 use super::{LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
 use crate::nn::UnitBlock;
-use crate::rng::{Phase, Streams};
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Anchors and the conditional of the last layer.
@@ -65,17 +65,15 @@ impl<T: Scalar> Atlas<T> {
     /// computed.
     pub fn new(anchors: Vec<T>, count: usize, last: LastLayer<T>) -> Result<Self> {
         let hidden = anchors.len() / count.max(1);
-        let modes: Vec<Vec<T>> = (0..count)
-            .into_par_iter()
-            .map_init(
-                || last.workspace(),
-                |ws, a| {
-                    let anchor = anchors.get(a * hidden..(a + 1) * hidden).unwrap_or(&[]);
-                    last.condition(anchor, ws)?;
-                    Ok(ws.mode().iter().map(|&m| T::from_f64(m)).collect())
-                },
-            )
-            .collect::<Result<_>>()?;
+        let modes: Vec<Vec<T>> = parallel::try_map_with(
+            count,
+            || last.workspace(),
+            |ws, a| {
+                let anchor = anchors.get(a * hidden..(a + 1) * hidden).unwrap_or(&[]);
+                last.condition(anchor, ws)?;
+                Ok(ws.mode().iter().map(|&m| T::from_f64(m)).collect())
+            },
+        )?;
         Self::from_parts(anchors, modes.concat(), last)
     }
 
@@ -167,18 +165,19 @@ impl<T: Scalar> Atlas<T> {
         for (i, row) in theta.chunks_exact_mut(dim).enumerate() {
             of_anchor[i % self.count].push((i, row));
         }
-        of_anchor.into_par_iter().enumerate().try_for_each_init(
+        parallel::try_for_each_with(
+            of_anchor,
             || self.last.workspace(),
-            |ws: &mut LastLayerWorkspace<T>, (a, rows)| {
+            |ws, a, rows| {
                 let (anchor, mode) = self.anchor(a);
                 self.last.condition_from(anchor, mode, ws)?;
                 for (i, row) in rows {
                     let (hidden, w) = row.split_at_mut(h);
                     hidden.copy_from_slice(anchor);
                     fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), w);
-                    ws.forward(w);
+                    ws.forward(w)?;
                 }
-                Ok::<(), Error>(())
+                Ok(())
             },
         )?;
         match first_non_finite(&theta) {

@@ -116,7 +116,7 @@ mod tests {
         let mut ws = program.workspace();
         let at = [0.3, -1.0, 2.0, 0.7];
         program.run(&[&params, &at], &mut ws).unwrap();
-        assert_eq!(program.tensor(&ws, 0), &at);
-        assert_eq!(program.tensor(&ws, 1), &[0.0]);
+        assert_eq!(program.tensor(&ws, 0).unwrap(), &at);
+        assert_eq!(program.tensor(&ws, 1).unwrap(), &[0.0]);
     }
 }

@@ -14,16 +14,16 @@
 //! remains the density of the map.
 
 use rand::RngExt;
-use rayon::prelude::*;
 
 use super::bijection::pulled_back_normal;
 use super::last_layer::Start;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
 use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::Posterior;
-use crate::rng::{Phase, Streams};
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// An explicit bijection of parameter space. For a network without hidden layers there is no flow:
@@ -105,7 +105,7 @@ impl<T: Scalar> Deformation<T> {
             row[..h].copy_from_slice(&hidden[i * h..(i + 1) * h]);
             let (hidden, w) = row.split_at_mut(h);
             self.last.solve(hidden, self.start(), ws)?;
-            ws.forward(w);
+            ws.forward(w)?;
             Ok(log_det[i] + ws.log_det())
         })
     }
@@ -120,7 +120,7 @@ impl<T: Scalar> Deformation<T> {
         self.per_row(theta, |i, row, ws| {
             let (hidden, w) = row.split_at_mut(h);
             self.last.solve(hidden, self.start(), ws)?;
-            ws.inverse(w);
+            ws.inverse(w)?;
             hidden.copy_from_slice(&latent[i * h..(i + 1) * h]);
             Ok(log_det[i] - ws.log_det())
         })
@@ -175,7 +175,7 @@ impl<T: Scalar> Deformation<T> {
             if m == 1 {
                 h_row.copy_from_slice(proposals);
                 self.last.solve(h_row, self.start(), ws)?;
-                ws.forward(w);
+                ws.forward(w)?;
                 return Ok(0.0);
             }
             let latent = w.to_vec();
@@ -187,7 +187,7 @@ impl<T: Scalar> Deformation<T> {
                     best = score;
                     h_row.copy_from_slice(proposal);
                     w.copy_from_slice(&latent);
-                    ws.forward(w);
+                    ws.forward(w)?;
                 }
             }
             Ok(0.0)
@@ -237,14 +237,19 @@ impl<T: Scalar> Deformation<T> {
     fn per_row(
         &self,
         rows: &[T],
-        work: impl Fn(usize, &mut [T], &mut LastLayerWorkspace<T>) -> Result<f64> + Sync + Send,
+        work: impl Fn(usize, &mut [T], &mut LastLayerWorkspace<T>) -> Result<f64> + Sync,
     ) -> Result<(Vec<T>, Vec<f64>)> {
         let mut out = rows.to_vec();
-        let log_dets = out
-            .par_chunks_exact_mut(self.dim())
-            .enumerate()
-            .map_init(|| self.last.workspace(), |ws, (i, row)| work(i, row, ws))
-            .collect::<Result<_>>()?;
+        let mut log_dets = vec![0.0; rows.len() / self.dim()];
+        let each = out.chunks_exact_mut(self.dim()).zip(&mut log_dets);
+        parallel::try_for_each_with(
+            each,
+            || self.last.workspace(),
+            |ws, i, (row, log_det)| {
+                *log_det = work(i, row, ws)?;
+                Ok(())
+            },
+        )?;
         Ok((out, log_dets))
     }
 }

@@ -14,15 +14,14 @@
 //! is the identity. Like any maximum of an ELBO, the result is narrower than the posterior where it
 //! cannot be both right and wide.
 
-use rayon::prelude::*;
-
 use super::{Bijection, LastLayer, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{dot, fill_normal, first_non_finite, scale};
+use crate::linalg::vector::{dot, first_non_finite, scale};
 use crate::model::LogDensity;
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
-use crate::rng::{Phase, Streams};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// Settings of a refinement.
@@ -98,18 +97,20 @@ struct Worker<T, W> {
 
 /// Maximises the ELBO over the parameters of `flow`, starting from `params`. Coordinate `i` of the
 /// flow is parameter `order[i]` of `density`, whose last parameters are those of `last`. Random
-/// numbers come from [`Phase::ELBO`], two streams for each draw.
+/// numbers come from [`Phase::ELBO`], two streams for each draw. `progress` is called after every
+/// step with the number of steps done, and may end the refinement ([`Answer`]).
 ///
 /// # Errors
-/// If lengths do not fit, a setting is out of range, or a conditional cannot be computed.
-pub fn refine<T: Scalar, D: LogDensity<T>>(
+/// If lengths do not fit, a setting is out of range, or a conditional cannot be computed; that of
+/// `progress`.
+pub fn refine<T: Scalar, D: LogDensity<T>, R: Answer>(
     flow: &dyn Bijection,
     order: &[usize],
     params: Vec<T>,
     (last, density): (&LastLayer<T>, &D),
     options: &ElboOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<(Vec<T>, ElboReport)> {
     let dim = flow.dim();
     if order.len() != dim || density.dim() != dim + last.dim() {
@@ -164,7 +165,7 @@ pub fn refine<T: Scalar, D: LogDensity<T>>(
             let rate = options.learning_rate * options.schedule.factor(step, options.steps);
             adam.step(rate, gradient, &mut params)?;
         }
-        progress(step + 1);
+        progress(step + 1).result()?;
         if (step + 1) % options.check_every == 0 || step + 1 == options.steps {
             let now = elbo(&mut check, &params)?;
             report.gradients += 2 * options.check_draws;
@@ -201,7 +202,7 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             }
         }
         map.forward(params)?;
-        let (h, log_det) = (map.image(), map.log_dets());
+        let (h, log_det) = (map.image()?, map.log_dets()?);
         let worker = || Worker {
             last: self.last.workspace(),
             density: self.density.workspace(),
@@ -209,15 +210,12 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             gradient: vec![T::ZERO; dim + self.last.dim()],
             z: vec![T::ZERO; self.last.dim()],
         };
-        let drawn: Vec<Drawn<T>> = (0..rows)
-            .into_par_iter()
-            .map_init(worker, |worker, i| {
-                for (j, &at) in self.order.iter().enumerate() {
-                    worker.theta[at] = h[j * rows + i];
-                }
-                self.evaluate(worker, first + i)
-            })
-            .collect::<Result<_>>()?;
+        let drawn: Vec<Drawn<T>> = parallel::try_map_with(rows, worker, |worker, i| {
+            for (j, &at) in self.order.iter().enumerate() {
+                worker.theta[at] = h[j * rows + i];
+            }
+            self.evaluate(worker, first + i)
+        })?;
         let mut cotangent = vec![T::ZERO; dim * rows];
         let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
         let mut sum = 0.5 * squares + rows as f64 * constant;
@@ -249,7 +247,7 @@ impl<T: Scalar, D: LogDensity<T>> Problem<'_, T, D> {
             for (w, &z) in w.iter_mut().zip(&worker.z) {
                 *w = sign * z;
             }
-            worker.last.forward(w);
+            worker.last.forward(w)?;
             let value = self.density.log_density_and_grad(
                 &worker.theta,
                 &mut worker.gradient,
@@ -306,11 +304,11 @@ impl<T: Scalar> Map<T> {
             .run(&[params, &self.z, &self.z], &mut self.forward_ws)
     }
 
-    fn image(&self) -> &[T] {
+    fn image(&self) -> Result<&[T]> {
         self.forward.tensor(&self.forward_ws, 0)
     }
 
-    fn log_dets(&self) -> &[T] {
+    fn log_dets(&self) -> Result<&[T]> {
         self.forward.tensor(&self.forward_ws, 1)
     }
 
@@ -318,7 +316,7 @@ impl<T: Scalar> Map<T> {
         self.back
             .run(&[params, &self.z, cotangent], &mut self.back_ws)?;
         self.gradient
-            .copy_from_slice(self.back.tensor(&self.back_ws, 0));
+            .copy_from_slice(self.back.tensor(&self.back_ws, 0)?);
         Ok(&mut self.gradient)
     }
 }

@@ -16,13 +16,13 @@
 //! result is the same, bit for bit, for any number of threads.
 
 use rand::seq::SliceRandom;
-use rayon::prelude::*;
 
 use super::Bijection;
 use crate::autodiff::{Graph, Program, Var, Workspace};
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, first_non_finite};
-use crate::optim::{Adam, AdamOptions, Decay, Optimizer, Schedule, clip_by_norm};
+use crate::optim::{Adam, AdamOptions, Answer, Decay, Descent, Optimizer, Schedule, clip_by_norm};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -139,19 +139,34 @@ pub struct FlowReport {
 }
 
 /// Fits the parameters of `flow` to points, starting from `start`; `progress` is called with the
-/// number of steps done. Random numbers only order the points. They come from [`Phase::DEFORM`],
-/// index `e` for epoch `e`, counted from 1.
+/// number of steps done, and may end the fit ([`Answer`]). Random numbers only order the points.
+/// They come from [`Phase::DEFORM`], index `e` for epoch `e`, counted from 1.
 ///
 /// # Errors
-/// If there are no points, a length does not fit the flow, a setting is out of range, or the
-/// gradient stops being finite.
-pub fn fit_flow<T: Scalar>(
+/// If there are no points, a length does not fit the flow, or a setting is out of range.
+/// [`Error::Diverged`] if the gradient stops being finite.
+/// That of `progress`, if it ends the work.
+pub fn fit_flow<T: Scalar, R: Answer>(
     flow: &dyn Bijection,
     start: &[f64],
     data: FlowData<'_, T>,
     options: &FlowTrainOptions,
     streams: Streams,
-    mut progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
+) -> Result<(Vec<T>, FlowReport)> {
+    fit_in(flow, start, data, options, streams, &mut |step| {
+        progress(step).result()
+    })
+}
+
+/// [`fit_flow`], compiled once for all that `progress` may be.
+fn fit_in<T: Scalar>(
+    flow: &dyn Bijection,
+    start: &[f64],
+    data: FlowData<'_, T>,
+    options: &FlowTrainOptions,
+    streams: Streams,
+    progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<(Vec<T>, FlowReport)> {
     options.validate()?;
     let dim = flow.dim();
@@ -183,9 +198,14 @@ pub fn fit_flow<T: Scalar>(
         let batch = &order[at * rows..(at + 1) * rows];
         batches.gradient(&params, data.points, batch, &mut gradient)?;
         axpy(options.weight_decay, &params, &mut gradient);
-        if let Some(index) = first_non_finite(&gradient) {
-            let what = "gradient of the flow";
-            return Err(Error::NonFinite { what, index });
+        if first_non_finite(&gradient).is_some() {
+            let at = Descent {
+                what: "training of the flow",
+                step,
+                gradients: step + 1,
+                advice: "a smaller learning_rate may help",
+            };
+            return Err(at.diverged("gradient"));
         }
         if let Some(longest) = options.clip_norm {
             clipped += usize::from(clip_by_norm(&mut gradient, longest) > longest);
@@ -193,7 +213,7 @@ pub fn fit_flow<T: Scalar>(
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         adam.step(rate, &gradient, &mut params)?;
         step += 1;
-        progress(step);
+        progress(step).result()?;
         if data.held_out.is_empty() {
             continue;
         }
@@ -298,18 +318,16 @@ impl<T: Scalar> FlowDensity<T> {
             let memory = vec![T::ZERO; self.dim * PIECE];
             (self.program.workspace(), memory, (0..PIECE).collect())
         };
-        let one = |(ws, memory, rows): &mut (_, Vec<T>, Vec<usize>), points: &[T]| {
-            let n = points.len() / self.dim;
-            fill(memory, points, self.dim, &rows[..n]);
+        let pieces: Vec<&[T]> = points.chunks(self.dim * PIECE).collect();
+        let one = |(ws, memory, rows): &mut (_, Vec<T>, Vec<usize>), i: usize| {
+            let n = pieces[i].len() / self.dim;
+            fill(memory, pieces[i], self.dim, &rows[..n]);
             self.program.run(&[params, memory], ws)?;
-            let all = &self.program.tensor(ws, 0)[..n];
+            let all = &self.program.tensor(ws, 0)?[..n];
             Ok(all.iter().map(|l| l.to_f64() + self.constant).collect())
         };
-        let pieces: Vec<Vec<f64>> = points
-            .par_chunks(self.dim * PIECE)
-            .map_init(start, one)
-            .collect::<Result<_>>()?;
-        Ok(pieces.concat())
+        let all: Vec<Vec<f64>> = parallel::try_map_with(pieces.len(), start, one)?;
+        Ok(all.concat())
     }
 }
 
@@ -364,14 +382,14 @@ impl<T: Scalar> Batches<T> {
         out: &mut [T],
     ) -> Result<()> {
         let (dim, program) = (self.dim, &self.program);
-        let parts = self.pieces.par_iter_mut().zip(batch.par_chunks(self.rows));
-        parts.try_for_each(|(piece, rows)| {
+        let parts = self.pieces.iter_mut().zip(batch.chunks(self.rows));
+        parallel::try_for_each(parts, |_, (piece, rows)| {
             fill(&mut piece.memory, points, dim, rows);
             program.run(&[params, &piece.memory, &piece.weights], &mut piece.ws)
         })?;
         out.fill(T::ZERO);
         for piece in &self.pieces {
-            axpy(1.0, program.tensor(&piece.ws, 0), out);
+            axpy(1.0, program.tensor(&piece.ws, 0)?, out);
         }
         Ok(())
     }

@@ -135,8 +135,8 @@ impl<T: Scalar> FramedFlow<T> {
             }
             let mut ws = self.forward.workspace();
             self.forward.run(&[&self.params, &latent], &mut ws)?;
-            let g = self.forward.tensor(&ws, 0);
-            let log_det = self.forward.tensor(&ws, 1);
+            let g = self.forward.tensor(&ws, 0)?;
+            let log_det = self.forward.tensor(&ws, 1)?;
             let place = |(i, c): (usize, &Vec<T>)| self.frame.place(&g[i * k..(i + 1) * k], c);
             let theta = rest.iter().enumerate().flat_map(place).collect();
             let volume = |l: &T| l.to_f64() + self.frame.log_det();
@@ -161,8 +161,8 @@ impl<T: Scalar> FramedFlow<T> {
             }
             let mut ws = self.inverse.workspace();
             self.inverse.run(&[&self.params, &latent], &mut ws)?;
-            let g = self.inverse.tensor(&ws, 0);
-            let log_det = self.inverse.tensor(&ws, 1);
+            let g = self.inverse.tensor(&ws, 0)?;
+            let log_det = self.inverse.tensor(&ws, 1)?;
             let lift = |(i, c): (usize, Vec<T>)| {
                 let mut z: Vec<T> = c.iter().map(|&c| c / s).collect();
                 for (&g, row) in g[i * k..(i + 1) * k]

@@ -14,7 +14,7 @@
 //! | `fit` | maximum likelihood of any bijection on points |
 //! | `frame` | how the few directions that the flow acts on lie in parameter space |
 //! | `framed` | frame and flow together |
-//! | `units`, `unit_flow` | a flow under which hidden units are exchangeable |
+//! | `units`, `unit_flow`, `augment` | a flow under which hidden units are exchangeable |
 //! | `hidden` | the flows that hidden parameters can have |
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
 //! | `deformation` | all of it: sampling and densities |
@@ -25,6 +25,7 @@
 
 mod atlas;
 mod atlas_rows;
+mod augment;
 mod beside;
 mod bijection;
 mod coupling;
@@ -49,6 +50,7 @@ mod units;
 
 pub use atlas::{Atlas, Components, recombine};
 pub use atlas_rows::{AtlasRows, AtlasWorkspace};
+pub use augment::augment;
 pub use beside::Beside;
 pub use bijection::{Bijection, Chain};
 pub use coupling::AffineCoupling;
@@ -66,4 +68,4 @@ pub use scaling::DiagonalAffine;
 pub use spline::{SplineCoupling, SplineOptions};
 pub use train::{TrainOptions, TrainReport, train, train_principal};
 pub use unit_flow::{UnitFlow, UnitMixing, UnitTrainOptions, fit_units};
-pub use units::{ExchangeableUnits, UnitFlowOptions, augment};
+pub use units::{ExchangeableUnits, UnitFlowOptions};

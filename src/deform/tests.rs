@@ -6,9 +6,8 @@ use super::{
     coupling_flow, draw_mixing,
 };
 use crate::autodiff::{Graph, Program};
-use crate::linalg::vector::fill_normal;
 use crate::nn::UnitBlock;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 use crate::testing::{BijectionOptions, check_bijection};
 use proptest::prelude::*;
@@ -49,7 +48,7 @@ pub(super) fn there_and_back<T: Scalar>(
     let of = |x: &[f64]| -> Vec<T> { x.iter().map(|&x| T::from_f64(x)).collect() };
     program.run(&[&of(params), &of(z)], &mut ws).unwrap();
     std::array::from_fn(|i| {
-        let all = program.tensor(&ws, i);
+        let all = program.tensor(&ws, i).unwrap();
         all[..all.len() / 2].iter().map(|x| x.to_f64()).collect()
     })
 }
@@ -153,7 +152,7 @@ fn mass(
         };
         let rows: Vec<f64> = (0..cells).flat_map(row).collect();
         program.run(&[params, &rows], &mut ws).unwrap();
-        program.scalar(&ws, 0)
+        program.scalar(&ws, 0).unwrap()
     });
     lines.sum::<f64>() * (h / (2.0 * std::f64::consts::PI).sqrt()).powi(d as i32)
 }

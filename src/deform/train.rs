@@ -13,7 +13,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use crate::model::PointsOf;
-use crate::optim::{Decay, Schedule};
+use crate::optim::{Answer, Decay, Schedule};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -98,18 +98,18 @@ pub struct TrainReport {
 /// Trains the flow of the first `hidden_dim` parameters on the points of a walk
 /// ([`Walk::points_of`](crate::walk::Walk::points_of)). `directions` (`[*, P]`) are the normal
 /// directions of the fiber; only their hidden part is used. `progress` is called with the number of
-/// steps done.
+/// steps done, and may end the training ([`Answer`]).
 ///
 /// # Errors
 /// If there are points of fewer than two walkers, a setting is out of range, or the loss
-/// stops being finite.
-pub fn train<T: Scalar>(
+/// stops being finite; that of `progress`.
+pub fn train<T: Scalar, R: Answer>(
     points: PointsOf<'_, T>,
     hidden_dim: usize,
     directions: &[T],
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let split = Split::new(points, hidden_dim)?;
     let directions: Vec<T> = directions
@@ -124,7 +124,9 @@ pub fn train<T: Scalar>(
         &directions,
         &options.frame,
     )?;
-    train_in(frame, &split, options, streams, progress)
+    train_in(frame, &split, options, streams, &mut |step| {
+        progress(step).result()
+    })
 }
 
 /// The same with the principal directions of the points ([`Frame::principal`]). Their number is the
@@ -133,12 +135,12 @@ pub fn train<T: Scalar>(
 ///
 /// # Errors
 /// Those of [`train`].
-pub fn train_principal<T: Scalar>(
+pub fn train_principal<T: Scalar, R: Answer>(
     points: PointsOf<'_, T>,
     hidden_dim: usize,
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    mut progress: impl FnMut(usize) -> R,
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let split = Split::new(points, hidden_dim)?;
     let frame = |directions: usize| {
@@ -155,7 +157,7 @@ pub fn train_principal<T: Scalar>(
     let (mut best, mut best_likelihood) = (0, f64::NEG_INFINITY);
     let mut count = options.frame.directions;
     loop {
-        let (_, report) = train_in(frame(count)?, &split, &gaussian, streams, |_| ())?;
+        let (_, report) = train_in(frame(count)?, &split, &gaussian, streams, &mut |_| Ok(()))?;
         if report.log_likelihood > best_likelihood {
             (best, best_likelihood) = (count, report.log_likelihood);
         }
@@ -164,7 +166,9 @@ pub fn train_principal<T: Scalar>(
         }
         count /= 2;
     }
-    train_in(frame(best)?, &split, options, streams, progress)
+    train_in(frame(best)?, &split, options, streams, &mut |step| {
+        progress(step).result()
+    })
 }
 
 /// The hidden parameters of training and held-out walkers.
@@ -186,8 +190,8 @@ impl<T: Scalar> Split<T> {
         let order: Vec<usize> = (0..hidden_dim).collect();
         Ok(Self {
             dim: hidden_dim,
-            training: gather(points, &training, &order),
-            held_out: gather(points, &held_out, &order),
+            training: gather(points, &training, &order)?,
+            held_out: gather(points, &held_out, &order)?,
             walkers,
         })
     }
@@ -199,7 +203,7 @@ fn train_in<T: Scalar>(
     split: &Split<T>,
     options: &TrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<(FramedFlow<T>, TrainReport)> {
     let (k, hidden_dim) = (frame.directions(), split.dim);
     let mut rng = streams.rng(Phase::DEFORM, 0);
@@ -257,16 +261,24 @@ fn train_in<T: Scalar>(
 }
 
 /// The parameters `order`, in this order, of the points `rows`.
+///
+/// # Errors
+/// If there is no such parameter or point.
 pub(super) fn gather<T: Scalar>(
     points: PointsOf<'_, T>,
     rows: &[usize],
     order: &[usize],
-) -> Vec<T> {
-    let numbers = |&i: &usize| {
-        let point = points.point(i);
-        order.iter().map(move |&at| point[at])
-    };
-    rows.iter().flat_map(numbers).collect()
+) -> Result<Vec<T>> {
+    if let Some(&at) = order.iter().find(|&&at| at >= points.dim()) {
+        let expected = format!("parameters below {}", points.dim());
+        return Err(Error::shape("points of a flow", expected, at));
+    }
+    let mut all = Vec::with_capacity(rows.len() * order.len());
+    for &i in rows {
+        let point = points.point(i)?;
+        all.extend(order.iter().map(|&at| point[at]));
+    }
+    Ok(all)
 }
 
 /// Rows of training and held-out walkers, and the number of training walkers. `walkers` are those

@@ -11,6 +11,7 @@ use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::PointsOf;
 use crate::nn::UnitBlock;
+use crate::optim::Answer;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -137,7 +138,7 @@ impl<T: Scalar> UnitFlow<T> {
             }
             let mut ws = program.workspace();
             program.run(&[&self.params, &memory], &mut ws)?;
-            let (image, log_det) = (program.tensor(&ws, 0), program.tensor(&ws, 1));
+            let (image, log_det) = (program.tensor(&ws, 0)?, program.tensor(&ws, 1)?);
             let mut out = vec![T::ZERO; rows.len()];
             for (r, row) in out.chunks_exact_mut(dim).enumerate() {
                 for i in 0..dim {
@@ -189,18 +190,19 @@ impl Default for UnitTrainOptions {
 
 /// Fits an exchangeable flow to the hidden parameters of points by maximum likelihood.
 /// Every fifth walker is held out and decides which parameters are kept. `odd` says that the
-/// nonlinearity is odd, so that signs of units can be flipped.
+/// nonlinearity is odd, so that signs of units can be flipped. `progress` is called with the number
+/// of steps done, and may end the training ([`Answer`]).
 ///
 /// # Errors
 /// If there are points of fewer than two walkers, a setting is out of range, or the loss
-/// stops being finite.
-pub fn fit_units<T: Scalar>(
+/// stops being finite; that of `progress`.
+pub fn fit_units<T: Scalar, R: Answer>(
     points: PointsOf<'_, T>,
     blocks: Vec<UnitBlock>,
     odd: bool,
     options: &UnitTrainOptions,
     streams: Streams,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<(UnitFlow<T>, FlowReport)> {
     let order: Vec<usize> = blocks.iter().flat_map(|b| &b.index).copied().collect();
     let (training, held_out, _) = split_by_walker(points.particles())?;
@@ -219,15 +221,14 @@ pub fn fit_units<T: Scalar>(
     let flow = ExchangeableUnits::new(&blocks, &options.flow, &mixing)?;
     let copies = if odd { options.copies.max(1) } else { 1 };
     let hidden = |rows: &[usize], rng: &mut _| {
-        let rows = gather(points, rows, &order);
-        if odd {
-            augment(&rows, &blocks, copies, rng)
-        } else {
-            rows
-        }
+        let rows = gather(points, rows, &order)?;
+        Ok::<_, Error>(match odd {
+            true => augment(&rows, &blocks, copies, rng),
+            false => rows,
+        })
     };
-    let learned = hidden(&training, &mut rng);
-    let held_out = hidden(&held_out, &mut rng);
+    let learned = hidden(&training, &mut rng)?;
+    let held_out = hidden(&held_out, &mut rng)?;
     let start = flow.init_from(&learned, &mut rng);
     let data = FlowData {
         context: 0,

@@ -15,7 +15,7 @@
 //!
 //! Permuting the `z_j` of a layer permutes its `u_j`, so the density is exactly exchangeable. The
 //! sign symmetry of odd nonlinearities is not built in; training sees points with flipped signs
-//! instead ([`augment`]).
+//! instead ([`augment`](super::augment)).
 //!
 //! Source: permutation-equivariant maps by pooling are deep sets (Zaheer et al. 2017); coupling
 //! layers are those of Real NVP (Dinh et al. 2017).
@@ -23,14 +23,15 @@
 //! What it drops: which unit of an earlier layer a weight reads from. In deeper layers the order of
 //! these units is that of the walkers' common start, so their permutation symmetry is not used.
 
-use rand::{Rng, RngExt};
+mod start;
+
+use rand::Rng;
 
 use super::bijection::no_change;
 use super::{AffineCoupling, Bijection, DiagonalAffine, OrthogonalMixing};
 use crate::autodiff::Var;
 use crate::error::{Error, Result, counted};
 use crate::nn::{Activation, Mlp, Network, UnitBlock};
-use crate::scalar::Scalar;
 
 /// Settings of an exchangeable flow.
 #[derive(Clone, Debug, PartialEq)]
@@ -379,72 +380,4 @@ impl Bijection for ExchangeableUnits {
     fn inverse<'g>(&self, params: Var<'g>, y: Var<'g>) -> (Var<'g>, Var<'g>) {
         self.record(params, y, true)
     }
-}
-
-impl ExchangeableUnits {
-    /// Initial parameters: each layer's scaling gets the mean and standard deviation of its units
-    /// in `points` (`[n, dim]`), and the couplings are the identity.
-    pub fn init_from<T: Scalar>(&self, points: &[T], rng: &mut dyn Rng) -> Vec<f64> {
-        let mut params = self.init(rng);
-        let n = (points.len() / self.dim.max(1)).max(1);
-        let (mut first, mut used) = (0, 0);
-        for layer in &self.layers {
-            let (h, d) = (layer.units, layer.params);
-            used += layer.param_count();
-            let end = used - layer.summary.as_ref().map_or(0, Network::dim);
-            let (scales, shifts) = params[end - 2 * d..end].split_at_mut(d);
-            for i in 0..d {
-                let numbers = || {
-                    let rows = points.chunks_exact(self.dim);
-                    rows.flat_map(|row| &row[first + i * h..first + (i + 1) * h])
-                        .map(|x| x.to_f64())
-                };
-                let mean = numbers().sum::<f64>() / (n * h) as f64;
-                let variance = numbers().map(|x| (x - mean).powi(2)).sum::<f64>() / (n * h) as f64;
-                shifts[i] = mean;
-                // units that do not vary get a tiny scale, so the density stays finite
-                scales[i] = variance.max(1e-12).ln() * 0.5;
-            }
-            first += h * d;
-        }
-        params
-    }
-}
-
-/// Copies of points (`[n, dim]`, coordinates of [`ExchangeableUnits`]) with the signs of random
-/// units flipped, for odd nonlinearities. A flip changes the sign of a unit's own numbers in one
-/// layer, and of the weights that read it in the next, where these are in the same order.
-pub fn augment<T: Scalar>(
-    points: &[T],
-    blocks: &[UnitBlock],
-    copies: usize,
-    rng: &mut impl Rng,
-) -> Vec<T> {
-    let dim: usize = blocks.iter().map(|b| b.units * b.params).sum();
-    let mut all = Vec::with_capacity(points.len() * copies);
-    for _ in 0..copies {
-        for point in points.chunks_exact(dim.max(1)) {
-            let from = all.len();
-            all.extend_from_slice(point);
-            let row = &mut all[from..];
-            let mut first = 0;
-            for (l, block) in blocks.iter().enumerate() {
-                let (h, size) = (block.units, block.units * block.params);
-                let (own, later) = row[first..].split_at_mut(size);
-                let reads = blocks.get(l + 1).filter(|next| next.params == h + 1);
-                for j in 0..h {
-                    if !block.has_sign || rng.random::<bool>() {
-                        continue;
-                    }
-                    own[j..].iter_mut().step_by(h).for_each(|x| *x = -*x);
-                    if let Some(next) = reads {
-                        let weights = &mut later[j * next.units..(j + 1) * next.units];
-                        weights.iter_mut().for_each(|x| *x = -*x);
-                    }
-                }
-                first += size;
-            }
-        }
-    }
-    all
 }

@@ -66,8 +66,7 @@ mod tests {
 
     #[test]
     fn independent_energies_have_two_and_a_random_walk_little() {
-        use crate::linalg::vector::fill_normal;
-        use crate::rng::{Phase, Streams};
+        use crate::rng::{Phase, Streams, fill_normal};
         let mut x = vec![0.0; 8000];
         fill_normal(&mut Streams::new(1).rng(Phase::USER, 0), &mut x);
         // (x_n - x_{n-1})^2 has mean 2; the relative deviation of the ratio is about sqrt(4/n)

@@ -28,11 +28,10 @@
 //! **What it drops.** All draws count the same. Resample first if the draws have weights. `se`
 //! leaves out the error of `elpd_loo` from the finite number of draws.
 
-use rayon::prelude::*;
-
 use super::psis::{MIN_DRAWS, ParetoSmoothed};
 use crate::error::{Error, Result, counted};
 use crate::linalg::log_mean_exp;
+use crate::parallel;
 
 /// One row left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -110,17 +109,13 @@ impl Loo {
             return Err(Error::shape("Loo", expected, got));
         }
         let rows = log_lik.len() / draws;
-        // compute all rows first: which error is found must not depend on the fastest thread
-        let left_out: Vec<Result<LooRow>> = (0..rows)
-            .into_par_iter()
-            .map(|row| {
-                let of_row: Vec<f64> = log_lik.iter().skip(row).step_by(rows).copied().collect();
-                LooRow::new(row, &of_row, efficiency)
-            })
-            .collect();
+        let left_out = parallel::try_map(rows, |row| {
+            let of_row: Vec<f64> = log_lik.iter().skip(row).step_by(rows).copied().collect();
+            LooRow::new(row, &of_row, efficiency)
+        })?;
         let mut builder = Self::builder(efficiency);
         for row in left_out {
-            builder.push(row?)?;
+            builder.push(row)?;
         }
         builder.finish()
     }

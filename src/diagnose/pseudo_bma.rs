@@ -22,11 +22,11 @@
 //! subtracted first. This changes no weight and saves digits.
 
 use rand_distr::{Distribution, Exp1};
-use rayon::prelude::*;
 
 use super::log_densities::LogDensities;
 use crate::error::{Error, Result};
 use crate::linalg::log_mean_exp;
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 
 /// Weights of models, `[models]` with sum 1, from log predictive densities `[rows, models]`
@@ -73,7 +73,7 @@ pub fn pseudo_bma_plus(
         let log_total = log_mean_exp(&sums).value + (models as f64).ln();
         sums.iter().map(|sum| (sum - log_total).exp()).collect()
     };
-    let all: Vec<Vec<f64>> = (0..replicates).into_par_iter().map(of_replicate).collect();
+    let all: Vec<Vec<f64>> = parallel::map(replicates, of_replicate);
     // in order: the sum is the same bit for bit for any number of threads
     let mut weights = vec![0.0; models];
     for of_replicate in &all {

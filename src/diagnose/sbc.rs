@@ -18,12 +18,12 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use super::chi_square::goodness_of_fit;
 use super::outcome::TestOutcome;
 use super::rank_tests::RankTests;
 use crate::error::{Error, Result, counted};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 
 /// Settings of a simulation-based calibration.
@@ -201,13 +201,9 @@ pub fn simulate_ranks<P, D>(
             .map(|(b, &t)| b + rng.random_range(0..=t));
         Ok(broken.collect())
     };
-    let outcomes: Vec<Result<Vec<usize>>> = (0..options.replications)
-        .into_par_iter()
-        .map(replicate)
-        .collect();
+    let outcomes: Vec<Vec<usize>> = parallel::try_map(options.replications, replicate)?;
     let mut ranks: Vec<Vec<usize>> = Vec::new();
     for (index, row) in outcomes.into_iter().enumerate() {
-        let row = row?;
         if index == 0 {
             ranks.resize(row.len(), Vec::with_capacity(options.replications));
         }

@@ -2,13 +2,12 @@
 
 use std::fmt;
 
-use rayon::prelude::*;
-
 use super::chains::{Chains, mean_and_variance};
 use super::ess::{ess_bulk, ess_tail, mcse_mean};
 use super::ranks::quantile;
 use super::rhat::rhat;
 use crate::error::{Error, Result};
+use crate::parallel;
 
 /// Summary of the draws of one quantity, in its unit. NaN if a draw is not finite. If all draws are
 /// equal, special values are those of the single diagnostics.
@@ -74,14 +73,10 @@ impl TraceSummary {
             let expected = format!("values [chains, draws, {quantities}] of at least 1 column");
             return Err(Error::shape("TraceSummary", expected, values.len()));
         }
-        let summaries: Vec<Result<Self>> = (0..quantities)
-            .into_par_iter()
-            .map(|q| {
-                let column: Vec<f64> = values[q..].iter().step_by(quantities).copied().collect();
-                Ok(Self::new(&Chains::new(&column, chains)?))
-            })
-            .collect();
-        summaries.into_iter().collect()
+        parallel::try_map(quantities, |q| {
+            let column: Vec<f64> = values[q..].iter().step_by(quantities).copied().collect();
+            Ok(Self::new(&Chains::new(&column, chains)?))
+        })
     }
 }
 
@@ -103,8 +98,7 @@ impl fmt::Display for TraceSummary {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     #[test]
     fn columns_are_summarised_as_the_single_diagnostics_do() {

@@ -11,7 +11,8 @@ use faer::linalg::cholesky::llt::factor::{LltError, LltRegularization, cholesky_
 use faer::linalg::matmul::matmul;
 use faer::linalg::triangular_solve::solve_lower_triangular_in_place;
 use faer::{Accum, MatMut, Par, Spec};
-use rayon::prelude::*;
+
+use crate::parallel;
 
 /// Columns of a block. `PART` is the number of rows or columns of a part.
 pub(super) const BLOCK: usize = 128;
@@ -44,21 +45,17 @@ pub(super) fn factorise(mut a: MatMut<'_, f64>, memory: &mut MemBuffer) -> Resul
             return Err(first + index);
         }
         let top = top.as_ref();
-        let solve = |part: MatMut<'_, f64>| {
+        parallel::for_each(rows(below.as_mut()), |_, part| {
             solve_lower_triangular_in_place(top, part.transpose_mut(), Par::Seq);
-        };
-        let parts = rows(below.as_mut());
-        parts.into_par_iter().with_max_len(1).for_each(solve);
+        });
         let below = below.as_ref();
-        let update = |(part, at): (MatMut<'_, f64>, usize)| {
+        // the first columns are the longest
+        parallel::for_each(columns(trailing), |_, (part, at)| {
             let (count, height) = (part.ncols(), below.nrows() - at);
             let part = part.subrows_mut(width + at, height);
             let (left, right) = (below.subrows(at, height), below.subrows(at, count));
             matmul(part, Accum::Add, left, right.transpose(), -1.0, Par::Seq);
-        };
-        // the first columns are the longest
-        let parts = columns(trailing);
-        parts.into_par_iter().with_max_len(1).for_each(update);
+        });
     }
     Ok(())
 }

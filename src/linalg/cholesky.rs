@@ -11,10 +11,9 @@ use faer::linalg::triangular_solve::{
 };
 use faer::{Mat, MatMut, Par, Spec};
 
-use rayon::prelude::*;
-
 use super::blocked;
 use crate::error::{Error, Result};
+use crate::parallel;
 
 /// Columns of the identity that are solved for at once.
 const COLUMNS: usize = 32;
@@ -76,9 +75,7 @@ impl Cholesky {
             let square = |row: &[f64]| row.iter().map(|x| x * x).sum::<f64>();
             rows.chunks_exact(left).map(square).collect::<Vec<f64>>()
         };
-        let starts = (0..n.div_ceil(COLUMNS)).into_par_iter();
-        let parts: Vec<Vec<f64>> = starts.map(|i| solve(i * COLUMNS)).collect();
-        parts.concat()
+        parallel::map(n.div_ceil(COLUMNS), |i| solve(i * COLUMNS)).concat()
     }
 
     /// `x <- A^{-1} x`.

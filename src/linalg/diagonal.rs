@@ -47,7 +47,7 @@ pub(super) fn std_error(squares: f64, n: usize) -> f64 {
 ///
 /// # Errors
 /// If the operator fails.
-pub fn exact_diagonal<T: Scalar>(op: &mut impl SymmetricOperator<T>) -> Result<Vec<f64>> {
+pub fn exact_diagonal<T: Scalar>(op: &mut dyn SymmetricOperator<T>) -> Result<Vec<f64>> {
     let n = op.dim();
     let (mut unit, mut image) = (vec![T::ZERO; n], vec![T::ZERO; n]);
     let mut diagonal = Vec::with_capacity(n);
@@ -65,7 +65,7 @@ pub fn exact_diagonal<T: Scalar>(op: &mut impl SymmetricOperator<T>) -> Result<V
 /// # Errors
 /// If `probes` is 0 or the operator fails.
 pub fn estimate_diagonal<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     probes: usize,
     streams: Streams,
 ) -> Result<DiagonalEstimate> {
@@ -91,7 +91,7 @@ pub fn estimate_diagonal<T: Scalar>(
 /// # Errors
 /// If `probes` is 0 or the operator fails.
 pub fn estimate_trace<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     probes: usize,
     streams: Streams,
 ) -> Result<TraceEstimate> {
@@ -103,7 +103,7 @@ pub fn estimate_trace<T: Scalar>(
 }
 
 fn each_probe<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     probes: usize,
     streams: Streams,
     mut see: impl FnMut(usize, &[T], &[T]),

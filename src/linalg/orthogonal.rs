@@ -2,7 +2,8 @@
 
 use rand::Rng;
 
-use super::vector::{axpy, dot, fill_normal, norm, scale};
+use super::vector::{axpy, dot, norm, scale};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// Removes from `v` its components along the orthonormal rows of `basis` (`[k, n]`, row-major).

@@ -47,7 +47,7 @@ impl SpectralQuadrature {
     /// # Errors
     /// If `probes` or `steps` is 0, or the operator fails.
     pub fn new<T: Scalar>(
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         probes: usize,
         steps: usize,
         streams: Streams,

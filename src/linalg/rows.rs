@@ -273,8 +273,7 @@ fn three<S: Simd, T: Scalar>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// Compared with plain loops, for lengths around a run and row counts around four. One vector
     /// gives the same as two.

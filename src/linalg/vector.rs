@@ -3,7 +3,6 @@
 //! Inner products accumulate in f64, in a fixed order. [`dots`] and [`dot_rows`] accumulate in
 //! lanes of the scalar type, which are then added up in f64.
 
-pub use super::normal::fill_normal;
 pub use super::rows::{add_rows, dot_rows, dots};
 use crate::scalar::Scalar;
 use crate::simd::{self, Elementary};
@@ -125,7 +124,7 @@ pub fn first_non_finite<T: Scalar>(x: &[T]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     #[test]
     fn the_three_products_and_the_combination_are_the_loops() {

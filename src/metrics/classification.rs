@@ -1,6 +1,7 @@
 //! Scores of class probabilities.
 
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
 
 /// Largest deviation of a row's sum from 1. Probabilities computed in `f32` stay well within it.
 /// Logits or log-probabilities passed by mistake do not.
@@ -77,10 +78,7 @@ pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize])
         let what = format!("row {row}: label {} is not a class in 0..{k}", labels[row]);
         return Err(Error::data(what));
     }
-    if let Some(index) = probs.iter().position(|p| !p.is_finite()) {
-        let what = "class probabilities";
-        return Err(Error::NonFinite { what, index });
-    }
+    check_table::<f64>(op, probs, k, Column::Class)?;
     for (i, row) in probs.chunks_exact(k).enumerate() {
         let sum: f64 = row.iter().sum();
         if row.iter().any(|&p| p < 0.0) || (sum - 1.0).abs() > SUM_TOLERANCE {

@@ -1,8 +1,8 @@
 //! Scores for predictions of real numbers.
 
-use rayon::prelude::*;
-
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::{check_table, not_a_number, output_of};
+use crate::parallel;
 use crate::predict::{GaussianMixture, MixtureStds};
 
 /// Root mean squared error of the predictions `mean` `[n]`, in units of the target.
@@ -11,8 +11,7 @@ use crate::predict::{GaussianMixture, MixtureStds};
 /// No rows, different lengths, or a value that is not finite.
 pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
     same_length("rmse", mean.len(), y)?;
-    finite("predictions", mean)?;
-    finite("targets", y)?;
+    finite("rmse", mean, 1, y)?;
     let squares: f64 = mean.iter().zip(y).map(|(m, y)| (m - y) * (m - y)).sum();
     Ok((squares / y.len() as f64).sqrt())
 }
@@ -24,7 +23,7 @@ pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
 pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
     same_length("coverage", lower.len(), y)?;
     same_length("coverage", upper.len(), y)?;
-    finite("targets", y)?;
+    check_targets("coverage", y)?;
     let ordered = |(low, high): (&f64, &f64)| low <= high;
     if let Some(row) = lower.iter().zip(upper).position(|ends| !ordered(ends)) {
         let what = format!("row {row}: {}..={} is no interval", lower[row], upper[row]);
@@ -85,8 +84,9 @@ fn average(
     score: impl Fn(&[f64], MixtureStds, f64) -> Result<f64> + Sync,
 ) -> Result<f64> {
     let scores = per_row(op, means, samples, stds, y, score)?;
-    if let Some(index) = scores.iter().position(|s| s.is_nan()) {
-        return Err(Error::NonFinite { what: op, index });
+    if let Some(row) = scores.iter().position(|s| s.is_nan()) {
+        let column = Column::Named("score".into());
+        return Err(not_a_number::<f64>(op, row, column, scores[row]));
     }
     Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
@@ -119,11 +119,11 @@ pub(super) fn per_row<T: Send>(
         let expected = format!("{}, one per mean", counted(means.len(), "deviation"));
         return Err(Error::shape(op, expected, stds.len()));
     }
-    finite("predictions", means)?;
-    finite("targets", y)?;
-    let rows = means.par_chunks_exact(samples).zip(y).enumerate();
-    rows.map(|(row, (means, &y))| score(means, stds.of_row(row, samples), y))
-        .collect()
+    finite(op, means, samples, y)?;
+    parallel::try_map(n, |row| {
+        let means = &means[row * samples..(row + 1) * samples];
+        score(means, stds.of_row(row, samples), y[row])
+    })
 }
 
 fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
@@ -134,11 +134,15 @@ fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
     Ok(())
 }
 
-fn finite(what: &'static str, values: &[f64]) -> Result<()> {
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(()),
-        Some(index) => Err(Error::NonFinite { what, index }),
-    }
+/// Checks `samples` predictions for every target, and the targets.
+fn finite(op: &'static str, predictions: &[f64], samples: usize, y: &[f64]) -> Result<()> {
+    check_table::<f64>(op, predictions, samples, output_of(1))?;
+    check_targets(op, y)
+}
+
+/// Checks targets, one per row.
+pub(super) fn check_targets(op: &'static str, y: &[f64]) -> Result<()> {
+    check_table::<f64>(op, y, 1, |_| Column::target(0, 1))
 }
 
 #[cfg(test)]
@@ -212,7 +216,7 @@ mod tests {
         let means = [0.0, 0.0, f64::MAX, f64::MIN];
         let error = mixture_crps(&means, 2, 1.0, &[0.0, f64::MIN]).unwrap_err();
         assert!(
-            matches!(error, Error::NonFinite { index: 1, .. }),
+            matches!(error, Error::NonFiniteData { row: 1, .. }),
             "{error}"
         );
         // the score of a target far out is infinite, as documented

@@ -2,7 +2,7 @@
 
 use super::calibration::{DEFAULT_BINS, ece, mce, reliability};
 use super::classification::{accuracy, brier, nll};
-use super::regression::{coverage, mixture_crps, mixture_nll, per_row, rmse};
+use super::regression::{check_targets, coverage, mixture_crps, mixture_nll, per_row, rmse};
 use crate::error::{Error, Result};
 use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionPredictions};
 
@@ -99,6 +99,7 @@ impl RegressionMetrics {
             let (expected, got) = (predictions.rows.max(1), y.len());
             return Err(Error::shape("RegressionMetrics::of_laws", expected, got));
         }
+        check_targets("RegressionMetrics::of_laws", y)?;
         let rows = predictions.each(|row, mixture| {
             let y = y[row];
             let inside = mixture.quantile(0.05)? <= y && y <= mixture.quantile(0.95)?;

@@ -7,7 +7,8 @@
 use super::likelihood::{LikelihoodParams, target_shape};
 use super::{Likelihood, Prior};
 use crate::autodiff::{Graph, Program, Var};
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
 use crate::nn::Network;
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
@@ -33,6 +34,22 @@ pub(super) struct Programs<T> {
     pub gradient: Program<T>,
     pub ggn: Program<T>,
     pub hessian: Program<T>,
+}
+
+impl<T> Programs<T> {
+    pub fn all(&self) -> impl Iterator<Item = &Program<T>> {
+        [&self.value, &self.gradient, &self.ggn, &self.hessian].into_iter()
+    }
+
+    pub fn all_mut(&mut self) -> impl Iterator<Item = &mut Program<T>> {
+        let Self {
+            value,
+            gradient,
+            ggn,
+            hessian,
+        } = self;
+        [value, gradient, ggn, hessian].into_iter()
+    }
 }
 
 /// The rows of one block, feature-major.
@@ -104,15 +121,12 @@ impl Checked {
         }
         let targets = likelihood.encode(y);
         // numbers beyond the engine's range become infinite in the cast
-        for (what, numbers) in [("features", x), ("targets", &targets)] {
-            let beyond = |&v: &f64| !Scalar::is_finite(T::from_f64(v));
-            if let Some(index) = numbers.iter().position(beyond) {
-                return Err(Error::NonFinite { what, index });
-            }
-        }
+        check_table::<T>(what, x, d, Column::Number)?;
+        let encoded = targets.len() / rows;
+        check_table::<T>(what, &targets, encoded, |j| Column::encoded(j, encoded, m))?;
         Ok(Self {
             rows,
-            encoded: targets.len() / rows,
+            encoded,
             targets,
             own,
         })

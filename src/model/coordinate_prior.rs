@@ -158,7 +158,7 @@ mod tests {
         move |s| {
             let mut ws = program.workspace();
             program.run(&[&[s], &[1.0]], &mut ws).unwrap();
-            [0, 1, 2].map(|i| program.scalar(&ws, i))
+            [0, 1, 2].map(|i| program.scalar(&ws, i).unwrap())
         }
     }
 

@@ -25,7 +25,7 @@ use crate::scalar::Scalar;
 /// but computed shard by shard.
 #[derive(Clone, Debug)]
 pub struct Minibatch<T> {
-    compiled: Arc<Compiled<T>>,
+    pub(super) compiled: Arc<Compiled<T>>,
     /// The rows of the data that this posterior uses, in order. The shared data may hold others.
     rows: Vec<usize>,
     /// The number of rows that energies are scaled to: `rows.len()`, except in a batch of a larger
@@ -34,12 +34,22 @@ pub struct Minibatch<T> {
 }
 
 /// What a posterior and its subsets share.
-#[derive(Debug)]
-struct Compiled<T> {
+#[derive(Clone, Debug)]
+pub(super) struct Compiled<T> {
     dim: usize,
     /// `-log p(theta)` and its gradient.
     prior: Program<T>,
     likelihood: Shards<T>,
+}
+
+impl<T: Scalar> Compiled<T> {
+    pub fn programs(&self) -> impl Iterator<Item = &Program<T>> {
+        std::iter::once(&self.prior).chain(self.likelihood.programs())
+    }
+
+    pub fn programs_mut(&mut self) -> impl Iterator<Item = &mut Program<T>> {
+        std::iter::once(&mut self.prior).chain(self.likelihood.programs_mut())
+    }
 }
 
 /// Memory for evaluating a [`Minibatch`]. It grows to what the largest batch needs, and then stays.
@@ -225,12 +235,12 @@ impl<T: Scalar> Minibatch<T> {
         let nll = likelihood.sum(theta, batch, grad.as_deref_mut(), &mut ws.shards)?;
         prior.run(&[theta], &mut ws.prior)?;
         if let Some(grad) = grad {
-            let (of_prior, scale) = (prior.tensor(&ws.prior, 1), T::from_f64(scale));
+            let (of_prior, scale) = (prior.tensor(&ws.prior, 1)?, T::from_f64(scale));
             for (g, &p) in grad.iter_mut().zip(of_prior) {
                 *g = scale * *g + p;
             }
         }
-        Ok(scale * nll + prior.scalar(&ws.prior, 0))
+        Ok(scale * nll + prior.scalar(&ws.prior, 0)?)
     }
 }
 

@@ -19,6 +19,7 @@ mod row_likelihood;
 mod rows;
 mod sampled;
 mod scaled;
+mod scales;
 mod shards;
 
 pub use batch::Batch;
@@ -44,6 +45,8 @@ pub use scaled::{
     ExactMove, HeadScales, HiddenFirst, ScaleGroups, ScaleParam, ScalePrior, ScaledHead,
     ScaledHeadPrior, ScaledNetwork, StdFromLogs,
 };
+
+pub use scales::{NOISE_STD, PRIOR_PRECISION};
 
 use crate::error::{Error, Result};
 

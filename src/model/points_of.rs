@@ -10,7 +10,7 @@ use crate::error::{Error, Result, counted};
 /// // three points in the plane, of two particles
 /// let values = [0.0, 0.1, 1.0, 1.1, 0.2, 0.3];
 /// let points = PointsOf::new(&values, 2, &[0, 1, 0])?;
-/// assert_eq!((points.len(), points.point(1)), (3, &[1.0, 1.1][..]));
+/// assert_eq!((points.len(), points.point(1)?), (3, &[1.0, 1.1][..]));
 /// # Ok::<(), fiberwalk::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
@@ -65,10 +65,15 @@ impl<'a, T> PointsOf<'a, T> {
 
     /// Point `i`.
     ///
-    /// # Panics
+    /// # Errors
     /// If there is no such point.
-    pub fn point(&self, i: usize) -> &'a [T] {
-        &self.values[i * self.dim..(i + 1) * self.dim]
+    pub fn point(&self, i: usize) -> Result<&'a [T]> {
+        let start = i.saturating_mul(self.dim);
+        let point = self.values.get(start..start.saturating_add(self.dim));
+        point.ok_or_else(|| {
+            let expected = format!("a point below {}", self.len());
+            Error::shape("PointsOf::point", expected, i)
+        })
     }
 }
 
@@ -82,5 +87,10 @@ mod tests {
         assert!(PointsOf::new(&[1.0, 2.0, 3.0], 2, &[0]).is_err());
         assert!(PointsOf::new(&[1.0, 2.0], 1, &[0]).is_err());
         assert!(PointsOf::<f64>::new(&[], 0, &[0]).is_err());
+        let points = PointsOf::new(&[1.0, 2.0, 3.0, 4.0], 2, &[0, 1]).unwrap();
+        assert_eq!(points.point(1).unwrap(), [3.0, 4.0]);
+        let said = points.point(2).unwrap_err().to_string();
+        assert_eq!(said, "PointsOf::point: expected a point below 2, got 2");
+        assert!(points.point(usize::MAX).is_err());
     }
 }

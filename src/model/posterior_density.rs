@@ -7,6 +7,7 @@
 //! `theta` holds the network's parameters, followed by the likelihood's own parameters, if it has
 //! any. The likelihood is a sum over rows. The priors of both kinds of parameters are added once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::chunk::{Checked, Chunk, Parts, Programs, cut, feature_major};
@@ -20,15 +21,39 @@ use crate::scalar::Scalar;
 ///
 /// Rows are processed in blocks, one after the other on the caller's thread. So the memory of an
 /// evaluation does not grow with the number of rows.
+///
+/// Data and programs are shared by copies, also by those with other scales
+/// ([`PosteriorDensity::with_scales`]): only a new network, kind of likelihood or prior, or other rows
+/// need new programs.
+///
+/// ```
+/// use fiberwalk::{Activation, Gaussian, IsotropicGaussian, LogDensity, Mlp, PosteriorDensity};
+/// let network = Mlp::new(&[1, 3, 1], Activation::Tanh)?;
+/// let (x, y) = ([-1.0, 0.0, 1.0], [0.9, 0.1, 1.1]);
+/// let at = |alpha, noise| {
+///     let (likelihood, prior) = (Gaussian::new(noise)?, IsotropicGaussian::new(alpha)?);
+///     PosteriorDensity::<f64>::new(&network, &likelihood, &prior, &x, &y)
+/// };
+/// let (first, second) = (at(1.0, 0.5)?, at(4.0, 0.1)?);
+/// let same = first.with_scales(4.0, Some(0.1))?;
+/// let theta = [0.1; 10];
+/// let value = |density: &PosteriorDensity<f64>| {
+///     density.log_density(&theta, &mut density.workspace())
+/// };
+/// assert_eq!(value(&same)?, value(&second)?);
+/// # Ok::<(), fiberwalk::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct PosteriorDensity<T> {
     dim: usize,
+    /// Number of network parameters, which come first.
+    pub(super) weights: usize,
     rows: usize,
     targets: usize,
-    chunks: Vec<Chunk<T>>,
+    chunks: Arc<Vec<Chunk<T>>>,
     /// The first block's programs, which include the prior, then those of further block sizes.
-    programs: Vec<Programs<T>>,
-    prior_precision: Vec<f64>,
+    pub(super) programs: Vec<Programs<T>>,
+    pub(super) prior_precision: Vec<f64>,
 }
 
 /// Memory for evaluating a [`PosteriorDensity`].
@@ -47,8 +72,9 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// row-major `[n, m]` for a likelihood of `m` targets a row).
     ///
     /// # Errors
-    /// If lengths do not fit, a number is not finite, the likelihood rejects the targets, or the
-    /// prior rejects the parameters.
+    /// If lengths do not fit, the likelihood rejects the targets, or the prior rejects the
+    /// parameters. [`Error::NonFiniteData`] names row and column of a number that is not finite in
+    /// `T`.
     pub fn new(
         network: &dyn Network,
         likelihood: &dyn Likelihood,
@@ -73,14 +99,7 @@ impl<T: Scalar> PosteriorDensity<T> {
         };
         let mut prior_precision = prior.precision(network.layout());
         prior_precision.extend(own.prior_precision());
-        let mut posterior = Self {
-            dim: parts.dim(),
-            rows: n,
-            targets: n * likelihood.target_dim(network.output_dim()),
-            chunks: Vec::new(),
-            programs: Vec::new(),
-            prior_precision,
-        };
+        let (mut chunks, mut all) = (Vec::new(), Vec::new());
         // block sizes that already have programs; those of the first block include the prior
         let mut known: Vec<usize> = Vec::new();
         let mut start = 0;
@@ -88,22 +107,28 @@ impl<T: Scalar> PosteriorDensity<T> {
             let programs = match known.iter().skip(1).position(|&size| size == rows) {
                 Some(index) => index + 1,
                 None => {
-                    posterior
-                        .programs
-                        .push(parts.programs(rows, known.is_empty())?);
+                    all.push(parts.programs(rows, known.is_empty())?);
                     known.push(rows);
                     known.len() - 1
                 }
             };
             let end = start + rows;
-            posterior.chunks.push(Chunk {
+            chunks.push(Chunk {
                 x: feature_major(&x[start * d..end * d], rows),
                 y: feature_major(&y[start * encoded..end * encoded], rows),
                 programs,
             });
             start = end;
         }
-        Ok(posterior)
+        Ok(Self {
+            dim: parts.dim(),
+            weights: network.dim(),
+            rows: n,
+            targets: n * likelihood.target_dim(network.output_dim()),
+            chunks: Arc::new(chunks),
+            programs: all,
+            prior_precision,
+        })
     }
 
     /// Number of data rows.
@@ -135,8 +160,16 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// If `theta` has the wrong length.
     pub fn neg_log_likelihood(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
         let mut sum = 0.0;
-        let of = |p: &Programs<T>, ws: &Workspace<T>| sum += p.value.scalar(ws, 1);
-        self.each(|p| &p.value, theta, None, &mut ws.value, of)?;
+        self.each(
+            |p| &p.value,
+            theta,
+            None,
+            &mut ws.value,
+            |p, ws| {
+                sum += p.value.scalar(ws, 1)?;
+                Ok(())
+            },
+        )?;
         Ok(sum)
     }
 
@@ -196,7 +229,8 @@ impl<T: Scalar> PosteriorDensity<T> {
         self.check_length(out.len())?;
         let mut first = true;
         self.each(which, theta, Some(v), ws, |p, ws| {
-            add(&mut first, which(p).tensor(ws, index), out);
+            add(&mut first, which(p).tensor(ws, index)?, out);
+            Ok(())
         })
     }
 
@@ -207,10 +241,10 @@ impl<T: Scalar> PosteriorDensity<T> {
         theta: &[T],
         v: Option<&[T]>,
         ws: &mut ProductWorkspace<T>,
-        mut done: impl FnMut(&Programs<T>, &Workspace<T>),
+        mut done: impl FnMut(&Programs<T>, &Workspace<T>) -> Result<()>,
     ) -> Result<()> {
         self.check_length(theta.len())?;
-        for chunk in &self.chunks {
+        for chunk in self.chunks.iter() {
             let programs = &self.programs[chunk.programs];
             let Some(ws) = ws.0.get_mut(chunk.programs) else {
                 let got = "the workspace of another one";
@@ -229,7 +263,7 @@ impl<T: Scalar> PosteriorDensity<T> {
                 v.unwrap_or(theta),
             ];
             which(programs).run(&inputs, ws)?;
-            done(programs, ws);
+            done(programs, ws)?;
         }
         Ok(())
     }
@@ -270,8 +304,16 @@ impl<T: Scalar> LogDensity<T> for PosteriorDensity<T> {
 
     fn log_density(&self, theta: &[T], ws: &mut PosteriorWorkspace<T>) -> Result<f64> {
         let mut energy = 0.0;
-        let of = |p: &Programs<T>, ws: &Workspace<T>| energy += p.value.scalar(ws, 0);
-        self.each(|p| &p.value, theta, None, &mut ws.value, of)?;
+        self.each(
+            |p| &p.value,
+            theta,
+            None,
+            &mut ws.value,
+            |p, ws| {
+                energy += p.value.scalar(ws, 0)?;
+                Ok(())
+            },
+        )?;
         Ok(-energy)
     }
 
@@ -289,8 +331,9 @@ impl<T: Scalar> LogDensity<T> for PosteriorDensity<T> {
             None,
             &mut ws.gradient,
             |p, ws| {
-                value += p.gradient.scalar(ws, 0);
-                add(&mut first, p.gradient.tensor(ws, 1), grad);
+                value += p.gradient.scalar(ws, 0)?;
+                add(&mut first, p.gradient.tensor(ws, 1)?, grad);
+                Ok(())
             },
         )?;
         Ok(value)

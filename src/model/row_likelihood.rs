@@ -69,11 +69,12 @@ impl RowLikelihood {
         params: &[f64],
         ws: &mut RowLikelihoodWorkspace,
     ) -> Result<f64> {
-        let own = row * self.encoded..(row + 1) * self.encoded;
-        let target = self.targets.get(own);
-        let target = target.ok_or_else(|| Error::shape("RowLikelihood", self.rows, row))?;
+        let start = row.saturating_mul(self.encoded);
+        let target = self.targets.get(start..start.saturating_add(self.encoded));
+        let none = || Error::shape("RowLikelihood", format!("a row below {}", self.rows), row);
+        let target = target.filter(|_| row < self.rows).ok_or_else(none)?;
         self.program.run(&[outputs, target, params], &mut ws.0)?;
-        Ok(-self.program.scalar(&ws.0, 0))
+        Ok(-self.program.scalar(&ws.0, 0)?)
     }
 }
 

@@ -18,14 +18,13 @@
 //! the order of the rows. So results are the same bit for bit on any number of threads. Memory is a
 //! few times `P` for each shard computed at once. It does not grow with the rows.
 
-use rayon::prelude::*;
-
 use super::chunk::{Checked, Chunk, Parts, cut, feature_major};
 use super::{IsotropicGaussian, Likelihood};
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{axpy, dot};
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Rows per shard, and shards in memory at once.
@@ -173,13 +172,13 @@ impl<T: Scalar> RowCurvature<T> {
             let program = &self.fisher[chunk.programs];
             let ws = &mut ws.0[chunk.programs];
             program.run(&[theta, chunk.x.as_slice(), chunk.y.as_slice(), v], ws)?;
-            axpy(1.0, program.tensor(ws, 0), out);
+            axpy(1.0, program.tensor(ws, 0)?, out);
         }
         if let (Some(_), Some(ws)) = (&self.own, ws.0.last_mut()) {
             for n in 0..self.rows {
                 let (x, y) = self.row(n);
                 self.gradient.run(&[theta, x, y], ws)?;
-                let gradient = self.gradient.tensor(ws, 1);
+                let gradient = self.gradient.tensor(ws, 1)?;
                 axpy(dot(gradient, v), gradient, out);
             }
         }
@@ -195,7 +194,7 @@ impl<T: Scalar> RowCurvature<T> {
             let (x, y) = self.row(n);
             let ws = memory.ws.get_or_insert_with(|| self.gradient.workspace());
             self.gradient.run(&[theta, x, y], ws)?;
-            for (sum, g) in memory.sum.iter_mut().zip(self.gradient.tensor(ws, 1)) {
+            for (sum, g) in memory.sum.iter_mut().zip(self.gradient.tensor(ws, 1)?) {
                 let g = g.to_f64();
                 *sum += g * g;
             }
@@ -216,7 +215,7 @@ impl<T: Scalar> RowCurvature<T> {
                 unit[k] = T::ONE;
                 self.curved.run(&[theta, x, y, &unit], ws)?;
                 unit[k] = T::ZERO;
-                for (sum, c) in memory.sum.iter_mut().zip(self.curved.tensor(ws, 0)) {
+                for (sum, c) in memory.sum.iter_mut().zip(self.curved.tensor(ws, 0)?) {
                     *sum += c.to_f64();
                 }
             }
@@ -229,7 +228,7 @@ impl<T: Scalar> RowCurvature<T> {
                 unit[q] = T::ONE;
                 own.run(&[theta, x, y, &unit], ws)?;
                 unit[q] = T::ZERO;
-                memory.sum[self.weights + q] += own.tensor(ws, 0)[q].to_f64();
+                memory.sum[self.weights + q] += own.tensor(ws, 0)?[q].to_f64();
             }
             Ok(())
         })
@@ -253,16 +252,11 @@ impl<T: Scalar> RowCurvature<T> {
             .collect();
         for first in (0..shards).step_by(AT_ONCE) {
             let busy = AT_ONCE.min(shards - first);
-            let run = |(i, memory): (usize, &mut ShardMemory<T>)| -> Result<()> {
+            parallel::try_for_each(&mut memory[..busy], |i, memory| {
                 memory.sum.fill(0.0);
                 let start = (first + i) * SHARD;
                 (start..self.rows.min(start + SHARD)).try_for_each(|n| add(memory, n))
-            };
-            memory[..busy]
-                .par_iter_mut()
-                .enumerate()
-                .with_max_len(1)
-                .try_for_each(run)?;
+            })?;
             for shard in &memory[..busy] {
                 axpy(1.0, &shard.sum, &mut total);
             }

@@ -7,30 +7,30 @@
 //! with the rows.
 
 use std::ops::Range;
-
-use rayon::prelude::*;
+use std::sync::Arc;
 
 use super::chunk::Parts;
 use crate::autodiff::{Program, Workspace};
 use crate::error::{Error, Result};
 use crate::linalg::vector::axpy;
+use crate::parallel;
 use crate::scalar::Scalar;
 
-/// `sum -log p(y_i | theta)` over rows of data.
-#[derive(Debug)]
+/// `sum -log p(y_i | theta)` over rows of data. Copies share the data.
+#[derive(Clone, Debug)]
 pub(super) struct Shards<T> {
     /// Features per row.
     features: usize,
     /// Values per encoded target.
     encoded: usize,
-    x: Vec<T>,
-    y: Vec<T>,
+    x: Arc<[T]>,
+    y: Arc<[T]>,
     /// The size of whole shards, then the powers of two below it.
     kinds: Vec<Kind<T>>,
 }
 
 /// The programs of shards of one size: one without the gradient, one with it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Kind<T> {
     rows: usize,
     value: Program<T>,
@@ -96,6 +96,15 @@ impl<T: Scalar> Shards<T> {
         })
     }
 
+    pub fn programs(&self) -> impl Iterator<Item = &Program<T>> {
+        self.kinds.iter().flat_map(|k| [&k.value, &k.gradient])
+    }
+
+    pub fn programs_mut(&mut self) -> impl Iterator<Item = &mut Program<T>> {
+        let kinds = self.kinds.iter_mut();
+        kinds.flat_map(|k| [&mut k.value, &mut k.gradient])
+    }
+
     /// Fresh memory.
     pub fn memory(&self) -> ShardMemory<T> {
         ShardMemory {
@@ -122,23 +131,20 @@ impl<T: Scalar> Shards<T> {
         let mut nll = 0.0;
         for start in (0..rows.len()).step_by(at_once) {
             let (whole, parts) = memory.deal(self, start..rows.len().min(start + at_once));
-            let run = |shard: &mut Shard<T>| shard.run(self, theta, rows, with_grad);
-            whole
-                .par_iter_mut()
-                .chain(parts.par_iter_mut())
-                .with_max_len(1)
-                .try_for_each(run)?;
+            parallel::try_for_each(whole.iter_mut().chain(&mut *parts), |_, shard| {
+                shard.run(self, theta, rows, with_grad)
+            })?;
             let (whole, parts) = (&*whole, &*parts);
             let busy = || whole.iter().chain(parts).filter(|s| !s.part.is_empty());
             nll += busy().map(|shard| shard.nll).sum::<f64>();
             if let Some(grad) = grad.as_deref_mut() {
-                let fold = |(chunk, out): (usize, &mut [T])| {
+                parallel::try_for_each(grad.chunks_mut(FOLD), |chunk, out| {
                     for shard in busy() {
-                        let from = &shard.gradient(self)[chunk * FOLD..];
+                        let from = &shard.gradient(self)?[chunk * FOLD..];
                         axpy(1.0, &from[..out.len()], out);
                     }
-                };
-                grad.par_chunks_mut(FOLD).enumerate().for_each(fold);
+                    Ok(())
+                })?;
             }
         }
         Ok(nll)
@@ -250,15 +256,14 @@ impl<T: Scalar> Shard<T> {
         };
         let ws = memory.get_or_insert_with(|| program.workspace());
         program.run(&[theta, &self.x, &self.y], ws)?;
-        self.nll = program.scalar(ws, 0);
+        self.nll = program.scalar(ws, 0)?;
         Ok(())
     }
 
     /// The gradient from the last run that computed one.
-    fn gradient(&self, shards: &Shards<T>) -> &[T] {
+    fn gradient(&self, shards: &Shards<T>) -> Result<&[T]> {
         let program = &shards.kinds[self.kind].gradient;
-        self.gradient
-            .as_ref()
-            .map_or(&[], |ws| program.tensor(ws, 1))
+        let none = || Error::shape("Minibatch", "a gradient", "none");
+        program.tensor(self.gradient.as_ref().ok_or_else(none)?, 1)
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         let theta = [1.0, -1.0, 2.0, 3.0, 0.5, -20.0, 2.0, 7.0, -1.0];
         program.run(&[&theta, &[1.0, 2.0]], &mut ws).unwrap();
         // hidden: relu(1 + 4 + 0.5) = 5.5 and relu(-1 + 6 - 20) = 0
-        assert_eq!(program.tensor(&ws, 0), &[10.0]);
+        assert_eq!(program.tensor(&ws, 0).unwrap(), &[10.0]);
     }
 
     #[test]

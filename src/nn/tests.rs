@@ -38,7 +38,7 @@ fn run(
     let program = graph.compile::<f64>(&[y]).unwrap();
     let mut ws = program.workspace();
     program.run(&[theta, x], &mut ws).unwrap();
-    (y.shape(), program.tensor(&ws, 0).to_vec())
+    (y.shape(), program.tensor(&ws, 0).unwrap().to_vec())
 }
 
 fn count(layer: &dyn Layer, input: &[usize]) -> usize {
@@ -218,9 +218,9 @@ proptest! {
         let program = graph.compile::<f64>(&outputs).unwrap();
         let mut ws = program.workspace();
         program.run(&[&[]], &mut ws).unwrap();
-        prop_assert_eq!(program.scalar(&ws, params.len()), 0.0);
+        prop_assert_eq!(program.scalar(&ws, params.len()).unwrap(), 0.0);
         for i in 0..params.len() {
-            prop_assert!(program.tensor(&ws, i).iter().all(|&g| g == 0.0));
+            prop_assert!(program.tensor(&ws, i).unwrap().iter().all(|&g| g == 0.0));
         }
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! It is the minimum of `U(theta) = -log p(D | theta) - log p(theta)`.
 
+use super::descent::{Descent, LOWER_RATE};
 use super::optimizer::check_positive;
-use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
-use crate::error::{Error, Result};
-use crate::linalg::vector::{first_non_finite, norm};
+use super::{Answer, Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
+use crate::error::Result;
+use crate::linalg::vector::norm;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
@@ -72,15 +73,17 @@ pub struct MapReport<T> {
 }
 
 /// Minimises the energy `-log_density` from `theta`. `progress` is called after every step, with
-/// the number of steps so far.
+/// the number of steps so far, and may end the fit ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, `theta` has the wrong length, or the energy stops being finite.
-pub fn fit_map<T: Scalar, D: LogDensity<T>>(
+/// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`](crate::Error::Diverged)
+/// if the energy or its gradient stops being finite.
+/// That of `progress`, if it ends the work.
+pub fn fit_map<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,
     theta: Vec<T>,
     options: &MapOptions,
-    progress: impl FnMut(usize),
+    progress: impl FnMut(usize) -> R,
 ) -> Result<MapReport<T>> {
     let mut optimizer = options.optimizer.build(density.dim())?;
     fit_map_with(density, optimizer.as_mut(), theta, options, progress)
@@ -90,12 +93,25 @@ pub fn fit_map<T: Scalar, D: LogDensity<T>>(
 ///
 /// # Errors
 /// As [`fit_map`], and any error of the optimiser.
-pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
+pub fn fit_map_with<T: Scalar, D: LogDensity<T>, R: Answer>(
+    density: &D,
+    optimizer: &mut dyn Optimizer<T>,
+    theta: Vec<T>,
+    options: &MapOptions,
+    mut progress: impl FnMut(usize) -> R,
+) -> Result<MapReport<T>> {
+    fit_in(density, optimizer, theta, options, &mut |step| {
+        progress(step).result()
+    })
+}
+
+/// [`fit_map_with`], compiled once for all that `progress` may be.
+fn fit_in<T: Scalar, D: LogDensity<T>>(
     density: &D,
     optimizer: &mut dyn Optimizer<T>,
     mut theta: Vec<T>,
     options: &MapOptions,
-    mut progress: impl FnMut(usize),
+    progress: &mut dyn FnMut(usize) -> Result<()>,
 ) -> Result<MapReport<T>> {
     options.validate()?;
     let mut ws = density.workspace();
@@ -104,7 +120,7 @@ pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
     let mut clipped = 0;
     for step in 0..options.steps {
         let log_density = density.log_density_and_grad(&theta, &mut grad, &mut ws)?;
-        check(log_density, &grad, step)?;
+        descent(step).check(log_density, &grad)?;
         if step == 0 {
             initial_gradient_norm = norm(&grad);
         }
@@ -116,10 +132,10 @@ pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
         }
         let rate = options.learning_rate * options.schedule.factor(step, options.steps);
         optimizer.step(rate, &grad, &mut theta)?;
-        progress(step + 1);
+        progress(step + 1)?;
     }
     let log_density = density.log_density_and_grad(&theta, &mut grad, &mut ws)?;
-    check(log_density, &grad, options.steps)?;
+    descent(options.steps).check(log_density, &grad)?;
     let gradient_norm = norm(&grad);
     if options.steps == 0 {
         initial_gradient_norm = gradient_norm;
@@ -134,23 +150,19 @@ pub fn fit_map_with<T: Scalar, D: LogDensity<T>>(
     })
 }
 
-fn check<T: Scalar>(log_density: f64, grad: &[T], step: usize) -> Result<()> {
-    if !log_density.is_finite() {
-        let what = "energy during the MAP fit (index = step)";
-        return Err(Error::NonFinite { what, index: step });
-    }
-    match first_non_finite(grad) {
-        Some(index) => Err(Error::NonFinite {
-            what: "gradient during the MAP fit",
-            index,
-        }),
-        None => Ok(()),
+fn descent(step: usize) -> Descent {
+    Descent {
+        what: "the MAP fit",
+        step,
+        gradients: step + 1,
+        advice: LOWER_RATE,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
     use crate::optim::{AdamOptions, SgdOptions};
 
     /// `U = sum_i c_i (theta_i - i)^2 / 2`.

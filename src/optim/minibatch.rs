@@ -11,12 +11,13 @@
 
 use rand::seq::SliceRandom;
 
+use super::descent::{Descent, LOWER_RATE};
 use super::optimizer::check_positive;
-use super::{Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
+use super::{Answer, Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
 use crate::data::random_split;
-use crate::error::{Error, Result, counted};
-use crate::linalg::vector::first_non_finite;
+use crate::error::{Error, Result};
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -139,20 +140,22 @@ pub struct MinibatchReport<T> {
 
 /// Minimises the energy of `density` by minibatches, starting from `theta`. Early stopping uses
 /// `validation`. If there is none, it uses a share of the rows, drawn by `streams`. `progress` is
-/// called after every step, and again after every evaluation of the validation rows.
+/// called after every step, and again after every evaluation of the validation rows. It may end the
+/// fit ([`Answer`]).
 ///
 /// The work runs in the caller's rayon pool.
 ///
 /// # Errors
 /// If a setting is out of range, `theta` has the wrong length, or there are too few rows to split.
-/// Also if an energy, a gradient or a validation loss stops being finite.
-pub fn fit_minibatch<T: Scalar>(
+/// [`Error::Diverged`] if an energy, a gradient or a validation loss stops being finite.
+/// That of `progress`, if it ends the work.
+pub fn fit_minibatch<T: Scalar, R: Answer>(
     density: &Minibatch<T>,
     validation: Option<&Minibatch<T>>,
     theta: Vec<T>,
     options: &MinibatchOptions,
     streams: Streams,
-    progress: impl FnMut(&MinibatchProgress) + Send,
+    progress: impl FnMut(&MinibatchProgress) -> R + Send,
 ) -> Result<MinibatchReport<T>> {
     let mut optimizer = options.optimizer.build(density.dim())?;
     fit_minibatch_with(
@@ -170,50 +173,18 @@ pub fn fit_minibatch<T: Scalar>(
 ///
 /// # Errors
 /// As [`fit_minibatch`], and any error of the optimiser.
-pub fn fit_minibatch_with<T: Scalar>(
+pub fn fit_minibatch_with<T: Scalar, R: Answer>(
     density: &Minibatch<T>,
     validation: Option<&Minibatch<T>>,
     optimizer: &mut dyn Optimizer<T>,
     theta: Vec<T>,
     options: &MinibatchOptions,
     streams: Streams,
-    mut progress: impl FnMut(&MinibatchProgress) + Send,
+    mut progress: impl FnMut(&MinibatchProgress) -> R + Send,
 ) -> Result<MinibatchReport<T>> {
     options.validate()?;
-    let (training, validation) = match validation {
-        Some(given) => (density.clone(), Some(given.clone())),
-        None if options.validation_fraction == 0.0 => (density.clone(), None),
-        None => {
-            let mut rng = streams.rng(Phase::MINIBATCH, 0);
-            let split = random_split(density.rows(), options.validation_fraction, &mut rng)?;
-            let held_out = density.select(&split.test)?;
-            (density.select(&split.train)?, Some(held_out))
-        }
-    };
-    if let Some(held_out) = validation.as_ref().filter(|v| v.dim() != density.dim()) {
-        let expected = format!("validation of {}", counted(density.dim(), "parameter"));
-        return Err(Error::shape("fit_minibatch", expected, held_out.dim()));
-    }
-    let steps_per_epoch = training.rows().div_ceil(options.batch_rows);
-    let run = Run {
-        ws: training.workspace(),
-        grad: vec![T::ZERO; training.dim()],
-        order: Vec::with_capacity(training.rows()),
-        at: MinibatchProgress {
-            epoch: 0,
-            step: 0,
-            steps: steps_per_epoch.saturating_mul(options.epochs),
-            validation_nll: None,
-        },
-        training,
-        validation: validation.map(|density| (density.workspace(), density)),
-        options,
-        streams,
-        theta,
-        clipped: 0,
-    };
-    // enter the pool once, not once per gradient
-    rayon::scope(|_| run.epochs(optimizer, &mut progress))
+    let run = Run::new(density, validation, theta, options, streams)?;
+    run.in_pool(optimizer, &mut |at| progress(at).result())
 }
 
 /// A fit in progress.
@@ -230,11 +201,62 @@ struct Run<'a, T> {
     order: Vec<usize>,
 }
 
-impl<T: Scalar> Run<'_, T> {
+impl<'a, T: Scalar> Run<'a, T> {
+    /// A fit before its first step.
+    fn new(
+        density: &Minibatch<T>,
+        validation: Option<&Minibatch<T>>,
+        theta: Vec<T>,
+        options: &'a MinibatchOptions,
+        streams: Streams,
+    ) -> Result<Self> {
+        let (training, validation) = match validation {
+            Some(given) => (density.clone(), Some(given.clone())),
+            None if options.validation_fraction == 0.0 => (density.clone(), None),
+            None => {
+                let mut rng = streams.rng(Phase::MINIBATCH, 0);
+                let split = random_split(density.rows(), options.validation_fraction, &mut rng)?;
+                let held_out = density.select(&split.test)?;
+                (density.select(&split.train)?, Some(held_out))
+            }
+        };
+        if let Some(held_out) = validation.as_ref().filter(|v| v.dim() != density.dim()) {
+            let expected = format!("validation of {} parameters", density.dim());
+            return Err(Error::shape("fit_minibatch", expected, held_out.dim()));
+        }
+        let steps_per_epoch = training.rows().div_ceil(options.batch_rows);
+        Ok(Self {
+            ws: training.workspace(),
+            grad: vec![T::ZERO; training.dim()],
+            order: Vec::with_capacity(training.rows()),
+            at: MinibatchProgress {
+                epoch: 0,
+                step: 0,
+                steps: steps_per_epoch.saturating_mul(options.epochs),
+                validation_nll: None,
+            },
+            training,
+            validation: validation.map(|density| (density.workspace(), density)),
+            options,
+            streams,
+            theta,
+            clipped: 0,
+        })
+    }
+
+    /// Runs on a thread of the pool: enters it once, not once per gradient.
+    fn in_pool(
+        self,
+        optimizer: &mut dyn Optimizer<T>,
+        progress: &mut (dyn FnMut(&MinibatchProgress) -> Result<()> + Send),
+    ) -> Result<MinibatchReport<T>> {
+        parallel::enter(|| self.epochs(optimizer, progress))
+    }
+
     fn epochs(
         mut self,
         optimizer: &mut dyn Optimizer<T>,
-        progress: &mut dyn FnMut(&MinibatchProgress),
+        progress: &mut dyn FnMut(&MinibatchProgress) -> Result<()>,
     ) -> Result<MinibatchReport<T>> {
         let options = self.options;
         let mut history = Vec::with_capacity(options.epochs.min(1 << 10));
@@ -255,7 +277,7 @@ impl<T: Scalar> Run<'_, T> {
             if let Some(nll) = validation_nll {
                 best_nll = nll.min(best_nll);
                 self.at.validation_nll = validation_nll;
-                progress(&self.at);
+                progress(&self.at)?;
                 if epoch - best_epoch >= options.patience {
                     break;
                 }
@@ -277,7 +299,7 @@ impl<T: Scalar> Run<'_, T> {
     fn epoch(
         &mut self,
         optimizer: &mut dyn Optimizer<T>,
-        progress: &mut dyn FnMut(&MinibatchProgress),
+        progress: &mut dyn FnMut(&MinibatchProgress) -> Result<()>,
     ) -> Result<f64> {
         let (options, n) = (self.options, self.training.rows());
         self.order.clear();
@@ -290,7 +312,7 @@ impl<T: Scalar> Run<'_, T> {
             let energy = self
                 .training
                 .energy_and_grad(theta, batch, grad, &mut self.ws)?;
-            check(energy, grad, self.at.step)?;
+            descent(self.at.step, self.at.step + 1).check(energy, grad)?;
             if let Some(max_norm) = options.clip_norm {
                 self.clipped += usize::from(clip_by_norm(grad, max_norm) > max_norm);
             }
@@ -298,7 +320,7 @@ impl<T: Scalar> Run<'_, T> {
             optimizer.step(options.learning_rate * factor, grad, theta)?;
             mean += energy * (batch.len() as f64 / n as f64);
             self.at.step += 1;
-            progress(&self.at);
+            progress(&self.at)?;
         }
         Ok(mean)
     }
@@ -312,25 +334,15 @@ impl<T: Scalar> Run<'_, T> {
         if nll.is_finite() {
             return Ok(Some(nll));
         }
-        Err(Error::NonFinite {
-            what: "training by minibatches diverged: validation loss (index = epoch)",
-            index: self.at.epoch,
-        })
+        Err(descent(self.at.step, self.at.step).diverged("validation loss"))
     }
 }
 
-fn check<T: Scalar>(energy: f64, grad: &[T], step: usize) -> Result<()> {
-    if !energy.is_finite() {
-        return Err(Error::NonFinite {
-            what: "training by minibatches diverged: energy (index = step)",
-            index: step,
-        });
-    }
-    match first_non_finite(grad) {
-        None => Ok(()),
-        Some(_) => Err(Error::NonFinite {
-            what: "training by minibatches diverged: gradient (index = step)",
-            index: step,
-        }),
+fn descent(step: usize, gradients: usize) -> Descent {
+    Descent {
+        what: "training by minibatches",
+        step,
+        gradients,
+        advice: LOWER_RATE,
     }
 }

@@ -4,7 +4,9 @@
 
 mod adam;
 mod adamw;
+mod answer;
 mod clip;
+mod descent;
 mod map;
 mod minibatch;
 mod newton;
@@ -14,7 +16,9 @@ mod sgd;
 
 pub use adam::{Adam, AdamOptions};
 pub use adamw::{AdamW, AdamWOptions};
+pub use answer::Answer;
 pub use clip::clip_by_norm;
+pub(crate) use descent::{Descent, LOWER_RATE};
 pub use map::{MapOptions, MapReport, fit_map, fit_map_with};
 pub use minibatch::{
     EpochReport, MinibatchOptions, MinibatchProgress, MinibatchReport, fit_minibatch,

@@ -10,120 +10,48 @@
 
 use rand_chacha::ChaCha8Rng;
 
-use super::fit::MAX_NUMBERS;
-use super::fit::Problem;
-use super::hierarchy::Coordinates;
-use super::own::own_init;
-use super::rates::at_viable_rate;
-use super::{FitReport, Method};
+use super::context::Problem;
+use super::{FitReport, Method, MethodOptions, Stage};
 use crate::artifact::Fitted;
 use crate::artifact::report::{self, Baseline};
 use crate::baselines::{
-    AllRows, ChainOptions, Chains, DropoutOptions, EnsembleOptions, HmcOptions, Laplace,
-    LaplaceOptions, NutsOptions, OdeOptions, RandomBatches, RiemannLaplace, SgldOptions, Structure,
-    VariationalOptions, fit_dropout, fit_ensemble, fit_ensemble_minibatch, fit_variational, hmc,
-    nuts, sgld,
+    AllRows, DropoutOptions, EnsembleOptions, Laplace, LaplaceOptions, OdeOptions, RiemannLaplace,
+    Structure, VariationalOptions, fit_dropout, fit_ensemble, fit_ensemble_minibatch,
+    fit_variational,
 };
 use crate::curvature::{EvidenceReport, KfacBias, Supervised};
-use crate::diagnose::{self, ess_bulk, rhat};
-use crate::error::{Error, Result, counted};
+use crate::error::{Error, Result};
 use crate::model::{LogDensity, Points, Posterior, PosteriorDensity};
 use crate::scalar::Scalar;
-use crate::walk::viability_threshold;
-
-/// Chains of HMC, NUTS and Langevin dynamics.
-const CHAINS: usize = 4;
-
-/// Most parameters for which a full covariance is computed: half a gigabyte.
-const MAX_DENSE: usize = 8_192;
 
 impl Problem<'_> {
-    /// Cost of one training gradient of the estimate, as a fraction of a full gradient.
-    pub(super) fn map_share(&self) -> f64 {
-        let rows = self.prepared.rows();
-        self.batch_rows().map_or(1.0, |batch| share(batch, rows))
-    }
-
-    /// Refuses what a baseline cannot do before anything takes time.
-    pub(super) fn check_baseline(&self) -> Result<()> {
-        let (method, dim) = (self.options.method, self.network.dim());
-        let dense = matches!(
-            method,
-            Method::Laplace | Method::LaplaceGlm | Method::Riemann
-        );
-        if dense && dim > MAX_DENSE {
-            let requirement = format!(
-                "needs the covariance of all {}, at most {MAX_DENSE}; laplace-kfac does not",
-                counted(dim, "parameter")
-            );
-            return Err(Error::config("method", method, &requirement));
-        }
-        let side = match method {
-            Method::LaplaceLast => dim - self.network.hidden_params(),
-            // the larger factor of a layer
-            Method::LaplaceKfac => {
-                let tensors = self.network.layout().tensors().iter();
-                let sides = tensors.map(|t| {
-                    let numbers: usize = t.shape.iter().product();
-                    let first = t.shape.first().copied().unwrap_or(1).max(1);
-                    first.max(numbers / first)
-                });
-                sides.max().unwrap_or(0)
-            }
-            _ => 0,
-        };
-        if side > MAX_DENSE {
-            let requirement = format!(
-                "needs a matrix of order {side}, at most {MAX_DENSE}; laplace-diag does not"
-            );
-            return Err(Error::config("method", method, &requirement));
-        }
-        if method == Method::Dropout && self.network.hidden_params() == 0 {
-            let requirement = "needs a network with hidden units";
-            return Err(Error::config("method", method, requirement));
-        }
-        if method == Method::Map {
-            return Ok(());
-        }
-        let most = match method {
-            Method::Hmc | Method::Nuts => CHAINS * ChainOptions::default().draws,
-            Method::Sgld => {
-                let options = SgldOptions::default();
-                CHAINS * (options.steps - options.burn_in)
-            }
-            _ => MAX_NUMBERS / dim.max(1),
-        };
-        let most = most.min(MAX_NUMBERS / dim.max(1));
-        if !(1..=most).contains(&self.options.samples) {
-            let requirement = format!(
-                "must be in 1..={most} for method {method} and {}",
-                counted(dim, "parameter")
-            );
-            return Err(Error::config("samples", self.options.samples, &requirement));
-        }
-        Ok(())
-    }
-
     pub(super) fn baseline<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let samples = self.options.samples;
-        let points = match self.options.method {
-            Method::Ensemble => self.ensemble(posterior, evidence, summary)?,
-            Method::Swag => self.swag(evidence, summary)?,
-            Method::Sgld => self.langevin(evidence, summary)?,
-            Method::Vi => self.variational(posterior, evidence, summary)?,
-            Method::Dropout => self.dropout(posterior, summary)?,
-            Method::Hmc | Method::Nuts => self.chains(posterior, evidence, summary)?,
-            Method::Riemann => {
+        let points = match &self.options.method {
+            MethodOptions::Ensemble => self.ensemble(posterior, evidence, summary)?,
+            MethodOptions::Swag(draws) => self.swag(draws.samples, evidence, summary)?,
+            MethodOptions::Sgld(chains) => self.langevin(chains.samples, evidence, summary)?,
+            MethodOptions::Vi(draws) => {
+                self.variational(draws.samples, posterior, evidence, summary)?
+            }
+            MethodOptions::Dropout(draws) => self.dropout(draws.samples, posterior, summary)?,
+            MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) => {
+                self.chains(chains.samples, posterior, evidence, summary)?
+            }
+            MethodOptions::Riemann(draws) => {
+                let samples = draws.samples;
                 let gaussian = self.gaussian(evidence, summary)?;
                 let theta = evidence.map.theta.clone();
                 let riemann =
                     RiemannLaplace::new(posterior, theta, &gaussian, OdeOptions::default())?;
-                let (draws, report) = riemann.sample_with_report(samples, self.streams)?;
+                let (draws, report) =
+                    riemann.sample_with_report(samples, self.streams, |done| {
+                        self.progress.step(Stage::Baseline, done, samples)
+                    })?;
                 if let Some(Baseline::Laplace(laplace)) = summary.baseline.take() {
                     summary.baseline = Some(Baseline::Riemann {
                         laplace,
@@ -139,9 +67,21 @@ impl Problem<'_> {
                 summary.method_gradients = Some(gradients as f64);
                 draws
             }
-            _ => self
+            MethodOptions::Laplace(draws)
+            | MethodOptions::LaplaceGlm(draws)
+            | MethodOptions::LaplaceKfac(draws)
+            | MethodOptions::LaplaceDiag(draws)
+            | MethodOptions::LaplaceLast(draws) => self
                 .gaussian(evidence, summary)?
-                .sample(samples, self.streams)?,
+                .sample(draws.samples, self.streams)?,
+            MethodOptions::Map
+            | MethodOptions::Walk(_)
+            | MethodOptions::Atlas(_)
+            | MethodOptions::Flow(_)
+            | MethodOptions::Auto(_) => {
+                let requirement = "is not a baseline";
+                return Err(Error::config("method", self.method(), requirement));
+            }
         };
         Ok(Fitted::Points(Points::new(posterior.dim(), points)?))
     }
@@ -152,7 +92,8 @@ impl Problem<'_> {
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Laplace<T>> {
-        let structure = match self.options.method {
+        self.progress.go_on(Stage::Baseline)?;
+        let structure = match self.method() {
             Method::LaplaceKfac => Structure::Kfac {
                 bias: KfacBias::default(),
             },
@@ -185,7 +126,7 @@ impl Problem<'_> {
             parameters: laplace.active().len(),
             effective_parameters: laplace.effective_parameters(),
             log_evidence: laplace.log_evidence(),
-            linearised: self.options.method.is_linearised(),
+            linearised: self.method().is_linearised(),
         }));
         Ok(laplace)
     }
@@ -201,20 +142,24 @@ impl Problem<'_> {
             members: 10,
             ..EnsembleOptions::default()
         };
-        let own = self.own.map_or_else(Vec::new, |model| {
-            own_init(model.likelihood(), self.network.output_dim())
-        });
+        let own = self.initial_of_likelihood();
         let init = |rng: &mut ChaCha8Rng| {
             let mut theta = self.network.init(rng);
             theta.extend(&own);
             theta
         };
+        let members = options.members;
+        let step = |total| move |done| self.progress.step(Stage::Baseline, done, members * total);
         let report = match self.batch_rows() {
-            None => fit_ensemble(posterior, init, &options, self.streams)?,
+            None => {
+                let step = step(options.map.steps);
+                fit_ensemble(posterior, init, &options, self.streams, step)?
+            }
             Some(rows) => {
                 options.minibatch = self.minibatch_options(rows);
                 let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
-                fit_ensemble_minibatch(&data, init, &options, self.streams)?
+                let step = step(options.minibatch.epochs * data.rows().div_ceil(rows));
+                fit_ensemble_minibatch(&data, init, &options, self.streams, step)?
             }
         };
         let energies = report.members.iter().map(|m| m.energy);
@@ -231,168 +176,42 @@ impl Problem<'_> {
         Ok(report.posterior.into_values())
     }
 
-    fn langevin<T: Scalar>(
-        &self,
-        evidence: &EvidenceReport<T>,
-        summary: &mut FitReport,
-    ) -> Result<Vec<T>> {
-        const ROWS: usize = 128;
-        let data = self.minibatch(evidence.prior_precision, evidence.noise_std)?;
-        let batches = RandomBatches::new(&data, ROWS)?;
-        let mut options = SgldOptions {
-            chains: CHAINS,
-            keep: self.options.samples.div_ceil(CHAINS),
-            ..SgldOptions::default()
-        };
-        let starts = [evidence.map.theta.clone()];
-        // a chain with unstable steps can stay finite because activations saturate
-        let threshold = viability_threshold(evidence.map.energy, data.dim());
-        let (report, rate, taken) = at_viable_rate(options.learning_rate, threshold, |rate| {
-            options.learning_rate = rate;
-            let report = sgld(&batches, &starts, &options, self.streams)?;
-            let (energy, gradients) = (mean(&report.energies), report.gradients);
-            Ok((report, energy, gradients))
-        })?;
-        summary.baseline = Some(Baseline::Sgld {
-            chains: CHAINS,
-            steps: options.steps,
-            rate,
-            diverged: report.diverged,
-            mean_energy: mean(&report.energies),
-            gradients: taken,
-            batch_rows: ROWS,
-        });
-        summary.method_gradients = Some(taken as f64 * share(ROWS, data.rows()));
-        Ok(report.posterior.into_values())
-    }
-
     fn variational<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let rows = AllRows::new(posterior, self.prepared.rows())?;
         let (theta, options) = (evidence.map.theta.clone(), VariationalOptions::default());
-        let report = fit_variational(&rows, theta, &options, self.streams, |_| ())?;
+        let step = |done| self.progress.step(Stage::Baseline, done, options.steps);
+        let report = fit_variational(&rows, theta, &options, self.streams, step)?;
         summary.baseline = Some(Baseline::Vi {
             elbo: report.elbo,
             elbo_error: report.elbo_error,
             gradients: report.gradients,
         });
         summary.method_gradients = Some(report.gradients as f64);
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 
     fn dropout<T: Scalar>(
         &self,
+        samples: usize,
         posterior: &PosteriorDensity<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
         let rows = AllRows::new(posterior, self.prepared.rows())?;
         let (layout, options) = (self.network.layout(), DropoutOptions::default());
-        let report = fit_dropout(
-            &rows,
-            layout,
-            self.initial(0),
-            &options,
-            self.streams,
-            |_| (),
-        )?;
+        let step = |done| self.progress.step(Stage::Baseline, done, options.steps);
+        let start = self.initial(0);
+        let report = fit_dropout(&rows, layout, start, &options, self.streams, step)?;
         summary.baseline = Some(Baseline::Dropout {
             rate: options.rate,
             gradients: report.gradients,
         });
         summary.method_gradients = Some(report.gradients as f64);
-        report.posterior.sample(self.options.samples, self.streams)
-    }
-
-    fn chains<T: Scalar>(
-        &self,
-        posterior: &PosteriorDensity<T>,
-        evidence: &EvidenceReport<T>,
-        summary: &mut FitReport,
-    ) -> Result<Vec<T>> {
-        let others = self.other_estimates(posterior, evidence, CHAINS)?;
-        let trained: usize = others.iter().map(|map| map.gradients).sum();
-        let mut starts = vec![evidence.map.theta.clone()];
-        starts.extend(others.into_iter().map(|map| map.theta));
-        let trained = trained as f64 * self.map_share();
-        self.chains_from(posterior, &starts, trained, summary)
-    }
-
-    /// Chains over scales and parameters, started from draws of the prior.
-    pub(super) fn scaled_chains<T: Scalar>(
-        &self,
-        density: &PosteriorDensity<T>,
-        coordinates: &Coordinates<'_>,
-        summary: &mut FitReport,
-    ) -> Result<Fitted<T>> {
-        let Coordinates { scaled, own } = coordinates;
-        let starts = self.scaled_starts(scaled, *own, CHAINS)?;
-        let points = self.chains_from(density, &starts, 0.0, summary)?;
-        let points = coordinates.stored(&points)?;
-        Ok(Fitted::Points(Points::new(coordinates.width(), points)?))
-    }
-
-    /// Chains of HMC or NUTS from `starts`, whose training took `trained` gradients.
-    fn chains_from<T: Scalar>(
-        &self,
-        posterior: &PosteriorDensity<T>,
-        starts: &[Vec<T>],
-        trained: f64,
-        summary: &mut FitReport,
-    ) -> Result<Vec<T>> {
-        let defaults = ChainOptions::default();
-        let chains = ChainOptions {
-            keep: Some(self.options.samples.div_ceil(CHAINS).min(defaults.draws)),
-            ..defaults
-        };
-        let chains: Chains<T> = if self.options.method == Method::Hmc {
-            let options = HmcOptions {
-                chains,
-                ..HmcOptions::default()
-            };
-            hmc(posterior, starts, &options, self.streams)?
-        } else {
-            let options = NutsOptions {
-                chains,
-                ..NutsOptions::default()
-            };
-            nuts(posterior, starts, &options, self.streams)?
-        };
-        summary.chains(&chains)?;
-        summary.method_gradients = Some(chains.gradients() as f64 + trained);
-        Ok(chains.into_points()?.into_values())
-    }
-}
-
-fn mean(values: &[f64]) -> f64 {
-    values.iter().sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Cost of a batch gradient as a fraction of a full gradient.
-pub(super) fn share(batch_rows: usize, rows: usize) -> f64 {
-    batch_rows.min(rows) as f64 / rows.max(1) as f64
-}
-
-impl FitReport {
-    fn chains<T: Scalar>(&mut self, chains: &Chains<T>) -> Result<()> {
-        let energies = chains.potentials();
-        let energies = diagnose::Chains::new(&energies, chains.count())?;
-        let (rhat, ess) = (rhat(&energies), ess_bulk(&energies));
-        let hamiltonians = chains.hamiltonians();
-        let e_bfmi = diagnose::e_bfmi(&diagnose::Chains::new(&hamiltonians, chains.count())?);
-        let worst = e_bfmi.iter().copied().fold(f64::INFINITY, f64::min);
-        self.baseline = Some(Baseline::Chains {
-            chains: chains.count(),
-            acceptance: chains.mean_acceptance(),
-            divergences: chains.divergences(),
-            energy_rhat: rhat,
-            energy_ess_bulk: ess,
-            e_bfmi: worst,
-            gradients: chains.gradients(),
-        });
-        Ok(())
+        report.posterior.sample(samples, self.streams)
     }
 }

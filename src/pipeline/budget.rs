@@ -7,10 +7,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::FitOptions;
-use super::fit::Problem;
+use super::WalkSettings;
+use super::context::Problem;
 use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
+use crate::parallel;
 use crate::rng::Phase;
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Kernel, Particle, Run, WalkOptions};
@@ -27,7 +28,7 @@ pub(super) struct Budget {
     room: Option<usize>,
 }
 
-impl FitOptions {
+impl WalkSettings {
     pub(super) fn check_budget(&self) -> Result<()> {
         if let Some(seconds) = self.max_seconds
             && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
@@ -50,16 +51,16 @@ impl Budget {
     /// If the memory is too small for the particles and one point of each.
     pub(super) fn new<T: Scalar, D: LogDensity<T>, K: Kernel<T, D>>(
         problem: &Problem<'_>,
+        settings: &WalkSettings,
         (kernel, density): (&K, &D),
         start: &[T],
         options: &WalkOptions,
         (workspace, frame): (usize, usize),
     ) -> Result<Self> {
-        let fit = problem.options;
-        let seconds = fit.max_seconds.map(Duration::try_from_secs_f64);
+        let seconds = settings.max_seconds.map(Duration::try_from_secs_f64);
         // a time that the clock cannot represent never comes
         let end = seconds.and_then(|s| Instant::now().checked_add(s.ok()?));
-        let Some(max_memory) = fit.max_memory else {
+        let Some(max_memory) = settings.max_memory else {
             return Ok(Self { end, room: None });
         };
         let mut ws = kernel.workspace(density);
@@ -68,7 +69,7 @@ impl Budget {
         let mut size = Size(0);
         Particle::fields(&mut state, &mut size)?;
         let dim = problem.network.dim() * size_of::<T>();
-        let threads = rayon::current_num_threads();
+        let threads = parallel::threads();
         let particles = options.particles.saturating_mul(size.0);
         let workspaces = threads * (VECTORS * dim + workspace);
         let kept = options.particles.saturating_mul(dim);

@@ -3,16 +3,15 @@
 //! A checkpoint holds the MAP estimates and scales, the report of the stages before the walk, the
 //! kernel's settings, and the run. The tangent space at the estimate is computed anew: the same
 //! numbers give the same space. A checkpoint must match its fit: options are compared one by one,
-//! the data by a checksum of the standardised rows.
+//! the data by a checksum of the standardised rows (`identity`).
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
-use super::fit::Problem;
-use super::hierarchy::Coordinates;
-use super::{FitOptions, FitReport, notes};
+use super::coordinates::Coordinates;
+use super::{CheckpointOptions, FitReport, Stage, notes};
 use crate::artifact::{
-    CheckpointHeader, CheckpointReader, Checksum, Claim, Fitted, Spool, write_checkpoint,
+    CheckpointHeader, CheckpointReader, Claim, Fitted, Spool, remove_spool, write_checkpoint,
 };
 use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
@@ -21,18 +20,19 @@ use crate::optim::MapReport;
 use crate::scalar::Scalar;
 use crate::walk::{Fields, Kernel, Particle, Run, Walk};
 
-/// Where and how often a running walk is saved, and whether to resume it. While it runs, a fit
-/// holds the [claim](Claim) to the file, and a second fit to the same file is refused. Whoever
-/// saves the model removes the file ([`remove_checkpoint`](crate::artifact::remove_checkpoint)).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CheckpointOptions {
-    /// The file.
-    pub path: PathBuf,
-    /// Time between writes, and before the first one; `None`: nothing is written.
-    pub every: Option<Duration>,
-    /// Resumes the walk from the file, which must have the same data and options. The model is then
-    /// bit for bit the same as without an interruption, on any number of threads.
-    pub resume: bool,
+/// The fit whose walk is kept, as far as it matters here.
+pub(super) struct Subject<'a> {
+    pub options: Option<&'a CheckpointOptions>,
+    /// File for the points of the walk, if they are not needed in memory.
+    pub spool: Option<&'a Path>,
+    /// Parameters of an estimate.
+    pub dim: usize,
+    /// Estimates besides the first one.
+    pub others: usize,
+    /// The form in which a point of the walk is kept, if it is not that of the walk.
+    pub coordinates: Option<Coordinates<'a>>,
+    /// What the fit's outcome depends on, by name; empty if nothing is written or read.
+    pub identity: Vec<(String, String)>,
 }
 
 /// What a walk starts from.
@@ -44,16 +44,15 @@ struct Trained<T> {
 
 /// Writes checkpoints of a fit, and holds the one to resume from.
 pub(super) struct Keeper<'a, T> {
-    options: Option<&'a CheckpointOptions>,
-    identity: Vec<(String, String)>,
+    of: Subject<'a>,
     trained: Option<Trained<T>>,
     reader: Option<CheckpointReader<T>>,
     written: Instant,
-    /// The file of the walk's points, if they are kept in one.
-    spool_path: Option<&'a Path>,
     spool: Option<Spool<T>>,
-    /// The form in which a point of the walk is kept.
-    coordinates: Option<Coordinates<'a>>,
+    /// True if the walk can be resumed: it was, or it has been saved.
+    saved: bool,
+    /// True if points were written to their file.
+    spooled: bool,
     /// Why a checkpoint could not be written.
     failure: Option<String>,
     /// Keeps other fits from writing the checkpoint or resuming from it.
@@ -62,57 +61,30 @@ pub(super) struct Keeper<'a, T> {
 
 impl<'a, T: Scalar> Keeper<'a, T> {
     /// Opens the checkpoint to resume from, if any.
-    pub(super) fn new(problem: &Problem<'a>) -> Result<Self> {
-        let options = problem.options.checkpoint.as_ref();
-        let resumes = options.is_some_and(|o| o.resume);
-        let spool_path = problem.spool_path();
-        let claim = options.map(|o| Claim::of(&o.path)).transpose()?;
+    pub(super) fn new(of: Subject<'a>) -> Result<Self> {
+        let claim = of.options.map(|o| Claim::of(&o.path)).transpose()?;
+        let resumed = of.options.filter(|o| o.resume);
         // finds out before anything takes time whether the file can be created
-        let spool = spool_path.filter(|_| !resumes);
-        let coordinates = problem.coordinates();
-        let width = match &coordinates {
-            Some(coordinates) => coordinates.width(),
-            None => problem.dim(),
-        };
-        let spool = spool.map(|path| Spool::create(path, width));
-        let mut keeper = Self {
-            coordinates,
-            options,
-            identity: Vec::new(),
-            trained: None,
-            reader: None,
+        let spool = of.spool.filter(|_| resumed.is_none());
+        let width = of.coordinates.as_ref().map_or(of.dim, Coordinates::width);
+        let spool = spool.map(|path| Spool::create(path, width)).transpose()?;
+        let (mut trained, mut reader) = (None, None);
+        if let Some(options) = resumed {
+            let mut opened = CheckpointReader::open(&options.path)?;
+            trained = Some(Trained::read(&mut opened, &of)?);
+            reader = Some(opened);
+        }
+        Ok(Self {
+            of,
+            saved: reader.is_some(),
+            trained,
+            reader,
             written: Instant::now(),
-            spool_path,
-            spool: spool.transpose()?,
+            spool,
+            spooled: false,
             failure: None,
             _claim: claim,
-        };
-        let Some(options) = options.filter(|o| o.every.is_some() || o.resume) else {
-            return Ok(keeper);
-        };
-        keeper.identity = identity::<T>(problem);
-        if options.resume {
-            let mut reader = CheckpointReader::open(&options.path)?;
-            if let Some(what) = reader.header().difference(&keeper.identity) {
-                return Err(reader.wrong(what));
-            }
-            let summary = notes::read(&reader.header().notes).map_err(|e| reader.wrong(e))?;
-            let mut trained = Trained {
-                evidence: nothing(),
-                others: Some((1..problem.options.starts).map(|_| report()).collect()),
-                summary,
-            };
-            trained.fields(&mut reader)?;
-            let estimates = trained.others.iter().flatten();
-            for map in estimates.chain([&trained.evidence.map]) {
-                if map.theta.len() != problem.dim() {
-                    return Err(reader.wrong("its estimates are of another network"));
-                }
-            }
-            keeper.trained = Some(trained);
-            keeper.reader = Some(reader);
-        }
-        Ok(keeper)
+        })
     }
 
     /// True while a run has yet to be restored.
@@ -128,7 +100,8 @@ impl<'a, T: Scalar> Keeper<'a, T> {
 
     /// Remembers what was trained, if checkpoints are written.
     pub(super) fn trained(&mut self, evidence: &EvidenceReport<T>, summary: &FitReport) {
-        if self.trained.is_none() && self.options.is_some_and(|o| o.every.is_some()) {
+        let saves = self.of.options.is_some_and(|o| o.saves_cancelled());
+        if self.trained.is_none() && saves {
             self.trained = Some(Trained {
                 evidence: evidence.clone(),
                 others: None,
@@ -161,7 +134,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         summary: &mut FitReport,
     ) -> Result<()> {
         self.written = Instant::now();
-        let (Some(mut reader), Some(options)) = (self.reader.take(), self.options) else {
+        let (Some(mut reader), Some(options)) = (self.reader.take(), self.of.options) else {
             return Ok(());
         };
         let mut spooled = Spooled::default();
@@ -176,12 +149,12 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         if run.drained() != spooled.count {
             return Err(reader.wrong("it is damaged: its points are not as many as it says"));
         }
-        if self.spool_path.is_none() && spooled.count > 0 {
+        if self.of.spool.is_none() && spooled.count > 0 {
             return Err(reader.wrong("it is of a walk whose points are in a file of their own"));
         }
         // checked first: a wrong checkpoint must not cut off points
         reader.finish()?;
-        let resumed = self.spool_path.map(|path| match spooled.count {
+        let resumed = self.of.spool.map(|path| match spooled.count {
             // the points are in the checkpoint
             0 => Spool::create(path, run.dim()),
             count => Spool::resume(path, run.dim(), count, spooled.checksum()),
@@ -198,7 +171,8 @@ impl<'a, T: Scalar> Keeper<'a, T> {
     pub(super) fn spool<S: Particle<T>, W: Send>(&mut self, run: &mut Run<T, S, W>) -> Result<()> {
         match &mut self.spool {
             Some(spool) if run.kept_bytes() > 0 => {
-                let coordinates = &self.coordinates;
+                self.spooled = true;
+                let coordinates = &self.of.coordinates;
                 run.drain(|points| match coordinates {
                     Some(coordinates) => spool.append(&coordinates.stored(points)?),
                     None => spool.append(points),
@@ -210,12 +184,13 @@ impl<'a, T: Scalar> Keeper<'a, T> {
 
     /// The points of a finished walk, in memory or in a file.
     pub(super) fn points(&mut self, walked: Walk<T>) -> Result<Fitted<T>> {
-        let points = match &self.coordinates {
+        let points = match &self.of.coordinates {
             Some(coordinates) => coordinates.stored(&walked.points)?,
             None => walked.points,
         };
         match self.spool.take() {
             Some(mut spool) => {
+                self.spooled = true;
                 spool.append(&points)?;
                 spool.sync()?;
                 Ok(Fitted::Spooled(spool))
@@ -231,36 +206,81 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         kernel: &mut K,
         run: &mut Run<T, K::State, K::Workspace>,
     ) -> Result<()> {
-        let (Some(options), Some(trained)) = (self.options, &mut self.trained) else {
-            return Ok(());
-        };
-        if options.every.is_none_or(|e| self.written.elapsed() < e) {
+        let every = self.of.options.and_then(|o| o.every);
+        if every.is_none_or(|e| self.written.elapsed() < e) {
             return Ok(());
         }
-        let header = CheckpointHeader {
-            identity: self.identity.clone(),
-            notes: notes::write(&trained.summary),
-        };
-        let mut spooled = Spooled::default();
-        if let Some(spool) = &mut self.spool {
-            if let Err(error) = spool.sync() {
-                self.failure = Some(error.to_string());
-                self.written = Instant::now();
-                return Ok(());
-            }
-            spooled = Spooled::of(spool);
-        }
-        let written = write_checkpoint(&options.path, &header, |fields| {
-            trained.fields(fields)?;
-            kernel.fields(fields)?;
-            run.fields(fields)?;
-            spooled.fields(fields)
-        });
-        self.failure = match written {
+        self.failure = match self.write(kernel, run) {
             Err(e @ Error::Io { .. }) => Some(e.to_string()),
             outcome => outcome.map(|()| None)?,
         };
         self.written = Instant::now();
+        Ok(())
+    }
+
+    /// Saves a walk that is cancelled between two blocks, if the fit asks for that. Returns the
+    /// error that ends the fit.
+    pub(super) fn cancelled<D: LogDensity<T>, K: Kernel<T, D>>(
+        &mut self,
+        kernel: &mut K,
+        run: &mut Run<T, K::State, K::Workspace>,
+    ) -> Error {
+        let saves = self.of.options.is_some_and(|o| o.saves_cancelled());
+        if saves && let Err(failure) = self.write(kernel, run) {
+            return failure;
+        }
+        Error::Cancelled {
+            stage: Stage::Walk.name(),
+            checkpoint: None,
+        }
+    }
+
+    /// Tidies up after a fit that was cancelled: its file of points is removed, unless there is a
+    /// checkpoint to go on from. Then the error names the checkpoint.
+    pub(super) fn tidy(mut self, error: Error) -> Error {
+        let Error::Cancelled { stage, .. } = error else {
+            return error;
+        };
+        // another fit may claim the file from here on
+        drop(self.spool.take());
+        let stale = self.spooled && !self.saved;
+        if let Some(path) = self.of.spool.filter(|_| stale)
+            && let Ok(_claim) = Claim::of(path)
+            && let Err(failure) = remove_spool(path)
+        {
+            return failure;
+        }
+        let path = self.of.options.map(|o| o.path.clone());
+        Error::Cancelled {
+            stage,
+            checkpoint: path.filter(|_| self.saved),
+        }
+    }
+
+    fn write<D: LogDensity<T>, K: Kernel<T, D>>(
+        &mut self,
+        kernel: &mut K,
+        run: &mut Run<T, K::State, K::Workspace>,
+    ) -> Result<()> {
+        let (Some(options), Some(trained)) = (self.of.options, &mut self.trained) else {
+            return Ok(());
+        };
+        let header = CheckpointHeader {
+            identity: self.of.identity.clone(),
+            notes: notes::write(&trained.summary),
+        };
+        let mut spooled = Spooled::default();
+        if let Some(spool) = &mut self.spool {
+            spool.sync()?;
+            spooled = Spooled::of(spool);
+        }
+        write_checkpoint(&options.path, &header, |fields| {
+            trained.fields(fields)?;
+            kernel.fields(fields)?;
+            run.fields(fields)?;
+            spooled.fields(fields)
+        })?;
+        self.saved = true;
         Ok(())
     }
 
@@ -305,6 +325,27 @@ impl Spooled {
 }
 
 impl<T: Scalar> Trained<T> {
+    /// The state of a fit to be resumed, which must be that of `subject`.
+    fn read(reader: &mut CheckpointReader<T>, subject: &Subject<'_>) -> Result<Self> {
+        if let Some(what) = reader.header().difference(&subject.identity) {
+            return Err(reader.wrong(what));
+        }
+        let summary = notes::read(&reader.header().notes).map_err(|e| reader.wrong(e))?;
+        let mut trained = Self {
+            evidence: EvidenceReport::given(report(), 1.0, None),
+            others: Some((0..subject.others).map(|_| report()).collect()),
+            summary,
+        };
+        trained.fields(reader)?;
+        let estimates = trained.others.iter().flatten();
+        for map in estimates.chain([&trained.evidence.map]) {
+            if map.theta.len() != subject.dim {
+                return Err(reader.wrong("its estimates are of another network"));
+            }
+        }
+        Ok(trained)
+    }
+
     fn fields(&mut self, fields: &mut dyn Fields<T>) -> Result<()> {
         let e = &mut self.evidence;
         map_fields(&mut e.map, fields)?;
@@ -342,90 +383,4 @@ fn report<T>() -> MapReport<T> {
         gradients: 0,
         clipped: 0,
     }
-}
-
-fn nothing<T>() -> EvidenceReport<T> {
-    EvidenceReport::given(report(), 1.0, None)
-}
-
-/// Everything that a fit's outcome depends on. The options are destructured field by field, so that
-/// a new option cannot be forgotten here.
-fn identity<T: Scalar>(problem: &Problem<'_>) -> Vec<(String, String)> {
-    let FitOptions {
-        layers,
-        hidden,
-        choose_hidden: _,
-        loo_refits: _,
-        activation,
-        likelihood: _,
-        feature_transform,
-        target_transform,
-        prior,
-        prior_precision,
-        noise_std,
-        batch,
-        epochs,
-        method,
-        kernel,
-        step_size,
-        decoherence_length,
-        adjusted,
-        starts,
-        particles,
-        steps,
-        samples,
-        flow: _,
-        recombine: _,
-        frozen: _,
-        walk_batch,
-        seed,
-        spool: _,
-        checkpoint: _,
-        max_seconds: _,
-        max_memory: _,
-    } = problem.options;
-    let auto = |value: &Option<f64>| value.map_or("auto".into(), |x| format!("{x:?}"));
-    let (x, y) = (&problem.prepared.x, &problem.prepared.y);
-    let mut data = Checksum::new();
-    for v in x.iter().chain(y) {
-        data.add(&v.to_bits().to_le_bytes());
-    }
-    let layers = layers.as_ref().map_or("none".into(), |l| l.to_string());
-    let entries = [
-        ("version", env!("CARGO_PKG_VERSION").into()),
-        ("precision", T::NAME.into()),
-        ("method", method.name().into()),
-        ("kernel", kernel.name().into()),
-        ("rows", problem.prepared.rows().to_string()),
-        ("features", problem.network.input_dim().to_string()),
-        ("layers", layers),
-        ("hidden", format!("{hidden:?}")),
-        ("activation", activation.name().into()),
-        ("likelihood", problem.likelihood_name()),
-        ("feature_transform", feature_transform.name().into()),
-        ("target_transform", target_transform.name().into()),
-        ("prior", prior.name().into()),
-        ("prior_precision", auto(prior_precision)),
-        ("noise_std", auto(noise_std)),
-        ("batch", format!("{batch:?}")),
-        ("epochs", format!("{epochs:?}")),
-        ("step_size", auto(step_size)),
-        ("decoherence_length", auto(decoherence_length)),
-        ("adjusted", adjusted.to_string()),
-        ("starts", starts.to_string()),
-        (
-            "particles",
-            particles.map_or("auto".into(), |n| n.to_string()),
-        ),
-        ("steps", steps.map_or("auto".into(), |n| n.to_string())),
-        ("samples", samples.to_string()),
-        ("walk_batch", format!("{walk_batch:?}")),
-        ("seed", seed.to_string()),
-        // last: the maps of columns depend on all of the above
-        (
-            "data",
-            format!("(standardised, checksum {:016x})", data.value()),
-        ),
-    ];
-    entries.map(|(name, value)| (name.into(), value)).into()
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{FitOptions, Fits, Stage, fit};
+use super::{FitOptions, Fits, Progress, fit};
 use crate::artifact::Scores;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -44,7 +44,7 @@ pub fn measure<T: Fits>(
     test: &Dataset,
     options: &FitOptions,
     samples: usize,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<Measured> {
     let started = Instant::now();
     let fitted = fit::<T>(train, options, progress)?;
@@ -54,7 +54,7 @@ pub fn measure<T: Fits>(
         .model
         .evaluate(test, samples, Streams::new(options.seed))?;
     Ok(Measured {
-        method: options.method.name(),
+        method: options.method.method().name(),
         seed: options.seed,
         scores,
         fit_seconds,

@@ -17,7 +17,7 @@ use crate::scalar::Scalar;
 use crate::walk::{Trace, Walk};
 
 /// The draws of one quantity, `[particles, blocks]`.
-fn draws(trace: &Trace, of: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+fn draws(trace: &Trace, of: impl Fn(usize, usize) -> Result<f64>) -> Result<Vec<f64>> {
     let particles = 0..trace.particles();
     particles
         .flat_map(|p| (0..trace.blocks()).map(move |b| (b, p)))
@@ -71,10 +71,15 @@ impl FitReport {
             return Ok(());
         }
         let particles = trace.particles();
-        let energies = draws(trace, |block, p| trace.energies_after(block)[p]);
+        let energies = draws(trace, |block, p| Ok(trace.energies_after(block)?[p]))?;
         let energy = figures(&energies, particles, starts)?;
-        let of = |i: usize| draws(trace, |b, p| trace.observed_after(b)[p * trace.len + i]);
-        let all = (0..predictions.min(trace.len)).map(|i| figures(&of(i), particles, starts));
+        let of = |i| {
+            draws(
+                trace,
+                |b, p| Ok(trace.observed_after(b)?[p * trace.len + i]),
+            )
+        };
+        let all = (0..predictions.min(trace.len)).map(|i| figures(&of(i)?, particles, starts));
         let all = all.collect::<Result<Vec<_>>>()?;
         let sorted = |f: &dyn Fn(&Figures) -> f64| -> Vec<f64> {
             // a constant prediction has no R-hat
@@ -116,8 +121,7 @@ impl FitReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// Eight particles, forty blocks, two observed numbers. `apart` shifts the particles of every
     /// other start.

@@ -7,101 +7,29 @@
 //! (`agreement`), or nearly so, are compared, and the one with the highest ELBO is kept.
 
 use super::agreement::Agreement;
-use super::fit::Problem;
+use super::context::Problem;
+use super::flows::Candidate;
+use super::material::Material;
+use super::options::Deforming;
 use super::trust::{Trust, energies, trust, weigh};
-use super::{FitReport, FlowChoice, Method, Stage};
+use super::{AtlasSettings, FitReport, FlowSettings, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
-use crate::deform::{
-    Atlas, Deformation, ElboOptions, Frame, FrameOptions, HiddenFlow, LastLayer, TrainOptions,
-    UnitTrainOptions, fit_units, recombine, refine, train_principal,
-};
+use crate::deform::{Atlas, Deformation, LastLayer, recombine};
 use crate::error::Result;
-use crate::model::{
-    HiddenFirst, LogDensity, Points, PointsOf, PosteriorDensity, ScaleGroups, ScaledHead,
-};
-use crate::nn::{LinearHead, UnitBlock, unit_blocks};
+use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
+use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
 use crate::walk::Walk;
 
-/// Widths of the framed flow to try around the walk's mean, and around the MAP estimate.
-const WIDTHS: [f64; 6] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15];
-const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
-
-/// Proposals of a flow of units if its conditional is cheap: for a Gaussian likelihood.
-const PROPOSALS: usize = 4;
-
-/// Draws that judge a candidate: `JUDGE_EFFORT` over rows times parameters. They are at most 512 if
-/// a conditional is cheap and 128 if it is not, and at least `JUDGED_LEAST`.
-const JUDGED: [f64; 2] = [512.0, 128.0];
-const JUDGED_LEAST: f64 = 16.0;
-const JUDGE_EFFORT: f64 = 4e9;
-
 /// Candidates predict alike if their distance is at most this multiple of the least distance.
 const ALIKE: f64 = 1.2;
-
-/// Most hidden parameters for a flow of units, which needs memory for hundreds of times as many.
-const UNITS: usize = 20_000;
-
-/// Most rows times parameters for a refinement on the ELBO, which takes thousands of gradients.
-const REFINED: usize = 20_000_000;
-
-/// Most values in the directions of a frame: a flow's file must be smaller than the walk's.
-const FRAME_NUMBERS: usize = 1_500_000;
-
-/// A flow that may be kept.
-pub(super) struct Candidate<T> {
-    pub what: String,
-    pub deformation: Deformation<T>,
-    pub distance: f64,
-}
-
-/// What a deformation is learned from. Rows hold the hidden values first, then the last layer.
-pub(super) struct Material<'m, T, D> {
-    /// The points of the walk in this order, and their energies.
-    pub points: PointsOf<'m, T>,
-    pub energies: &'m [f64],
-    /// Number of hidden values.
-    pub hidden: usize,
-    /// The units that they belong to.
-    pub blocks: Vec<UnitBlock>,
-    /// The last layer given the hidden values.
-    pub last: LastLayer<T>,
-    /// The density over rows in this order.
-    pub density: &'m D,
-    /// The MAP estimate, if scales are given.
-    pub map: Option<&'m [T]>,
-    /// The coordinates, and the number of likelihood parameters, if scales are sampled.
-    pub scaled: Option<(&'m ScaledHead<'m>, usize)>,
-    /// A typical noise, for regression.
-    pub noise_std: Option<f64>,
-}
-
-impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {
-    /// Rows in the form of model files.
-    fn stored(&self, rows: Vec<T>) -> Result<Vec<T>> {
-        match self.scaled {
-            None => Ok(rows),
-            Some((head, own)) => head.stored(&rows, own),
-        }
-    }
-
-    /// The network's parameters in rows, `[n, P]`.
-    fn thetas(&self, rows: Vec<T>, dim: usize) -> Result<Vec<T>> {
-        let width = self.density.dim();
-        let stored = self.stored(rows)?;
-        if width == dim {
-            return Ok(stored);
-        }
-        let rows = stored.chunks_exact(width);
-        Ok(rows.flat_map(|row| &row[..dim]).copied().collect())
-    }
-}
 
 impl Problem<'_> {
     /// A deformation of a walk with given scales.
     pub(super) fn deform<T: Scalar>(
         &mut self,
+        how: Deforming<'_>,
         posterior: &PosteriorDensity<T>,
         walked: &Walk<T>,
         evidence: &EvidenceReport<T>,
@@ -119,12 +47,13 @@ impl Problem<'_> {
             scaled: None,
             noise_std: evidence.noise_std,
         };
-        self.deform_of(&material, summary)
+        self.deform_of(how, &material, summary)
     }
 
     /// A deformation of a walk whose points contain scales.
     pub(super) fn deform_scaled<T: Scalar>(
         &mut self,
+        how: Deforming<'_>,
         groups: ScaleGroups,
         mut walked: Walk<T>,
         summary: &mut FitReport,
@@ -158,22 +87,25 @@ impl Problem<'_> {
             scaled: Some((&head, own)),
             noise_std: noise_std.filter(|_| observation.has_noise()),
         };
-        self.deform_of(&material, summary)
+        self.deform_of(how, &material, summary)
     }
 
     fn deform_of<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        how: Deforming<'_>,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        match self.options.method {
-            Method::Atlas => self.atlas(material, summary),
-            _ => self.flow(material, summary),
+        self.progress.go_on(Stage::Flow)?;
+        match how {
+            Deforming::Atlas(settings) => self.atlas(settings, material, summary),
+            Deforming::Flow(settings) => self.flow(settings, material, summary),
         }
     }
 
     fn atlas<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        settings: &AtlasSettings,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
@@ -181,7 +113,7 @@ impl Problem<'_> {
         let rows = points.values().chunks_exact(points.dim());
         let mut anchors: Vec<T> = rows.flat_map(|p| &p[..hidden]).copied().collect();
         let mut count = points.len();
-        if self.options.recombine && hidden > 0 {
+        if settings.recombine && hidden > 0 {
             anchors = recombine(&anchors, &material.blocks, count, self.streams)?;
         }
         if hidden == 0 {
@@ -197,9 +129,9 @@ impl Problem<'_> {
             .map
             .map(|map| agreement.distance(map))
             .transpose()?;
-        summary.atlas(&atlas, self.options.recombine, distance, map);
-        if self.options.frozen.is_some() {
-            return self.freeze(material, |n| atlas.sample(n, self.streams), summary);
+        summary.atlas(&atlas, settings.recombine, distance, map);
+        if let Some(count) = settings.frozen {
+            return self.freeze(count, material, |n| atlas.sample(n, self.streams), summary);
         }
         let rows = self.training_rows(summary);
         let atlas = Box::new(atlas);
@@ -208,6 +140,7 @@ impl Problem<'_> {
 
     fn flow<T: Scalar, D: LogDensity<T>>(
         &mut self,
+        settings: &FlowSettings,
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
@@ -217,19 +150,7 @@ impl Problem<'_> {
             Deformation::new(None, last.clone())
         } else {
             let agreement = self.agreement(material)?;
-            let mut candidates = Vec::new();
-            if self.options.flow != FlowChoice::Units {
-                candidates = self.framed(material, &agreement, summary)?;
-            }
-            let large = material.hidden > UNITS;
-            let units = match self.options.flow {
-                FlowChoice::Auto => !large,
-                FlowChoice::Frame => false,
-                FlowChoice::Units => true,
-            };
-            if units {
-                candidates.extend(self.units(material, &agreement, summary)?);
-            }
+            let candidates = self.flows(settings.flow, material, &agreement, summary)?;
             let map = material
                 .map
                 .map(|map| agreement.distance(map))
@@ -245,9 +166,9 @@ impl Problem<'_> {
         let of = (material.density, self.prepared.rows());
         let trusted: Trust = trust(&deformation, of, self.streams)?;
         summary.trust(&trusted, material.energies);
-        if self.options.frozen.is_some() {
+        if let Some(count) = settings.frozen {
             let sample = |n| deformation.sample(n, self.streams);
-            return self.freeze(material, sample, summary);
+            return self.freeze(count, material, sample, summary);
         }
         let rows = self.training_rows(summary);
         let deformation = Box::new(deformation);
@@ -271,6 +192,7 @@ impl Problem<'_> {
             if candidate.distance > ALIKE * least {
                 continue;
             }
+            self.progress.go_on(Stage::Flow)?;
             let draws = self.judged();
             let (weights, _) = weigh(&candidate.deformation, posterior, draws, self.streams)?;
             let elbo = weights.iter().sum::<f64>() / draws as f64;
@@ -279,14 +201,6 @@ impl Problem<'_> {
             }
         }
         Ok(best)
-    }
-
-    /// Number of draws that judge a candidate.
-    fn judged(&self) -> usize {
-        let effort = (self.prepared.rows() * self.network.dim()) as f64;
-        let gaussian = self.prepared.target.is_some();
-        let most = JUDGED[usize::from(!gaussian)];
-        (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
     }
 
     fn agreement<T: Scalar, D: LogDensity<T>>(
@@ -298,107 +212,6 @@ impl Problem<'_> {
         Agreement::new(network, x, material.noise_std, &points)
     }
 
-    fn candidate<T: Scalar, D: LogDensity<T>>(
-        &self,
-        what: String,
-        deformation: Deformation<T>,
-        (material, agreement): (&Material<'_, T, D>, &Agreement<'_>),
-    ) -> Result<Candidate<T>> {
-        let samples = deformation.sample(self.judged(), self.streams)?;
-        let samples = material.thetas(samples, self.network.dim())?;
-        Ok(Candidate {
-            distance: agreement.distance(&samples)?,
-            what,
-            deformation,
-        })
-    }
-
-    /// The Gaussian in a frame, at several widths.
-    fn framed<T: Scalar, D: LogDensity<T>>(
-        &self,
-        material: &Material<'_, T, D>,
-        agreement: &Agreement<'_>,
-        summary: &mut FitReport,
-    ) -> Result<Vec<Candidate<T>>> {
-        let (points, hidden) = (material.points, material.hidden);
-        let defaults = TrainOptions::default();
-        let directions = defaults.frame.directions.min(FRAME_NUMBERS / hidden);
-        let options = TrainOptions {
-            frame: FrameOptions {
-                directions,
-                ..defaults.frame
-            },
-            ..defaults
-        };
-        let done = |done| (self.progress)(Stage::Flow, done, options.steps);
-        let (flow, report) = train_principal(points, hidden, &options, self.streams, done)?;
-        summary.framed(&report);
-        let candidate = |(around, frame, width): (&str, &Frame<T>, &f64)| {
-            let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
-            let deformation = Deformation::new(Some(hidden), material.last.clone());
-            let what = format!("frame around {around} x {width}");
-            self.candidate(what, deformation, (material, agreement))
-        };
-        let mean = flow.frame();
-        let of_map = material.map.map(|map| mean.centred(map[..hidden].to_vec()));
-        let of_map = of_map.transpose()?;
-        let of_mean = WIDTHS.iter().map(|width| ("the mean", mean, width));
-        let of_map = of_map.iter().flat_map(|of_map| {
-            let widths = MAP_WIDTHS.iter();
-            widths.map(move |width| ("the MAP", of_map, width))
-        });
-        of_mean.chain(of_map).map(candidate).collect()
-    }
-
-    /// Exchangeable units, as trained and refined on the ELBO.
-    fn units<T: Scalar, D: LogDensity<T>>(
-        &self,
-        material: &Material<'_, T, D>,
-        agreement: &Agreement<'_>,
-        summary: &mut FitReport,
-    ) -> Result<Vec<Candidate<T>>> {
-        let (last, points) = (&material.last, material.points);
-        let blocks = material.blocks.clone();
-        let options = UnitTrainOptions::default();
-        let steps = options.training.steps;
-        let done = |done| (self.progress)(Stage::Flow, done, steps);
-        let odd = self.options.layers.is_none() && self.options.activation.is_odd();
-        let (flow, report) = fit_units(points, blocks, odd, &options, self.streams, done)?;
-        summary.units(&report);
-        let proposals = if last.is_gaussian() { PROPOSALS } else { 1 };
-        let deformation = |flow| {
-            let hidden = Some(HiddenFlow::Units(flow));
-            Deformation::new(hidden, last.clone()).with_proposals(proposals)
-        };
-        let learned = deformation(flow.clone())?;
-        let mut all = vec![self.candidate("units".into(), learned, (material, agreement))?];
-        let cost = self.prepared.rows().saturating_mul(self.network.dim());
-        if cost <= REFINED {
-            let defaults = ElboOptions::default();
-            // a conditional that is not Gaussian is fifty times as expensive
-            let options = ElboOptions {
-                steps: if last.is_gaussian() { 1_500 } else { 200 },
-                draws: if last.is_gaussian() { 16 } else { 8 },
-                ..defaults
-            };
-            let (map, params) = (flow.bijection()?, flow.parts().3.to_vec());
-            let total = options.steps;
-            let (params, report) = refine(
-                &map,
-                flow.order(),
-                params,
-                (last, material.density),
-                &options,
-                self.streams,
-                |done| (self.progress)(Stage::Flow, done, total),
-            )?;
-            summary.refined(&report);
-            let refined = deformation(flow.with_params(params)?)?;
-            all.push(self.candidate("units + elbo".into(), refined, (material, agreement))?);
-        }
-        Ok(all)
-    }
-
     /// The rows that go into the file; moved out, as no later stage needs them.
     fn training_rows<T: Scalar>(&mut self, summary: &mut FitReport) -> TrainingRows<T> {
         let (x, y) = (&mut self.prepared.x, &mut self.prepared.y);
@@ -406,14 +219,14 @@ impl Problem<'_> {
         TrainingRows::new(&std::mem::take(x), std::mem::take(y))
     }
 
-    /// Stores draws instead of the sampler.
+    /// Stores `count` draws instead of the sampler.
     fn freeze<T: Scalar, D: LogDensity<T>>(
         &self,
+        count: usize,
         material: &Material<'_, T, D>,
         sample: impl Fn(usize) -> Result<Vec<T>>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        let count = self.options.frozen.unwrap_or(self.options.samples);
         let samples = material.stored(sample(count)?)?;
         summary.frozen(count);
         Ok(Fitted::Points(Points::new(

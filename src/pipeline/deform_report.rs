@@ -1,7 +1,7 @@
 //! Entries of a deformation in the report of its fit.
 
 use super::FitReport;
-use super::deform::Candidate;
+use super::flows::Candidate;
 use super::trust::Trust;
 use crate::artifact::report::{self, Evidence, Stored};
 use crate::deform::{Atlas, ElboReport, FlowReport, TrainReport};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::FitReport;
-use super::fit::Problem;
+use super::context::Problem;
 use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::{Dataset, TargetMap, Task};
@@ -101,10 +101,14 @@ impl Problem<'_> {
             network,
             prior_precision: evidence.prior_precision,
             scales,
-            method: self.options.method.name().into(),
+            method: self.method().name().into(),
             seed: self.options.seed,
-            linearised: self.options.method.is_linearised(),
-            frozen: self.options.frozen.is_some() && self.options.method.walks(),
+            linearised: self.method().is_linearised(),
+            frozen: self
+                .options
+                .method
+                .deforming()
+                .is_some_and(|how| how.frozen().is_some()),
             flow_hidden,
             flow_units,
             flow_proposals,

@@ -1,20 +1,21 @@
 //! Leave-one-out where importance sampling fails: a refit without each row that has a large `k`.
 
-use super::{FitOptions, FitReport, Fits, Stage, fit_owned};
+use super::progress::Part;
+use super::{FitOptions, FitReport, Fits, Progress, Stage, fit_owned};
 use crate::artifact::report::{FailedRefit, Refits};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
 use crate::error::{Error, Result};
 use crate::rng::Streams;
 
-/// Refits without each row whose `k` is too large, if there are at most `options.loo_refits` such
-/// rows.
+/// Refits without each row whose `k` is too large, if there are at most as many such rows as the
+/// options allow. `samples` draws of each refit predict its row.
 pub(super) fn exact_rows<T: Fits>(
     data: &Dataset,
-    options: &FitOptions,
+    (options, samples): (&FitOptions, usize),
     mut loo: Loo,
     summary: &mut FitReport,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<Loo> {
     let rows = loo.unreliable_rows();
     if rows.is_empty() {
@@ -22,18 +23,26 @@ pub(super) fn exact_rows<T: Fits>(
     }
     let mut refits = Refits {
         needed: rows.len(),
-        allowed: options.loo_refits,
+        allowed: options.method.loo_refits(),
         elpd_before: loo.elpd_loo,
         ..Refits::default()
     };
     if refits.needed <= refits.allowed {
-        for &row in &rows {
-            match without::<T>(data, options, row, progress) {
+        let each = 1.0 / rows.len() as f64;
+        for (done, &row) in rows.iter().enumerate() {
+            let part = Part {
+                progress,
+                stage: Stage::LeaveOneOut,
+                from: each * done as f64,
+                to: each * (done + 1) as f64,
+            };
+            match without::<T>(data, (options, samples), row, &part) {
                 Ok((elpd, taken)) => {
                     loo = loo.with_exact(row, elpd)?;
                     refits.gradients += taken;
                     refits.done += 1;
                 }
+                Err(error @ Error::Cancelled { .. }) => return Err(Stage::LeaveOneOut.of(error)),
                 Err(error) => refits.failed.push(FailedRefit {
                     row,
                     why: error.to_string(),
@@ -51,20 +60,18 @@ pub(super) fn exact_rows<T: Fits>(
 /// `log p(y_i | y_-i)` from a fit without row `i`, and the gradients that it took.
 fn without<T: Fits>(
     data: &Dataset,
-    options: &FitOptions,
+    (options, samples): (&FitOptions, usize),
     row: usize,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<(f64, f64)> {
     let others: Vec<usize> = (0..data.n()).filter(|&i| i != row).collect();
     let options = FitOptions {
-        loo_refits: 0,
-        spool: None,
-        checkpoint: None,
+        method: options.method.beside(),
         ..options.clone()
     };
     let fitted = fit_owned::<T>(data.select(&others)?, &options, progress)?;
     let (own, streams) = (data.select(&[row])?, Streams::new(options.seed));
-    let densities = fitted.model.log_densities(&own, options.samples, streams)?;
+    let densities = fitted.model.log_densities(&own, samples, streams)?;
     let none = || Error::shape("log_densities", 1, 0);
     let elpd = densities.first().copied().ok_or_else(none)?;
     Ok((elpd, fitted.report.gradients()))

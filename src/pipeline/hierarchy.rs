@@ -1,8 +1,6 @@
 //! Fits that sample the scales: each sample has its own prior scales and its own noise.
 //!
-//! The density is that of a [`ScaledNetwork`]. Its coordinates are standard normal numbers, log
-//! scales, and for a real target the log noise, with `noise_std ~ C+(0, 1/2)` in standardised
-//! units. The walk is microcanonical, with a separate step size for each walker. It alternates its
+//! The density and its coordinates are in `coordinates`. The walk is microcanonical, with a separate step size for each walker. It alternates its
 //! steps with draws of the scales given the parameters. Walkers start from draws of the prior near
 //! its medians, for a real target after a short descent. They do not start at the MAP estimate,
 //! where scales are too small.
@@ -10,22 +8,18 @@
 //! The length of the walk follows from its cost: `6 N P` operations per gradient, and [`WORK`]
 //! operations in all.
 
-use rand::RngExt;
-use rayon::prelude::*;
-
 use super::checkpoint::Keeper;
-use super::fit::Problem;
+use super::context::Problem;
+use super::coordinates::Coordinates;
 use super::probe::ScaledProbe;
+use super::progress::Steps;
 use super::walk::Way;
-use super::{FitReport, KernelKind, Method, PriorChoice};
-use crate::artifact::{Fitted, SampledScales, report::Starts};
-use crate::error::{Error, Result};
-use crate::model::{
-    Curved, Noise, Observation, PosteriorDensity, Prior, ScaleGroups, ScaledNetwork,
-};
-use crate::nn::Network;
+use super::{FitReport, MicrocanonicalSettings, Stage, WalkSettings};
+use crate::artifact::report::Starts;
+use crate::error::Result;
+use crate::model::{Curved, Observation, PosteriorDensity, ScaleGroups};
 use crate::optim::{MapOptions, fit_map};
-use crate::rng::Phase;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::walk::{
     FrameOptions, GgnFrame, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, Walk,
@@ -47,24 +41,9 @@ pub(super) const STRETCH: usize = 10;
 /// Directions of the frame: the stiffest. More would cost more time than they save.
 const DIRECTIONS: usize = 32;
 
-/// Median of the prior of the noise, in standardised units.
-const NOISE: f64 = 0.5;
-
-/// Initial noise, and initial `dof - 2` of a Student-t likelihood. A walker that starts with large
-/// noise may stay where the noise explains everything.
-const NOISE_START: f64 = 0.15;
-const TAIL_START: f64 = 8.0;
-
-/// Factor on the prior draw that the heads of a varying noise start from.
-const HEAD_START: f64 = 0.05;
-
 /// Steps and learning rate of the descent that follows for a real target.
 const DESCENT: usize = 300;
 const DESCENT_RATE: f64 = 0.02;
-
-/// Most that log scales may differ from their medians at the start. Walkers that start farther out
-/// get stuck: on snelson1d, with last-layer weights fifty times too large.
-const SPREAD: f64 = 0.3;
 
 /// Target for the mean squared energy error per dimension.
 const TARGET_ERROR: f64 = 1e-4;
@@ -78,168 +57,16 @@ pub(super) fn descent() -> MapOptions {
     }
 }
 
-/// Starts the noise heads near zero. A draw of the prior may give some rows a noise that is too
-/// small by orders of magnitude, and a walker that starts there does not get out.
-fn quiet_heads(network: &dyn Network, phi: &mut [f64]) {
-    for tensor in network.layout().tensors().iter().rev().take(2) {
-        // the second of two outputs: every other weight and bias
-        let heads = phi[tensor.range.clone()].iter_mut().skip(1).step_by(2);
-        heads.for_each(|z| *z *= HEAD_START);
-    }
-}
-
-/// The coordinates of a walk that samples scales, and the form in which its points are kept.
-pub(super) struct Coordinates<'a> {
-    pub scaled: ScaledNetwork<'a>,
-    /// Number of likelihood parameters, which follow the network's coordinates.
-    pub own: usize,
-}
-
-impl Coordinates<'_> {
-    /// Values per point.
-    pub fn width(&self) -> usize {
-        self.scaled.dim() + self.own
-    }
-
-    /// A name for each log scale and each likelihood parameter.
-    pub fn names(&self) -> Vec<String> {
-        let mut names = self.scaled.scale_names();
-        let of_noise = ["noise_std", "dof_less_2"];
-        names.extend(of_noise[..self.own].iter().map(|name| (*name).into()));
-        names
-    }
-
-    /// Points `[n, width]` with parameters in place of the standard normal numbers.
-    pub fn stored<T: Scalar>(&self, points: &[T]) -> Result<Vec<T>> {
-        let (width, params) = (self.width(), self.scaled.inner().dim());
-        let mut stored = points.to_vec();
-        for (phi, row) in points
-            .chunks_exact(width)
-            .zip(stored.chunks_exact_mut(width))
-        {
-            self.scaled.theta(phi, &mut row[..params])?;
-        }
-        Ok(stored)
-    }
-}
-
-impl<'a> Problem<'a> {
-    /// The coordinates, if scales are sampled.
-    pub(super) fn coordinates(&self) -> Option<Coordinates<'a>> {
-        let groups = self.groups()?;
-        Some(Coordinates {
-            scaled: self.scaled_network(groups),
-            own: self.own(),
-        })
-    }
-
-    /// The network with its scales. An output that means noise has a separate scale.
-    fn scaled_network(&self, groups: ScaleGroups) -> ScaledNetwork<'a> {
-        let network: &'a dyn Network = self.network;
-        match self.prepared.observation {
-            Observation::Heteroscedastic => ScaledNetwork::with_scale_per_output(network, groups),
-            _ => ScaledNetwork::new(network, groups),
-        }
-    }
-}
-
 impl Problem<'_> {
-    fn samples_noise(&self) -> bool {
-        self.prepared.observation.has_noise() && self.options.noise_std.is_none()
-    }
-
-    /// Number of likelihood parameters that are sampled.
-    pub(super) fn own(&self) -> usize {
-        let own = self.prepared.observation.own();
-        if self.samples_noise() { own } else { 0 }
-    }
-
-    /// How scales are grouped, if they are sampled.
-    pub(super) fn groups(&self) -> Option<ScaleGroups> {
-        let options = self.options;
-        if self.own.is_some() {
-            return None;
-        }
-        match options.prior {
-            PriorChoice::Hierarchical => Some(ScaleGroups::PerTensor),
-            PriorChoice::Ard => Some(ScaleGroups::Ard),
-            PriorChoice::Shared => Some(ScaleGroups::Shared),
-            PriorChoice::Evidence => None,
-            PriorChoice::Auto => {
-                let (rows, dim) = (self.prepared.rows(), self.network.dim());
-                let groups = match self.prepared.observation.is_of_classes() {
-                    true => ScaleGroups::Ard,
-                    false => ScaleGroups::PerTensor,
-                };
-                options.walks_plainly(rows, dim).then_some(groups)
-            }
-        }
-    }
-
-    /// Refuses options that do not go with sampled scales.
-    pub(super) fn check_prior(&self) -> Result<()> {
-        let options = self.options;
-        if matches!(options.prior, PriorChoice::Auto) {
-            return Ok(());
-        }
-        let wrong = |field, value: &dyn std::fmt::Display, requirement: &str| {
-            Err(Error::config(field, value, requirement))
-        };
-        let prior = options.prior.name();
-        if let Some(alpha) = options.prior_precision {
-            let requirement = format!("is one number for all parameters, and the prior is {prior}");
-            return wrong("prior_precision", &alpha, &requirement);
-        }
-        if options.prior == PriorChoice::Evidence {
-            return Ok(());
-        }
-        let (method, what) = (
-            options.method,
-            format!("does not go with the prior {prior}"),
-        );
-        let chains = matches!(method, Method::Hmc | Method::Nuts);
-        if !method.walks() && !chains && method != Method::Map {
-            let requirement =
-                format!("goes with methods map, walk, atlas, flow, hmc and nuts, not {method}");
-            return wrong("prior", &prior, &requirement);
-        }
-        if let Some(rows) = options.walk_batch {
-            return wrong("walk_batch", &rows, &what);
-        }
-        if options.starts > 1 {
-            let requirement = format!("{what}: its walkers start from draws of the prior");
-            return wrong("starts", &options.starts, &requirement);
-        }
-        if let Some(rows) = self.batch_rows() {
-            return wrong("batch", &rows, &what);
-        }
-        Ok(())
-    }
-
-    /// The model file's description of the sampled scales.
-    pub(super) fn sampled_scales(&self) -> Option<SampledScales> {
-        let coordinates = self.coordinates()?;
-        if self.options.method == Method::Map {
-            return None;
-        }
-        Some(SampledScales {
-            groups: self.groups()?.name().into(),
-            names: coordinates.scaled.scale_names(),
-            noise_std: coordinates.own > 0,
-            dof: coordinates.own > 1,
-        })
-    }
-
     /// The settings of a walk with sampled scales.
-    pub(super) fn scaled_walk_options(&self) -> Result<WalkOptions> {
-        let options = self.options;
-        let particles = options.particles.unwrap_or(WALKERS);
-        let steps = options.steps.unwrap_or_else(|| {
+    pub(super) fn scaled_walk_options(&self, settings: &WalkSettings) -> Result<WalkOptions> {
+        let particles = settings.particles.unwrap_or(WALKERS);
+        let steps = settings.steps.unwrap_or_else(|| {
             let gradient = 6.0 * self.prepared.rows() as f64 * self.network.dim() as f64;
             let each = WORK / (gradient * particles.max(1) as f64);
             (each.clamp(GRADIENTS.0, GRADIENTS.1) / STRETCH as f64) as usize
         });
-        let per_particle = options.samples.div_ceil(particles.max(1));
+        let per_particle = settings.samples.div_ceil(particles.max(1));
         let options = WalkOptions {
             particles,
             steps: Some(steps),
@@ -252,51 +79,43 @@ impl Problem<'_> {
         Ok(options)
     }
 
-    /// Runs a walk, or chains, in the coordinates of a scaled network.
-    pub(super) fn sample_scales<T: Scalar>(
-        &mut self,
+    /// Runs a microcanonical walk in the coordinates of a scaled network.
+    pub(super) fn scaled_walk<T: Scalar>(
+        &self,
+        (walk, of_kernel): (&WalkSettings, &MicrocanonicalSettings),
+        density: &PosteriorDensity<T>,
+        coordinates: &Coordinates<'_>,
         groups: ScaleGroups,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
-    ) -> Result<Fitted<T>> {
-        let (scaled, own) = (self.scaled_network(groups), self.own());
-        let density = self.scaled_density(&scaled)?;
+    ) -> Result<Walk<T>> {
+        let (scaled, own) = (&coordinates.scaled, coordinates.own);
         let x = &self.prepared.x;
         let observation = self.prepared.observation;
-        if !self.options.method.walks() {
-            let coordinates = Coordinates { scaled, own };
-            return self.scaled_chains(&density, &coordinates, summary);
-        }
-        if self.options.kernel != KernelKind::Microcanonical {
-            let coordinates = Coordinates { scaled, own };
-            let walked = self.along_the_scaled_fiber(&density, &coordinates, keeper, summary)?;
-            return self.keep_scaled(groups, walked, keeper, summary);
-        }
-        let options = self.scaled_walk_options()?;
+        let options = self.scaled_walk_options(walk)?;
         // a resumed walk does not need the starts, but its figures must be the same
+        let starts = self.scaled_starts(scaled, own, options.particles)?;
         let starts = match observation.is_of_classes() {
-            true => self.scaled_starts(&scaled, own, options.particles)?,
-            false => {
-                let starts = self.scaled_starts(&scaled, own, options.particles)?;
-                self.descended(&density, starts, summary)?
-            }
+            true => starts,
+            false => self.descended(density, &starts, summary)?,
         };
         let frame = FrameOptions {
             max_directions: DIRECTIONS,
             ..FrameOptions::default()
         };
-        let source = GgnFrame::new(&density, &frame, self.streams)?;
+        let source = GgnFrame::new(density, &frame, self.streams)?;
         let settings = MicrocanonicalOptions {
-            step_size: self.options.step_size,
-            decoherence_length: self.options.decoherence_length,
-            adjusted: self.options.adjusted,
-            own_steps: !self.options.adjusted && self.options.step_size.is_none(),
+            step_size: of_kernel.step_size,
+            decoherence_length: of_kernel.decoherence_length,
+            adjusted: of_kernel.adjusted,
+            own_steps: !of_kernel.adjusted && of_kernel.step_size.is_none(),
             target_error: TARGET_ERROR,
             ..MicrocanonicalOptions::default()
         };
         let mass = InverseMassMatrix::diagonal(density.prior_precision())?;
         let mut kernel = Microcanonical::new(mass, &settings)?;
         let mut way = Way {
+            settings: walk,
             keeper,
             summary,
             workspace: density.workspace_bytes(),
@@ -307,34 +126,19 @@ impl Problem<'_> {
             way.frame = source.bytes::<T>(density.product_bytes());
             kernel = kernel.renewed_by(&source);
         }
-        if !self.options.adjusted {
-            kernel = kernel.interwoven_with(&scaled);
+        if !of_kernel.adjusted {
+            kernel = kernel.interwoven_with(scaled);
         }
         let softmax = observation == Observation::Categorical;
-        let probe = ScaledProbe::new(&scaled, own, x, softmax)?;
-        let walked = self.walked(&mut kernel, &density, &starts, &options, &probe, &mut way)?;
+        let probe = ScaledProbe::new(scaled, own, x, softmax)?;
+        let walked = self.walked(&mut kernel, density, &starts, &options, &probe, &mut way)?;
         let predictions = probe.predictions();
         summary.microcanonical(&walked, &kernel, &settings);
         summary.scaled_walk(&walked);
         summary.convergence(&walked, 1, predictions)?;
-        let names = Coordinates { scaled, own }.names();
-        summary.sampled_scales(&walked, groups, &names, predictions)?;
+        summary.sampled_scales(&walked, groups, &coordinates.names(), predictions)?;
         summary.cut_short(&walked, options.most_steps());
-        self.keep_scaled(groups, walked, keeper, summary)
-    }
-
-    /// Keeps the points, as the method needs them.
-    fn keep_scaled<T: Scalar>(
-        &mut self,
-        groups: ScaleGroups,
-        walked: Walk<T>,
-        keeper: &mut Keeper<'_, T>,
-        summary: &mut FitReport,
-    ) -> Result<Fitted<T>> {
-        match self.options.method {
-            Method::Walk => keeper.points(walked),
-            _ => self.deform_scaled(groups, walked, summary),
-        }
+        Ok(walked)
     }
 
     /// Moves the starts by some steps of Adam: not to a mode, but to where the network explains
@@ -343,14 +147,14 @@ impl Problem<'_> {
     fn descended<T: Scalar>(
         &self,
         density: &PosteriorDensity<T>,
-        starts: Vec<Vec<T>>,
+        starts: &[Vec<T>],
         summary: &mut FitReport,
     ) -> Result<Vec<Vec<T>>> {
         let options = descent();
-        let reports = starts
-            .into_par_iter()
-            .map(|start| fit_map(density, start, &options, |_| ()))
-            .collect::<Result<Vec<_>>>()?;
+        let steps = Steps::new(self.progress, Stage::Starts, starts.len() * options.steps);
+        let reports = parallel::try_map(starts.len(), |i| {
+            fit_map(density, starts[i].clone(), &options, |_| steps.step())
+        })?;
         let gradients: usize = reports.iter().map(|r| r.gradients).sum();
         let energies = Vec::new();
         summary.starts = Some(Starts {
@@ -358,55 +162,5 @@ impl Problem<'_> {
             gradients,
         });
         Ok(reports.into_iter().map(|r| r.theta).collect())
-    }
-
-    /// The density over standard normal numbers, log scales and likelihood parameters.
-    pub(super) fn scaled_density<T: Scalar>(
-        &self,
-        scaled: &ScaledNetwork<'_>,
-    ) -> Result<PosteriorDensity<T>> {
-        self.density_of(scaled, &scaled.prior())
-    }
-
-    /// The density of a network whose coordinates include scales. The options set the noise.
-    pub(super) fn density_of<T: Scalar>(
-        &self,
-        network: &dyn Network,
-        prior: &dyn Prior,
-    ) -> Result<PosteriorDensity<T>> {
-        let prepared = &self.prepared;
-        let noise = match self.options.noise_std {
-            Some(std) => Noise::Given(std),
-            None => Noise::Sampled { scale: NOISE },
-        };
-        let likelihood = prepared.observation.likelihood(noise, prepared.base_rate)?;
-        let (x, y) = (&prepared.x, &prepared.y);
-        PosteriorDensity::new(network, likelihood.as_ref(), prior, x, y)
-    }
-
-    /// A start for each of `count` walkers: a draw of the prior with log scales near their medians.
-    pub(super) fn scaled_starts<T: Scalar>(
-        &self,
-        scaled: &ScaledNetwork<'_>,
-        own: usize,
-        count: usize,
-    ) -> Result<Vec<Vec<T>>> {
-        let (prior, params) = (scaled.prior(), scaled.inner().dim());
-        let medians: Vec<f64> = scaled.init_scales();
-        let one = |index: usize| {
-            let mut rng = self.streams.rng(Phase::PRIOR, index as u64);
-            let mut phi = prior.draw(&mut rng)?;
-            if self.prepared.observation == Observation::Heteroscedastic {
-                quiet_heads(scaled.inner(), &mut phi);
-            }
-            for (t, median) in phi[params..].iter_mut().zip(&medians) {
-                *t = median + (*t - median).clamp(-SPREAD, SPREAD);
-            }
-            for start in [NOISE_START, TAIL_START].iter().take(own) {
-                phi.push(start.ln() + rng.random_range(-0.5..0.5));
-            }
-            Ok(phi.into_iter().map(T::from_f64).collect())
-        };
-        (0..count).map(one).collect()
     }
 }

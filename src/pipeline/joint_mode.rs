@@ -8,11 +8,12 @@
 //! compare with; it does not predict well.
 
 use super::checkpoint::Keeper;
-use super::fit::Problem;
-use super::hierarchy::{Coordinates, descent};
+use super::context::Problem;
+use super::coordinates::Coordinates;
+use super::hierarchy::descent;
 use super::probe::ScaledProbe;
 use super::walk::{Along, Way};
-use super::{FitReport, Method, Stage};
+use super::{FitReport, Method, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, GgnOperator, TangentOptions, TangentSpace};
 use crate::error::Result;
 use crate::model::{LogDensity, Observation, PosteriorDensity};
@@ -31,11 +32,12 @@ impl Problem<'_> {
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         options: &MapOptions,
+        stage: Stage,
     ) -> Result<MapReport<T>> {
         let starts = self.scaled_starts(&coordinates.scaled, coordinates.own, 1)?;
         let start = starts.into_iter().next().unwrap_or_default();
         fit_map(density, start, options, |done| {
-            (self.progress)(Stage::Map, done, options.steps);
+            self.progress.step(stage, done, options.steps)
         })
     }
 
@@ -47,13 +49,13 @@ impl Problem<'_> {
         };
         let Coordinates { scaled, own } = &coordinates;
         let density = self.scaled_density::<T>(scaled)?;
-        let to_the_mode = self.options.method == Method::Map;
+        let to_the_mode = self.method() == Method::Map;
         let options = if to_the_mode {
             MapOptions::default()
         } else {
             descent()
         };
-        let mut map = self.descend(&density, &coordinates, &options)?;
+        let mut map = self.descend(&density, &coordinates, &options, Stage::Map)?;
         if to_the_mode {
             summary.map(&map, None);
             let logs = map.theta[scaled.inner().dim()..].iter();
@@ -75,13 +77,14 @@ impl Problem<'_> {
     /// A drift or a tangent walk from the joint mode.
     pub(super) fn along_the_scaled_fiber<T: Scalar>(
         &self,
+        settings: &WalkSettings,
         density: &PosteriorDensity<T>,
         coordinates: &Coordinates<'_>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Walk<T>> {
-        let options = self.walk_options()?;
-        let map = self.descend(density, coordinates, &MapOptions::default())?;
+        let options = self.walk_options(settings)?;
+        let map = self.descend(density, coordinates, &MapOptions::default(), Stage::Starts)?;
         summary.map(&map, None);
         let how = TangentOptions::default();
         let mut op = GgnOperator::new(density, &map.theta)?;
@@ -100,6 +103,7 @@ impl Problem<'_> {
             probe: &probe,
         };
         let mut way = Way {
+            settings,
             keeper,
             summary,
             workspace: density.workspace_bytes(),

@@ -2,15 +2,14 @@
 //!
 //! It uses the draws that the fit already has.
 
-use rayon::prelude::*;
-
-use super::FitReport;
-use super::fit::Problem;
+use super::context::Problem;
+use super::{FitReport, Stage};
 use crate::artifact::{Draws, Fitted, report};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
 use crate::error::{Error, Result};
 use crate::model::{Likelihood, Model, Noise, Predictive, RowLikelihood};
+use crate::parallel;
 use crate::predict::{Outputs, network_outputs};
 use crate::scalar::Scalar;
 
@@ -29,11 +28,14 @@ impl Problem<'_> {
             Fitted::Points(_) | Fitted::Spooled(_) => fitted.posterior(),
             _ => None,
         };
+        let method = &self.options.method;
         // the weights are right only for draws of the posterior
-        let Some(kept) = kept.filter(|_| self.options.samples_posterior()) else {
+        let Some(kept) = kept.filter(|_| method.samples_posterior()) else {
             return Ok(None);
         };
-        let samples = self.options.samples;
+        let Some(samples) = method.samples() else {
+            return Ok(None);
+        };
         let effort = samples.saturating_mul(self.prepared.rows());
         if self.prepared.y.is_empty() || effort.saturating_mul(self.network.dim()) > EFFORT {
             return Ok(None);
@@ -53,6 +55,7 @@ impl Problem<'_> {
                 summary.leave_one_out(&loo);
                 Some(loo)
             }
+            Err(error @ Error::Cancelled { .. }) => return Err(error),
             Err(error) => {
                 summary.loo_failure = Some(error.to_string());
                 None
@@ -81,16 +84,14 @@ impl Problem<'_> {
         let mut builder = Loo::builder(None);
         let mut done = 0;
         network_outputs(self.network, &draws.theta, &self.prepared.x, |block| {
-            let rows: Vec<LooRow> = (0..block.rows)
-                .into_par_iter()
-                .map(|r| {
-                    let log_lik = match &own {
-                        Some(own) => own_log_lik(own, done + r, block.row(r), block, draws)?,
-                        None => self.log_lik(done + r, block.row(r), block, draws, likelihood)?,
-                    };
-                    LooRow::new(done + r, &log_lik, None)
-                })
-                .collect::<Result<_>>()?;
+            self.progress.go_on(Stage::LeaveOneOut)?;
+            let rows: Vec<LooRow> = parallel::try_map(block.rows, |r| {
+                let log_lik = match &own {
+                    Some(own) => own_log_lik(own, done + r, block.row(r), block, draws)?,
+                    None => self.log_lik(done + r, block.row(r), block, draws, likelihood)?,
+                };
+                LooRow::new(done + r, &log_lik, None)
+            })?;
             done += block.rows;
             rows.into_iter().try_for_each(|row| builder.push(row))
         })?;

@@ -2,14 +2,11 @@
 //!
 //! It uses gradients of all rows with scales tuned by evidence, or minibatches with given scales.
 
-use rayon::prelude::*;
-
-use super::fit::Problem;
-use super::own::own_init;
+use super::context::Problem;
+use super::progress::Steps;
 use super::{Batch, FitReport, Method, Stage};
 use crate::curvature::{
-    Dense, EvidenceOptions, EvidenceReport, RowFisher, Supervised, dense_curvature, log_evidence,
-    tune_by_evidence,
+    Dense, DenseCurvature, EvidenceOptions, EvidenceReport, log_evidence, tune_by_evidence,
 };
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
@@ -18,7 +15,7 @@ use crate::optim::{
     MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, PolishOptions,
     fit_map, fit_minibatch, polish,
 };
-use crate::rng::Phase;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Rows times parameters beyond which thousands of full gradients take too long.
@@ -49,10 +46,16 @@ impl Problem<'_> {
         }
     }
 
+    /// Cost of one training gradient of the estimate, as a fraction of a full gradient.
+    pub(super) fn map_share(&self) -> f64 {
+        let rows = self.prepared.rows();
+        self.batch_rows().map_or(1.0, |batch| share(batch, rows))
+    }
+
     pub(super) fn minibatch_options(&self, batch_rows: usize) -> MinibatchOptions {
         let defaults = MinibatchOptions::default();
         // a walk starts from the estimate for all rows, so none can be held out
-        let held_out = match self.options.method {
+        let held_out = match self.method() {
             Method::Map => defaults.validation_fraction,
             _ => 0.0,
         };
@@ -105,7 +108,7 @@ impl Problem<'_> {
         let density = self.minibatch::<T>(alpha, noise_std)?;
         let options = self.minibatch_options(batch_rows);
         let (report, map) = self.one_by_minibatches(&density, &options, 0, |at| {
-            (self.progress)(Stage::Map, at.step, at.steps);
+            self.progress.step(Stage::Map, at.step, at.steps)
         })?;
         summary.minibatches(
             &report,
@@ -124,7 +127,7 @@ impl Problem<'_> {
         density: &Minibatch<T>,
         options: &MinibatchOptions,
         index: u64,
-        progress: impl FnMut(&MinibatchProgress) + Send,
+        progress: impl FnMut(&MinibatchProgress) -> Result<()> + Send,
     ) -> Result<(MinibatchReport<T>, MapReport<T>)> {
         let start = self.initial(index);
         let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);
@@ -143,15 +146,6 @@ impl Problem<'_> {
         Ok((report, map))
     }
 
-    /// Initial parameters with number `index`.
-    pub(super) fn initial<T: Scalar>(&self, index: u64) -> Vec<T> {
-        let mut start = self.network.init(&mut self.streams.rng(Phase::INIT, index));
-        if let Some(model) = self.own {
-            start.extend(own_init(model.likelihood(), self.network.output_dim()));
-        }
-        start.into_iter().map(T::from_f64).collect()
-    }
-
     /// Estimates from other initial parameters, trained like the first one and with its scales.
     pub(super) fn other_estimates<T: Scalar>(
         &self,
@@ -159,32 +153,33 @@ impl Problem<'_> {
         first: &EvidenceReport<T>,
         starts: usize,
     ) -> Result<Vec<MapReport<T>>> {
-        let others = (1..starts as u64).into_par_iter();
-        let Some(rows) = self.batch_rows() else {
-            let options = MapOptions::default();
-            return others
-                .map(|index| fit_map(posterior, self.initial(index), &options, |_| ()))
-                .collect();
-        };
         if starts < 2 {
             return Ok(Vec::new());
         }
+        let others = starts - 1;
+        let all = |each: usize| Steps::new(self.progress, Stage::Starts, others * each);
+        let Some(rows) = self.batch_rows() else {
+            let options = MapOptions::default();
+            let steps = all(options.steps);
+            return parallel::try_map(others, |i| {
+                fit_map(posterior, self.initial(i as u64 + 1), &options, |_| {
+                    steps.step()
+                })
+            });
+        };
         let density = self.minibatch::<T>(first.prior_precision, first.noise_std)?;
         let options = self.minibatch_options(rows);
-        others
-            .map(|index| {
-                let fit = self.one_by_minibatches(&density, &options, index, |_| ());
-                Ok(fit?.1)
-            })
-            .collect()
+        let steps = all(options.epochs * density.rows().div_ceil(rows));
+        parallel::try_map(others, |i| {
+            let fit = self.one_by_minibatches(&density, &options, i as u64 + 1, |_| steps.step());
+            Ok(fit?.1)
+        })
     }
 
     fn by_evidence<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
         let has_noise = self.prepared.observation.has_noise();
         let tunes_noise = has_noise && self.options.noise_std.is_none();
         let exact = self.network.dim() <= DENSE;
-        let dense = |noise: Option<f64>, theta: &[T]| self.curvature(noise, theta);
-        let dense: Option<Dense<'_, T>> = exact.then_some(&dense);
         let options = |noise: f64| EvidenceOptions {
             prior_precision: self.options.prior_precision.unwrap_or(1.0),
             tune_prior_precision: self.options.prior_precision.is_none(),
@@ -192,7 +187,24 @@ impl Problem<'_> {
             tune_noise_std: tunes_noise,
             ..EvidenceOptions::default()
         };
-        let steps = MapOptions::default().steps;
+        // compiled here, before starts run in parallel: rounds change numbers only
+        self.posterior::<T>(options(1.0).prior_precision, self.options.noise_std)?;
+        let compiled = exact.then(|| self.compiled_curvature()).transpose()?;
+        let dense = compiled.as_ref().map(|compiled| {
+            |noise: Option<f64>, theta: &[T]| self.curvature(compiled, noise, theta)
+        });
+        let dense: Option<Dense<'_, T>> = dense.as_ref().map(|at| at as _);
+        // only exact evidences can be compared
+        let starts: Vec<f64> = match self.options.noise_std {
+            Some(std) => vec![std],
+            None if tunes_noise && exact => NOISE_STARTS.to_vec(),
+            None => NOISE_STARTS[..1].to_vec(),
+        };
+        let most = starts
+            .iter()
+            .map(|&noise| options(noise).most_steps())
+            .sum();
+        let steps = Steps::new(self.progress, Stage::Map, most);
         let tuned = |noise: f64| {
             tune_by_evidence(
                 self.initial(0),
@@ -200,16 +212,10 @@ impl Problem<'_> {
                 dense,
                 &options(noise),
                 self.streams,
-                |done| (self.progress)(Stage::Map, done, steps.max(done)),
+                |_| steps.step(),
             )
         };
-        // only exact evidences can be compared
-        let starts: Vec<f64> = match self.options.noise_std {
-            Some(std) => vec![std],
-            None if tunes_noise && exact => NOISE_STARTS.to_vec(),
-            None => NOISE_STARTS[..1].to_vec(),
-        };
-        let reports: Vec<_> = starts.par_iter().map(|&noise| tuned(noise)).collect();
+        let reports = parallel::map(starts.len(), |i| tuned(starts[i]));
         let value = |r: &EvidenceReport<T>| r.log_evidence.map_or(f64::NEG_INFINITY, |e| e.value);
         let values: Vec<Option<f64>> = reports.iter().map(|r| r.as_ref().ok().map(value)).collect();
         let gradients = reports.iter().flatten().map(|r| r.map.gradients).sum();
@@ -220,6 +226,7 @@ impl Problem<'_> {
                     best = Some(report);
                 }
                 Ok(_) => {}
+                Err(error @ Error::Cancelled { .. }) => return Err(error),
                 // the other starts may still succeed
                 Err(error) => failure = failure.or(Some(error)),
             }
@@ -233,8 +240,8 @@ impl Problem<'_> {
         // a walk starts better where first-order steps end: at the bottom of a narrow valley its
         // first steps diverge
         let mut matrix = None;
-        if exact && !self.options.method.walks() {
-            matrix = Some(self.polished(&posterior, &mut report, summary)?);
+        if let (Some(dense), false) = (dense, self.method().walks()) {
+            matrix = Some(self.polished(&posterior, dense, &mut report, summary)?);
             report.log_evidence = None;
         }
         let theta = &report.map.theta;
@@ -251,34 +258,47 @@ impl Problem<'_> {
         Ok(report)
     }
 
-    /// The Gauss-Newton matrix of the likelihood, `[P, P]`.
-    fn curvature<T: Scalar>(&self, noise: Option<f64>, theta: &[T]) -> Result<Vec<f64>> {
-        let likelihood = self.likelihood(noise)?;
-        let data = Supervised {
-            network: self.network,
-            likelihood: likelihood.as_ref(),
-            x: &self.prepared.x,
-            y: &self.prepared.y,
-        };
-        dense_curvature(&data, theta, 0..self.network.dim(), RowFisher::Ggn)
+    /// The Gauss-Newton matrix of the likelihood, `[P, P]`, compiled.
+    pub(super) fn compiled_curvature<T: Scalar>(&self) -> Result<DenseCurvature<'_, T>> {
+        let likelihood = self.likelihood(self.options.noise_std)?;
+        let rows = (&self.prepared.x[..], &self.prepared.y[..]);
+        let all = 0..self.network.dim();
+        DenseCurvature::new(self.network, likelihood.as_ref(), rows, all)
+    }
+
+    /// The matrix at a noise level and parameters.
+    fn curvature<T: Scalar>(
+        &self,
+        compiled: &DenseCurvature<'_, T>,
+        noise: Option<f64>,
+        theta: &[T],
+    ) -> Result<Vec<f64>> {
+        self.progress.go_on(Stage::Map)?;
+        compiled.at(self.likelihood(noise)?.as_ref(), theta)
     }
 
     /// Moves the estimate to its minimum, and returns the matrix there.
     fn polished<T: Scalar>(
         &self,
         posterior: &PosteriorDensity<T>,
+        dense: Dense<'_, T>,
         report: &mut EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<f64>> {
         let (n, alpha, noise) = (self.network.dim(), report.prior_precision, report.noise_std);
         let with_prior = |theta: &[T]| {
-            let mut matrix = self.curvature(noise, theta)?;
+            let mut matrix = dense(noise, theta)?;
             matrix.iter_mut().step_by(n + 1).for_each(|a| *a += alpha);
             Ok(matrix)
         };
         let options = PolishOptions::default();
         let end = polish(posterior, &mut report.map, with_prior, &options)?;
         summary.polished(&end);
-        self.curvature(noise, &report.map.theta)
+        dense(noise, &report.map.theta)
     }
+}
+
+/// Cost of a batch gradient as a fraction of a full gradient.
+pub(super) fn share(batch_rows: usize, rows: usize) -> f64 {
+    batch_rows.min(rows) as f64 / rows.max(1) as f64
 }

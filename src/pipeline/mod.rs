@@ -3,7 +3,8 @@
 //! The stages: standardise -> network -> MAP estimate and scales by evidence -> tangent space ->
 //! walk -> deformation -> [`FittedModel`]. One of the [`baselines`](crate::baselines) may replace the
 //! walk. If scales are part of the posterior ([`PriorChoice`]), the walk samples them and has
-//! separate starts. [`measure`] scores any of these models on test data.
+//! separate starts. [`measure`] scores any of these models on test data. A [`Progress`] sees how far a
+//! fit is, and may cancel it.
 //!
 //! [`FittedModel`]: crate::artifact::FittedModel
 
@@ -11,24 +12,35 @@ mod agreement;
 mod baselines;
 mod budget;
 mod candidates;
+mod chains;
 mod checkpoint;
+mod checkpoint_options;
+mod checks;
 mod compare;
+mod context;
 mod convergence;
+mod coordinates;
 mod deform;
 mod deform_report;
+mod densities;
 mod describe;
 mod exact_loo;
-mod fit;
+mod fits;
+mod flows;
 mod hierarchy;
+mod identity;
 mod joint_mode;
 mod leave_one_out;
 mod map;
+mod material;
+mod methods;
 mod notes;
 mod options;
 mod own;
 mod portfolio;
 mod prepare;
 mod probe;
+mod progress;
 mod rates;
 mod report;
 mod scales_report;
@@ -42,10 +54,13 @@ mod walk_report;
 mod width;
 
 pub use crate::artifact::{FitReport, Method};
-pub use checkpoint::CheckpointOptions;
+pub use checkpoint_options::CheckpointOptions;
 pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
-
-pub use options::{Batch, FitOptions, FlowChoice, KernelKind, PriorChoice, Stage};
-pub use own::fit_model;
-pub use stages::{FitResult, Fits, fit, fit_owned};
+pub use fits::{FitResult, Fits, fit, fit_model, fit_owned};
+pub use options::{
+    AtlasSettings, AutoSettings, Batch, ChainSettings, DrawSettings, FitOptions, FlowChoice,
+    FlowSettings, KernelKind, KernelOptions, MethodOptions, MicrocanonicalSettings, PointsSettings,
+    PriorChoice, WalkSettings,
+};
+pub use progress::{Progress, Stage};
 pub use transforms::{FeatureTransform, TargetTransform};

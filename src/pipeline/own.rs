@@ -3,53 +3,24 @@
 //! Rows are used as they are: nothing is standardised, and no scale is tuned. The fit samples
 //! exactly what the model states. All other stages are the same as in every other fit.
 
+use super::context::Problem;
 use super::describe::About;
-use super::fit::Problem;
 use super::prepare::Prepared;
 use super::{
-    Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, Method, PriorChoice, Stage,
-    TargetTransform,
+    Batch, FeatureTransform, FitOptions, FitReport, Method, PriorChoice, Stage, TargetTransform,
 };
 use crate::artifact::NetworkSpec;
 use crate::curvature::EvidenceReport;
 use crate::data::{Standardizer, TargetMap, Task};
-use crate::error::{Error, Result, counted};
-use crate::model::{Likelihood, Model, Observation, Predictive, Prior};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
+use crate::model::{Model, Observation, Predictive};
 use crate::optim::{MapOptions, fit_map};
 use crate::scalar::Scalar;
 
-/// Fits the posterior of `model` to rows `x` (`[n, input_dim]`) and targets `y`
-/// (`[n, target_dim]`), as they are. [`FitOptions`] chooses the method and its settings. Options
-/// that the model already determines (network, likelihood, prior, noise, transforms) must be left
-/// at their defaults.
-///
-/// [`AnyModel::load_with`](crate::artifact::AnyModel::load_with) reads a file of such a model.
-///
-/// ```
-/// use fiberwalk::model::Model;
-/// use fiberwalk::pipeline::{FitOptions, fit_model};
-/// use fiberwalk::{Activation, IsotropicGaussian, Mlp, Poisson};
-///
-/// let network = Mlp::new(&[1, 4, 1], Activation::Tanh)?;
-/// let model = Model::with_head("counts", network, Poisson, IsotropicGaussian::new(1.0)?);
-/// let (x, y) = ([-1.0, 0.0, 0.5, 1.0], [0.0, 1.0, 1.0, 3.0]);
-/// let options = FitOptions { steps: Some(20), ..FitOptions::default() };
-/// let fitted = fit_model::<f32>(&model, &x, &y, &options, &|_, _, _| ())?;
-/// println!("{:?}", fitted.model.predictor(100, 0)?.row(&[0.2])?);
-/// # Ok::<(), fiberwalk::Error>(())
-/// ```
-///
-/// # Errors
-/// If lengths do not fit, a target is impossible, a setting is out of range or contradicts the
-/// model, the method does not support it, or a stage fails.
-pub fn fit_model<T: Fits>(
-    model: &Model,
-    x: &[f64],
-    y: &[f64],
-    options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
-) -> Result<FitResult<T>> {
-    T::fit_own(model, x, y, options, progress)
+/// The name of feature `j` of a program's own model.
+fn feature_name(j: usize) -> String {
+    format!("x{j}")
 }
 
 /// A prepared fit, and its description for model files.
@@ -86,6 +57,7 @@ pub(super) fn prepare_own(
         );
         return Err(Error::shape("fit_model", expected, got));
     }
+    check_table::<f64>("fit_model", x, d, |j| Column::Named(feature_name(j)))?;
     model.likelihood().check(k, y)?;
     model.prior().check(network.layout())?;
     check(options)?;
@@ -108,7 +80,7 @@ pub(super) fn prepare_own(
             observation: Observation::Own,
             base_rate: 1.0,
         },
-        about: About::named(task, (0..d).map(|j| format!("x{j}")).collect(), "y"),
+        about: About::named(task, (0..d).map(feature_name).collect(), "y"),
         spec: NetworkSpec::Own {
             own: model.name().into(),
             inputs: d,
@@ -127,7 +99,7 @@ fn check(options: &FitOptions) -> Result<()> {
         ("prior", options.prior != PriorChoice::Auto),
         ("prior_precision", options.prior_precision.is_some()),
         ("noise_std", options.noise_std.is_some()),
-        ("hidden", options.choose_hidden),
+        ("hidden", options.choose_hidden.is_some()),
         ("layers", options.layers.is_some()),
         (
             "feature_transform",
@@ -137,50 +109,39 @@ fn check(options: &FitOptions) -> Result<()> {
             "target_transform",
             options.target_transform != TargetTransform::None,
         ),
-        ("loo_refits", options.loo_refits > 0),
+        ("loo_refits", options.method.loo_refits() > 0),
     ];
     if let Some((field, _)) = given.into_iter().find(|g| g.1) {
         let requirement = "is for built-in models: the parts of the model say it";
         return Err(Error::config(field, "given", requirement));
     }
-    if matches!(options.method, Method::Auto | Method::Swag) {
+    let method = options.method.method();
+    if matches!(method, Method::Auto | Method::Swag) {
         let requirement = "chooses among built-in models, or scores as they do";
-        return Err(Error::config("method", options.method, requirement));
+        return Err(Error::config("method", method, requirement));
     }
-    if options.method == Method::Dropout && options.batch != Batch::Auto {
+    if method == Method::Dropout && options.batch != Batch::Auto {
         let requirement = "is not for batches";
-        return Err(Error::config("method", options.method, requirement));
+        return Err(Error::config("method", method, requirement));
     }
     Ok(())
 }
 
 impl Problem<'_> {
-    /// Parameters of a point: those of the network and of a user's likelihood.
-    pub(super) fn dim(&self) -> usize {
-        self.network.dim() + self.own.map_or(0, Model::own_params)
-    }
-
-    /// The likelihood's name for checkpoints.
-    pub(super) fn likelihood_name(&self) -> String {
-        match self.own {
-            Some(model) => format!("of model '{}'", model.name()),
-            None => self.prepared.observation.name().into(),
-        }
-    }
-
     /// The MAP estimate of a model whose scales are given.
     pub(super) fn own_estimate<T: Scalar>(
         &self,
         model: &Model,
         summary: &mut FitReport,
     ) -> Result<EvidenceReport<T>> {
-        let density = model.density::<T>(&self.prepared.x, &self.prepared.y)?;
+        let alpha = typical_precision(model);
+        let density = self.posterior::<T>(alpha, None)?;
         let options = MapOptions::default();
         let map = fit_map(&density, self.initial(0), &options, |done| {
-            (self.progress)(Stage::Map, done, options.steps);
+            self.progress.step(Stage::Map, done, options.steps)
         })?;
         summary.map(&map, None);
-        Ok(EvidenceReport::given(map, typical_precision(model), None))
+        Ok(EvidenceReport::given(map, alpha, None))
     }
 }
 
@@ -191,26 +152,4 @@ fn typical_precision(model: &Model) -> f64 {
     let positive = precisions.iter().filter(|p| **p > 0.0);
     let logs: Vec<f64> = positive.map(|p| p.ln()).collect();
     (logs.iter().sum::<f64>() / logs.len().max(1) as f64).exp()
-}
-
-/// Initial parameters of the likelihood, which follow the network's.
-pub(super) fn own_init(likelihood: &dyn Likelihood, outputs: usize) -> Vec<f64> {
-    likelihood.params(outputs).init()
-}
-
-/// The prior of a fit: the model's, or an isotropic one with a given precision.
-pub(super) enum PriorOf<'a> {
-    /// The prior of a user's model.
-    Own(&'a dyn Prior),
-    /// Built-in.
-    Isotropic(crate::model::IsotropicGaussian),
-}
-
-impl PriorOf<'_> {
-    pub(super) fn get(&self) -> &dyn Prior {
-        match self {
-            PriorOf::Own(prior) => *prior,
-            PriorOf::Isotropic(prior) => prior,
-        }
-    }
 }

@@ -20,13 +20,14 @@
 
 use std::time::Instant;
 
-use super::baselines::share;
 use super::candidates::{Candidate, candidates};
 use super::hierarchy::STRETCH;
+use super::map::share;
+use super::progress::Part;
 use super::scored::{Scored, disagreement, finite, in_agreement, mixture_elpd, promising, stacked};
 use super::{
-    Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, KernelKind, Method,
-    PriorChoice, Stage, TargetTransform, fit_owned,
+    AutoSettings, Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, Method,
+    PriorChoice, Progress, Stage, TargetTransform, WalkSettings, fit_owned,
 };
 use crate::artifact::report::LeftOut;
 use crate::artifact::{Fitted, FittedModel, Member, MemberSpec};
@@ -64,14 +65,15 @@ const LARGE: usize = 2_000_000;
 pub(super) fn fit_portfolio<T: Fits>(
     data: &Dataset,
     options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    auto: &AutoSettings,
+    progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(data, options)?;
     let mut summary = FitReport::default();
     summary.data(data);
-    let portfolio = Portfolio::new(data, options, progress);
+    let portfolio = Portfolio::new(data, options, auto.walk(), progress);
     let candidates = candidates(data, options.likelihood);
-    let scored = portfolio.scored::<T>(candidates, &mut summary)?;
+    let scored = portfolio.scored::<T>(candidates, FIRST, &mut summary)?;
     let rows = scored.first().map_or(0, |s| s.held_out.len());
     let models = scored.len();
     let table = (0..rows * models).map(|i| scored[i % models].held_out[i / models]);
@@ -94,7 +96,9 @@ pub(super) fn fit_portfolio<T: Fits>(
 pub(super) struct Portfolio<'a> {
     data: &'a Dataset,
     options: &'a FitOptions,
-    progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+    /// The walks, as far as the portfolio does not decide about them.
+    walk: WalkSettings,
+    progress: &'a dyn Progress,
     started: Instant,
 }
 
@@ -102,11 +106,13 @@ impl<'a> Portfolio<'a> {
     pub(super) fn new(
         data: &'a Dataset,
         options: &'a FitOptions,
-        progress: &'a (dyn Fn(Stage, usize, usize) + Sync),
+        walk: WalkSettings,
+        progress: &'a dyn Progress,
     ) -> Self {
         Self {
             data,
             options,
+            walk,
             progress,
             started: Instant::now(),
         }
@@ -129,16 +135,18 @@ impl Portfolio<'_> {
     }
 
     /// Every candidate's log densities of held-out rows. A candidate that fails, or that is far
-    /// behind after the first fold, is left out and reported.
+    /// behind after the first fold, is left out and reported. `until` is the share of the progress
+    /// that this takes.
     pub(super) fn scored<T: Fits>(
         &self,
         candidates: Vec<Candidate>,
+        until: f64,
         summary: &mut FitReport,
     ) -> Result<Vec<Scored>> {
         let mut rng = Streams::new(self.options.seed).rng(Phase::SPLIT, 1);
         let mut splits = k_folds(self.data, FOLDS.min(self.data.n()), &mut rng)?;
         let rows = splits.first().map_or(0, |s| s.train.len());
-        let walkers = self.options.particles.unwrap_or(FOLD_WALKERS);
+        let walkers = self.walk.particles.unwrap_or(FOLD_WALKERS);
         // operations of one gradient for every walker of every candidate
         let each = |of: &[Scored]| {
             let cost = of.iter().map(|s| self.cost(&s.candidate, rows));
@@ -159,21 +167,23 @@ impl Portfolio<'_> {
             let walks = alive.len();
             let mut next = Vec::new();
             for (k, mut scored) in alive.into_iter().enumerate() {
-                let options = FitOptions {
+                let walk = WalkSettings {
                     particles: Some(walkers),
-                    samples: FOLD_SAMPLES.min(self.options.samples),
+                    samples: FOLD_SAMPLES.min(self.walk.samples),
                     max_seconds: self.seconds(FIRST, walks * left - k),
-                    ..self.options_of(&scored.candidate, gradients)
+                    ..self.walk
                 };
-                let (from, to) = (500 * f / splits.len(), 500 * (f + 1) / splits.len());
-                let progress = self.part(k, walks, from, to);
+                let samples = walk.samples;
+                let options = self.options_of(&scored.candidate, walk, gradients);
+                let fold = until / splits.len() as f64;
+                let progress = self.part(f as f64 * fold, fold, (k, walks));
                 let streams = Streams::new(self.options.seed);
                 let mut apart = None;
                 let densities = fit_owned::<T>(train.clone(), &options, &progress)
                     .and_then(|f| {
                         apart = disagreement(&f.report);
                         spent += f.report.gradients() * share(train.n(), self.data.n());
-                        f.model.log_densities(&test, options.samples, streams)
+                        f.model.log_densities(&test, samples, streams)
                     })
                     .and_then(finite);
                 match densities {
@@ -182,6 +192,7 @@ impl Portfolio<'_> {
                         scored.apart = scored.apart.or(apart);
                         next.push(scored);
                     }
+                    Err(error @ Error::Cancelled { .. }) => return Err(Stage::Choice.of(error)),
                     Err(error) => {
                         let why = error.to_string();
                         summary.left_out(&scored, LeftOut::Failed { why });
@@ -225,26 +236,20 @@ impl Portfolio<'_> {
 
     /// Seconds for the next of `left` walks, which together may run until `share` of the time.
     fn seconds(&self, share: f64, left: usize) -> Option<f64> {
-        let until = self.options.max_seconds? * share;
+        let until = self.walk.max_seconds? * share;
         let now = self.started.elapsed().as_secs_f64();
         Some(((until - now) / left.max(1) as f64).max(0.1))
     }
 
-    /// Progress of walk `index` of `walks`, which together go from `from` to `to` thousandths.
-    fn part(
-        &self,
-        index: usize,
-        walks: usize,
-        from: usize,
-        to: usize,
-    ) -> impl Fn(Stage, usize, usize) + Sync + '_ {
-        let span = to - from;
-        move |stage, done, of| {
-            if stage == Stage::Walk {
-                let part = index as f64 + done.min(of) as f64 / of.max(1) as f64;
-                let at = from + (span as f64 * part / walks as f64) as usize;
-                (self.progress)(Stage::Walk, at, 1_000);
-            }
+    /// Progress of walk `index` of `walks`, which together take `share` of the whole, from `from`
+    /// on.
+    fn part(&self, from: f64, share: f64, (index, walks): (usize, usize)) -> Part<'_> {
+        let each = share / walks as f64;
+        Part {
+            progress: self.progress,
+            stage: Stage::Choice,
+            from: from + each * index as f64,
+            to: from + each * (index + 1) as f64,
         }
     }
 
@@ -255,17 +260,19 @@ impl Portfolio<'_> {
         mut summary: FitReport,
     ) -> Result<FitResult<T>> {
         let work = WORK * (1.0 - FIRST) / members.len().max(1) as f64;
-        let walkers = self.options.particles.unwrap_or(WALKERS);
+        let walkers = self.walk.particles.unwrap_or(WALKERS);
         let (mut models, mut spare, mut gradients) = (Vec::new(), None, 0.0);
         for (index, (weight, scored)) in members.iter().enumerate() {
             let each = self.cost(&scored.candidate, self.data.n()) * walkers as f64;
-            let options = FitOptions {
+            let walk = WalkSettings {
                 particles: Some(walkers),
                 max_seconds: self.seconds(1.0, members.len() - index),
-                ..self.options_of(&scored.candidate, work / each)
+                ..self.walk
             };
-            let progress = self.part(index, members.len(), 500, 1_000);
-            let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)?;
+            let options = self.options_of(&scored.candidate, walk, work / each);
+            let progress = self.part(FIRST, 1.0 - FIRST, (index, members.len()));
+            let fitted = fit_owned::<T>(self.data.clone(), &options, &progress)
+                .map_err(|error| Stage::Choice.of(error))?;
             gradients += fitted.report.gradients();
             let member = Member {
                 weight: *weight,
@@ -315,23 +322,25 @@ impl Portfolio<'_> {
         })
     }
 
-    /// Options for the walk of a candidate with `gradients` gradients per walker.
-    fn options_of(&self, candidate: &Candidate, gradients: f64) -> FitOptions {
+    /// Options for a walk of a candidate. Its steps take `gradients` gradients per walker, unless
+    /// their number is given.
+    fn options_of(
+        &self,
+        candidate: &Candidate,
+        mut walk: WalkSettings,
+        gradients: f64,
+    ) -> FitOptions {
         let gradients = gradients.clamp(0.5 * GRADIENTS.0, GRADIENTS.1);
-        let steps = self.options.steps.unwrap_or(gradients as usize / STRETCH);
+        walk.steps.get_or_insert(gradients as usize / STRETCH);
         FitOptions {
-            steps: Some(steps),
-            method: Method::Walk,
-            choose_hidden: false,
-            loo_refits: 0,
+            method: walk.into(),
+            choose_hidden: None,
             hidden: candidate.hidden.clone(),
             activation: candidate.activation,
             prior: candidate.prior,
             likelihood: candidate.likelihood,
             feature_transform: candidate.features,
             target_transform: candidate.target,
-            spool: None,
-            checkpoint: None,
             ..self.options.clone()
         }
     }
@@ -350,10 +359,7 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
         return wrong("noise_std", &std, chosen);
     }
     let defaults = FitOptions::default();
-    if options.loo_refits > 0 {
-        return wrong("loo_refits", &options.loo_refits, "is for single models");
-    }
-    if options.choose_hidden {
+    if options.choose_hidden.is_some() {
         return wrong("hidden", &"auto", "is what method auto does anyway");
     }
     if options.hidden != defaults.hidden {
@@ -374,18 +380,12 @@ fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
     if options.layers.is_some() || data.image().is_some() {
         return wrong("method", &"auto", "is for tables, not for images");
     }
-    if options.kernel != KernelKind::Microcanonical {
-        return wrong("kernel", &options.kernel.name(), chosen);
-    }
     if options.batch != Batch::Auto {
         return wrong(
             "batch",
             &"given",
             "is not for method auto, whose walks take all rows",
         );
-    }
-    if options.checkpoint.as_ref().is_some_and(|c| c.resume) {
-        return wrong("resume", &true, "is for single walks, not for method auto");
     }
     Portfolio::check_size(data)
 }

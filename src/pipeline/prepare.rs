@@ -46,7 +46,7 @@ impl Prepared {
 /// Standardises a data set in place. Counts stay as they are.
 pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
     let observation = observation(&data, options)?;
-    let features = feature_map(&data, options)?;
+    let features = feature_map(&data, options.feature_transform)?;
     let transform = options.target_transform;
     let (x, y) = data.into_values();
     let x = features.transform_owned(x)?;

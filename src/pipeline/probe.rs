@@ -6,8 +6,9 @@ use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result};
 use crate::model::ScaledNetwork;
 use crate::nn::Network;
+use crate::parallel::Pool;
 use crate::scalar::Scalar;
-use crate::walk::{Observable, Pool};
+use crate::walk::Observable;
 
 /// Most rows that are predicted, and most values that are observed.
 const ROWS: usize = 16;
@@ -63,7 +64,7 @@ impl<T: Scalar> Observable<T> for Probe<T> {
         self.pool.with(make, |ws| {
             let theta = theta.get(..self.dim).unwrap_or(theta);
             self.program.run(&[theta, &self.features], ws)?;
-            for (o, v) in out.iter_mut().zip(self.program.tensor(ws, 0)) {
+            for (o, v) in out.iter_mut().zip(self.program.tensor(ws, 0)?) {
                 *o = v.to_f64();
             }
             Ok(())

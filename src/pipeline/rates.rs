@@ -24,8 +24,7 @@ pub(super) fn at_viable_rate<R>(
                     return Ok((report, rate, taken));
                 }
             }
-            // the index counts the gradients
-            Err(Error::NonFinite { index, .. }) if rate > LEAST_RATE => taken += index,
+            Err(Error::Diverged { gradients, .. }) if rate > LEAST_RATE => taken += gradients,
             Err(error) => return Err(error),
         }
         rate = (0.1 * rate).max(LEAST_RATE);
@@ -85,9 +84,14 @@ pub(super) fn best_rate(
 mod tests {
     use super::*;
 
-    fn diverged(index: usize) -> Error {
-        let what = "a gradient";
-        Error::NonFinite { what, index }
+    fn diverged(gradients: usize) -> Error {
+        Error::Diverged {
+            what: "a descent",
+            quantity: "energy",
+            step: 3,
+            gradients,
+            advice: "",
+        }
     }
 
     #[test]
@@ -109,6 +113,11 @@ mod tests {
         assert_eq!(rate, LEAST_RATE);
         assert!(at_viable_rate::<()>(1.0, 5.0, |_| Err(diverged(0))).is_err());
         let other = || Error::config("rank", 1, "must be at least 2");
+        let elsewhere = || Error::NonFinite {
+            what: "theta",
+            index: 3,
+        };
+        assert!(at_viable_rate::<()>(1.0, 5.0, |_| Err(elsewhere())).is_err());
         assert!(at_viable_rate::<()>(1.0, 5.0, |_| Err(other())).is_err());
     }
 

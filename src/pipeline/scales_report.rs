@@ -38,8 +38,8 @@ impl FitReport {
             let at = first + i;
             let logs: Vec<f64> = (0..particles)
                 .flat_map(|p| (0..trace.blocks()).map(move |b| (b, p)))
-                .map(|(b, p)| trace.observed_after(b)[p * trace.len + at])
-                .collect();
+                .map(|(b, p)| Ok(trace.observed_after(b)?[p * trace.len + at]))
+                .collect::<Result<_>>()?;
             let n = logs.len() as f64;
             let mean = logs.iter().map(|t| t.exp()).sum::<f64>() / n;
             let squares: f64 = logs.iter().map(|t| (t.exp() - mean).powi(2)).sum();

@@ -1,77 +1,23 @@
 //! A fit, from the rows to the model.
 
-use super::checkpoint::Keeper;
+use super::checkpoint::{Keeper, Subject};
+use super::context::Problem;
+use super::densities::Densities;
 use super::describe::About;
 use super::exact_loo::exact_rows;
-use super::fit::Problem;
+use super::identity::identity;
 use super::own::{OwnFit, prepare_own};
 use super::portfolio::fit_portfolio;
 use super::prepare::{describe, prepare};
 use super::width::fit_chosen;
-use super::{FitOptions, FitReport, Method, Stage};
-use crate::artifact::{Compiled, FittedModel, NetworkSpec};
+use super::{FitOptions, FitReport, FitResult, Fits, MethodOptions, Progress};
+use crate::artifact::{FittedModel, NetworkSpec};
+use crate::curvature::EvidenceReport;
 use crate::data::Dataset;
-use crate::diagnose::Loo;
 use crate::error::Result;
 use crate::model::Model;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
-
-/// A fitted model, and what is known about its fit.
-pub struct FitResult<T> {
-    /// The model.
-    pub model: FittedModel<T>,
-    /// The results of every stage, and the verdict.
-    pub report: FitReport,
-    /// Leave-one-out of the training rows, if the points are draws of the posterior and its cost is
-    /// small compared with the fit's.
-    pub loo: Option<Loo>,
-}
-
-/// Fits a posterior to a data set. `progress` is called from any thread with a stage, how much of
-/// it is done, and how much there is.
-///
-/// # Errors
-/// If the data cannot train a model, a setting is out of range, another fit writes to the same
-/// files, or a stage fails.
-pub fn fit<T: Fits>(
-    data: &Dataset,
-    options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
-) -> Result<FitResult<T>> {
-    fit_owned(data.clone(), options, progress)
-}
-
-/// As [`fit`], for a data set that is not needed afterwards. It is standardised in place, which
-/// saves the memory of a copy.
-///
-/// # Errors
-/// Those of [`fit`].
-pub fn fit_owned<T: Fits>(
-    data: Dataset,
-    options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
-) -> Result<FitResult<T>> {
-    T::fit_data(data, options, progress)
-}
-
-/// `f32` or `f64`. All methods are compiled for it in this crate, and not again in the user's.
-pub trait Fits: Compiled {
-    #[doc(hidden)]
-    fn fit_data(
-        data: Dataset,
-        options: &FitOptions,
-        progress: &(dyn Fn(Stage, usize, usize) + Sync),
-    ) -> Result<FitResult<Self>>;
-    #[doc(hidden)]
-    fn fit_own(
-        model: &Model,
-        x: &[f64],
-        y: &[f64],
-        options: &FitOptions,
-        progress: &(dyn Fn(Stage, usize, usize) + Sync),
-    ) -> Result<FitResult<Self>>;
-}
 
 macro_rules! fits {
     ($t:ident) => {
@@ -79,7 +25,7 @@ macro_rules! fits {
             fn fit_data(
                 data: Dataset,
                 options: &FitOptions,
-                progress: &(dyn Fn(Stage, usize, usize) + Sync),
+                progress: &dyn Progress,
             ) -> Result<FitResult<$t>> {
                 stages(data, options, progress)
             }
@@ -88,7 +34,7 @@ macro_rules! fits {
                 x: &[f64],
                 y: &[f64],
                 options: &FitOptions,
-                progress: &(dyn Fn(Stage, usize, usize) + Sync),
+                progress: &dyn Progress,
             ) -> Result<FitResult<$t>> {
                 stages_of_own(model, x, y, options, progress)
             }
@@ -102,17 +48,17 @@ fits!(f64);
 fn stages<T: Fits>(
     data: Dataset,
     options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     data.check_trainable()?;
-    if options.method == Method::Auto {
-        return fit_portfolio(&data, options, progress);
+    if let MethodOptions::Auto(auto) = &options.method {
+        return fit_portfolio(&data, options, auto, progress);
     }
-    if options.choose_hidden {
-        return fit_chosen(data, options, progress);
+    if let Some(walk) = &options.choose_hidden {
+        return fit_chosen(data, options, walk, progress);
     }
     // exact leave-one-out needs the raw rows, and `data` is standardised in place
-    let untouched = (options.loo_refits > 0).then(|| data.clone());
+    let untouched = (options.method.loo_refits() > 0).then(|| data.clone());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = FitReport::default();
@@ -126,17 +72,11 @@ fn stages<T: Fits>(
         prepared: prepare(data, options)?,
         streams: Streams::new(options.seed),
         progress,
+        densities: Densities::default(),
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
-    let mut result = problem.run::<T>(about, spec, summary)?;
-    if let (Some(of_walk), Some(data)) = (&result.loo, &untouched) {
-        let of_walk = of_walk.clone();
-        let exact = exact_rows::<T>(data, options, of_walk, &mut result.report, progress)?;
-        result.loo = Some(exact);
-        result.model.metadata.report = Some(result.report.clone());
-    }
-    Ok(result)
+    problem.run(about, spec, summary, untouched.as_ref())
 }
 
 fn stages_of_own<T: Fits>(
@@ -144,7 +84,7 @@ fn stages_of_own<T: Fits>(
     x: &[f64],
     y: &[f64],
     options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     let OwnFit {
         prepared,
@@ -161,34 +101,68 @@ fn stages_of_own<T: Fits>(
         prepared,
         streams: Streams::new(options.seed),
         progress,
+        densities: Densities::default(),
     };
     problem.check_options()?;
-    problem.run(about, spec, summary)
+    problem.run(about, spec, summary, None)
 }
 
-impl Problem<'_> {
-    /// Runs all stages after the settings are checked.
-    fn run<T: Scalar>(
-        mut self,
+impl<'a> Problem<'a> {
+    /// What the keeper of checkpoints has to know.
+    fn subject<T: Scalar>(&self) -> Result<Subject<'a>> {
+        let method = &self.options.method;
+        let (checkpoint, walk) = (method.checkpoint(), method.walk());
+        let identified = checkpoint.is_some_and(|o| o.saves_cancelled() || o.resume);
+        Ok(Subject {
+            options: checkpoint,
+            spool: method.spool(),
+            dim: self.dim(),
+            others: walk.map_or(0, |walk| walk.starts.saturating_sub(1)),
+            coordinates: self.coordinates(),
+            identity: match walk.filter(|_| identified) {
+                Some(walk) => identity::<T>(self, walk)?,
+                None => Vec::new(),
+            },
+        })
+    }
+
+    /// Runs all stages after the settings are checked. `untouched` are the rows for exact
+    /// leave-one-out.
+    fn run<T: Fits>(
+        self,
         about: About,
         spec: NetworkSpec,
-        mut summary: FitReport,
+        summary: FitReport,
+        untouched: Option<&Dataset>,
     ) -> Result<FitResult<T>> {
-        let mut keeper = Keeper::<T>::new(&self)?;
-        let evidence = match (keeper.evidence(), self.own) {
-            (Some((evidence, said)), _) => {
+        let mut keeper = Keeper::<T>::new(self.subject::<T>()?)?;
+        self.run_with(&mut keeper, (about, spec), summary, untouched)
+            .map_err(|error| keeper.tidy(error))
+    }
+
+    fn run_with<T: Fits>(
+        mut self,
+        keeper: &mut Keeper<'_, T>,
+        (about, spec): (About, NetworkSpec),
+        mut summary: FitReport,
+        untouched: Option<&Dataset>,
+    ) -> Result<FitResult<T>> {
+        let evidence = match keeper.evidence() {
+            Some((evidence, said)) => {
                 summary = said;
                 evidence
             }
-            (None, Some(model)) => self.own_estimate(model, &mut summary)?,
-            // if scales are sampled, the walk has separate starts
-            (None, None) if self.groups().is_some() => self.stand_in(&mut summary)?,
-            (None, None) => self.fit_map(&mut summary)?,
+            None => self.estimate(&mut summary)?,
         };
         keeper.trained(&evidence, &summary);
-        let fitted = self.fit_method(&evidence, &mut keeper, &mut summary)?;
+        let fitted = self.fit_method(&evidence, keeper, &mut summary)?;
         keeper.say(&mut summary);
-        let loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+        let mut loo = self.leave_one_out(&fitted, evidence.noise_std, &mut summary)?;
+        let samples = self.options.method.samples();
+        if let (Some(of_walk), Some(data), Some(samples)) = (&mut loo, untouched, samples) {
+            let (how, progress) = ((self.options, samples), self.progress);
+            *of_walk = exact_rows::<T>(data, how, of_walk.clone(), &mut summary, progress)?;
+        }
         let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
         Ok(FitResult {
             model: FittedModel {
@@ -200,5 +174,14 @@ impl Problem<'_> {
             report: summary,
             loo,
         })
+    }
+
+    fn estimate<T: Scalar>(&self, summary: &mut FitReport) -> Result<EvidenceReport<T>> {
+        match self.own {
+            Some(model) => self.own_estimate(model, summary),
+            // if scales are sampled, the walk has separate starts
+            None if self.groups().is_some() => self.stand_in(summary),
+            None => self.fit_map(summary),
+        }
     }
 }

@@ -15,11 +15,13 @@
 //! small or the features are large. Then the ladder begins at the first of 0.001, 0.0001, ... that
 //! is viable. It ends before the first rate that is not.
 
-use super::FitReport;
-use super::baselines::share;
-use super::fit::Problem;
+use super::context::Problem;
+use super::densities::Densities;
+use super::map::share;
 use super::prepare::Prepared;
+use super::progress::Steps;
 use super::rates::{Tried, at_viable_rate, best_rate};
+use super::{FitReport, Stage};
 use crate::artifact::report::{Baseline, ChosenRate};
 use crate::baselines::{SwagOptions, SwagReport, fit_swag};
 use crate::curvature::EvidenceReport;
@@ -27,6 +29,7 @@ use crate::data::random_split;
 use crate::error::{Error, Result};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::model::{LogDensity, Minibatch, Posterior};
+use crate::optim::MinibatchProgress;
 use crate::predict::{ClassPredictions, RegressionPredictions, network_outputs};
 use crate::rng::Phase;
 use crate::scalar::Scalar;
@@ -44,6 +47,7 @@ const DRAWS: usize = 64;
 impl Problem<'_> {
     pub(super) fn swag<T: Scalar>(
         &self,
+        samples: usize,
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Vec<T>> {
@@ -72,7 +76,7 @@ impl Problem<'_> {
             batch_rows,
         });
         summary.method_gradients = Some(choice + taken as f64 * share(batch_rows, rows));
-        report.posterior.sample(self.options.samples, self.streams)
+        report.posterior.sample(samples, self.streams)
     }
 
     /// Runs SWAG from an estimate with a given rate: report, energy, and gradients of batches.
@@ -86,7 +90,10 @@ impl Problem<'_> {
             learning_rate,
             ..SwagOptions::default()
         };
-        let report = fit_swag(data, theta.to_vec(), &options, self.streams)?;
+        // how many rates are tried is not known
+        let steps = Steps::new(self.progress, Stage::Baseline, 0);
+        let step = |_: &MinibatchProgress| steps.step();
+        let report = fit_swag(data, theta.to_vec(), &options, self.streams, step)?;
         let (energy, gradients) = (report.energy, report.gradients);
         Ok((report, energy, gradients))
     }
@@ -98,6 +105,7 @@ impl Problem<'_> {
         let split = random_split(rows, HELD_OUT, &mut rng)?;
         let part = Problem {
             prepared: self.prepared.select(&split.train),
+            densities: Densities::default(),
             ..*self
         };
         let posterior = part.posterior(evidence.prior_precision, evidence.noise_std)?;
@@ -127,14 +135,7 @@ impl Problem<'_> {
                     Ok((score(&report).ok(), gradients))
                 }
                 Ok((.., gradients)) => Ok((None, gradients)),
-                Err(Error::NonFinite { index, .. }) => Ok((None, index)),
-                // squares overflow before energies do
-                Err(Error::Config {
-                    field: "variance", ..
-                }) => Ok((
-                    None,
-                    defaults.epochs * split.train.len().div_ceil(defaults.batch_rows),
-                )),
+                Err(Error::Diverged { gradients, .. }) => Ok((None, gradients)),
                 Err(error) => Err(error),
             }
         })?;
@@ -179,11 +180,9 @@ mod tests {
     use crate::model::{Categorical, Gaussian, IsotropicGaussian, PosteriorDensity};
     use crate::nn::{Activation, Mlp};
     use crate::optim::{MapOptions, MapReport, fit_map};
+    use crate::pipeline::FitOptions;
     use crate::pipeline::prepare::prepare;
-    use crate::pipeline::{FitOptions, Stage};
     use crate::rng::Streams;
-
-    fn quiet(_: Stage, _: usize, _: usize) {}
 
     fn with_problem(data: Dataset, outputs: usize, check: impl FnOnce(&Problem<'_>)) {
         let network = Mlp::new(&[data.d(), 4, outputs], Activation::Tanh).unwrap();
@@ -193,7 +192,8 @@ mod tests {
             network: &network,
             prepared: prepare(data, &FitOptions::default()).unwrap(),
             streams: Streams::new(3),
-            progress: &quiet,
+            progress: &(),
+            densities: Densities::default(),
         });
     }
 
@@ -231,7 +231,8 @@ mod tests {
                     learning_rate: rate,
                     ..SwagOptions::default()
                 };
-                let report = fit_swag(&rows, map.theta.clone(), &options, problem.streams).unwrap();
+                let report =
+                    fit_swag(&rows, map.theta.clone(), &options, problem.streams, |_| ()).unwrap();
                 let draws = report.posterior.sample(DRAWS, problem.streams).unwrap();
                 let mut sum = 0.0;
                 network_outputs(network, &draws, &test.x, |block| {

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::FitOptions;
 use crate::data::{Dataset, Standardizer, TargetMap, Warp};
 use crate::error::{Error, Result};
 
@@ -111,13 +110,13 @@ fn unknown(field: &'static str, name: &str, names: &[&str]) -> Error {
 ///
 /// # Errors
 /// Those of [`Standardizer::fit`].
-pub(super) fn feature_map(data: &Dataset, options: &FitOptions) -> Result<Standardizer> {
+pub(super) fn feature_map(data: &Dataset, transform: FeatureTransform) -> Result<Standardizer> {
     let (values, d) = (data.features(), data.d());
     // all pixels of an image share one scale
     if data.image().is_some() {
         return Standardizer::fit_shared(values, d);
     }
-    match options.feature_transform {
+    match transform {
         FeatureTransform::None => Standardizer::fit(values, d),
         FeatureTransform::HeavyTails => Standardizer::fit_warped(values, d, Warp::for_heavy_tails),
         FeatureTransform::YeoJohnson => {

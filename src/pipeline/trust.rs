@@ -1,13 +1,12 @@
 //! How far a deformation can be trusted as a density: ELBO, importance weights, evidence.
 
-use rayon::prelude::*;
-
 use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
-use crate::linalg::vector::{dot, fill_normal};
+use crate::linalg::vector::dot;
 use crate::model::LogDensity;
-use crate::rng::{Phase, Streams};
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 /// What draws of a deformation say about its quality.
@@ -75,11 +74,10 @@ pub(super) fn energies<T: Scalar, D: LogDensity<T>>(
     posterior: &D,
     theta: &[T],
 ) -> Result<Vec<f64>> {
-    theta
-        .par_chunks_exact(posterior.dim())
-        .map_init(
-            || posterior.workspace(),
-            |ws, theta| Ok(-posterior.log_density(theta, ws)?),
-        )
-        .collect()
+    let points: Vec<&[T]> = theta.chunks_exact(posterior.dim()).collect();
+    parallel::try_map_with(
+        points.len(),
+        || posterior.workspace(),
+        |ws, i| Ok(-posterior.log_density(points[i], ws)?),
+    )
 }

@@ -1,15 +1,14 @@
 //! The walk of a fit.
 
-use rayon::prelude::*;
-
 use super::budget::Budget;
 use super::checkpoint::Keeper;
-use super::fit::Problem;
+use super::context::Problem;
 use super::probe::Probe;
-use super::{FitReport, KernelKind, Stage};
+use super::{FitReport, KernelKind, KernelOptions, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::walk::{
     Batched, Drift, DriftOptions, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel,
@@ -17,8 +16,9 @@ use crate::walk::{
     WalkOptions, viability_threshold, whitened_space,
 };
 
-/// The context of a walk: files, report, and memory.
+/// The context of a walk: settings, files, report, and memory.
 pub(super) struct Way<'k, 'a, T> {
+    pub settings: &'k WalkSettings,
     pub keeper: &'k mut Keeper<'a, T>,
     pub summary: &'k mut FitReport,
     /// Bytes of memory for a gradient.
@@ -42,16 +42,15 @@ pub(super) struct Along<'a, T> {
 
 impl Problem<'_> {
     /// The settings of the walk. A short walk keeps fewer points than were asked for.
-    pub(super) fn walk_options(&self) -> Result<WalkOptions> {
-        let options = self.options;
-        let steps = match (options.steps, options.kernel) {
+    pub(super) fn walk_options(&self, settings: &WalkSettings) -> Result<WalkOptions> {
+        let steps = match (settings.steps, settings.kernel.kind()) {
             (None, KernelKind::Drift) => Some(DriftOptions::DEFAULT_STEPS),
             (None, KernelKind::Tangent) => Some(TangentWalkOptions::DEFAULT_STEPS),
             (steps, _) => steps,
         };
         let defaults = WalkOptions::default();
-        let particles = options.particles.unwrap_or(defaults.particles);
-        let per_particle = options.samples.div_ceil(particles.max(1));
+        let particles = settings.particles.unwrap_or(defaults.particles);
+        let per_particle = settings.samples.div_ceil(particles.max(1));
         let half = steps.unwrap_or(defaults.max_steps).div_ceil(2);
         let options = WalkOptions {
             particles,
@@ -60,7 +59,7 @@ impl Problem<'_> {
             ..defaults
         };
         options.validate()?;
-        let starts = self.options.starts;
+        let starts = settings.starts;
         if starts == 0 || starts > options.particles {
             let requirement = format!("must be in 1..={}, the particles", options.particles);
             return Err(Error::config("starts", starts, &requirement));
@@ -68,14 +67,17 @@ impl Problem<'_> {
         Ok(options)
     }
 
-    /// Refuses batches for other kernels: only the microcanonical steps need no exact energies.
-    pub(super) fn check_walk_batch(&self) -> Result<()> {
-        let (options, n) = (self.options, self.prepared.rows());
-        let Some(rows) = options.walk_batch else {
+    /// Refuses batches for a Metropolis test, which needs exact energies, and more rows than there
+    /// are.
+    pub(super) fn check_walk_batch(&self, settings: &WalkSettings) -> Result<()> {
+        let n = self.prepared.rows();
+        let Some(kernel) = settings.kernel.microcanonical() else {
             return Ok(());
         };
-        let exact = options.adjusted || options.kernel != KernelKind::Microcanonical;
-        let requirement = if exact {
+        let Some(rows) = kernel.walk_batch else {
+            return Ok(());
+        };
+        let requirement = if kernel.adjusted {
             "is for the microcanonical kernel without a Metropolis test".into()
         } else if rows == 0 || rows > n {
             format!("must be in 1..={n}, the rows")
@@ -87,6 +89,7 @@ impl Problem<'_> {
 
     pub(super) fn walk<T: Scalar>(
         &self,
+        settings: &WalkSettings,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         space: &TangentSpace<T>,
@@ -94,19 +97,19 @@ impl Problem<'_> {
         summary: &mut FitReport,
     ) -> Result<Walk<T>> {
         let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
-        let options = self.walk_options()?;
-        let starts = self.starts(posterior, evidence, keeper, summary)?;
+        let options = self.walk_options(settings)?;
+        let starts = self.starts(settings.starts, posterior, evidence, keeper, summary)?;
         let classes = self.prepared.observation == Observation::Categorical;
         let probe = Probe::new(self.network, &self.prepared.x, classes)?;
         let mut way = Way {
+            settings,
             keeper,
             summary,
             workspace: posterior.workspace_bytes(),
             frame: size_of_val(space.basis()),
         };
-        let kernel = self.options.kernel;
-        let walked = match kernel {
-            KernelKind::Drift | KernelKind::Tangent => {
+        let walked = match &settings.kernel {
+            KernelOptions::Drift | KernelOptions::Tangent => {
                 let along = Along {
                     density: posterior,
                     starts: &starts,
@@ -117,13 +120,13 @@ impl Problem<'_> {
                 };
                 self.along_the_fiber(&along, &options, &mut way)?
             }
-            KernelKind::Microcanonical => {
+            KernelOptions::Microcanonical(of_kernel) => {
                 let source = GgnFrame::new(posterior, &FrameOptions::default(), self.streams)?;
                 let points: Vec<&[T]> = starts.iter().map(Vec::as_slice).collect();
                 let settings = MicrocanonicalOptions {
-                    step_size: self.options.step_size,
-                    decoherence_length: self.options.decoherence_length,
-                    adjusted: self.options.adjusted,
+                    step_size: of_kernel.step_size,
+                    decoherence_length: of_kernel.decoherence_length,
+                    adjusted: of_kernel.adjusted,
                     ..MicrocanonicalOptions::default()
                 };
                 let known = if starts.len() > 1 {
@@ -142,7 +145,7 @@ impl Problem<'_> {
                 };
                 let mut kernel = Microcanonical::new(frame, &settings)?.renewed_by(&source);
                 way.frame += source.bytes::<T>(posterior.product_bytes());
-                let walked = match self.options.walk_batch {
+                let walked = match of_kernel.walk_batch {
                     None => {
                         self.walked(&mut kernel, posterior, &starts, &options, &probe, &mut way)?
                     }
@@ -179,7 +182,7 @@ impl Problem<'_> {
         let (density, starts, space) = (along.density, along.starts, along.space);
         let dim = density.dim();
         let max_energy = viability_threshold(along.energy, dim);
-        let walked = if self.options.kernel == KernelKind::Drift {
+        let walked = if way.settings.kernel.kind() == KernelKind::Drift {
             let free = dim as f64 - space.effective_dimension();
             let largest = space.values().first().copied().unwrap_or(0.0);
             let steps = options.steps.unwrap_or(DriftOptions::DEFAULT_STEPS);
@@ -191,14 +194,13 @@ impl Problem<'_> {
         } else {
             let how = TangentOptions::default();
             // the space of the first start is known
-            let known = starts.par_iter().enumerate().map(|(i, start)| {
+            let known = parallel::try_map(starts.len(), |i| {
                 let space = match i {
                     0 => space.whitened(),
-                    _ => whitened_space(density, start, None, &how, self.streams)?,
+                    _ => whitened_space(density, &starts[i], None, &how, self.streams)?,
                 };
-                Ok((start.clone(), space))
-            });
-            let known = known.collect::<Result<Vec<_>>>()?;
+                Ok((starts[i].clone(), space))
+            })?;
             let steps = options.steps.unwrap_or(TangentWalkOptions::DEFAULT_STEPS);
             let settings = TangentWalkOptions::scaled(space, &how, steps, max_energy);
             // a separate space for every start
@@ -224,13 +226,13 @@ impl Problem<'_> {
     /// for.
     fn starts<T: Scalar>(
         &self,
+        count: usize,
         posterior: &PosteriorDensity<T>,
         evidence: &EvidenceReport<T>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
     ) -> Result<Vec<Vec<T>>> {
-        let others =
-            keeper.others(|| self.other_estimates(posterior, evidence, self.options.starts))?;
+        let others = keeper.others(|| self.other_estimates(posterior, evidence, count))?;
         summary.starts(&others);
         let mut starts = vec![evidence.map.theta.clone()];
         starts.extend(others.into_iter().map(|map| map.theta));
@@ -247,12 +249,17 @@ impl Problem<'_> {
         way: &mut Way<'_, '_, T>,
     ) -> Result<Walk<T>> {
         let of = (&*kernel, density);
-        let budget = Budget::new(self, of, &starts[0], options, (way.workspace, way.frame))?;
+        let memory = (way.workspace, way.frame);
+        let budget = Budget::new(self, way.settings, of, &starts[0], options, memory)?;
         let mut run = Run::new(kernel, density, starts, options, self.streams)?;
         way.keeper.restore(kernel, &mut run, way.summary)?;
         while run.advance(kernel, density, probe)? {
-            (self.progress)(Stage::Walk, run.steps(), run.at_most());
+            let total = run.total().unwrap_or(0);
+            self.progress.progress(Stage::Walk, run.steps(), total);
             way.keeper.spool(&mut run)?;
+            if self.progress.cancelled() {
+                return Err(way.keeper.cancelled(kernel, &mut run));
+            }
             if budget.is_spent(&run) {
                 return Ok(run.finish_early());
             }

@@ -5,7 +5,7 @@
 
 use super::candidates::Candidate;
 use super::portfolio::Portfolio;
-use super::{Batch, FitOptions, FitReport, FitResult, Fits, Stage, fit_owned};
+use super::{Batch, FitOptions, FitReport, FitResult, Fits, Progress, WalkSettings, fit_owned};
 use crate::artifact::report::{Among, LeftOut, Tried};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -13,16 +13,17 @@ use crate::error::{Error, Result};
 /// The widths to try.
 const WIDTHS: [&[usize]; 6] = [&[], &[10], &[25], &[50], &[100], &[50, 50]];
 
-/// Chooses widths, and fits with them.
+/// Chooses widths by such walks, and fits with them.
 pub(super) fn fit_chosen<T: Fits>(
     data: Dataset,
     options: &FitOptions,
-    progress: &(dyn Fn(Stage, usize, usize) + Sync),
+    walk: &WalkSettings,
+    progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
-    check(&data, options)?;
+    check(&data, options, walk)?;
     let mut said = FitReport::default();
     let hidden = {
-        let portfolio = Portfolio::new(&data, options, progress);
+        let portfolio = Portfolio::new(&data, options, *walk, progress);
         let candidates = WIDTHS.iter().map(|widths| Candidate {
             hidden: widths.to_vec(),
             activation: options.activation,
@@ -31,7 +32,7 @@ pub(super) fn fit_chosen<T: Fits>(
             features: options.feature_transform,
             target: options.target_transform,
         });
-        let scored = portfolio.scored::<T>(candidates.collect(), &mut said)?;
+        let scored = portfolio.scored::<T>(candidates.collect(), 1.0, &mut said)?;
         let best = scored.iter().max_by(|a, b| a.elpd().total_cmp(&b.elpd()));
         let none = || Error::config("hidden", "auto", "no width could be fitted");
         let best = best.ok_or_else(none)?;
@@ -50,7 +51,7 @@ pub(super) fn fit_chosen<T: Fits>(
     };
     let options = FitOptions {
         hidden,
-        choose_hidden: false,
+        choose_hidden: None,
         ..options.clone()
     };
     let mut result = fit_owned::<T>(data, &options, progress)?;
@@ -60,12 +61,17 @@ pub(super) fn fit_chosen<T: Fits>(
 }
 
 /// Refuses options that do not go with automatic widths.
-fn check(data: &Dataset, options: &FitOptions) -> Result<()> {
+fn check(data: &Dataset, options: &FitOptions, walk: &WalkSettings) -> Result<()> {
     let wrong = |value: &str| Err(Error::config("hidden", "auto", value));
     if options.layers.is_some() || data.image().is_some() {
         return wrong("is for tables, not for images");
     }
-    if options.batch != Batch::Auto || options.walk_batch.is_some() {
+    let mut walks = options.method.walk().into_iter().chain([walk]);
+    let by_batches = walks.any(|walk| {
+        let kernel = walk.kernel.microcanonical();
+        kernel.is_some_and(|kernel| kernel.walk_batch.is_some())
+    });
+    if options.batch != Batch::Auto || by_batches {
         return wrong("is not for batches: its walks take all rows");
     }
     Portfolio::check_size(data)

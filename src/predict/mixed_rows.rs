@@ -2,13 +2,12 @@
 //!
 //! Used for likelihoods other than Gaussian, for warped targets, and for several models together.
 
-use rayon::prelude::*;
-
 use super::mixture::{MixedPredictive, Part};
 use super::real::{RealMoments, RealPredictions};
 use crate::data::TargetMap;
 use crate::error::{Error, Result};
 use crate::model::Law;
+use crate::parallel;
 
 /// The laws of one model for some rows.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +47,7 @@ impl MixedPredictions {
                 target: member.target,
             })
         });
-        MixedPredictive::new(parts.collect::<Result<_>>()?)
+        MixedPredictive::new(parts.collect::<Result<_>>()?).map_err(|e| e.rows_from(row))
     }
 
     /// Applies `f` to every row's distribution, rows in parallel.
@@ -59,8 +58,7 @@ impl MixedPredictions {
         &self,
         f: impl Fn(usize, &MixedPredictive<'_>) -> Result<R> + Sync,
     ) -> Result<Vec<R>> {
-        let rows = (0..self.rows).into_par_iter();
-        rows.map(|row| f(row, &self.row(row)?)).collect()
+        parallel::try_map(self.rows, |row| f(row, &self.row(row)?))
     }
 
     /// Moments of every row, with quantiles at `probabilities`.

@@ -3,13 +3,17 @@
 mod linearised;
 mod mixed_rows;
 mod mixture;
+mod output_gaussian;
 mod outputs;
 mod predictions;
 mod real;
+mod real_mixtures;
 
 pub use linearised::{SoftmaxMean, class_probabilities, draw_outputs, regression_predictions};
 pub use mixed_rows::{MemberLaws, MixedPredictions};
 pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part};
+pub use output_gaussian::{JointOutputGaussian, OutputGaussian};
 pub use outputs::{Outputs, OutputsWorkspace, SampleOutputs, linearised_outputs, network_outputs};
-pub use predictions::{ClassPredictions, ClassSums, RegressionPredictions};
+pub use predictions::{ClassPredictions, ClassSums};
 pub use real::{RealMoments, RealPredictions};
+pub use real_mixtures::RegressionPredictions;

@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 
-use rayon::prelude::*;
-
 use crate::autodiff::{Graph, Program, Workspace};
 use crate::error::{Error, Result, counted};
+use crate::linalg::{cell, check_table, output_of};
 use crate::nn::Network;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Most rows whose outputs are held at once. Their outputs take this many rows, times samples,
@@ -40,6 +40,9 @@ pub struct Outputs {
 
 impl Outputs {
     /// All samples' outputs for one row, `[samples, outputs]`.
+    ///
+    /// # Panics
+    /// If there is no such row, as slices do.
     pub fn row(&self, row: usize) -> &[f64] {
         let stride = self.samples * self.width;
         &self.values[row * stride..(row + 1) * stride]
@@ -180,20 +183,17 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
             return Err(Error::shape("SampleOutputs::row", expected, got));
         }
         for (column, (to, &v)) in ws.features.iter_mut().zip(x).enumerate() {
-            *to = feature(v, 0, column)?;
+            *to = cell("SampleOutputs", v, 0, column)?;
         }
         let each = self.samples.chunks_exact(self.dim);
         for (sample, out) in each.zip(out.chunks_exact_mut(k)) {
             self.execute(&self.one, sample, &ws.features, &mut ws.program)?;
-            let values = self.one.tensor(&ws.program, 0);
+            let values = self.one.tensor(&ws.program, 0)?;
             for (out, v) in out.iter_mut().zip(values) {
                 *out = v.to_f64();
             }
         }
-        match out.iter().all(|v| v.is_finite()) {
-            true => Ok(()),
-            false => Err(not_finite(0)),
-        }
+        check_table::<f64>(OUTPUT, out, out.len(), output_of(k))
     }
 
     fn execute(
@@ -244,27 +244,25 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
             for (i, &v) in x.iter().enumerate() {
                 let (row, column) = (i / d, i % d);
                 let number = first + at * self.run + row;
-                features[column * self.run + row] = feature(v, number, column)?;
+                features[column * self.run + row] = cell("SampleOutputs", v, number, column)?;
             }
             Ok(features)
         });
         let runs = runs.collect::<Result<Vec<_>>>()?;
         let groups: Vec<&[T]> = self.samples.chunks(SAMPLES * self.dim).collect();
-        let tasks = (0..groups.len() * runs.len()).into_par_iter();
-        let parts: Vec<Vec<T>> = tasks
-            .map_init(
-                || self.many.workspace(),
-                |ws, task| {
-                    let (group, features) = (groups[task / runs.len()], &runs[task % runs.len()]);
-                    let mut part = Vec::with_capacity(group.len() / self.dim * self.run * k);
-                    for sample in group.chunks_exact(self.dim) {
-                        self.execute(&self.many, sample, features, ws)?;
-                        part.extend_from_slice(self.many.tensor(ws, 0));
-                    }
-                    Ok(part)
-                },
-            )
-            .collect::<Result<_>>()?;
+        let parts: Vec<Vec<T>> = parallel::try_map_with(
+            groups.len() * runs.len(),
+            || self.many.workspace(),
+            |ws, task| {
+                let (group, features) = (groups[task / runs.len()], &runs[task % runs.len()]);
+                let mut part = Vec::with_capacity(group.len() / self.dim * self.run * k);
+                for sample in group.chunks_exact(self.dim) {
+                    self.execute(&self.many, sample, features, ws)?;
+                    part.extend_from_slice(self.many.tensor(ws, 0)?);
+                }
+                Ok(part)
+            },
+        )?;
         let mut values = Vec::with_capacity(rows * samples * k);
         for row in 0..rows {
             let (run, within) = (row / self.run, row % self.run);
@@ -275,9 +273,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
                 }
             }
         }
-        if let Some(at) = values.iter().position(|v| !v.is_finite()) {
-            return Err(not_finite(first + at / (samples * k)));
-        }
+        check_table::<f64>(OUTPUT, &values, samples * k, output_of(k))
+            .map_err(|e| e.rows_from(first))?;
         let width = k;
         Ok(Outputs {
             rows,
@@ -288,24 +285,8 @@ impl<'s, T: Scalar> SampleOutputs<'s, T> {
     }
 }
 
-/// A feature in the engine's number type.
-fn feature<T: Scalar>(v: f64, row: usize, column: usize) -> Result<T> {
-    let value = T::from_f64(v);
-    if Scalar::is_finite(value) {
-        return Ok(value);
-    }
-    let name = T::NAME;
-    Err(Error::data(format!(
-        "row {row}, feature {column} (both from 0): {v:e} is outside the range of {name}"
-    )))
-}
-
-fn not_finite(row: usize) -> Error {
-    Error::data(format!(
-        "row {row} (from 0): the network's output is not finite; \
-         its features are far outside those of training"
-    ))
-}
+/// What an output is called that is not finite.
+const OUTPUT: &str = "the network's output (its features may be far outside those of training)";
 
 /// [`SampleOutputs::blocks`] of a network at samples `[s, P]`, compiled for this one call.
 ///
@@ -335,94 +316,4 @@ pub fn linearised_outputs<T: Scalar>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::nn::{Activation, Mlp};
-
-    #[test]
-    fn blocks_are_in_order_and_do_not_change_a_number() {
-        let net = Mlp::new(&[2, 3, 2], Activation::Tanh).unwrap();
-        let samples: Vec<f64> = (0..2 * net.dim()).map(|i| (i as f64).sin()).collect();
-        let x: Vec<f64> = (0..2 * 2_500).map(|i| (i as f64 * 0.3).cos()).collect();
-        let mut blocks = Vec::new();
-        let mut all = Vec::new();
-        network_outputs(&net, &samples, &x, |block| {
-            blocks.push(block.rows);
-            all.extend_from_slice(&block.values);
-            Ok(())
-        })
-        .unwrap();
-        assert_eq!(blocks, [1024, 1024, 452]);
-        // one row at a time takes another path through the matrix products
-        for row in [0, 1_023, 1_024, 2_499] {
-            network_outputs(&net, &samples, &x[2 * row..2 * row + 2], |block| {
-                for (got, want) in block.row(0).iter().zip(&all[4 * row..]) {
-                    assert!((got - want).abs() < 1e-14);
-                }
-                Ok(())
-            })
-            .unwrap();
-        }
-        // rows that need much room are computed a few at a time
-        let wide = Mlp::new(&[40_000, 1], Activation::Tanh).unwrap();
-        let theta: Vec<f64> = (0..wide.dim()).map(|i| (i as f64).cos()).collect();
-        let rows: Vec<f64> = (0..60 * 40_000).map(|i| (i as f64 * 0.7).sin()).collect();
-        let engine = SampleOutputs::new(&wide, &theta[..]).unwrap();
-        assert_eq!(engine.run, 26);
-        engine
-            .blocks(&rows, |block| {
-                assert_eq!(block.rows, 60);
-                for (row, x) in rows.chunks_exact(40_000).enumerate() {
-                    let want: f64 = x.iter().zip(&theta).map(|(x, w)| x * w).sum();
-                    assert!((block.row(row)[0] - want - theta[40_000]).abs() < 1e-9);
-                }
-                Ok(())
-            })
-            .unwrap();
-        let mut far = x.clone();
-        far[2 * 2_000 + 1] = f64::INFINITY;
-        let error = network_outputs(&net, &samples, &far, |_| Ok(()))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains("row 2000, feature 1"), "{error}");
-    }
-
-    #[test]
-    fn the_linearised_network_is_linear_and_touches_at_the_point() {
-        let net = Mlp::new(&[2, 5, 3], Activation::Tanh).unwrap();
-        let at: Vec<f64> = (0..net.dim()).map(|i| (i as f64).sin()).collect();
-        let step: Vec<f64> = (0..net.dim()).map(|i| (i as f64 * 0.7).cos()).collect();
-        let moved = |h: f64| -> Vec<f64> { at.iter().zip(&step).map(|(a, s)| a + h * s).collect() };
-        let samples = [
-            at.clone(),
-            moved(1.0),
-            moved(-2.0),
-            moved(1e-5),
-            moved(-1e-5),
-        ]
-        .concat();
-        let x: Vec<f64> = (0..2 * 4).map(|i| (i as f64 * 0.3).cos()).collect();
-        let all = |linear: bool| {
-            let mut all = Vec::new();
-            let keep = |block: &Outputs| {
-                all.extend_from_slice(&block.values);
-                Ok(())
-            };
-            match linear {
-                true => linearised_outputs(&net, &at, &samples, &x, keep).unwrap(),
-                false => network_outputs(&net, &samples, &x, keep).unwrap(),
-            }
-            all
-        };
-        let (linear, exact) = (all(true), all(false));
-        for (l, f) in linear.chunks_exact(15).zip(exact.chunks_exact(15)) {
-            for c in 0..3 {
-                let slope = (f[9 + c] - f[12 + c]) / 2e-5;
-                assert!((l[c] - f[c]).abs() < 1e-14);
-                assert!((l[3 + c] - l[c] - slope).abs() < 1e-8);
-                assert!((l[6 + c] - l[c] + 2.0 * slope).abs() < 1e-8);
-            }
-        }
-        assert!(linearised_outputs(&net, &at[1..], &samples, &x, |_| Ok(())).is_err());
-    }
-}
+mod tests;

@@ -1,4 +1,6 @@
 use super::*;
+use crate::error::Column;
+use crate::predict::{GaussianMixture, RegressionPredictions};
 
 fn outputs(rows: usize, samples: usize, width: usize, values: &[f64]) -> Outputs {
     Outputs {
@@ -36,9 +38,13 @@ fn logits_that_are_no_numbers_are_refused_and_add_nothing() {
         let error = predictions.extend(&logits).unwrap_err();
         let named = matches!(
             error,
-            Error::NonFinite {
-                what: "logits",
-                index: 3
+            Error::NonFiniteData {
+                row: 1,
+                column: Column::Output {
+                    sample: 0,
+                    output: 1
+                },
+                ..
             }
         );
         assert!(named, "{bad}: {error}");
@@ -82,7 +88,14 @@ fn real_predictions_that_are_no_numbers_are_refused() {
     for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e308] {
         // the last one overflows in the target's units
         let new = RegressionPredictions::new(&outputs(1, 2, 1, &[0.0, bad]), 0.5, 0.0, 10.0);
-        let named = matches!(new, Err(Error::NonFinite { index: 1, .. }));
+        let named = matches!(
+            new,
+            Err(Error::NonFiniteData {
+                row: 0,
+                column: Column::Output { sample: 1, .. },
+                ..
+            })
+        );
         assert!(named, "{bad}: {new:?}");
     }
     // overflowing squares would give an epistemic deviation of infinity minus infinity, which once
@@ -102,7 +115,7 @@ fn real_predictions_that_are_no_numbers_are_refused() {
     };
     let error = apart.summaries(&[0.05, 0.95]).unwrap_err();
     assert!(
-        matches!(error, Error::NonFinite { index: 1, .. }),
+        matches!(error, Error::NonFiniteData { row: 1, .. }),
         "{error}"
     );
 }

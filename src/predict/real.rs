@@ -1,7 +1,7 @@
 //! Summaries of a real target or a count: moments, and quantiles on request.
 
-use super::mixture::{GaussianMixture, MixedPredictive};
-use crate::error::{Error, Result};
+use super::mixture::{GaussianMixture, MixedPredictive, check_moments};
+use crate::error::Result;
 
 /// Tolerance of the quantiles of a prediction, in its standard deviations.
 const QUANTILE: f64 = 1e-6;
@@ -37,6 +37,9 @@ impl RealPredictions {
     }
 
     /// Quantiles of row `i`, `[probabilities]`.
+    ///
+    /// # Panics
+    /// If there is no such row, as slices do.
     pub fn quantiles_of(&self, i: usize) -> &[f64] {
         let count = self.probabilities.len();
         &self.quantiles[i * count..(i + 1) * count]
@@ -75,13 +78,11 @@ impl RealMoments {
     /// components' means, each around its own value; empty if the means are exact.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] at index 0 if the mean or the variance overflows.
+    /// [`Error::NonFiniteData`](crate::Error::NonFiniteData) in row 0 if the mean or the variance
+    /// overflows.
     pub fn of(mixture: &GaussianMixture<'_>, component_stds: &[f64]) -> Result<Self> {
         let (mean, variance) = (mixture.mean(), mixture.variance());
-        if !(mean.is_finite() && variance.is_finite()) {
-            let what = "mean and variance of a prediction, by row";
-            return Err(Error::NonFinite { what, index: 0 });
-        }
+        check_moments(mean, variance)?;
         // a sum, not the total minus the noise: beside a noise of 1, a part of 5e-10 would be lost
         let squares: f64 = component_stds.iter().map(|s| s * s).sum();
         let own = squares / mixture.means().len() as f64;

@@ -4,8 +4,7 @@ use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
 use super::checker::Checker;
-use crate::linalg::vector::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 /// The phase of all random numbers of this module: the last one below [`Phase::USER`].
 const TESTING: Phase = Phase(Phase::USER.0 - 1);

@@ -43,13 +43,13 @@ impl Recorded {
     pub fn run(&mut self, inputs: &[&[f64]]) -> Result<Vec<Vec<f64>>> {
         self.program.run(inputs, &mut self.ws)?;
         let read = self.lens.iter().enumerate().map(|(i, len)| match len {
-            None => vec![self.program.scalar(&self.ws, i)],
-            Some(len) => match self.program.tensor(&self.ws, i).get(..*len) {
-                Some(numbers) => numbers.to_vec(),
-                None => vec![f64::NAN; *len],
+            None => Ok(vec![self.program.scalar(&self.ws, i)?]),
+            Some(len) => match self.program.tensor(&self.ws, i)?.get(..*len) {
+                Some(numbers) => Ok(numbers.to_vec()),
+                None => Ok(vec![f64::NAN; *len]),
             },
         });
-        Ok(read.collect())
+        read.collect()
     }
 
     /// Runs it and returns the first number of the first output.

@@ -27,11 +27,13 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::divergence::{Divergence, DivergenceCause};
-use super::kernel::{Fields, Info, Kernel, Particle};
+use super::kernel::{Fields, Info, Kernel, Particle, same_dim};
 use crate::curvature::TangentSpace;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{axpy, fill_normal, first_non_finite, norm, scale};
+use crate::linalg::vector::{axpy, first_non_finite, norm, scale};
 use crate::model::LogDensity;
+use crate::optim::Descent;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// Settings of the drift walk.
@@ -225,16 +227,10 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift<T> {
         ws: &mut Self::Workspace,
     ) -> Result<DriftState<T>> {
         let dim = density.dim();
+        same_dim("Drift", dim, theta.len(), ws.proposal.len())?;
         let mut gradient = vec![T::ZERO; dim];
         let energy = -density.log_density_and_grad(theta, &mut gradient, &mut ws.density)?;
-        if !energy.is_finite() {
-            let what = "energy at the start of a walk";
-            return Err(Error::NonFinite { what, index: 0 });
-        }
-        if let Some(index) = first_non_finite(&gradient) {
-            let what = "gradient at the start of a walk";
-            return Err(Error::NonFinite { what, index });
-        }
+        Descent::start("the walk").check(energy, &gradient)?;
         for g in &mut gradient {
             *g = -*g;
         }
@@ -265,6 +261,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Drift<T> {
         _: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
+        same_dim("Drift", density.dim(), state.theta.len(), ws.proposal.len())?;
         let mut gradients = 0;
         let (mut moved, mut drifted) = (false, false);
         let start_energy = state.energy;

@@ -4,13 +4,11 @@
 //! order. So any number of threads gives the same result, bit for bit. Memory is
 //! `O(particles x state + threads x workspace)`.
 
-use rayon::prelude::*;
-
 use super::kernel::{Fields, Kernel, Particle, StepStatistics};
 use super::observe::Observable;
-use super::pool::Pool;
 use super::walker::Walker;
 use crate::error::{Error, Result};
+use crate::parallel::{self, Pool};
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 
@@ -65,29 +63,26 @@ impl<S, W: Send> Ensemble<S, W> {
         S: Particle<T>,
     {
         let pool = Pool::new();
-        let walkers = (0..particles)
-            .into_par_iter()
-            .map(|index| {
-                let Some(start) = starts.get(index % starts.len().max(1)) else {
-                    return Err(Error::config("starts", 0, "must be at least one"));
-                };
-                let rng = streams.rng(Phase::WALK, index as u64);
-                let make = || kernel.workspace(density);
-                let walker = pool.with(make, |ws| Walker::new(kernel, density, start, rng, ws))?;
-                let total = StepStatistics {
-                    gradients: 1,
-                    ..StepStatistics::default()
-                };
-                Ok(Recorded {
-                    walker,
-                    total,
-                    block: StepStatistics::default(),
-                    energy: f64::NAN,
-                    viable: true,
-                    observed: Vec::new(),
-                })
+        let walkers = parallel::try_map(particles, |index| {
+            let Some(start) = starts.get(index % starts.len().max(1)) else {
+                return Err(Error::config("starts", 0, "must be at least one"));
+            };
+            let rng = streams.rng(Phase::WALK, index as u64);
+            let make = || kernel.workspace(density);
+            let walker = pool.with(make, |ws| Walker::new(kernel, density, start, rng, ws))?;
+            let total = StepStatistics {
+                gradients: 1,
+                ..StepStatistics::default()
+            };
+            Ok(Recorded {
+                walker,
+                total,
+                block: StepStatistics::default(),
+                energy: f64::NAN,
+                viable: true,
+                observed: Vec::new(),
             })
-            .collect::<Result<_>>()?;
+        })?;
         Ok(Self { walkers, pool })
     }
 
@@ -106,7 +101,7 @@ impl<S, W: Send> Ensemble<S, W> {
         S: Particle<T>,
     {
         let pool = &self.pool;
-        self.walkers.par_iter_mut().try_for_each(|recorded| {
+        parallel::try_for_each(&mut self.walkers, |_, recorded| {
             recorded.block = StepStatistics::default();
             let make = || kernel.workspace(density);
             pool.with(make, |ws| {

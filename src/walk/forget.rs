@@ -15,6 +15,7 @@
 //! five times as long. What it drops: places that no particle has reached.
 
 use super::observe::Trace;
+use crate::error::Result;
 
 const ENERGY: f64 = 1.0 / 16.0;
 const SHIFT: f64 = 0.15;
@@ -27,13 +28,17 @@ const BLOCKS: usize = 8;
 const MEMORIES: usize = 5;
 
 /// True if nothing that is recorded still moves; `dim` is the number of parameters.
-pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) -> bool {
+///
+/// # Errors
+/// If the lengths of the trace do not fit.
+pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) -> Result<bool> {
     let blocks = trace.blocks();
     if blocks < BLOCKS || steps < MEMORIES.saturating_mul(memory) {
-        return false;
+        return Ok(false);
     }
-    let windows = [(blocks / 2, 3 * blocks / 4), (3 * blocks / 4, blocks)];
-    let [before, after] = windows.map(|(from, to)| Moments::of(trace, from, to));
+    let middle = 3 * blocks / 4;
+    let before = Moments::of(trace, blocks / 2, middle)?;
+    let after = Moments::of(trace, middle, blocks)?;
     let moved = (after.energy - before.energy).abs();
     let chance = 2.0 / trace.particles().max(1) as f64;
     let shift: f64 = before
@@ -48,7 +53,7 @@ pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) 
         || (shift <= (SHIFT * SHIFT + chance) * after.variance
             && ratio < VARIANCE
             && ratio > 1.0 / VARIANCE);
-    moved <= ENERGY * dim as f64 && predictions
+    Ok(moved <= ENERGY * dim as f64 && predictions)
 }
 
 /// Moments over particles and blocks.
@@ -61,35 +66,36 @@ struct Moments {
 }
 
 impl Moments {
-    fn of(trace: &Trace, from: usize, to: usize) -> Self {
+    fn of(trace: &Trace, from: usize, to: usize) -> Result<Self> {
         let count = ((to - from) * trace.particles()) as f64;
         let (mut energy, mut mean) = (0.0, vec![0.0; trace.len]);
-        let each = |f: &mut dyn FnMut(usize, f64)| {
+        let each = |f: &mut dyn FnMut(usize, f64)| -> Result<()> {
             for block in from..to {
-                for row in trace.observed_after(block).chunks_exact(trace.len.max(1)) {
+                let observed = trace.observed_after(block)?;
+                for row in observed.chunks_exact(trace.len.max(1)) {
                     row.iter().enumerate().for_each(|(i, &x)| f(i, x));
                 }
             }
+            Ok(())
         };
-        each(&mut |i, x| mean[i] += x / count);
+        each(&mut |i, x| mean[i] += x / count)?;
         let mut variance = 0.0;
-        each(&mut |i, x| variance += (x - mean[i]).powi(2) / count);
+        each(&mut |i, x| variance += (x - mean[i]).powi(2) / count)?;
         for block in from..to {
-            energy += trace.energies_after(block).iter().sum::<f64>() / count;
+            energy += trace.energies_after(block)?.iter().sum::<f64>() / count;
         }
-        Self {
+        Ok(Self {
             energy,
             mean,
             variance,
-        }
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// `blocks` blocks of 64 particles that observe two numbers: noise of standard deviation 1,
     /// which each block shifts by `drift` and scales by `growth`.
@@ -131,14 +137,17 @@ mod tests {
             (0.0, 0.0, 0.98, false),
         ];
         for (energy, drift, growth, want) in cases {
-            let got = forgotten(&trace(40, energy, drift, growth), 100, 200, 10);
+            let got = forgotten(&trace(40, energy, drift, growth), 100, 200, 10).unwrap();
             assert_eq!(got, want, "{energy} {drift} {growth}");
         }
         let still = trace(40, 0.0, 0.0, 1.0);
-        assert!(!forgotten(&still, 100, 200, 41), "five memories are more");
-        assert!(!forgotten(&trace(7, 0.0, 0.0, 1.0), 100, 200, 1));
+        assert!(
+            !forgotten(&still, 100, 200, 41).unwrap(),
+            "five memories are more"
+        );
+        assert!(!forgotten(&trace(7, 0.0, 0.0, 1.0), 100, 200, 1).unwrap());
         let mut broken = still;
         broken.energies[64 * 39] = f64::NAN;
-        assert!(!forgotten(&broken, 100, 200, 10));
+        assert!(!forgotten(&broken, 100, 200, 10).unwrap());
     }
 }

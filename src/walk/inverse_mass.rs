@@ -115,10 +115,17 @@ impl<T: Scalar> InverseMassMatrix<T> {
     /// The spread of the points in these coordinates: the square root of the sum of the
     /// coordinates' variances over the points. `P^{1/2}` for fewer than eight points, whose
     /// variances would say little.
-    pub fn spread(&self, points: &[&[T]]) -> f64 {
+    ///
+    /// # Errors
+    /// If a point is not of `P` numbers.
+    pub fn spread(&self, points: &[&[T]]) -> Result<f64> {
         let (n, dim) = (points.len(), self.dim());
+        if let Some(point) = points.iter().find(|p| p.len() != dim) {
+            let expected = format!("points of {dim} numbers");
+            return Err(Error::shape("InverseMassMatrix", expected, point.len()));
+        }
         if n < 8 {
-            return (dim as f64).sqrt();
+            return Ok((dim as f64).sqrt());
         }
         let mut mean = vec![0.0; dim];
         for point in points {
@@ -139,7 +146,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
                 squares += a * a * (stretch * stretch - 1.0);
             }
         }
-        (squares / (n as f64 - 1.0)).sqrt()
+        Ok((squares / (n as f64 - 1.0)).sqrt())
     }
 
     /// Visits all of it.
@@ -163,7 +170,16 @@ impl<T: Scalar> InverseMassMatrix<T> {
     }
 
     /// `out = S u`; `coefficients` is scratch of length [`InverseMassMatrix::directions`].
-    pub fn apply(&self, u: &[T], out: &mut [T], coefficients: &mut [f64]) {
+    ///
+    /// # Errors
+    /// If a length does not fit.
+    pub fn apply(&self, u: &[T], out: &mut [T], coefficients: &mut [f64]) -> Result<()> {
+        let (dim, k) = (self.dim(), self.directions());
+        if u.len() != dim || out.len() != dim || coefficients.len() != k {
+            let expected = format!("vectors of {dim} numbers and scratch of {k}");
+            let got = format!("{}, {} and {}", u.len(), out.len(), coefficients.len());
+            return Err(Error::shape("InverseMassMatrix", expected, got));
+        }
         out.copy_from_slice(u);
         dot_rows(&self.basis, [u], [&mut *coefficients]);
         for (x, s) in coefficients.iter_mut().zip(&self.shrink) {
@@ -173,16 +189,27 @@ impl<T: Scalar> InverseMassMatrix<T> {
         for (o, &s) in out.iter_mut().zip(&self.scale) {
             *o *= s;
         }
+        Ok(())
     }
 
     /// `L x` in place: `x` holds the vector in its first `P` numbers. `scratch` has length
     /// [`InverseMassMatrix::directions`].
+    ///
+    /// # Panics
+    /// If a length does not fit: this is a part of every step.
     pub fn lift(&self, x: &mut [T], scratch: &mut [f64]) {
         self.raise([x], [1], [scratch]);
     }
 
     /// `L^T lifted`, `[P]`: the plain vector of a lifted one.
-    pub fn lower(&self, lifted: &[T]) -> Vec<T> {
+    ///
+    /// # Errors
+    /// If its length is not [`InverseMassMatrix::lifted_len`].
+    pub fn lower(&self, lifted: &[T]) -> Result<Vec<T>> {
+        if lifted.len() != self.lifted_len() {
+            let expected = format!("a lifted vector of {} numbers", self.lifted_len());
+            return Err(Error::shape("InverseMassMatrix", expected, lifted.len()));
+        }
         let (image, tail) = lifted.split_at(self.dim());
         let mut along = vec![0.0; self.directions()];
         dot_rows(&self.basis, [image], [&mut along]);
@@ -191,11 +218,14 @@ impl<T: Scalar> InverseMassMatrix<T> {
         }
         let mut out = image.to_vec();
         add_rows([&along], &self.basis, [&mut out]);
-        out
+        Ok(out)
     }
 
     /// Lifts `S^T gradient` into `out`. Also lifts `noise` in place, from its first `P` numbers.
     /// Returns the distance from the fiber, if there is a frame.
+    ///
+    /// # Panics
+    /// If a length does not fit: this is a part of every step.
     pub fn pull_back(
         &self,
         gradient: &[T],
@@ -214,6 +244,9 @@ impl<T: Scalar> InverseMassMatrix<T> {
     }
 
     /// `out = theta + time D^{-1/2} A u` for a lifted `u`; returns the length of the move.
+    ///
+    /// # Panics
+    /// If a length does not fit: this is a part of every step.
     pub fn drift(&self, time: f64, lifted: &[T], theta: &[T], out: &mut [T]) -> f64 {
         let (time, scale) = (T::from_f64(time), &self.scale[..]);
         simd::dispatch(Move {
@@ -300,80 +333,5 @@ impl<T: Scalar> simd::Vectorised for Move<'_, T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::linalg::random_orthogonal;
-    use crate::linalg::vector::{dot, fill_normal};
-    use crate::rng::{Phase, Streams};
-
-    #[test]
-    fn it_is_the_dense_map() {
-        let (n, k, c) = (23, 4, 0.3);
-        let mut rng = Streams::new(1).rng(Phase::USER, 0);
-        let q = random_orthogonal(n, &mut rng);
-        let basis = &q[..k * n];
-        let values = [50.0, 8.0, 3.0, 0.5];
-        let precision: Vec<f64> = (0..n).map(|i| 0.5 + i as f64 / 10.0).collect();
-        let s = InverseMassMatrix::new(&precision, &values, basis, c).unwrap();
-        let (mut u, mut g) = (vec![0.0; n], vec![0.0; n]);
-        fill_normal(&mut rng, &mut u);
-        fill_normal(&mut rng, &mut g);
-        let (mut su, mut scratch, mut more) = (vec![0.0; n], vec![0.0; k], vec![0.0; k]);
-        s.apply(&u, &mut su, &mut scratch);
-        let (mut lifted, mut noise) = (vec![0.0; n + k], vec![0.0; n + k]);
-        noise[..n].copy_from_slice(&u);
-        let both = [&mut scratch[..], &mut more[..]];
-        let distance = s.pull_back(&g, &mut lifted, Some(&mut noise), both);
-        let distance = distance.unwrap();
-        let stg = s.lower(&lifted);
-        // S by its definition
-        let mut squares = 0.0;
-        for i in 0..n {
-            let mut want = u[i];
-            for (j, v) in values.iter().enumerate() {
-                let b = &basis[j * n..(j + 1) * n];
-                want += (1.0 / (c * v + 1.0).sqrt() - 1.0) * dot(b, &u) * b[i];
-            }
-            want /= precision[i].sqrt();
-            assert!((su[i] - want).abs() < 1e-12);
-        }
-        let whitened: Vec<f64> = g
-            .iter()
-            .zip(&precision)
-            .map(|(g, p)| g / p.sqrt())
-            .collect();
-        for (j, v) in values.iter().enumerate() {
-            squares += (dot(&basis[j * n..(j + 1) * n], &whitened) / (v + 1.0)).powi(2);
-        }
-        assert!((distance - squares.sqrt()).abs() < 1e-12);
-        // the transpose by adjointness
-        assert!((dot(&su, &g) - dot(&u, &stg)).abs() < 1e-12);
-        // lifted vectors keep the inner products of the plain ones, and move the parameters by S
-        for (x, y, plain) in [
-            (&noise, &noise, dot(&u, &u)),
-            (&noise, &lifted, dot(&u, &stg)),
-            (&lifted, &lifted, dot(&stg, &stg)),
-        ] {
-            assert!((dot(x, y) - plain).abs() < 1e-12 * plain.abs().max(1.0));
-        }
-        for (a, b) in s.lower(&noise).iter().zip(&u) {
-            assert!((a - b).abs() < 1e-12);
-        }
-        let mut moved = vec![0.0; n];
-        let length = s.drift(0.3, &noise, &g, &mut moved);
-        for i in 0..n {
-            assert!((moved[i] - (g[i] + 0.3 * su[i])).abs() < 1e-12);
-        }
-        assert!((length - 0.3 * dot(&su, &su).sqrt()).abs() < 1e-12);
-        // one vector lifted alone equals the same one lifted together
-        let (mut alone, mut again) = (vec![0.0; n + k], noise.clone());
-        let both = [&mut scratch[..], &mut more[..]];
-        assert_eq!(s.pull_back(&g, &mut alone, None, both), Some(distance));
-        assert_eq!(alone, lifted);
-        again[..n].copy_from_slice(&u);
-        s.lift(&mut again, &mut scratch);
-        assert_eq!(again, noise);
-        assert!(InverseMassMatrix::<f64>::diagonal(&[1.0, 0.0]).is_err());
-        assert!(InverseMassMatrix::new(&precision, &values, &basis[1..], c).is_err());
-    }
-}
+#[path = "inverse_mass_tests.rs"]
+mod tests;

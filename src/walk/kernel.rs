@@ -178,6 +178,21 @@ pub(crate) fn same_length(name: &str, expected: usize, got: usize) -> Result<()>
     Err(Error::shape("a walk's state", expected, got))
 }
 
+/// An error unless a particle and a workspace have the parameters of the density, `dim`.
+pub(crate) fn same_dim(
+    kernel: &'static str,
+    dim: usize,
+    particle: usize,
+    workspace: usize,
+) -> Result<()> {
+    if particle == dim && workspace == dim {
+        return Ok(());
+    }
+    let expected = format!("a particle and a workspace of {dim} parameters");
+    let got = format!("{particle} and {workspace}");
+    Err(Error::shape(kernel, expected, got))
+}
+
 /// What happened in a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Info {

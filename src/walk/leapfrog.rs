@@ -121,9 +121,8 @@ impl<T: Scalar> simd::Vectorised for AddProduct<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
     use crate::model::LogDensity;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     /// `-sum_i theta_i^4 / 4`, with neighbours coupled. A leapfrog step does not integrate it
     /// exactly.

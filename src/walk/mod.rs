@@ -16,7 +16,6 @@ mod leapfrog;
 mod microcanonical;
 mod observe;
 mod options;
-mod pool;
 mod renew;
 mod run;
 mod tangent;
@@ -32,17 +31,14 @@ pub use batches::{Batched, Refresh};
 pub use divergence::{Divergence, DivergenceCause};
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
 pub use inverse_mass::InverseMassMatrix;
-pub(crate) use kernel::same_length;
 pub use kernel::{Fields, Info, Kernel, Particle, StepStatistics, WarmUp};
+pub(crate) use kernel::{same_dim, same_length};
 pub(crate) use leapfrog::{Leapfrog, PhasePoint};
 pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
 pub use observe::{Observable, Trace};
 pub use options::WalkOptions;
-// the pipeline also keeps its workspaces in a pool
-#[cfg(feature = "safetensors")]
-pub(crate) use pool::Pool;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
 pub use run::{Run, walk};
 pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};

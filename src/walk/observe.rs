@@ -3,7 +3,7 @@
 //! They show whether the walk has forgotten its start.
 
 use super::kernel::Fields;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scalar::Scalar;
 
 /// Numbers that depend on the parameters, for instance predictions for a few inputs.
@@ -59,15 +59,33 @@ impl Trace {
     }
 
     /// The energy after block `block` of each particle.
-    pub fn energies_after(&self, block: usize) -> &[f64] {
-        let n = self.particles();
-        &self.energies[block * n..(block + 1) * n]
+    ///
+    /// # Errors
+    /// If there is no such block, or the lengths of the fields do not fit.
+    pub fn energies_after(&self, block: usize) -> Result<&[f64]> {
+        self.after(block, &self.energies, self.particles())
     }
 
     /// What was observed after block `block`: `[particles, len]`.
-    pub fn observed_after(&self, block: usize) -> &[f64] {
-        let n = self.particles() * self.len;
-        &self.observed[block * n..(block + 1) * n]
+    ///
+    /// # Errors
+    /// Those of [`Trace::energies_after`].
+    pub fn observed_after(&self, block: usize) -> Result<&[f64]> {
+        self.after(
+            block,
+            &self.observed,
+            self.particles().saturating_mul(self.len),
+        )
+    }
+
+    /// Block `block` of numbers of which each block has `n`.
+    fn after<'a>(&self, block: usize, all: &'a [f64], n: usize) -> Result<&'a [f64]> {
+        let start = block.saturating_mul(n);
+        let part = all.get(start..start.saturating_add(n));
+        part.filter(|_| block < self.blocks()).ok_or_else(|| {
+            let expected = format!("a block below {}", self.blocks());
+            Error::shape("Trace", expected, block)
+        })
     }
 
     /// True if the arrays hold whole blocks of exactly `particles` particles.
@@ -86,5 +104,33 @@ impl Trace {
         fields.numbers("trace_energies", &mut self.energies)?;
         fields.numbers("trace_observed", &mut self.observed)?;
         fields.count("trace_len", &mut self.len)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_that_was_not_recorded_is_an_error() {
+        let mut trace = Trace {
+            steps: vec![5, 10],
+            energies: vec![1.0, 2.0, 3.0, 4.0],
+            observed: vec![5.0, 6.0, 7.0, 8.0],
+            len: 1,
+        };
+        assert_eq!(trace.energies_after(1).unwrap(), [3.0, 4.0]);
+        assert_eq!(trace.observed_after(1).unwrap(), [7.0, 8.0]);
+        for block in [2, usize::MAX] {
+            let said = trace.energies_after(block).unwrap_err().to_string();
+            assert_eq!(
+                said,
+                format!("Trace: expected a block below 2, got {block}")
+            );
+        }
+        // fields that do not fit one another
+        trace.len = 3;
+        assert!(trace.observed_after(1).is_err());
+        assert!(Trace::default().energies_after(0).is_err());
     }
 }

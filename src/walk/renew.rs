@@ -9,14 +9,13 @@
 //! The cost is at most a share of the gradients that the walk has taken so far, so early frames
 //! come from one or two walkers.
 
-use rayon::prelude::*;
-
 use super::inverse_mass::InverseMassMatrix;
 use crate::curvature::{NormalDimension, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::linalg::SymmetricOperator;
 use crate::linalg::vector::axpy;
 use crate::model::Curved;
+use crate::parallel;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -225,7 +224,7 @@ impl<T: Scalar, D: Curved<T>> SymmetricOperator<T> for MeanGgn<'_, T, D> {
             *x = v * s;
         }
         let (density, scaled) = (self.density, &self.scaled);
-        self.parts.par_iter_mut().try_for_each(|part| {
+        parallel::try_for_each(&mut self.parts, |_, part| {
             density.ggn_product(part.theta, scaled, &mut part.product, &mut part.ws)
         })?;
         out.fill(T::ZERO);

@@ -91,11 +91,15 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     /// The most steps that the walk can still have in all.
     pub fn at_most(&self) -> usize {
-        match (self.options.steps, self.warm_up) {
-            (Some(steps), _) => steps,
-            (None, Some(warm_up)) => 2 * warm_up,
-            (None, None) => self.options.max_steps,
-        }
+        self.total().unwrap_or(self.options.max_steps)
+    }
+
+    /// The steps of the whole walk; `None` if their number is not given and the warm-up has not
+    /// ended, which decides it.
+    pub fn total(&self) -> Option<usize> {
+        self.options
+            .steps
+            .or(self.warm_up.map(|warm_up| 2 * warm_up))
     }
 
     /// True if no step is left.
@@ -137,7 +141,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 self.keep();
             }
             None => {
-                let last = self.warm_up_ends(kernel.memory());
+                let last = self.warm_up_ends(kernel.memory())?;
                 let mut warm_up = WarmUp {
                     steps: self.steps,
                     at_most: self.longest_warm_up(),
@@ -163,7 +167,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     /// The step at which the next block ends.
     fn next_stop(&self) -> usize {
-        let mut next = self.steps + self.options.block;
+        let mut next = self.steps.saturating_add(self.options.block);
         match self.warm_up {
             None => next.min(self.longest_warm_up()),
             Some(_) => {
@@ -183,13 +187,13 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         (self.options.steps.unwrap_or(self.options.max_steps) / 2).max(1)
     }
 
-    fn warm_up_ends(&mut self, memory: usize) -> bool {
+    fn warm_up_ends(&mut self, memory: usize) -> Result<bool> {
         let auto = self.options.steps.is_none();
-        if auto && forgotten(&self.trace, self.dim, self.steps, memory) {
+        if auto && forgotten(&self.trace, self.dim, self.steps, memory)? {
             self.forgotten = true;
-            return true;
+            return Ok(true);
         }
-        self.steps >= self.longest_warm_up()
+        Ok(self.steps >= self.longest_warm_up())
     }
 
     /// The step after which point `i` of every particle is kept.

@@ -2,7 +2,7 @@
 
 use super::kernel::StepStatistics;
 use super::observe::Trace;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::PointsOf;
 use crate::scalar::Scalar;
 
@@ -56,11 +56,17 @@ impl<T: Scalar> Walk<T> {
 
     /// Point `i` of all kept points.
     ///
-    /// # Panics
+    /// # Errors
     /// If there is no such point, or it was drained.
-    pub fn point(&self, i: usize) -> &[T] {
-        let at = i - self.drained;
-        &self.points[at * self.dim..(at + 1) * self.dim]
+    pub fn point(&self, i: usize) -> Result<&[T]> {
+        let start = i
+            .checked_sub(self.drained)
+            .map(|at| at.saturating_mul(self.dim));
+        let point = start.and_then(|at| self.points.get(at..at.saturating_add(self.dim)));
+        point.ok_or_else(|| {
+            let expected = format!("a point in {}..{}", self.drained, self.len());
+            Error::shape("Walk::point", expected, i)
+        })
     }
 
     /// The points that are held (not those that were drained), and the particle of each.
@@ -99,5 +105,28 @@ impl<T: Scalar> Walk<T> {
     /// Gradients that the whole walk computed.
     pub fn gradients(&self) -> usize {
         self.total().gradients
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_point_that_is_not_held_is_an_error_that_says_which_are() {
+        let walk = Walk {
+            dim: 2,
+            points: vec![3.0, 4.0, 5.0, 6.0],
+            drained: 1,
+            particle: vec![0, 1, 0],
+            ..Walk::default()
+        };
+        assert_eq!(walk.point(1).unwrap(), [3.0, 4.0]);
+        assert_eq!(walk.point(2).unwrap(), [5.0, 6.0]);
+        for i in [0, 3, usize::MAX] {
+            let said = walk.point(i).unwrap_err().to_string();
+            let expected = format!("Walk::point: expected a point in 1..3, got {i}");
+            assert_eq!(said, expected);
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use fiberwalk::data::{CsvOptions, Standardizer, Task, load_csv};
 use fiberwalk::nn::{HeadedSequential, SequentialSpec};
+use fiberwalk::pipeline::{Method, MethodOptions};
 use fiberwalk::{Activation, Mlp, Network, Phase, Streams};
 use rand::Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -31,6 +32,21 @@ pub fn standardised(name: &str) -> (Vec<f64>, Vec<f64>, usize, usize) {
             (x, fit.transform(data.targets()).unwrap(), data.d(), 1)
         }
     }
+}
+
+/// A method with few particles, steps and points or draws, as far as it has them.
+pub fn short(method: Method, particles: usize, steps: usize, samples: usize) -> MethodOptions {
+    let mut options = MethodOptions::of(method);
+    if let Some(walk) = options.walk_mut() {
+        (walk.particles, walk.steps) = (Some(particles), Some(steps));
+    }
+    if let MethodOptions::Auto(auto) = &mut options {
+        (auto.particles, auto.steps) = (Some(particles), Some(steps));
+    }
+    if let Some(kept) = options.samples_mut() {
+        *kept = samples;
+    }
+    options
 }
 
 /// `count` standard normal numbers from one stream.

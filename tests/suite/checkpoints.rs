@@ -10,7 +10,9 @@ use std::time::{Duration, Instant, SystemTime};
 use crate::common::data_file;
 use crate::common::program::{fiberwalk, ok, refused, split, text};
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{CheckpointOptions, FitOptions, fit};
+use fiberwalk::pipeline::{
+    CheckpointOptions, FitOptions, MicrocanonicalSettings, PointsSettings, WalkSettings, fit,
+};
 use proptest::prelude::*;
 
 fn changed(path: &Path) -> Option<SystemTime> {
@@ -173,8 +175,8 @@ fn a_checkpoint_of_another_fit_is_refused() {
     with(&["--adjusted"], &["adjusted = false"]);
     with(&["--kernel", "drift"], &["kernel = microcanonical"]);
     with(&["--method", "flow"], &["method = walk"]);
-    let map = [&args[..], &["--resume", "--method", "map"]].concat();
-    refused(&map, &["resume", "method map"]);
+    let map = [&args[..4], &["--resume", "--method", "map"]].concat();
+    refused(&map, &["--resume", "walk, atlas and flow", "not for map"]);
     // the points kept so far are in a separate file
     let points = dir.path().join("m.fw.points");
     let kept = fs::read(&points).unwrap();
@@ -269,7 +271,7 @@ fn budgets_end_a_walk_or_refuse_it() {
         ),
         (
             "--walk-batch 9 --kernel drift",
-            ["walk_batch = 9", "kernel"],
+            ["--walk-batch = 9", "kernel microcanonical, not for drift"],
         ),
         ("--max-memory 0", ["max_memory = 0", "positive"]),
         ("--checkpoint-every -1", ["--checkpoint-every", "seconds"]),
@@ -305,17 +307,29 @@ proptest! {
         let checkpoint = CheckpointOptions {
             path: path.clone(),
             every: Some(Duration::ZERO),
-            resume: false,
+            ..CheckpointOptions::default()
+        };
+        let kernel = MicrocanonicalSettings {
+            adjusted,
+            ..MicrocanonicalSettings::default()
+        };
+        let walk = WalkSettings {
+            kernel: kernel.into(),
+            particles: Some(3),
+            samples: 6,
+            steps: Some(30),
+            ..WalkSettings::default()
+        };
+        let mut points = PointsSettings {
+            walk,
+            checkpoint: Some(checkpoint),
+            ..PointsSettings::default()
         };
         let mut options = FitOptions {
             hidden: vec![3],
             prior_precision: Some(1.0),
             noise_std: Some(0.5),
-            particles: Some(3),
-            samples: 6,
-            steps: Some(30),
-            adjusted,
-            checkpoint: Some(checkpoint),
+            method: points.clone().into(),
             ..FitOptions::default()
         };
         // what is left is the file of the last block but one
@@ -328,10 +342,11 @@ proptest! {
         }
         sign(&mut bytes);
         fs::write(&path, bytes).unwrap();
-        if let Some(checkpoint) = &mut options.checkpoint {
+        if let Some(checkpoint) = &mut points.checkpoint {
             checkpoint.resume = true;
             checkpoint.every = None;
         }
+        options.method = points.into();
         let _ = fit::<f32>(&data, &options, &|_, _, _| ());
     }
 }

@@ -4,17 +4,15 @@
 
 use fiberwalk::Streams;
 use fiberwalk::artifact::NetworkSpec;
-use fiberwalk::pipeline::{FitOptions, Method, fit};
+use fiberwalk::pipeline::{FitOptions, KernelKind, Method, MethodOptions, PointsSettings, fit};
 
-use crate::common::normals;
 use crate::common::program::{ok, refused, split, text};
+use crate::common::{normals, short};
 use crate::observations::{fitted, regression};
 
 fn small() -> FitOptions {
     FitOptions {
-        particles: Some(4),
-        steps: Some(60),
-        samples: 128,
+        method: short(Method::Walk, 4, 60, 128),
         ..FitOptions::default()
     }
 }
@@ -27,8 +25,8 @@ fn widths_are_those_that_predict_rows_held_out_best() {
     let y = x.iter().zip(&noise).map(|(x, e)| (2.0 * x).sin() + 0.1 * e);
     let data = regression(x.clone(), y.collect());
     let options = FitOptions {
-        choose_hidden: true,
-        method: Method::Map,
+        choose_hidden: small().method.walk().copied(),
+        method: Method::Map.into(),
         ..small()
     };
     let result = fitted(&data, &options);
@@ -56,13 +54,13 @@ fn widths_are_those_that_predict_rows_held_out_best() {
     );
     // a direct fit with these widths gives the same result
     let direct = FitOptions {
-        choose_hidden: false,
+        choose_hidden: None,
         hidden: chosen[1..chosen.len() - 1].to_vec(),
         ..options.clone()
     };
     assert_eq!(fitted(&data, &direct).model.map, result.model.map);
     let auto = FitOptions {
-        method: Method::Auto,
+        method: Method::Auto.into(),
         ..options
     };
     let error = fit::<f32>(&data, &auto, &|_, _, _| ()).err().unwrap();
@@ -91,10 +89,15 @@ fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
     let before = fitted(&data, &plain).loo.unwrap();
     let rows = before.unreliable_rows();
     assert!(rows.contains(&7), "{:?}", before.pareto_k);
-    let allowed = FitOptions {
-        loo_refits: rows.len(),
+    let refitting = |loo_refits: usize| FitOptions {
+        method: MethodOptions::Walk(PointsSettings {
+            walk: *plain.method.walk().unwrap(),
+            loo_refits,
+            ..PointsSettings::default()
+        }),
         ..plain.clone()
     };
+    let allowed = refitting(rows.len());
     let result = fitted(&data, &allowed);
     let after = result.loo.unwrap();
     assert_eq!(after.unreliable(), 0);
@@ -114,23 +117,15 @@ fn rows_that_weights_cannot_leave_out_have_a_fit_without_them() {
     for i in others.iter().filter(|i| !rows.contains(i)) {
         assert_eq!(after.pointwise[*i], before.pointwise[*i]);
     }
-    // methods that draw nothing have no leave-one-out
-    let of_map = FitOptions {
-        method: Method::Map,
-        ..allowed.clone()
-    };
-    let error = fit::<f32>(&data, &of_map, &|_, _, _| ()).err().unwrap();
-    assert!(
-        error.to_string().contains("draw from the posterior"),
-        "{error}"
-    );
+    // kernels that draw nothing have no leave-one-out
+    let mut drifting = allowed;
+    drifting.method.walk_mut().unwrap().kernel = KernelKind::Drift.into();
+    let error = fit::<f32>(&data, &drifting, &|_, _, _| ()).err().unwrap();
+    let error = error.to_string();
+    assert!(error.contains("draws of the posterior"), "{error}");
     // more rows than are allowed: none is refitted
-    let few = FitOptions {
-        loo_refits: rows.len() - 1,
-        ..allowed
-    };
-    if few.loo_refits > 0 {
-        let result = fitted(&data, &few);
+    if rows.len() > 1 {
+        let result = fitted(&data, &refitting(rows.len() - 1));
         assert_eq!(result.loo.unwrap(), before);
         assert!(
             result

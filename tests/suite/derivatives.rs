@@ -98,9 +98,9 @@ fn outputs_and_jacobian(p: &Problem) -> (Vec<f64>, Vec<Vec<f64>>) {
         let mut unit = vec![0.0; n * k];
         unit[i] = 1.0;
         program.run(&[&p.theta, &p.x, &unit], &mut ws).unwrap();
-        jacobian.push(program.tensor(&ws, 1).to_vec());
+        jacobian.push(program.tensor(&ws, 1).unwrap().to_vec());
     }
-    (program.tensor(&ws, 0).to_vec(), jacobian)
+    (program.tensor(&ws, 0).unwrap().to_vec(), jacobian)
 }
 
 proptest! {
@@ -176,8 +176,8 @@ proptest! {
         let (dv, du) = (normals(dim, 3), normals(n * k, 4));
         let mut run = |theta: &[f64]| {
             program.run(&[theta, &p.x, &dv, &du], &mut ws).unwrap();
-            let adjoint = (program.scalar(&ws, 2), program.scalar(&ws, 3));
-            (program.tensor(&ws, 0).to_vec(), program.tensor(&ws, 1).to_vec(), adjoint)
+            let adjoint = (program.scalar(&ws, 2).unwrap(), program.scalar(&ws, 3).unwrap());
+            (program.tensor(&ws, 0).unwrap().to_vec(), program.tensor(&ws, 1).unwrap().to_vec(), adjoint)
         };
         let h = 1e-6;
         let (plus, minus, here) = (run(&shifted(&p.theta, &dv, h)), run(&shifted(&p.theta, &dv, -h)), run(&p.theta));

@@ -5,7 +5,7 @@
 use crate::linear::{Linear, Quadratic, ends, inverse, p_value};
 use crate::twin::{Fault, Twin, TwinState};
 use fiberwalk::diagnose::GaussianTarget;
-use fiberwalk::linalg::vector::fill_normal;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Fields, FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Kernel, Microcanonical,
     MicrocanonicalOptions, Particle, StepStatistics, WarmUp,
@@ -295,7 +295,7 @@ fn after_a_renewal_the_step_is_one_in_the_new_frame() {
     // from the prior's coordinates to the frame's, and from those to new ones
     for steps in [20, 40] {
         state.fields(&mut velocity).unwrap();
-        let plain = kernel.inverse_mass().lower(&velocity.0);
+        let plain = kernel.inverse_mass().lower(&velocity.0).unwrap();
         let mut warm_up = WarmUp {
             steps,
             at_most: 100,

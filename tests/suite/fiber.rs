@@ -6,8 +6,9 @@ use crate::common::normals;
 use crate::linear::{Linear, ends, p_value};
 use fiberwalk::curvature::{GgnOperator, NormalDimension, TangentOptions, TangentSpace};
 use fiberwalk::diagnose::GaussianTarget;
-use fiberwalk::linalg::vector::{dot, fill_normal, norm};
+use fiberwalk::linalg::vector::{dot, norm};
 use fiberwalk::linalg::{orthonormal_rows, project_out, symmetric_eigen};
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Drift, DriftOptions, Fields, Kernel, Microcanonical, MicrocanonicalOptions, Particle,
 };

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use fiberwalk::Streams;
 use fiberwalk::artifact::{FitReport, Predictions, TaskSpec};
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{FitOptions, KernelKind, Method, fit};
+use fiberwalk::pipeline::{FitOptions, KernelKind, Method, MethodOptions, fit};
 
 use crate::common::program::csv_rows;
 
@@ -25,10 +25,12 @@ fn distance_to_hmc(
     particles: usize,
     seed: u64,
 ) -> (f64, f64, FitReport) {
+    let mut method = MethodOptions::of(method);
+    if let Some(walk) = method.walk_mut() {
+        (walk.kernel, walk.particles) = (kernel.into(), Some(particles));
+    }
     let options = FitOptions {
         method,
-        kernel,
-        particles: Some(particles),
         prior_precision: Some(1.0),
         noise_std: Some(0.1),
         seed,

@@ -285,7 +285,11 @@ fn what_cannot_be_fitted_is_said() {
     assert!(error(&start, &points[..3], 0, |_| ()).contains("rows of 2 numbers"));
     assert!(error(&start[..3], &points, 0, |_| ()).contains("4 parameters"));
     assert!(error(&start, &points, 2, |_| ()).contains("context"));
-    assert!(error(&start, &[1.0, f64::NAN], 0, |_| ()).contains("gradient of the flow"));
+    let said = error(&start, &[1.0, f64::NAN], 0, |_| ());
+    assert!(
+        said.contains("training of the flow cannot start (1 gradient)"),
+        "{said}"
+    );
     assert!(error(&start, &points, 0, |o| o.batch_rows = 0).contains("batch_rows"));
     assert!(error(&start, &points, 0, |o| o.clip_norm = Some(0.0)).contains("clip_norm"));
     assert!(error(&start, &points, 0, |o| o.learning_rate = f64::NAN).contains("learning_rate"));

@@ -70,7 +70,7 @@ fn outputs_change_at_second_order_along_the_tangent_space_and_at_first_along_the
     let mut ws = program.workspace();
     let mut outputs = |theta: &[f64]| {
         program.run(&[theta], &mut ws).unwrap();
-        program.tensor(&ws, 0).to_vec()
+        program.tensor(&ws, 0).unwrap().to_vec()
     };
     let here = outputs(&theta);
     for seed in 0..4 {
@@ -185,7 +185,7 @@ fn a_space_is_renewed_at_a_nearby_point_for_fewer_products() {
         let mut v = normals(net.dim(), 10);
         here.project_tangent(&mut v);
         let before = norm(&v);
-        here.transport(&warm, &mut v).unwrap();
+        assert!(here.transport(&warm, &mut v).unwrap());
         let mut c = vec![0.0; warm.normal_dim()];
         warm.coordinates(&v, &mut c);
         assert!((norm(&v) - before).abs() < 1e-12 * before && norm(&c) < 1e-12 * before);

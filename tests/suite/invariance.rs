@@ -2,7 +2,7 @@
 
 use crate::common::{labels, network, normals};
 use crate::twin::{Fault, Twin, refresh_by};
-use fiberwalk::linalg::vector::fill_normal;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Drift, DriftOptions, Fields, FrameOptions, FrameSource, GgnFrame, Info, InverseMassMatrix,
     Kernel, Microcanonical, MicrocanonicalOptions, Particle,
@@ -101,7 +101,7 @@ fn turn(
     change: &dyn Fn(&mut Vec<f64>),
 ) {
     edit(particle, name, |lifted| {
-        let mut u = map.lower(lifted);
+        let mut u = map.lower(lifted).unwrap();
         change(&mut u);
         u.resize(map.lifted_len(), 0.0);
         map.lift(&mut u, &mut vec![0.0; map.directions()]);

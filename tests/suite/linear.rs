@@ -122,7 +122,8 @@ impl Linear {
             .map(|j| {
                 let (mut unit, mut column) = (vec![0.0; p], vec![0.0; p]);
                 unit[j] = 1.0;
-                map.apply(&unit, &mut column, &mut vec![0.0; map.directions()]);
+                map.apply(&unit, &mut column, &mut vec![0.0; map.directions()])
+                    .unwrap();
                 column
             })
             .collect();

@@ -16,6 +16,7 @@ mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+mod errors;
 mod evidence;
 mod exactness;
 mod fiber;
@@ -48,6 +49,8 @@ mod walk_batches;
 
 // these need the command line, or model files
 #[cfg(feature = "cli")]
+mod cancelled;
+#[cfg(feature = "cli")]
 mod checkpoints;
 #[cfg(feature = "cli")]
 mod choice;
@@ -65,12 +68,15 @@ mod info;
 mod mixtures;
 #[cfg(feature = "cli")]
 mod model_file;
+mod noise_calibration;
 #[cfg(feature = "cli")]
 mod observations;
 #[cfg(feature = "cli")]
 mod pipeline;
 #[cfg(feature = "cli")]
 mod refusals;
+#[cfg(feature = "cli")]
+mod settings;
 #[cfg(feature = "cli")]
 mod streams;
 #[cfg(feature = "cli")]

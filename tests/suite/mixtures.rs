@@ -1,7 +1,7 @@
 //! Mixtures of several models: files, threads, the predictive law, and the command line.
 
-use crate::common::normals;
 use crate::common::program::{csv_rows, ok, refused, scores};
+use crate::common::{normals, short};
 use crate::observations::{counts, fitted, regression};
 use fiberwalk::Streams;
 use fiberwalk::artifact::{Fitted, FittedModel, Predictions, Scores};
@@ -11,10 +11,7 @@ use fiberwalk::pipeline::{FitOptions, FitResult, Method};
 /// A small portfolio, fitted on the given number of threads.
 fn portfolio(data: &Dataset, threads: usize) -> FitResult<f32> {
     let options = FitOptions {
-        method: Method::Auto,
-        particles: Some(4),
-        steps: Some(30),
-        samples: 16,
+        method: short(Method::Auto, 4, 30, 16),
         ..FitOptions::default()
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
@@ -156,5 +153,8 @@ fn the_command_line_has_all_of_it() {
     let resume = [
         "fit", &table, "--out", &model, "--method", "auto", "--resume",
     ];
-    refused(&resume, &["single walks"]);
+    refused(
+        &resume,
+        &["--resume", "walk, atlas and flow", "not for auto"],
+    );
 }

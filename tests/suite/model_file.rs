@@ -22,7 +22,10 @@ fn model_file(dir: &Path, method: &str) -> PathBuf {
 fn model_file_with(dir: &Path, options: &[&str]) -> PathBuf {
     let path = dir.join(options.join("_") + ".fw");
     let data = data_file("snelson1d.csv");
-    let small = "--hidden 6 --steps 20 --particles 5 --samples 10 --quiet";
+    let small = match options.contains(&"map") {
+        true => "--hidden 6 --quiet",
+        false => "--hidden 6 --steps 20 --particles 5 --samples 10 --quiet",
+    };
     let status = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
         .args([Path::new("fit"), &data, Path::new("--out"), &path])
         .args(small.split(' ').chain(options.iter().copied()))

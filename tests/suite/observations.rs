@@ -1,6 +1,6 @@
 //! Fits with every likelihood, and with warped columns, against the truth behind the data.
 
-use crate::common::normals;
+use crate::common::{normals, short};
 use fiberwalk::Law;
 use fiberwalk::artifact::{FittedModel, Predictions, Scores};
 use fiberwalk::data::{Dataset, Task, banana};
@@ -17,9 +17,7 @@ fn linear(likelihood: Option<Observation>) -> FitOptions {
     FitOptions {
         hidden: Vec::new(),
         likelihood,
-        particles: Some(8),
-        steps: Some(300),
-        samples: 64,
+        method: short(Method::Walk, 8, 300, 64),
         ..FitOptions::default()
     }
 }
@@ -209,9 +207,7 @@ fn one_logit_is_as_good_as_two() {
         let options = FitOptions {
             hidden: vec![12],
             likelihood,
-            particles: Some(8),
-            steps: Some(200),
-            samples: 64,
+            method: short(Method::Walk, 8, 200, 64),
             ..FitOptions::default()
         };
         let model = fitted(&train, &options).model;
@@ -249,7 +245,7 @@ fn what_does_not_go_together_is_said_before_anything_takes_time() {
         (
             &real,
             FitOptions {
-                method: Method::Map,
+                method: Method::Map.into(),
                 ..linear(Some(Observation::StudentT))
             },
             "needs sampled scales",
@@ -281,7 +277,7 @@ fn what_does_not_go_together_is_said_before_anything_takes_time() {
         (
             &real,
             FitOptions {
-                method: Method::Atlas,
+                method: Method::Atlas.into(),
                 ..linear(Some(Observation::Poisson))
             },
             "is not known to method atlas",
@@ -289,7 +285,7 @@ fn what_does_not_go_together_is_said_before_anything_takes_time() {
         (
             &real,
             FitOptions {
-                method: Method::Auto,
+                method: Method::Auto.into(),
                 noise_std: Some(0.1),
                 ..plain()
             },
@@ -298,7 +294,7 @@ fn what_does_not_go_together_is_said_before_anything_takes_time() {
         (
             &real,
             FitOptions {
-                method: Method::Auto,
+                method: Method::Auto.into(),
                 feature_transform: FeatureTransform::YeoJohnson,
                 ..plain()
             },
@@ -307,7 +303,7 @@ fn what_does_not_go_together_is_said_before_anything_takes_time() {
         (
             &real,
             FitOptions {
-                method: Method::Auto,
+                method: Method::Auto.into(),
                 hidden: vec![7],
                 ..plain()
             },

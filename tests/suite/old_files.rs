@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 
 use fiberwalk::artifact::{AnyModel, Predictions};
 
+/// Files in the folder `0.1.0`.
+const FILES: usize = 25;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
 }
@@ -18,25 +21,27 @@ fn table(path: &Path) -> Vec<Vec<f64>> {
     text.lines().skip(1).map(row).collect()
 }
 
-#[test]
-fn files_of_an_earlier_version_predict_what_they_did() {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder())
+/// Loads the model files of a folder and compares what they predict. Returns their formats, and how
+/// many carry the report of their fit.
+fn compare(folder: &Path, count: usize) -> (Vec<u32>, usize) {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "fw"))
         .collect();
     files.sort();
-    assert_eq!(files.len(), 23);
-    let mut versions = Vec::new();
+    assert_eq!(files.len(), count);
+    let (mut versions, mut reports) = (Vec::new(), 0);
     for path in files {
         let name = path.file_stem().unwrap().to_string_lossy().into_owned();
         let classes = name.starts_with("classes");
         let rows = match classes {
-            true => table(&folder().join("glass_test.csv")),
-            false => table(&folder().join("real_test.csv")),
+            true => table(&self::folder().join("glass_test.csv")),
+            false => table(&self::folder().join("real_test.csv")),
         };
         let model = AnyModel::load(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
         versions.push(model.metadata().format_version);
+        reports += usize::from(model.metadata().report.is_some());
         let d = model.metadata().feature_names.len();
         let x: Vec<f64> = rows.iter().flat_map(|row| row[..d].to_vec()).collect();
         let predicted = model.predictor(12, 5).unwrap().rows(&x).unwrap();
@@ -69,5 +74,18 @@ fn files_of_an_earlier_version_predict_what_they_did() {
     }
     versions.sort_unstable();
     versions.dedup();
+    (versions, reports)
+}
+
+#[test]
+fn files_of_an_earlier_version_predict_what_they_did() {
+    let (versions, _) = compare(&folder(), 23);
     assert_eq!(versions, [1, 2, 3]);
+}
+
+/// A file of every method, as this version writes them: later ones must read them too.
+#[test]
+fn files_of_this_version_predict_what_they_did() {
+    let (_, reports) = compare(&folder().join("0.1.0"), FILES);
+    assert_eq!(reports, FILES);
 }

@@ -5,8 +5,8 @@ use fiberwalk::autodiff::Var;
 use fiberwalk::nn::Mapped;
 use fiberwalk::pipeline::{FitOptions, Method, PriorChoice, fit_model};
 use fiberwalk::{
-    Activation, Categorical, Error, Gaussian, IsotropicGaussian, Law, Likelihood, Mlp, Model,
-    Predictive, Result, Streams, StudentT,
+    Activation, Categorical, Column, Error, Gaussian, IsotropicGaussian, Law, Likelihood, Mlp,
+    Model, Predictive, Result, Streams, StudentT,
 };
 
 use crate::common::normals;
@@ -38,6 +38,15 @@ impl Likelihood for Claims {
 }
 
 fn quiet(_: fiberwalk::pipeline::Stage, _: usize, _: usize) {}
+
+/// A method whose walk, if it has one, takes a number of steps.
+fn walking(method: Method, steps: usize) -> FitOptions {
+    let mut options = FitOptions::of(method);
+    if let Some(walk) = options.method.walk_mut() {
+        walk.steps = Some(steps);
+    }
+    options
+}
 
 /// Counts whose rate is `e^(0.5 + x)` for an exposure of 1.
 fn claims() -> (Vec<f64>, Vec<f64>) {
@@ -77,10 +86,7 @@ fn all_methods_fit_counts_with_exposures() {
         Method::Vi,
         Method::Nuts,
     ] {
-        let options = FitOptions {
-            steps: method.walks().then_some(200),
-            ..FitOptions::of(method)
-        };
+        let options = walking(method, 200);
         let fitted = fit_model::<f64>(&model, &x, &y, &options, &quiet).unwrap();
         let predictor = fitted.model.predictor(200, 0).unwrap();
         for x in [-0.5, 0.5f64] {
@@ -178,10 +184,7 @@ fn a_file_needs_its_parts_and_says_which() {
     let (x, y) = claims();
     let dir = tempfile::tempdir().unwrap();
     for method in [Method::Walk, Method::Atlas, Method::Flow] {
-        let options = FitOptions {
-            steps: Some(40),
-            ..FitOptions::of(method)
-        };
+        let options = walking(method, 40);
         let model = claims_model(4);
         let fitted = fit_model::<f32>(&model, &x, &y, &options, &quiet).unwrap();
         let path = dir.path().join(method.name());
@@ -241,10 +244,7 @@ fn likelihoods_with_parameters_and_networks_without_a_head() {
     let prior = IsotropicGaussian::new(1.0).unwrap();
     let model = Model::new("tails", network, StudentT::default(), prior);
     assert_eq!((model.network().dim(), model.own_params()), (13, 2));
-    let options = FitOptions {
-        steps: Some(400),
-        ..FitOptions::of(Method::Walk)
-    };
+    let options = walking(Method::Walk, 400);
     let fitted = fit_model::<f64>(&model, &x, &y, &options, &quiet).unwrap();
     assert!(fitted.loo.is_some());
     let draws = fitted.model.draws(100, Streams::new(0)).unwrap();
@@ -278,10 +278,7 @@ fn classes_and_refusals() {
     let model = Model::with_head("classes", network(), Categorical, prior());
     let x = normals(60, 5);
     let y: Vec<f64> = (0..30).map(|i| f64::from(i % 3)).collect();
-    let options = FitOptions {
-        steps: Some(30),
-        ..FitOptions::of(Method::Walk)
-    };
+    let options = walking(Method::Walk, 30);
     let fitted = fit_model::<f32>(&model, &x, &y, &options, &quiet).unwrap();
     let predictor = fitted.model.predictor(20, 0).unwrap();
     assert!(matches!(predictor.rows(&x).unwrap(), Predictions::Classes(p) if p.classes == 3));
@@ -321,4 +318,20 @@ fn classes_and_refusals() {
         fit_model::<f32>(&model, &x, &wrong, &options, &quiet).is_err(),
         "class 3 of 3"
     );
+}
+
+#[test]
+fn a_bad_number_is_refused_with_row_and_column() {
+    let (x, y) = claims();
+    let model = claims_model(4);
+    let place = |x: &[f64], y: &[f64]| {
+        let options = FitOptions::of(Method::Map);
+        match fit_model::<f64>(&model, x, y, &options, &quiet) {
+            Err(Error::NonFiniteData { row, column, .. }) => (row, column),
+            other => panic!("{:?}", other.map(|_| ())),
+        }
+    };
+    let mut bad = x.clone();
+    bad[7] = f64::NAN;
+    assert_eq!(place(&bad, &y), (7, Column::Named("x0".into())));
 }

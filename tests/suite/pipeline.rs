@@ -1,19 +1,28 @@
 //! The stages in one call: what a fit reports, and the model in memory against its file.
 
-use crate::common::data_file;
+use crate::common::{data_file, short};
 use fiberwalk::Streams;
 use fiberwalk::artifact::{Fitted, FittedModel, remove_spool};
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{Batch, FitOptions, FitResult, KernelKind, Method, fit};
+use fiberwalk::pipeline::{
+    Batch, FitOptions, FitResult, KernelKind, Method, PointsSettings, WalkSettings, fit,
+};
 
 fn options(method: Method) -> FitOptions {
     FitOptions {
-        method,
+        method: short(method, 10, 60, 20),
         hidden: vec![6],
+        ..FitOptions::default()
+    }
+}
+
+/// The walk of the options above.
+fn walk() -> WalkSettings {
+    WalkSettings {
         particles: Some(10),
         steps: Some(60),
         samples: 20,
-        ..FitOptions::default()
+        ..WalkSettings::default()
     }
 }
 
@@ -55,8 +64,13 @@ fn points_on_a_disk_are_points_in_memory() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name);
     let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
-    let spooled = FitOptions {
+    let spooled = PointsSettings {
+        walk: walk(),
         spool: Some(file("points")),
+        ..PointsSettings::default()
+    };
+    let spooled = FitOptions {
+        method: spooled.into(),
         ..options(Method::Walk)
     };
     let kept = fit::<f32>(&data, &options(Method::Walk), &|_, _, _| ()).unwrap();
@@ -78,17 +92,21 @@ fn a_budget_of_memory_ends_a_walk_that_holds_its_points() {
     let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
     // a point has 4 bytes for each of 81,000 parameters: 2.5 MiB for all eight
     let with = |max_memory: usize| {
+        let walk = WalkSettings {
+            kernel: KernelKind::Drift.into(),
+            particles: Some(8),
+            steps: Some(64),
+            samples: 256,
+            max_memory: Some(max_memory),
+            ..WalkSettings::default()
+        };
         let options = FitOptions {
             hidden: vec![200, 380],
             batch: Batch::Rows(214),
             epochs: Some(1),
             prior_precision: Some(1.0),
-            kernel: KernelKind::Drift,
-            particles: Some(8),
-            steps: Some(64),
-            samples: 256,
-            max_memory: Some(max_memory),
-            ..options(Method::Walk)
+            method: walk.into(),
+            ..FitOptions::default()
         };
         let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
         pool.unwrap()
@@ -112,8 +130,12 @@ fn a_budget_of_memory_ends_a_walk_that_holds_its_points() {
 #[test]
 fn the_walk_uses_the_threshold_and_the_radius_that_are_documented() {
     let data = load_csv(&data_file("glass.csv"), &CsvOptions::default()).unwrap();
+    let drift = WalkSettings {
+        kernel: KernelKind::Drift.into(),
+        ..walk()
+    };
     let options = FitOptions {
-        kernel: KernelKind::Drift,
+        method: drift.into(),
         ..options(Method::Walk)
     };
     let fitted = fit::<f64>(&data, &options, &|_, _, _| ()).unwrap();
@@ -178,17 +200,20 @@ fn minibatches_reach_the_estimate_of_all_rows_and_the_same_bits_on_any_threads()
     );
     // a MAP estimate alone holds rows out
     let alone = FitOptions {
-        method: Method::Map,
         batch: Batch::Rows(32),
         ..options(Method::Map)
     };
     let alone = fit::<f32>(&data, &alone, &|_, _, _| ()).unwrap();
     assert!(alone.report.training.unwrap().validation_nll.unwrap() > 0.0);
     // a further start is trained like the first, with as many batches
+    let from_two = WalkSettings {
+        starts: 2,
+        ..walk()
+    };
     let two = FitOptions {
         batch: Batch::Rows(32),
         epochs: Some(7),
-        starts: 2,
+        method: from_two.into(),
         ..options(Method::Walk)
     };
     let two = fit::<f32>(&data, &two, &|_, _, _| ()).unwrap();

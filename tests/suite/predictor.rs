@@ -2,18 +2,15 @@
 
 use fiberwalk::artifact::{AnyModel, Fitted, FittedModel, Predictions, Predictor, RowPrediction};
 use fiberwalk::data::{Dataset, Task, banana};
-use fiberwalk::pipeline::{FitOptions, Method, TargetTransform, fit};
-use fiberwalk::{Observation, Streams};
+use fiberwalk::pipeline::{AutoSettings, FitOptions, Method, TargetTransform, fit};
+use fiberwalk::{Column, Error, Observation, Streams};
 
-use crate::common::normals;
+use crate::common::{normals, short};
 
 fn options(method: Method) -> FitOptions {
     FitOptions {
-        method,
+        method: short(method, 5, 20, 30),
         hidden: vec![6],
-        steps: Some(20),
-        particles: Some(5),
-        samples: 30,
         ..FitOptions::default()
     }
 }
@@ -93,11 +90,17 @@ fn one_row_says_what_many_rows_say() {
     ] {
         let of_method = match method {
             // its models have widths of their own
-            Method::Auto => FitOptions {
-                max_seconds: Some(2.0),
-                samples: 30,
-                ..FitOptions::of(method)
-            },
+            Method::Auto => {
+                let auto = AutoSettings {
+                    max_seconds: Some(2.0),
+                    samples: 30,
+                    ..AutoSettings::default()
+                };
+                FitOptions {
+                    method: auto.into(),
+                    ..FitOptions::default()
+                }
+            }
             _ => options(method),
         };
         let model = fit::<f32>(&real, &of_method, &|_, _, _| ()).unwrap().model;
@@ -261,4 +264,42 @@ fn a_model_can_be_frozen_after_it_was_loaded() {
         4
     );
     assert!(walk.to_bytes().is_ok() && walk.freeze(0, 0).is_err());
+}
+
+/// The row of a feature that is not a number counts from the first row of the table, also beyond
+/// the rows that are computed at once, and the feature has its name.
+#[test]
+fn a_bad_feature_is_named_in_any_row() {
+    let data = waves();
+    for method in [Method::Map, Method::Atlas] {
+        let fitted = fit::<f32>(&data, &options(method), &|_, _, _| ()).unwrap();
+        let predictor = fitted.model.predictor(20, 0).unwrap();
+        let place = |error: Error| match error {
+            Error::NonFiniteData { row, column, .. } => (row, column),
+            other => panic!("{other}"),
+        };
+        let named = Column::Named("x".into());
+        for bad in [f64::NAN, f64::INFINITY, 1e300] {
+            let mut x = normals(2_500, 7);
+            x[2_100] = bad;
+            let error = predictor.rows(&x).unwrap_err();
+            assert_eq!(place(error), (2_100, named.clone()), "{method} {bad}");
+            let error = predictor.row(&[bad]).unwrap_err();
+            assert_eq!(place(error), (0, named.clone()), "{method} {bad}");
+        }
+        let mut x = normals(2_500, 7);
+        x[2_100] = 1e300;
+        let y = normals(2_500, 8);
+        let far = Dataset::new(x, y, vec!["x".into()], "y", Task::Regression).unwrap();
+        let error = predictor.evaluate(&far).unwrap_err();
+        assert_eq!(place(error), (2_100, named), "{method}");
+        // two features in the place of one would be twice as many rows
+        let names = vec!["x".into(), "z".into()];
+        let wide = Dataset::new(vec![0.5; 8], vec![0.0; 4], names, "y", Task::Regression);
+        let error = predictor.evaluate(&wide.unwrap()).unwrap_err().to_string();
+        assert!(
+            error.contains("expected 1 feature columns, got 2"),
+            "{error}"
+        );
+    }
 }

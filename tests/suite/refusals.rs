@@ -66,14 +66,18 @@ fn bad_training_files_are_refused_in_one_line() {
         &["--method", "mcmc"],
         &["mcmc", "map", "walk", "atlas", "flow"],
     );
-    case(good, &["--recombine"], &["recombine", "method atlas"]);
-    case(good, &["--frozen", "5"], &["frozen", "atlas and flow"]);
+    case(good, &["--recombine"], &["--recombine", "method atlas"]);
+    case(good, &["--frozen", "5"], &["--frozen", "atlas and flow"]);
     case(
         good,
         &["--frozen", "0", "--method", "atlas"],
         &["frozen", "positive"],
     );
-    case(good, &["--flow", "units"], &["flow = units", "method flow"]);
+    case(
+        good,
+        &["--flow", "units"],
+        &["--flow = units", "method flow"],
+    );
     case(
         good,
         &["--flow", "spline", "--method", "flow"],

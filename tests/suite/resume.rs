@@ -216,7 +216,9 @@ fn a_walk_that_is_ended_early_gives_what_it_has() {
             // ended early: where the particles are, and the energies there
             assert_eq!(kept, 0);
             for i in 0..walked.len() {
-                let u = -Curved(5).log_density(walked.point(i), &mut ()).unwrap();
+                let u = -Curved(5)
+                    .log_density(walked.point(i).unwrap(), &mut ())
+                    .unwrap();
                 assert!((walked.energies[i] - u).abs() < 1e-12 && u <= 4.0);
             }
             assert_eq!(walked.forgotten, steps >= 20);

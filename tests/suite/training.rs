@@ -295,11 +295,16 @@ fn divergence_is_an_error_that_says_so() {
         quiet,
     )
     .unwrap_err();
-    assert!(
-        matches!(error, Error::NonFinite { index: 1..100, .. }),
-        "{error}"
-    );
-    assert!(error.to_string().contains("diverged"), "{error}");
+    let Error::Diverged {
+        step, gradients, ..
+    } = error
+    else {
+        panic!("{error}");
+    };
+    assert!((1..100).contains(&step) && gradients == step + 1, "{error}");
+    let said = error.to_string();
+    assert!(said.contains(&format!("diverged at step {step} ({gradients} gradients)")));
+    assert!(said.contains("smaller learning_rate"), "{said}");
 }
 
 type Change = fn(&mut MinibatchOptions);

@@ -4,7 +4,8 @@
 //! 2212.08549 and 2503.01707). It draws its random numbers in the crate's order, so the two take
 //! the same path. It can be given faults.
 
-use fiberwalk::linalg::vector::{dot, fill_normal, norm};
+use fiberwalk::linalg::vector::{dot, norm};
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Divergence, DivergenceCause, Fields, Info, InverseMassMatrix, Kernel, Particle,
 };
@@ -70,7 +71,8 @@ impl Twin {
         for j in 0..n {
             let (mut unit, mut column) = (vec![0.0; n], vec![0.0; n]);
             unit[j] = 1.0;
-            map.apply(&unit, &mut column, &mut vec![0.0; map.directions()]);
+            map.apply(&unit, &mut column, &mut vec![0.0; map.directions()])
+                .unwrap();
             (0..n).for_each(|i| s[i * n + j] = column[i]);
         }
         Self {

@@ -14,7 +14,9 @@ use crate::common::program::{ok, refused, split, text};
 use fiberwalk::Error;
 use fiberwalk::artifact::Claim;
 use fiberwalk::data::{CsvOptions, load_csv};
-use fiberwalk::pipeline::{CheckpointOptions, FitOptions, Method, fit};
+use fiberwalk::pipeline::{
+    AtlasSettings, CheckpointOptions, FitOptions, MethodOptions, PointsSettings, WalkSettings, fit,
+};
 
 const WALK: &str =
     "--particles 6 --samples 6000 --hidden 5 --steps 4000 --checkpoint-every 0.0001 --quiet";
@@ -23,6 +25,12 @@ fn fit_args<'a>(train: &'a Path, out: &'a Path, more: &'a str) -> Vec<&'a str> {
     let files = ["fit", text(train), "--out", text(out)];
     let words = WALK.split(' ').chain(more.split_whitespace());
     files.into_iter().chain(words).collect()
+}
+
+/// A fit without a walk.
+fn map_args<'a>(train: &'a Path, out: &'a Path) -> Vec<&'a str> {
+    let small = ["--method", "map", "--hidden", "5", "--quiet"];
+    [&["fit", text(train), "--out", text(out)], &small[..]].concat()
 }
 
 /// Starts a fit, and waits until it has kept points and written a checkpoint.
@@ -63,10 +71,11 @@ fn a_second_fit_to_the_same_files_is_refused_and_the_first_is_whole() {
     let points = dir.path().join("m.fw.points");
     let checkpoint = dir.path().join("m.fw.checkpoint");
     let predict = ["predict", text(&alone), text(&test), "--out", text(&points)];
+    let other = dir.path().join("n.fw");
     let seconds = [
         (fit_args(&train, &out, "--seed 1"), "m.fw"),
         (fit_args(&train, &out, "--resume"), "m.fw"),
-        (fit_args(&train, &out, "--method map"), "m.fw"),
+        (map_args(&train, &out), "m.fw"),
         // under other names: files that the first keeps beside its model
         (fit_args(&train, &points, "--seed 1"), "m.fw.points"),
         (fit_args(&train, &checkpoint, "--seed 1"), "m.fw.checkpoint"),
@@ -77,11 +86,7 @@ fn a_second_fit_to_the_same_files_is_refused_and_the_first_is_whole() {
         assert!(first.try_wait().unwrap().is_none(), "it was over too soon");
     }
     // a fit to another file is allowed
-    ok(&[
-        &fit_args(&train, &dir.path().join("n.fw"), "")[..],
-        &["--method", "map"],
-    ]
-    .concat());
+    ok(&map_args(&train, &other));
     assert!(first.wait().unwrap().success());
     assert!(fs::read(&alone).unwrap() == fs::read(&out).unwrap());
     let left = ["alone.fw", "m.fw", "n.fw", "test.csv", "train.csv"];
@@ -127,40 +132,51 @@ fn two_fits_of_one_program_are_told_apart() {
     let data = load_csv(&data_file("snelson1d.csv"), &CsvOptions::default()).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (spool, path) = (dir.path().join("points"), dir.path().join("checkpoint"));
-    let options = FitOptions {
+    let by = |method: MethodOptions| FitOptions {
         hidden: vec![3],
         prior_precision: Some(1.0),
         noise_std: Some(0.5),
+        method,
+        ..FitOptions::default()
+    };
+    let walk = WalkSettings {
         particles: Some(3),
         samples: 6,
         steps: Some(30),
-        ..FitOptions::default()
+        ..WalkSettings::default()
     };
-    let spooled = FitOptions {
+    let spooled = PointsSettings {
+        walk,
         spool: Some(spool.clone()),
-        ..options.clone()
+        ..PointsSettings::default()
     };
-    let kept = |resume, every| FitOptions {
-        checkpoint: Some(CheckpointOptions {
-            path: path.clone(),
+    let spooled = by(spooled.into());
+    let checkpoint = |resume, every| {
+        let path = path.clone();
+        Some(CheckpointOptions {
+            path,
             every,
             resume,
-        }),
-        ..options.clone()
+            ..CheckpointOptions::default()
+        })
     };
-    let often = kept(false, Some(Duration::ZERO));
+    let kept = |resume, every| PointsSettings {
+        walk,
+        checkpoint: checkpoint(resume, every),
+        ..PointsSettings::default()
+    };
+    let atlas = AtlasSettings {
+        walk,
+        checkpoint: checkpoint(false, Some(Duration::ZERO)),
+        ..AtlasSettings::default()
+    };
+    let often = by(kept(false, Some(Duration::ZERO)).into());
+    let resumed = by(kept(true, None).into());
     let seconds = [
         (&spooled, vec![spooled.clone()], &spool),
         (
             &often,
-            vec![
-                often.clone(),
-                kept(true, None),
-                FitOptions {
-                    method: Method::Atlas,
-                    ..often.clone()
-                },
-            ],
+            vec![often.clone(), resumed, by(atlas.into())],
             &path,
         ),
     ];
@@ -185,7 +201,7 @@ fn two_fits_of_one_program_are_told_apart() {
         }
         // a model whose points are in the file keeps the lock until it is dropped
         let free = Claim::of(file).is_ok();
-        assert_eq!(free, first.spool.is_none());
+        assert_eq!(free, file != &spool);
         drop(result);
         assert!(Claim::of(file).is_ok());
         fit::<f32>(&data, first, &|_, _, _| ()).unwrap();

@@ -102,7 +102,7 @@ fn flipped_copies_are_the_same_features() {
         let program = graph.compile::<f64>(&[net.feature_map(t, x)]).unwrap();
         let mut ws = program.workspace();
         program.run(&[&theta, &normals(6, 7)], &mut ws).unwrap();
-        program.tensor(&ws, 0).to_vec()
+        program.tensor(&ws, 0).unwrap().to_vec()
     };
     let want = features(&canonical);
     let mut changed = 0;

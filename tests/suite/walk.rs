@@ -88,7 +88,10 @@ fn the_path_on_a_quadratic_is_the_closed_form() {
     };
     for particle in 0..40 {
         // points after steps 38 (a quarter from the end, rounded) and 50
-        let (middle, end) = (walked.point(particle), walked.point(40 + particle));
+        let (middle, end) = (
+            walked.point(particle).unwrap(),
+            walked.point(40 + particle).unwrap(),
+        );
         let direction: Vec<f64> = end
             .iter()
             .zip(&h)
@@ -130,7 +133,7 @@ fn drifts_are_uniform_on_the_sphere() {
     };
     let walked = one_walk(drift(0.5, 0.0, f64::INFINITY), &density, &options);
     for i in 0..p {
-        let column = || (0..n).map(|k| walked.point(k)[i]);
+        let column = || (0..n).map(|k| walked.point(k).unwrap()[i]);
         let mean = column().sum::<f64>() / n as f64;
         let second = column().map(|x| x * x).sum::<f64>() / n as f64;
         let fourth = column().map(|x| x.powi(4)).sum::<f64>() / n as f64;

@@ -3,7 +3,8 @@
 //! The tests measure how far off they are, and what their tuning does not see.
 
 use fiberwalk::linalg::Cholesky;
-use fiberwalk::linalg::vector::{dot, fill_normal};
+use fiberwalk::linalg::vector::dot;
+use fiberwalk::rng::fill_normal;
 use fiberwalk::walk::{
     Batched, InverseMassMatrix, Microcanonical, MicrocanonicalOptions, Observable, Run, Walk,
     WalkOptions,
@@ -203,7 +204,10 @@ fn the_tuning_does_not_see_the_noise_of_batches() {
         assert!((0.2..5.0).contains(&(error / target)), "{error} {target}");
     }
     let jump = |walk: &Walk<f64>| {
-        let (a, b) = (walk.trace.energies_after(3), walk.trace.energies_after(4));
+        let (a, b) = (
+            walk.trace.energies_after(3).unwrap(),
+            walk.trace.energies_after(4).unwrap(),
+        );
         let squares = a.iter().zip(b).map(|(a, b)| (a - b).powi(2));
         (squares.sum::<f64>() / a.len() as f64).sqrt()
     };

@@ -1,7 +1,7 @@
 //! What a predictor does in the precision of its model.
 
 use super::member::Member;
-use super::row::{Pool, RowPrediction};
+use super::row::{Memory, RowPrediction};
 use super::{Predictions, Rows, Scores, check_task};
 use crate::artifact::fitted::Fitted;
 use crate::artifact::model::FittedModel;
@@ -10,6 +10,7 @@ use crate::data::{Dataset, Task};
 use crate::error::{Error, Result, counted};
 use crate::metrics::{ClassificationMetrics, RegressionMetrics};
 use crate::model::Observation;
+use crate::parallel::Pool;
 use crate::predict::{
     ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
 };
@@ -54,10 +55,11 @@ impl Plain {
 /// The models that predict, with their shares.
 pub(in crate::artifact) struct Core<T: Scalar> {
     pub(super) task: Task,
-    features: usize,
+    /// Names of the features.
+    features: Vec<String>,
     pub(super) plain: Option<Plain>,
     pub(super) members: Vec<Member<T>>,
-    pub(super) pool: Pool<T>,
+    pub(super) pool: Pool<Memory<T>>,
 }
 
 impl<T: Scalar> Core<T> {
@@ -86,10 +88,10 @@ impl<T: Scalar> Core<T> {
         };
         Ok(Self {
             task: model.metadata.data_task(),
-            features: model.metadata.feature_names.len(),
+            features: model.metadata.feature_names.clone(),
             plain,
             members,
-            pool: Pool::default(),
+            pool: Pool::new(),
         })
     }
 
@@ -108,9 +110,10 @@ impl<T: Scalar> Core<T> {
         }
     }
 
-    /// Rows in blocks. The models of a mixture predict each block in turn.
-    fn blocks<'x>(&self, x: &'x [f64]) -> Result<std::slice::Chunks<'x, f64>> {
-        let d = self.features;
+    /// Passes rows on in blocks. The models of a mixture predict each block in turn. Errors count
+    /// the rows of a block from its first.
+    fn blocks(&self, x: &[f64], mut use_block: impl FnMut(&[f64]) -> Result<()>) -> Result<()> {
+        let d = self.features.len();
         if !x.len().is_multiple_of(d) {
             let (expected, got) = (
                 format!("rows of {}", counted(d, "feature")),
@@ -118,23 +121,42 @@ impl<T: Scalar> Core<T> {
             );
             return Err(Error::shape("predict", expected, got));
         }
-        Ok(x.chunks(BLOCK * d))
+        let mut blocks = x.chunks(BLOCK * d).enumerate();
+        blocks.try_for_each(|(at, rows)| {
+            let used = use_block(rows).map_err(|e| e.rows_from(at * BLOCK));
+            self.named(used)
+        })
+    }
+
+    /// Checks that data have the targets and the number of features that the model knows.
+    fn check(&self, op: &'static str, data: &Dataset) -> Result<()> {
+        check_task(op, self.task, data)?;
+        if data.d() == self.features.len() {
+            return Ok(());
+        }
+        let expected = format!("{} feature columns", self.features.len());
+        Err(Error::shape(op, expected, data.d()))
+    }
+
+    /// The same result; an error names features by their names.
+    pub(super) fn named<R>(&self, result: Result<R>) -> Result<R> {
+        result.map_err(|e| e.with_names(&self.features))
     }
 
     fn classes(&self, classes: usize, x: &[f64]) -> Result<ClassPredictions> {
         let mut all = ClassPredictions::empty(classes);
         if let [member] = &self.members[..] {
-            member.outputs(x, |block| all.extend(block))?;
+            self.named(member.outputs(x, |block| all.extend(block)))?;
             return Ok(all);
         }
-        for rows in self.blocks(x)? {
+        self.blocks(x, |rows| {
             let each = self
                 .members
                 .iter()
                 .map(|m| Ok((m.weight, m.all_outputs(rows)?)))
                 .collect::<Result<Vec<_>>>()?;
-            all.extend_weighted(&each)?;
-        }
+            all.extend_weighted(&each)
+        })?;
         Ok(all)
     }
 
@@ -144,16 +166,15 @@ impl<T: Scalar> Core<T> {
         x: &[f64],
         mut use_block: impl FnMut(&MixedPredictions) -> Result<()>,
     ) -> Result<()> {
-        for rows in self.blocks(x)? {
+        self.blocks(x, |rows| {
             let members = self
                 .members
                 .iter()
                 .map(|member| member.laws(&member.all_outputs(rows)?))
                 .collect::<Result<Vec<_>>>()?;
-            let rows = rows.len() / self.features;
-            use_block(&MixedPredictions { rows, members })?;
-        }
-        Ok(())
+            let rows = rows.len() / self.features.len();
+            use_block(&MixedPredictions { rows, members })
+        })
     }
 
     /// The predictive mixtures of a regression, in the target's units, block by block.
@@ -164,7 +185,7 @@ impl<T: Scalar> Core<T> {
         use_block: impl FnMut(&RegressionPredictions) -> Result<()>,
     ) -> Result<()> {
         match self.members.first() {
-            Some(member) => member.mixtures(plain, x, use_block),
+            Some(member) => self.named(member.mixtures(plain, x, use_block)),
             None => Ok(()),
         }
     }
@@ -198,7 +219,7 @@ impl<T: Scalar> Rows for Core<T> {
     }
 
     fn evaluate(&self, data: &Dataset) -> Result<Scores> {
-        check_task("evaluate", self.task, data)?;
+        self.check("evaluate", data)?;
         if let Task::Classification { classes } = self.task {
             let all = self.classes(classes, data.features())?;
             let labels = data.labels()?;
@@ -228,7 +249,7 @@ impl<T: Scalar> Rows for Core<T> {
     }
 
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
-        check_task("log_densities", self.task, data)?;
+        self.check("log_densities", data)?;
         if let Task::Classification { classes } = self.task {
             let all = self.classes(classes, data.features())?;
             let rows = all.probabilities.chunks_exact(classes).zip(data.labels()?);
@@ -252,11 +273,11 @@ impl<T: Scalar> Rows for Core<T> {
     }
 
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
-        self.single("log densities by the likelihood")?
-            .log_densities(x, y)
+        let member = self.single("log densities by the likelihood")?;
+        self.named(member.log_densities(x, y))
     }
 
     fn outputs(&self, x: &[f64]) -> Result<Outputs> {
-        self.single("outputs")?.all_outputs(x)
+        self.named(self.single("outputs")?.all_outputs(x))
     }
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use rayon::prelude::*;
-
 use super::core::Plain;
 use crate::artifact::fitted::{Fitted, scaled_head};
 use crate::artifact::model::FittedModel;
@@ -13,6 +11,7 @@ use crate::deform::AtlasRows;
 use crate::error::{Error, Result};
 use crate::model::{Likelihood, Noise, Predictive, RowLikelihood};
 use crate::nn::LinearHead;
+use crate::parallel;
 use crate::predict::{MemberLaws, Outputs, RegressionPredictions, SampleOutputs};
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -202,8 +201,8 @@ impl<T: Scalar> Member<T> {
         if rows.rows() != outputs.rows {
             return Err(Error::shape("log_densities_of", outputs.rows, rows.rows()));
         }
-        let each = (0..outputs.rows).into_par_iter();
-        each.map_init(
+        parallel::try_map_with(
+            outputs.rows,
             || rows.workspace(),
             |ws, row| {
                 let samples = outputs.row(row).chunks_exact(outputs.width).enumerate();
@@ -221,7 +220,6 @@ impl<T: Scalar> Member<T> {
                 Ok(top + (sum / logs.len() as f64).ln())
             },
         )
-        .collect()
     }
 
     /// The laws of a real target or a count.
@@ -259,10 +257,18 @@ impl<T: Scalar> Member<T> {
             true => Ok(mixtures),
             false => mixtures.with_noise(&self.noise_stds, scale),
         };
+        let mut done = 0;
+        // rows of a block are counted from its first
+        let mut pass_on = |rows: usize, mixtures: Result<RegressionPredictions>| {
+            let used = mixtures.and_then(with_noise).and_then(|m| use_block(&m));
+            used.map_err(|e| e.rows_from(done))?;
+            done += rows;
+            Ok(())
+        };
         match &self.engine {
             Engine::Samples(_) => self.outputs(x, |block| {
-                let mixtures = RegressionPredictions::new(block, noise_std, mean, scale)?;
-                use_block(&with_noise(mixtures)?)
+                let mixtures = RegressionPredictions::new(block, noise_std, mean, scale);
+                pass_on(block.rows, mixtures)
             }),
             Engine::Anchors(anchors) => anchors.blocks(&self.features.transform(x)?, |c| {
                 let outputs = Outputs {
@@ -272,8 +278,8 @@ impl<T: Scalar> Member<T> {
                     values: c.means.clone(),
                 };
                 let mixtures =
-                    RegressionPredictions::analytic(&outputs, &c.stds, noise_std, mean, scale)?;
-                use_block(&with_noise(mixtures)?)
+                    RegressionPredictions::analytic(&outputs, &c.stds, noise_std, mean, scale);
+                pass_on(c.rows, mixtures)
             }),
         }
     }

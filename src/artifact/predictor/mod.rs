@@ -78,7 +78,8 @@ impl Predictor {
     /// file).
     ///
     /// # Errors
-    /// If the row has another length, a feature is not finite, or an output is not.
+    /// If the row has another length. [`Error::NonFiniteData`] names a feature that is not finite,
+    /// or an output that is not.
     pub fn row(&self, x: &[f64]) -> Result<RowPrediction> {
         let mut out = RowPrediction::empty();
         self.row_into(x, &mut out)?;
@@ -98,8 +99,8 @@ impl Predictor {
     /// Predictive distributions of many rows of raw features (`[n, d]`, row-major).
     ///
     /// # Errors
-    /// If the rows do not fit the model, a feature is not finite, or an output is not (the row is
-    /// named).
+    /// If the rows do not fit the model. [`Error::NonFiniteData`] names row and feature where a
+    /// feature is not finite, and the row where an output is not.
     pub fn rows(&self, x: &[f64]) -> Result<Predictions> {
         self.rows.rows(x, &self.probabilities)
     }

@@ -1,7 +1,5 @@
 //! Prediction of a single row, in memory that is reused.
 
-use std::sync::{Mutex, PoisonError};
-
 use super::core::{Core, Plain};
 use super::member::{Engine, Member};
 use crate::data::Task;
@@ -102,30 +100,8 @@ impl RowPrediction {
     }
 }
 
-/// Memories for rows: as many as threads have asked at the same time.
-pub(super) struct Pool<T>(Mutex<Vec<Memory<T>>>);
-
-impl<T> Default for Pool<T> {
-    fn default() -> Self {
-        Self(Mutex::new(Vec::new()))
-    }
-}
-
-impl<T> Pool<T> {
-    fn take(&self) -> Option<Memory<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
-    }
-
-    fn put_back(&self, memory: Memory<T>) {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(memory);
-    }
-}
-
 /// The memory of one row.
-struct Memory<T> {
+pub(super) struct Memory<T> {
     members: Vec<MemberMemory<T>>,
     sums: ClassSums,
 }
@@ -200,10 +176,10 @@ impl<T: Scalar> Core<T> {
         probabilities: &[f64],
         out: &mut RowPrediction,
     ) -> Result<()> {
-        let mut memory = self.pool.take().unwrap_or_else(|| self.memory());
-        let result = self.predict_in(x, probabilities, out, &mut memory);
-        self.pool.put_back(memory);
-        result
+        self.pool.with(
+            || self.memory(),
+            |memory| self.predict_in(x, probabilities, out, memory),
+        )
     }
 
     fn memory(&self) -> Memory<T> {
@@ -227,7 +203,7 @@ impl<T: Scalar> Core<T> {
         let Memory { members, sums } = memory;
         sums.clear();
         for (member, memory) in self.members.iter().zip(members.iter_mut()) {
-            memory.run(member, x)?;
+            self.named(memory.run(member, x))?;
             if let Task::Classification { .. } = self.task {
                 match member.one_logit() {
                     true => sums.add_logits_of_one(member.weight, &memory.outputs),

@@ -1,6 +1,7 @@
 //! Prints a program, one instruction per line, so that a reader sees what runs.
 
-use crate::autodiff::program::{Action, Instruction, Place, Program, View};
+use crate::autodiff::exec::Program;
+use crate::autodiff::exec::instruction::{Action, Instruction, Place, View};
 
 impl std::fmt::Display for View {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,7 +85,7 @@ impl<T> std::fmt::Display for Program<T> {
     /// One instruction per line: `b0[0..29600] = in1[0..10656] @ in0[0..900]  (592 x 18 x 50)`;
     /// scalars are `s0`, `s1`, ...
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for instruction in &self.instructions {
+        for instruction in self.instructions() {
             writeln!(f, "{instruction}")?;
         }
         Ok(())

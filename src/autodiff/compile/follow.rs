@@ -7,8 +7,8 @@ use pulp::{Simd, WithSimd};
 
 use super::kernel::{Access, Arg, BLOCK, Kernel, Operand, Step, StepOp};
 use super::plan::views;
+use crate::autodiff::exec::instruction::{Action, Code, Instruction, Place, Value, View};
 use crate::autodiff::ops::{Binary, Form, MatMulShape, Unary};
-use crate::autodiff::program::{Action, Instruction, Place, Program, Value, View};
 use crate::linalg::product::{Outer, Piece};
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
@@ -30,16 +30,16 @@ const DEEPEST: usize = 64;
 pub(crate) const SCRATCH: usize = ROWS * BLOCK;
 
 /// Finds such pairs and joins them. At this stage each buffer still has a single writer.
-pub(super) fn join<T>(program: &mut Program<T>) {
-    let mut readers = vec![0usize; program.buffers.len()];
-    for instruction in &mut program.instructions {
+pub(super) fn join<T>(code: &mut Code<T>) {
+    let mut readers = vec![0usize; code.buffers.len()];
+    for instruction in &mut code.instructions {
         for view in views(instruction) {
             if let Place::Buffer(b) = view.place {
                 readers[b] += 1;
             }
         }
     }
-    for output in &program.outputs {
+    for output in &code.outputs {
         if let Value::View(View {
             place: Place::Buffer(b),
             ..
@@ -48,9 +48,9 @@ pub(super) fn join<T>(program: &mut Program<T>) {
             readers[*b] += 1;
         }
     }
-    let mut products: Vec<Option<(MatMulShape, View, View)>> = vec![None; program.buffers.len()];
-    let mut joined = vec![false; program.buffers.len()];
-    for instruction in &mut program.instructions {
+    let mut products: Vec<Option<(MatMulShape, View, View)>> = vec![None; code.buffers.len()];
+    let mut joined = vec![false; code.buffers.len()];
+    for instruction in &mut code.instructions {
         let Instruction::Fill { out, len, action } = instruction else {
             continue;
         };
@@ -92,14 +92,12 @@ pub(super) fn join<T>(program: &mut Program<T>) {
             };
         }
     }
-    program
-        .instructions
-        .retain(|instruction| match instruction {
-            Instruction::Fill { out, .. } => !joined[*out],
-            _ => true,
-        });
+    code.instructions.retain(|instruction| match instruction {
+        Instruction::Fill { out, .. } => !joined[*out],
+        _ => true,
+    });
     if joined.contains(&true) {
-        program.scratch = SCRATCH;
+        code.scratch = SCRATCH;
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::kernel::{Access, Arg, Kernel, Operand, Step, StepOp};
 use super::lower::Lowering;
+use crate::autodiff::exec::instruction::Value;
 use crate::autodiff::graph::Node;
 use crate::autodiff::ops::{Binary, Op};
-use crate::autodiff::program::Value;
 
 /// Whether kernels compute this node. Values of shape `[]` are computed in the scalar file instead.
 pub(super) fn elementwise(node: &Node) -> bool {

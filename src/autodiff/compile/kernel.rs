@@ -2,8 +2,8 @@
 //!
 //! Intermediate results of a block stay in the first-level cache.
 
+use crate::autodiff::exec::instruction::View;
 use crate::autodiff::ops::{Binary, Block, Unary, binary_slice, offset, unary_of_sum, unary_slice};
-use crate::autodiff::program::View;
 use crate::autodiff::shape::broadcast_strides;
 use crate::scalar::Scalar;
 use crate::simd::Aligned;

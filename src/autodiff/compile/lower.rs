@@ -2,11 +2,11 @@
 
 use super::fuse::{elementwise, roots};
 use super::kernel::{Arg, Kernel, Operand, Step, StepOp};
-use crate::autodiff::graph::Node;
+use crate::autodiff::exec::instruction::{Action, Instruction, Place, Value, View};
+use crate::autodiff::graph::{Named, Node};
 use crate::autodiff::ops::{
     ConvOp, ConvPlan, ImageShape, MatMulShape, Op, Pad, SumPlan, Unary, Window, WindowOp,
 };
-use crate::autodiff::program::{Action, CopyPart, Instruction, Place, Value, View};
 use crate::autodiff::shape::numel;
 use crate::error::{Error, Result};
 
@@ -24,6 +24,8 @@ pub(super) struct Lowering<'n> {
     pub(super) instructions: Vec<Instruction>,
     pub(super) buffers: Vec<usize>,
     pub(super) scalars: Vec<f64>,
+    /// Named constants and their slots.
+    pub(super) named: Vec<(Named, usize)>,
     pub(super) registers: usize,
     /// Padded images that exist already.
     padded: Vec<(Pad, View, View)>,
@@ -70,6 +72,7 @@ impl<'n> Lowering<'n> {
             instructions: Vec::new(),
             buffers: Vec::new(),
             scalars: Vec::new(),
+            named: Vec::new(),
             registers: 0,
             padded: Vec::new(),
         })
@@ -84,6 +87,11 @@ impl<'n> Lowering<'n> {
         let value = match &node.op {
             Op::Constant(bits) => {
                 self.scalars.push(f64::from_bits(*bits));
+                Value::Scalar(self.scalars.len() - 1)
+            }
+            Op::Named(named) => {
+                self.scalars.push((named.of)(named.value()));
+                self.named.push((*named, self.scalars.len() - 1));
                 Value::Scalar(self.scalars.len() - 1)
             }
             Op::Input(i) => self.leaf(Place::Input(*i), &node.shape),
@@ -233,7 +241,7 @@ impl<'n> Lowering<'n> {
         self.values[id as usize].unwrap_or(Value::Scalar(usize::MAX))
     }
 
-    fn view(&mut self, id: u32) -> View {
+    pub(super) fn view(&mut self, id: u32) -> View {
         match self.value(id) {
             Value::View(view) => view,
             Value::Scalar(slot) => {
@@ -274,7 +282,7 @@ impl<'n> Lowering<'n> {
         self.scalars.len() - 1
     }
 
-    fn fill(&mut self, len: usize, action: Action) -> Value {
+    pub(super) fn fill(&mut self, len: usize, action: Action) -> Value {
         let out = self.buffers.len();
         self.buffers.push(len);
         self.instructions
@@ -346,51 +354,5 @@ impl<'n> Lowering<'n> {
         };
         let plan = Box::new(plan);
         self.fill(numel(&node.shape), Action::Conv { plan, image, other })
-    }
-
-    fn slice(&mut self, node: &Node, axis: usize, start: usize) -> Value {
-        let source = &self.nodes[node.args[0] as usize].shape;
-        let view = self.view(node.args[0]);
-        let inner: usize = source[axis + 1..].iter().product();
-        let outer: usize = source[..axis].iter().product();
-        let width = node.shape[axis] * inner;
-        if outer == 1 {
-            return Value::View(View {
-                place: view.place,
-                offset: view.offset + start * inner,
-                len: width,
-            });
-        }
-        let part = CopyPart {
-            src: view,
-            src_offset: start * inner,
-            src_stride: source[axis] * inner,
-            dst_offset: 0,
-            dst_stride: width,
-            rows: outer,
-            width,
-        };
-        self.fill(numel(&node.shape), Action::Copy(vec![part]))
-    }
-
-    fn concat(&mut self, node: &Node, axis: usize) -> Value {
-        let inner: usize = node.shape[axis + 1..].iter().product();
-        let rows: usize = node.shape[..axis].iter().product();
-        let mut dst_offset = 0;
-        let mut parts = Vec::with_capacity(node.args.len());
-        for &arg in &node.args {
-            let width = self.nodes[arg as usize].shape[axis] * inner;
-            parts.push(CopyPart {
-                src: self.view(arg),
-                src_offset: 0,
-                src_stride: width,
-                dst_offset,
-                dst_stride: node.shape[axis] * inner,
-                rows,
-                width,
-            });
-            dst_offset += width;
-        }
-        self.fill(numel(&node.shape), Action::Copy(parts))
     }
 }

@@ -12,6 +12,7 @@
 //!    computed together, block by block.
 //! 6. **Memory** (`plan`): a buffer is reused once its last reader is done.
 
+mod copy;
 mod display;
 pub(crate) mod follow;
 mod fuse;
@@ -20,8 +21,9 @@ mod lower;
 mod plan;
 
 use self::lower::Lowering;
+use super::exec::Program;
+use super::exec::instruction::Code;
 use super::graph::{Graph, Var};
-use super::program::Program;
 use crate::error::Result;
 use crate::scalar::Scalar;
 
@@ -41,7 +43,7 @@ impl Graph {
         }
         let outputs = ids.iter().map(|&id| lowering.output(id)).collect();
         let tensors = self.tensors();
-        let mut program = Program {
+        let mut code = Code {
             instructions: lowering.instructions,
             inputs: self.input_shapes(),
             tensors: tensors
@@ -49,13 +51,13 @@ impl Graph {
                 .map(|t| t.iter().map(|&x| T::from_f64(x)).collect())
                 .collect(),
             buffers: lowering.buffers,
-            scalars: lowering.scalars,
             registers: lowering.registers,
             scratch: 0,
             outputs,
+            named: lowering.named,
         };
-        follow::join(&mut program);
-        plan::share_buffers(&mut program);
-        Ok(program)
+        follow::join(&mut code);
+        plan::share_buffers(&mut code);
+        Ok(Program::new(code, lowering.scalars))
     }
 }

@@ -1,21 +1,21 @@
 //! Memory planning: values whose lives do not overlap share a buffer.
 
 use super::kernel::{Kernel, Operand};
-use crate::autodiff::program::{Action, Instruction, Place, Program, Value, View};
+use crate::autodiff::exec::instruction::{Action, Code, Instruction, Place, Value, View};
 
 /// Renumbers a program with one buffer per value so that buffers are reused. Outputs keep theirs to
 /// the end.
-pub(super) fn share_buffers<T>(program: &mut Program<T>) {
-    let count = program.buffers.len();
+pub(super) fn share_buffers<T>(code: &mut Code<T>) {
+    let count = code.buffers.len();
     let mut last_read = vec![0usize; count];
-    for (time, instruction) in program.instructions.iter_mut().enumerate() {
+    for (time, instruction) in code.instructions.iter_mut().enumerate() {
         for view in views(instruction) {
             if let Place::Buffer(b) = view.place {
                 last_read[b] = time;
             }
         }
     }
-    for output in &program.outputs {
+    for output in &code.outputs {
         if let Value::View(View {
             place: Place::Buffer(b),
             ..
@@ -27,7 +27,7 @@ pub(super) fn share_buffers<T>(program: &mut Program<T>) {
     let mut sizes: Vec<usize> = Vec::new();
     let mut free: Vec<usize> = Vec::new();
     let mut home = vec![usize::MAX; count];
-    for (time, instruction) in program.instructions.iter_mut().enumerate() {
+    for (time, instruction) in code.instructions.iter_mut().enumerate() {
         let read: Vec<usize> = views(instruction)
             .filter_map(|view| match view.place {
                 Place::Buffer(b) => Some(b),
@@ -61,14 +61,14 @@ pub(super) fn share_buffers<T>(program: &mut Program<T>) {
             }
         }
     }
-    for output in &mut program.outputs {
+    for output in &mut code.outputs {
         if let Value::View(view) = output
             && let Place::Buffer(b) = view.place
         {
             view.place = Place::Buffer(home[b]);
         }
     }
-    program.buffers = sizes;
+    code.buffers = sizes;
 }
 
 /// The smallest free buffer that is large enough, or else the largest free one.

@@ -204,10 +204,8 @@ impl<'g> Var<'g> {
         if let Some(memory) = self.stored() {
             return memory.unary(op).batch_first();
         }
-        match self.graph.as_constant(self.id) {
-            Some(c) => self.graph.full(&self.shape(), op.apply(c)),
-            None => self.graph.push(Op::Unary(op), &[self.id], self.shape()),
-        }
+        let push = || self.graph.push(Op::Unary(op), &[self.id], self.shape());
+        self.fold_unary(op).unwrap_or_else(push)
     }
 
     pub(crate) fn binary(self, op: Binary, other: Var<'g>, name: &'static str) -> Var<'g> {
@@ -223,51 +221,15 @@ impl<'g> Var<'g> {
             );
             return self.graph.fail(error);
         };
-        let graph = self.graph;
-        match (graph.as_constant(self.id), graph.as_constant(other.id), op) {
-            (Some(x), Some(y), _) => return graph.full(&shape, op.apply(x, y)),
-            (Some(0.0), _, Binary::Add) => return other.broadcast_to(&shape),
-            (_, Some(0.0), Binary::Add | Binary::Sub) => return self.broadcast_to(&shape),
-            (Some(0.0), _, Binary::Sub) => return -other.broadcast_to(&shape),
-            (Some(1.0), _, Binary::Mul) => return other.broadcast_to(&shape),
-            (_, Some(0.0), Binary::TanhBack) | (_, Some(1.0), Binary::Mul | Binary::Div) => {
-                return self.broadcast_to(&shape);
-            }
-            // a zero cotangent stays zero even times infinity or NaN: derivatives sum over existing
-            // paths
-            (Some(0.0), _, Binary::Mul | Binary::TanhBack) | (_, Some(0.0), Binary::Mul) => {
-                return graph.full(&shape, 0.0);
-            }
-            _ => {}
-        }
-        if op == Binary::Mul
-            && let Some(folded) = self.folded(other).or_else(|| other.folded(self))
-        {
-            return folded.broadcast_to(&shape);
+        if let Some(folded) = self.fold_binary(op, other, &shape) {
+            return folded;
         }
         if self.leads(&shape) || other.leads(&shape) {
             let (a, b) = (self.to_memory(shape.len()), other.to_memory(shape.len()));
             return a.binary(op, b, name).batch_first();
         }
         let args = [self.broadcast_to(&shape).id, other.broadcast_to(&shape).id];
-        graph.push(Op::Binary(op), &args, shape)
-    }
-
-    /// Rewrites `c1 (c2 x)` as `(c1 c2) x`, if this is a constant and `other` is such a product.
-    fn folded(self, other: Var<'g>) -> Option<Var<'g>> {
-        let outer = self.graph.as_constant(self.id)?;
-        let node = self.graph.node(other.id);
-        if node.op != Op::Binary(Binary::Mul) {
-            return None;
-        }
-        (0..2).find_map(|position| {
-            let inner = self.graph.as_constant(node.args[position])?;
-            let x = Var {
-                graph: self.graph,
-                id: node.args[1 - position],
-            };
-            Some(x * (outer * inner))
-        })
+        self.graph.push(Op::Binary(op), &args, shape)
     }
 
     /// `e^x`.

@@ -18,11 +18,10 @@ impl<'g> Var<'g> {
             return self.graph.fail(error);
         }
         let (a, b) = (self.shape(), labels.shape());
-        if a.len() != 2 || b != a[..1] {
+        if a.len() != 2 || b != a[..1] || a[1] == 0 {
             let got = format!("{a:?} and {b:?}");
-            return self
-                .graph
-                .fail(Error::shape("pick", "[n, k] and labels [n]", got));
+            let expected = "[n, k] of at least one k, and labels [n]";
+            return self.graph.fail(Error::shape("pick", expected, got));
         }
         match self.stored() {
             Some(memory) => pick_along(0, memory, labels),
@@ -37,11 +36,10 @@ impl<'g> Var<'g> {
             return self.graph.fail(error);
         }
         let (a, b) = (self.shape(), labels.shape());
-        if a.len() != 1 || a != b {
-            let got = format!("{a:?} and {b:?}");
-            return self
-                .graph
-                .fail(Error::shape("unpick", "[n] and labels [n]", got));
+        if a.len() != 1 || a != b || k == 0 {
+            let got = format!("{a:?}, {b:?} and {k}");
+            let expected = "[n], labels [n], and at least one k";
+            return self.graph.fail(Error::shape("unpick", expected, got));
         }
         unpick_along(1, self, labels, k)
     }
@@ -125,6 +123,7 @@ pub(crate) fn unpick<T: Scalar>(src: &[T], labels: &[T], k: usize, dst: &mut [T]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::autodiff::Graph;
     use crate::autodiff::tests::{check_derivatives, numbers};
 
     #[test]
@@ -154,5 +153,19 @@ mod tests {
         assert!(out[0] == 3.0 && out[1].is_nan());
         unpick_columns(&[1.0, 2.0], &[5.0, 1.0], &mut back);
         assert_eq!(back, [0.0, 0.0, 0.0, 2.0]);
+    }
+
+    #[test]
+    fn nothing_to_pick_from_is_refused() {
+        let graph = Graph::new();
+        let (x, labels) = (graph.input(&[3, 0]), graph.input(&[3]));
+        let refused = |value| graph.compile::<f64>(&[value]).unwrap_err().to_string();
+        assert!(refused(x.pick(labels)).contains("pick"));
+        let graph = Graph::new();
+        let labels = graph.input(&[3]);
+        let error = graph
+            .compile::<f64>(&[labels.unpick(labels, 0)])
+            .unwrap_err();
+        assert!(error.to_string().contains("unpick"), "{error}");
     }
 }

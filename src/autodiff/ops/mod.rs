@@ -3,6 +3,7 @@
 mod batch;
 mod conv;
 mod elementwise;
+mod fold;
 mod gather;
 mod layout;
 mod matmul;
@@ -28,7 +29,7 @@ pub use window::Window;
 pub(crate) use window::{ImageShape, WindowMap, WindowOp};
 
 use super::differentiate::Contribution;
-use super::graph::{Node, Var};
+use super::graph::{Named, Node, Var};
 
 /// What a node does. An operation reads the extents it needs from the shapes of the node and its
 /// arguments.
@@ -38,6 +39,8 @@ pub(crate) enum Op {
     Input(usize),
     /// A scalar, as the bits of an f64.
     Constant(u64),
+    /// A scalar constant whose value a program may change.
+    Named(Named),
     /// A constant tensor of the graph.
     Tensor(usize),
     /// A symbol without a value.
@@ -107,6 +110,7 @@ impl std::fmt::Display for Op {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Op::Constant(bits) => write!(f, "Constant[{}]", f64::from_bits(*bits)),
+            Op::Named(named) => write!(f, "Named[{} = {}]", named.name, named.value()),
             Op::Unary(op) => write!(f, "{op:?}"),
             Op::Binary(op) => write!(f, "{op:?}"),
             Op::MatMul { ta, tb } => {
@@ -128,9 +132,12 @@ pub(crate) fn vjp_rule<'g>(
     g: Var<'g>,
 ) -> Option<Contribution<'g>> {
     match &node.op {
-        Op::Input(_) | Op::Constant(_) | Op::Tensor(_) | Op::Placeholder(_) | Op::Shift { .. } => {
-            None
-        }
+        Op::Input(_)
+        | Op::Constant(_)
+        | Op::Named(_)
+        | Op::Tensor(_)
+        | Op::Placeholder(_)
+        | Op::Shift { .. } => None,
         Op::Unary(op) => op.vjp(value, args[0], g).map(Contribution::Whole),
         Op::Binary(op) => Some(Contribution::Whole(op.vjp(value, args, position, g))),
         Op::Broadcast => Some(Contribution::Whole(g.sum_to(&args[0].shape()))),

@@ -246,7 +246,7 @@ mod tests {
                 let values = if batch_first { &columns[..] } else { &rows };
                 program.run(&[values], &mut ws).unwrap();
                 for i in 0..outputs.len() {
-                    let p = &program.tensor(&ws, i)[..6];
+                    let p = &program.tensor(&ws, i).unwrap()[..6];
                     for (p, x) in p.chunks_exact(3).zip(rows.chunks_exact(3)) {
                         let sum: f32 = p.iter().sum();
                         assert!((sum - 1.0).abs() < 1e-6, "{size}, output {i}: {p:?}");

@@ -30,10 +30,12 @@ use super::search::search;
 use super::state::HamiltonianState;
 use super::windows::windows;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{distance, fill_normal, first_non_finite};
+use crate::linalg::vector::distance;
 use crate::model::LogDensity;
+use crate::optim::Descent;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
-use crate::walk::{Info, Kernel, Leapfrog, PhasePoint, WarmUp};
+use crate::walk::{Info, Kernel, Leapfrog, PhasePoint, WarmUp, same_dim};
 
 /// Hamiltonian Monte Carlo with trajectories of kind `M`: see [`Hmc`] and [`Nuts`].
 #[derive(Clone, Debug)]
@@ -186,14 +188,7 @@ impl<T: Scalar, D: LogDensity<T>, M: Trajectories> Kernel<T, D> for Hamiltonian<
         at.theta.copy_from_slice(theta);
         at.log_density =
             density.log_density_and_grad(&at.theta, &mut at.gradient, &mut ws.density)?;
-        if !at.log_density.is_finite() {
-            let what = "the log density at the start of a chain";
-            return Err(Error::NonFinite { what, index: 0 });
-        }
-        if let Some(index) = first_non_finite(&at.gradient) {
-            let what = "the gradient at the start of a chain";
-            return Err(Error::NonFinite { what, index });
-        }
+        Descent::start("the chain").check(at.log_density, &at.gradient)?;
         let inverse_mass = match &self.inverse_mass {
             Some(mass) => mass.clone(),
             None => vec![1.0; dim],
@@ -212,6 +207,8 @@ impl<T: Scalar, D: LogDensity<T>, M: Trajectories> Kernel<T, D> for Hamiltonian<
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
+        let particle = state.at.theta.len();
+        same_dim("Hamiltonian", density.dim(), particle, ws.start.len())?;
         let HamiltonianState {
             at,
             adaptation,

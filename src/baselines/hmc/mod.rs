@@ -64,6 +64,7 @@ pub use state::HamiltonianState;
 
 use crate::error::Result;
 use crate::model::LogDensity;
+use crate::optim::Answer;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
@@ -107,8 +108,24 @@ pub fn hmc<T: Scalar, D: LogDensity<T>>(
     options: &HmcOptions,
     streams: Streams,
 ) -> Result<Chains<T>> {
+    hmc_with_progress(density, starts, options, streams, |_| ())
+}
+
+/// As [`hmc()`]. `progress` is called after every transition of any chain, from its thread, with the
+/// number of transitions of all chains so far. It may end the chains ([`Answer`]).
+///
+/// # Errors
+/// Those of [`hmc()`], and that of `progress`.
+pub fn hmc_with_progress<T: Scalar, D: LogDensity<T>, R: Answer>(
+    density: &D,
+    starts: &[Vec<T>],
+    options: &HmcOptions,
+    streams: Streams,
+    progress: impl Fn(usize) -> R + Sync,
+) -> Result<Chains<T>> {
     let kernel = Hmc::new(options)?;
-    run::run_chains(&kernel, density, starts, &options.chains, streams)
+    let step = |done| progress(done).result();
+    run::run_chains(&kernel, density, starts, &options.chains, streams, &step)
 }
 
 /// Runs the No-U-Turn Sampler: a chain from each of `starts`, `[chains][P]`. A trajectory goes on
@@ -124,6 +141,21 @@ pub fn nuts<T: Scalar, D: LogDensity<T>>(
     options: &NutsOptions,
     streams: Streams,
 ) -> Result<Chains<T>> {
+    nuts_with_progress(density, starts, options, streams, |_| ())
+}
+
+/// As [`nuts()`], with the progress of [`hmc_with_progress`].
+///
+/// # Errors
+/// Those of [`nuts()`], and that of `progress`.
+pub fn nuts_with_progress<T: Scalar, D: LogDensity<T>, R: Answer>(
+    density: &D,
+    starts: &[Vec<T>],
+    options: &NutsOptions,
+    streams: Streams,
+    progress: impl Fn(usize) -> R + Sync,
+) -> Result<Chains<T>> {
     let kernel = Nuts::new(options)?;
-    run::run_chains(&kernel, density, starts, &options.chains, streams)
+    let step = |done| progress(done).result();
+    run::run_chains(&kernel, density, starts, &options.chains, streams, &step)
 }

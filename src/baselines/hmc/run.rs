@@ -1,24 +1,28 @@
 //! Chains from their starts to their last draws: warm-up, draws, records.
 
-use rayon::prelude::*;
-
 use super::chains::{Chain, Chains};
 use super::kernel::{Hamiltonian, Trajectories};
 use super::options::ChainOptions;
 use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::{Kernel, Particle, Walker};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Runs a chain from each start, in parallel. Chain `i` draws from stream `i` of [`Phase::HMC`].
+/// `progress` is called after every transition, with the number of transitions of all chains.
 pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
     kernel: &Hamiltonian<M>,
     density: &D,
     starts: &[Vec<T>],
     options: &ChainOptions,
     streams: Streams,
+    progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Chains<T>> {
+    let done = AtomicUsize::new(0);
+    let step = || progress(done.fetch_add(1, Relaxed) + 1);
     let dim = density.dim();
     if starts.is_empty() || dim == 0 {
         let got = format!(
@@ -37,15 +41,11 @@ pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
     let one = |ws: &mut _, index: usize| -> Result<Chain<T>> {
         let rng = streams.rng(Phase::HMC, index as u64);
         let walker = Walker::new(kernel, density, &starts[index], rng, ws)?;
-        run_chain(kernel, density, walker, options, ws)
+        run_chain(kernel, density, walker, options, ws, &step)
     };
-    let chains: Vec<Result<Chain<T>>> = (0..starts.len())
-        .into_par_iter()
-        .map_init(|| kernel.workspace(density), one)
-        .collect();
     Ok(Chains {
         dim,
-        chains: chains.into_iter().collect::<Result<_>>()?,
+        chains: parallel::try_map_with(starts.len(), || kernel.workspace(density), one)?,
     })
 }
 
@@ -55,6 +55,7 @@ fn run_chain<T: Scalar, D: LogDensity<T>, K>(
     mut walker: Walker<<Hamiltonian<K> as Kernel<T, D>>::State>,
     options: &ChainOptions,
     ws: &mut <Hamiltonian<K> as Kernel<T, D>>::Workspace,
+    step: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Chain<T>>
 where
     K: Trajectories,
@@ -65,6 +66,7 @@ where
         let info = walker.step(kernel, density, ws)?;
         warm_up_divergences += usize::from(info.diverged());
         gradients += info.gradients;
+        step()?;
     }
     let (draws, kept) = (options.draws, options.kept());
     let mut points = Vec::with_capacity(kept * walker.state().theta().len());
@@ -72,6 +74,7 @@ where
     for index in 0..draws {
         gradients += walker.step(kernel, density, ws)?.gradients;
         transitions.push(*walker.state().transition());
+        step()?;
         // keep the last draw of each of `kept` parts of nearly equal length
         if (index + 1) * kept / draws > index * kept / draws {
             points.extend_from_slice(walker.state().theta());

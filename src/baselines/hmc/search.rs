@@ -8,8 +8,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::kernel::Dynamics;
 use crate::error::{Error, Result};
-use crate::linalg::vector::fill_normal;
 use crate::model::LogDensity;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use crate::walk::{Leapfrog, PhasePoint};
 

@@ -73,8 +73,7 @@ fn both_along<T: Scalar>(x: &[T], y: &[T], u: &[T], v: &[T]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::fill_normal;
-    use crate::rng::{Phase, Streams};
+    use crate::rng::{Phase, Streams, fill_normal};
 
     fn normals(count: usize) -> Vec<f64> {
         let mut out = vec![0.0; count];

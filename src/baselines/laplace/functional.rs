@@ -8,56 +8,23 @@
 //! With `R R^T = Q^{-1}`, the covariance is `V V^T` for `V = (R^T J^T)^T`. The root is applied to
 //! the rows of the Jacobian, for a few rows of data at a time; `Q^{-1}` is never formed.
 
-use rayon::prelude::*;
-
 use super::Laplace;
 use crate::curvature::{JacobianMemory, JacobianRows};
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
 use crate::linalg::vector::dot;
 use crate::nn::Network;
+use crate::parallel;
+use crate::predict::{JointOutputGaussian, OutputGaussian};
 use crate::scalar::Scalar;
-
-/// Gaussians of the outputs, one for each row of data.
-#[derive(Clone, Debug, PartialEq)]
-pub struct OutputGaussian {
-    /// Number of rows, `n`.
-    pub rows: usize,
-    /// Outputs per row, `K`.
-    pub width: usize,
-    /// `f(x; theta*)`, `[n, K]`.
-    pub means: Vec<f64>,
-    /// Covariances, `[n, K, K]`.
-    pub covariances: Vec<f64>,
-}
-
-/// The joint Gaussian of the outputs of several rows.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JointOutputGaussian {
-    /// Number of rows, `n`.
-    pub rows: usize,
-    /// Outputs per row, `K`.
-    pub width: usize,
-    /// `f(x; theta*)`, `[n K]`.
-    pub means: Vec<f64>,
-    /// Covariance, `[n K, n K]`, row-major.
-    pub covariance: Vec<f64>,
-}
-
-impl OutputGaussian {
-    /// Mean of a row, `[K]`.
-    pub fn mean(&self, row: usize) -> &[f64] {
-        &self.means[row * self.width..(row + 1) * self.width]
-    }
-
-    /// Covariance of a row, `[K, K]`.
-    pub fn covariance(&self, row: usize) -> &[f64] {
-        let size = self.width * self.width;
-        &self.covariances[row * size..(row + 1) * size]
-    }
-}
 
 /// Rows of data per task, and per block that the caller gets.
 const TASK: usize = 16;
+
+/// What is called that is not finite.
+const OUTPUT: &str = "the network's output (its features may be far outside those of training)";
+const GRADIENT: &str =
+    "the gradient of the network's output (its features may be far outside those of training)";
 const BLOCK: usize = 1024;
 
 /// Most Jacobian entries that one task holds.
@@ -82,19 +49,16 @@ impl<T: Scalar> Laplace<T> {
         let task = (NUMBERS / (k * q).max(1)).clamp(1, TASK);
         for first in (0..rows).step_by(BLOCK) {
             let here = BLOCK.min(rows - first);
-            let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..here.div_ceil(task))
-                .into_par_iter()
-                .map_init(
-                    || (jacobian.memory(), Vec::new()),
-                    |(memory, roots), i| {
-                        let start = first + i * task;
-                        let end = (start + task).min(first + here);
-                        let means =
-                            self.root_rows(&jacobian, network, x, start..end, memory, roots)?;
-                        Ok((means, self.blocks(roots, k)))
-                    },
-                )
-                .collect::<Result<_>>()?;
+            let parts: Vec<(Vec<f64>, Vec<f64>)> = parallel::try_map_with(
+                here.div_ceil(task),
+                || (jacobian.memory(), Vec::new()),
+                |(memory, roots), i| {
+                    let start = first + i * task;
+                    let end = (start + task).min(first + here);
+                    let means = self.root_rows(&jacobian, network, x, start..end, memory, roots)?;
+                    Ok((means, self.blocks(roots, k)))
+                },
+            )?;
             let (means, covariances): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
             use_block(&OutputGaussian {
                 rows: here,
@@ -138,31 +102,26 @@ impl<T: Scalar> Laplace<T> {
     ) -> Result<JointOutputGaussian> {
         let (rows, jacobian) = self.prepare(network, x)?;
         let (k, q) = (jacobian.outputs(), self.active.len());
-        let parts: Vec<(Vec<f64>, Vec<f64>)> = (0..rows.div_ceil(TASK))
-            .into_par_iter()
-            .map_init(
-                || jacobian.memory(),
-                |memory, i| {
-                    let mut roots = Vec::new();
-                    let range = i * TASK..((i + 1) * TASK).min(rows);
-                    let means = self.root_rows(&jacobian, network, x, range, memory, &mut roots)?;
-                    Ok((means, roots))
-                },
-            )
-            .collect::<Result<_>>()?;
+        let parts: Vec<(Vec<f64>, Vec<f64>)> = parallel::try_map_with(
+            rows.div_ceil(TASK),
+            || jacobian.memory(),
+            |memory, i| {
+                let mut roots = Vec::new();
+                let range = i * TASK..((i + 1) * TASK).min(rows);
+                let means = self.root_rows(&jacobian, network, x, range, memory, &mut roots)?;
+                Ok((means, roots))
+            },
+        )?;
         let (means, roots): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
         let roots = roots.concat();
         let n = rows * k;
         let row = |i: usize| &roots[i * q..(i + 1) * q];
         let mut covariance = vec![0.0; n * n];
-        covariance
-            .par_chunks_mut(n.max(1))
-            .enumerate()
-            .for_each(|(i, out)| {
-                out.iter_mut()
-                    .enumerate()
-                    .for_each(|(j, c)| *c = dot(row(i.max(j)), row(i.min(j))));
-            });
+        parallel::for_each(covariance.chunks_mut(n.max(1)), |i, out| {
+            for (j, c) in out.iter_mut().enumerate() {
+                *c = dot(row(i.max(j)), row(i.min(j)));
+            }
+        });
         Ok(JointOutputGaussian {
             rows,
             width: k,
@@ -182,6 +141,7 @@ impl<T: Scalar> Laplace<T> {
             let expected = format!("rows of {}", counted(d, "feature"));
             return Err(Error::shape("Laplace::linearised", expected, got));
         }
+        check_table::<T>("Laplace::linearised", x, d, Column::Number)?;
         Ok((x.len() / d, JacobianRows::new(network, &self.theta)?))
     }
 
@@ -212,15 +172,14 @@ impl<T: Scalar> Laplace<T> {
                     means.extend(outputs.iter().map(|o| o.to_f64()));
                 }
             }
-            let finite = roots[roots.len() - k * self.active.len()..]
-                .iter()
-                .chain(&means[means.len() - k..])
-                .all(|v| v.is_finite());
-            if !finite {
-                return Err(Error::data(format!(
-                    "row {row} (from 0): the network's output or its gradient is not finite; its features are far outside those of training"
-                )));
-            }
+            let output = |output| Column::Output { sample: 0, output };
+            let q = self.active.len().max(1);
+            let (of_row, slopes) = (means.len() - k, roots.len() - k * self.active.len());
+            check_table::<f64>(OUTPUT, &means[of_row..], k, output)
+                .and_then(|()| {
+                    check_table::<f64>(GRADIENT, &roots[slopes..], k * q, |at| output(at / q))
+                })
+                .map_err(|e| e.rows_from(row))?;
         }
         self.precision.root_transposed(roots);
         Ok(means)

@@ -27,7 +27,7 @@ pub(super) struct LowRankCurvature {
 
 impl LowRankCurvature {
     pub(super) fn new<T: Scalar>(
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         rank: usize,
         lanczos: &LanczosOptions,
         streams: Streams,

@@ -8,7 +8,7 @@
 //! Gauss-Newton matrix, the empirical Fisher matrix or the exact Hessian. From the Gaussian follow
 //! - draws `theta* + R z`, `R R^T = Q^{-1}` ([`crate::model::Posterior`]);
 //! - the predictive of the linearised network, `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)` (Immer,
-//!   Korzepa & Bauer 2021), in [`OutputGaussian`]; [`crate::predict`] combines it with a
+//!   Korzepa & Bauer 2021), in [`OutputGaussian`](crate::predict::OutputGaussian); [`crate::predict`] combines it with a
 //!   likelihood;
 //! - the evidence `log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`, and the prior
 //!   precisions and noise level that maximise it at fixed `theta*` and `H` (`tune`).
@@ -46,21 +46,22 @@ mod options;
 mod structure;
 mod tune;
 
-pub use functional::{JointOutputGaussian, OutputGaussian};
 pub use options::{Curvature, LaplaceOptions, Structure};
 pub use tune::{PrecisionGroups, TuneOptions, TuneReport, precision_grid};
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use rayon::prelude::*;
+use rand_chacha::ChaCha8Rng;
 
+use crate::baselines::draws::independent;
 use crate::curvature::{RowOutputs, Supervised};
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{fill_normal, first_non_finite};
+use crate::linalg::vector::first_non_finite;
 use crate::model::{Posterior, Prior};
 use crate::nn::ParamLayout;
-use crate::rng::{Phase, Streams};
+use crate::rng::Streams;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use structure::{Precision, StructuredCurvature};
 
@@ -277,23 +278,16 @@ impl<T: Scalar> Posterior<T> for Laplace<T> {
 
     /// Independent draws, in parallel; draw `i` has its own stream.
     fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        if count == 0 {
-            return Err(Error::config("samples", count, "must be positive"));
-        }
-        let p = self.theta.len();
-        let mut draws = vec![T::ZERO; count * p];
-        let draw = |z: &mut Vec<f64>, (i, out): (usize, &mut [T])| {
-            fill_normal(&mut streams.rng(Phase::SAMPLE, i as u64), z);
+        let memory = || vec![0.0; self.active.len()];
+        let draw = |z: &mut Vec<f64>, rng: &mut ChaCha8Rng, out: &mut [T]| {
+            fill_normal(rng, z);
             self.precision.root(z);
             out.copy_from_slice(&self.theta);
             for (to, z) in out[self.active.clone()].iter_mut().zip(z.iter()) {
                 *to = T::from_f64(to.to_f64() + z);
             }
+            Ok(())
         };
-        draws
-            .par_chunks_mut(p)
-            .enumerate()
-            .for_each_init(|| vec![0.0; self.active.len()], draw);
-        Ok(draws)
+        independent([count, self.theta.len()], streams, memory, draw)
     }
 }

@@ -29,13 +29,17 @@ mod ode;
 
 pub use ode::{DormandPrince, OdeFunction, OdeOptions, OdeReport};
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{dot, norm};
 use crate::model::{LogDensity, Posterior, PosteriorDensity, ProductWorkspace};
+use crate::optim::Answer;
+use crate::parallel;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A geodesic: the integrator's report, or the number of evaluations until it failed.
+type Outcome = std::result::Result<OdeReport, usize>;
 
 /// A density with products of a vector and the Hessian of its energy.
 pub trait SecondOrder<T: Scalar>: LogDensity<T> {
@@ -208,35 +212,39 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
         Ok(norm(velocity).hypot(dot(&grad, velocity)))
     }
 
-    /// [`Posterior::sample`], with a report of its cost.
+    /// [`Posterior::sample`], with a report of its cost. `progress` is called after every geodesic,
+    /// from its thread, with the number of geodesics so far. It may end the work ([`Answer`]).
     ///
     /// # Errors
-    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails.
-    pub fn sample_with_report(
+    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails; that of `progress`.
+    pub fn sample_with_report<R: Answer>(
         &self,
         count: usize,
         streams: Streams,
+        progress: impl Fn(usize) -> R + Sync,
     ) -> Result<(Vec<T>, RiemannReport)> {
         let p = self.theta.len();
         let mut draws = self.gaussian.sample(count, streams)?;
-        let follow = |memory: &mut Memory<T, D>, draw: &mut [T]| {
+        let done = AtomicUsize::new(0);
+        let mut outcomes: Vec<Outcome> = vec![Err(0); draws.len().div_ceil(p.max(1))];
+        let each = draws.chunks_mut(p.max(1)).zip(&mut outcomes);
+        let follow = |memory: &mut Memory<T, D>, _, (draw, outcome): (&mut [T], &mut Outcome)| {
             let apart = draw.iter().zip(&self.theta);
             let velocity = apart.map(|(draw, map)| draw.to_f64() - map.to_f64());
-            let outcome = self.follow(velocity, memory);
+            let followed = self.follow(velocity, memory);
+            progress(done.fetch_add(1, Relaxed) + 1).result()?;
             for (draw, &end) in draw.iter_mut().zip(&memory.state) {
                 *draw = T::from_f64(end);
             }
-            match outcome {
-                Ok(report) => Ok(Ok(report)),
+            *outcome = match followed {
+                Ok(report) => Ok(report),
                 // a step has six evaluations, and two come before the first
-                Err(Error::NoConvergence { iterations, .. }) => Ok(Err(2 + 6 * iterations)),
-                Err(error) => Err(error),
-            }
+                Err(Error::NoConvergence { iterations, .. }) => Err(2 + 6 * iterations),
+                Err(error) => return Err(error),
+            };
+            Ok(())
         };
-        let outcomes: Vec<std::result::Result<OdeReport, usize>> = draws
-            .par_chunks_mut(p.max(1))
-            .map_init(|| self.memory(), follow)
-            .collect::<Result<_>>()?;
+        parallel::try_for_each_with(each, || self.memory(), follow)?;
         let mut report = RiemannReport::default();
         let mut kept = Vec::with_capacity(draws.len());
         for (draw, outcome) in draws.chunks_exact(p.max(1)).zip(outcomes) {
@@ -317,6 +325,6 @@ impl<T: Scalar, D: SecondOrder<T>> Posterior<T> for RiemannLaplace<'_, T, D> {
     /// The draws of the Gaussian, carried along their geodesics. Those that failed are left out;
     /// [`RiemannLaplace::sample_with_report`] counts them.
     fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
-        Ok(self.sample_with_report(count, streams)?.0)
+        Ok(self.sample_with_report(count, streams, |_| ())?.0)
     }
 }

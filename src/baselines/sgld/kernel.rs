@@ -10,9 +10,10 @@ use rand_chacha::ChaCha8Rng;
 use super::options::{Preconditioner, SgldOptions};
 use crate::baselines::GradientSource;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{distance, fill_normal, first_non_finite};
+use crate::linalg::vector::{distance, first_non_finite};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
-use crate::walk::{Divergence, DivergenceCause, Fields, Info, Kernel, Particle};
+use crate::walk::{Divergence, DivergenceCause, Fields, Info, Kernel, Particle, same_dim};
 
 /// The kernel of (preconditioned) stochastic gradient Langevin dynamics. How many steps are taken
 /// and which points are kept is the driver's choice.
@@ -132,6 +133,7 @@ impl<T: Scalar, S: GradientSource<T>> Kernel<T, S> for Sgld {
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
+        same_dim("Sgld", source.dim(), state.theta.len(), ws.before.len())?;
         let t = state.steps;
         let step_size = self.options.step_size(t, source.rows());
         exchange_order(source, state, ws);

@@ -31,17 +31,18 @@
 mod kernel;
 mod options;
 
-use rayon::prelude::*;
-
 use super::GradientSource;
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Points;
+use crate::optim::{Answer, Descent, LOWER_RATE};
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use crate::walk::{Kernel, Particle, Walker};
 pub use kernel::{Sgld, SgldState, SgldWorkspace};
 pub use options::{Preconditioner, SgldOptions, StepDecay};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// The points of the chains, and diagnostics.
 #[derive(Clone, Debug)]
@@ -64,13 +65,28 @@ pub struct SgldReport<T> {
 /// Runs the chains from `starts`, which they take in turn.
 ///
 /// # Errors
-/// If a setting is out of range, there is no start, a start has the wrong length, or all chains
-/// diverge. In that last case the learning rate is too high.
+/// If a setting is out of range, there is no start, or a start has the wrong length.
+/// [`Error::Diverged`] if all chains diverge; the learning rate is then too high.
 pub fn sgld<T: Scalar, S: GradientSource<T>>(
     source: &S,
     starts: &[Vec<T>],
     options: &SgldOptions,
     streams: Streams,
+) -> Result<SgldReport<T>> {
+    sgld_with_progress(source, starts, options, streams, |_| ())
+}
+
+/// As [`sgld`]. `progress` is called after every step of any chain, from its thread, with the number
+/// of steps of all so far. It may end the chains ([`Answer`]).
+///
+/// # Errors
+/// Those of [`sgld`], and that of `progress`.
+pub fn sgld_with_progress<T: Scalar, S: GradientSource<T>, R: Answer>(
+    source: &S,
+    starts: &[Vec<T>],
+    options: &SgldOptions,
+    streams: Streams,
+    progress: impl Fn(usize) -> R + Sync,
 ) -> Result<SgldReport<T>> {
     let kernel = Sgld::new(options)?;
     let p = source.dim();
@@ -80,16 +96,17 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
         return Err(Error::shape("sgld", expected, got.unwrap_or(0)));
     }
     let marks = options.marks();
+    let done = AtomicUsize::new(0);
+    let step = || progress(done.fetch_add(1, Relaxed) + 1).result();
     let one = |ws: &mut SgldWorkspace<T, S::Memory>, c: usize| {
         let rng = streams.rng(Phase::SGLD, c as u64);
         let walker = Walker::new(&kernel, source, &starts[c % starts.len()], rng, ws)?;
-        run_chain((&kernel, source), walker, &marks, ws)
+        run_chain((&kernel, source), walker, &marks, ws, &step)
     };
-    let chains = (0..options.chains)
-        .into_par_iter()
-        .map_init(|| kernel.workspace(source), one);
-    let chains: Vec<Walked<T>> = chains.collect::<Result<_>>()?;
+    let chains: Vec<Walked<T>> =
+        parallel::try_map_with(options.chains, || kernel.workspace(source), one)?;
     let gradients = chains.iter().map(|chain| chain.gradients).sum();
+    let steps = chains.iter().map(|chain| chain.steps).max().unwrap_or(0);
     let mut points = Vec::with_capacity(options.chains * options.keep * p);
     let mut energies = Vec::new();
     for chain in chains {
@@ -99,9 +116,13 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
         }
     }
     if energies.is_empty() {
-        let what = "Langevin dynamics: all chains diverged, energy (index = gradients)";
-        let index = gradients;
-        return Err(Error::NonFinite { what, index });
+        let at = Descent {
+            what: "Langevin dynamics",
+            step: steps,
+            gradients,
+            advice: LOWER_RATE,
+        };
+        return Err(at.diverged("energy or gradient of every chain"));
     }
     Ok(SgldReport {
         posterior: Points::new(p, points)?,
@@ -117,6 +138,8 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
 struct Walked<T> {
     points: Vec<T>,
     energy: Option<f64>,
+    /// Steps before it diverged, or all.
+    steps: usize,
     gradients: usize,
 }
 
@@ -126,6 +149,7 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
     mut walker: Walker<SgldState<T>>,
     marks: &[usize],
     ws: &mut SgldWorkspace<T, S::Memory>,
+    step: &(dyn Fn() -> Result<()> + Sync),
 ) -> Result<Walked<T>> {
     let options = kernel.options();
     let mut points = Vec::with_capacity(marks.len() * walker.state().theta().len());
@@ -133,10 +157,12 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
     let mut sum = 0.0;
     for t in 0..options.steps {
         let info = walker.step(kernel, source, ws)?;
+        step()?;
         if info.diverged() {
             return Ok(Walked {
                 points,
                 energy: None,
+                steps: t,
                 gradients: t + 1,
             });
         }
@@ -152,6 +178,7 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
     Ok(Walked {
         points,
         energy: finite.then_some(sum / kept),
+        steps: options.steps,
         gradients: options.steps,
     })
 }

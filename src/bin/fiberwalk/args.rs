@@ -7,11 +7,10 @@ use clap_complete::Shell;
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{
-    FeatureTransform, FitOptions, FlowChoice, KernelKind, Method, PriorChoice, TargetTransform,
-};
-use fiberwalk::{Activation, Error, Observation, Result};
+use fiberwalk::pipeline::{FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform};
+use fiberwalk::{Activation, Error, Observation};
 
+use crate::failure::Outcome;
 use crate::prior::{Prior, parse_prior};
 pub use crate::values::Precision;
 use crate::values::{
@@ -80,9 +79,9 @@ pub struct FitArgs {
     #[arg(long, help_heading = "Files")]
     pub resume: bool,
     /// Refit without each row where leave-one-out by importance sampling fails, if there are at
-    /// most N such rows
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Run")]
-    pub loo_refits: usize,
+    /// most N such rows [default: 0]
+    #[arg(long, value_name = "N", help_heading = "Run")]
+    pub loo_refits: Option<usize>,
     /// The report as one JSON object, with leave-one-out row by row
     #[arg(long, help_heading = "Run")]
     pub json: bool,
@@ -120,7 +119,7 @@ pub struct CompareArgs {
     pub quiet: bool,
 }
 
-/// Settings of a fit that do not depend on the method.
+/// Settings of a fit. Those of some methods are given (`Some`) or not: see `settings.rs`.
 #[derive(Args)]
 pub struct Settings {
     #[command(flatten)]
@@ -189,36 +188,37 @@ pub struct Settings {
     /// Most passes over the rows when training by minibatches [default: 20]
     #[arg(long, help_heading = "Training")]
     pub epochs: Option<usize>,
-    /// How particles move: drift, tangent or microcanonical
-    #[arg(long, default_value = "microcanonical", help_heading = "Walk")]
-    pub kernel: KernelKind,
-    /// Step size of the kernel: a number, or auto (tuned)
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
-    pub step_size: Auto<f64>,
-    /// Length over which a microcanonical walk forgets its direction: a number, or auto
-    #[arg(long, default_value = "auto", value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
-    pub decoherence_length: Auto<f64>,
+    /// How particles move: drift, tangent or microcanonical [default: microcanonical]
+    #[arg(long, help_heading = "Walk")]
+    pub kernel: Option<KernelKind>,
+    /// Step size of a microcanonical walk: a number, or auto (tuned) [default: auto]
+    #[arg(long, value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
+    pub step_size: Option<Auto<f64>>,
+    /// Length over which a microcanonical walk forgets its direction: a number, or auto [default:
+    /// auto]
+    #[arg(long, value_name = "auto|X", allow_negative_numbers = true, value_parser = parse_auto::<f64>, help_heading = "Walk")]
+    pub decoherence_length: Option<Auto<f64>>,
     /// Add a Metropolis test after each trajectory of a microcanonical walk
     #[arg(long, help_heading = "Walk")]
     pub adjusted: bool,
-    /// MAP estimates that particles start from, in turn
-    #[arg(long, default_value_t = 1, help_heading = "Walk")]
-    pub starts: usize,
+    /// MAP estimates that particles start from, in turn [default: 1]
+    #[arg(long, help_heading = "Walk")]
+    pub starts: Option<usize>,
     /// Number of particles that walk [default: 64; 16 where scales are sampled]
     #[arg(long, help_heading = "Walk")]
     pub particles: Option<usize>,
     /// Steps of each particle: a number, or auto. With auto, a microcanonical walk ends when it has
     /// forgotten its start, after 2,000 steps at most; the drift kernel takes 1,000; where scales
-    /// are sampled, a walk takes up to 4,000 steps of about ten gradients
-    #[arg(long, default_value = "auto", value_name = "auto|N", value_parser = parse_auto::<usize>, help_heading = "Walk")]
-    pub steps: Auto<usize>,
-    /// Points of the walk to keep
-    #[arg(long, default_value_t = 256, help_heading = "Walk")]
-    pub samples: usize,
+    /// are sampled, a walk takes up to 4,000 steps of about ten gradients [default: auto]
+    #[arg(long, value_name = "auto|N", value_parser = parse_auto::<usize>, help_heading = "Walk")]
+    pub steps: Option<Auto<usize>>,
+    /// Points of the walk, or draws of a baseline, to keep [default: 256]
+    #[arg(long, help_heading = "Walk")]
+    pub samples: Option<usize>,
     /// The flow over hidden parameters: auto (the one whose predictions are closest to the walk's),
-    /// frame or units
-    #[arg(long, default_value = "auto", help_heading = "Model")]
-    pub flow: FlowChoice,
+    /// frame or units [default: auto]
+    #[arg(long, help_heading = "Model")]
+    pub flow: Option<FlowChoice>,
     /// For an atlas: anchors whose hidden units each come from a different walker
     #[arg(long, help_heading = "Model")]
     pub recombine: bool,
@@ -319,54 +319,6 @@ pub struct Threads {
     pub threads: Option<usize>,
 }
 
-impl Settings {
-    /// The options that the library takes.
-    pub fn options(&self, method: Method) -> FitOptions {
-        FitOptions {
-            layers: self.conv.clone(),
-            hidden: match &self.hidden {
-                Hidden::Widths(widths) => widths.clone(),
-                Hidden::Auto => FitOptions::default().hidden,
-            },
-            choose_hidden: matches!(self.hidden, Hidden::Auto),
-            loo_refits: 0,
-            activation: self.activation,
-            likelihood: self.likelihood,
-            feature_transform: self.feature_transform,
-            target_transform: self.target_transform,
-            prior: match self.prior {
-                Prior::Choice(choice) => choice,
-                Prior::Precision(_) => PriorChoice::Auto,
-            },
-            prior_precision: match self.prior {
-                Prior::Precision(alpha) => Some(alpha),
-                Prior::Choice(_) => self.prior_precision.value(),
-            },
-            noise_std: self.noise_std.value(),
-            batch: self.batch.0,
-            epochs: self.epochs,
-            method,
-            kernel: self.kernel,
-            step_size: self.step_size.value(),
-            decoherence_length: self.decoherence_length.value(),
-            adjusted: self.adjusted,
-            starts: self.starts,
-            particles: self.particles,
-            steps: self.steps.value(),
-            samples: self.samples,
-            flow: self.flow,
-            recombine: self.recombine,
-            frozen: None,
-            walk_batch: self.walk_batch,
-            seed: self.seed,
-            spool: None,
-            checkpoint: None,
-            max_seconds: self.max_seconds,
-            max_memory: self.max_memory,
-        }
-    }
-}
-
 impl Sampling {
     /// The seed of draws: the requested one, or else the model's.
     pub fn seed_of(&self, metadata: &Metadata) -> u64 {
@@ -376,23 +328,18 @@ impl Sampling {
 
 impl Threads {
     /// Runs `work` on the requested number of threads.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> Result<R> + Send) -> Result<R> {
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> Outcome<R> + Send) -> Outcome<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
-            return Err(Error::Config {
-                field: "--threads",
-                value: "0".into(),
-                requirement: "must be positive".into(),
-            });
+            return Err(Error::config("--threads", 0, "must be positive").into());
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         match pool {
             Ok(pool) => pool.install(work),
-            Err(e) => Err(Error::Config {
-                field: "--threads",
-                value: count.to_string(),
-                requirement: format!("the machine refuses: {e}"),
-            }),
+            Err(e) => {
+                let requirement = format!("the machine refuses: {e}");
+                Err(Error::config("--threads", count, &requirement).into())
+            }
         }
     }
 }

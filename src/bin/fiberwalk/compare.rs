@@ -5,38 +5,32 @@ use std::process::ExitCode;
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::error::counted;
 use fiberwalk::pipeline::{
-    FitOptions, Fits, FlowChoice, Measured, Method, MethodScores, Statistic, by_method, measure,
+    FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings, by_method,
+    measure,
 };
 use fiberwalk::{Error, Phase, Result, Streams};
 
 use crate::args::{CompareArgs, Precision};
+use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::progress::Bars;
-use crate::streams::{STANDARD_OUTPUT, read_once, say, source_name};
-use crate::{complain, in_file, peak, splits, status};
+use crate::streams::{read_once, say, source_name};
+use crate::{complain, peak, splits};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
 
 /// Compares the methods. Returns success, or the status of the first fit that failed; each failure
 /// is reported when it happens.
-pub fn run(args: &CompareArgs) -> Result<ExitCode> {
+pub fn run(args: &CompareArgs) -> Outcome<ExitCode> {
     if args.seeds == 0 {
-        return Err(Error::Config {
-            field: "--seeds",
-            value: "0".into(),
-            requirement: "must be positive".into(),
-        });
+        let requirement = "must be positive";
+        return Err(Error::config("--seeds", 0, requirement).into());
     }
     if args.settings.seed.checked_add(args.seeds - 1).is_none() {
-        return Err(Error::Config {
-            field: "--seed",
-            value: args.settings.seed.to_string(),
-            requirement: format!(
-                "must leave room for {} below 2^64",
-                counted(args.seeds, "seed")
-            ),
-        });
+        let room = counted(args.seeds, "seed");
+        let requirement = format!("must leave room for {room} below 2^64");
+        return Err(Error::config("--seed", args.settings.seed, &requirement).into());
     }
     if let Some(test) = &args.test {
         read_once(("TRAIN", &args.train), ("--test", test))?;
@@ -47,7 +41,12 @@ pub fn run(args: &CompareArgs) -> Result<ExitCode> {
     }
 }
 
-fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
+fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
+    let methods = args.methods.0.iter();
+    let mut methods: Vec<MethodOptions> = methods.map(|m| MethodOptions::of(*m)).collect();
+    let chooser = args.settings.give(&mut methods, true, [])?;
+    let fits = methods.into_iter();
+    let fits: Vec<FitOptions> = fits.map(|m| args.settings.options(m, chooser)).collect();
     let train = Input::find(&args.train)?.training(&args.settings)?;
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train)?),
@@ -74,8 +73,9 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
         if let Some(directory) = &args.write_splits {
             splits::write(directory, seed, train, test)?;
         }
-        for &method in &args.methods.0 {
-            match one::<T>(args, method, seed, train, test) {
+        for options in &fits {
+            let method = options.method.method();
+            match one::<T>(args, options, seed, train, test) {
                 Ok(measured) => all.push(measured),
                 // One failed fit does not stop the others.
                 Err(error) => {
@@ -86,10 +86,7 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
         }
     }
     if args.json {
-        let json = serde_json::to_string(&all).map_err(|e| Error::Io {
-            path: STANDARD_OUTPUT.into(),
-            source: e.into(),
-        })?;
+        let json = serde_json::to_string(&all).map_err(|e| Failure::Output(e.into()))?;
         say(&(json + "\n"))?;
     } else {
         say(&table(&by_method(&all)))?;
@@ -99,38 +96,21 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Result<ExitCode> {
 
 fn one<T: Fits>(
     args: &CompareArgs,
-    method: Method,
+    options: &FitOptions,
     seed: u64,
     train: &Dataset,
     test: &Dataset,
 ) -> Result<Measured> {
-    let defaults = args.settings.options(method);
-    let walks = method.walks();
     let options = FitOptions {
         seed,
-        // Drop the options that do not apply to this method.
-        recombine: defaults.recombine && method == Method::Atlas,
-        flow: match method {
-            Method::Flow => defaults.flow,
-            _ => FlowChoice::Auto,
-        },
-        walk_batch: defaults.walk_batch.filter(|_| walks),
-        max_seconds: defaults.max_seconds.filter(|_| walks),
-        max_memory: defaults.max_memory.filter(|_| walks),
-        adjusted: defaults.adjusted && walks,
-        ..defaults
+        ..options.clone()
     };
+    // The draws that score are as many as a method keeps.
+    let samples = args.settings.samples;
+    let samples = samples.unwrap_or(WalkSettings::default().samples);
     let known = peak::reset();
     let bars = Bars::new(args.quiet);
-    let measured = measure::<T>(
-        train,
-        test,
-        &options,
-        options.samples,
-        &|stage, done, of| {
-            bars.show(stage, done, of);
-        },
-    );
+    let measured = measure::<T>(train, test, &options, samples, &bars);
     bars.clear();
     Ok(Measured {
         peak_mib: peak::mib().filter(|_| known),

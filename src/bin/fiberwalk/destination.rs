@@ -14,6 +14,7 @@ use fiberwalk::pipeline::CheckpointOptions;
 use fiberwalk::{Error, Result};
 
 use crate::args::FitArgs;
+use crate::failure::Outcome;
 use crate::input::Input;
 use crate::streams::{self, STANDARD_OUTPUT, is_stream, say};
 use crate::{check_destination, printable};
@@ -81,13 +82,14 @@ impl Destination {
                 path: checkpoint.clone(),
                 every,
                 resume: args.resume,
+                ..CheckpointOptions::default()
             }),
             Self::Stream => None,
         }
     }
 
     /// Writes the model and removes the files of its fit. Returns the model's size in bytes.
-    pub fn write<T: Compiled>(&self, model: FittedModel<T>) -> Result<u64> {
+    pub fn write<T: Compiled>(&self, model: FittedModel<T>) -> Outcome<u64> {
         match self {
             Self::File {
                 out,
@@ -122,7 +124,7 @@ impl Destination {
     }
 
     /// Shows the summary of the fit, beside the model and not in it.
-    pub fn show(&self, summary: &str) -> Result<()> {
+    pub fn show(&self, summary: &str) -> Outcome {
         match self {
             Self::File { .. } => say(summary),
             Self::Stream => {

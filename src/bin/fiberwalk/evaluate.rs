@@ -1,14 +1,13 @@
 //! `fiberwalk evaluate`: scores on rows with known targets.
 
 use fiberwalk::artifact::Scores;
-use fiberwalk::{Error, Result};
 
 use crate::args::EvaluateArgs;
-use crate::in_file;
+use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
-use crate::streams::{self, STANDARD_OUTPUT, read_once, say};
+use crate::streams::{self, read_once, say};
 
-pub fn run(args: &EvaluateArgs) -> Result<()> {
+pub fn run(args: &EvaluateArgs) -> Outcome {
     read_once(("MODEL", &args.model), ("TEST", &args.test))?;
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
@@ -21,10 +20,7 @@ pub fn run(args: &EvaluateArgs) -> Result<()> {
         .map_err(|e| in_file(e, input.rows()))?;
     if args.json {
         // Only a NaN or an infinity could fail here, and serde_json writes those as null.
-        let json = serde_json::to_string(&scores).map_err(|e| Error::Io {
-            path: STANDARD_OUTPUT.into(),
-            source: e.into(),
-        })?;
+        let json = serde_json::to_string(&scores).map_err(|e| Failure::Output(e.into()))?;
         return say(&(json + "\n"));
     }
     let figures = match scores {

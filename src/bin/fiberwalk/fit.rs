@@ -1,42 +1,45 @@
 //! `fiberwalk fit`: a table or images in, a model file out, a summary on standard output.
 
+use std::slice::from_mut;
 use std::time::Instant;
 
 use fiberwalk::Result;
-use fiberwalk::pipeline::{FitOptions, FitResult, Fits, fit_owned};
+use fiberwalk::pipeline::{
+    CheckpointOptions, FitOptions, FitResult, Fits, MethodOptions, fit_owned,
+};
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
 use crate::destination::Destination;
+use crate::failure::Outcome;
 use crate::info::verdict;
 use crate::input::Input;
 use crate::progress::Bars;
+use crate::settings::{Own, as_is};
 use crate::streams::say;
 
-pub fn run(args: &FitArgs) -> Result<()> {
+pub fn run(args: &FitArgs) -> Outcome {
     match args.settings.precision {
         Precision::Single => run_in::<f32>(args),
         Precision::Double => run_in::<f64>(args),
     }
 }
 
-fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
+fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     let started = Instant::now();
+    let mut options = options(args)?;
     // A fit can take long, so check first that the output can be written.
     let input = Input::find(&args.train)?;
     let destination = Destination::of(args, &input)?;
     let data = input.training(&args.settings)?;
-    let options = FitOptions {
-        frozen: args.frozen,
-        loo_refits: args.loo_refits,
-        spool: destination.spool(),
-        checkpoint: destination.checkpoint(args),
-        ..args.settings.options(args.method)
-    };
+    if let Some(place) = checkpoint_of(&mut options.method) {
+        *place = destination.checkpoint(args);
+    }
+    if let MethodOptions::Walk(points) = &mut options.method {
+        points.spool = destination.spool();
+    }
     let bars = Bars::new(args.quiet);
-    let outcome = fit_owned::<T>(data, &options, &|stage, done, total| {
-        bars.show(stage, done, total)
-    });
+    let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
     let FitResult {
         model,
@@ -77,4 +80,48 @@ fn run_in<T: Fits>(args: &FitArgs) -> Result<()> {
         destination.show(&format!("{report}{:<10} {text}\n", "model"))?;
     }
     Ok(())
+}
+
+/// The settings of the fit, without its files.
+fn options(args: &FitArgs) -> Result<FitOptions> {
+    let own = [
+        Own::given("--frozen", args.frozen, Some, |m| match m {
+            MethodOptions::Atlas(atlas) => Some(&mut atlas.frozen),
+            MethodOptions::Flow(flow) => Some(&mut flow.frozen),
+            _ => None,
+        }),
+        Own::given("--loo-refits", args.loo_refits, as_is, |m| match m {
+            MethodOptions::Walk(points) => Some(&mut points.loo_refits),
+            MethodOptions::Hmc(chains)
+            | MethodOptions::Nuts(chains)
+            | MethodOptions::Sgld(chains) => Some(&mut chains.loo_refits),
+            _ => None,
+        }),
+        Own::given(
+            "--checkpoint-every",
+            args.checkpoint_every,
+            |_| None,
+            checkpoint_of,
+        ),
+        Own::given(
+            "--resume",
+            args.resume.then_some(true),
+            |_| None,
+            checkpoint_of,
+        ),
+    ];
+    let own = own.into_iter().flatten();
+    let mut method = MethodOptions::of(args.method);
+    let chooser = args.settings.give(from_mut(&mut method), false, own)?;
+    Ok(args.settings.options(method, chooser))
+}
+
+/// The checkpoint of a method that walks.
+fn checkpoint_of(method: &mut MethodOptions) -> Option<&mut Option<CheckpointOptions>> {
+    match method {
+        MethodOptions::Walk(points) => Some(&mut points.checkpoint),
+        MethodOptions::Atlas(atlas) => Some(&mut atlas.checkpoint),
+        MethodOptions::Flow(flow) => Some(&mut flow.checkpoint),
+        _ => None,
+    }
 }

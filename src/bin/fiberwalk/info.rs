@@ -1,15 +1,15 @@
 //! `fiberwalk info`: what a model file holds and how its fit went.
 
-use fiberwalk::Result;
 use fiberwalk::artifact::{FitReport, Metadata, TaskSpec};
 use fiberwalk::error::counted;
 use serde_json::{Value, json};
 
 use crate::args::InfoArgs;
+use crate::failure::Outcome;
 use crate::printable;
 use crate::streams::{metadata, say, source_name};
 
-pub fn run(args: &InfoArgs) -> Result<()> {
+pub fn run(args: &InfoArgs) -> Outcome {
     let (metadata, bytes) = metadata(&args.model)?;
     let file = source_name(&args.model).display().to_string();
     if args.json {

@@ -10,7 +10,7 @@ use fiberwalk::data::{
 use fiberwalk::{Error, Result};
 
 use crate::args::Settings;
-use crate::in_file;
+use crate::failure::in_file;
 use crate::streams::{STANDARD_INPUT, is_stream, read_text, source_name};
 use crate::values::ImageShape;
 

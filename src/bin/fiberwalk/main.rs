@@ -12,6 +12,7 @@ mod args;
 mod compare;
 mod destination;
 mod evaluate;
+mod failure;
 mod fit;
 mod info;
 mod input;
@@ -20,6 +21,7 @@ mod peak;
 mod predict;
 mod prior;
 mod progress;
+mod settings;
 mod splits;
 mod streams;
 mod suggest;
@@ -34,7 +36,6 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use fiberwalk::{Error, Result};
 
 use args::{Cli, Command};
-use streams::STANDARD_OUTPUT;
 use suggest::similar;
 
 /// 128 and the number of SIGPIPE: the status that shells report for a program that ends by it.
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
         Err(e) if streams::is_closed(&e) => ExitCode::from(CLOSED_PIPE),
         Err(e) => {
             complain(&format!("error: {e}"));
-            status(&e)
+            e.status()
         }
     }
 }
@@ -123,40 +124,6 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
         return refuse("it is one of the inputs");
     }
     Ok(())
-}
-
-/// Adds the file name to an error about the data.
-pub fn in_file(error: Error, file: &Path) -> Error {
-    match error {
-        Error::Data {
-            file: None,
-            line,
-            column,
-            what,
-        } => Error::Data {
-            file: Some(file.to_path_buf()),
-            line,
-            column,
-            what,
-        },
-        other => other,
-    }
-}
-
-/// Exit status of an error: 2 if the user can fix it in the call or the files, 1 if the mathematics
-/// or the machine failed.
-pub fn status(error: &Error) -> ExitCode {
-    ExitCode::from(match error {
-        Error::Io { path, .. } if path == Path::new(STANDARD_OUTPUT) => 1,
-        Error::Data { .. }
-        | Error::Config { .. }
-        | Error::Shape { .. }
-        | Error::Artifact { .. }
-        | Error::Checkpoint { .. }
-        | Error::InUse { .. }
-        | Error::Io { .. } => 2,
-        _ => 1,
-    })
 }
 
 /// The first paragraph of a usage error and a likely correction, without the help text that

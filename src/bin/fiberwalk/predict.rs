@@ -2,17 +2,17 @@
 
 use std::io::Write;
 
-use fiberwalk::Result;
 use fiberwalk::artifact::{Claim, Predictions, write_atomically};
 use fiberwalk::error::counted;
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
 
 use crate::args::PredictArgs;
+use crate::check_destination;
+use crate::failure::{Outcome, in_file};
 use crate::input::Input;
 use crate::streams::{self, is_stream, read_once, say};
-use crate::{check_destination, in_file};
 
-pub fn run(args: &PredictArgs) -> Result<()> {
+pub fn run(args: &PredictArgs) -> Outcome {
     read_once(("MODEL", &args.model), ("TEST", &args.test))?;
     let input = Input::find(&args.test)?;
     let out = args.out.as_deref().filter(|out| !is_stream(out));

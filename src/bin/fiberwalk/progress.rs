@@ -2,13 +2,47 @@
 
 use std::sync::Mutex;
 
-use fiberwalk::pipeline::Stage;
+use fiberwalk::pipeline::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// With a total, and without one: then the time left is not known.
+const BAR: &str = "{msg:13} [{bar:40}] {pos}/{len}, {elapsed}, {eta} left";
+const SPINNER: &str = "{msg:13} {spinner} {pos}, {elapsed}";
 
 /// One bar at a time, for the current stage of a fit.
 pub struct Bars {
     quiet: bool,
-    current: Mutex<Option<(Stage, ProgressBar)>>,
+    current: Mutex<Option<Current>>,
+}
+
+struct Current {
+    stage: Stage,
+    /// 0 if it is not known.
+    total: usize,
+    bar: ProgressBar,
+}
+
+impl Progress for Bars {
+    fn progress(&self, stage: Stage, done: usize, total: usize) {
+        // A poisoned lock means that another thread failed; that is reported elsewhere.
+        let Ok(mut current) = self.current.lock() else {
+            return;
+        };
+        if let Some(old) = current.take_if(|c| c.stage != stage) {
+            old.bar.finish_and_clear();
+        }
+        match current.as_ref().filter(|c| c.total == total) {
+            Some(current) => current.bar.set_position(done as u64),
+            None => {
+                let bar = match current.take() {
+                    Some(old) => old.bar,
+                    None => self.bar(stage),
+                };
+                measure(&bar, done, total);
+                *current = Some(Current { stage, total, bar });
+            }
+        }
+    }
 }
 
 impl Bars {
@@ -19,28 +53,10 @@ impl Bars {
         }
     }
 
-    /// Shows progress: `done` of `total` in a stage. May be called from any thread.
-    pub fn show(&self, stage: Stage, done: usize, total: usize) {
-        // A poisoned lock means that another thread failed; that is reported elsewhere.
-        let Ok(mut current) = self.current.lock() else {
-            return;
-        };
-        if current.as_ref().is_none_or(|(s, _)| *s != stage) {
-            if let Some((_, old)) = current.take() {
-                old.finish_and_clear();
-            }
-            *current = Some((stage, self.bar(stage)));
-        }
-        if let Some((_, bar)) = current.as_ref() {
-            bar.set_length(total as u64);
-            bar.set_position(done as u64);
-        }
-    }
-
     /// Removes the bar from the screen.
     pub fn clear(&self) {
-        if let Ok(Some((_, bar))) = self.current.lock().map(|mut c| c.take()) {
-            bar.finish_and_clear();
+        if let Ok(Some(current)) = self.current.lock().map(|mut c| c.take()) {
+            current.bar.finish_and_clear();
         }
     }
 
@@ -51,15 +67,58 @@ impl Bars {
             // indicatif draws nothing if standard error is not a terminal.
             ProgressDrawTarget::stderr()
         };
-        let label = match stage {
-            Stage::Map => "map",
-            Stage::Walk => "walk",
-            Stage::Flow => "flow",
-        };
-        let bar = ProgressBar::with_draw_target(None, target).with_message(label);
-        match ProgressStyle::with_template("{msg:10} [{bar:40}] {pos}/{len} {elapsed}") {
-            Ok(style) => bar.with_style(style.progress_chars("=> ")),
-            Err(_) => bar,
+        ProgressBar::with_draw_target(None, target).with_message(stage.name())
+    }
+}
+
+/// Gives a bar its total. A stage may be half done when its total becomes known, and a resumed walk
+/// when it begins: speed counts from there.
+fn measure(bar: &ProgressBar, done: usize, total: usize) {
+    let template = if total == 0 { SPINNER } else { BAR };
+    // A template that does not parse leaves the default one.
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    match total {
+        0 => bar.unset_length(),
+        total => bar.set_length(total as u64),
+    }
+    bar.set_position(done as u64);
+    bar.reset_eta();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that does not would leave the default style, which shows no time.
+    #[test]
+    fn the_templates_parse() {
+        for template in [BAR, SPINNER] {
+            assert!(ProgressStyle::with_template(template).is_ok());
         }
+    }
+
+    /// A walk whose length is not known at first, then a flow: one bar each, with the total as soon
+    /// as there is one.
+    #[test]
+    fn a_bar_follows_its_stage() {
+        let bars = Bars::new(true);
+        let shown = || {
+            let current = bars.current.lock().unwrap();
+            let current = current.as_ref().unwrap();
+            let bar = &current.bar;
+            (bar.message(), bar.position(), bar.length())
+        };
+        bars.progress(Stage::Walk, 50, 0);
+        assert_eq!(shown(), ("walk".into(), 50, None));
+        bars.progress(Stage::Walk, 100, 200);
+        assert_eq!(shown(), ("walk".into(), 100, Some(200)));
+        bars.progress(Stage::Walk, 150, 200);
+        assert_eq!(shown(), ("walk".into(), 150, Some(200)));
+        bars.progress(Stage::Flow, 1, 9);
+        assert_eq!(shown(), ("flow".into(), 1, Some(9)));
+        bars.clear();
+        assert!(bars.current.lock().unwrap().is_none());
     }
 }

@@ -9,6 +9,8 @@ use std::path::Path;
 use fiberwalk::artifact::{AnyModel, Metadata, metadata_from_bytes, read_metadata};
 use fiberwalk::{Error, Result};
 
+use crate::failure::{Failure, Outcome};
+
 /// The name of standard input in messages.
 pub const STANDARD_INPUT: &str = "standard input";
 
@@ -107,27 +109,19 @@ fn from_input(error: Error) -> Error {
 }
 
 /// Writes to standard output. A closed or full output is an ordinary error, not a panic.
-pub fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+pub fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Outcome {
     let mut out = BufWriter::new(io::stdout().lock());
     content(&mut out)
         .and_then(|()| out.flush())
-        .map_err(|source| Error::Io {
-            path: STANDARD_OUTPUT.into(),
-            source,
-        })
+        .map_err(Failure::Output)
 }
 
 /// Writes a text to standard output.
-pub fn say(text: &str) -> Result<()> {
+pub fn say(text: &str) -> Outcome {
     write(|out| out.write_all(text.as_bytes()))
 }
 
 /// True if whoever read standard output has closed it, as `head` does when it has seen enough.
-pub fn is_closed(error: &Error) -> bool {
-    match error {
-        Error::Io { path, source } => {
-            path == Path::new(STANDARD_OUTPUT) && source.kind() == io::ErrorKind::BrokenPipe
-        }
-        _ => false,
-    }
+pub fn is_closed(failure: &Failure) -> bool {
+    matches!(failure, Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
 }

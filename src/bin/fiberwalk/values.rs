@@ -1,5 +1,6 @@
 //! Types of argument values and their parsers.
 
+use std::fmt::{self, Display};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -12,6 +13,15 @@ use fiberwalk::pipeline::{Batch, Method};
 pub enum Auto<N> {
     Auto,
     Value(N),
+}
+
+impl<N: Display> Display for Auto<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Auto::Auto => f.write_str("auto"),
+            Auto::Value(x) => x.fmt(f),
+        }
+    }
 }
 
 impl<N: Copy> Auto<N> {
@@ -43,8 +53,8 @@ pub fn parse_methods(text: &str) -> std::result::Result<Methods, String> {
 #[derive(Clone, Copy, Debug)]
 pub struct ImageShape(pub [usize; 3]);
 
-impl std::fmt::Display for ImageShape {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Display for ImageShape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [c, h, w] = self.0;
         write!(f, "{c}x{h}x{w}")
     }
@@ -57,6 +67,12 @@ pub struct BatchRows(pub Batch);
 /// Time between two checkpoints; `None` writes no checkpoints.
 #[derive(Clone, Copy, Debug)]
 pub struct Period(pub Option<Duration>);
+
+impl Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.unwrap_or_default().as_secs_f64().fmt(f)
+    }
+}
 
 /// Hidden widths.
 #[derive(Clone, Debug)]

@@ -23,14 +23,12 @@
 //! need up to half a matrix of extra memory.
 
 use std::ops::Range;
-use std::sync::Mutex;
-
-use rayon::prelude::*;
 
 use crate::curvature::kfac::Layers;
 use crate::curvature::roots::{BLOCK, OutputRoots, Supervised, columns};
 use crate::error::Result;
 use crate::linalg::product::{self, Inner, Piece, Rows};
+use crate::parallel::{self, Pool};
 use crate::scalar::Scalar;
 
 /// Values of inputs and derivatives in memory at once, and the largest number of row blocks.
@@ -65,10 +63,14 @@ impl<T: Scalar> LinearLayers<T> {
     /// The layers, if all parameters of `range` belong to linear layers that are used once, and
     /// pairs take less work than rows.
     pub(super) fn find(data: &Supervised<'_>, range: Range<usize>, rank: usize) -> Option<Self> {
-        let by_rows = rank * range.len() * range.len();
-        let all = Self::all(data, range)?;
+        Self::all(data, range).filter(|all| all.are_less_work(rank))
+    }
+
+    /// True if pairs take less work than rows.
+    pub(super) fn are_less_work(&self, rank: usize) -> bool {
+        let q: usize = self.places.iter().map(|p| p.inputs * p.outputs).sum();
         // with rank 0, rows take no work at all, so pairs cannot take less
-        (work_of_pairs(&all.places, rank) < by_rows).then_some(all)
+        work_of_pairs(&self.places, rank) < rank * q * q
     }
 
     /// The layers, if all parameters of `range` belong to linear layers that are used once.
@@ -105,26 +107,23 @@ impl<T: Scalar> LinearLayers<T> {
             pairs.extend((0..=l).map(|m| LayerPair::new(&self.places, l, m)));
         }
         // buffers shared by all threads; a task overwrites whatever it finds there
-        let memory = Mutex::new(Vec::new());
+        let memory = Pool::new();
+        let make = || vec![0.0; (LEFT + RIGHT) * DEEP * BLOCK];
         let widths = self.places.iter();
         let numbers: usize = widths.map(|p| p.inputs + roots.rank * p.outputs).sum();
         let at_once = BLOCK * (NUMBERS / (BLOCK * numbers).max(1)).clamp(1, BLOCKS);
         for first in (0..data.rows()).step_by(at_once) {
             let end = (first + at_once).min(data.rows());
             let starts: Vec<usize> = (first..end).step_by(BLOCK).collect();
-            let blocks: Vec<Block> = starts
-                .par_iter()
-                .map(|&start| self.block(data, theta, roots, start))
-                .collect::<Result<_>>()?;
+            let blocks: Vec<Block> =
+                parallel::try_map(starts.len(), |i| self.block(data, theta, roots, starts[i]))?;
             let tasks: Vec<_> = pairs.iter_mut().flat_map(LayerPair::tasks).collect();
-            tasks.into_par_iter().with_max_len(1).for_each(|task| {
-                let free = memory.lock().ok().and_then(|mut all| all.pop());
-                let mut own = free.unwrap_or_else(|| vec![0.0; (LEFT + RIGHT) * DEEP * BLOCK]);
-                task.add(&blocks, roots.rank, &mut own);
-                if let Ok(mut all) = memory.lock() {
-                    all.push(own);
-                }
-            });
+            parallel::try_for_each(tasks, |_, task| {
+                memory.with(make, |own| {
+                    task.add(&blocks, roots.rank, own);
+                    Ok(())
+                })
+            })?;
         }
         Ok(spread(&self.places, &pairs))
     }
@@ -155,7 +154,7 @@ impl<T: Scalar> LinearLayers<T> {
         };
         for (l, place) in self.places.iter().enumerate() {
             let mut all = Vec::with_capacity(place.inputs * rows);
-            copy(inputs.tensor(&ws, l), &mut all);
+            copy(inputs.tensor(&ws, l)?, &mut all);
             // the input of the bias
             all.resize(place.inputs * rows, 1.0);
             block.inputs.push(all);
@@ -170,7 +169,7 @@ impl<T: Scalar> LinearLayers<T> {
             }
             cotangents.run(&[theta, &x, &u, &[T::ONE]], &mut ws)?;
             for (l, to) in block.slopes.iter_mut().enumerate() {
-                copy(cotangents.tensor(&ws, l), to);
+                copy(cotangents.tensor(&ws, l)?, to);
             }
         }
         Ok(block)
@@ -352,15 +351,18 @@ fn spread(places: &[Place], pairs: &[LayerPair]) -> Vec<f64> {
         let units = (0..place.inputs).flat_map(|i| (0..place.outputs).map(move |o| (i, o)));
         rows.extend(units.map(|(i, o)| (l, i, o)));
     }
-    let all = matrix.par_chunks_mut(q.max(1)).zip(rows);
-    all.with_min_len(16).for_each(|(row, (l, i, o))| {
-        let mut rest = row;
-        for (m, other) in places.iter().enumerate() {
-            let (part, behind) = rest.split_at_mut(other.inputs * other.outputs);
-            rest = behind;
-            let sums = &pairs[triangle(l.max(m)) + l.min(m)];
-            for (j, out) in part.chunks_exact_mut(other.outputs).enumerate() {
-                sums.write([l, m], [i, j], o, out);
+    // some rows at a time, as a short one takes less than a microsecond
+    let some = matrix.chunks_mut(16 * q.max(1)).zip(rows.chunks(16));
+    parallel::for_each(some, |_, (some, rows)| {
+        for (row, &(l, i, o)) in some.chunks_mut(q.max(1)).zip(rows) {
+            let mut rest = row;
+            for (m, other) in places.iter().enumerate() {
+                let (part, behind) = rest.split_at_mut(other.inputs * other.outputs);
+                rest = behind;
+                let sums = &pairs[triangle(l.max(m)) + l.min(m)];
+                for (j, out) in part.chunks_exact_mut(other.outputs).enumerate() {
+                    sums.write([l, m], [i, j], o, out);
+                }
             }
         }
     });

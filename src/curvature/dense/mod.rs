@@ -6,6 +6,7 @@
 //! computed in parallel, a few hundred at a time. Their products are added up panel by panel, each
 //! panel in the order of the rows.
 
+mod compiled;
 mod linear;
 #[cfg(test)]
 mod tests;
@@ -14,14 +15,15 @@ use std::ops::Range;
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use rayon::prelude::*;
 
+pub use compiled::DenseCurvature;
 use linear::LinearLayers;
 
 use super::jacobian::JacobianRows;
 use super::roots::{OutputRoots, RowFisher, RowOutputs, Supervised};
 use crate::error::Result;
 use crate::linalg::SymmetricOperator;
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// Values in the rows that are in memory at once, and the bounds on the number of rows.
@@ -57,18 +59,17 @@ pub(crate) fn dense_from_roots<T: Scalar>(
 ) -> Result<Vec<f64>> {
     match LinearLayers::find(data, range.clone(), roots.rank) {
         Some(layers) => layers.matrix(data, theta, roots),
-        None => by_rows(data, theta, range, roots),
+        None => by_rows(data, range, &JacobianRows::new(data.network, theta)?, roots),
     }
 }
 
 /// `S^T S` from the rows of `S`, for any network.
 fn by_rows<T: Scalar>(
     data: &Supervised<'_>,
-    theta: &[T],
     range: Range<usize>,
+    jacobian: &JacobianRows<T>,
     roots: &OutputRoots,
 ) -> Result<Vec<f64>> {
-    let jacobian = JacobianRows::new(data.network, theta)?;
     let (q, rank) = (range.len(), roots.rank.max(1));
     let mut matrix = vec![0.0; q * q];
     let at_once = (NUMBERS / q.max(1)).clamp(LEAST, MOST).div_ceil(rank);
@@ -79,22 +80,21 @@ fn by_rows<T: Scalar>(
             break;
         }
         let rows = &mut rows[..here * rank * q];
-        rows.par_chunks_mut(rank * q)
-            .enumerate()
-            .try_for_each_init(
-                || jacobian.memory(),
-                |memory, (i, out)| -> Result<()> {
-                    let x = data.row(first + i);
-                    for (r, out) in out.chunks_exact_mut(q).enumerate() {
-                        let c = roots.vector(first + i, r);
-                        let (row, _) = jacobian.pull_back(x, c, memory)?;
-                        for (to, from) in out.iter_mut().zip(&row[range.clone()]) {
-                            *to = from.to_f64();
-                        }
+        parallel::try_for_each_with(
+            rows.chunks_mut(rank * q),
+            || jacobian.memory(),
+            |memory, i, out| {
+                let x = data.row(first + i);
+                for (r, out) in out.chunks_exact_mut(q).enumerate() {
+                    let c = roots.vector(first + i, r);
+                    let (row, _) = jacobian.pull_back(x, c, memory)?;
+                    for (to, from) in out.iter_mut().zip(&row[range.clone()]) {
+                        *to = from.to_f64();
                     }
-                    Ok(())
-                },
-            )?;
+                }
+                Ok(())
+            },
+        )?;
         add_gram(rows, q, &mut matrix);
     }
     mirror(&mut matrix, q);
@@ -106,20 +106,15 @@ fn by_rows<T: Scalar>(
 fn add_gram(rows: &[f64], q: usize, matrix: &mut [f64]) {
     let m = rows.len() / q;
     let s = MatRef::from_row_major_slice(rows, m, q);
-    let add = |(panel, out): (usize, &mut [f64])| {
+    // the last panels are the longest
+    let panels = matrix.chunks_mut(PANEL * q).enumerate().rev();
+    parallel::for_each(panels, |_, (panel, out)| {
         let (start, count) = (panel * PANEL, out.len() / q);
         let end = start + count;
         let out = MatMut::from_row_major_slice_mut(out, count, q).subcols_mut(0, end);
         let (left, right) = (s.subcols(start, count).transpose(), s.subcols(0, end));
         matmul(out, Accum::Add, left, right, 1.0, Par::Seq);
-    };
-    // the last panels are the longest
-    matrix
-        .par_chunks_mut(PANEL * q)
-        .enumerate()
-        .rev()
-        .with_max_len(1)
-        .for_each(add);
+    });
 }
 
 /// Copies the lower triangle to the upper one.
@@ -137,7 +132,7 @@ fn mirror(matrix: &mut [f64], q: usize) {
 /// # Errors
 /// If the operator fails.
 pub fn dense_operator<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     range: Range<usize>,
 ) -> Result<Vec<f64>> {
     let (n, q) = (op.dim(), range.len());

@@ -4,10 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::autodiff::Var;
-use crate::linalg::vector::fill_normal;
 use crate::model::{Categorical, Gaussian, Likelihood};
 use crate::nn::{Activation, Layer, LayerNorm, Linear, Mlp, Network, ParamLayout, Sequential};
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 /// Standard normal numbers.
 fn numbers(count: usize, seed: u64) -> Vec<f64> {
@@ -127,7 +126,8 @@ fn difference(
     theta.iter_mut().for_each(|t| *t *= 0.7);
     let outputs = RowOutputs::new(&data, &theta).unwrap();
     let roots = OutputRoots::new(&data, &outputs, fisher).unwrap();
-    let want = by_rows(&data, &theta, range.clone(), &roots).unwrap();
+    let rows = JacobianRows::new(network, &theta).unwrap();
+    let want = by_rows(&data, range.clone(), &rows, &roots).unwrap();
     // the way that is chosen
     let got = dense_from_roots(&data, &theta, range.clone(), &roots).unwrap();
     let error = |got: &[f64]| {
@@ -244,4 +244,32 @@ fn the_smaller_work_is_taken() {
     assert!(find(&[18, 50, 4], 3));
     assert!(find(&[50, 10], 9));
     assert!(!find(&[1, 1, 1], 1));
+}
+
+/// One compilation gives the matrices of several, to the last bit: for networks that go by pairs and
+/// by rows, and more and fewer rows than a block.
+#[test]
+fn a_compiled_matrix_is_that_of_any_point_and_noise() {
+    let net = Mlp::new(&[3, 7, 2], Activation::Tanh).unwrap();
+    let odd = Odd::new(Form::Twice, [3, 7, 2]);
+    let networks: [&dyn Network; 2] = [&net, &odd];
+    for (network, n) in networks.into_iter().zip([70, 20]) {
+        let normal = Gaussian::new(0.5).unwrap();
+        let (x, y) = (numbers(n * 3, 1), targets(&normal, 2, n));
+        let range = 0..network.dim();
+        let compiled = DenseCurvature::new(network, &normal, (&x, &y), range.clone()).unwrap();
+        for (noise, seed) in [(0.5, 3), (0.1, 4), (2.0, 5)] {
+            let theta = numbers(network.dim(), seed);
+            let likelihood = Gaussian::new(noise).unwrap();
+            let data = Supervised {
+                network,
+                likelihood: &likelihood,
+                x: &x,
+                y: &y,
+            };
+            let want = dense_curvature(&data, &theta, range.clone(), RowFisher::Ggn).unwrap();
+            assert!(compiled.at(&likelihood, &theta).unwrap() == want, "{noise}");
+        }
+        assert!(compiled.at(&normal, &[0.0]).is_err());
+    }
 }

@@ -4,12 +4,12 @@
 
 use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
-use rayon::prelude::*;
 
 use super::layers::{Layer, Layers};
 use super::{KfacBias, KfacOptions};
 use crate::curvature::roots::{BLOCK, OutputRoots, RowOutputs, Supervised, columns};
 use crate::error::{Error, Result, counted};
+use crate::parallel;
 use crate::scalar::Scalar;
 
 /// `A (x) B` for some parameters: those of a layer, of one of its groups, or of its bias.
@@ -87,15 +87,11 @@ impl KroneckerFactors {
         let mut total = fresh();
         let starts: Vec<usize> = (0..n).step_by(BLOCK).collect();
         for some in starts.chunks(AT_ONCE) {
-            let parts: Vec<Vec<Sums>> = some
-                .par_iter()
-                .with_max_len(1)
-                .map(|&first| {
-                    let mut sums = fresh();
-                    layers.add(data, theta, roots, first, bias, &mut sums)?;
-                    Ok(sums)
-                })
-                .collect::<Result<_>>()?;
+            let parts = parallel::try_map(some.len(), |i| {
+                let mut sums = fresh();
+                layers.add(data, theta, roots, some[i], bias, &mut sums)?;
+                Ok(sums)
+            })?;
             for part in &parts {
                 for (to, from) in total.iter_mut().zip(part) {
                     to.a.iter_mut().zip(&from.a).for_each(|(t, f)| *t += f);
@@ -140,7 +136,7 @@ impl<T: Scalar> Layers<T> {
         self.inputs.run(&[theta, &x, &[T::ONE]], &mut ws)?;
         for (l, (layer, sums)) in self.layers.iter().zip(sums.iter_mut()).enumerate() {
             let order = layer.input_order(bias);
-            let input = self.inputs.tensor(&ws, l);
+            let input = self.inputs.tensor(&ws, l)?;
             add_products(
                 &mut sums.a,
                 (layer.groups, order, here * layer.uses()),
@@ -158,7 +154,7 @@ impl<T: Scalar> Layers<T> {
             }
             self.cotangents.run(&[theta, &x, &u, &[T::ONE]], &mut ws)?;
             for (l, (layer, sums)) in self.layers.iter().zip(sums.iter_mut()).enumerate() {
-                let cotangent = self.cotangents.tensor(&ws, l);
+                let cotangent = self.cotangents.tensor(&ws, l)?;
                 add_products(
                     &mut sums.b,
                     (layer.groups, layer.outputs, here * layer.uses()),

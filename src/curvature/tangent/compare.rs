@@ -45,12 +45,12 @@ impl<T: Scalar> TangentSpace<T> {
     }
 
     /// Carries a direction of this tangent space to that of a nearby point, in place: projects it
-    /// and restores its length.
+    /// and restores its length. Returns false if nothing is left of `v`: within rounding, all of it
+    /// was normal to the other space. Its numbers then mean nothing.
     ///
     /// # Errors
-    /// If a length is wrong, or nothing is left of `v`: within rounding, all of it was normal to
-    /// the other space.
-    pub fn transport(&self, to: &Self, v: &mut [T]) -> Result<()> {
+    /// If a length is wrong.
+    pub fn transport(&self, to: &Self, v: &mut [T]) -> Result<bool> {
         self.check(to)?;
         if v.len() != self.dim {
             return Err(Error::shape("TangentSpace::transport", self.dim, v.len()));
@@ -62,14 +62,10 @@ impl<T: Scalar> TangentSpace<T> {
         if after.partial_cmp(&(100.0 * T::EPSILON.to_f64() * before))
             != Some(std::cmp::Ordering::Greater)
         {
-            return Err(Error::config(
-                "direction to transport",
-                format!("of length {before}, {after} after projection"),
-                "must have a part in the tangent space",
-            ));
+            return Ok(false);
         }
         scale(before / after, v);
-        Ok(())
+        Ok(true)
     }
 
     fn check(&self, other: &Self) -> Result<()> {

@@ -49,7 +49,7 @@ impl<T: Scalar> TangentSpace<T> {
     /// # Errors
     /// If a setting is out of range or the operator fails.
     pub fn new(
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         prior_precision: f64,
         options: &TangentOptions,
         streams: Streams,
@@ -100,7 +100,7 @@ impl<T: Scalar> TangentSpace<T> {
     /// As for [`TangentSpace::new`], and if the operator has another dimension.
     pub fn renew(
         &self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         options: &TangentOptions,
         streams: Streams,
     ) -> Result<Self> {
@@ -111,7 +111,7 @@ impl<T: Scalar> TangentSpace<T> {
     }
 
     fn from_rows(
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         prior_precision: f64,
         options: &TangentOptions,
         start: &[T],
@@ -266,7 +266,7 @@ impl<T: Scalar> TangentSpace<T> {
     /// If the operator fails or has another dimension, or `probes` or `steps` is 0.
     pub fn total_effective_dimension(
         &self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         probes: usize,
         steps: usize,
         streams: Streams,

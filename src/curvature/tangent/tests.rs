@@ -1,8 +1,9 @@
 //! Tests the split of a space whose eigenvectors are known.
 
 use super::*;
-use crate::linalg::vector::{axpy, dot, fill_normal, norm};
+use crate::linalg::vector::{axpy, dot, norm};
 use crate::linalg::{DenseOperator, random_orthogonal};
+use crate::rng::fill_normal;
 use proptest::prelude::*;
 
 #[test]
@@ -191,19 +192,16 @@ fn angles_are_those_of_the_rotation_small_or_large() {
 fn transport_projects_and_keeps_the_length() {
     let (here, there) = (space(3, vec![1.0, 0.0, 0.0]), space(3, vec![0.6, 0.8, 0.0]));
     let mut v = [0.0, 3.0, 4.0];
-    here.transport(&there, &mut v).unwrap();
+    assert!(here.transport(&there, &mut v).unwrap());
     // drops the component 0.8 * 3 along the other's normal: (-1.44, 1.08, 4), rescaled to length 5
     let length = (1.44f64 * 1.44 + 1.08 * 1.08 + 16.0).sqrt();
     for (got, want) in v.iter().zip([-1.44, 1.08, 4.0]) {
         assert!((got - want * 5.0 / length).abs() < 1e-14);
     }
     let mut lost = [0.6, 0.8, 0.0];
-    assert!(matches!(
-        here.transport(&there, &mut lost),
-        Err(Error::Config { .. })
-    ));
-    assert!(here.transport(&there, &mut [0.0; 3]).is_err());
-    assert!(here.transport(&there, &mut [f64::NAN; 3]).is_err());
+    assert!(!here.transport(&there, &mut lost).unwrap());
+    assert!(!here.transport(&there, &mut [0.0; 3]).unwrap());
+    assert!(!here.transport(&there, &mut [f64::NAN; 3]).unwrap());
     assert!(here.transport(&there, &mut [1.0; 2]).is_err());
 }
 

@@ -28,7 +28,7 @@ impl<T: Scalar> LastLayer<T> {
     pub(super) fn centre(&self, ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         self.displace(ws);
         ws.curvatures.fill(T::ZERO);
-        let before = self.averages(ws, true);
+        let before = self.averages(ws, true)?;
         residuals(self, &mut ws.average);
         back(&ws.phi, self.rows, &ws.average, &mut ws.product);
         for (at, (g, p)) in ws.step.iter_mut().zip(&ws.product).enumerate() {
@@ -41,7 +41,7 @@ impl<T: Scalar> LastLayer<T> {
             for ((c, m), s) in ws.centre.iter_mut().zip(&ws.mode).zip(&ws.step) {
                 *c = m - length * s;
             }
-            if self.averages(ws, false) <= before {
+            if self.averages(ws, false)? <= before {
                 return Ok(());
             }
             length *= 0.5;
@@ -51,7 +51,7 @@ impl<T: Scalar> LastLayer<T> {
     }
 
     /// `log p(D | theta_h)`, computed from the conditional in `ws`.
-    pub(super) fn integrated(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
+    pub(super) fn integrated(&self, ws: &mut LastLayerWorkspace<T>) -> Result<f64> {
         let dim = self.dim() as f64;
         let log_det = ws.factoriser.factor().log_det();
         let prior = self.half_log_det_prior(ws);
@@ -61,12 +61,12 @@ impl<T: Scalar> LastLayer<T> {
             let fit = 0.5 * weight * dot(&self.exact_targets, &self.exact_targets);
             let gain = 0.5 * dot(&ws.centre, &ws.gradient);
             let constant = self.likelihood_constant(ws);
-            return prior - constant - fit + gain - 0.5 * self.outputs as f64 * log_det;
+            return Ok(prior - constant - fit + gain - 0.5 * self.outputs as f64 * log_det);
         }
         // E_q[-U - log q], with |z|^2 = dim for every draw
         self.displace(ws);
-        let energy = self.averages(ws, false) + self.constant;
-        prior - energy - 0.5 * log_det + 0.5 * dim
+        let energy = self.averages(ws, false)? + self.constant;
+        Ok(prior - energy - 0.5 * log_det + 0.5 * dim)
     }
 
     /// Computes the displacements `L^{-T} z` of the nodes, and the changes of the outputs that they
@@ -93,7 +93,7 @@ impl<T: Scalar> LastLayer<T> {
     /// `E_q[U]` around `ws.centre` without its constants. Leaves the averages of the expected
     /// targets in `ws.average`. If `curved`, adds the averages of the curvatures to
     /// `ws.curvatures`.
-    fn averages(&self, ws: &mut LastLayerWorkspace<T>, curved: bool) -> f64 {
+    fn averages(&self, ws: &mut LastLayerWorkspace<T>, curved: bool) -> Result<f64> {
         let dim = self.dim();
         let share = T::from_f64(0.5 / self.node_count() as f64);
         for (x, c) in ws.cast[..dim].iter_mut().zip(&ws.centre) {
@@ -107,7 +107,7 @@ impl<T: Scalar> LastLayer<T> {
                 for ((e, &o), &s) in ws.expected.iter_mut().zip(&ws.outputs).zip(shift) {
                     *e = o + sign * s;
                 }
-                sum += self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own);
+                sum += self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own)?;
                 for (a, &e) in ws.average.iter_mut().zip(&ws.expected) {
                     *a += share * e;
                 }
@@ -116,6 +116,6 @@ impl<T: Scalar> LastLayer<T> {
                 }
             }
         }
-        sum * share.to_f64() + self.expected_prior_energy(ws)
+        Ok(sum * share.to_f64() + self.expected_prior_energy(ws))
     }
 }

@@ -31,12 +31,12 @@ mod tests;
 mod workspace;
 
 use crate::autodiff::{Graph, Program};
-use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{fill_normal, scale};
-use crate::linalg::{Cholesky, orthonormal_rows};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::vector::scale;
+use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
 use crate::model::HeadScales;
 use crate::nn::LinearHead;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
 pub use likelihood::HeadLikelihood;
@@ -112,7 +112,8 @@ impl<T: Scalar> LastLayer<T> {
     ///
     /// # Errors
     /// If lengths do not fit, a setting is not positive, a target is impossible, or the last layer
-    /// has more than 8,192 parameters.
+    /// has more than 8,192 parameters. [`Error::NonFiniteData`] names row and column of a number
+    /// that is not finite in `T`.
     pub fn new(
         network: &dyn LinearHead,
         likelihood: HeadLikelihood,
@@ -154,6 +155,8 @@ impl<T: Scalar> LastLayer<T> {
                 requirement,
             ));
         }
+        check_table::<T>("LastLayer::new", x, d, Column::Number)?;
+        check_table::<T>("LastLayer::new", y, m, |j| Column::target(j, m))?;
         likelihood.check(outputs, y)?;
         let categorical = likelihood == HeadLikelihood::Categorical;
         let labels = if categorical {
@@ -234,7 +237,8 @@ impl<T: Scalar> LastLayer<T> {
     /// The conditional given hidden parameters.
     ///
     /// # Errors
-    /// If the length is wrong, a feature is not finite, or Newton's method does not converge.
+    /// If the length is wrong, the workspace is another's, a feature is not finite, or Newton's
+    /// method does not converge.
     pub fn condition<'w>(
         &self,
         theta_h: &[T],
@@ -271,7 +275,7 @@ impl<T: Scalar> LastLayer<T> {
     /// Those of [`LastLayer::condition`].
     pub fn log_evidence(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<f64> {
         self.solve(theta_h, None, ws)?;
-        Ok(self.integrated(ws))
+        self.integrated(ws)
     }
 
     pub(super) fn solve(
@@ -291,6 +295,10 @@ impl<T: Scalar> LastLayer<T> {
     /// Computes `Phi^T`, `[H + 1, rows]`, in the workspace.
     fn compute_features(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
         let (h, n) = (self.features - 1, self.rows);
+        if !ws.is_of(self) {
+            let (expected, got) = ("a workspace of this last layer", "that of another");
+            return Err(Error::shape("LastLayer", expected, got));
+        }
         if theta_h.len() != self.hidden_dim() {
             let expected = counted(self.hidden_dim(), "hidden number");
             return Err(Error::shape("LastLayer", expected, theta_h.len()));
@@ -299,7 +307,7 @@ impl<T: Scalar> LastLayer<T> {
         let of_network = &theta_h[..self.network_dim];
         for (b, x) in self.blocks.iter().enumerate() {
             self.program.run(&[of_network, x], &mut ws.program)?;
-            let features = self.program.tensor(&ws.program, 0);
+            let features = self.program.tensor(&ws.program, 0)?;
             let first = b * self.block;
             let here = self.block.min(n - first);
             for i in 0..h {
@@ -313,9 +321,10 @@ impl<T: Scalar> LastLayer<T> {
         }
         match ws.phi.iter().position(|v| !Scalar::is_finite(*v)) {
             None => Ok(()),
-            Some(index) => {
+            Some(at) => {
+                let (row, column, value) = (at % n, Column::Number(at / n), ws.phi[at].to_f64());
                 let what = "features of the last layer";
-                Err(Error::NonFinite { what, index })
+                Err(not_a_number::<T>(what, row, column, value))
             }
         }
     }

@@ -61,20 +61,20 @@ impl<T: Scalar> LastLayer<T> {
     ) -> Result<()> {
         let tolerance = TOLERANCE * T::EPSILON.to_f64().sqrt();
         ws.centre.fill(0.0);
-        let mut energy = self.energy_at_centre(ws);
+        let mut energy = self.energy_at_centre(ws)?;
         let mut nearby = None;
         if let Some(start) = start {
             for (c, s) in ws.centre.iter_mut().zip(start.mode) {
                 *c = s.to_f64();
             }
-            let there = self.energy_at_centre(ws);
+            let there = self.energy_at_centre(ws)?;
             if there < energy {
                 energy = there;
                 nearby = start.hessian;
             } else {
                 // a start from elsewhere can be worse than none
                 ws.centre.fill(0.0);
-                energy = self.energy_at_centre(ws);
+                energy = self.energy_at_centre(ws)?;
             }
         }
         // what rounding may add to a sum over rows
@@ -113,7 +113,7 @@ impl<T: Scalar> LastLayer<T> {
                 for ((c, t), s) in ws.centre.iter_mut().zip(&ws.trial).zip(&ws.step) {
                     *c = t - length * s;
                 }
-                let value = self.energy_at_centre(ws);
+                let value = self.energy_at_centre(ws)?;
                 let enough = energy - 1e-4 * length * decrement + slack(energy);
                 if value <= enough || length < 1e-8 {
                     energy = value;
@@ -139,15 +139,15 @@ impl<T: Scalar> LastLayer<T> {
 
     /// `U` at `ws.centre` without its constants. Leaves expected targets in `ws.expected` and
     /// outputs in `ws.outputs`.
-    pub(super) fn energy_at_centre(&self, ws: &mut LastLayerWorkspace<T>) -> f64 {
+    pub(super) fn energy_at_centre(&self, ws: &mut LastLayerWorkspace<T>) -> Result<f64> {
         let dim = self.dim();
         for (x, c) in ws.cast[..dim].iter_mut().zip(&ws.centre) {
             *x = T::from_f64(*c);
         }
         outputs(&ws.phi, self.rows, &ws.cast[..dim], &mut ws.outputs);
         ws.expected.copy_from_slice(&ws.outputs);
-        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own);
-        likelihood + self.prior_energy(ws, &ws.centre)
+        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own)?;
+        Ok(likelihood + self.prior_energy(ws, &ws.centre))
     }
 
     /// Turns outputs into expected targets, in place. Returns the negative log-likelihood without
@@ -157,17 +157,17 @@ impl<T: Scalar> LastLayer<T> {
         outputs: &mut [T],
         scratch: &mut [T],
         own: &mut Option<Workspace<T>>,
-    ) -> f64 {
+    ) -> Result<f64> {
         if let (Some(head), Some(ws)) = (&self.own, own) {
             return head.expect(outputs, scratch, ws);
         }
-        simd::dispatch(Expect {
+        Ok(simd::dispatch(Expect {
             likelihood: self.likelihood,
             outputs,
             labels: &self.labels,
             targets: &self.targets,
             scratch,
-        })
+        }))
     }
 
     /// Adds `share` times the curvature of every row to `curvatures`. For a softmax this is

@@ -6,7 +6,8 @@
 
 use super::{HeadLikelihood, LastLayer};
 use crate::autodiff::{Graph, Program, Workspace};
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::check_table;
 use crate::model::{HeadScales, Likelihood, StdFromLogs, target_shape};
 use crate::nn::LinearHead;
 use crate::scalar::Scalar;
@@ -21,8 +22,11 @@ pub(super) struct OwnHead<T> {
 
 impl<T: Scalar> OwnHead<T> {
     fn new(likelihood: &dyn Likelihood, y: &[f64], rows: usize) -> Result<Self> {
-        let targets: Vec<T> = likelihood.encode(y).into_iter().map(T::from_f64).collect();
+        let targets = likelihood.encode(y);
         let each = targets.len() / rows.max(1);
+        let m = likelihood.target_dim(1);
+        check_table::<T>("LastLayer", &targets, each, |j| Column::encoded(j, each, m))?;
+        let targets = targets.into_iter().map(T::from_f64).collect();
         let graph = Graph::new();
         let outputs = graph.input(&[rows, 1]);
         let encoded = graph.input(&target_shape(rows, each));
@@ -44,19 +48,17 @@ impl<T: Scalar> OwnHead<T> {
     }
 
     /// Turns outputs into slopes, in place, and writes the curvatures behind the first row of
-    /// `scratch`. Returns the energy; NaN if it cannot be computed.
+    /// `scratch`. Returns the energy.
     pub(super) fn expect(
         &self,
         outputs: &mut [T],
         scratch: &mut [T],
         ws: &mut Workspace<T>,
-    ) -> f64 {
+    ) -> Result<f64> {
         let rows = outputs.len();
-        if self.program.run(&[outputs, &self.targets], ws).is_err() {
-            return f64::NAN;
-        }
-        outputs.copy_from_slice(self.program.tensor(ws, 1));
-        scratch[rows..2 * rows].copy_from_slice(self.program.tensor(ws, 2));
+        self.program.run(&[outputs, &self.targets], ws)?;
+        outputs.copy_from_slice(self.program.tensor(ws, 1)?);
+        scratch[rows..2 * rows].copy_from_slice(self.program.tensor(ws, 2)?);
         self.program.scalar(ws, 0)
     }
 }

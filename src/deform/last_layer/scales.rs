@@ -76,15 +76,15 @@ impl<T: Scalar> LastLayer<T> {
             ws.noise_std = noise_std;
         }
         let positive = |x: &f64| *x > 0.0 && x.is_finite();
-        let first = ws.precisions.iter().position(|p| !positive(p));
-        let noise = Some(0).filter(|_| !positive(&ws.noise_std));
-        match first.or(noise) {
-            None => Ok(()),
-            Some(index) => Err(Error::NonFinite {
-                what: "scales of the last layer",
-                index,
-            }),
+        if let Some(index) = ws.precisions.iter().position(|p| !positive(p)) {
+            let what = "precisions of the last layer";
+            return Err(Error::NonFinite { what, index });
         }
+        if !positive(&ws.noise_std) {
+            let requirement = "must be positive and finite where the last layer is conditioned";
+            return Err(Error::config("noise_std", ws.noise_std, requirement));
+        }
+        Ok(())
     }
 
     /// Terms of a Gaussian's negative log-likelihood besides the squares of its residuals.

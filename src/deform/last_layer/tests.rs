@@ -99,7 +99,7 @@ fn newton_ends_at_the_mode_with_the_hessian() {
         let factor = ws.factoriser.factor().clone();
         let mut energy = |at: &[f64]| {
             ws.centre.copy_from_slice(at);
-            last.energy_at_centre(&mut ws)
+            last.energy_at_centre(&mut ws).unwrap()
         };
         let shifted = |i: usize, a: f64, j: usize, b: f64| {
             let mut at = mode.clone();
@@ -148,7 +148,7 @@ fn the_fitted_gaussian_is_nearer_to_the_posterior_than_laplaces() {
                         factor.solve_transposed(&mut w);
                         let places = ws.centre.iter_mut().zip(&around).zip(&w);
                         places.for_each(|((c, a), w)| *c = a + w);
-                        energy += last.energy_at_centre(ws);
+                        energy += last.energy_at_centre(ws).unwrap();
                     }
                 }
                 ws.centre.copy_from_slice(&around);
@@ -212,9 +212,9 @@ fn outputs_with_gaussian_noise_are_regressions_of_their_own() {
     let centre = ws.conditional().centre.to_vec();
     let draw = |ws: &mut LastLayerWorkspace<f64>, z: &[f64]| {
         let mut w = z.to_vec();
-        ws.forward(&mut w);
+        ws.forward(&mut w).unwrap();
         let mut back = w.clone();
-        ws.inverse(&mut back);
+        ws.inverse(&mut back).unwrap();
         assert!(back.iter().zip(z).all(|(a, b)| (a - b).abs() < 1e-10));
         w
     };

@@ -7,6 +7,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::own::OwnHead;
 use super::{Conditional, LastLayer};
 use crate::autodiff::Workspace;
+use crate::error::{Error, Result};
 use crate::linalg::Factoriser;
 use crate::scalar::Scalar;
 
@@ -98,6 +99,20 @@ impl<T: Scalar> LastLayerWorkspace<T> {
         }
     }
 
+    /// Whether it was made for this last layer, or one of the same size and kind.
+    pub(super) fn is_of(&self, last: &LastLayer<T>) -> bool {
+        let (h, n, dim) = (last.features, last.rows, last.dim());
+        let gaussian = last.likelihood.is_gaussian();
+        let exact = gaussian || last.scales.is_some();
+        self.phi.len() == h * n
+            && self.exact_phi.len() == if exact { h * n } else { 0 }
+            && self.centre.len() == dim
+            && self.outputs.len() == if gaussian { 0 } else { last.outputs * n }
+            && self.displacements.len() == last.nodes.len()
+            && self.precisions.len() == h
+            && self.own.is_some() == last.own.is_some()
+    }
+
     /// The mode of the last conditional, `[H + 1, outputs]`: the best start for computing it again.
     pub fn mode(&self) -> &[f64] {
         &self.mode
@@ -127,9 +142,10 @@ impl<T: Scalar> LastLayerWorkspace<T> {
 
     /// Turns standard normals into a draw from the last conditional, in place: `c + L^{-T} z`.
     ///
-    /// # Panics
+    /// # Errors
     /// If `w` is not as long as the last layer.
-    pub fn forward(&mut self, w: &mut [T]) {
+    pub fn forward(&mut self, w: &mut [T]) -> Result<()> {
+        self.check(w.len())?;
         let (factor, k) = (self.factoriser.factor(), self.columns());
         for c in 0..k {
             let column = &mut self.step[..factor.dim()];
@@ -142,14 +158,16 @@ impl<T: Scalar> LastLayerWorkspace<T> {
                 *w = T::from_f64(x + m);
             }
         }
+        Ok(())
     }
 
     /// Turns a last layer into the standard normals that it comes from, in place: the inverse of
     /// [`LastLayerWorkspace::forward`].
     ///
-    /// # Panics
+    /// # Errors
     /// If `w` is not as long as the last layer.
-    pub fn inverse(&mut self, w: &mut [T]) {
+    pub fn inverse(&mut self, w: &mut [T]) -> Result<()> {
+        self.check(w.len())?;
         let (factor, k) = (self.factoriser.factor(), self.columns());
         for c in 0..k {
             let (offset, z) = (&mut self.step[..factor.dim()], &mut self.trial);
@@ -162,6 +180,16 @@ impl<T: Scalar> LastLayerWorkspace<T> {
                 *w = T::from_f64(*z);
             }
         }
+        Ok(())
+    }
+
+    fn check(&self, got: usize) -> Result<()> {
+        let dim = self.centre.len();
+        if got == dim {
+            return Ok(());
+        }
+        let expected = format!("a last layer of {dim} parameters");
+        Err(Error::shape("LastLayerWorkspace", expected, got))
     }
 }
 

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::arviz::{all, formula};
 use crate::diagnose::*;
-use crate::linalg::vector::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 
 #[test]
 fn special_values_are_as_documented() {

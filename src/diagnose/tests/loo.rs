@@ -1,7 +1,5 @@
 //! Leave-one-out cross-validation against ArviZ, and properties that hold for any values.
 
-use rayon::prelude::*;
-
 use super::psis::uniforms;
 use crate::diagnose::*;
 use crate::linalg::log_mean_exp;
@@ -162,10 +160,9 @@ fn the_matrix_the_builder_and_rows_in_parallel_give_the_same_bits() {
             one_by_one.push_row(&column(&log_lik, rows, row)).unwrap();
         }
         assert_eq!(all, one_by_one.finish().unwrap());
-        let elsewhere: Vec<LooRow> = (0..rows)
-            .into_par_iter()
-            .map(|row| LooRow::new(row, &column(&log_lik, rows, row), efficiency).unwrap())
-            .collect();
+        let elsewhere: Vec<LooRow> = crate::parallel::map(rows, |row| {
+            LooRow::new(row, &column(&log_lik, rows, row), efficiency).unwrap()
+        });
         let mut builder = Loo::builder(None);
         elsewhere
             .into_iter()

@@ -4,8 +4,7 @@ use rand_distr::{Distribution, Normal, StandardNormal};
 
 use crate::diagnose::*;
 use crate::error::Error;
-use crate::linalg::vector::fill_normal;
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::special::normal_cdf;
 
 /// The level of a test. Seeds are fixed, so it fails for one choice of seeds in a thousand, and

@@ -81,7 +81,7 @@ const LOOK: usize = 10;
 /// [`Error::NoConvergence`] if `max_products` do not reach the tolerance. A configuration error if
 /// `count` is 0 or more than the dimension, or if the basis is too small. Errors of the operator.
 pub fn leading_eigenpairs_from<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     options: &LanczosOptions,
     start: &[T],
     rng: &mut impl Rng,
@@ -125,7 +125,7 @@ pub fn leading_eigenpairs_from<T: Scalar>(
 /// # Errors
 /// As for [`leading_eigenpairs_from`].
 pub fn leading_eigenpairs<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     options: &LanczosOptions,
     rng: &mut impl Rng,
 ) -> Result<Eigenpairs<T>> {
@@ -140,11 +140,22 @@ pub fn leading_eigenpairs<T: Scalar>(
 /// A configuration error if `count` is 0 or more than the dimension, or if the basis is too small.
 /// A shape error if `start` does not consist of whole rows. Errors of the operator.
 pub fn converged_eigenpairs<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     options: &LanczosOptions,
     start: &[T],
     rng: &mut impl Rng,
     mut enough: impl FnMut(&[f64]) -> bool,
+) -> Result<ConvergedPairs<T>> {
+    search(op, options, start, rng, &mut enough)
+}
+
+/// [`converged_eigenpairs`], compiled once for all that `enough` may be.
+fn search<T: Scalar>(
+    op: &mut dyn SymmetricOperator<T>,
+    options: &LanczosOptions,
+    start: &[T],
+    rng: &mut impl Rng,
+    enough: &mut dyn FnMut(&[f64]) -> bool,
 ) -> Result<ConvergedPairs<T>> {
     let n = op.dim();
     let bound = options.basis_bound(n, start.len())?;

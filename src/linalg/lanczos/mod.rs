@@ -56,8 +56,9 @@ pub use leading::{
 use super::dense::{SymmetricEigen, symmetric_eigen};
 use super::operator::SymmetricOperator;
 use super::orthogonal::project_out;
-use super::vector::{axpy, dot, fill_normal, norm, scale};
+use super::vector::{axpy, dot, norm, scale};
 use crate::error::{Error, Result};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// A growing Lanczos factorisation.
@@ -135,7 +136,7 @@ impl<T: Scalar> Lanczos<T> {
     ///
     /// # Errors
     /// If the operator fails or returns values that are not finite.
-    pub fn step(&mut self, op: &mut impl SymmetricOperator<T>, rng: &mut impl Rng) -> Result<()> {
+    pub fn step(&mut self, op: &mut dyn SymmetricOperator<T>, rng: &mut impl Rng) -> Result<()> {
         if self.len() == self.dim {
             return Ok(());
         }

@@ -33,7 +33,8 @@ use crate::error::Result;
 use crate::linalg::dense::symmetric_eigen;
 use crate::linalg::operator::SymmetricOperator;
 use crate::linalg::orthogonal::project_out;
-use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
+use crate::linalg::vector::{axpy, dot, norm, scale};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// Products before the search may conclude that nothing is hidden.
@@ -55,7 +56,7 @@ pub(super) enum Verdict<T> {
 /// Searches the complement of the leading `kept` Ritz vectors for an eigenvalue above `least`, with
 /// at most `budget` products.
 pub(super) fn probe<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     basis: &mut Restarted<T>,
     (ritz, kept): (&Ritz, usize),
     (least, budget): (f64, usize),

@@ -1,6 +1,5 @@
-//! Lanczos with thick restart and a queue.
-//!
-//! This is the factorisation behind [`leading_eigenpairs`](super::leading_eigenpairs).
+//! Lanczos with thick restart and a queue, behind
+//! [`leading_eigenpairs`](super::leading_eigenpairs).
 //!
 //! The rows of `V` are the orthonormal basis. The rows of `Q` are a few further directions, also
 //! orthonormal, and orthogonal to `V`. They satisfy
@@ -39,7 +38,8 @@ use crate::error::{Error, Result};
 use crate::linalg::dense::{SymmetricEigen, symmetric_eigen};
 use crate::linalg::operator::SymmetricOperator;
 use crate::linalg::orthogonal::{orthonormal_rows, project_out};
-use crate::linalg::vector::{axpy, dot, fill_normal, norm, scale};
+use crate::linalg::vector::{axpy, dot, norm, scale};
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// A direction in the queue, and its components in the images of the basis vectors: its row of `B`.
@@ -170,7 +170,7 @@ impl<T: Scalar> Restarted<T> {
     /// Takes one product and extends the basis by one vector.
     pub(super) fn step(
         &mut self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         rng: &mut impl Rng,
     ) -> Result<()> {
         if self.queue.is_empty() {
@@ -222,7 +222,7 @@ impl<T: Scalar> Restarted<T> {
     /// dropped.
     pub(super) fn start_from(
         &mut self,
-        op: &mut impl SymmetricOperator<T>,
+        op: &mut dyn SymmetricOperator<T>,
         mut rows: Vec<T>,
         tolerance: f64,
     ) -> Result<()> {
@@ -385,7 +385,7 @@ impl<T: Scalar> Restarted<T> {
 
 /// `w = A v`. Returns the norm of `w`.
 pub(super) fn multiply<T: Scalar>(
-    op: &mut impl SymmetricOperator<T>,
+    op: &mut dyn SymmetricOperator<T>,
     v: &[T],
     w: &mut [T],
 ) -> Result<f64> {

@@ -6,9 +6,10 @@
 use super::{Likelihood, check_finite, check_row, fill_diagonal, normal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result, counted};
-use crate::model::{HALF_LOG_2PI, Predictive, positive};
+use crate::model::{HALF_LOG_2PI, NOISE_STD, Predictive, positive};
 
 /// Real targets, one per output, with independent Gaussian noise of one fixed standard deviation.
+/// It is recorded by the name [`NOISE_STD`], so a compiled density can change it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Gaussian {
     noise_std: f64,
@@ -38,8 +39,10 @@ impl Likelihood for Gaussian {
     fn neg_log_likelihood<'g>(&self, outputs: Var<'g>, targets: Var<'g>, _: Var<'g>) -> Var<'g> {
         let n = targets.shape().iter().product::<usize>() as f64;
         let residual = outputs - targets.reshape(&outputs.shape());
-        let constant = n * (self.noise_std.ln() + HALF_LOG_2PI);
-        residual.square().sum() * (0.5 / self.noise_std.powi(2)) + constant
+        let of_noise = |of| outputs.graph().named(NOISE_STD, self.noise_std, of);
+        let half_precision = of_noise(|std| 0.5 / std.powi(2));
+        let constant = of_noise(|std| std.ln() + HALF_LOG_2PI) * n;
+        residual.square().sum() * half_precision + constant
     }
 
     fn output_hessian(

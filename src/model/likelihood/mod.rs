@@ -45,7 +45,8 @@ pub use student_t::StudentT;
 use std::sync::Arc;
 
 use crate::autodiff::{Graph, Var};
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::{check_table, not_a_number};
 use crate::model::{Law, Predictive};
 
 /// A likelihood of targets given network outputs.
@@ -53,6 +54,9 @@ use crate::model::{Law, Predictive};
 /// Only [`Likelihood::neg_log_likelihood`] and [`Likelihood::check`] must be implemented. The other
 /// methods have defaults. They fit a likelihood with one target per row, no parameters of its own,
 /// and a `-log p` that is convex in the outputs (or nearly).
+///
+/// A likelihood with a given noise level may record it by name, as
+/// `graph.named(NOISE_STD, std, of)` ([`Graph::named`]). Compiled densities can then change it.
 ///
 /// ```
 /// use fiberwalk::autodiff::Var;
@@ -212,7 +216,7 @@ fn output_hessian_by_products<L: Likelihood + ?Sized>(
         unit[j] = 1.0;
         program.run(&[outputs, &encoded, params, &unit], &mut ws)?;
         // symmetric: the column equals the row
-        column.copy_from_slice(program.tensor(&ws, 0));
+        column.copy_from_slice(program.tensor(&ws, 0)?);
         unit[j] = 0.0;
     }
     Ok(())
@@ -340,20 +344,17 @@ fn check_one_output(op: &'static str, outputs: usize) -> Result<()> {
 
 /// Checks that real targets, `m` per row, are finite.
 fn check_finite(m: usize, targets: &[f64]) -> Result<()> {
-    let Some(index) = targets.iter().position(|y| !y.is_finite()) else {
-        return Ok(());
-    };
-    Err(Error::data(if m <= 1 {
-        format!("target of row {index} is not finite")
-    } else {
-        format!("target {} of row {} is not finite", index % m, index / m)
-    }))
+    check_table::<f64>("likelihood", targets, m, |j| Column::target(j, m))
 }
 
 /// Checks that `fits` accepts every target, one per row.
 fn check_each(targets: &[f64], fits: impl Fn(f64) -> bool, what: &str) -> Result<()> {
     match targets.iter().position(|&y| !fits(y)) {
         None => Ok(()),
+        Some(row) if !targets[row].is_finite() => {
+            let column = Column::target(0, 1);
+            Err(not_a_number::<f64>("likelihood", row, column, targets[row]))
+        }
         Some(row) => Err(Error::data(format!(
             "target of row {row} is {}, not {what}",
             targets[row]

@@ -5,10 +5,11 @@ use std::f64::consts::PI;
 use super::Prior;
 use crate::autodiff::Var;
 use crate::error::Result;
-use crate::model::positive;
+use crate::model::{PRIOR_PRECISION, positive};
 use crate::nn::ParamLayout;
 
-/// `theta ~ N(0, 1 / prior_precision)` for every weight and bias.
+/// `theta ~ N(0, 1 / prior_precision)` for every weight and bias. The precision is recorded by the
+/// name [`PRIOR_PRECISION`], so a compiled density can change it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct IsotropicGaussian {
     prior_precision: f64,
@@ -33,8 +34,13 @@ impl IsotropicGaussian {
 impl Prior for IsotropicGaussian {
     fn neg_log_density<'g>(&self, theta: Var<'g>, _: &ParamLayout) -> Var<'g> {
         let p = theta.shape().iter().product::<usize>() as f64;
-        let constant = 0.5 * p * ((2.0 * PI).ln() - self.prior_precision.ln());
-        theta.square().sum() * (0.5 * self.prior_precision) + constant
+        let of_precision = |of| {
+            theta
+                .graph()
+                .named(PRIOR_PRECISION, self.prior_precision, of)
+        };
+        let constant = of_precision(|alpha| (2.0 * PI).ln() - alpha.ln()) * (0.5 * p);
+        theta.square().sum() * of_precision(|alpha| 0.5 * alpha) + constant
     }
 
     fn precision(&self, layout: &ParamLayout) -> Vec<f64> {

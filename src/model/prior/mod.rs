@@ -25,6 +25,10 @@ use crate::nn::{ParamLayout, ParamTensor};
 
 /// A prior density over the parameters of a network.
 ///
+/// A prior with one precision for all parameters may record it by name, as
+/// `graph.named(PRIOR_PRECISION, alpha, of)` ([`Graph::named`](crate::autodiff::Graph::named)).
+/// Compiled densities can then change it.
+///
 /// ```
 /// use fiberwalk::autodiff::Var;
 /// use fiberwalk::nn::ParamLayout;

@@ -44,11 +44,11 @@ fn derivatives(prior: &dyn Prior, net: &Mlp, theta: &[f64]) -> (f64, Vec<f64>, V
         let mut unit = vec![0.0; net.dim()];
         unit[i] = 1.0;
         program.run(&[theta, &unit], &mut ws).unwrap();
-        dense.extend_from_slice(program.tensor(&ws, 2));
+        dense.extend_from_slice(program.tensor(&ws, 2).unwrap());
     }
     (
-        program.scalar(&ws, 0),
-        program.tensor(&ws, 1).to_vec(),
+        program.scalar(&ws, 0).unwrap(),
+        program.tensor(&ws, 1).unwrap().to_vec(),
         dense,
     )
 }

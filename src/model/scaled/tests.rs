@@ -22,7 +22,7 @@ fn outputs(network: &dyn Network, theta: &[f64]) -> Vec<f64> {
     let program = graph.compile::<f64>(&[network.forward(t, x)]).unwrap();
     let mut ws = program.workspace();
     program.run(&[theta, &X], &mut ws).unwrap();
-    program.tensor(&ws, 0).to_vec()
+    program.tensor(&ws, 0).unwrap().to_vec()
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn the_density_is_that_of_the_parameters_with_a_jacobian() {
             .unwrap();
         let mut ws = program.workspace();
         program.run(&[&[t]], &mut ws).unwrap();
-        want -= program.scalar(&ws, 0);
+        want -= program.scalar(&ws, 0).unwrap();
     }
     assert!(
         (got - want).abs() < 1e-10 * (1.0 + want.abs()),

@@ -12,6 +12,8 @@
 //! The continuous ranked probability score is `int (F(x) - 1{x >= y})^2 dx`, by Simpson's rule on
 //! intervals that are halved where needed. For counts it is a sum.
 
+use super::check_moments;
+use super::simpson::simpson;
 use crate::data::{TargetMap, Warp};
 use crate::error::{Error, Result};
 use crate::model::Law;
@@ -298,53 +300,6 @@ impl<'a> MixedPredictive<'a> {
     }
 }
 
-/// Adaptive Simpson's rule. An interval's error estimate is a fifteenth of the change.
-fn simpson(f: &impl Fn(f64) -> f64, a: f64, b: f64, tolerance: f64) -> f64 {
-    struct Span {
-        a: f64,
-        b: f64,
-        at: [f64; 3],
-        tolerance: f64,
-        depth: usize,
-    }
-    let whole = |s: &Span| (s.b - s.a) / 6.0 * (s.at[0] + 4.0 * s.at[1] + s.at[2]);
-    let first = Span {
-        a,
-        b,
-        at: [f(a), f(0.5 * (a + b)), f(b)],
-        tolerance,
-        depth: 0,
-    };
-    let (mut todo, mut total) = (vec![first], 0.0);
-    while let Some(span) = todo.pop() {
-        let middle = 0.5 * (span.a + span.b);
-        let left = Span {
-            a: span.a,
-            b: middle,
-            at: [span.at[0], f(0.5 * (span.a + middle)), span.at[1]],
-            tolerance: 0.5 * span.tolerance,
-            depth: span.depth + 1,
-        };
-        let right = Span {
-            a: middle,
-            b: span.b,
-            at: [span.at[1], f(0.5 * (middle + span.b)), span.at[2]],
-            tolerance: 0.5 * span.tolerance,
-            depth: span.depth + 1,
-        };
-        let (coarse, fine) = (whole(&span), whole(&left) + whole(&right));
-        // at least two levels: three nodes can miss what lies between them
-        let close = (fine - coarse).abs() <= 15.0 * span.tolerance && span.depth >= 1;
-        if close || span.depth >= 30 {
-            total += fine + (fine - coarse) / 15.0;
-        } else {
-            todo.push(right);
-            todo.push(left);
-        }
-    }
-    total
-}
-
 /// Mean and variance of a law in the target's units.
 fn law_moments(law: &Law, target: &TargetMap) -> (f64, f64) {
     let (mean, variance) = (law.mean(), law.variance());
@@ -388,10 +343,7 @@ fn moments(parts: &[Part<'_>]) -> Result<Moments> {
     let within: f64 = each.iter().map(|(w, _, v)| w * v).sum();
     let between: f64 = each.iter().map(|(w, m, _)| w * (m - mean).powi(2)).sum();
     let variance = within + between;
-    if !(mean.is_finite() && variance.is_finite()) {
-        let what = "mean and variance of a predictive mixture";
-        return Err(Error::NonFinite { what, index: 0 });
-    }
+    check_moments(mean, variance)?;
     Ok(Moments {
         mean,
         variance,

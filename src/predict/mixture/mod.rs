@@ -5,14 +5,32 @@
 //! deviation.
 
 mod mixed;
+mod simpson;
 mod tails;
 
 pub use mixed::{MixedPredictive, Part};
 
 use std::f64::consts::{PI, SQRT_2};
 
-use crate::error::{Error, Result, counted};
+use crate::error::{Column, Error, Result, counted};
+use crate::linalg::not_a_number;
 use crate::special::normal_cdf;
+
+/// Checks the moments of one predictive distribution, as row 0.
+pub(super) fn check_moments(mean: f64, variance: f64) -> Result<()> {
+    for (name, value) in [("mean", mean), ("variance", variance)] {
+        if !value.is_finite() {
+            let column = Column::Named(name.into());
+            return Err(not_a_number::<f64>(
+                "predictive distribution",
+                0,
+                column,
+                value,
+            ));
+        }
+    }
+    Ok(())
+}
 
 fn normal_density(x: f64) -> f64 {
     (-0.5 * x * x).exp() / (2.0 * PI).sqrt()

@@ -16,7 +16,6 @@
 //! coordinate must be a share of `2 Var`, which independent draws would give.
 
 use rand::RngExt;
-use rayon::prelude::*;
 
 use super::super::checker::{Checker, Tolerance};
 use super::super::failure::{Cause, Failure, Place};
@@ -24,6 +23,7 @@ use super::super::targets::KnownDensity;
 use super::KernelOptions;
 use crate::diagnose::{RankTests, hotelling};
 use crate::error::counted;
+use crate::parallel;
 use crate::scalar::Scalar;
 use crate::walk::{Info, Kernel, Particle};
 
@@ -56,10 +56,10 @@ where
     let lens = [target.mean().len(), target.covariance().len()];
     checker.shape("the known moments", &lens, &[d, d * d])?;
     let draws = options.draws.max(BINS);
-    let all: Vec<End> = (0..options.particles)
-        .into_par_iter()
-        .map(|index| walk(checker, kernel, target, (index, draws), options))
-        .collect::<Result<_, _>>()?;
+    let ends = parallel::map(options.particles, |index| {
+        walk(checker, kernel, target, (index, draws), options)
+    });
+    let all = ends.into_iter().collect::<Result<Vec<End>, _>>()?;
     check_moves(checker, target, &all, options)?;
     let tests = d as f64 + 2.0;
     let level = options.level / tests;

@@ -14,8 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{KnownDensity, point, write};
 use crate::error::{Error, Result};
-use crate::linalg::vector::fill_normal;
 use crate::model::LogDensity;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// `x ~ N(0, s^2)`, `y | x ~ N(b x^2, t^2)`, normalised.

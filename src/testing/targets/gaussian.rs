@@ -10,8 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use super::{KnownDensity, point, write};
 use crate::error::{Error, Result};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::{dot, fill_normal, first_non_finite};
+use crate::linalg::vector::{dot, first_non_finite};
 use crate::model::LogDensity;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 
 /// `N(mean, covariance)`, normalised.

@@ -6,9 +6,9 @@ use super::{passes, rejected};
 use crate::autodiff::Var;
 use crate::deform::Bijection;
 use crate::error::Result;
-use crate::linalg::vector::fill_normal;
 use crate::model::Prior;
 use crate::nn::{Activation, Init, Layer, LinearHead, Mlp, Network, ParamLayout, ParamSpec};
+use crate::rng::fill_normal;
 use crate::testing::*;
 
 /// Multiplies every feature by its own factor, or commits a fault.

@@ -5,8 +5,9 @@ use rand_chacha::ChaCha8Rng;
 
 use super::{passes, rejected};
 use crate::error::Result;
-use crate::linalg::vector::{axpy, distance, fill_normal};
+use crate::linalg::vector::{axpy, distance};
 use crate::model::LogDensity;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 use crate::testing::*;
 use crate::walk::{Fields, Info, InverseMassMatrix, Kernel, Microcanonical};

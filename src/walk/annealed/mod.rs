@@ -21,11 +21,10 @@
 
 mod path;
 
-use rayon::prelude::*;
-
 use crate::error::{Error, Result};
 use crate::linalg::{LogMean, log_mean_exp};
 use crate::model::LogDensity;
+use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use path::{Annealed, Path};
@@ -137,10 +136,9 @@ pub fn annealed_evidence<T: Scalar, D: LogDensity<T>>(
     options.validate()?;
     let path = Path::new(density, prior_precision, options)?;
     let (step_sizes, pilot_gradients) = path.tune(streams)?;
-    let particles: Vec<Annealed> = (0..options.particles)
-        .into_par_iter()
-        .map(|index| path.anneal(&step_sizes, streams.rng(Phase::ANNEAL, index as u64)))
-        .collect::<Result<_>>()?;
+    let particles: Vec<Annealed> = parallel::try_map(options.particles, |index| {
+        path.anneal(&step_sizes, streams.rng(Phase::ANNEAL, index as u64))
+    })?;
     let log_weights: Vec<f64> = particles.iter().map(|p| p.log_weight).collect();
     let LogMean {
         value,

@@ -2,13 +2,14 @@
 
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
-use rayon::prelude::*;
 
 use super::AnnealedOptions;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::{dot, fill_normal};
+use crate::linalg::vector::dot;
 use crate::model::LogDensity;
-use crate::rng::{Phase, Streams};
+use crate::optim::Descent;
+use crate::parallel;
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 use crate::walk::leapfrog::{Leapfrog, PhasePoint};
 
@@ -153,8 +154,8 @@ impl<'a, D> Path<'a, D> {
         fill_normal(&mut rng, &mut at.phase.theta);
         at.joint = self.joint(&at.phase.theta, &mut at.slope, &mut memory)?;
         if at.joint.is_nan() || at.joint == f64::INFINITY {
-            let what = "the log density at a draw of the prior";
-            return Err(Error::NonFinite { what, index: 0 });
+            let at = Descent::start("annealed importance sampling");
+            return Err(at.diverged("log density at a draw of the prior"));
         }
         Ok(Traveller {
             proposed: at.clone(),
@@ -209,10 +210,10 @@ impl<'a, D> Path<'a, D> {
     where
         D: LogDensity<T>,
     {
-        let mut pilot: Vec<Traveller<T, D::Workspace>> = (0..self.options.pilot)
-            .into_par_iter()
-            .map(|index| self.start(streams.rng(Phase::ANNEAL, PILOT + index as u64)))
-            .collect::<Result<_>>()?;
+        let mut pilot: Vec<Traveller<T, D::Workspace>> =
+            parallel::try_map(self.options.pilot, |index| {
+                self.start(streams.rng(Phase::ANNEAL, PILOT + index as u64))
+            })?;
         pilot.retain(|t| t.at.joint.is_finite());
         if pilot.is_empty() {
             let what = "annealed_evidence: the density is 0 at all draws of the prior";
@@ -224,14 +225,15 @@ impl<'a, D> Path<'a, D> {
         // in this many dimensions
         let mut log_step = -0.25 * (self.scale.len().max(1) as f64).ln();
         let mut step_sizes = Vec::with_capacity(self.options.temperatures - 1);
+        let mut accepted = vec![0.0; count];
         for k in 1..self.options.temperatures {
             let b = self.options.temperature(k);
             for _ in 0..if k == 1 { SETTLE } else { 1 } {
                 let step = log_step.exp();
-                let accepted: Vec<f64> = pilot
-                    .par_iter_mut()
-                    .map(|t| self.transition(b, step, t))
-                    .collect::<Result<_>>()?;
+                parallel::try_for_each(pilot.iter_mut().zip(&mut accepted), |_, (t, accepted)| {
+                    *accepted = self.transition(b, step, t)?;
+                    Ok(())
+                })?;
                 let mean = accepted.iter().sum::<f64>() / count as f64;
                 log_step += GAIN * (mean - self.options.acceptance);
                 gradients += count * self.options.leapfrog_steps;

@@ -79,8 +79,8 @@ pub(in crate::walk) fn refresh<T: Scalar>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::linalg::vector::{dot, fill_normal};
-    use crate::rng::{Phase, Streams};
+    use crate::linalg::vector::dot;
+    use crate::rng::{Phase, Streams, fill_normal};
 
     fn random(n: usize, seed: u64) -> Vec<f64> {
         let mut v = vec![0.0; n];

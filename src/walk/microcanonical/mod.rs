@@ -29,14 +29,13 @@ use rand_chacha::ChaCha8Rng;
 
 use super::batches::Refresh;
 use super::inverse_mass::InverseMassMatrix;
-use super::kernel::{Fields, Info, Kernel, WarmUp};
+use super::kernel::{Fields, Info, Kernel, WarmUp, same_dim};
 use super::renew::FrameSource;
 use super::tuning::StepSize;
 use crate::error::{Error, Result, counted};
-use crate::linalg::vector::first_non_finite;
 use crate::model::{ExactMove, LogDensity};
+use crate::optim::Descent;
 use crate::scalar::Scalar;
-use isokinetic::normalise;
 pub use options::MicrocanonicalOptions;
 use pace::Pace;
 pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};
@@ -71,6 +70,9 @@ const FORGETTING: f64 = 0.5;
 /// the prior's bulk. Beyond it, a trajectory of one step is longer than the density is wide, unless
 /// the density is flat.
 const LONGEST_STEP: f64 = 4.0;
+
+/// Its name in errors.
+const NAME: &str = "Microcanonical";
 
 /// The frame is recomputed after this many steps, after twice as many, and so on.
 const FIRST_RENEWAL: usize = 20;
@@ -233,19 +235,13 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         if theta.len() != self.inverse_mass.dim() || density.dim() != theta.len() {
             let expected = counted(self.inverse_mass.dim(), "parameter");
             let got = format!("{} of a density of {}", theta.len(), density.dim());
-            return Err(Error::shape("Microcanonical", expected, got));
+            return Err(Error::shape(NAME, expected, got));
         }
+        same_dim(NAME, density.dim(), theta.len(), ws.theta.len())?;
         ws.fit(self.inverse_mass.directions());
         ws.theta.copy_from_slice(theta);
         let point = self.evaluate(density, false, ws)?;
-        if !point.energy.is_finite() {
-            let what = "energy at the start of a walk";
-            return Err(Error::NonFinite { what, index: 0 });
-        }
-        if let Some(index) = first_non_finite(&ws.force) {
-            let what = "gradient at the start of a walk";
-            return Err(Error::NonFinite { what, index });
-        }
+        Descent::start("the walk").check(point.energy, &ws.force)?;
         let mut velocity = vec![T::ZERO; self.inverse_mass.lifted_len()];
         self.fresh_velocity(rng, &mut velocity, ws);
         Ok(MicrocanonicalState {
@@ -266,6 +262,8 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
+        let dim = self.inverse_mass.dim();
+        same_dim(NAME, dim, state.theta.len(), ws.theta.len())?;
         let lifted = self.inverse_mass.lifted_len();
         let lengths = [state.force.len(), state.velocity.len()];
         if let Some(exact_move) = self.exact_move {
@@ -308,8 +306,12 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
     /// Lowers the velocity: the plain vector has the same numbers in the new coordinates as in the
     /// old.
     fn before_adapt(&self, state: &mut Self::State, warm_up: &WarmUp<'_, T>) {
-        if self.renews(warm_up) && state.velocity.len() == self.inverse_mass.lifted_len() {
-            state.velocity = self.inverse_mass.lower(&state.velocity);
+        if !self.renews(warm_up) {
+            return;
+        }
+        // a velocity of another length is from before an earlier frame: a plain vector already
+        if let Ok(plain) = self.inverse_mass.lower(&state.velocity) {
+            state.velocity = plain;
             state
                 .velocity
                 .resize(self.inverse_mass.lifted_len(), T::ZERO);
@@ -329,7 +331,8 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
         self.step_size.adapt(warm_up.block, warm_up.last);
         if warm_up.last {
             if self.tune_length {
-                self.decoherence_length = FORGETTING * self.inverse_mass.spread(&warm_up.positions);
+                let spread = self.inverse_mass.spread(&warm_up.positions)?;
+                self.decoherence_length = FORGETTING * spread;
             }
             return Ok(());
         }
@@ -337,7 +340,13 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             let gradients = warm_up.block.gradients as f64 / warm_up.block.steps.max(1) as f64
                 * (warm_up.steps * warm_up.positions.len()) as f64;
             let budget = (FRAME_SHARE * gradients) as usize;
-            self.inverse_mass = source.frame(&warm_up.positions, Some(budget))?;
+            let frame = source.frame(&warm_up.positions, Some(budget))?;
+            let dim = self.inverse_mass.dim();
+            if frame.dim() != dim {
+                let expected = format!("a frame of {dim} parameters");
+                return Err(Error::shape(NAME, expected, frame.dim()));
+            }
+            self.inverse_mass = frame;
             self.frame = self.frame.wrapping_add(1);
             self.step_size.forget();
             while self.renewal <= warm_up.steps {
@@ -367,30 +376,5 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             ));
         }
         self.step_size.fields(fields)
-    }
-}
-
-impl<T: Scalar, D: LogDensity<T>> Refresh<T, D> for Microcanonical<'_, T> {
-    fn refresh(
-        &self,
-        density: &D,
-        state: &mut Self::State,
-        ws: &mut Self::Workspace,
-    ) -> Result<()> {
-        ws.fit(self.inverse_mass.directions());
-        ws.theta.copy_from_slice(&state.theta);
-        let point = self.evaluate(density, false, ws)?;
-        state.moved_to(&point, ws);
-        let lifted = self.inverse_mass.lifted_len();
-        if state.frame != self.frame || state.velocity.len() != lifted {
-            // a plain vector, from before the new frame
-            state.velocity.resize(self.inverse_mass.dim(), T::ZERO);
-            state.velocity.resize(lifted, T::ZERO);
-            self.inverse_mass
-                .lift(&mut state.velocity, &mut ws.along[0]);
-            normalise(&mut state.velocity);
-        }
-        state.frame = self.frame;
-        Ok(())
     }
 }

@@ -3,15 +3,17 @@
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
-use super::Microcanonical;
 use super::isokinetic::{kick, normalise, refresh};
 use super::state::{MicrocanonicalState, MicrocanonicalWorkspace, Point};
+use super::{Microcanonical, NAME};
 use crate::error::Result;
-use crate::linalg::vector::{distance, fill_normal};
+use crate::linalg::vector::distance;
 use crate::model::LogDensity;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
+use crate::walk::batches::Refresh;
 use crate::walk::divergence::{Divergence, DivergenceCause};
-use crate::walk::kernel::Info;
+use crate::walk::kernel::{Info, same_dim};
 
 /// An energy error of this much per dimension, in nats, is a divergence: nothing after it can be
 /// trusted. For a trajectory, the range of the error counts.
@@ -191,5 +193,32 @@ impl<T: Scalar> Microcanonical<'_, T> {
             gradients,
             ..Info::moved(state.energy, 0.0)
         })
+    }
+}
+
+impl<T: Scalar, D: LogDensity<T>> Refresh<T, D> for Microcanonical<'_, T> {
+    fn refresh(
+        &self,
+        density: &D,
+        state: &mut Self::State,
+        ws: &mut Self::Workspace,
+    ) -> Result<()> {
+        let dim = self.inverse_mass.dim();
+        same_dim(NAME, dim, state.theta.len(), ws.theta.len())?;
+        ws.fit(self.inverse_mass.directions());
+        ws.theta.copy_from_slice(&state.theta);
+        let point = self.evaluate(density, false, ws)?;
+        state.moved_to(&point, ws);
+        let lifted = self.inverse_mass.lifted_len();
+        if state.frame != self.frame || state.velocity.len() != lifted {
+            // a plain vector, from before the new frame
+            state.velocity.resize(self.inverse_mass.dim(), T::ZERO);
+            state.velocity.resize(lifted, T::ZERO);
+            self.inverse_mass
+                .lift(&mut state.velocity, &mut ws.along[0]);
+            normalise(&mut state.velocity);
+        }
+        state.frame = self.frame;
+        Ok(())
     }
 }

@@ -28,12 +28,14 @@ mod options;
 use rand_chacha::ChaCha8Rng;
 
 use super::divergence::{Divergence, DivergenceCause};
-use super::kernel::{Fields, Info, Kernel, Particle};
+use super::kernel::{Fields, Info, Kernel, Particle, same_dim};
 use crate::curvature::{GgnOperator, TangentOptions, TangentSpace, WhitenedOperator};
 use crate::error::{Error, Result};
-use crate::linalg::vector::{axpy, dot, fill_normal, first_non_finite, norm, scale};
+use crate::linalg::vector::{axpy, dot, norm, scale};
 use crate::model::Curved;
+use crate::optim::Descent;
 use crate::rng::Streams;
+use crate::rng::fill_normal;
 use crate::scalar::Scalar;
 pub use options::TangentWalkOptions;
 
@@ -294,14 +296,10 @@ impl<T: Scalar, D: Curved<T>> Kernel<T, D> for Tangent<T> {
         rng: &mut ChaCha8Rng,
         ws: &mut Self::Workspace,
     ) -> Result<Self::State> {
-        if theta.len() != density.dim() {
-            return Err(Error::shape("Tangent", density.dim(), theta.len()));
-        }
+        same_dim("Tangent", density.dim(), theta.len(), ws.theta.len())?;
         ws.theta.copy_from_slice(theta);
         let Some(energy) = Self::evaluate(density, ws)? else {
-            let what = "energy or gradient at the start of a walk";
-            let index = first_non_finite(&ws.gradient).unwrap_or(0);
-            return Err(Error::NonFinite { what, index });
+            return Err(Descent::start("the walk").diverged("energy or its gradient"));
         };
         let space = match self.known.iter().find(|(start, _)| start == theta) {
             Some((_, space)) => space.clone(),
@@ -327,13 +325,14 @@ impl<T: Scalar, D: Curved<T>> Kernel<T, D> for Tangent<T> {
         ws: &mut Self::Workspace,
     ) -> Result<Info> {
         let options = &self.options;
+        same_dim("Tangent", density.dim(), state.theta.len(), ws.theta.len())?;
         let mut gradients = 0;
         if state.age >= options.renew_every {
             let old = &state.space;
             let near = Some(old);
             let space = whitened_space(density, &state.theta, near, &options.space, self.streams)?;
             gradients += PRODUCT * space.products();
-            if old.transport(&space, &mut state.direction).is_err() {
+            if !old.transport(&space, &mut state.direction)? {
                 // nothing of the drift is tangent here
                 Self::draw(&space, rng, &mut state.direction);
             }

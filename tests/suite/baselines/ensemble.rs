@@ -26,7 +26,7 @@ fn members_are_map_fits_from_their_own_starts_for_any_number_of_threads() {
         ..EnsembleOptions::default()
     };
     let streams = Streams::new(5);
-    let fit = || fit_ensemble(&density, |rng| net.init(rng), &options, streams).unwrap();
+    let fit = || fit_ensemble(&density, |rng| net.init(rng), &options, streams, |_| ()).unwrap();
     let points = for_any_threads(|| fit().posterior.values().to_vec());
     let report = fit();
     assert_eq!((report.posterior.count(), report.gradients), (3, 3 * 61));
@@ -59,7 +59,7 @@ fn members_by_minibatches_reach_the_minimum_of_a_convex_energy_in_orders_of_thei
     };
     // both from the same point: they differ only in the order of the rows
     let init = |_: &mut _| vec![0.5; linear.dim()];
-    let report = fit_ensemble_minibatch(&density, init, &options, Streams::new(1)).unwrap();
+    let report = fit_ensemble_minibatch(&density, init, &options, Streams::new(1), |_| ()).unwrap();
     let points = report.posterior.values();
     assert_ne!(points[0], points[linear.dim()]);
     for point in points.chunks_exact(linear.dim()) {
@@ -86,6 +86,7 @@ fn what_cannot_be_an_ensemble_is_refused() {
             |_| vec![0.0; p],
             options,
             Streams::new(0),
+            |_| (),
         )
         .unwrap_err()
     };

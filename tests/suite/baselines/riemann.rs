@@ -245,7 +245,9 @@ fn draws_of_a_linear_model_stay_low_whatever_the_gaussian_says() {
     let pair = riemann_tight.sample(80, Streams::new(1)).unwrap();
     let middle: Vec<f64> = (0..p).map(|i| 0.5 * (pair[i] + pair[p + i])).collect();
     assert!(distance(&middle, &linear.mean) < 1e-7);
-    let (_, report) = riemann.sample_with_report(80, Streams::new(1)).unwrap();
+    let (_, report) = riemann
+        .sample_with_report(80, Streams::new(1), |_| ())
+        .unwrap();
     assert_eq!(report.failed, 0);
     assert_eq!(report.gradients, 2 * 80 + 6 * report.steps);
     assert_eq!(report.products, report.gradients);
@@ -266,7 +268,9 @@ fn geodesics_that_cannot_be_followed_are_counted_and_left_out() {
     };
     let start = linear.mean.clone();
     let riemann = RiemannLaplace::new(&density, start.clone(), &gaussian, options).unwrap();
-    let (draws, report) = riemann.sample_with_report(2, Streams::new(1)).unwrap();
+    let (draws, report) = riemann
+        .sample_with_report(2, Streams::new(1), |_| ())
+        .unwrap();
     assert_eq!((draws.len(), report.failed), (p, 1));
     assert!(distance(&draws, &linear.mean) < 1e-12);
     let none = Points::new(p, both[p..].to_vec()).unwrap();

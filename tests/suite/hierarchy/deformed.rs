@@ -8,10 +8,13 @@ use fiberwalk::model::{
     ScaledHead,
 };
 use fiberwalk::nn::LinearHead;
-use fiberwalk::pipeline::{FitOptions, FlowChoice, KernelKind, Method, PriorChoice};
+use fiberwalk::pipeline::{
+    AtlasSettings, FitOptions, FlowChoice, FlowSettings, KernelKind, Method, PriorChoice,
+    WalkSettings,
+};
 use fiberwalk::{Activation, Mlp, Network, Observation, ScaleGroups, Streams};
 
-use crate::common::normals;
+use crate::common::{normals, short};
 use crate::observations::{fitted, regression};
 
 const GROUPS: [ScaleGroups; 3] = ScaleGroups::ALL;
@@ -95,7 +98,7 @@ fn the_conditional_is_exact_for_every_scale_and_noise() {
                 for z in normals(3 * last.dim(), 7).chunks_exact(last.dim()) {
                     let mut row = hidden.to_vec();
                     row.extend_from_slice(z);
-                    ws.forward(&mut row[n..]);
+                    ws.forward(&mut row[n..]).unwrap();
                     let log_joint = density.log_density(&row, &mut density.workspace());
                     let squares: f64 = z.iter().map(|z| z * z).sum();
                     let constant = last.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
@@ -123,7 +126,7 @@ fn the_conditional_is_exact_for_every_scale_and_noise() {
                 let evidence = last.log_evidence(hidden, &mut ws).unwrap();
                 let mut row = hidden.to_vec();
                 row.resize(n + last.dim(), 0.0);
-                ws.forward(&mut row[n..]);
+                ws.forward(&mut row[n..]).unwrap();
                 let constant = 0.5 * last.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
                 let log_joint = density.log_density(&row, &mut density.workspace()).unwrap();
                 let got = log_joint + constant + ws.log_det() - evidence;
@@ -174,12 +177,9 @@ fn gradients_follow_the_order_of_the_numbers() {
 
 fn options(method: Method, prior: PriorChoice) -> FitOptions {
     FitOptions {
-        method,
+        method: short(method, 8, 60, 32),
         prior,
         hidden: vec![6],
-        particles: Some(8),
-        steps: Some(60),
-        samples: 32,
         ..FitOptions::default()
     }
 }
@@ -204,20 +204,43 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         noise_std: Some(0.2),
         ..options(Method::Atlas, PriorChoice::Shared)
     };
-    let recombined = FitOptions {
+    let walk = WalkSettings {
+        particles: Some(8),
+        steps: Some(60),
+        samples: 32,
+        ..WalkSettings::default()
+    };
+    let atlas = AtlasSettings {
+        walk,
+        ..AtlasSettings::default()
+    };
+    let recombined = AtlasSettings {
         recombine: true,
+        ..atlas.clone()
+    };
+    let recombined = FitOptions {
+        method: recombined.into(),
         ..options(Method::Atlas, PriorChoice::Ard)
     };
-    let frozen = FitOptions {
+    let frozen = AtlasSettings {
         frozen: Some(24),
+        ..atlas
+    };
+    let frozen = FitOptions {
+        method: frozen.into(),
         ..options(Method::Atlas, hierarchical)
     };
+    let flow = |flow| FlowSettings {
+        walk,
+        flow,
+        ..FlowSettings::default()
+    };
     let frame = FitOptions {
-        flow: FlowChoice::Frame,
+        method: flow(FlowChoice::Frame).into(),
         ..options(Method::Flow, hierarchical)
     };
     let units = FitOptions {
-        flow: FlowChoice::Units,
+        method: flow(FlowChoice::Units).into(),
         ..options(Method::Flow, PriorChoice::Ard)
     };
     let linear = FitOptions {
@@ -305,8 +328,15 @@ fn every_kernel_and_the_map_go_with_sampled_scales() {
     let dir = tempfile::tempdir().unwrap();
     let data = waves();
     for kernel in [KernelKind::Drift, KernelKind::Tangent] {
+        let walk = WalkSettings {
+            kernel: kernel.into(),
+            particles: Some(8),
+            steps: Some(60),
+            samples: 32,
+            ..WalkSettings::default()
+        };
         let options = FitOptions {
-            kernel,
+            method: walk.into(),
             ..options(Method::Walk, PriorChoice::Hierarchical)
         };
         let result = fitted(&data, &options);

@@ -10,6 +10,7 @@ use fiberwalk::data::{CsvOptions, load_csv};
 use fiberwalk::pipeline::{FitOptions, Method, PriorChoice, fit};
 
 use crate::common::program::csv_rows;
+use crate::common::short;
 
 fn reference(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -38,10 +39,8 @@ fn an_atlas_with_sampled_scales_predicts_as_nuts_does() {
 
 fn agrees(method: Method) {
     let options = FitOptions {
-        method,
+        method: short(method, WALKERS, 1_200, 256),
         prior: PriorChoice::Hierarchical,
-        particles: Some(WALKERS),
-        steps: Some(1_200),
         ..FitOptions::default()
     };
     let train = load_csv(&reference("train.csv"), &CsvOptions::default()).unwrap();

@@ -5,7 +5,7 @@
 //! numbers in the same order. It can be given faults, which a test of a sampler must find.
 
 use fiberwalk::LogDensity;
-use fiberwalk::linalg::vector::fill_normal;
+use fiberwalk::rng::fill_normal;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 

@@ -22,7 +22,7 @@ fn extreme_outputs_give_no_nan() {
                 let y = vec![y; m];
                 row.run(&z, &y, &vec![1.0; row.dim]);
                 let all = [
-                    vec![row.program.scalar(&row.ws, 0)],
+                    vec![row.program.scalar(&row.ws, 0).unwrap()],
                     row.tensor(1),
                     row.tensor(3),
                 ];
@@ -92,7 +92,7 @@ fn targets_that_cannot_be_are_refused_by_row() {
         &pair,
         2,
         &[0.0, 1.0, 2.0, f64::NAN],
-        &["target 1 of row 1", "finite"],
+        &["row 1", "'target 1'", "finite"],
     );
     says(&hetero, 3, &[], &["even", "got 3"]);
     says(&hetero, 2, &[0.0, f64::NAN], &["row 1", "finite"]);

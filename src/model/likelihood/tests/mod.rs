@@ -221,11 +221,11 @@ impl<'a, T: Scalar> Row<'a, T> {
 
     fn value(&mut self, z: &[f64], y: &[f64]) -> f64 {
         self.run(z, y, z);
-        self.program.scalar(&self.ws, 0)
+        self.program.scalar(&self.ws, 0).unwrap()
     }
 
     fn tensor(&self, output: usize) -> Vec<f64> {
-        let numbers = self.program.tensor(&self.ws, output);
+        let numbers = self.program.tensor(&self.ws, output).unwrap();
         numbers.iter().map(|x| x.to_f64()).collect()
     }
 

@@ -1,0 +1,177 @@
+//! Tests of the module above.
+
+use super::*;
+use proptest::prelude::*;
+use std::io::Write;
+
+fn read(content: impl AsRef<[u8]>) -> Result<Table> {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content.as_ref()).unwrap();
+    read_table(file.path())
+}
+
+/// The message without the name of the temporary file.
+fn message(content: impl AsRef<[u8]>) -> String {
+    let text = read(content).unwrap_err().to_string();
+    let tail = text.split_once(", ").or_else(|| text.split_once(": "));
+    tail.unwrap().1.to_string()
+}
+
+#[test]
+fn reads_numbers_with_their_lines() {
+    let table = read("\u{feff} a ,b\n1, 2.5e-3\n\n\"3\",-4\n").unwrap();
+    assert_eq!(table.names, ["a", "b"]);
+    assert_eq!(table.values, [1.0, 0.0025, 3.0, -4.0]);
+    assert_eq!(table.lines, [2, 4]);
+}
+
+#[test]
+fn lines_are_right_for_every_line_ending() {
+    for end in ["\n", "\r\n", "\r"] {
+        let text = format!("a,b{end}1,2{end}{end}3,4{end}\"5\",6");
+        assert_eq!(read(text).unwrap().lines, [2, 4, 5], "{end:?}");
+        let text = format!("{end}a,b{end}1,2{end}3,x{end}");
+        assert_eq!(message(text), "line 4, column 'b': 'x' is not a number");
+    }
+}
+
+#[test]
+fn a_bad_cell_is_named() {
+    assert_eq!(
+        message("a,b\n1,2\n3,abc\n"),
+        "line 3, column 'b': 'abc' is not a number"
+    );
+    assert_eq!(message("a,b\n1,\n"), "line 2, column 'b': a missing value");
+    assert_eq!(message("a,b\n ,1\n"), "line 2, column 'a': a missing value");
+    assert_eq!(message("a\nnan\n"), "line 2, column 'a': nan is not finite");
+    assert_eq!(
+        message("a\n-inf\n"),
+        "line 2, column 'a': -inf is not finite"
+    );
+    assert_eq!(
+        message("a\n1e999\n"),
+        "line 2, column 'a': 1e999 is not finite"
+    );
+}
+
+#[test]
+fn a_damaged_table_is_refused() {
+    assert_eq!(message("a,b\n1,2\n3\n"), "line 3: expected 2 fields, got 1");
+    assert_eq!(message("a,b\n1,2,3\n"), "line 2: expected 2 fields, got 3");
+    assert_eq!(message(""), "it is empty");
+    assert_eq!(message("\n\n"), "it is empty");
+    assert_eq!(message("a,b\n"), "a header but no rows of data");
+    let control = "line 1: column 2 has a control character in its name";
+    assert_eq!(message("a,\"b\nc\"\n1,2\n"), control);
+    assert!(message("1,2\n3,4\n").starts_with("line 1: the first line looks like data"));
+    assert_eq!(
+        message("a,b,a\n1,2,3\n"),
+        "line 1, column 'a': this name appears twice"
+    );
+    assert_eq!(
+        message("a,,c\n1,2,3\n"),
+        "line 1: column 2 of the header has no name"
+    );
+}
+
+#[test]
+fn what_is_not_text_is_refused() {
+    assert_eq!(message(b"a,b\n1,2\n\xff,4\n"), "line 3: not UTF-8 text");
+    assert_eq!(
+        message(b"a,b\n1,\0\n"),
+        "line 2: a NUL byte: not a text file"
+    );
+}
+
+#[test]
+fn an_unclosed_quote_gives_a_short_message() {
+    let rows = "1,2\n".repeat(1000);
+    let error = message(format!("a,b\n1,\"2\n{rows}"));
+    assert!(error.starts_with("line 2") && error.len() < 120, "{error}");
+    assert!(!error.contains('\n'));
+}
+
+#[test]
+fn a_quote_out_of_place_is_refused_where_it_stands() {
+    let cases = [
+        ("a,b\n1,\"2\n3,4\n", "line 2: a field begins with a quote"),
+        (
+            "a,b\r\n1,2\r\n\"3\r\n,4\r\n",
+            "line 3: a field begins with a quote",
+        ),
+        ("a,\"b\n1,2\n", "line 1: a field begins with a quote"),
+        (
+            "\u{feff}\"a,b\n1,2\n",
+            "line 1: a field begins with a quote",
+        ),
+        (
+            "a,b\n\"1\"5,2\n",
+            "line 2: a field goes on after its closing quote",
+        ),
+        (
+            "a,b\n\n\"1\n\",2\n3,\"4\"5\n",
+            "line 5: a field goes on after its closing quote",
+        ),
+        ("a,b\n1,5\"\n", "line 2: a quote inside a field"),
+    ];
+    for (text, start) in cases {
+        let said = message(text);
+        assert!(
+            said.starts_with(start) && !said.contains('\n'),
+            "{text:?}: {said}"
+        );
+    }
+}
+
+#[test]
+fn a_column_that_is_not_read_has_its_quotes_checked() {
+    let first = |text: &str| read_columns(CsvText::from_bytes(text, "f"), |_| Ok(vec![0]));
+    for text in [
+        "a,y\n1,\"?\n3,?\n5,?\n",
+        "a,y\n1,?\n3,\"?\"?\n",
+        "a,y\n1,?\n3,?\n5,\"",
+        "a,y\n1,?\n3,\"\"\"",
+    ] {
+        assert!(first(text).is_err(), "{text:?}");
+    }
+    // a field may span lines, and may hold quotes written twice
+    let table = first("a,\"y\"\r\n1,\"\"\"two\"\"\r\nlines\"\r\n\"3\",\"\"\r\n").unwrap();
+    assert_eq!(
+        (&table.values[..], &table.lines[..]),
+        (&[1., 3.][..], &[2, 4][..])
+    );
+}
+
+#[test]
+fn a_missing_file_is_an_io_error_with_its_path() {
+    let error = read_table(Path::new("/nonexistent/x.csv")).unwrap_err();
+    assert!(matches!(error, Error::Io { .. }));
+    assert!(error.to_string().starts_with("/nonexistent/x.csv"));
+}
+
+#[test]
+fn only_chosen_columns_are_parsed_in_their_order() {
+    let csv = CsvText::from_bytes("a,note,b\n1,hello,2\n3,,4\n", "f");
+    let table = read_columns(csv.clone(), |_| Ok(vec![2, 0])).unwrap();
+    assert_eq!(table.names, ["b", "a"]);
+    assert_eq!(table.values, [2., 1., 4., 3.]);
+    assert!(read_columns(csv, |_| Ok(vec![3])).is_err());
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_give_a_table_or_an_error(
+        bytes in prop::collection::vec(prop::sample::select(b"ab1,.\"\n\r \0\xff-e".to_vec()), 0..60)
+    ) {
+        if let Ok(table) = read(&bytes) {
+            prop_assert_eq!(table.values.len(), table.names.len() * table.lines.len());
+            prop_assert!(table.lines.is_sorted());
+        }
+    }
+
+    #[test]
+    fn numbers_survive_a_round_trip(values in prop::collection::vec(-1e300f64..1e300, 1..20)) {
+        let rows: String = values.iter().map(|v| format!("{v:e}\n")).collect();
+        prop_assert_eq!(read(format!("a\n{rows}")).unwrap().values, values);
+    }
+}
