@@ -115,7 +115,8 @@ fn likelihood_name(problem: &Problem<'_>) -> String {
 /// is a resumed walk the same.
 fn parts<T: Scalar>(problem: &Problem<'_>, model: &Model) -> Result<Vec<(String, String)>> {
     let (network, dim) = (model.network(), problem.dim());
-    let density = model.density::<T>(&problem.prepared.x, &problem.prepared.y)?;
+    // compiled once for the whole fit; the scales are those of the model
+    let density = problem.posterior::<T>(1.0, None)?;
     let mut ws = density.workspace();
     let graph = Graph::new();
     let theta = graph.input(&[network.dim()]);

@@ -206,6 +206,8 @@ impl Problem<'_> {
             .sum();
         let steps = Steps::new(self.progress, Stage::Map, most);
         let tuned = |noise: f64| {
+            // the other starts go on if one fails, but not if the fit is cancelled
+            self.progress.go_on(Stage::Map)?;
             tune_by_evidence(
                 self.initial(0),
                 |alpha, noise| self.posterior(alpha, noise),
