@@ -80,6 +80,8 @@ impl Problem<'_> {
         };
         let of = (material, agreement);
         let mut all = Vec::new();
+        // a frame without directions takes no step
+        report(0)(0)?;
         if let Some(options) = &plan.framed {
             all = self.framed(of, options, report(0), summary)?;
         }

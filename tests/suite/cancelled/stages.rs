@@ -85,7 +85,7 @@ fn every_stage_can_be_cancelled() {
             third,
         ),
         (classes(), small(Method::Walk), Stage::Walk, third),
-        (classes(), frame, Stage::Flow, third),
+        (classes(), frame, Stage::Flow, first),
         (classes(), units.clone(), Stage::Flow, third),
         // in the refinement
         (classes(), units, Stage::Flow, |done, total| {
