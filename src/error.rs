@@ -270,10 +270,7 @@ fn diverged_message(
     gradients: usize,
     advice: &str,
 ) -> String {
-    let spent = match gradients {
-        1 => "1 gradient".into(),
-        n => format!("{} gradients", grouped(n)),
-    };
+    let spent = counted(grouped(gradients), "gradient");
     if step == 0 {
         return format!(
             "{what} cannot start ({spent}): the {quantity} is not finite; \

@@ -113,6 +113,6 @@ fn check(dim: usize, got: usize) -> Result<()> {
     if got == dim {
         return Ok(());
     }
-    let expected = format!("a vector of {dim} parameters");
+    let expected = format!("a vector of {}", counted(dim, "parameter"));
     Err(Error::shape("JacobianRows", expected, got))
 }

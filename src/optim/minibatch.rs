@@ -15,7 +15,7 @@ use super::descent::{Descent, LOWER_RATE};
 use super::optimizer::check_positive;
 use super::{Answer, Decay, Optimizer, OptimizerOptions, Schedule, clip_by_norm};
 use crate::data::random_split;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::model::{LogDensity, Minibatch, MinibatchWorkspace};
 use crate::parallel;
 use crate::rng::{Phase, Streams};
@@ -221,7 +221,7 @@ impl<'a, T: Scalar> Run<'a, T> {
             }
         };
         if let Some(held_out) = validation.as_ref().filter(|v| v.dim() != density.dim()) {
-            let expected = format!("validation of {} parameters", density.dim());
+            let expected = format!("validation of {}", counted(density.dim(), "parameter"));
             return Err(Error::shape("fit_minibatch", expected, held_out.dim()));
         }
         let steps_per_epoch = training.rows().div_ceil(options.batch_rows);

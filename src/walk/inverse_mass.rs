@@ -29,7 +29,7 @@
 //! What it drops: eigenpairs that were not computed, and the change of curvature along a walk.
 
 use super::kernel::{Fields, same_length};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::vector::{add_rows, dot, dot_rows};
 use crate::scalar::Scalar;
 use crate::simd::{self, Elementary};
@@ -121,7 +121,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
     pub fn spread(&self, points: &[&[T]]) -> Result<f64> {
         let (n, dim) = (points.len(), self.dim());
         if let Some(point) = points.iter().find(|p| p.len() != dim) {
-            let expected = format!("points of {dim} numbers");
+            let expected = format!("points of {}", counted(dim, "number"));
             return Err(Error::shape("InverseMassMatrix", expected, point.len()));
         }
         if n < 8 {
@@ -176,7 +176,7 @@ impl<T: Scalar> InverseMassMatrix<T> {
     pub fn apply(&self, u: &[T], out: &mut [T], coefficients: &mut [f64]) -> Result<()> {
         let (dim, k) = (self.dim(), self.directions());
         if u.len() != dim || out.len() != dim || coefficients.len() != k {
-            let expected = format!("vectors of {dim} numbers and scratch of {k}");
+            let expected = format!("vectors of {} and scratch of {k}", counted(dim, "number"));
             let got = format!("{}, {} and {}", u.len(), out.len(), coefficients.len());
             return Err(Error::shape("InverseMassMatrix", expected, got));
         }
@@ -207,7 +207,10 @@ impl<T: Scalar> InverseMassMatrix<T> {
     /// If its length is not [`InverseMassMatrix::lifted_len`].
     pub fn lower(&self, lifted: &[T]) -> Result<Vec<T>> {
         if lifted.len() != self.lifted_len() {
-            let expected = format!("a lifted vector of {} numbers", self.lifted_len());
+            let expected = format!(
+                "a lifted vector of {}",
+                counted(self.lifted_len(), "number")
+            );
             return Err(Error::shape("InverseMassMatrix", expected, lifted.len()));
         }
         let (image, tail) = lifted.split_at(self.dim());

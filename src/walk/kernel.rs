@@ -3,7 +3,7 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::divergence::Divergence;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 
 /// A rule that moves a particle: one interface for walks, HMC, NUTS and Langevin dynamics.
@@ -188,7 +188,10 @@ pub(crate) fn same_dim(
     if particle == dim && workspace == dim {
         return Ok(());
     }
-    let expected = format!("a particle and a workspace of {dim} parameters");
+    let expected = format!(
+        "a particle and a workspace of {}",
+        counted(dim, "parameter")
+    );
     let got = format!("{particle} and {workspace}");
     Err(Error::shape(kernel, expected, got))
 }

@@ -282,7 +282,7 @@ fn a_misspelt_value_is_answered_with_a_name_that_exists() {
     }
     let methods = ["compare", "t.csv", "--methods", "map,wlak"];
     refused(&methods, &["a similar value exists: 'walk'"]);
-    refused(&["fti", "t.csv"], &["a similar", "'fit'"]);
+    refused(&["predct", "m.fw"], &["a similar", "'predict'"]);
     refused(&["completions", "bsh"], &["a similar", "'bash'"]);
     // a word that is like none of them has no suggestion, only the list
     let other = piped(

@@ -134,7 +134,7 @@ impl<T: Scalar> Core<T> {
         if data.d() == self.features.len() {
             return Ok(());
         }
-        let expected = format!("{} feature columns", self.features.len());
+        let expected = counted(self.features.len(), "feature column");
         Err(Error::shape(op, expected, data.d()))
     }
 

@@ -3,7 +3,7 @@
 use super::instruction::{Place, Value, View};
 use super::program::{Program, Workspace};
 use crate::autodiff::shape::{numel, show};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 use crate::simd::Aligned;
 
@@ -63,13 +63,13 @@ impl<T: Scalar> Program<T> {
     pub(in crate::autodiff) fn check(&self, inputs: &[&[T]], ws: &Workspace<T>) -> Result<()> {
         let op = "Program::run";
         if inputs.len() != self.code.inputs.len() {
-            let expected = format!("{} inputs", self.code.inputs.len());
+            let expected = counted(self.code.inputs.len(), "input");
             return Err(Error::shape(op, expected, inputs.len()));
         }
         for (index, (input, shape)) in inputs.iter().zip(&self.code.inputs).enumerate() {
             if input.len() != numel(shape) {
                 let expected = format!("input {index} of shape {}", show(shape));
-                let got = format!("{} numbers", input.len());
+                let got = counted(input.len(), "number");
                 return Err(Error::shape(op, expected, got));
             }
         }

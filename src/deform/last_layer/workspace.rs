@@ -7,7 +7,7 @@ use faer::{Accum, MatMut, MatRef, Par};
 use super::own::OwnHead;
 use super::{Conditional, LastLayer};
 use crate::autodiff::Workspace;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, counted};
 use crate::linalg::Factoriser;
 use crate::scalar::Scalar;
 
@@ -188,7 +188,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
         if got == dim {
             return Ok(());
         }
-        let expected = format!("a last layer of {dim} parameters");
+        let expected = format!("a last layer of {}", counted(dim, "parameter"));
         Err(Error::shape("LastLayerWorkspace", expected, got))
     }
 }

@@ -343,7 +343,7 @@ impl<T: Scalar, D: LogDensity<T>> Kernel<T, D> for Microcanonical<'_, T> {
             let frame = source.frame(&warm_up.positions, Some(budget))?;
             let dim = self.inverse_mass.dim();
             if frame.dim() != dim {
-                let expected = format!("a frame of {dim} parameters");
+                let expected = format!("a frame of {}", counted(dim, "parameter"));
                 return Err(Error::shape(NAME, expected, frame.dim()));
             }
             self.inverse_mass = frame;

@@ -21,11 +21,11 @@ fn edited_networks_in_model_files_are_refused() {
     let long = format!("\"layers\":\"{}tanh\"", "tanh,".repeat(100_000));
     let cases: [(&str, &str, &str); 12] = [
         (image, "\"image\":[2,4,8]", "58"),
-        (image, "\"image\":[8,8,2]", "64 features are not"),
+        (image, "\"image\":[8,8,2]", "64 features cannot be"),
         (
             image,
             "\"image\":[18446744073709551615,18446744073709551615,4]",
-            "64 features are not",
+            "64 features cannot be",
         ),
         (image, "\"image\":[64]", "parse"),
         (image, "\"picture\":[1,8,8]", "needs images"),
