@@ -217,10 +217,7 @@ impl Problem<'_> {
                 |_| steps.step(),
             )
         };
-        let reports = parallel::map(starts.len(), |i| {
-            self.progress.go_on(Stage::Map)?;
-            tuned(starts[i])
-        });
+        let reports = parallel::map(starts.len(), |i| tuned(starts[i]));
         let value = |r: &EvidenceReport<T>| r.log_evidence.map_or(f64::NEG_INFINITY, |e| e.value);
         let values: Vec<Option<f64>> = reports.iter().map(|r| r.as_ref().ok().map(value)).collect();
         let gradients = reports.iter().flatten().map(|r| r.map.gradients).sum();
