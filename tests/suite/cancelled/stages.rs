@@ -23,6 +23,9 @@ fn contradicted() -> Dataset {
     Dataset::new(x, y, vec!["x".into()], "y", Task::Regression).unwrap()
 }
 
+/// Data, options, and the report of a stage at which the fit is cancelled.
+type Case = (Dataset, FitOptions, Stage, fn(usize, usize) -> bool);
+
 /// Cancelled in the middle of a stage, a fit ends at once. Before the walk and in place of a walk
 /// nothing is kept. After it, the last checkpoint of the walk is.
 #[test]
@@ -57,7 +60,7 @@ fn every_stage_can_be_cancelled() {
     });
     let third = |done: usize, _: usize| done == 3;
     let first = |_: usize, _: usize| true;
-    let mut cases: Vec<(Dataset, FitOptions, Stage, fn(usize, usize) -> bool)> = vec![
+    let mut cases: Vec<Case> = vec![
         (classes(), evidence(Method::Walk), Stage::Map, third),
         // the third round of tuning
         (classes(), evidence(Method::Map), Stage::Map, |done, _| {
