@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::{classes, end_at, kept, names, real, small, small_flow, small_walk, with};
-use crate::common::normals;
+use crate::common::{normals, short};
 use fiberwalk::Error;
 use fiberwalk::data::{Dataset, Task};
 use fiberwalk::pipeline::{
@@ -58,6 +58,10 @@ fn every_stage_can_be_cancelled() {
     let refits = with(small(Method::Walk), |options| {
         (options.hidden, options.method) = (Vec::new(), refits.clone().into());
     });
+    let auto = FitOptions {
+        method: short(Method::Auto, 4, 20, 8),
+        ..FitOptions::default()
+    };
     let third = |done: usize, _: usize| done == 3;
     let first = |_: usize, _: usize| true;
     let mut cases: Vec<Case> = vec![
@@ -95,13 +99,9 @@ fn every_stage_can_be_cancelled() {
             total - done < 150
         }),
         (contradicted(), refits, Stage::LeaveOneOut, first),
-        (classes(), small(Method::Auto), Stage::Choice, |done, _| {
-            done >= 2
-        }),
+        (classes(), auto.clone(), Stage::Choice, |done, _| done >= 2),
         // the fits to all rows
-        (classes(), small(Method::Auto), Stage::Choice, |done, _| {
-            done > 510
-        }),
+        (classes(), auto, Stage::Choice, |done, _| done > 510),
         (
             classes(),
             with(small(Method::Map), |options| {
