@@ -298,7 +298,7 @@ fn a_bad_feature_is_named_in_any_row() {
         let wide = Dataset::new(vec![0.5; 8], vec![0.0; 4], names, "y", Task::Regression);
         let error = predictor.evaluate(&wide.unwrap()).unwrap_err().to_string();
         assert!(
-            error.contains("expected 1 feature columns, got 2"),
+            error.contains("expected 1 feature column, got 2"),
             "{error}"
         );
     }
