@@ -119,10 +119,10 @@ impl Graph {
     /// let mut program = graph.compile::<f64>(&[y])?;
     /// let mut ws = program.workspace();
     /// program.run(&[&[2.0, 2.0]], &mut ws)?;
-    /// assert_eq!(program.scalar(&ws, 0), 1.0);
+    /// assert_eq!(program.scalar(&ws, 0)?, 1.0);
     /// program.set("std", 1.0);
     /// program.run(&[&[2.0, 2.0]], &mut ws)?;
-    /// assert_eq!(program.scalar(&ws, 0), 4.0);
+    /// assert_eq!(program.scalar(&ws, 0)?, 4.0);
     /// # Ok(())
     /// # }
     /// ```
