@@ -1,4 +1,5 @@
-//! The tables of the README: MAP estimate, atlas, flow and walk on the data sets of this repository,
+//! The tables of the README: MAP estimate, atlas, flow and walk on the data sets of this
+//! repository,
 //! all with default settings.
 //!
 //! `cargo run --release --example table [SEEDS [SET...]]` splits each set by 70 to 30 at random

@@ -1,6 +1,7 @@
 //! Data sets: reading, splitting and standardizing.
 //!
-//! Tables and images can be read from files, tables from any reader. Small synthetic problems have known answers.
+//! Tables and images can be read from files, tables from any reader. Small synthetic problems have
+//! known answers.
 
 #[cfg(feature = "csv")]
 mod csv;

@@ -2,12 +2,12 @@
 //!
 //! Given anchor `a`, a regression's output for features `phi` (with a constant 1 behind them) is
 //! `N(phi^T c_a, |L_a^{-1} phi|^2)`, where `c_a` is the centre of the conditional last layer and
-//! `L_a L_a^T` its precision. [`AtlasRows`] keeps `c_a` and `L_a^{-1}` of every anchor, so a row takes
+//! `L_a L_a^T` its precision. [`AtlasRows`] keeps `c_a` and `L_a^{-1}` of every anchor, so a row
+//! takes
 //! one run of the feature map and one triangular product an anchor.
 //!
-//! Inverse factors have the model's number type. A row reads them all, so their size is its time:
-//! in single precision, 256 anchors of 50 units fit into a near cache. Products and sums are in
-//! double precision. Rounding the factors to single precision changes `|L_a^{-1} phi|` by as much
+//! Inverse factors have the model's number type, which halves the memory of a model in single
+//! precision. Products and sums are in double precision. Rounding the factors to single precision changes `|L_a^{-1} phi|` by as much
 //! as the rounding of the features does, which are in that type too.
 //!
 //! Factors of many wide layers would not fit into memory (more than half a gigabyte). They are then
@@ -59,7 +59,8 @@ pub struct AtlasRows<T: Scalar> {
 #[derive(Clone, Debug)]
 struct Kept<T> {
     centre: Vec<f64>,
-    /// Columns of `L^{-1}` one after the other: column `j` from row `j - j mod 8` to the last, which
+    /// Columns of `L^{-1}` one after the other: column `j` from row `j - j mod 8` to the last,
+    /// which
     /// is a multiple of 8 too; zeros fill both ends.
     inverse: Vec<T>,
 }
@@ -157,7 +158,8 @@ pub struct AtlasWorkspace<T> {
 }
 
 impl<T: Scalar> AtlasRows<T> {
-    /// At most `most` anchors of an atlas, evenly spread. For a Gaussian likelihood with one output.
+    /// At most `most` anchors of an atlas, evenly spread. For a Gaussian likelihood with one
+    /// output.
     ///
     /// # Errors
     /// If the likelihood is another, the network is not the atlas's, `most` is 0, or a conditional

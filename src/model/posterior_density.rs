@@ -23,7 +23,8 @@ use crate::scalar::Scalar;
 /// evaluation does not grow with the number of rows.
 ///
 /// Data and programs are shared by copies, also by those with other scales
-/// ([`PosteriorDensity::with_scales`]): only a new network, kind of likelihood or prior, or other rows
+/// ([`PosteriorDensity::with_scales`]): only a new network, kind of likelihood or prior, or other
+/// rows
 /// need new programs.
 ///
 /// ```

@@ -20,7 +20,8 @@ pub const PRIOR_PRECISION: &str = "prior_precision";
 /// Name of the standard deviation of the noise.
 pub const NOISE_STD: &str = "noise_std";
 
-/// Checks that `programs` have one scale with this name, and that it may have the value. Returns the
+/// Checks that `programs` have one scale with this name, and that it may have the value. Returns
+/// the
 /// value that it has.
 ///
 /// # Errors
@@ -66,7 +67,8 @@ impl<T: Scalar> PosteriorDensity<T> {
     ///
     /// # Errors
     /// If the value is not positive and finite, or the prior is not isotropic with a precision that
-    /// is recorded as [`PRIOR_PRECISION`], as that of [`IsotropicGaussian`](super::IsotropicGaussian)
+    /// is recorded as [`PRIOR_PRECISION`], as that of
+    /// [`IsotropicGaussian`](super::IsotropicGaussian)
     /// is.
     pub fn set_prior_precision(&mut self, prior_precision: f64) -> Result<()> {
         let (name, value) = (PRIOR_PRECISION, prior_precision);
@@ -84,7 +86,8 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// Changes the standard deviation of the noise. Nothing is compiled or allocated.
     ///
     /// # Errors
-    /// If the value is not positive and finite, or the likelihood does not record one noise level as
+    /// If the value is not positive and finite, or the likelihood does not record one noise level
+    /// as
     /// [`NOISE_STD`], as [`Gaussian`](super::Gaussian) does.
     pub fn set_noise_std(&mut self, noise_std: f64) -> Result<()> {
         check(self.all_programs(), NOISE_STD, noise_std)?;
@@ -133,7 +136,8 @@ impl<T: Scalar> Minibatch<T> {
     /// [`Minibatch::set_prior_precision`] costs.
     ///
     /// # Errors
-    /// If the value is not positive and finite, or the likelihood does not record one noise level as
+    /// If the value is not positive and finite, or the likelihood does not record one noise level
+    /// as
     /// [`NOISE_STD`].
     pub fn set_noise_std(&mut self, noise_std: f64) -> Result<()> {
         self.set(NOISE_STD, noise_std)

@@ -76,7 +76,8 @@ pub struct MapReport<T> {
 /// the number of steps so far, and may end the fit ([`Answer`]).
 ///
 /// # Errors
-/// If a setting is out of range, or `theta` has the wrong length. [`Error::Diverged`](crate::Error::Diverged)
+/// If a setting is out of range, or `theta` has the wrong length.
+/// [`Error::Diverged`](crate::Error::Diverged)
 /// if the energy or its gradient stops being finite.
 /// That of `progress`, if it ends the work.
 pub fn fit_map<T: Scalar, D: LogDensity<T>, R: Answer>(

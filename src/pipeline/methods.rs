@@ -1,4 +1,5 @@
-//! The method of a fit, after its estimate: nothing more, a walk and what is made of it, or one of the
+//! The method of a fit, after its estimate: nothing more, a walk and what is made of it, or one of
+//! the
 //! baselines.
 
 use super::checkpoint::Keeper;

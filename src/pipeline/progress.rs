@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Stage {
-    /// The choice of a model by cross-validation, in thousandths. With method `auto` the second half
+    /// The choice of a model by cross-validation, in thousandths. With method `auto` the second
+    /// half
     /// is for the fits to all rows.
     Choice,
     /// Gradient steps of the MAP estimate. The total is for all rounds of tuning and all starts of
@@ -21,7 +22,8 @@ pub enum Stage {
     /// Steps of the walk. If their number is not given, the total is not known until the warm-up
     /// has ended.
     Walk,
-    /// Steps of a method that replaces the walk: gradient steps, transitions or geodesics. The total
+    /// Steps of a method that replaces the walk: gradient steps, transitions or geodesics. The
+    /// total
     /// is not known where the learning rate is searched for (SGLD and SWAG).
     Baseline,
     /// Training steps of all flows that are tried. Each may stop early.
@@ -65,7 +67,8 @@ pub(super) const WHOLE: usize = 1_000;
 ///
 /// A cancelled fit ends with [`Error::Cancelled`]. A walk ends between two blocks of steps, and is
 /// saved if the fit writes checkpoints
-/// ([`CheckpointOptions::saves_cancelled`](super::CheckpointOptions::saves_cancelled)). The fit that
+/// ([`CheckpointOptions::saves_cancelled`](super::CheckpointOptions::saves_cancelled)). The fit
+/// that
 /// resumes it gives the same model, bit for bit, as one that was never cancelled. Every other stage
 /// ends at its next step, and nothing of it is kept.
 ///

@@ -94,7 +94,8 @@ fn piped_rows_give_what_files_give() {
     );
 }
 
-/// The points of a walk are in memory and not in a file beside the model, and the model is the same.
+/// The points of a walk are in memory and not in a file beside the model, and the model is the
+/// same.
 #[test]
 fn a_model_on_standard_output_is_the_model_in_a_file() {
     let (dir, train, _) = split("yacht.csv");

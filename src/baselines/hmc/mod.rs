@@ -111,7 +111,8 @@ pub fn hmc<T: Scalar, D: LogDensity<T>>(
     hmc_with_progress(density, starts, options, streams, |_| ())
 }
 
-/// As [`hmc()`]. `progress` is called after every transition of any chain, from its thread, with the
+/// As [`hmc()`]. `progress` is called after every transition of any chain, from its thread, with
+/// the
 /// number of transitions of all chains so far. It may end the chains ([`Answer`]).
 ///
 /// # Errors

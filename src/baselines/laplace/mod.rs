@@ -8,7 +8,8 @@
 //! Gauss-Newton matrix, the empirical Fisher matrix or the exact Hessian. From the Gaussian follow
 //! - draws `theta* + R z`, `R R^T = Q^{-1}` ([`crate::model::Posterior`]);
 //! - the predictive of the linearised network, `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)` (Immer,
-//!   Korzepa & Bauer 2021), in [`OutputGaussian`](crate::predict::OutputGaussian); [`crate::predict`] combines it with a
+//!   Korzepa & Bauer 2021), in [`OutputGaussian`](crate::predict::OutputGaussian);
+//!   [`crate::predict`] combines it with a
 //!   likelihood;
 //! - the evidence `log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`, and the prior
 //!   precisions and noise level that maximise it at fixed `theta*` and `H` (`tune`).

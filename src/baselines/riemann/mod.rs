@@ -216,7 +216,8 @@ impl<'a, T: Scalar, D: SecondOrder<T>> RiemannLaplace<'a, T, D> {
     /// from its thread, with the number of geodesics so far. It may end the work ([`Answer`]).
     ///
     /// # Errors
-    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails; that of `progress`.
+    /// If `count` is 0, the Gaussian cannot be sampled, or every geodesic fails; that of
+    /// `progress`.
     pub fn sample_with_report<R: Answer>(
         &self,
         count: usize,

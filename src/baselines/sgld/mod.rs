@@ -76,7 +76,8 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
     sgld_with_progress(source, starts, options, streams, |_| ())
 }
 
-/// As [`sgld`]. `progress` is called after every step of any chain, from its thread, with the number
+/// As [`sgld`]. `progress` is called after every step of any chain, from its thread, with the
+/// number
 /// of steps of all so far. It may end the chains ([`Answer`]).
 ///
 /// # Errors

@@ -246,7 +246,8 @@ fn the_smaller_work_is_taken() {
     assert!(!find(&[1, 1, 1], 1));
 }
 
-/// One compilation gives the matrices of several, to the last bit: for networks that go by pairs and
+/// One compilation gives the matrices of several, to the last bit: for networks that go by pairs
+/// and
 /// by rows, and more and fewer rows than a block.
 #[test]
 fn a_compiled_matrix_is_that_of_any_point_and_noise() {

@@ -2,7 +2,8 @@
 //!
 //! With one output `o` a row, the likelihood's own graph gives what Newton's method needs: the sum
 //! `-log p`, its slopes `d/do`, and its curvatures `Lambda(o)`. It should be convex in `o`, or
-//! nearly; the curvature that the likelihood states stands for the Hessian where that is indefinite.
+//! nearly; the curvature that the likelihood states stands for the Hessian where that is
+//! indefinite.
 
 use super::{HeadLikelihood, LastLayer};
 use crate::autodiff::{Graph, Program, Workspace};

@@ -6,7 +6,8 @@ use super::{MicrocanonicalSettings, SAMPLES, WalkSettings};
 /// likelihood and transforms are chosen by the method.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoSettings {
-    /// Number of walking particles; `None`: 8 for a walk that scores a model, 16 for its walk on all
+    /// Number of walking particles; `None`: 8 for a walk that scores a model, 16 for its walk on
+    /// all
     /// rows.
     pub particles: Option<usize>,
     /// Steps of each particle, of about ten gradients; `None`: as many as fit into a minute.

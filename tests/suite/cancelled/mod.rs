@@ -1,4 +1,5 @@
-//! Fits that their caller ends: walks that go on, and at every other stage, with nothing left behind.
+//! Fits that their caller ends: walks that go on, and at every other stage, with nothing left
+//! behind.
 
 mod parts;
 mod stages;
