@@ -1,6 +1,5 @@
 //! The tables of the README: MAP estimate, atlas, flow and walk on the data sets of this
-//! repository,
-//! all with default settings.
+//! repository, all with default settings.
 //!
 //! `cargo run --release --example table [SEEDS [SET...]]` splits each set by 70 to 30 at random
 //! (stratified), once per seed, and prints the mean of every score over the splits.

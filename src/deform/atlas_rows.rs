@@ -3,12 +3,12 @@
 //! Given anchor `a`, a regression's output for features `phi` (with a constant 1 behind them) is
 //! `N(phi^T c_a, |L_a^{-1} phi|^2)`, where `c_a` is the centre of the conditional last layer and
 //! `L_a L_a^T` its precision. [`AtlasRows`] keeps `c_a` and `L_a^{-1}` of every anchor, so a row
-//! takes
-//! one run of the feature map and one triangular product an anchor.
+//! takes one run of the feature map and one triangular product an anchor.
 //!
 //! Inverse factors have the model's number type, which halves the memory of a model in single
-//! precision. Products and sums are in double precision. Rounding the factors to single precision changes `|L_a^{-1} phi|` by as much
-//! as the rounding of the features does, which are in that type too.
+//! precision. Products and sums are in double precision. Rounding the factors to single precision
+//! changes `|L_a^{-1} phi|` by as much as the rounding of the features does, which are in that type
+//! too.
 //!
 //! Factors of many wide layers would not fit into memory (more than half a gigabyte). They are then
 //! computed again for every block of rows.
@@ -60,8 +60,7 @@ pub struct AtlasRows<T: Scalar> {
 struct Kept<T> {
     centre: Vec<f64>,
     /// Columns of `L^{-1}` one after the other: column `j` from row `j - j mod 8` to the last,
-    /// which
-    /// is a multiple of 8 too; zeros fill both ends.
+    /// which is a multiple of 8 too; zeros fill both ends.
     inverse: Vec<T>,
 }
 

@@ -6,9 +6,9 @@ use crate::nn::UnitBlock;
 use crate::scalar::Scalar;
 
 /// Copies of points (`[n, dim]`, coordinates of [`ExchangeableUnits`](super::ExchangeableUnits))
-/// with the signs of random
-/// units flipped, for odd nonlinearities. A flip changes the sign of a unit's own numbers in one
-/// layer, and of the weights that read it in the next, where these are in the same order.
+/// with the signs of random units flipped, for odd nonlinearities. A flip changes the sign of a
+/// unit's own numbers in one layer, and of the weights that read it in the next, where these are in
+/// the same order.
 pub fn augment<T: Scalar>(
     points: &[T],
     blocks: &[UnitBlock],

@@ -9,8 +9,7 @@
 //!
 //! Nothing is packed or copied. With `6 x 4` and `4 x 6` tiles, ten loads feed 24 multiply-adds, so
 //! the multiply-add units are the limit: while a tile streams from a near cache and the long axis
-//! is
-//! long. Elsewhere the engine takes faer's packed kernel (bounds: `autodiff::ops::matmul`).
+//! is long. Elsewhere the engine takes faer's packed kernel (bounds: `autodiff::ops::matmul`).
 //!
 //! The sum over `p` may come in pieces ([`Piece`]): of a convolution, the pixels under the window.
 

@@ -24,8 +24,7 @@ use crate::scalar::Scalar;
 ///
 /// Data and programs are shared by copies, also by those with other scales
 /// ([`PosteriorDensity::with_scales`]): only a new network, kind of likelihood or prior, or other
-/// rows
-/// need new programs.
+/// rows need new programs.
 ///
 /// ```
 /// use fiberwalk::{Activation, Gaussian, IsotropicGaussian, LogDensity, Mlp, PosteriorDensity};

@@ -1,6 +1,5 @@
 //! The log density of single rows under a likelihood, whatever it is: what scores of predictions
-//! and
-//! leave-one-out need.
+//! and leave-one-out need.
 
 use super::Likelihood;
 use super::likelihood::target_shape;

@@ -21,8 +21,7 @@ pub const PRIOR_PRECISION: &str = "prior_precision";
 pub const NOISE_STD: &str = "noise_std";
 
 /// Checks that `programs` have one scale with this name, and that it may have the value. Returns
-/// the
-/// value that it has.
+/// the value that it has.
 ///
 /// # Errors
 /// If the value is not positive and finite, no program uses the name, or it was recorded with
@@ -68,8 +67,7 @@ impl<T: Scalar> PosteriorDensity<T> {
     /// # Errors
     /// If the value is not positive and finite, or the prior is not isotropic with a precision that
     /// is recorded as [`PRIOR_PRECISION`], as that of
-    /// [`IsotropicGaussian`](super::IsotropicGaussian)
-    /// is.
+    /// [`IsotropicGaussian`](super::IsotropicGaussian) is.
     pub fn set_prior_precision(&mut self, prior_precision: f64) -> Result<()> {
         let (name, value) = (PRIOR_PRECISION, prior_precision);
         let before = check(self.all_programs(), name, value)?;
@@ -87,8 +85,7 @@ impl<T: Scalar> PosteriorDensity<T> {
     ///
     /// # Errors
     /// If the value is not positive and finite, or the likelihood does not record one noise level
-    /// as
-    /// [`NOISE_STD`], as [`Gaussian`](super::Gaussian) does.
+    /// as [`NOISE_STD`], as [`Gaussian`](super::Gaussian) does.
     pub fn set_noise_std(&mut self, noise_std: f64) -> Result<()> {
         check(self.all_programs(), NOISE_STD, noise_std)?;
         self.set(NOISE_STD, noise_std);
@@ -137,8 +134,7 @@ impl<T: Scalar> Minibatch<T> {
     ///
     /// # Errors
     /// If the value is not positive and finite, or the likelihood does not record one noise level
-    /// as
-    /// [`NOISE_STD`].
+    /// as [`NOISE_STD`].
     pub fn set_noise_std(&mut self, noise_std: f64) -> Result<()> {
         self.set(NOISE_STD, noise_std)
     }

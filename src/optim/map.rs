@@ -77,8 +77,7 @@ pub struct MapReport<T> {
 ///
 /// # Errors
 /// If a setting is out of range, or `theta` has the wrong length.
-/// [`Error::Diverged`](crate::Error::Diverged)
-/// if the energy or its gradient stops being finite.
+/// [`Error::Diverged`](crate::Error::Diverged) if the energy or its gradient stops being finite.
 /// That of `progress`, if it ends the work.
 pub fn fit_map<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,

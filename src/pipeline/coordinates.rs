@@ -1,8 +1,7 @@
 //! The coordinates of fits that sample the scales, the density over them, and points to start from.
 //!
 //! They are those of a [`ScaledNetwork`]: standard normal numbers, log scales, and for a real
-//! target
-//! the log noise, with `noise_std ~ C+(0, 1/2)` in standardised units.
+//! target the log noise, with `noise_std ~ C+(0, 1/2)` in standardised units.
 
 use rand::RngExt;
 

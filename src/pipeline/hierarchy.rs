@@ -1,10 +1,9 @@
 //! Fits that sample the scales: each sample has its own prior scales and its own noise.
 //!
 //! The density and its coordinates are in `coordinates`. The walk is microcanonical, with a
-//! separate step size for each walker. It alternates its
-//! steps with draws of the scales given the parameters. Walkers start from draws of the prior near
-//! its medians, for a real target after a short descent. They do not start at the MAP estimate,
-//! where scales are too small.
+//! separate step size for each walker. It alternates its steps with draws of the scales given the
+//! parameters. Walkers start from draws of the prior near its medians, for a real target after a
+//! short descent. They do not start at the MAP estimate, where scales are too small.
 //!
 //! The length of the walk follows from its cost: `6 N P` operations per gradient, and [`WORK`]
 //! operations in all.

@@ -1,6 +1,5 @@
 //! The method of a fit, after its estimate: nothing more, a walk and what is made of it, or one of
-//! the
-//! baselines.
+//! the baselines.
 
 use super::checkpoint::Keeper;
 use super::context::Problem;

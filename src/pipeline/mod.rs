@@ -2,11 +2,9 @@
 //!
 //! The stages: standardise -> network -> MAP estimate and scales by evidence -> tangent space ->
 //! walk -> deformation -> [`FittedModel`]. One of the [`baselines`](crate::baselines) may replace
-//! the
-//! walk. If scales are part of the posterior ([`PriorChoice`]), the walk samples them and has
+//! the walk. If scales are part of the posterior ([`PriorChoice`]), the walk samples them and has
 //! separate starts. [`measure`] scores any of these models on test data. A [`Progress`] sees how
-//! far a
-//! fit is, and may cancel it.
+//! far a fit is, and may cancel it.
 //!
 //! [`FittedModel`]: crate::artifact::FittedModel
 

@@ -11,8 +11,7 @@ use crate::error::{Error, Result};
 #[non_exhaustive]
 pub enum Stage {
     /// The choice of a model by cross-validation, in thousandths. With method `auto` the second
-    /// half
-    /// is for the fits to all rows.
+    /// half is for the fits to all rows.
     Choice,
     /// Gradient steps of the MAP estimate. The total is for all rounds of tuning and all starts of
     /// the noise. The rounds usually settle earlier.
@@ -23,8 +22,7 @@ pub enum Stage {
     /// has ended.
     Walk,
     /// Steps of a method that replaces the walk: gradient steps, transitions or geodesics. The
-    /// total
-    /// is not known where the learning rate is searched for (SGLD and SWAG).
+    /// total is not known where the learning rate is searched for (SGLD and SWAG).
     Baseline,
     /// Training steps of all flows that are tried. Each may stop early.
     Flow,
@@ -68,9 +66,8 @@ pub(super) const WHOLE: usize = 1_000;
 /// A cancelled fit ends with [`Error::Cancelled`]. A walk ends between two blocks of steps, and is
 /// saved if the fit writes checkpoints
 /// ([`CheckpointOptions::saves_cancelled`](super::CheckpointOptions::saves_cancelled)). The fit
-/// that
-/// resumes it gives the same model, bit for bit, as one that was never cancelled. Every other stage
-/// ends at its next step, and nothing of it is kept.
+/// that resumes it gives the same model, bit for bit, as one that was never cancelled. Every other
+/// stage ends at its next step, and nothing of it is kept.
 ///
 /// ```
 /// use std::sync::atomic::{AtomicBool, Ordering};

@@ -2,8 +2,7 @@
 //!
 //! The prediction is a mixture of one Gaussian per sample, with the noise's standard deviation. Its
 //! variance is that of the noise (aleatoric) plus that of the samples' means (epistemic). Where
-//! part
-//! of the parameters is integrated out given the rest (Rao-Blackwell), the mean of a sample's
+//! part of the parameters is integrated out given the rest (Rao-Blackwell), the mean of a sample's
 //! Gaussian is itself uncertain. By the law of total variance, its variance adds to that of the
 //! component, and its average over samples adds to the epistemic part.
 

@@ -51,8 +51,8 @@ impl<T> Program<T> {
     }
 
     /// The values of the constants with this name
-    /// ([`Graph::named`](crate::autodiff::Graph::named)). More
-    /// than one if it was recorded more than once.
+    /// ([`Graph::named`](crate::autodiff::Graph::named)). More than one if it was recorded more
+    /// than once.
     pub fn values_of<'a>(&'a self, name: &'a str) -> impl Iterator<Item = f64> + 'a {
         let all = self.code.named.iter().zip(&self.named);
         all.filter(move |((named, _), _)| named.name == name)

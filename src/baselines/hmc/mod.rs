@@ -112,8 +112,7 @@ pub fn hmc<T: Scalar, D: LogDensity<T>>(
 }
 
 /// As [`hmc()`]. `progress` is called after every transition of any chain, from its thread, with
-/// the
-/// number of transitions of all chains so far. It may end the chains ([`Answer`]).
+/// the number of transitions of all chains so far. It may end the chains ([`Answer`]).
 ///
 /// # Errors
 /// Those of [`hmc()`], and that of `progress`.

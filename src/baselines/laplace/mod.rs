@@ -9,8 +9,7 @@
 //! - draws `theta* + R z`, `R R^T = Q^{-1}` ([`crate::model::Posterior`]);
 //! - the predictive of the linearised network, `f(x) ~ N(f(x; theta*), J Q^{-1} J^T)` (Immer,
 //!   Korzepa & Bauer 2021), in [`OutputGaussian`](crate::predict::OutputGaussian);
-//!   [`crate::predict`] combines it with a
-//!   likelihood;
+//!   [`crate::predict`] combines it with a likelihood;
 //! - the evidence `log p(D | theta*) + log p(theta*) + q/2 log 2 pi - 1/2 log det Q`, and the prior
 //!   precisions and noise level that maximise it at fixed `theta*` and `H` (`tune`).
 //!
@@ -61,8 +60,7 @@ use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::{Posterior, Prior};
 use crate::nn::ParamLayout;
-use crate::rng::Streams;
-use crate::rng::fill_normal;
+use crate::rng::{Streams, fill_normal};
 use crate::scalar::Scalar;
 use structure::{Precision, StructuredCurvature};
 

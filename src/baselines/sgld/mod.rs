@@ -77,8 +77,7 @@ pub fn sgld<T: Scalar, S: GradientSource<T>>(
 }
 
 /// As [`sgld`]. `progress` is called after every step of any chain, from its thread, with the
-/// number
-/// of steps of all so far. It may end the chains ([`Answer`]).
+/// number of steps of all so far. It may end the chains ([`Answer`]).
 ///
 /// # Errors
 /// Those of [`sgld`], and that of `progress`.

@@ -12,9 +12,8 @@ pub struct SwagOptions {
     pub batch_rows: usize,
     /// Constant learning rate on the *mean* loss, `U / N`: a step is `learning_rate / N` times the
     /// gradient of the sum. Choose it on held-out data. It is too low to leave the start while the
-    /// energies of [`SwagReport::history`](super::SwagReport::history) stay at the start's. A
-    /// small network on tabular data,
-    /// with few steps, needs ten to fifty times the default.
+    /// energies of [`SwagReport::history`](super::SwagReport::history) stay at the start's. A small
+    /// network on tabular data, with few steps, needs ten to fifty times the default.
     pub learning_rate: f64,
     /// Fraction of the velocity that a step keeps.
     pub momentum: f64,

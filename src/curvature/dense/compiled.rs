@@ -12,8 +12,7 @@ use crate::nn::Network;
 use crate::scalar::Scalar;
 
 /// What [`dense_curvature`](super::dense_curvature) compiles for the Gauss-Newton matrix, to be
-/// used
-/// at many parameters and under many noise levels.
+/// used at many parameters and under many noise levels.
 pub struct DenseCurvature<'a, T: Scalar> {
     network: &'a dyn Network,
     x: &'a [f64],

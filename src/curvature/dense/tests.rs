@@ -247,8 +247,7 @@ fn the_smaller_work_is_taken() {
 }
 
 /// One compilation gives the matrices of several, to the last bit: for networks that go by pairs
-/// and
-/// by rows, and more and fewer rows than a block.
+/// and by rows, and more and fewer rows than a block.
 #[test]
 fn a_compiled_matrix_is_that_of_any_point_and_noise() {
     let net = Mlp::new(&[3, 7, 2], Activation::Tanh).unwrap();

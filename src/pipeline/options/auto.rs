@@ -7,8 +7,7 @@ use super::{MicrocanonicalSettings, SAMPLES, WalkSettings};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AutoSettings {
     /// Number of walking particles; `None`: 8 for a walk that scores a model, 16 for its walk on
-    /// all
-    /// rows.
+    /// all rows.
     pub particles: Option<usize>,
     /// Steps of each particle, of about ten gradients; `None`: as many as fit into a minute.
     pub steps: Option<usize>,

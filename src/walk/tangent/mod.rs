@@ -34,8 +34,7 @@ use crate::error::{Error, Result};
 use crate::linalg::vector::{axpy, dot, norm, scale};
 use crate::model::Curved;
 use crate::optim::Descent;
-use crate::rng::Streams;
-use crate::rng::fill_normal;
+use crate::rng::{Streams, fill_normal};
 use crate::scalar::Scalar;
 pub use options::TangentWalkOptions;
 
