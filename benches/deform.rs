@@ -9,12 +9,15 @@ use std::time::Duration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fiberwalk::data::{CsvOptions, Standardizer, load_csv};
 use fiberwalk::deform::{
-    Atlas, Deformation, HeadLikelihood, HiddenFlow, LastLayer, TrainOptions, UnitTrainOptions,
-    fit_units, train_principal,
+    Atlas, Deformation, HiddenFlow, LastLayer, TrainOptions, UnitTrainOptions, fit_units,
+    train_principal,
 };
+use fiberwalk::model::ClosedForm;
 use fiberwalk::nn::{SequentialSpec, unit_blocks};
 use fiberwalk::walk::Walk;
-use fiberwalk::{Activation, LinearHead, Mlp, Phase, Result, Streams};
+use fiberwalk::{
+    Activation, Categorical, Gaussian, Likelihood, LinearHead, Mlp, Phase, Result, Streams,
+};
 use rand_distr::{Distribution, StandardNormal};
 
 const DRAWS: usize = 256;
@@ -29,7 +32,7 @@ struct Problem {
 
 fn problem(
     net: Box<dyn LinearHead>,
-    likelihood: HeadLikelihood,
+    likelihood: &dyn Likelihood,
     (x, y): (&[f64], &[f64]),
     walkers: usize,
 ) -> Result<Problem> {
@@ -47,12 +50,12 @@ fn problem(
 }
 
 /// A table of `examples/data` with one hidden layer of 50.
-fn table(name: &str, likelihood: HeadLikelihood, outputs: usize) -> Result<Problem> {
+fn table(name: &str, likelihood: &dyn Likelihood, outputs: usize) -> Result<Problem> {
     let path = format!("examples/data/{name}.csv");
     let data = load_csv(Path::new(&path), &CsvOptions::default())?;
     let x = Standardizer::fit(data.features(), data.d())?.transform(data.features())?;
-    let y = match likelihood {
-        HeadLikelihood::Categorical => data.targets().to_vec(),
+    let y = match likelihood.closed_form() {
+        Some(ClosedForm::Categorical) => data.targets().to_vec(),
         _ => Standardizer::fit(data.targets(), 1)?.transform(data.targets())?,
     };
     let rows = data.n() * 7 / 10;
@@ -74,7 +77,7 @@ fn lenet5() -> Result<Problem> {
         .map(|_| StandardNormal.sample(&mut rng))
         .collect();
     let y: Vec<f64> = (0..images).map(|i| (i % 10) as f64).collect();
-    let mut problem = problem(Box::new(net), HeadLikelihood::Categorical, (&x, &y), 4)?;
+    let mut problem = problem(Box::new(net), &Categorical, (&x, &y), 4)?;
     // weights of standard deviation one would saturate everything
     problem.walk.points.iter_mut().for_each(|x| *x *= 0.1);
     Ok(problem)
@@ -137,7 +140,7 @@ fn draws(
 }
 
 fn deform(c: &mut Criterion) -> Result<()> {
-    let vehicle = table("vehicle", HeadLikelihood::Categorical, 4)?;
+    let vehicle = table("vehicle", &Categorical, 4)?;
     let mut group = c.benchmark_group("deform");
     group
         .sample_size(10)
@@ -151,7 +154,7 @@ fn deform(c: &mut Criterion) -> Result<()> {
     let atlas = vehicle.atlas()?;
     draws(c, "atlas_vehicle", DRAWS, |s| atlas.sample(DRAWS, s));
 
-    let noise = HeadLikelihood::Gaussian { noise_std: 0.1 };
+    let noise = &Gaussian::new(0.1)?;
     let yacht = table("yacht", noise, 1)?;
     let flow = Deformation::new(Some(yacht.units()?), yacht.last.clone()).with_proposals(4)?;
     draws(c, "sample_yacht", DRAWS, |s| flow.sample(DRAWS, s));

@@ -14,9 +14,7 @@
 use std::path::Path;
 
 use fiberwalk::data::{CsvOptions, Standardizer, load_csv, stratified_split};
-use fiberwalk::deform::{
-    Atlas, Deformation, HeadLikelihood, HiddenFlow, LastLayer, UnitTrainOptions, fit_units,
-};
+use fiberwalk::deform::{Atlas, Deformation, HiddenFlow, LastLayer, UnitTrainOptions, fit_units};
 use fiberwalk::metrics::ClassificationMetrics;
 use fiberwalk::nn::{UnitBlock, unit_blocks};
 use fiberwalk::predict::{ClassPredictions, network_outputs};
@@ -87,7 +85,7 @@ fn main() -> Result<()> {
     let (h, dim) = (net.hidden_params(), net.dim());
     nll("walk", &walked.points)?;
 
-    let last = LastLayer::new(&net, HeadLikelihood::Categorical, alpha, &x, y)?;
+    let last = LastLayer::new(&net, &Categorical, alpha, &x, y)?;
     let anchors = walked.points.chunks_exact(dim).flat_map(|p| &p[..h]);
     let atlas = Atlas::new(anchors.copied().collect(), walked.len(), last.clone())?;
     nll(

@@ -15,8 +15,8 @@ use std::path::Path;
 
 use fiberwalk::data::{CsvOptions, Standardizer, load_csv};
 use fiberwalk::deform::{
-    Bijection, FlowData, FlowDensity, FlowOptions, FlowTrainOptions, HeadLikelihood, LastLayer,
-    coupling_flow, draw_mixing, fit_flow,
+    Bijection, FlowData, FlowDensity, FlowOptions, FlowTrainOptions, LastLayer, coupling_flow,
+    draw_mixing, fit_flow,
 };
 use fiberwalk::diagnose::ImportanceSummary;
 use fiberwalk::linalg::log_mean_exp;
@@ -132,7 +132,7 @@ pub fn evidence(units: usize, effort: &Effort) -> Result<(ImportanceSummary, Ann
     let program = graph.compile::<f64>(&[flow.forward(p, latent).0])?;
     let mut ws = program.workspace();
     program.run(&[&params, &z], &mut ws)?;
-    let likelihood = HeadLikelihood::Gaussian { noise_std: NOISE };
+    let likelihood = &Gaussian::new(NOISE)?;
     let last = LastLayer::<f64>::new(&net, likelihood, 1.0, &x, &y)?;
     let mut last_ws = last.workspace();
     let density = FlowDensity::new(&flow, 0)?;

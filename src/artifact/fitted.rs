@@ -6,12 +6,9 @@ use super::metadata::Metadata;
 use super::method::Method;
 use super::model::FittedModel;
 use super::spool::Spool;
-use super::task::TaskSpec;
 use super::tensors::{Archive, Tensor, read};
 use super::training::TrainingRows;
-use crate::deform::{
-    Atlas, Deformation, Frame, FramedFlow, HeadLikelihood, HiddenFlow, LastLayer, UnitFlow,
-};
+use crate::deform::{Atlas, Deformation, Frame, FramedFlow, HiddenFlow, LastLayer, UnitFlow};
 use crate::error::{Error, Result as Outcome, counted};
 use crate::model::{Model, Points, Posterior, ScaledHead};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
@@ -70,16 +67,8 @@ pub(super) fn last_layer<T: Scalar>(
     if let Some(model) = parts {
         return own_last_layer(model, &rows.features(), &rows.y);
     }
-    let noise_std = match metadata.task {
-        TaskSpec::Classification { .. } => 1.0,
-        TaskSpec::Regression { noise_std, .. } => noise_std,
-    };
-    let observation = metadata.task.observation();
-    let likelihood = HeadLikelihood::of(observation, noise_std).ok_or_else(|| {
-        let requirement = "is not known to a conditional last layer";
-        Error::config("likelihood", observation, requirement)
-    })?;
-    let (x, y) = (rows.features(), &rows.y);
+    let likelihood = metadata.task.likelihood(false)?;
+    let (likelihood, x, y) = (likelihood.as_ref(), rows.features(), &rows.y);
     match scaled_head(metadata, network)? {
         None => LastLayer::new(network, likelihood, metadata.prior_precision, &x, y),
         Some((head, own)) => {
@@ -91,7 +80,7 @@ pub(super) fn last_layer<T: Scalar>(
 /// The conditional last layer of the program's own model.
 ///
 /// # Errors
-/// If its network has no linear head, and those of [`LastLayer::with_likelihood`].
+/// If its network has no linear head, and those of [`LastLayer::with_precisions`].
 pub(crate) fn own_last_layer<T: Scalar>(
     model: &Model,
     x: &[f64],
@@ -103,7 +92,7 @@ pub(crate) fn own_last_layer<T: Scalar>(
     })?;
     let precisions = model.prior().precision(head.layout());
     let of_last = &precisions[head.hidden_params().min(precisions.len())..];
-    LastLayer::with_likelihood(head, model.likelihood(), of_last, x, y)
+    LastLayer::with_precisions(head, model.likelihood(), of_last, x, y)
 }
 
 /// The coordinates of a deformation whose scales are part of the posterior, and the number of the

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::data::{TargetMap, Warp};
-use crate::error::counted;
-use crate::model::Observation;
+use crate::error::{Result, counted};
+use crate::model::{Likelihood, Noise, Observation};
 
 /// The task with its own parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,27 @@ impl TaskSpec {
             TaskSpec::Classification { likelihood, .. }
             | TaskSpec::Regression { likelihood, .. } => *likelihood,
         }
+    }
+
+    /// The likelihood, with the noise of the file or, with `sampled`, with noise as a parameter
+    /// (under any prior: predictions do not need it).
+    ///
+    /// # Errors
+    /// If a noise is given that the likelihood can only sample, or if it is the user's.
+    pub(super) fn likelihood(&self, sampled: bool) -> Result<Box<dyn Likelihood>> {
+        let (noise_std, base_rate) = match self {
+            TaskSpec::Regression {
+                noise_std,
+                base_rate,
+                ..
+            } => (*noise_std, base_rate.unwrap_or(1.0)),
+            TaskSpec::Classification { .. } => (1.0, 1.0),
+        };
+        let noise = match sampled {
+            true => Noise::Sampled { scale: 1.0 },
+            false => Noise::Given(noise_std),
+        };
+        self.observation().likelihood(noise, base_rate)
     }
 
     /// The number of classes; `None` for a regression.

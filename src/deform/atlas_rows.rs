@@ -33,7 +33,7 @@ const RUN_VALUES: usize = 1 << 20;
 /// Most values that kept factors may have.
 const MAX_FACTORS: usize = 1 << 26;
 
-/// Rows of a factor that are computed side by side: a vector of the widest instruction set.
+/// Rows of a band of a factor: a vector of the widest instruction set.
 const LANES: usize = 8;
 
 /// What a component is called whose mean is not finite.
@@ -59,8 +59,8 @@ pub struct AtlasRows<T: Scalar> {
 #[derive(Clone, Debug)]
 struct Kept<T> {
     centre: Vec<f64>,
-    /// Columns of `L^{-1}` one after the other: column `j` from row `j - j mod 8` to the last,
-    /// which is a multiple of 8 too; zeros fill both ends.
+    /// Bands of 8 rows of `L^{-1}`, one after the other, each column by column: the columns up to
+    /// the diagonal, with zeros above it and below the last row. A band's sums stay in registers.
     inverse: Vec<T>,
 }
 
@@ -73,41 +73,51 @@ impl<T: Scalar> Kept<T> {
     }
 
     /// Mean and standard deviation of the output for features `phi`.
-    fn output(&self, phi: &[f64], memory: &mut [f64]) -> (f64, f64) {
+    fn output(&self, phi: &[f64]) -> (f64, f64) {
         let (mean, variance) = simd::dispatch(Quadratic {
             centre: &self.centre,
             inverse: &self.inverse,
             phi,
-            memory,
         });
         (mean, variance.sqrt())
     }
 }
 
+/// Columns of the band whose first row is `row`, of a factor of `n` rows.
+#[inline(always)]
+fn band_columns(row: usize, n: usize) -> usize {
+    (row + LANES).min(n)
+}
+
 fn inverse_factor<T: Scalar>(precision: &Cholesky) -> Vec<T> {
     let n = precision.dim();
-    let (padded, mut all) = (n.next_multiple_of(LANES), Vec::new());
-    let mut column = vec![0.0; n];
+    let bands = || (0..n).step_by(LANES);
+    let starts: Vec<usize> = bands()
+        .scan(0, |next, row| {
+            let start = *next;
+            *next += LANES * band_columns(row, n);
+            Some(start)
+        })
+        .collect();
+    let length = bands().map(|row| LANES * band_columns(row, n)).sum();
+    let (mut all, mut column) = (vec![T::ZERO; length], vec![0.0; n]);
     for j in 0..n {
-        let (first, above) = (all.len(), j % LANES);
         let column = &mut column[j..];
         column.fill(0.0);
         column[0] = 1.0;
         precision.solve_lower_rows_behind(j, column);
-        all.resize(first + padded - (j - above), T::ZERO);
-        for (to, &v) in all[first + above..].iter_mut().zip(&*column) {
-            *to = T::from_f64(v);
+        for (row, &v) in (j..n).zip(&*column) {
+            all[starts[row / LANES] + LANES * j + row % LANES] = T::from_f64(v);
         }
     }
     all
 }
 
-/// `centre . phi` and `|inverse phi|^2`; `memory` is as long as a padded column.
+/// `centre . phi` and `|inverse phi|^2`.
 struct Quadratic<'a, T> {
     centre: &'a [f64],
     inverse: &'a [T],
     phi: &'a [f64],
-    memory: &'a mut [f64],
 }
 
 impl<T: Scalar> Vectorised for Quadratic<'_, T> {
@@ -115,21 +125,13 @@ impl<T: Scalar> Vectorised for Quadratic<'_, T> {
 
     #[inline(always)]
     fn run(self) -> (f64, f64) {
-        let (y, _) = self.memory.as_chunks_mut::<LANES>();
+        let n = self.phi.len();
         let (mut rest, _) = self.inverse.as_chunks::<LANES>();
-        y.fill([0.0; LANES]);
-        for (j, &p) in self.phi.iter().enumerate() {
-            let below = &mut y[j / LANES..];
-            let (column, others) = rest.split_at(below.len());
-            for (y, l) in below.iter_mut().zip(column) {
-                for i in 0..LANES {
-                    y[i] = l[i].to_f64().mul_add(p, y[i]);
-                }
-            }
-            rest = others;
-        }
         let mut squares = [0.0; LANES];
-        for y in y.iter() {
+        for row in (0..n).step_by(LANES) {
+            let (band, others) = rest.split_at(band_columns(row, n));
+            rest = others;
+            let y = band_product(band, self.phi);
             for i in 0..LANES {
                 squares[i] = y[i].mul_add(y[i], squares[i]);
             }
@@ -147,13 +149,35 @@ impl<T: Scalar> Vectorised for Quadratic<'_, T> {
     }
 }
 
+/// The sum of a band's columns times `phi`. Four sums run side by side, so that no product waits
+/// for the one before it.
+#[inline(always)]
+fn band_product<T: Scalar>(band: &[[T; LANES]], phi: &[f64]) -> [f64; LANES] {
+    let (fours, last) = band.as_chunks::<4>();
+    let (phis, phi_last) = phi[..band.len()].as_chunks::<4>();
+    let mut sums = [[0.0; LANES]; 4];
+    for (columns, p) in fours.iter().zip(phis) {
+        for k in 0..4 {
+            for i in 0..LANES {
+                sums[k][i] = columns[k][i].to_f64().mul_add(p[k], sums[k][i]);
+            }
+        }
+    }
+    for (column, &p) in last.iter().zip(phi_last) {
+        for i in 0..LANES {
+            sums[0][i] = column[i].to_f64().mul_add(p, sums[0][i]);
+        }
+    }
+    let [a, b, c, d] = sums;
+    std::array::from_fn(|i| (a[i] + b[i]) + (c[i] + d[i]))
+}
+
 /// The memory that one row takes.
 #[derive(Clone, Debug)]
 pub struct AtlasWorkspace<T> {
     program: Workspace<T>,
     features: Vec<T>,
     phi: Vec<f64>,
-    memory: Vec<f64>,
 }
 
 impl<T: Scalar> AtlasRows<T> {
@@ -231,7 +255,6 @@ impl<T: Scalar> AtlasRows<T> {
             program: self.one.workspace(),
             features: vec![T::ZERO; self.inputs],
             phi: vec![1.0; f],
-            memory: vec![0.0; f.next_multiple_of(LANES)],
         }
     }
 
@@ -272,7 +295,7 @@ impl<T: Scalar> AtlasRows<T> {
             self.one
                 .run(&[&anchor[..of_network], &ws.features], &mut ws.program)?;
             set_features(&mut ws.phi, self.one.tensor(&ws.program, 0)?);
-            (means[k], stds[k]) = kept.output(&ws.phi, &mut ws.memory);
+            (means[k], stds[k]) = kept.output(&ws.phi);
         }
         check_table::<f64>(PREDICTIONS, means, n, output_of(1))
     }
@@ -316,10 +339,9 @@ impl<T: Scalar> AtlasRows<T> {
             || {
                 let f = self.atlas.last().dim();
                 let last = self.kept.is_empty().then(|| self.atlas.last().workspace());
-                let memory = vec![0.0; f.next_multiple_of(LANES)];
-                (self.many.workspace(), last, vec![1.0; f], memory)
+                (self.many.workspace(), last, vec![1.0; f])
             },
-            |(ws, last, phi, memory), k| {
+            |(ws, last, phi), k| {
                 let again = match last {
                     Some(last) => Some(self.again(k, last)?),
                     None => None,
@@ -335,7 +357,7 @@ impl<T: Scalar> AtlasRows<T> {
                     let all = self.many.tensor(ws, 0)?;
                     for row in 0..run.min(rows - part.len()) {
                         set_features(phi, &all[row * h..(row + 1) * h]);
-                        part.push(kept.output(phi, memory));
+                        part.push(kept.output(phi));
                     }
                 }
                 Ok(part)

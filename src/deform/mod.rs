@@ -61,7 +61,7 @@ pub use flow::{FlowKind, FlowOptions, coupling_flow, draw_mixing};
 pub use frame::{Frame, FrameOptions};
 pub use framed::FramedFlow;
 pub use hidden::HiddenFlow;
-pub use last_layer::{Conditional, HeadLikelihood, LastLayer, LastLayerWorkspace};
+pub use last_layer::{Conditional, LastLayer, LastLayerWorkspace};
 pub use mixing::OrthogonalMixing;
 pub use permutation::Permutation;
 pub use scaling::DiagonalAffine;

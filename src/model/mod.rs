@@ -28,9 +28,9 @@ pub use density::{Curved, LogDensity};
 pub use law::{Law, Predictive};
 pub(crate) use likelihood::target_shape;
 pub use likelihood::{
-    Bernoulli, Categorical, Gaussian, GaussianLearnedNoise, GaussianNoiseHead, GaussianPerOutput,
-    HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams, Poisson,
-    PoissonWithBase, StudentT,
+    Bernoulli, Categorical, ClosedForm, Gaussian, GaussianLearnedNoise, GaussianNoiseHead,
+    GaussianPerOutput, HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams,
+    Poisson, PoissonWithBase, StudentT,
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use observation::{Noise, Observation};

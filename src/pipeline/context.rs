@@ -4,8 +4,8 @@ use super::densities::Densities;
 use super::prepare::Prepared;
 use super::{FitOptions, Method, Progress};
 use crate::artifact::own_last_layer;
-use crate::deform::{HeadLikelihood, LastLayer};
-use crate::error::{Error, Result};
+use crate::deform::LastLayer;
+use crate::error::Result;
 use crate::model::{
     IsotropicGaussian, Likelihood, Minibatch, Model, Noise, PosteriorDensity, Prior,
 };
@@ -81,15 +81,6 @@ impl Problem<'_> {
         prepared.observation.likelihood(noise, prepared.base_rate)
     }
 
-    /// The likelihood of the last layer given the rest.
-    pub(super) fn head_likelihood(&self, noise_std: Option<f64>) -> Result<HeadLikelihood> {
-        let (observation, method) = (self.prepared.observation, self.method());
-        HeadLikelihood::of(observation, noise_std.unwrap_or(1.0)).ok_or_else(|| {
-            let requirement = format!("is not known to method {method}");
-            Error::config("likelihood", observation, &requirement)
-        })
-    }
-
     /// The last layer given the rest.
     pub(super) fn last_layer<T: Scalar>(
         &self,
@@ -100,8 +91,8 @@ impl Problem<'_> {
         if let Some(model) = self.own {
             return own_last_layer(model, x, y);
         }
-        let likelihood = self.head_likelihood(noise_std)?;
-        LastLayer::new(self.network, likelihood, prior_precision, x, y)
+        let likelihood = self.likelihood(noise_std)?;
+        LastLayer::new(self.network, likelihood.as_ref(), prior_precision, x, y)
     }
 
     /// The same density, to be evaluated on batches.

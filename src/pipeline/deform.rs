@@ -74,13 +74,13 @@ impl Problem<'_> {
         let noise_std = self.options.noise_std.or(sampled);
         let observation = self.prepared.observation;
         let (x, y) = (&self.prepared.x, &self.prepared.y);
-        let likelihood = self.head_likelihood(noise_std)?;
+        let likelihood = self.likelihood(noise_std)?;
         let material = Material {
             points: walked.points_of()?,
             energies: &walked.energies,
             hidden,
             blocks: head.unit_blocks(own),
-            last: LastLayer::new(&head, likelihood, 1.0, x, y)?
+            last: LastLayer::new(&head, likelihood.as_ref(), 1.0, x, y)?
                 .with_scales(head.head_scales(own > 0))?,
             density: &density,
             map: None,

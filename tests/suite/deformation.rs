@@ -5,14 +5,12 @@
 mod draws;
 
 use crate::common::{labels, network, normals};
-use fiberwalk::deform::{
-    Deformation, FrameOptions, HeadLikelihood, HiddenFlow, LastLayer, TrainOptions, train,
-};
+use fiberwalk::deform::{Deformation, FrameOptions, HiddenFlow, LastLayer, TrainOptions, train};
 use fiberwalk::linalg::symmetric_eigen;
 use fiberwalk::walk::Walk;
 use fiberwalk::{
-    Activation, Categorical, Gaussian, IsotropicGaussian, LinearHead, LogDensity, Mlp, Network,
-    PosteriorDensity, Streams,
+    Activation, Categorical, Gaussian, IsotropicGaussian, Likelihood, LinearHead, LogDensity, Mlp,
+    Network, PosteriorDensity, Streams,
 };
 
 const NOISE: f64 = 0.3;
@@ -54,7 +52,7 @@ fn some_flow(dim: usize, hidden: usize, seed: u64) -> HiddenFlow<f64> {
 
 /// The conditional last layer of [`regression`].
 fn gaussian_head(net: &Mlp, x: &[f64], y: &[f64]) -> LastLayer<f64> {
-    let likelihood = HeadLikelihood::Gaussian { noise_std: NOISE };
+    let likelihood = &Gaussian::new(NOISE).unwrap();
     LastLayer::new(net, likelihood, ALPHA, x, y).unwrap()
 }
 
@@ -178,7 +176,7 @@ fn what_is_integrated_out_is_the_elbo_of_the_conditional() {
     let (x, y) = (normals(n * 3, 4), labels(n, 4, 5));
     let prior = IsotropicGaussian::new(ALPHA).unwrap();
     let softmax = PosteriorDensity::<f64>::new(&net, &Categorical, &prior, &x, &y).unwrap();
-    let last = LastLayer::<f64>::new(&net, HeadLikelihood::Categorical, ALPHA, &x, &y).unwrap();
+    let last = LastLayer::<f64>::new(&net, &Categorical, ALPHA, &x, &y).unwrap();
     let (mean, error, got) = elbo(&softmax, &last, &theta[..net.hidden_params()]);
     // the nodes are not the draws: for a function that is not quadratic, 16 nodes give its mean to
     // a few hundredths
@@ -232,13 +230,11 @@ fn the_whole_deformation_is_a_bijection_with_the_right_volume() {
         let sizes = [2, 3, if categorical { 3 } else { 1 }];
         let (net, _) = network(&sizes, Activation::Tanh, 6);
         let x = normals(30, 7);
-        let (likelihood, y) = if categorical {
-            (HeadLikelihood::Categorical, labels(15, 3, 8))
+        let noisy = Gaussian::new(NOISE).unwrap();
+        let (likelihood, y): (&dyn Likelihood, _) = if categorical {
+            (&Categorical, labels(15, 3, 8))
         } else {
-            (
-                HeadLikelihood::Gaussian { noise_std: NOISE },
-                normals(15, 8),
-            )
+            (&noisy, normals(15, 8))
         };
         let last = LastLayer::new(&net, likelihood, ALPHA, &x, &y).unwrap();
         let p = net.dim();

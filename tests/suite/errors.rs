@@ -3,8 +3,7 @@
 use fiberwalk::baselines::{Nuts, NutsOptions};
 use fiberwalk::data::{Dataset, Standardizer, Task};
 use fiberwalk::deform::{
-    Bijection, FlowData, FlowOptions, FlowTrainOptions, HeadLikelihood, LastLayer, coupling_flow,
-    fit_flow,
+    Bijection, FlowData, FlowOptions, FlowTrainOptions, LastLayer, coupling_flow, fit_flow,
 };
 use fiberwalk::metrics::{ClassificationMetrics, RegressionMetrics};
 use fiberwalk::optim::{Decay, SgdOptions};
@@ -55,7 +54,7 @@ fn data_are_refused_with_row_and_column() {
             &|x, y| Minibatch::<f32>::new(&net, &gaussian, &prior, x, y).map(|_| ()),
             &|x, y| RowCurvature::<f32>::new(&net, &gaussian, x, y).map(|_| ()),
             &|x, y| {
-                let likelihood = HeadLikelihood::Gaussian { noise_std: 0.5 };
+                let likelihood = &Gaussian::new(0.5).unwrap();
                 LastLayer::<f32>::new(&net, likelihood, 1.0, x, y).map(|_| ())
             },
         ];

@@ -271,6 +271,56 @@ fn likelihoods_with_parameters_and_networks_without_a_head() {
     assert!(message.contains("linear head"), "{message}");
 }
 
+/// Two targets a row whose noises are correlated: `-log p = r^T A r / 2`.
+struct Pair;
+
+impl Likelihood for Pair {
+    fn target_dim(&self, _: usize) -> usize {
+        2
+    }
+    fn neg_log_likelihood<'g>(&self, o: Var<'g>, y: Var<'g>, _: Var<'g>) -> Var<'g> {
+        let r = o - y;
+        let (p, q) = (r.slice(1, 0..1), r.slice(1, 1..2));
+        (p.square() * 20.0 + q.square() * 10.0 - p * q * 20.0).sum()
+    }
+    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+        let (mean, std) = (outputs[0], 0.22);
+        Predictive::Law(Law::Normal { mean, std })
+    }
+    fn check(&self, outputs: usize, _: &[f64]) -> Result<()> {
+        let error = || Error::shape("Pair", "2 outputs", outputs);
+        (outputs == 2).then_some(()).ok_or_else(error)
+    }
+}
+
+/// A likelihood that the crate has never seen, with several outputs, in a conditional last layer.
+#[test]
+fn an_atlas_takes_a_likelihood_of_several_outputs() {
+    let x: Vec<f64> = (0..60).map(|i| f64::from(i) / 30.0 - 1.0).collect();
+    let e = normals(60, 11);
+    let pair = |(x, e): (&f64, &f64)| [x * x + 0.15 * e, (2.0 * x).sin() + 0.2 * e];
+    let y: Vec<f64> = x.iter().zip(&e).flat_map(pair).collect();
+    let network = Mlp::new(&[1, 6, 2], Activation::Tanh).unwrap();
+    let prior = IsotropicGaussian::new(0.3).unwrap();
+    let model = Model::with_head("pair", network, Pair, prior);
+    let mut means = Vec::new();
+    for method in [Method::Walk, Method::Atlas] {
+        let fitted = fit_model::<f64>(&model, &x, &y, &walking(method, 300), &quiet).unwrap();
+        let predictor = fitted.model.predictor(200, 0).unwrap();
+        let Predictions::Real(rows) = predictor.rows(&x).unwrap() else {
+            panic!("real")
+        };
+        means.push(rows.moments.iter().map(|m| m.mean).collect::<Vec<_>>());
+    }
+    let rms = |a: &[f64], b: &[f64]| {
+        let squares: f64 = a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum();
+        (squares / a.len() as f64).sqrt()
+    };
+    let truth: Vec<f64> = x.iter().map(|x| x * x).collect();
+    assert!(rms(&means[0], &means[1]) < 0.03, "{means:?}");
+    assert!(rms(&means[1], &truth) < 0.1, "{means:?}");
+}
+
 #[test]
 fn classes_and_refusals() {
     let network = || Mlp::new(&[2, 5, 3], Activation::Tanh).unwrap();

@@ -3,9 +3,9 @@
 //! The oracles are symmetries, closed forms and moments.
 
 use fiberwalk::deform::{
-    Atlas, AtlasRows, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, HeadLikelihood,
-    LastLayer, UnitFlow, UnitFlowOptions, UnitTrainOptions, augment, draw_mixing, fit_units,
-    recombine, refine,
+    Atlas, AtlasRows, Bijection, ElboOptions, ExchangeableUnits, FlowTrainOptions, LastLayer,
+    UnitFlow, UnitFlowOptions, UnitTrainOptions, augment, draw_mixing, fit_units, recombine,
+    refine,
 };
 use fiberwalk::nn::{UnitBlock, unit_blocks};
 use fiberwalk::walk::Walk;
@@ -179,7 +179,7 @@ fn refinement_finds_a_posterior_that_is_known() {
     let prior = IsotropicGaussian::new(alpha).unwrap();
     let likelihood = Gaussian::new(noise).unwrap();
     let posterior = PosteriorDensity::<f64>::new(&net, &likelihood, &prior, &x, &y).unwrap();
-    let head = HeadLikelihood::Gaussian { noise_std: noise };
+    let head = &Gaussian::new(noise).unwrap();
     let last = LastLayer::new(&net, head, alpha, &x, &y).unwrap();
     let start = some_flow(&net, 13);
     let (flow, options) = (
@@ -227,7 +227,7 @@ fn refinement_finds_a_posterior_that_is_known() {
 fn atlas(anchors: usize) -> (Mlp, Atlas<f64>, Vec<f64>, PosteriorDensity<f64>) {
     let net = Mlp::new(&[2, 4, 1], Activation::Tanh).unwrap();
     let (x, y) = (normals(60, 21), normals(30, 22));
-    let head = HeadLikelihood::Gaussian { noise_std: 0.5 };
+    let head = &Gaussian::new(0.5).unwrap();
     let last = LastLayer::new(&net, head, 2.0, &x, &y).unwrap();
     let hidden = normals(anchors * net.hidden_params(), 23);
     let prior = IsotropicGaussian::new(2.0).unwrap();

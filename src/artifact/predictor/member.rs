@@ -5,11 +5,10 @@ use std::sync::Arc;
 use super::core::Plain;
 use crate::artifact::fitted::{Fitted, scaled_head};
 use crate::artifact::model::FittedModel;
-use crate::artifact::task::TaskSpec;
 use crate::data::{Standardizer, TargetMap};
 use crate::deform::AtlasRows;
 use crate::error::{Error, Result};
-use crate::model::{Likelihood, Noise, Predictive, RowLikelihood};
+use crate::model::{Likelihood, Predictive, RowLikelihood};
 use crate::nn::LinearHead;
 use crate::parallel;
 use crate::predict::{MemberLaws, Outputs, RegressionPredictions, SampleOutputs};
@@ -38,40 +37,15 @@ pub(super) struct Member<T: Scalar> {
     own: usize,
 }
 
-/// Stands in for the scale of a prior, which predictions do not need.
-const ANY_SCALE: f64 = 1.0;
-
 /// The likelihood that a model predicts with, and the number of its parameters.
 fn likelihood_of<T: Scalar>(model: &FittedModel<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
     if let Some(parts) = &model.parts {
         return Ok((parts.shared_likelihood(), parts.own_params()));
     }
     let task = &model.metadata.task;
-    let observation = task.observation();
-    let (noise_std, base_rate) = match task {
-        TaskSpec::Regression {
-            noise_std,
-            base_rate,
-            ..
-        } => (*noise_std, base_rate.unwrap_or(1.0)),
-        TaskSpec::Classification { .. } => (1.0, 1.0),
-    };
     let sampled = model.metadata.scales.as_ref().is_some_and(|s| s.noise_std);
-    let (noise, own) = match sampled {
-        true => (Noise::Sampled { scale: ANY_SCALE }, observation.own()),
-        false => (Noise::Given(noise_std), 0),
-    };
-    Ok((observation.likelihood(noise, base_rate)?.into(), own))
-}
-
-/// The same with the noise from the file, for an estimate.
-fn given<T: Scalar>(model: &FittedModel<T>) -> Result<(Arc<dyn Likelihood>, usize)> {
-    let TaskSpec::Regression { noise_std, .. } = model.metadata.task else {
-        return likelihood_of(model);
-    };
-    let noise = Noise::Given(noise_std);
-    let likelihood = model.metadata.task.observation().likelihood(noise, 1.0)?;
-    Ok((likelihood.into(), 0))
+    let own = if sampled { task.observation().own() } else { 0 };
+    Ok((task.likelihood(sampled)?.into(), own))
 }
 
 impl<T: Scalar> Member<T> {
@@ -102,7 +76,7 @@ impl<T: Scalar> Member<T> {
                 let draws = model.draw(count, streams)?;
                 if matches!(fitted, Fitted::Map) && own > 0 && draws.params.is_empty() {
                     // the estimate has no noise of its own: use that of the file
-                    (likelihood, own) = given(model)?;
+                    (likelihood, own) = (metadata.task.likelihood(false)?.into(), 0);
                 }
                 let engine = match metadata.linearised {
                     true => SampleOutputs::linearised(network.as_ref(), &model.map, &draws.theta)?,

@@ -55,7 +55,7 @@ impl<T: Scalar> LastLayer<T> {
         let dim = self.dim() as f64;
         let log_det = ws.factoriser.factor().log_det();
         let prior = self.half_log_det_prior(ws);
-        if self.likelihood.is_gaussian() {
+        if self.is_gaussian() {
             // -U at the mean, where A c = Phi^T y / s^2, and the volume of the Gaussian around it
             let weight = 1.0 / (ws.noise_std * ws.noise_std);
             let fit = 0.5 * weight * dot(&self.exact_targets, &self.exact_targets);
@@ -107,7 +107,7 @@ impl<T: Scalar> LastLayer<T> {
                 for ((e, &o), &s) in ws.expected.iter_mut().zip(&ws.outputs).zip(shift) {
                     *e = o + sign * s;
                 }
-                sum += self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own)?;
+                sum += self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.general)?;
                 for (a, &e) in ws.average.iter_mut().zip(&ws.expected) {
                     *a += share * e;
                 }

@@ -22,9 +22,9 @@
 //! What it drops: for likelihoods that are not Gaussian, skewness and heavier tails.
 
 mod centre;
-mod likelihood;
+mod closed;
+mod general;
 mod newton;
-mod own;
 mod scales;
 #[cfg(test)]
 mod tests;
@@ -34,24 +34,21 @@ use crate::autodiff::{Graph, Program};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::vector::scale;
 use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
-use crate::model::HeadScales;
+use crate::model::{ClosedForm, HeadScales, Likelihood, StdFromLogs};
 use crate::nn::LinearHead;
 use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
-pub use likelihood::HeadLikelihood;
-use own::OwnHead;
+use general::GeneralHead;
 pub use workspace::LastLayerWorkspace;
 
 /// The conditional posterior of the last layer, as a function of the hidden parameters.
 #[derive(Clone, Debug)]
 pub struct LastLayer<T> {
-    likelihood: HeadLikelihood,
+    head: Head<T>,
     prior_precision: f64,
     /// Where the hidden numbers determine the prior precision and the noise.
     scales: Option<HeadScales>,
-    /// A likelihood of the user's.
-    own: Option<OwnHead<T>>,
     /// Number of hidden numbers that the network takes.
     network_dim: usize,
     rows: usize,
@@ -60,12 +57,12 @@ pub struct LastLayer<T> {
     outputs: usize,
     /// Class indices, for a categorical likelihood.
     labels: Vec<usize>,
-    /// Targets of the other likelihoods, `[outputs, rows]`.
+    /// Targets of the other closed forms, `[outputs, rows]`.
     targets: Vec<T>,
     /// The same in double precision.
     exact_targets: Vec<f64>,
-    /// Terms of the negative log-likelihood that do not depend on outputs, with the noise of the
-    /// likelihood.
+    /// Terms of the negative log-likelihood that do not depend on outputs and that the head leaves
+    /// out, with the noise of the likelihood.
     constant: f64,
     /// Blocks of rows, feature-major; the last block is padded.
     blocks: Vec<Vec<T>>,
@@ -75,6 +72,29 @@ pub struct LastLayer<T> {
     /// Directions of the draws for averages over the conditional, `[at most 8, dim]`; empty for a
     /// Gaussian likelihood.
     nodes: Vec<f64>,
+}
+
+/// How the likelihood is computed.
+#[derive(Clone, Debug)]
+enum Head<T> {
+    /// By loops of this crate.
+    Closed(ClosedForm),
+    /// By its graph.
+    General(Box<GeneralHead<T>>),
+}
+
+impl<T> Head<T> {
+    fn is_gaussian(&self) -> bool {
+        self.noise_std().is_some()
+    }
+
+    /// The standard deviation of a Gaussian's noise.
+    fn noise_std(&self) -> Option<f64> {
+        match self {
+            Head::Closed(ClosedForm::Gaussian { noise_std }) => Some(*noise_std),
+            Head::Closed(_) | Head::General(_) => None,
+        }
+    }
 }
 
 /// `N(centre, A^{-1})`, by its centre and the Cholesky factor of `A`. Coordinates are
@@ -107,21 +127,25 @@ const BLOCK: usize = 1_024;
 const BLOCK_NUMBERS: usize = 1 << 20;
 
 impl<T: Scalar> LastLayer<T> {
-    /// The conditional of `network` given rows `x` (`[n, input_dim]`) and targets `y` (`[n]`, for a
-    /// Gaussian likelihood `[n, output_dim]`).
+    /// The conditional of `network` under `likelihood`, given rows `x` (`[n, input_dim]`) and
+    /// targets `y` (`[n, target_dim]`).
     ///
     /// # Errors
-    /// If lengths do not fit, a setting is not positive, a target is impossible, or the last layer
-    /// has more than 8,192 parameters. [`Error::NonFiniteData`] names row and column of a number
-    /// that is not finite in `T`.
+    /// If lengths do not fit, the precision is not positive, a target is impossible, the likelihood
+    /// has parameters of its own, or the last layer has more than 8,192 parameters.
+    /// [`Error::NonFiniteData`] names row and column of a number that is not finite in `T`.
     pub fn new(
         network: &dyn LinearHead,
-        likelihood: HeadLikelihood,
+        likelihood: &dyn Likelihood,
         prior_precision: f64,
         x: &[f64],
         y: &[f64],
     ) -> Result<Self> {
         let (outputs, d) = (network.output_dim(), network.input_dim());
+        if !likelihood.params(outputs).is_empty() {
+            let requirement = "has parameters of its own, which a conditional last layer has not";
+            return Err(Error::config("likelihood", "given", requirement));
+        }
         let m = likelihood.target_dim(outputs).max(1);
         let rows = y.len() / m;
         if x.len() != rows * d || y.len() != rows * m {
@@ -158,18 +182,23 @@ impl<T: Scalar> LastLayer<T> {
         check_table::<T>("LastLayer::new", x, d, Column::Number)?;
         check_table::<T>("LastLayer::new", y, m, |j| Column::target(j, m))?;
         likelihood.check(outputs, y)?;
-        let categorical = likelihood == HeadLikelihood::Categorical;
-        let labels = if categorical {
-            y.iter().map(|&y| y as usize).collect()
-        } else {
-            Vec::new()
+        let head = match likelihood.closed_form() {
+            Some(form) => Head::Closed(form),
+            None => Head::General(Box::new(GeneralHead::new(likelihood, outputs, y, rows)?)),
         };
-        let exact_targets: Vec<f64> = if categorical {
-            Vec::new()
-        } else {
-            (0..m * rows)
-                .map(|at| y[at % rows * m + at / rows])
-                .collect()
+        let (labels, exact_targets) = match head {
+            Head::Closed(ClosedForm::Categorical) => {
+                (y.iter().map(|&y| y as usize).collect(), Vec::new())
+            }
+            Head::Closed(_) => {
+                let transposed = (0..m * rows).map(|at| y[at % rows * m + at / rows]);
+                (Vec::new(), transposed.collect())
+            }
+            Head::General(_) => (Vec::new(), Vec::new()),
+        };
+        let constant = match head {
+            Head::Closed(form) => closed::constant(form, y),
+            Head::General(_) => 0.0,
         };
         let widest = network.widest().max(1);
         let block = rows.min((BLOCK_NUMBERS / widest).clamp(1, BLOCK));
@@ -184,7 +213,7 @@ impl<T: Scalar> LastLayer<T> {
             }
             part
         });
-        let nodes = if likelihood.is_gaussian() {
+        let nodes = if head.is_gaussian() {
             Vec::new()
         } else {
             let count = NODES.min(size);
@@ -195,10 +224,9 @@ impl<T: Scalar> LastLayer<T> {
             nodes
         };
         Ok(Self {
-            likelihood,
+            head,
             prior_precision,
             scales: None,
-            own: None,
             network_dim: network.hidden_params(),
             rows,
             features: network.features() + 1,
@@ -206,11 +234,33 @@ impl<T: Scalar> LastLayer<T> {
             labels,
             targets: exact_targets.iter().map(|&y| T::from_f64(y)).collect(),
             exact_targets,
-            constant: likelihood.constant(y),
+            constant,
             blocks: blocks.collect(),
             block,
             program: graph.compile(&[features])?,
             nodes,
+        })
+    }
+
+    /// The same with a separate prior precision for the weights of each feature, the biases last:
+    /// `precisions` is `[H + 1]`.
+    ///
+    /// # Errors
+    /// Those of [`LastLayer::new`], and if a precision is not positive.
+    pub fn with_precisions(
+        network: &dyn LinearHead,
+        likelihood: &dyn Likelihood,
+        precisions: &[f64],
+        x: &[f64],
+        y: &[f64],
+    ) -> Result<Self> {
+        let weights = precisions.iter().map(|precision| StdFromLogs {
+            factor: precision.sqrt().recip(),
+            places: Vec::new(),
+        });
+        Self::new(network, likelihood, 1.0, x, y)?.with_scales(HeadScales {
+            weights: weights.collect(),
+            noise: None,
         })
     }
 
@@ -226,7 +276,7 @@ impl<T: Scalar> LastLayer<T> {
 
     /// Whether the conditional is exact.
     pub fn is_gaussian(&self) -> bool {
-        self.likelihood.is_gaussian()
+        self.head.is_gaussian()
     }
 
     /// Workspace for [`LastLayer::condition`].
@@ -285,7 +335,7 @@ impl<T: Scalar> LastLayer<T> {
         ws: &mut LastLayerWorkspace<T>,
     ) -> Result<()> {
         self.compute_features(theta_h, ws)?;
-        if self.likelihood.is_gaussian() {
+        if self.is_gaussian() {
             return self.gaussian(ws);
         }
         self.newton(start, ws)?;

@@ -1,11 +1,12 @@
 //! The exact conditional for a Gaussian likelihood, and Newton's method for the convex ones.
 
-use super::likelihood::{Expect, HeadLikelihood};
+use super::closed::Expect;
 use super::workspace::{LastLayerWorkspace, back, lower_product, outputs};
-use super::{LastLayer, Start};
+use super::{Head, LastLayer, Start};
 use crate::autodiff::Workspace;
 use crate::error::{Error, Result};
 use crate::linalg::vector::dot;
+use crate::model::ClosedForm;
 use crate::scalar::Scalar;
 use crate::simd;
 
@@ -146,33 +147,37 @@ impl<T: Scalar> LastLayer<T> {
         }
         outputs(&ws.phi, self.rows, &ws.cast[..dim], &mut ws.outputs);
         ws.expected.copy_from_slice(&ws.outputs);
-        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.own)?;
+        let likelihood = self.expect(&mut ws.expected, &mut ws.scratch, &mut ws.general)?;
         Ok(likelihood + self.prior_energy(ws, &ws.centre))
     }
 
-    /// Turns outputs into expected targets, in place. Returns the negative log-likelihood without
-    /// its constant.
+    /// Turns outputs into expected targets, in place; under a general likelihood into slopes, with
+    /// the curvatures in `scratch`. Returns the negative log-likelihood without the constant.
     pub(super) fn expect(
         &self,
         outputs: &mut [T],
         scratch: &mut [T],
-        own: &mut Option<Workspace<T>>,
+        ws: &mut Option<Workspace<T>>,
     ) -> Result<f64> {
-        if let (Some(head), Some(ws)) = (&self.own, own) {
-            return head.expect(outputs, scratch, ws);
+        match (&self.head, ws) {
+            (Head::Closed(form), _) => Ok(simd::dispatch(Expect {
+                form: *form,
+                outputs,
+                labels: &self.labels,
+                targets: &self.targets,
+                scratch,
+            })),
+            (Head::General(head), Some(ws)) => head.expect(outputs, scratch, ws),
+            (Head::General(_), None) => {
+                let (expected, got) = ("a workspace of this last layer", "that of another");
+                Err(Error::shape("LastLayer", expected, got))
+            }
         }
-        Ok(simd::dispatch(Expect {
-            likelihood: self.likelihood,
-            outputs,
-            labels: &self.labels,
-            targets: &self.targets,
-            scratch,
-        }))
     }
 
     /// Adds `share` times the curvature of every row to `curvatures`. For a softmax this is
     /// `p_c p_e` for every pair of outputs `c > e`; for a single output it is the output's
-    /// curvature.
+    /// curvature; for a general likelihood it is `Lambda_ce`.
     pub(super) fn add_curvatures(
         &self,
         share: T,
@@ -181,14 +186,18 @@ impl<T: Scalar> LastLayer<T> {
         curvatures: &mut [T],
     ) {
         let n = self.rows;
-        // a likelihood of the user's has left its curvatures there
-        let expected = match self.own {
-            Some(_) => &scratch[n..],
-            None => expected,
+        let form = match &self.head {
+            Head::Closed(form) => *form,
+            Head::General(_) => {
+                for (out, &lambda) in curvatures.iter_mut().zip(scratch) {
+                    *out += share * lambda;
+                }
+                return;
+            }
         };
         for ((c, e), out) in self.pairs().zip(curvatures.chunks_exact_mut(n)) {
             simd::dispatch(AddCurvature {
-                likelihood: self.likelihood,
+                form,
                 share,
                 p: &expected[c * n..][..n],
                 q: &expected[e * n..][..n],
@@ -200,20 +209,22 @@ impl<T: Scalar> LastLayer<T> {
     /// The pairs of outputs that [`LastLayer::add_curvatures`] covers.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, usize)> + use<T> {
         let k = self.outputs;
-        let pairs = (0..k).flat_map(|c| (0..c).map(move |e| (c, e)));
-        pairs.chain((k == 1).then_some((0, 0)))
+        // those of one output with itself follow from the others for a softmax alone
+        let diagonal = usize::from(k == 1 || matches!(self.head, Head::General(_)));
+        (0..k).flat_map(move |c| (0..c + diagonal).map(move |e| (c, e)))
     }
 
     /// The lower triangle of `sum_n phi_n phi_n^T (x) Lambda_n + alpha I` in coordinates
     /// `(feature, output)`, from `ws.curvatures`.
     ///
     /// The curvature of a softmax has rows that sum to zero, so its diagonal blocks are minus the
-    /// sums of the others.
+    /// sums of the others, whose signs are those of `p_c p_e` reversed.
     pub(super) fn hessian(&self, ws: &mut LastLayerWorkspace<T>) {
         let (h, n, k) = (self.features, self.rows, self.outputs);
         let dim = h * k;
         ws.hessian.fill(0.0);
         let wide = self.scales.is_some();
+        let general = matches!(self.head, Head::General(_));
         for ((c, e), weights) in self.pairs().zip(ws.curvatures.chunks_exact(n)) {
             simd::dispatch(Weigh {
                 weights,
@@ -234,14 +245,13 @@ impl<T: Scalar> LastLayer<T> {
                         true => ws.exact_block[i * h + j],
                         false => ws.block[i * h + j].to_f64(),
                     };
-                    if c == e {
-                        ws.hessian[i * dim + j] = x;
+                    // below the diagonal i is at least j; the blocks of (c, e) and (e, c) are equal
+                    let block = if c == e || general { x } else { -x };
+                    ws.hessian[(i * k + c) * dim + j * k + e] = block;
+                    ws.hessian[(i * k + e) * dim + j * k + c] = block;
+                    if c == e || general {
                         continue;
                     }
-                    // the blocks of (c, e) and (e, c) are both minus this; below the diagonal i is
-                    // at least j
-                    ws.hessian[(i * k + c) * dim + j * k + e] = -x;
-                    ws.hessian[(i * k + e) * dim + j * k + c] = -x;
                     ws.hessian[(i * k + c) * dim + j * k + c] += x;
                     ws.hessian[(i * k + e) * dim + j * k + e] += x;
                 }
@@ -253,16 +263,13 @@ impl<T: Scalar> LastLayer<T> {
     }
 }
 
-/// Turns expected targets into residuals, in place.
+/// Turns expected targets into residuals, in place. Slopes, which are residuals, have no targets.
 pub(super) fn residuals<T: Scalar>(last: &LastLayer<T>, expected: &mut [T]) {
-    if last.likelihood == HeadLikelihood::Categorical {
-        for (row, &label) in last.labels.iter().enumerate() {
-            expected[label * last.rows + row] += -T::ONE;
-        }
-    } else {
-        for (e, &y) in expected.iter_mut().zip(&last.targets) {
-            *e += -y;
-        }
+    for (row, &label) in last.labels.iter().enumerate() {
+        expected[label * last.rows + row] += -T::ONE;
+    }
+    for (e, &y) in expected.iter_mut().zip(&last.targets) {
+        *e += -y;
     }
 }
 
@@ -289,7 +296,7 @@ impl<T: Scalar> simd::Vectorised for Weigh<'_, T> {
 
 /// The curvature of a pair of outputs (for a softmax, its absolute value), row by row.
 struct AddCurvature<'a, T> {
-    likelihood: HeadLikelihood,
+    form: ClosedForm,
     share: T,
     p: &'a [T],
     q: &'a [T],
@@ -302,24 +309,24 @@ impl<T: Scalar> simd::Vectorised for AddCurvature<'_, T> {
     fn run(self) {
         let share = self.share;
         let rows = self.out.iter_mut().zip(self.p.iter().zip(self.q));
-        match self.likelihood {
-            HeadLikelihood::Categorical => {
+        match self.form {
+            ClosedForm::Categorical => {
                 for (out, (&p, &q)) in rows {
                     *out += share * p * q;
                 }
             }
-            HeadLikelihood::Bernoulli => {
+            ClosedForm::Bernoulli => {
                 for (out, (&p, _)) in rows {
                     *out += share * p * (T::ONE - p);
                 }
             }
-            HeadLikelihood::Poisson | HeadLikelihood::Own => {
+            ClosedForm::Poisson { .. } => {
                 for (out, (&p, _)) in rows {
                     *out += share * p;
                 }
             }
             // handled by `LastLayer::gaussian`
-            HeadLikelihood::Gaussian { .. } => {}
+            ClosedForm::Gaussian { .. } => {}
         }
     }
 }

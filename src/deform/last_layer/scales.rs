@@ -59,7 +59,7 @@ impl<T: Scalar> LastLayer<T> {
     /// The standard deviation of the noise for these hidden numbers; `None` without a Gaussian
     /// likelihood.
     pub fn noise_std(&self, hidden: &[T]) -> Option<f64> {
-        let given = self.likelihood.noise_std()?;
+        let given = self.head.noise_std()?;
         let place = self.scales.as_ref().and_then(|s| s.noise);
         let sampled = place.and_then(|at| hidden.get(at));
         Some(sampled.map_or(given, |s| s.to_f64().exp()))
@@ -89,7 +89,7 @@ impl<T: Scalar> LastLayer<T> {
 
     /// Terms of a Gaussian's negative log-likelihood besides the squares of its residuals.
     pub(super) fn likelihood_constant(&self, ws: &LastLayerWorkspace<T>) -> f64 {
-        let given = self.likelihood.noise_std().unwrap_or(ws.noise_std);
+        let given = self.head.noise_std().unwrap_or(ws.noise_std);
         self.constant + self.exact_targets.len() as f64 * (ws.noise_std / given).ln()
     }
 

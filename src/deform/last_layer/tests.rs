@@ -1,5 +1,7 @@
 use super::*;
+use crate::autodiff::Var;
 use crate::linalg::vector::dot;
+use crate::model::{Bernoulli, Categorical, Gaussian, PoissonWithBase, StudentT};
 use crate::nn::{Activation, LinearHead, Mlp};
 
 const ALPHA: f64 = 0.7;
@@ -10,80 +12,167 @@ fn normals(n: usize, seed: u64) -> Vec<f64> {
     v
 }
 
-/// A last layer with this likelihood, and random hidden parameters.
-fn problem(likelihood: HeadLikelihood, outputs: usize) -> (LastLayer<f64>, Vec<f64>) {
-    let (n, net) = (24, Mlp::new(&[2, 3, outputs], Activation::Tanh).unwrap());
-    let x = normals(n * 2, 1);
-    let y: Vec<f64> = match likelihood {
-        HeadLikelihood::Gaussian { .. } => normals(n * outputs, 2),
-        HeadLikelihood::Categorical => (0..n).map(|i| (i * 7 % outputs) as f64).collect(),
-        HeadLikelihood::Bernoulli => (0..n).map(|i| f64::from(x[2 * i] > 0.3)).collect(),
-        HeadLikelihood::Poisson => (0..n).map(|i| (i % 5) as f64).collect(),
-        HeadLikelihood::Own => Vec::new(),
-    };
-    let theta = normals(net.hidden_params(), 3);
-    (
-        LastLayer::new(&net, likelihood, ALPHA, &x, &y).unwrap(),
-        theta,
-    )
+/// The likelihoods of the tests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Case {
+    Gaussian(f64),
+    Categorical,
+    Bernoulli,
+    Poisson(f64),
+    /// Two targets whose noises are correlated; known by its graph alone.
+    Correlated,
 }
 
-const CONVEX: [(HeadLikelihood, usize); 3] = [
-    (HeadLikelihood::Categorical, 3),
-    (HeadLikelihood::Bernoulli, 1),
-    (HeadLikelihood::Poisson, 1),
+impl Case {
+    fn likelihood(self) -> Box<dyn Likelihood> {
+        match self {
+            Case::Gaussian(std) => Box::new(Gaussian::new(std).unwrap()),
+            Case::Categorical => Box::new(Categorical),
+            Case::Bernoulli => Box::new(Bernoulli),
+            Case::Poisson(base) => Box::new(PoissonWithBase::new(base).unwrap()),
+            Case::Correlated => Box::new(Correlated),
+        }
+    }
+
+    fn targets(self, x: &[f64], outputs: usize) -> Vec<f64> {
+        let n = x.len() / 2;
+        match self {
+            Case::Gaussian(_) | Case::Correlated => normals(n * outputs, 2),
+            Case::Categorical => (0..n).map(|i| (i * 7 % outputs) as f64).collect(),
+            Case::Bernoulli => (0..n).map(|i| f64::from(x[2 * i] > 0.3)).collect(),
+            Case::Poisson(_) => (0..n).map(|i| (i % 5) as f64).collect(),
+        }
+    }
+}
+
+/// `-log p = r^T A r / 2` up to a constant, with `A = [[2, a], [a, 1]]`.
+struct Correlated;
+const A: f64 = 0.9;
+
+impl Likelihood for Correlated {
+    fn target_dim(&self, _: usize) -> usize {
+        2
+    }
+
+    fn neg_log_likelihood<'g>(&self, o: Var<'g>, y: Var<'g>, _: Var<'g>) -> Var<'g> {
+        let r = o - y;
+        let (p, q) = (r.slice(1, 0..1), r.slice(1, 1..2));
+        (p.square() + q.square() * 0.5 + p * q * A).sum()
+    }
+
+    fn check(&self, _: usize, _: &[f64]) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A likelihood whose closed form is hidden.
+struct ByGraph(Box<dyn Likelihood>);
+
+impl Likelihood for ByGraph {
+    fn target_dim(&self, outputs: usize) -> usize {
+        self.0.target_dim(outputs)
+    }
+
+    fn encode(&self, targets: &[f64]) -> Vec<f64> {
+        self.0.encode(targets)
+    }
+
+    fn neg_log_likelihood<'g>(&self, o: Var<'g>, y: Var<'g>, own: Var<'g>) -> Var<'g> {
+        self.0.neg_log_likelihood(o, y, own)
+    }
+
+    fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
+        self.0.check(outputs, targets)
+    }
+}
+
+/// A last layer with this likelihood, and random hidden parameters.
+fn problem(case: Case, outputs: usize) -> (LastLayer<f64>, Vec<f64>) {
+    let (n, net) = (24, Mlp::new(&[2, 3, outputs], Activation::Tanh).unwrap());
+    let x = normals(n * 2, 1);
+    let y = case.targets(&x, outputs);
+    let theta = normals(net.hidden_params(), 3);
+    let last = LastLayer::new(&net, case.likelihood().as_ref(), ALPHA, &x, &y);
+    (last.unwrap(), theta)
+}
+
+const CONVEX: [(Case, usize); 4] = [
+    (Case::Categorical, 3),
+    (Case::Bernoulli, 1),
+    (Case::Poisson(2.5), 1),
+    (Case::Correlated, 2),
 ];
 
-/// A likelihood by its graph gives the conditional that the built-in one gives, from other code.
+/// A likelihood by its graph gives the conditional that its closed form gives, from other code.
 #[test]
-fn a_likelihood_of_the_users_has_the_same_conditional() {
-    use crate::model::{Bernoulli, Gaussian, Likelihood, Poisson};
-    let gaussian = Gaussian::new(0.4).unwrap();
-    let cases: [(HeadLikelihood, &dyn Likelihood); 3] = [
-        (HeadLikelihood::Bernoulli, &Bernoulli),
-        (HeadLikelihood::Poisson, &Poisson),
-        (HeadLikelihood::Gaussian { noise_std: 0.4 }, &gaussian),
+fn a_graph_and_a_closed_form_have_the_same_conditional() {
+    let cases = [
+        (Case::Bernoulli, 1),
+        (Case::Poisson(2.5), 1),
+        (Case::Gaussian(0.4), 1),
+        (Case::Gaussian(0.4), 2),
+        (Case::Categorical, 3),
+        (Case::Categorical, 4),
     ];
-    let net = Mlp::new(&[2, 3, 1], Activation::Tanh).unwrap();
-    let (n, theta) = (24, normals(net.hidden_params(), 3));
-    let x = normals(n * 2, 1);
-    for (built_in, likelihood) in cases {
-        let y: Vec<f64> = match built_in {
-            HeadLikelihood::Bernoulli => (0..n).map(|i| f64::from(x[2 * i] > 0.3)).collect(),
-            HeadLikelihood::Poisson => (0..n).map(|i| (i % 5) as f64).collect(),
-            _ => normals(n, 2),
-        };
-        let ours = LastLayer::<f64>::new(&net, built_in, ALPHA, &x, &y).unwrap();
-        let theirs =
-            LastLayer::<f64>::with_likelihood(&net, likelihood, &[ALPHA; 4], &x, &y).unwrap();
+    for (case, outputs) in cases {
+        let (ours, theta) = problem(case, outputs);
+        let net = Mlp::new(&[2, 3, outputs], Activation::Tanh).unwrap();
+        let x = normals(48, 1);
+        let (y, by_graph) = (case.targets(&x, outputs), ByGraph(case.likelihood()));
+        let theirs = LastLayer::with_precisions(&net, &by_graph, &[ALPHA; 4], &x, &y).unwrap();
         let (mut a, mut b) = (ours.workspace(), theirs.workspace());
         let evidences = [
             ours.log_evidence(&theta, &mut a).unwrap(),
             theirs.log_evidence(&theta, &mut b).unwrap(),
         ];
         let close = |p: f64, q: f64| (p - q).abs() < 1e-6 * (1.0 + p.abs());
-        assert!(
-            close(evidences[0], evidences[1]),
-            "{built_in:?}: {evidences:?}"
-        );
+        assert!(close(evidences[0], evidences[1]), "{case:?}: {evidences:?}");
+        assert!(close(a.log_det(), b.log_det()), "{case:?}");
         let (a, b) = (a.conditional(), b.conditional());
         for (p, q) in a.centre.iter().zip(b.centre) {
-            assert!(close(*p, *q), "{built_in:?}: {p} {q}");
+            assert!(close(*p, *q), "{case:?}: {p} {q}");
         }
-        assert!(close(a.precision.log_det(), b.precision.log_det()));
     }
-    // two outputs, parameters of its own, an impossible target
-    let two = Mlp::new(&[2, 3, 2], Activation::Tanh).unwrap();
-    let refused =
-        LastLayer::<f64>::with_likelihood(&two, &gaussian, &[ALPHA; 4], &x, &normals(48, 2));
-    assert!(refused.is_err());
-    let tails = crate::model::StudentT::default();
-    assert!(
-        LastLayer::<f64>::with_likelihood(&net, &tails, &[ALPHA; 4], &x, &normals(24, 2)).is_err()
-    );
-    assert!(
-        LastLayer::<f64>::with_likelihood(&net, &Poisson, &[ALPHA; 4], &x, &[-1.0; 24]).is_err()
-    );
+}
+
+/// Correlated noise makes a Gaussian posterior: its evidence is that of a dense linear model.
+#[test]
+fn the_conditional_under_correlated_noise_is_the_exact_gaussian() {
+    let (last, theta) = problem(Case::Correlated, 2);
+    let (n, h) = (last.rows, last.features);
+    let mut ws = last.workspace();
+    let got = last.log_evidence(&theta, &mut ws).unwrap();
+    let y = Case::Correlated.targets(&normals(2 * n, 1), 2);
+    // [h, outputs], as the last layer has them
+    let (dim, noise) = (2 * h, [[2.0, A], [A, 1.0]]);
+    let (mut precision, mut b) = (vec![0.0; dim * dim], vec![0.0; dim]);
+    let mut constant = 0.0;
+    for row in 0..n {
+        let phi = |i: usize| ws.phi[i * n + row];
+        for (c, with) in noise.iter().enumerate() {
+            for (e, a) in with.iter().enumerate() {
+                constant += 0.5 * a * y[2 * row + c] * y[2 * row + e];
+                for i in 0..h {
+                    b[2 * i + c] += phi(i) * a * y[2 * row + e];
+                    for j in 0..h {
+                        precision[(2 * i + c) * dim + 2 * j + e] += phi(i) * phi(j) * a;
+                    }
+                }
+            }
+        }
+    }
+    for i in 0..dim {
+        precision[i * (dim + 1)] += ALPHA;
+    }
+    let factor = Cholesky::new(&precision, dim).unwrap();
+    let mut centre = b.clone();
+    factor.solve(&mut centre);
+    let truth =
+        0.5 * dot(&b, &centre) - constant - 0.5 * factor.log_det() + 0.5 * dim as f64 * ALPHA.ln();
+    assert!((got - truth).abs() < 1e-8 * truth.abs(), "{got} {truth}");
+    for (p, q) in ws.conditional().centre.iter().zip(&centre) {
+        assert!((p - q).abs() < 1e-8, "{p} {q}");
+    }
 }
 
 /// At the mode all central differences of the energy vanish. The factor is that of the Hessian,
@@ -160,10 +249,10 @@ fn the_fitted_gaussian_is_nearer_to_the_posterior_than_laplaces() {
             last.centre(&mut ws).unwrap();
             let fitted = divergence(&mut ws);
             // the Poisson data determine the rate, so no direction is weak here
-            let gain = if likelihood == HeadLikelihood::Poisson {
-                -0.02
-            } else {
-                gain
+            // and under correlated noise Laplace's Gaussian is exact
+            let gain = match likelihood {
+                Case::Poisson(_) | Case::Correlated => -0.02,
+                _ => gain,
             };
             assert!(
                 fitted < laplace - gain,
@@ -179,7 +268,7 @@ fn the_evidence_of_a_logistic_regression() {
     let net = Mlp::new(&[1, 1], Activation::Tanh).unwrap();
     let x = normals(12, 4);
     let y: Vec<f64> = x.iter().map(|x| f64::from(*x > 0.2)).collect();
-    let last = LastLayer::<f64>::new(&net, HeadLikelihood::Bernoulli, ALPHA, &x, &y).unwrap();
+    let last = LastLayer::<f64>::new(&net, &Bernoulli, ALPHA, &x, &y).unwrap();
     let got = last.log_evidence(&[], &mut last.workspace()).unwrap();
     let (reach, steps) = (12.0, 600);
     let h = 2.0 * reach / f64::from(steps);
@@ -205,8 +294,7 @@ fn the_evidence_of_a_logistic_regression() {
 /// Several outputs with Gaussian noise are separate regressions on the same features.
 #[test]
 fn outputs_with_gaussian_noise_are_regressions_of_their_own() {
-    let likelihood = HeadLikelihood::Gaussian { noise_std: 0.4 };
-    let (both, theta) = problem(likelihood, 2);
+    let (both, theta) = problem(Case::Gaussian(0.4), 2);
     let mut ws = both.workspace();
     let evidence = both.log_evidence(&theta, &mut ws).unwrap();
     let centre = ws.conditional().centre.to_vec();
@@ -225,7 +313,8 @@ fn outputs_with_gaussian_noise_are_regressions_of_their_own() {
     for c in 0..2 {
         let net = Mlp::new(&[2, 3, 1], Activation::Tanh).unwrap();
         let y: Vec<f64> = both.exact_targets[c * both.rows..][..both.rows].to_vec();
-        let one = LastLayer::<f64>::new(&net, likelihood, ALPHA, &normals(48, 1), &y).unwrap();
+        let likelihood = Gaussian::new(0.4).unwrap();
+        let one = LastLayer::<f64>::new(&net, &likelihood, ALPHA, &normals(48, 1), &y).unwrap();
         let mut ws = one.workspace();
         sums.0 += one.log_evidence(&theta, &mut ws).unwrap();
         sums.1 += ws.log_det();
@@ -263,16 +352,22 @@ fn a_start_changes_nothing_but_the_time() {
 #[test]
 fn impossible_targets_are_refused() {
     let net = Mlp::new(&[1, 1], Activation::Tanh).unwrap();
-    let new = |likelihood, y: f64| LastLayer::<f64>::new(&net, likelihood, 1.0, &[0.0], &[y]);
-    for (likelihood, bad) in [
-        (HeadLikelihood::Bernoulli, 0.5),
-        (HeadLikelihood::Poisson, -1.0),
-        (HeadLikelihood::Categorical, 1.0),
-        (HeadLikelihood::Gaussian { noise_std: 1.0 }, f64::NAN),
-        (HeadLikelihood::Gaussian { noise_std: 0.0 }, 1.0),
+    let new = |likelihood: &dyn Likelihood, y: f64| {
+        LastLayer::<f64>::new(&net, likelihood, 1.0, &[0.0], &[y]).map(|_| ())
+    };
+    for (case, bad) in [
+        (Case::Bernoulli, 0.5),
+        (Case::Poisson(1.0), -1.0),
+        (Case::Categorical, 1.0),
+        (Case::Gaussian(1.0), f64::NAN),
     ] {
-        assert!(new(likelihood, bad).is_err(), "{likelihood:?} {bad}");
+        assert!(new(case.likelihood().as_ref(), bad).is_err(), "{case:?}");
+        let by_graph = ByGraph(case.likelihood());
+        assert!(new(&by_graph, bad).is_err(), "{case:?}");
     }
-    let error = new(HeadLikelihood::Bernoulli, 0.5).err().unwrap();
-    assert!(error.to_string().contains("0.5 in row 0"), "{error}");
+    let error = new(&Bernoulli, 0.5).unwrap_err().to_string();
+    assert!(error.contains("0.5"), "{error}");
+    // a likelihood with parameters of its own
+    let error = new(&StudentT::default(), 0.5).unwrap_err().to_string();
+    assert!(error.contains("parameters of its own"), "{error}");
 }

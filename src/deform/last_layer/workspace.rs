@@ -4,8 +4,7 @@ use faer::linalg::matmul::matmul;
 use faer::linalg::matmul::triangular::{self, BlockStructure};
 use faer::{Accum, MatMut, MatRef, Par};
 
-use super::own::OwnHead;
-use super::{Conditional, LastLayer};
+use super::{Conditional, Head, LastLayer};
 use crate::autodiff::Workspace;
 use crate::error::{Error, Result, counted};
 use crate::linalg::Factoriser;
@@ -34,7 +33,8 @@ pub struct LastLayerWorkspace<T> {
     pub(super) shifts: Vec<T>,
     /// Outputs at the centre.
     pub(super) outputs: Vec<T>,
-    /// Two numbers per row.
+    /// Two numbers per row. Under a general likelihood: the curvatures of the pairs,
+    /// `[pairs, rows]`.
     pub(super) scratch: Vec<T>,
     /// Vectors of the last layer in the number type, `[nodes, dim]`.
     pub(super) cast: Vec<T>,
@@ -54,14 +54,19 @@ pub struct LastLayerWorkspace<T> {
     pub(super) precisions: Vec<f64>,
     /// 1 without a Gaussian likelihood.
     pub(super) noise_std: f64,
-    /// Of a likelihood of the user's.
-    pub(super) own: Option<Workspace<T>>,
+    /// Of a general likelihood.
+    pub(super) general: Option<Workspace<T>>,
 }
 
 impl<T: Scalar> LastLayerWorkspace<T> {
     pub(super) fn new(last: &LastLayer<T>) -> Self {
         let (h, n, k, dim) = (last.features, last.rows, last.outputs, last.dim());
-        let gaussian = last.likelihood.is_gaussian();
+        let gaussian = last.is_gaussian();
+        let general = match &last.head {
+            Head::General(head) => Some(head.workspace()),
+            Head::Closed(_) => None,
+        };
+        let each = general.as_ref().map_or(2, |_| last.pairs().count());
         // a Gaussian likelihood needs one factor for all outputs, and no iteration
         let order = if gaussian { h } else { dim };
         let iterated = if gaussian { 0 } else { 1 };
@@ -80,7 +85,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             curvatures: vec![T::ZERO; iterated * last.pairs().count() * n],
             shifts: vec![T::ZERO; nodes * k * n],
             outputs: vec![T::ZERO; iterated * k * n],
-            scratch: vec![T::ZERO; iterated * 2 * n],
+            scratch: vec![T::ZERO; iterated * each * n],
             cast: vec![T::ZERO; nodes * dim],
             product: vec![T::ZERO; dim],
             block: vec![T::ZERO; iterated * h * h],
@@ -93,8 +98,8 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             displacements: vec![0.0; nodes * dim],
             factoriser: Factoriser::new(order),
             precisions: vec![last.prior_precision; h],
-            noise_std: last.likelihood.noise_std().unwrap_or(1.0),
-            own: last.own.as_ref().map(OwnHead::workspace),
+            noise_std: last.head.noise_std().unwrap_or(1.0),
+            general,
             phi,
         }
     }
@@ -102,7 +107,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
     /// Whether it was made for this last layer, or one of the same size and kind.
     pub(super) fn is_of(&self, last: &LastLayer<T>) -> bool {
         let (h, n, dim) = (last.features, last.rows, last.dim());
-        let gaussian = last.likelihood.is_gaussian();
+        let gaussian = last.is_gaussian();
         let exact = gaussian || last.scales.is_some();
         self.phi.len() == h * n
             && self.exact_phi.len() == if exact { h * n } else { 0 }
@@ -110,7 +115,7 @@ impl<T: Scalar> LastLayerWorkspace<T> {
             && self.outputs.len() == if gaussian { 0 } else { last.outputs * n }
             && self.displacements.len() == last.nodes.len()
             && self.precisions.len() == h
-            && self.own.is_some() == last.own.is_some()
+            && self.general.is_some() == matches!(last.head, Head::General(_))
     }
 
     /// The mode of the last conditional, `[H + 1, outputs]`: the best start for computing it again.

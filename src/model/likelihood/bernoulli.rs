@@ -3,7 +3,7 @@
 //! So `-log p(y | o) = softplus((1 - 2 y) o)`. This form takes no difference of large numbers,
 //! cannot overflow, and is exact for a small loss.
 
-use super::{Likelihood, check_each, check_one_output, check_row};
+use super::{ClosedForm, Likelihood, check_each, check_one_output, check_row};
 use crate::autodiff::Var;
 use crate::error::Result;
 use crate::model::Predictive;
@@ -33,6 +33,10 @@ impl Likelihood for Bernoulli {
 
     fn predictive(&self, _: &[f64], _: &[f64]) -> Predictive {
         Predictive::Logit
+    }
+
+    fn closed_form(&self) -> Option<ClosedForm> {
+        Some(ClosedForm::Bernoulli)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Classes by softmax: `p(y | o) = exp(o_y) / sum_j exp(o_j)`, `Lambda = diag(p) - p p^T`.
 
-use super::{Likelihood, check_each, check_row};
+use super::{ClosedForm, Likelihood, check_each, check_row};
 use crate::autodiff::Var;
 use crate::error::Result;
 use crate::model::Predictive;
@@ -38,6 +38,10 @@ impl Likelihood for Categorical {
 
     fn predictive(&self, _: &[f64], _: &[f64]) -> Predictive {
         Predictive::Logits
+    }
+
+    fn closed_form(&self) -> Option<ClosedForm> {
+        Some(ClosedForm::Categorical)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

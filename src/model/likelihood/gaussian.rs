@@ -3,7 +3,7 @@
 //! `-log p(y | o) = sum_j (y_j - o_j)^2 / (2 noise_std_j^2) + log noise_std_j + log(2 pi) / 2`,
 //! `Lambda = diag(1 / noise_std_j^2)`.
 
-use super::{Likelihood, check_finite, check_row, fill_diagonal, normal};
+use super::{ClosedForm, Likelihood, check_finite, check_row, fill_diagonal, normal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result, counted};
 use crate::model::{HALF_LOG_2PI, NOISE_STD, Predictive, positive};
@@ -60,6 +60,12 @@ impl Likelihood for Gaussian {
 
     fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
         normal(outputs.first(), self.noise_std)
+    }
+
+    fn closed_form(&self) -> Option<ClosedForm> {
+        Some(ClosedForm::Gaussian {
+            noise_std: self.noise_std,
+        })
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

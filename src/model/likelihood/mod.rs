@@ -22,6 +22,7 @@
 
 mod bernoulli;
 mod categorical;
+mod closed_form;
 mod gaussian;
 mod heteroscedastic;
 mod learned_noise;
@@ -34,6 +35,7 @@ mod tests;
 
 pub use bernoulli::Bernoulli;
 pub use categorical::Categorical;
+pub use closed_form::ClosedForm;
 pub use gaussian::{Gaussian, GaussianPerOutput};
 pub use heteroscedastic::HeteroscedasticGaussian;
 pub use learned_noise::GaussianLearnedNoise;
@@ -172,6 +174,13 @@ pub trait Likelihood: Send + Sync {
     /// Without it, a model has scores, outputs and draws, but no moments and quantiles.
     fn predictive(&self, _outputs: &[f64], _params: &[f64]) -> Predictive {
         Predictive::Unknown
+    }
+
+    /// The law, if it is one for which a conditional last layer has a faster path than the graph.
+    /// It must then be exactly that law, without parameters of its own. Nothing is lost without it
+    /// but time.
+    fn closed_form(&self) -> Option<ClosedForm> {
+        None
     }
 
     /// Checks that targets `[n, m]`, row-major, can come from this likelihood with `outputs`
@@ -315,6 +324,10 @@ impl<L: Likelihood + ?Sized> Likelihood for Arc<L> {
 
     fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
         (**self).predictive(outputs, params)
+    }
+
+    fn closed_form(&self) -> Option<ClosedForm> {
+        (**self).closed_form()
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

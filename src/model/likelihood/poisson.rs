@@ -3,7 +3,7 @@
 //! So `-log p(y | o) = exp(o) - y o + log y!` and `Lambda = exp(o)`. `log y!` depends on the data
 //! alone. It is computed once, in f64, and stored as a second value of each row.
 
-use super::{Likelihood, check_each, check_one_output, check_row, first};
+use super::{ClosedForm, Likelihood, check_each, check_one_output, check_row, first};
 use crate::autodiff::Var;
 use crate::error::Result;
 use crate::model::{Law, Predictive, positive};
@@ -50,6 +50,12 @@ impl Likelihood for PoissonWithBase {
         Predictive::Law(Law::Poisson { rate })
     }
 
+    fn closed_form(&self) -> Option<ClosedForm> {
+        Some(ClosedForm::Poisson {
+            log_base: self.log_base,
+        })
+    }
+
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
         Poisson.check(outputs, targets)
     }
@@ -89,6 +95,10 @@ impl Likelihood for Poisson {
     fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
         let rate = first(outputs).exp();
         Predictive::Law(Law::Poisson { rate })
+    }
+
+    fn closed_form(&self) -> Option<ClosedForm> {
+        Some(ClosedForm::Poisson { log_base: 0.0 })
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

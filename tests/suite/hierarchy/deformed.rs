@@ -2,7 +2,7 @@
 
 use fiberwalk::artifact::{Fitted, FittedModel, Predictions};
 use fiberwalk::data::{Dataset, banana};
-use fiberwalk::deform::{HeadLikelihood, LastLayer};
+use fiberwalk::deform::LastLayer;
 use fiberwalk::model::{
     Gaussian, GaussianLearnedNoise, HiddenFirst, Likelihood, LogDensity, PosteriorDensity,
     ScaledHead,
@@ -83,7 +83,7 @@ fn the_conditional_is_exact_for_every_scale_and_noise() {
             let density =
                 PosteriorDensity::<f64>::new(&head, likelihood.as_ref(), &prior, &x, &y).unwrap();
             let density = HiddenFirst::new(density, head.hidden_params(), own).unwrap();
-            let given = HeadLikelihood::Gaussian { noise_std: 0.3 };
+            let given = &Gaussian::new(0.3).unwrap();
             let last = LastLayer::<f64>::new(&head, given, 1.0, &x, &y)
                 .unwrap()
                 .with_scales(head.head_scales(own > 0))
