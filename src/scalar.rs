@@ -49,10 +49,54 @@ pub trait Scalar:
     fn to_f64(self) -> f64;
     /// True for anything but NaN and the infinities.
     fn is_finite(self) -> bool;
+
+    /// The function of this type.
+    #[doc(hidden)]
+    fn compiled<F: Compiled>() -> F::Of<Self>;
 }
 
+/// A function that this crate compiles for both types. A generic function would be compiled again
+/// in every crate that calls it, and the engine's loops take the compiler long. `compiled!` makes
+/// one, `T::compiled` calls it.
+#[doc(hidden)]
+pub trait Compiled {
+    /// Its type.
+    type Of<T: Scalar>;
+    /// For `f32`.
+    const SINGLE: Self::Of<f32>;
+    /// For `f64`.
+    const DOUBLE: Self::Of<f64>;
+}
+
+/// `compiled!(Name(argument: Type<T>, ...) -> Result<T> { body })`: a [`Compiled`] function, with
+/// `T` for the number type.
+macro_rules! compiled {
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*) -> $out:ty $body:block) => {
+        $(#[$doc])*
+        struct $name;
+
+        impl $crate::scalar::Compiled for $name {
+            type Of<T: $crate::scalar::Scalar> = fn($($type),*) -> $out;
+            const SINGLE: Self::Of<f32> = {
+                type T = f32;
+                #[inline(never)]
+                fn call($($arg: $type),*) -> $out $body
+                call
+            };
+            const DOUBLE: Self::Of<f64> = {
+                type T = f64;
+                #[inline(never)]
+                fn call($($arg: $type),*) -> $out $body
+                call
+            };
+        }
+    };
+}
+
+pub(crate) use compiled;
+
 macro_rules! scalar {
-    ($t:ident) => {
+    ($t:ident, $constant:ident) => {
         impl Scalar for $t {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -71,12 +115,16 @@ macro_rules! scalar {
             fn is_finite(self) -> bool {
                 $t::is_finite(self)
             }
+            #[inline(always)]
+            fn compiled<F: Compiled>() -> F::Of<Self> {
+                F::$constant
+            }
         }
     };
 }
 
-scalar!(f32);
-scalar!(f64);
+scalar!(f32, SINGLE);
+scalar!(f64, DOUBLE);
 
 mod sealed {
     pub trait Sealed {}

@@ -9,7 +9,7 @@
 use pulp::{Simd, WithSimd};
 
 use super::product::run;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled};
 
 /// `out[j][i] = <rows[i], v[j]>`. Rows are as long as the vectors and contiguous in `rows`, which
 /// is read once.
@@ -212,12 +212,19 @@ fn sum_of_group<S: Simd, T: Scalar>(
 
 /// `<x, x>`, `<x, y>` and `<y, y>`.
 pub fn dots<T: Scalar>(x: &[T], y: &[T]) -> [f64; 3] {
-    let n = x.len().min(y.len());
-    run(Dots {
-        x: &x[..n],
-        y: &y[..n],
-    })
+    T::compiled::<AllDots>()(x, y)
 }
+
+compiled!(
+    /// [`dots`].
+    AllDots(x: &[T], y: &[T]) -> [f64; 3] {
+        let n = x.len().min(y.len());
+        run(Dots {
+            x: &x[..n],
+            y: &y[..n],
+        })
+    }
+);
 
 struct Dots<'a, T> {
     x: &'a [T],

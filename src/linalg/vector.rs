@@ -4,13 +4,20 @@
 //! lanes of the scalar type, which are then added up in f64.
 
 pub use super::rows::{add_rows, dot_rows, dots};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled};
 use crate::simd::{self, Elementary};
 
 /// `<a, b>`.
 pub fn dot<T: Scalar>(a: &[T], b: &[T]) -> f64 {
-    simd::dispatch(Dot { a, b })
+    T::compiled::<DotOf>()(a, b)
 }
+
+compiled!(
+    /// [`dot`].
+    DotOf(a: &[T], b: &[T]) -> f64 {
+        simd::dispatch(Dot { a, b })
+    }
+);
 
 struct Dot<'a, T> {
     a: &'a [T],
@@ -53,8 +60,15 @@ pub fn distance<T: Scalar>(a: &[T], b: &[T]) -> f64 {
 /// `y += s x`.
 pub fn axpy<T: Scalar>(s: f64, x: &[T], y: &mut [T]) {
     let s = T::from_f64(s);
-    simd::dispatch(Axpy { s, x, y });
+    T::compiled::<AxpyOf>()(s, x, y);
 }
+
+compiled!(
+    /// [`axpy`].
+    AxpyOf(s: T, x: &[T], y: &mut [T]) -> () {
+        simd::dispatch(Axpy { s, x, y });
+    }
+);
 
 struct Axpy<'a, T> {
     s: T,
@@ -75,8 +89,15 @@ impl<T: Scalar> simd::Vectorised for Axpy<'_, T> {
 /// `y = a y + b x`.
 pub fn combine<T: Scalar>(a: f64, y: &mut [T], b: f64, x: &[T]) {
     let (a, b) = (T::from_f64(a), T::from_f64(b));
-    simd::dispatch(Combine { a, y, b, x });
+    T::compiled::<CombineOf>()(a, y, b, x);
 }
+
+compiled!(
+    /// [`combine`].
+    CombineOf(a: T, y: &mut [T], b: T, x: &[T]) -> () {
+        simd::dispatch(Combine { a, y, b, x });
+    }
+);
 
 struct Combine<'a, T> {
     a: T,
@@ -98,8 +119,15 @@ impl<T: Scalar> simd::Vectorised for Combine<'_, T> {
 /// `x *= s`.
 pub fn scale<T: Scalar>(s: f64, x: &mut [T]) {
     let s = T::from_f64(s);
-    simd::dispatch(Scale { s, x });
+    T::compiled::<ScaleOf>()(s, x);
 }
+
+compiled!(
+    /// [`scale`].
+    ScaleOf(s: T, x: &mut [T]) -> () {
+        simd::dispatch(Scale { s, x });
+    }
+);
 
 struct Scale<'a, T> {
     s: T,

@@ -2,7 +2,7 @@
 
 use rand::Rng;
 
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled};
 use crate::simd;
 
 /// Variates that are made at once.
@@ -23,7 +23,7 @@ pub fn fill_normal<T: Scalar>(rng: &mut impl Rng, out: &mut [T]) {
         let (first, second) = block.split_at_mut(pairs);
         let whole = second.len();
         let split = whole * T::WORD;
-        simd::dispatch(Pairs {
+        T::compiled::<FillPairs>()(Pairs {
             lengths: &lengths[..split],
             angles: &angles[..split],
             first: &mut first[..whole],
@@ -39,6 +39,13 @@ pub fn fill_normal<T: Scalar>(rng: &mut impl Rng, out: &mut [T]) {
         }
     }
 }
+
+compiled!(
+    /// Makes pairs.
+    FillPairs(pairs: Pairs<'_, T>) -> () {
+        simd::dispatch(pairs);
+    }
+);
 
 struct Pairs<'a, T> {
     lengths: &'a [u8],

@@ -12,7 +12,7 @@ use crate::autodiff::ops::{
 };
 use crate::error::Result;
 use crate::linalg::product;
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled};
 use crate::simd::{self, Aligned};
 
 /// A compiled graph. Threads can share it; each thread runs it on its own [`Workspace`].
@@ -76,6 +76,29 @@ impl<T> Program<T> {
     }
 }
 
+compiled!(
+    /// Runs all instructions. Inputs and memory are those of the program.
+    Execute(program: &Program<T>, inputs: &[&[T]], ws: &mut Workspace<T>) -> () {
+        // another program may have used this memory, so the constants are written anew
+        ws.scalars.copy_from_slice(&program.scalars);
+        for instruction in &program.code.instructions {
+            program.step(instruction, inputs, ws);
+        }
+    }
+);
+
+compiled!(
+    /// Runs one instruction.
+    Step(
+        program: &Program<T>,
+        instruction: &Instruction,
+        inputs: &[&[T]],
+        ws: &mut Workspace<T>
+    ) -> () {
+        program.step(instruction, inputs, ws);
+    }
+);
+
 impl<T: Scalar> Program<T> {
     /// Fresh memory for this program.
     pub fn workspace(&self) -> Workspace<T> {
@@ -106,11 +129,7 @@ impl<T: Scalar> Program<T> {
     /// If inputs are not those of the graph, or the workspace is another program's.
     pub fn run(&self, inputs: &[&[T]], ws: &mut Workspace<T>) -> Result<()> {
         self.check(inputs, ws)?;
-        // another program may have used this memory, so the constants are written anew
-        ws.scalars.copy_from_slice(&self.scalars);
-        for instruction in &self.code.instructions {
-            self.step(instruction, inputs, ws);
-        }
+        T::compiled::<Execute>()(self, inputs, ws);
         Ok(())
     }
 
@@ -130,7 +149,7 @@ impl<T: Scalar> Program<T> {
         for _ in 0..repeats.max(1) {
             for (instruction, best) in self.code.instructions.iter().zip(&mut best) {
                 let started = Instant::now();
-                self.step(instruction, inputs, ws);
+                T::compiled::<Step>()(self, instruction, inputs, ws);
                 *best = started.elapsed().min(*best);
             }
         }

@@ -37,7 +37,7 @@ use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
 use crate::model::{ClosedForm, HeadScales, Likelihood, StdFromLogs};
 use crate::nn::LinearHead;
 use crate::rng::{Phase, Streams, fill_normal};
-use crate::scalar::Scalar;
+use crate::scalar::{Scalar, compiled};
 
 use general::GeneralHead;
 pub use workspace::LastLayerWorkspace;
@@ -125,6 +125,23 @@ const NODES: usize = 8;
 /// Most rows whose features are computed at once, and most numbers in the widest layer then.
 const BLOCK: usize = 1_024;
 const BLOCK_NUMBERS: usize = 1 << 20;
+
+compiled!(
+    /// Computes the conditional.
+    Solve(
+        last: &LastLayer<T>,
+        theta_h: &[T],
+        start: Option<Start<'_, T>>,
+        ws: &mut LastLayerWorkspace<T>
+    ) -> Result<()> {
+        last.compute_features(theta_h, ws)?;
+        if last.is_gaussian() {
+            return last.gaussian(ws);
+        }
+        last.newton(start, ws)?;
+        last.centre(ws)
+    }
+);
 
 impl<T: Scalar> LastLayer<T> {
     /// The conditional of `network` under `likelihood`, given rows `x` (`[n, input_dim]`) and
@@ -334,12 +351,7 @@ impl<T: Scalar> LastLayer<T> {
         start: Option<Start<'_, T>>,
         ws: &mut LastLayerWorkspace<T>,
     ) -> Result<()> {
-        self.compute_features(theta_h, ws)?;
-        if self.is_gaussian() {
-            return self.gaussian(ws);
-        }
-        self.newton(start, ws)?;
-        self.centre(ws)
+        T::compiled::<Solve>()(self, theta_h, start, ws)
     }
 
     /// Computes `Phi^T`, `[H + 1, rows]`, in the workspace.
