@@ -93,8 +93,8 @@ def main():
     args, options = parser.parse_known_args()
     options = [option for option in options if option != "--"]
     with tempfile.TemporaryDirectory() as directory:
-        split = [args.fiberwalk, "compare", args.table, "--methods", "map", "--prior", "1", "--seeds", "1"]
-        split += ["--epochs", "1", "--batch", "64", "--quiet", "--write-splits", directory]
+        split = [args.fiberwalk, "compare", args.table, "--methods", "map", "--hidden", "none"]
+        split += ["--quiet", "--write-splits", directory]
         subprocess.run(split, check=True, capture_output=True)
         train, test = f"{directory}/seed0_train.csv", f"{directory}/seed0_test.csv"
         model, predictions = f"{directory}/model.fw", f"{directory}/predictions.csv"
