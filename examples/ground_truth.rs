@@ -23,7 +23,9 @@ use std::path::Path;
 use std::time::Instant;
 
 use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, hmc, nuts};
-use fiberwalk::data::{CsvOptions, Standardizer, Task, load_csv, load_for_schema, read_table};
+use fiberwalk::data::{
+    CsvFormat, CsvOptions, Standardizer, Task, load_csv, load_for_schema, read_table,
+};
 use fiberwalk::diagnose::{self, E_BFMI_THRESHOLD, TraceSummary, e_bfmi};
 use fiberwalk::predict::network_outputs;
 use fiberwalk::{
@@ -133,8 +135,8 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let train = load_csv(Path::new(train), &CsvOptions::default())?;
-    let (names, target) = (train.feature_names(), train.target_name());
-    let test = load_for_schema(Path::new(test), names, target, train.task())?;
+    let (format, schema) = (CsvFormat::default(), train.schema());
+    let test = load_for_schema(Path::new(test), &schema, train.task(), &format)?;
     let scaler = Standardizer::fit(train.features(), train.d())?;
     let (x, x_test) = (
         scaler.transform(train.features())?,

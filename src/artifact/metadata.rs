@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::network_spec::NetworkSpec;
 use super::report::{self, FitReport};
 use super::task::{TaskSpec, positive};
-use crate::data::{Standardizer, Task, Warp};
+use crate::data::{Schema, Standardizer, Task, Warp};
 use crate::deform::UnitFlowOptions;
 use crate::error::{Error, Result, counted};
 use crate::model::{Model, Observation};
@@ -22,7 +22,8 @@ use crate::nn::LinearHead;
 /// - Version 3: warped columns, likelihoods other than softmax and Gaussian, or several models in
 ///   one file.
 /// - Version 4: a model built from parts of the program that made the file.
-pub const FORMAT_VERSION: u32 = 4;
+/// - Version 5: columns that are not plain numbers, or classes with names.
+pub const FORMAT_VERSION: u32 = 5;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,10 +36,14 @@ pub struct Metadata {
     pub precision: String,
     /// What is predicted.
     pub task: TaskSpec,
-    /// Columns of the training file that are features, in order.
+    /// Names of the features, in order: columns of the training file, or what they were encoded
+    /// as.
     pub feature_names: Vec<String>,
     /// Column of the training file that is the target.
     pub target_name: String,
+    /// The columns of the training file, if they are not plain numbers or classes have names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Schema>,
     /// Training mean of each feature.
     pub feature_mean: Vec<f64>,
     /// Population standard deviation of each feature; 0 for a constant feature.
@@ -248,6 +253,29 @@ impl Metadata {
             .with_warps(self.feature_warps.clone())
     }
 
+    /// The columns that a table to predict must have.
+    pub fn schema(&self) -> Schema {
+        let plain = || Schema::of_numbers(&self.feature_names, &self.target_name);
+        self.schema.clone().unwrap_or_else(plain)
+    }
+
+    /// Checks that the schema is that of the features.
+    fn check_schema(&self) -> std::result::Result<(), String> {
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
+        schema.check().map_err(|e| e.to_string())?;
+        let classes = schema.target().classes.len();
+        let named = classes == 0 || Some(classes) == self.task.classes();
+        let fits = schema.encoded_names() == self.feature_names
+            && schema.target().name == self.target_name
+            && self.image.is_none();
+        match fits && named {
+            true => Ok(()),
+            false => Err("its schema is not that of its features and target".into()),
+        }
+    }
+
     /// The oldest format version that can hold these metadata.
     pub fn least_version(&self) -> u32 {
         let observation = self.task.observation();
@@ -256,7 +284,9 @@ impl Metadata {
             Observation::Categorical | Observation::Gaussian
         );
         let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
-        if self.own_model().is_some() {
+        if self.schema.is_some() {
+            5
+        } else if self.own_model().is_some() {
             4
         } else if !plain || !unwarped || !self.members.is_empty() {
             3
@@ -301,6 +331,7 @@ impl Metadata {
             }
         }
         self.check_members()?;
+        self.check_schema()?;
         // A file must not ask for more memory than it has bytes. A flow with so many layers has
         // more parameters than the tensors hold.
         if self

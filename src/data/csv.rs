@@ -1,9 +1,10 @@
-//! Tables of numbers from CSV files, with errors that name the line and the column.
+//! Rows of CSV files, and tables of numbers, with errors that name the line and the column.
 
 use std::collections::HashSet;
 use std::path::Path;
 
 use super::csv_text::CsvText;
+use super::dialect::{Dialect, DialectOptions, detect, number};
 use super::quotes::first_fault;
 use crate::error::{Error, Result, counted};
 
@@ -18,12 +19,47 @@ pub struct Table {
     pub lines: Vec<u64>,
 }
 
-/// Reads every column of a CSV file.
+/// How to read a text as a table. What is `None` or automatic is found from the first rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CsvFormat {
+    /// Delimiter, decimal sign and comments.
+    pub dialect: DialectOptions,
+    /// Whether the first line names the columns.
+    pub header: Header,
+}
+
+/// Whether the first line of a table names the columns.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// It does; a line with a number in it is refused, for it may be data.
+    #[default]
+    Auto,
+    /// It does, whatever it looks like.
+    Yes,
+    /// It does not. Columns are called `c1`, `c2`...
+    No,
+}
+
+impl std::str::FromStr for Header {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "auto" => Ok(Header::Auto),
+            "yes" => Ok(Header::Yes),
+            "no" => Ok(Header::No),
+            _ => Err(Error::config("header", name, "must be auto, yes or no")),
+        }
+    }
+}
+
+/// Reads every column of a CSV file of numbers.
 ///
-/// The file is UTF-8 (a byte order mark is skipped) and starts with a header. Fields are separated
-/// by commas and trimmed. Blank lines are skipped. Quotes follow RFC 4180: a field that begins with
-/// a quote ends with one, with no blank before the first or after the last. It may hold commas,
-/// line ends, and quotes written twice. No other field holds a quote.
+/// The file is UTF-8 (a byte order mark is skipped), plain or in gzip, and starts with a header.
+/// Delimiter and decimal sign are found from the first rows ([`CsvFormat`]). Fields are trimmed.
+/// Blank lines are skipped. Quotes follow RFC 4180: a field that begins with a quote ends with one,
+/// with no blank before the first or after the last. It may hold delimiters, line ends, and quotes
+/// written twice. No other field holds a quote.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read. [`Error::Data`], with the line, in these cases:
@@ -35,50 +71,114 @@ pub fn read_table(path: &Path) -> Result<Table> {
     CsvText::open(path)?.table()
 }
 
-/// Reads the columns that `choose` picks by index from the header, in its order. Other columns may
-/// hold anything, if their quotes are in place.
-///
-/// # Errors
-/// Those of [`read_table`], for the chosen columns, and those of `choose`. An index without a
-/// column is a shape error.
-pub(super) fn read_columns(
-    csv: CsvText,
-    choose: impl FnOnce(&[String]) -> Result<Vec<usize>>,
-) -> Result<Table> {
-    let path = &*csv.name;
-    let text = text(path, &csv.bytes)?;
-    let mut rows = Rows::new(path, text);
-    let Some((line, header)) = rows.next_row()? else {
-        return Err(at(path, None, None, "it is empty"));
-    };
-    check_header(path, line, &header)?;
-    let chosen = choose(&header)?;
-    if let Some(index) = chosen.iter().find(|&&j| j >= header.len()) {
-        let expected = format!("columns below {}", header.len());
-        return Err(Error::shape("read_columns", expected, index));
-    }
-    let mut table = Table {
-        names: chosen.iter().map(|&j| header[j].clone()).collect(),
-        values: Vec::new(),
-        lines: Vec::new(),
-    };
-    while let Some((line, row)) = rows.next_row()? {
-        if row.len() != header.len() {
-            let expected = counted(header.len(), "field");
-            let what = format!("expected {expected}, got {}", row.len());
-            return Err(at(path, Some(line), None, what));
+/// A text with its header, ready to be read as often as needed.
+pub(super) struct Source<'a> {
+    pub path: &'a Path,
+    text: &'a str,
+    pub dialect: Dialect,
+    /// Names of the columns, all different. The first may be empty: an index.
+    pub names: Vec<String>,
+    /// Whether the names are in the file.
+    has_header: bool,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn open(csv: &'a CsvText, format: &CsvFormat) -> Result<Self> {
+        let path = &*csv.name;
+        let text = text(path, &csv.bytes)?;
+        let dialect = detect(text, &format.dialect).map_err(|what| at(path, None, None, what))?;
+        let bytes = text.as_bytes();
+        let bare = |(i, &b): (usize, &u8)| b == b'\r' && bytes.get(i + 1) != Some(&b'\n');
+        if dialect.comment.is_some() && bytes.iter().enumerate().any(bare) {
+            // the reader ends a comment at a line feed alone, and would take rows for it
+            let what = "lines that end with CR alone, among which comments cannot be skipped";
+            return Err(at(path, None, None, what));
         }
-        table.lines.push(line);
-        for &j in &chosen {
-            let value =
-                number(&row[j]).map_err(|what| at(path, Some(line), Some(&header[j]), what))?;
-            table.values.push(value);
+        if let Some(fault) = first_fault(text.as_bytes(), dialect) {
+            let line = LineCounter::new(text.as_bytes()).line_at(fault.at);
+            return Err(at(path, Some(line), None, fault.what));
+        }
+        let mut rows = Rows::new(path, text, dialect);
+        let Some((line, first)) = rows.next_row()? else {
+            return Err(at(path, None, None, "it is empty"));
+        };
+        let first: Vec<&str> = first.iter().map(str::trim).collect();
+        let names = match format.header {
+            Header::No => (1..=first.len()).map(|j| format!("c{j}")).collect(),
+            header => {
+                check_header(path, line, &first, header, dialect)?;
+                first.iter().map(ToString::to_string).collect()
+            }
+        };
+        Ok(Self {
+            path,
+            text,
+            dialect,
+            names,
+            has_header: format.header != Header::No,
+        })
+    }
+
+    /// Calls `use_row` with the line and the fields of every row. Returns the number of rows.
+    ///
+    /// # Errors
+    /// A row with another number of fields than there are names, no rows at all, or what `use_row`
+    /// returns.
+    pub(super) fn rows(
+        &self,
+        mut use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
+    ) -> Result<usize> {
+        let mut rows = Rows::new(self.path, self.text, self.dialect);
+        if self.has_header {
+            rows.next_row()?;
+        }
+        let mut count = 0;
+        while let Some((line, row)) = rows.next_row()? {
+            if row.len() != self.names.len() {
+                let expected = counted(self.names.len(), "field");
+                let delimiter = self.dialect.delimiter_name();
+                let what = format!(
+                    "expected {expected}, got {} (fields are separated by a {delimiter})",
+                    row.len()
+                );
+                return Err(at(self.path, Some(line), None, what));
+            }
+            use_row(line, row)?;
+            count += 1;
+        }
+        match count {
+            0 => Err(at(self.path, None, None, "a header but no rows of data")),
+            _ => Ok(count),
         }
     }
-    if table.lines.is_empty() {
-        return Err(at(path, None, None, "a header but no rows of data"));
+
+    /// Every column as numbers.
+    pub(super) fn table(&self) -> Result<Table> {
+        if self.names[0].is_empty() {
+            return Err(unnamed(self.path, 0));
+        }
+        let mut table = Table {
+            names: self.names.clone(),
+            values: Vec::new(),
+            lines: Vec::new(),
+        };
+        self.rows(|line, row| {
+            table.lines.push(line);
+            for (name, cell) in self.names.iter().zip(row) {
+                let value = finite(cell.trim(), self.dialect)
+                    .map_err(|what| at(self.path, Some(line), Some(name), what))?;
+                table.values.push(value);
+            }
+            Ok(())
+        })?;
+        Ok(table)
     }
-    Ok(table)
+}
+
+/// The error of a column without a name.
+pub(super) fn unnamed(path: &Path, j: usize) -> Error {
+    let what = format!("column {} of the header has no name", j + 1);
+    at(path, Some(1), None, what)
 }
 
 /// A data error in a file.
@@ -103,23 +203,31 @@ fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
     if let Some(byte) = text.find('\0') {
         return Err(at(path, line_of(byte), None, "a NUL byte: not a text file"));
     }
-    match first_fault(bytes) {
-        None => Ok(text),
-        Some(fault) => Err(at(path, line_of(fault.at), None, fault.what)),
-    }
+    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
-fn check_header(path: &Path, line: u64, header: &[String]) -> Result<()> {
-    if header.iter().all(|name| number(name).is_ok()) {
-        let what =
-            "the first line looks like data: a header with the names of the columns is needed";
+fn check_header(
+    path: &Path,
+    line: u64,
+    header: &[&str],
+    given: Header,
+    dialect: Dialect,
+) -> Result<()> {
+    let is_number = |name: &&&str| number(name, dialect.decimal).is_some();
+    if given == Header::Auto
+        && let Some(cell) = header.iter().find(is_number)
+    {
+        let what = format!(
+            "the first line looks like data: '{}' is a number. If it names the columns, say \
+             --header yes; if there is no header, --header no",
+            shown(cell)
+        );
         return Err(at(path, Some(line), None, what));
     }
     let mut seen = HashSet::new();
     for (j, name) in header.iter().enumerate() {
-        if name.is_empty() {
-            let what = format!("column {} of the header has no name", j + 1);
-            return Err(at(path, Some(line), None, what));
+        if name.is_empty() && j > 0 {
+            return Err(unnamed(path, j));
         }
         if name.contains(char::is_control) {
             // such a name would garble error messages and model files
@@ -134,19 +242,19 @@ fn check_header(path: &Path, line: u64, header: &[String]) -> Result<()> {
 }
 
 /// A trimmed cell as a finite number, or what is wrong with it.
-fn number(cell: &str) -> std::result::Result<f64, String> {
+pub(super) fn finite(cell: &str, dialect: Dialect) -> std::result::Result<f64, String> {
     if cell.is_empty() {
         return Err("a missing value".to_string());
     }
-    match cell.parse::<f64>() {
-        Ok(value) if value.is_finite() => Ok(value),
-        Ok(_) => Err(format!("{} is not finite", shown(cell))),
-        Err(_) => Err(format!("'{}' is not a number", shown(cell))),
+    match number(cell, dialect.decimal) {
+        Some(value) => Ok(value),
+        None if cell.parse::<f64>().is_ok() => Err(format!("{} is not finite", shown(cell))),
+        None => Err(format!("'{}' is not a number", shown(cell))),
     }
 }
 
 /// A cell made fit for an error message: short, on one line, without control characters.
-fn shown(cell: &str) -> String {
+pub(super) fn shown(cell: &str) -> String {
     const LONGEST: usize = 40;
     let mut text: String = cell.chars().take(LONGEST).collect();
     if text.len() < cell.len() {
@@ -155,7 +263,7 @@ fn shown(cell: &str) -> String {
     text.escape_debug().to_string()
 }
 
-/// The records of a text, trimmed, each with the line on which it starts.
+/// The records of a text, each with the line on which it starts.
 struct Rows<'a> {
     path: &'a Path,
     reader: ::csv::Reader<&'a [u8]>,
@@ -164,10 +272,12 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn new(path: &'a Path, text: &'a str) -> Self {
+    fn new(path: &'a Path, text: &'a str, dialect: Dialect) -> Self {
         let reader = ::csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
+            .delimiter(dialect.delimiter)
+            .comment(dialect.comment)
             .from_reader(text.as_bytes());
         Self {
             path,
@@ -177,7 +287,7 @@ impl<'a> Rows<'a> {
         }
     }
 
-    fn next_row(&mut self) -> Result<Option<(u64, Vec<String>)>> {
+    fn next_row(&mut self) -> Result<Option<(u64, &::csv::StringRecord)>> {
         let more = self
             .reader
             .read_record(&mut self.record)
@@ -187,8 +297,7 @@ impl<'a> Rows<'a> {
         }
         let byte = self.record.position().map_or(0, |p| p.byte());
         let line = self.lines.line_at(byte as usize);
-        let fields = self.record.iter().map(|f| f.trim().to_string()).collect();
-        Ok(Some((line, fields)))
+        Ok(Some((line, &self.record)))
     }
 }
 

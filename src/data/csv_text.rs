@@ -4,7 +4,9 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::csv::{Table, read_columns};
+use flate2::read::MultiGzDecoder;
+
+use super::csv::{CsvFormat, Source, Table};
 use crate::error::{Error, Result};
 
 /// The bytes of a CSV file, and the name that errors give to it.
@@ -29,31 +31,51 @@ pub struct CsvText {
 }
 
 impl CsvText {
-    /// Reads a file.
+    /// Reads a file, plain or in gzip.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read.
+    /// [`Error::Io`] when the file cannot be read or unpacked.
     pub fn open(path: &Path) -> Result<Self> {
         let bytes = fs::read(path).map_err(|source| Error::Io {
             path: path.to_path_buf(),
             source,
         })?;
-        Ok(Self::from_bytes(bytes, path))
+        Self {
+            name: path.into(),
+            bytes,
+        }
+        .unpacked()
     }
 
-    /// Reads `reader` to its end. Errors call the source `name`.
+    /// Reads `reader` to its end; what it gives may be in gzip. Errors call the source `name`.
     ///
     /// # Errors
     /// [`Error::Io`], with `name` as its path, when reading fails.
     pub fn from_reader(mut reader: impl Read, name: impl Into<PathBuf>) -> Result<Self> {
         let (name, mut bytes) = (name.into(), Vec::new());
         match reader.read_to_end(&mut bytes) {
-            Ok(_) => Ok(Self { name, bytes }),
+            Ok(_) => Self { name, bytes }.unpacked(),
             Err(source) => Err(Error::Io { path: name, source }),
         }
     }
 
-    /// Takes bytes that are in memory already. Errors call them `name`.
+    /// Unpacks gzip, which its first bytes tell.
+    fn unpacked(self) -> Result<Self> {
+        if !self.bytes.starts_with(&[0x1f, 0x8b]) {
+            return Ok(self);
+        }
+        let mut bytes = Vec::new();
+        let read = MultiGzDecoder::new(&self.bytes[..]).read_to_end(&mut bytes);
+        match read {
+            Ok(_) => Ok(Self { bytes, ..self }),
+            Err(source) => Err(Error::Io {
+                path: self.name,
+                source,
+            }),
+        }
+    }
+
+    /// Takes plain bytes that are in memory already. Errors call them `name`.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>, name: impl Into<PathBuf>) -> Self {
         Self {
             name: name.into(),
@@ -66,14 +88,16 @@ impl CsvText {
     /// # Errors
     /// [`Error::Data`]: see [`read_table`](super::read_table).
     pub fn table(self) -> Result<Table> {
-        read_columns(self, |names| Ok((0..names.len()).collect()))
+        Source::open(&self, &CsvFormat::default())?.table()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::{CsvOptions, Task, load_csv, load_features, load_for_schema};
+    use crate::data::{
+        CsvOptions, RowOptions, Schema, Task, load_csv, load_features, load_for_schema,
+    };
     use std::io::{Error as IoError, Write};
 
     /// Gives one byte at a time, as a slow pipe may.
@@ -95,22 +119,23 @@ mod tests {
         let pipe = || CsvText::from_reader(Drip(content.as_bytes()), "a pipe").unwrap();
         let options = CsvOptions {
             target: Some("y".into()),
-            task: None,
+            ..CsvOptions::default()
         };
         assert_eq!(pipe().table().unwrap().lines, [3, 4, 5]);
         assert_eq!(
             pipe().dataset(&options).unwrap(),
             load_csv(path, &options).unwrap()
         );
-        let names = ["a".to_string(), "b".to_string()];
+        let schema = Schema::of_numbers(&["a".into(), "b".into()], "y");
+        let (format, rows) = (CsvFormat::default(), RowOptions::default());
         let task = Task::Classification { classes: 2 };
         assert_eq!(
-            pipe().dataset_for_schema(&names, "y", task).unwrap(),
-            load_for_schema(path, &names, "y", task).unwrap()
+            pipe().dataset_for_schema(&schema, task, &format).unwrap(),
+            load_for_schema(path, &schema, task, &format).unwrap()
         );
         assert_eq!(
-            pipe().features(&names, "y").unwrap(),
-            load_features(path, &names, "y").unwrap()
+            pipe().features(&schema, &rows).unwrap(),
+            load_features(path, &schema, &rows).unwrap()
         );
     }
 
@@ -118,7 +143,8 @@ mod tests {
     fn every_error_names_the_source_and_the_line() {
         let text = |content: &str| CsvText::from_bytes(content, "a pipe");
         let options = CsvOptions::default();
-        let names = ["a".to_string()];
+        let schema = Schema::of_numbers(&["a".into()], "y");
+        let (format, rows) = (CsvFormat::default(), RowOptions::default());
         for (error, expected) in [
             (text("").table().err(), "a pipe: it is empty"),
             (
@@ -130,12 +156,12 @@ mod tests {
                 "a pipe, line 1, column 'y': the only column is the target: there are no features",
             ),
             (
-                text("a,y\n1,2\nx,3\n").features(&names, "y").err(),
+                text("a,y\n1,2\nx,3\n").features(&schema, &rows).err(),
                 "a pipe, line 3, column 'a': 'x' is not a number",
             ),
             (
                 text("a,y\n1,7\n")
-                    .dataset_for_schema(&names, "y", Task::Classification { classes: 2 })
+                    .dataset_for_schema(&schema, Task::Classification { classes: 2 }, &format)
                     .err(),
                 "a pipe, line 2, column 'y': 7 is not a class in 0..2",
             ),

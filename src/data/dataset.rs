@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use super::builder::DatasetBuilder;
+use super::schema::Schema;
 use super::standardize::Standardizer;
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
@@ -47,6 +49,9 @@ pub struct Dataset {
     target_name: String,
     task: Task,
     image: Option<[usize; 3]>,
+    /// What the columns were before they were encoded, if they were not plain numbers.
+    schema: Option<Schema>,
+    notes: Vec<String>,
 }
 
 impl Dataset {
@@ -70,11 +75,44 @@ impl Dataset {
             target_name: target_name.into(),
             task,
             image: None,
+            schema: None,
+            notes: Vec::new(),
         };
         set.check_shape()?;
         set.check_names()?;
         set.check_values()?;
         Ok(set)
+    }
+
+    /// A data set from columns of numbers and texts, with or without gaps.
+    pub fn builder() -> DatasetBuilder {
+        DatasetBuilder::default()
+    }
+
+    /// Says what the columns were before they were encoded. A plain table of numbers needs none.
+    pub(super) fn with_schema(self, schema: Schema) -> Self {
+        let schema = (!schema.is_plain()).then_some(schema);
+        Self { schema, ..self }
+    }
+
+    pub(super) fn with_notes(self, notes: Vec<String>) -> Self {
+        Self { notes, ..self }
+    }
+
+    /// What the columns were before they were encoded.
+    pub fn schema(&self) -> Schema {
+        let plain = || Schema::of_numbers(&self.feature_names, &self.target_name);
+        self.schema.clone().unwrap_or_else(plain)
+    }
+
+    /// The same; `None` for a plain table of numbers.
+    pub(crate) fn special_schema(&self) -> Option<&Schema> {
+        self.schema.as_ref()
+    }
+
+    /// What a reader should know about how the table was read.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
     }
 
     fn check_shape(&self) -> Result<()> {
@@ -260,6 +298,8 @@ impl Dataset {
             target_name: self.target_name.clone(),
             task: self.task,
             image: self.image,
+            schema: self.schema.clone(),
+            notes: self.notes.clone(),
         })
     }
 

@@ -3,11 +3,16 @@
 //! Tables and images can be read from files, tables from any reader. Small synthetic problems have
 //! known answers.
 
+mod builder;
+#[cfg(feature = "csv")]
+mod columns;
 #[cfg(feature = "csv")]
 mod csv;
 #[cfg(feature = "csv")]
 mod csv_text;
 mod dataset;
+#[cfg(feature = "csv")]
+mod dialect;
 #[cfg(feature = "idx")]
 mod idx;
 #[cfg(test)]
@@ -15,23 +20,29 @@ mod idx;
 mod idx_tests;
 #[cfg(feature = "idx")]
 mod images;
-#[cfg(any(feature = "csv", feature = "idx"))]
 mod labels;
 #[cfg(feature = "csv")]
 mod load;
 #[cfg(feature = "csv")]
 mod quotes;
+mod schema;
 mod split;
 mod standardize;
+#[cfg(feature = "csv")]
+mod survey;
 mod synthetic;
 mod target_map;
+mod targets;
 mod warp;
 
+pub use builder::DatasetBuilder;
 #[cfg(feature = "csv")]
-pub use csv::{Table, read_table};
+pub use csv::{CsvFormat, Header, Table, read_table};
 #[cfg(feature = "csv")]
 pub use csv_text::CsvText;
 pub use dataset::{Dataset, Task, TaskKind};
+#[cfg(feature = "csv")]
+pub use dialect::{Decimal, Dialect, DialectOptions};
 #[cfg(feature = "idx")]
 pub use idx::{IdxArray, IdxType, looks_like_idx, read_idx};
 #[cfg(feature = "idx")]
@@ -39,9 +50,14 @@ pub use images::{
     IdxOptions, Images, load_idx, load_idx_for_schema, load_images, load_images_for_schema,
 };
 #[cfg(feature = "csv")]
-pub use load::{CsvOptions, load_csv, load_features, load_for_schema};
+pub use load::{
+    CsvOptions, FeatureRows, MissingCells, RowOptions, load_csv, load_features, load_for_schema,
+};
+pub use schema::{Cell, Encoder, Feature, FeatureKind, Level, MISSING, Schema, Target, Unknown};
 pub use split::{Split, k_folds, random_split, stratified_split};
 pub use standardize::Standardizer;
+#[cfg(feature = "csv")]
+pub use survey::ColumnType;
 pub use synthetic::{banana, linear_regression, regression_with_gap};
 pub use target_map::TargetMap;
 pub use warp::Warp;

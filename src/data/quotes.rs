@@ -3,10 +3,12 @@
 //! The reader behind [`read_table`](super::read_table) is more lenient. If a quote is never closed,
 //! it takes the whole rest of the file as one field. It also reads `"1"5` as 15.
 //!
-//! A quoted field begins and ends with a quote, right next to the commas and line ends. It may hold
-//! commas, line ends, and quotes written twice. A field that does not begin with a quote holds
+//! A quoted field begins and ends with a quote, right next to the delimiters and line ends. It may
+//! hold delimiters, line ends, and quotes written twice. A field that does not begin with a quote holds
 //! none: `5"` is rejected. So is a blank before or after the quotes, which RFC 4180 counts as part
 //! of the field.
+
+use super::dialect::Dialect;
 
 /// A misplaced quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +26,13 @@ const INSIDE: &str = "a quote inside a field that does not begin with one (put t
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 enum State {
+    /// At the first byte of a line.
+    Line,
     /// At the first byte of a field.
     Start,
     Plain,
+    /// In a comment, to the end of the line.
+    Comment,
     Quoted {
         opened: usize,
     },
@@ -37,24 +43,29 @@ enum State {
 }
 
 /// Returns the first misplaced quote, in one pass and without a copy.
-pub(super) fn first_fault(text: &[u8]) -> Option<Fault> {
+pub(super) fn first_fault(text: &[u8], dialect: Dialect) -> Option<Fault> {
     let fault = |at, what| Some(Fault { at, what });
+    let delimiter = dialect.delimiter;
     let skipped = match text.starts_with(BYTE_ORDER_MARK) {
         true => BYTE_ORDER_MARK.len(),
         false => 0,
     };
-    let mut state = State::Start;
+    let mut state = State::Line;
     for (at, &byte) in text.iter().enumerate().skip(skipped) {
+        let ends_line = byte == b'\n' || byte == b'\r';
         state = match (state, byte) {
             (State::Quoted { opened }, b'"') => State::Quote { opened },
             (State::Quoted { opened }, _) | (State::Quote { opened }, b'"') => {
                 State::Quoted { opened }
             }
-            (_, b',' | b'\n' | b'\r') => State::Start,
+            (_, _) if ends_line => State::Line,
+            (State::Comment, _) => State::Comment,
+            (State::Line, byte) if Some(byte) == dialect.comment => State::Comment,
+            (_, byte) if byte == delimiter => State::Start,
             (State::Quote { .. }, _) => return fault(at, AFTER),
-            (State::Start, b'"') => State::Quoted { opened: at },
+            (State::Line | State::Start, b'"') => State::Quoted { opened: at },
             (State::Plain, b'"') => return fault(at, INSIDE),
-            (State::Start | State::Plain, _) => State::Plain,
+            (State::Line | State::Start | State::Plain, _) => State::Plain,
         };
     }
     match state {
@@ -69,7 +80,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn fault(text: &str) -> Option<(usize, &'static str)> {
-        first_fault(text.as_bytes()).map(|f| (f.at, f.what))
+        first_fault(text.as_bytes(), Dialect::default()).map(|f| (f.at, f.what))
     }
 
     #[test]
@@ -109,6 +120,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn delimiters_and_comments_of_the_dialect_are_heeded() {
+        let dialect = Dialect {
+            delimiter: b';',
+            comment: Some(b'#'),
+            ..Dialect::default()
+        };
+        for (text, at) in [
+            ("a;\"b\"\n#it's \"open\n1;2\n", None),
+            ("a,\"b\";c\n", Some(2)),
+            ("a;#\"b\"\n", Some(3)),
+        ] {
+            let found = first_fault(text.as_bytes(), dialect);
+            assert_eq!(found.map(|f| f.at), at, "{text:?}");
+        }
+    }
+
     fn cell() -> impl Strategy<Value = String> {
         let pieces = [
             "\"", ",", "\n", "\r", "\r\n", " ", "a", "1", "é", "\u{feff}",
@@ -142,7 +170,7 @@ mod tests {
         fn whatever_a_writer_writes_passes(rows in rows(), always: bool, crlf: bool, mark: bool) {
             let mark = if mark { "\u{feff}" } else { "" };
             let bytes = [mark.as_bytes(), &written(&rows, always, crlf)].concat();
-            prop_assert_eq!(first_fault(&bytes), None);
+            prop_assert_eq!(first_fault(&bytes, Dialect::default()), None);
         }
 
         #[test]
@@ -159,10 +187,10 @@ mod tests {
             let cut = cuts[place.index(cuts.len())];
             let text = [&before, &b"\""[..], &field.as_bytes()[..cut]].concat();
             let at = before.len();
-            prop_assert_eq!(first_fault(&text), Some(Fault { at, what: NOT_CLOSED }));
+            prop_assert_eq!(first_fault(&text, Dialect::default()), Some(Fault { at, what: NOT_CLOSED }));
             // the complete text passes
             let text = [&before, &b"\""[..], field.as_bytes(), &b"\""[..]].concat();
-            prop_assert_eq!(first_fault(&text), None);
+            prop_assert_eq!(first_fault(&text, Dialect::default()), None);
         }
 
         /// The scan and the reader agree on where fields end: an extra line becomes a new record
@@ -171,7 +199,7 @@ mod tests {
         fn the_reader_ends_fields_where_the_scan_does(
             mut text in prop::collection::vec(prop::sample::select(b"a1,\"\n\r ".to_vec()), 0..12)
         ) {
-            let fault = first_fault(&text);
+            let fault = first_fault(&text, Dialect::default());
             prop_assume!(fault.is_none_or(|f| f.what == NOT_CLOSED));
             text.extend(b"\nz");
             let mut reader = ::csv::ReaderBuilder::new()

@@ -6,7 +6,7 @@ use super::FitReport;
 use super::context::Problem;
 use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
 use crate::curvature::EvidenceReport;
-use crate::data::{Dataset, TargetMap, Task};
+use crate::data::{Dataset, Schema, TargetMap, Task};
 use crate::deform::HiddenFlow;
 use crate::model::Observation;
 use crate::scalar::Scalar;
@@ -17,6 +17,7 @@ pub(super) struct About {
     feature_names: Vec<String>,
     target_name: String,
     image: Option<[usize; 3]>,
+    schema: Option<Schema>,
 }
 
 impl About {
@@ -31,6 +32,7 @@ impl About {
             feature_names,
             target_name: target.into(),
             image: None,
+            schema: None,
         }
     }
 
@@ -40,6 +42,7 @@ impl About {
             feature_names: data.feature_names().to_vec(),
             target_name: data.target_name().into(),
             image: data.image(),
+            schema: data.special_schema().cloned(),
         }
     }
 }
@@ -94,6 +97,7 @@ impl Problem<'_> {
             task,
             feature_names: about.feature_names,
             target_name: about.target_name,
+            schema: about.schema,
             feature_mean: self.prepared.features.mean().to_vec(),
             feature_scale: self.prepared.features.scale().to_vec(),
             feature_warps: self.prepared.features.warps().to_vec(),

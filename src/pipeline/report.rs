@@ -4,7 +4,7 @@ use super::FitReport;
 use super::prepare::Prepared;
 use crate::artifact::{NetworkSpec, report};
 use crate::curvature::{EvidenceOptions, EvidenceReport, LogEvidence, TangentSpace};
-use crate::data::{Dataset, Task};
+use crate::data::{Dataset, Schema, Task};
 use crate::model::Observation;
 use crate::optim::{MapReport, MinibatchOptions, MinibatchReport, PolishReport};
 use crate::scalar::Scalar;
@@ -20,6 +20,10 @@ impl FitReport {
                 Task::Regression => None,
             },
             target: data.target_name().into(),
+            columns: data
+                .special_schema()
+                .map_or_else(Vec::new, Schema::describe),
+            notes: data.notes().to_vec(),
             ..report::Data::default()
         });
     }

@@ -40,6 +40,7 @@ mod precision;
 mod predictor;
 mod resume;
 mod samplers;
+mod tables;
 mod tangent;
 mod training;
 mod twin;
@@ -78,6 +79,7 @@ mod refusals;
 #[cfg(feature = "cli")]
 mod settings;
 #[cfg(feature = "cli")]
+mod signals;
 mod streams;
 #[cfg(feature = "cli")]
 mod two_at_once;

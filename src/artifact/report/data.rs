@@ -22,6 +22,12 @@ pub struct Data {
     pub likelihood: Option<String>,
     /// What is done to the target before it is standardised.
     pub target_transform: Option<Warp>,
+    /// How columns that are not plain numbers were read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
+    /// What a reader should know about how the table was read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Names of the features that a Yeo-Johnson map is applied to.
     pub warped_features: Vec<String>,
 }

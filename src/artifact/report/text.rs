@@ -229,6 +229,10 @@ fn data(data: &Data, lines: &mut Lines) {
         ),
     };
     lines.add("data", &format!("{rows}, {target} ('{}')", data.target));
+    data.notes.iter().for_each(|note| lines.add("note", note));
+    data.columns
+        .iter()
+        .for_each(|column| lines.add("column", column));
 }
 
 /// What is out of the ordinary about likelihood and columns.

@@ -12,6 +12,7 @@ use fiberwalk::{Activation, Error, Observation};
 
 use crate::failure::Outcome;
 use crate::prior::{Prior, parse_prior};
+use crate::table::{ColumnArgs, TableArgs};
 pub use crate::values::Precision;
 use crate::values::{
     Auto, BatchRows, Hidden, ImageShape, Methods, Period, parse_auto, parse_batch, parse_hidden,
@@ -127,9 +128,13 @@ pub struct Settings {
     /// Target column [default: the last one]
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub target: Option<String>,
-    /// classification or regression [default: targets 0..K-1 mean classification]
+    /// classification or regression [default: texts and targets 0..K-1 mean classification]
     #[arg(long, value_parser = parse_task, help_heading = "Data")]
     pub task: Option<TaskKind>,
+    #[command(flatten)]
+    pub table: TableArgs,
+    #[command(flatten)]
+    pub columns: ColumnArgs,
     /// Layers of a network for images, in place of hidden layers: lenet5, precursor, or a list such
     /// as conv:6x5p2,tanh,avgpool:2,linear:84,tanh (see docs/networks.md)
     #[arg(long, value_name = "SPEC", conflicts_with_all = ["hidden", "activation"], help_heading = "Model")]
@@ -253,10 +258,20 @@ pub struct PredictArgs {
     /// Model file (or -: standard input)
     pub model: PathBuf,
     /// Rows to predict, as for fit (or -: standard input). The target column or the file of labels
-    /// may be missing
+    /// may be missing. Columns that the model does not know are not used
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
+    #[command(flatten)]
+    pub table: TableArgs,
+    /// Columns to copy before the predictions, separated by commas
+    #[arg(
+        long,
+        value_name = "NAME,...",
+        value_delimiter = ',',
+        help_heading = "Data"
+    )]
+    pub keep: Vec<String>,
     /// File of predictions to write (or -: standard output) [default: -]
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
     pub out: Option<PathBuf>,
@@ -277,6 +292,8 @@ pub struct EvaluateArgs {
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
+    #[command(flatten)]
+    pub table: TableArgs,
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
     pub json: bool,

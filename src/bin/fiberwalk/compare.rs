@@ -14,15 +14,16 @@ use crate::args::{CompareArgs, Precision};
 use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::progress::Bars;
+use crate::signals::Signals;
 use crate::streams::{read_once, say, source_name};
-use crate::{complain, peak, splits};
+use crate::{complain, peak, say_notes, splits};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
 
 /// Compares the methods. Returns success, or the status of the first fit that failed; each failure
 /// is reported when it happens.
-pub fn run(args: &CompareArgs) -> Outcome<ExitCode> {
+pub fn run(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     if args.seeds == 0 {
         let requirement = "must be positive";
         return Err(Error::config("--seeds", 0, requirement).into());
@@ -36,22 +37,24 @@ pub fn run(args: &CompareArgs) -> Outcome<ExitCode> {
         read_once(("TRAIN", &args.train), ("--test", test))?;
     }
     match args.settings.precision {
-        Precision::Single => run_in::<f32>(args),
-        Precision::Double => run_in::<f64>(args),
+        Precision::Single => run_in::<f32>(args, signals),
+        Precision::Double => run_in::<f64>(args, signals),
     }
 }
 
-fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
+fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     let methods = args.methods.0.iter();
     let mut methods: Vec<MethodOptions> = methods.map(|m| MethodOptions::of(*m)).collect();
     let chooser = args.settings.give(&mut methods, true, [])?;
     let fits = methods.into_iter();
     let fits: Vec<FitOptions> = fits.map(|m| args.settings.options(m, chooser)).collect();
     let train = Input::find(&args.train)?.training(&args.settings)?;
+    say_notes(train.notes());
     let test = match &args.test {
-        Some(path) => Some(Input::find(path)?.scored_like(&train)?),
+        Some(path) => Some(Input::find(path)?.scored_like(&train, &args.settings.table)?),
         None => None,
     };
+    test.iter().for_each(|test| say_notes(test.notes()));
     let (mut all, mut first_failure) = (Vec::new(), None);
     let first = args.settings.seed;
     for seed in first..=first + (args.seeds - 1) {
@@ -75,8 +78,9 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
         }
         for options in &fits {
             let method = options.method.method();
-            match one::<T>(args, options, seed, train, test) {
+            match one::<T>(args, signals, options, seed, (train, test)) {
                 Ok(measured) => all.push(measured),
+                Err(error @ Error::Cancelled { .. }) => return Err(error.into()),
                 // One failed fit does not stop the others.
                 Err(error) => {
                     complain(&format!("error: {method}, seed {seed}: {error}"));
@@ -96,10 +100,10 @@ fn run_in<T: Fits>(args: &CompareArgs) -> Outcome<ExitCode> {
 
 fn one<T: Fits>(
     args: &CompareArgs,
+    signals: &Signals,
     options: &FitOptions,
     seed: u64,
-    train: &Dataset,
-    test: &Dataset,
+    (train, test): (&Dataset, &Dataset),
 ) -> Result<Measured> {
     let options = FitOptions {
         seed,
@@ -109,7 +113,7 @@ fn one<T: Fits>(
     let samples = args.settings.samples;
     let samples = samples.unwrap_or(WalkSettings::default().samples);
     let known = peak::reset();
-    let bars = Bars::new(args.quiet);
+    let bars = Bars::new(args.quiet, signals);
     let measured = measure::<T>(train, test, &options, samples, &bars);
     bars.clear();
     Ok(Measured {

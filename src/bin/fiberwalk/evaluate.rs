@@ -5,6 +5,7 @@ use fiberwalk::artifact::Scores;
 use crate::args::EvaluateArgs;
 use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
+use crate::say_notes;
 use crate::streams::{self, read_once, say};
 
 pub fn run(args: &EvaluateArgs) -> Outcome {
@@ -12,7 +13,8 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let input = Input::find(&args.test)?;
-    let data = input.scored(metadata, args.rows.rows)?;
+    let data = input.scored(metadata, args.rows.rows, &args.table)?;
+    say_notes(data.notes());
     let seed = args.sampling.seed_of(metadata);
     let scores = model
         .predictor(args.sampling.samples, seed)?

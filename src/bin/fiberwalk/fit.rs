@@ -16,16 +16,17 @@ use crate::info::verdict;
 use crate::input::Input;
 use crate::progress::Bars;
 use crate::settings::{Own, as_is};
+use crate::signals::Signals;
 use crate::streams::say;
 
-pub fn run(args: &FitArgs) -> Outcome {
+pub fn run(args: &FitArgs, signals: &Signals) -> Outcome {
     match args.settings.precision {
-        Precision::Single => run_in::<f32>(args),
-        Precision::Double => run_in::<f64>(args),
+        Precision::Single => run_in::<f32>(args, signals),
+        Precision::Double => run_in::<f64>(args, signals),
     }
 }
 
-fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
+fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     let started = Instant::now();
     let mut options = options(args)?;
     // A fit can take long, so check first that the output can be written.
@@ -38,7 +39,7 @@ fn run_in<T: Fits>(args: &FitArgs) -> Outcome {
     if let MethodOptions::Walk(points) = &mut options.method {
         points.spool = destination.spool();
     }
-    let bars = Bars::new(args.quiet);
+    let bars = Bars::new(args.quiet, signals);
     let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
     let FitResult {

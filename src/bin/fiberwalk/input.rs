@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::{
-    CsvOptions, CsvText, Dataset, IdxOptions, Task, load_idx, load_idx_for_schema,
-    load_images_for_schema, looks_like_idx,
+    CsvOptions, CsvText, Dataset, FeatureRows, IdxOptions, RowOptions, Schema, Task, load_idx,
+    load_idx_for_schema, load_images_for_schema, looks_like_idx,
 };
 use fiberwalk::{Error, Result};
 
 use crate::args::Settings;
 use crate::failure::in_file;
 use crate::streams::{STANDARD_INPUT, is_stream, read_text, source_name};
+use crate::table::TableArgs;
 use crate::values::ImageShape;
 
 /// The source of rows that an argument names.
@@ -83,6 +84,11 @@ impl Input {
                 let options = CsvOptions {
                     target: args.target.clone(),
                     task: args.task,
+                    types: args.columns.types()?,
+                    ignore: args.columns.ignore.clone(),
+                    missing: args.columns.missing.unwrap_or_default(),
+                    missing_values: args.columns.missing_values.clone(),
+                    format: args.table.format(),
                 };
                 let data = first_rows(csv_text(file)?.dataset(&options)?, rows)?;
                 match args.image {
@@ -99,6 +105,8 @@ impl Input {
                     let what = "is for CSV files; IDX files say the shape of their images";
                     return Err(config("--image", &shape.to_string(), what));
                 }
+                args.table.refuse()?;
+                args.columns.refuse()?;
                 let options = IdxOptions {
                     task: args.task,
                     rows,
@@ -115,50 +123,76 @@ impl Input {
         Ok(data)
     }
 
-    /// Features of the rows to predict, in the model's column order.
-    pub fn features(&self, model: &Metadata, rows: Option<usize>) -> Result<Vec<f64>> {
+    /// Features of the rows to predict, as the model takes them.
+    pub fn features(
+        &self,
+        model: &Metadata,
+        rows: Option<usize>,
+        table: &TableArgs,
+        keep: &[String],
+    ) -> Result<FeatureRows> {
         check_rows(rows)?;
         let d = model.feature_names.len();
-        let mut features = match self {
+        let mut read = match self {
             Input::Csv(file) => {
-                csv_text(file)?.features(&model.feature_names, &model.target_name)?
+                let options = RowOptions {
+                    format: table.format(),
+                    keep: keep.to_vec(),
+                };
+                csv_text(file)?.features(&model.schema(), &options)?
             }
             Input::Idx { images, .. } => {
+                table.refuse()?;
+                if let Some(name) = keep.first() {
+                    return Err(config("--keep", name, "is for CSV files"));
+                }
                 let shape = image(model.image, images)?;
-                load_images_for_schema(images, shape, rows)?.pixels
+                let features = load_images_for_schema(images, shape, rows)?.pixels;
+                FeatureRows {
+                    rows: features.len() / d.max(1),
+                    features,
+                    ..FeatureRows::default()
+                }
             }
         };
         if let Some(rows) = rows {
-            features.truncate(rows.saturating_mul(d));
+            read.rows = read.rows.min(rows);
+            read.features.truncate(rows.saturating_mul(d));
+            read.kept.truncate(rows);
         }
-        Ok(features)
+        Ok(read)
     }
 
     /// Rows with known targets, to score a model on.
-    pub fn scored(&self, model: &Metadata, rows: Option<usize>) -> Result<Dataset> {
-        let names = (&model.feature_names[..], &model.target_name[..]);
-        self.like(names, model.data_task(), model.image, rows)
+    pub fn scored(
+        &self,
+        model: &Metadata,
+        rows: Option<usize>,
+        table: &TableArgs,
+    ) -> Result<Dataset> {
+        self.like(&model.schema(), model.data_task(), model.image, rows, table)
     }
 
     /// Rows with known targets and the same columns as `train`.
-    pub fn scored_like(&self, train: &Dataset) -> Result<Dataset> {
-        let names = (train.feature_names(), train.target_name());
-        self.like(names, train.task(), train.image(), None)
+    pub fn scored_like(&self, train: &Dataset, table: &TableArgs) -> Result<Dataset> {
+        self.like(&train.schema(), train.task(), train.image(), None, table)
     }
 
     fn like(
         &self,
-        (features, target): (&[String], &str),
+        schema: &Schema,
         task: Task,
         shape: Option<[usize; 3]>,
         rows: Option<usize>,
+        table: &TableArgs,
     ) -> Result<Dataset> {
         match self {
             Input::Csv(file) => {
-                let data = csv_text(file)?.dataset_for_schema(features, target, task)?;
+                let data = csv_text(file)?.dataset_for_schema(schema, task, &table.format())?;
                 first_rows(data, rows)
             }
             Input::Idx { images, labels } => {
+                table.refuse()?;
                 let shape = image(shape, images)?;
                 load_idx_for_schema(images, needed(images, labels)?, shape, task, rows)
             }

@@ -4,7 +4,8 @@
 //! methods, and shows what a model file says about its fit.
 //!
 //! Exit status: 0 for success; 2 for bad usage or bad input, with one line on standard error that
-//! says what is wrong and where; 1 for any other failure. If whoever reads standard output closes
+//! says what is wrong and where; 1 for any other failure. After SIGINT or SIGTERM it ends cleanly,
+//! with status 130 or 143: a walk leaves a checkpoint. If whoever reads standard output closes
 //! it, as `head` does, the program ends without a word and with status 141, which shells report for
 //! other programs that end so.
 
@@ -22,9 +23,11 @@ mod predict;
 mod prior;
 mod progress;
 mod settings;
+mod signals;
 mod splits;
 mod streams;
 mod suggest;
+mod table;
 mod values;
 
 use std::io::Write;
@@ -36,6 +39,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use fiberwalk::{Error, Result};
 
 use args::{Cli, Command};
+use failure::Failure;
+use signals::Signals;
 use suggest::similar;
 
 /// 128 and the number of SIGPIPE: the status that shells report for a program that ends by it.
@@ -60,11 +65,19 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    // Without the watch, a signal ends the program as it always did.
+    let signals = Signals::watch().unwrap_or_default();
     let outcome = match cli.command {
-        Command::Fit(args) => args.settings.threads.run(|| fit::run(&args)).map(success),
+        Command::Fit(args) => {
+            let threads = &args.settings.threads;
+            threads.run(|| fit::run(&args, &signals)).map(success)
+        }
         Command::Predict(args) => args.threads.run(|| predict::run(&args)).map(success),
         Command::Evaluate(args) => args.threads.run(|| evaluate::run(&args)).map(success),
-        Command::Compare(args) => args.settings.threads.run(|| compare::run(&args)),
+        Command::Compare(args) => {
+            let threads = &args.settings.threads;
+            threads.run(|| compare::run(&args, &signals))
+        }
         Command::Info(args) => info::run(&args).map(success),
         Command::Completions { shell } => pages::completions(shell).map(success),
         Command::Man { command } => pages::man(command.as_deref()).map(success),
@@ -72,10 +85,26 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(e) if streams::is_closed(&e) => ExitCode::from(CLOSED_PIPE),
+        Err(Failure::Run(Error::Cancelled { stage, checkpoint })) => {
+            complain(&interrupted(stage, checkpoint.as_deref()));
+            ExitCode::from(signals.status().unwrap_or(1))
+        }
         Err(e) => {
             complain(&format!("error: {e}"));
             e.status()
         }
+    }
+}
+
+/// What a signal has left behind.
+fn interrupted(stage: &str, checkpoint: Option<&Path>) -> String {
+    match checkpoint {
+        Some(path) => format!(
+            "interrupted at stage {stage}: {} holds the walk so far; the same command with \
+             --resume goes on from there",
+            path.display()
+        ),
+        None => format!("interrupted at stage {stage}: nothing was kept"),
     }
 }
 
@@ -87,6 +116,13 @@ fn success((): ()) -> ExitCode {
 pub fn complain(message: &str) {
     // If this fails, there is nowhere left to report it.
     let _ = writeln!(std::io::stderr(), "{}", printable(message));
+}
+
+/// Says on standard error how a table was read, where that may surprise.
+pub fn say_notes(notes: &[String]) {
+    notes
+        .iter()
+        .for_each(|note| complain(&format!("note: {note}")));
 }
 
 /// Escapes control characters: names of files and columns come from outside.

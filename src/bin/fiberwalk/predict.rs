@@ -7,10 +7,10 @@ use fiberwalk::error::counted;
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
 
 use crate::args::PredictArgs;
-use crate::check_destination;
 use crate::failure::{Outcome, in_file};
 use crate::input::Input;
 use crate::streams::{self, is_stream, read_once, say};
+use crate::{check_destination, say_notes};
 
 pub fn run(args: &PredictArgs) -> Outcome {
     read_once(("MODEL", &args.model), ("TEST", &args.test))?;
@@ -25,20 +25,26 @@ pub fn run(args: &PredictArgs) -> Outcome {
     let _claim = out.map(Claim::of).transpose()?;
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
-    let features = input.features(metadata, args.rows.rows)?;
+    let read = input.features(metadata, args.rows.rows, &args.table, &args.keep)?;
+    say_notes(&read.notes);
     let seed = args.sampling.seed_of(metadata);
     let predictions = model
         .predictor(args.sampling.samples, seed)?
-        .rows(&features)
+        .rows(&read.features)
         .map_err(|e| in_file(e, input.rows()))?;
     let table = match predictions {
-        Predictions::Classes(p) => classification(&p),
+        Predictions::Classes(p) => classification(&p, &metadata.schema().target().classes),
         Predictions::Real(p) => regression(&p),
     };
-    let Some(out) = out else {
-        return streams::write(|w| write_csv(w, &table));
+    let table = Table {
+        kept: read.kept,
+        ..table
     };
-    write_atomically(out, |w| write_csv(w, &table))?;
+    let keep = &args.keep;
+    let Some(out) = out else {
+        return streams::write(|w| write_csv(w, keep, &table));
+    };
+    write_atomically(out, |w| write_csv(w, keep, &table))?;
     if !args.quiet {
         say(&format!(
             "{}: {}\n",
@@ -50,12 +56,18 @@ pub fn run(args: &PredictArgs) -> Outcome {
 }
 
 struct Table {
+    /// Cells that are copied before the numbers.
+    kept: Vec<Vec<String>>,
     header: Vec<String>,
     rows: Vec<Vec<f64>>,
 }
 
-fn classification(predictions: &ClassPredictions) -> Table {
-    let mut header: Vec<String> = (0..predictions.classes).map(|k| format!("p_{k}")).collect();
+fn classification(predictions: &ClassPredictions, names: &[String]) -> Table {
+    let name = |k: usize| match names.get(k) {
+        Some(name) => format!("p_{name}"),
+        None => format!("p_{k}"),
+    };
+    let mut header: Vec<String> = (0..predictions.classes).map(name).collect();
     header.extend(["entropy".into(), "mutual_information".into()]);
     let probabilities = predictions.probabilities.chunks_exact(predictions.classes);
     let uncertainty = predictions
@@ -66,12 +78,17 @@ fn classification(predictions: &ClassPredictions) -> Table {
         .zip(uncertainty)
         .map(|(p, (&h, &i))| [p, &[h, i]].concat())
         .collect();
-    Table { header, rows }
+    Table {
+        kept: Vec::new(),
+        header,
+        rows,
+    }
 }
 
 fn regression(p: &RealPredictions) -> Table {
     let header = ["mean", "std", "epistemic_std", "q05", "q95"];
     Table {
+        kept: Vec::new(),
         header: header.map(String::from).to_vec(),
         rows: p
             .moments
@@ -82,13 +99,15 @@ fn regression(p: &RealPredictions) -> Table {
     }
 }
 
-fn write_csv(w: &mut dyn Write, table: &Table) -> std::io::Result<()> {
+fn write_csv(w: &mut dyn Write, keep: &[String], table: &Table) -> std::io::Result<()> {
     let mut csv = csv::Writer::from_writer(w);
-    csv.write_record(&table.header).map_err(cause)?;
-    for row in &table.rows {
+    csv.write_record(keep.iter().chain(&table.header))
+        .map_err(cause)?;
+    for (at, row) in table.rows.iter().enumerate() {
         // The shortest decimal that reads back as the same number.
         let cells = row.iter().map(f64::to_string);
-        csv.write_record(cells).map_err(cause)?;
+        let kept = table.kept.get(at).into_iter().flatten().cloned();
+        csv.write_record(kept.chain(cells)).map_err(cause)?;
     }
     csv.flush()
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::signals::Signals;
 use fiberwalk::pipeline::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -12,6 +13,7 @@ const SPINNER: &str = "{msg:13} {spinner} {pos}, {elapsed}";
 /// One bar at a time, for the current stage of a fit.
 pub struct Bars {
     quiet: bool,
+    signals: Signals,
     current: Mutex<Option<Current>>,
 }
 
@@ -23,6 +25,10 @@ struct Current {
 }
 
 impl Progress for Bars {
+    fn cancelled(&self) -> bool {
+        self.signals.came()
+    }
+
     fn progress(&self, stage: Stage, done: usize, total: usize) {
         // A poisoned lock means that another thread failed; that is reported elsewhere.
         let Ok(mut current) = self.current.lock() else {
@@ -46,9 +52,11 @@ impl Progress for Bars {
 }
 
 impl Bars {
-    pub fn new(quiet: bool) -> Self {
+    /// `signals` end the fit.
+    pub fn new(quiet: bool, signals: &Signals) -> Self {
         Self {
             quiet,
+            signals: signals.clone(),
             current: Mutex::new(None),
         }
     }
@@ -103,7 +111,7 @@ mod tests {
     /// as there is one.
     #[test]
     fn a_bar_follows_its_stage() {
-        let bars = Bars::new(true);
+        let bars = Bars::new(true, &Signals::default());
         let shown = || {
             let current = bars.current.lock().unwrap();
             let current = current.as_ref().unwrap();

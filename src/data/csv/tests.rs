@@ -1,6 +1,7 @@
 //! Tests of the module above.
 
 use super::*;
+use crate::data::{RowOptions, Schema};
 use proptest::prelude::*;
 use std::io::Write;
 
@@ -56,8 +57,14 @@ fn a_bad_cell_is_named() {
 
 #[test]
 fn a_damaged_table_is_refused() {
-    assert_eq!(message("a,b\n1,2\n3\n"), "line 3: expected 2 fields, got 1");
-    assert_eq!(message("a,b\n1,2,3\n"), "line 2: expected 2 fields, got 3");
+    assert_eq!(
+        message("a,b\n1,2\n3\n"),
+        "line 3: expected 2 fields, got 1 (fields are separated by a comma)"
+    );
+    assert_eq!(
+        message("a,b\n1,2,3\n"),
+        "line 2: expected 2 fields, got 3 (fields are separated by a comma)"
+    );
     assert_eq!(message(""), "it is empty");
     assert_eq!(message("\n\n"), "it is empty");
     assert_eq!(message("a,b\n"), "a header but no rows of data");
@@ -125,7 +132,10 @@ fn a_quote_out_of_place_is_refused_where_it_stands() {
 
 #[test]
 fn a_column_that_is_not_read_has_its_quotes_checked() {
-    let first = |text: &str| read_columns(CsvText::from_bytes(text, "f"), |_| Ok(vec![0]));
+    let first = |text: &str| {
+        let schema = Schema::of_numbers(&["a".into()], "y");
+        CsvText::from_bytes(text, "f").features(&schema, &RowOptions::default())
+    };
     for text in [
         "a,y\n1,\"?\n3,?\n5,?\n",
         "a,y\n1,?\n3,\"?\"?\n",
@@ -135,11 +145,8 @@ fn a_column_that_is_not_read_has_its_quotes_checked() {
         assert!(first(text).is_err(), "{text:?}");
     }
     // a field may span lines, and may hold quotes written twice
-    let table = first("a,\"y\"\r\n1,\"\"\"two\"\"\r\nlines\"\r\n\"3\",\"\"\r\n").unwrap();
-    assert_eq!(
-        (&table.values[..], &table.lines[..]),
-        (&[1., 3.][..], &[2, 4][..])
-    );
+    let rows = first("a,\"y\"\r\n1,\"\"\"two\"\"\r\nlines\"\r\n\"3\",\"\"\r\n").unwrap();
+    assert_eq!((&rows.features[..], rows.rows), (&[1., 3.][..], 2));
 }
 
 #[test]
@@ -147,15 +154,6 @@ fn a_missing_file_is_an_io_error_with_its_path() {
     let error = read_table(Path::new("/nonexistent/x.csv")).unwrap_err();
     assert!(matches!(error, Error::Io { .. }));
     assert!(error.to_string().starts_with("/nonexistent/x.csv"));
-}
-
-#[test]
-fn only_chosen_columns_are_parsed_in_their_order() {
-    let csv = CsvText::from_bytes("a,note,b\n1,hello,2\n3,,4\n", "f");
-    let table = read_columns(csv.clone(), |_| Ok(vec![2, 0])).unwrap();
-    assert_eq!(table.names, ["b", "a"]);
-    assert_eq!(table.values, [2., 1., 4., 3.]);
-    assert!(read_columns(csv, |_| Ok(vec![3])).is_err());
 }
 
 proptest! {

@@ -1,0 +1,204 @@
+//! A new table: the columns of a text, read twice. The first pass finds what each column holds, the
+//! second reads it.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::csv::{Source, at, unnamed};
+use super::csv_text::CsvText;
+use super::dataset::{Task, TaskKind};
+use super::dialect::number;
+use super::load::{CsvOptions, MissingCells, known};
+use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing};
+use super::survey::{ColumnType, Survey, too_many_levels};
+use super::targets::Targets;
+use crate::error::Result;
+
+/// A table, read.
+pub(super) struct Reading {
+    pub columns: Vec<RawColumn>,
+    pub targets: ReadTargets,
+    pub rows: usize,
+    pub notes: Vec<String>,
+}
+
+/// The targets of the rows, and how they are called.
+pub(super) struct ReadTargets {
+    pub target: Target,
+    pub values: Vec<f64>,
+    pub task: Task,
+}
+
+/// Reads a table.
+pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Reading> {
+    let source = Source::open(csv, &options.format)?;
+    for name in options.types.keys() {
+        known(&source, name, "to give a type")?;
+    }
+    for name in &options.ignore {
+        known(&source, name, "to leave out")?;
+    }
+    let missing = options.missing_values.as_deref();
+    let decimal = source.dialect.decimal;
+    let mut surveys = vec![Survey::default(); source.names.len()];
+    let rows = source.rows(|line, row| {
+        for (survey, cell) in surveys.iter_mut().zip(row) {
+            survey.add(cell.trim(), line, decimal, missing);
+        }
+        Ok(())
+    })?;
+    let mut notes = Vec::new();
+    let used = used_columns(&source, &surveys, options, &mut notes)?;
+    let target = match &options.target {
+        Some(name) => known(&source, name, "to be the target")?,
+        None => *used.last().ok_or_else(|| no_features(&source, 0))?,
+    };
+    let features: Vec<usize> = used.iter().copied().filter(|&j| j != target).collect();
+    if features.is_empty() {
+        return Err(no_features(&source, target));
+    }
+    let name = |j: usize| &source.names[j];
+    if let Some(line) = surveys[target].first_missing() {
+        let what = "a missing target: leave the row out";
+        return Err(at(source.path, Some(line), Some(name(target)), what));
+    }
+    let mut readers = Vec::new();
+    for &j in features.iter().chain([&target]) {
+        if options.missing == MissingCells::Refuse
+            && let Some(line) = surveys[j].first_missing()
+        {
+            return Err(at(
+                source.path,
+                Some(line),
+                Some(name(j)),
+                "a missing value",
+            ));
+        }
+        let given = options.types.get(name(j)).copied();
+        let kind = surveys[j].kind(source.path, name(j), given)?;
+        if j != target && surveys[j].numbers_the_rows() && kind == ColumnType::Number {
+            notes.push(format!(
+                "column '{0}' numbers the rows; if it only names them, leave it out: --ignore {0}",
+                name(j)
+            ));
+        }
+        readers.push(Reader::new(j, kind, rows));
+    }
+    let mut lines = Vec::with_capacity(rows);
+    source.rows(|line, row| {
+        lines.push(line);
+        for reader in &mut readers {
+            let cell = row.get(reader.column).unwrap_or("").trim();
+            let cell = (!is_missing(missing, cell)).then_some(cell);
+            reader.add(cell, |text| number(text, decimal));
+        }
+        Ok(())
+    })?;
+    let of_target = readers.pop().map_or(Raw::Numbers(Vec::new()), |r| r.cells);
+    let wide = readers.iter().filter_map(|r| match &r.cells {
+        Raw::Texts { texts, .. } if texts.len() > MAX_LEVELS => {
+            Some((name(r.column).clone(), texts.len()))
+        }
+        _ => None,
+    });
+    let wide: Vec<(String, usize)> = wide.collect();
+    if !wide.is_empty() {
+        return Err(too_many_levels(source.path, &wide, MAX_LEVELS));
+    }
+    let asked = match options.types.get(name(target)) {
+        Some(ColumnType::Category) => options.task.or(Some(TaskKind::Classification)),
+        _ => options.task,
+    };
+    let targets = Targets::of(of_target, asked).map_err(|(row, what)| {
+        let line = row.and_then(|row| lines.get(row).copied());
+        at(source.path, line, Some(name(target)), what)
+    })?;
+    notes.extend(targets.note);
+    Ok(Reading {
+        columns: readers
+            .into_iter()
+            .map(|r| RawColumn {
+                name: name(r.column).clone(),
+                cells: r.cells,
+            })
+            .collect(),
+        targets: ReadTargets {
+            target: Target {
+                name: name(target).clone(),
+                classes: targets.classes,
+            },
+            values: targets.values,
+            task: targets.task,
+        },
+        rows,
+        notes,
+    })
+}
+
+/// The columns that are not left out.
+fn used_columns(
+    source: &Source<'_>,
+    surveys: &[Survey],
+    options: &CsvOptions,
+    notes: &mut Vec<String>,
+) -> Result<Vec<usize>> {
+    let mut used = Vec::new();
+    for (j, name) in source.names.iter().enumerate() {
+        if name.is_empty() {
+            if !surveys[j].numbers_the_rows() {
+                return Err(unnamed(source.path, j));
+            }
+            notes.push("the first column has no name and numbers the rows: it is left out".into());
+        } else if !options.ignore.contains(name) {
+            used.push(j);
+        }
+    }
+    Ok(used)
+}
+
+fn no_features(source: &Source<'_>, target: usize) -> crate::Error {
+    let what = "the only column is the target: there are no features";
+    at(source.path, Some(1), Some(&source.names[target]), what)
+}
+
+/// Reads the cells of a column.
+struct Reader {
+    column: usize,
+    cells: Raw,
+    /// Where each text stands.
+    known: HashMap<String, u32>,
+}
+
+impl Reader {
+    fn new(column: usize, kind: ColumnType, rows: usize) -> Self {
+        Self {
+            column,
+            cells: match kind {
+                ColumnType::Number => Raw::Numbers(Vec::with_capacity(rows)),
+                ColumnType::Category => Raw::Texts {
+                    texts: Vec::new(),
+                    rows: Vec::with_capacity(rows),
+                },
+            },
+            known: HashMap::new(),
+        }
+    }
+
+    /// Adds a cell; `None` is a missing one.
+    fn add(&mut self, cell: Option<&str>, number: impl Fn(&str) -> Option<f64>) {
+        match &mut self.cells {
+            // the first pass has seen that all are numbers
+            Raw::Numbers(numbers) => numbers.push(cell.and_then(number).unwrap_or(f64::NAN)),
+            Raw::Texts { texts, rows } => {
+                rows.push(cell.map(|text| match self.known.entry(text.to_string()) {
+                    Entry::Occupied(at) => *at.get(),
+                    Entry::Vacant(place) => {
+                        let at = u32::try_from(texts.len()).unwrap_or(u32::MAX);
+                        texts.push(text.to_string());
+                        *place.insert(at)
+                    }
+                }))
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! What the columns of a table are, and how their cells become numbers.
+//!
+//! | column | becomes |
+//! |---|---|
+//! | numbers | themselves |
+//! | a category of one or two levels | one number: 0 for the first level, 1 for the second |
+//! | a category of `K > 2` levels | `K` indicators |
+//! | a column with missing cells among the training rows | one more indicator, which is 1 where a cell is missing; the cell gets the median, or the most frequent level |
+//!
+//! Levels are sorted, by their number if all are numbers. A level that the training rows lack is
+//! *unknown*. It is encoded by the shares of the known levels: the mean of the encoded rows, which
+//! standardisation turns into 0. A cell that is missing where no training row lacked one is an
+//! error: the model has never seen that.
+
+mod encode;
+mod fit;
+#[cfg(test)]
+mod tests;
+
+pub use encode::{Cell, Encoder, Unknown};
+pub(super) use fit::{Raw, RawColumn, sort_levels};
+
+use std::collections::HashSet;
+
+use crate::error::{Error, Result, counted};
+
+/// Most levels of a category.
+pub(super) const MAX_LEVELS: usize = 100;
+
+/// What stands for a missing cell unless told otherwise, in any case: `""`, `NA`, `N/A`, `NaN`,
+/// `null`, `?`.
+pub const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];
+
+/// The columns of a table: features in order, and the target.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "safetensors", derive(serde::Serialize, serde::Deserialize))]
+pub struct Schema {
+    pub(super) features: Vec<Feature>,
+    pub(super) target: Target,
+    /// What stands for a missing cell, if it is not [`MISSING`].
+    #[cfg_attr(
+        feature = "safetensors",
+        serde(default, skip_serializing_if = "Option::is_none")
+    )]
+    pub(super) missing_values: Option<Vec<String>>,
+}
+
+/// A column that a model learns from.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "safetensors", derive(serde::Serialize, serde::Deserialize))]
+pub struct Feature {
+    /// Name of the column.
+    pub name: String,
+    /// What it holds.
+    #[cfg_attr(feature = "safetensors", serde(flatten))]
+    pub kind: FeatureKind,
+}
+
+/// What a column holds.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(
+    feature = "safetensors",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(tag = "kind", rename_all = "kebab-case")
+)]
+pub enum FeatureKind {
+    /// Numbers.
+    Number {
+        /// The median of the training rows, if some of them lack the number.
+        #[cfg_attr(
+            feature = "safetensors",
+            serde(default, skip_serializing_if = "Option::is_none")
+        )]
+        fill: Option<f64>,
+    },
+    /// Text, or numbers that name something.
+    Category {
+        /// The levels, sorted.
+        levels: Vec<Level>,
+        /// True if some training rows lack the level.
+        #[cfg_attr(
+            feature = "safetensors",
+            serde(default, skip_serializing_if = "std::ops::Not::not")
+        )]
+        missing: bool,
+    },
+}
+
+/// A level of a category.
+#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "safetensors", derive(serde::Serialize, serde::Deserialize))]
+pub struct Level {
+    /// Its text.
+    pub name: String,
+    /// Its share of the training rows that have a level.
+    pub share: f64,
+}
+
+/// The column that a model predicts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "safetensors", derive(serde::Serialize, serde::Deserialize))]
+pub struct Target {
+    /// Name of the column.
+    pub name: String,
+    /// Names of the classes, in order. Empty for a number, and for classes that are called 0, 1...
+    #[cfg_attr(
+        feature = "safetensors",
+        serde(default, skip_serializing_if = "Vec::is_empty")
+    )]
+    pub classes: Vec<String>,
+}
+
+impl FeatureKind {
+    /// True if some training rows lack the cell.
+    pub fn has_missing(&self) -> bool {
+        match self {
+            FeatureKind::Number { fill } => fill.is_some(),
+            FeatureKind::Category { missing, .. } => *missing,
+        }
+    }
+}
+
+impl Schema {
+    /// A table of numbers without missing cells.
+    pub fn of_numbers(features: &[String], target: &str) -> Self {
+        let feature = |name: &String| Feature {
+            name: name.clone(),
+            kind: FeatureKind::Number { fill: None },
+        };
+        Self {
+            features: features.iter().map(feature).collect(),
+            target: Target {
+                name: target.into(),
+                classes: Vec::new(),
+            },
+            missing_values: None,
+        }
+    }
+
+    /// The columns that a model learns from.
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// The column that a model predicts.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// True if every feature is a number that is never missing, and classes are called 0, 1...
+    pub fn is_plain(&self) -> bool {
+        let plain = |f: &Feature| f.kind == FeatureKind::Number { fill: None };
+        self.features.iter().all(plain)
+            && self.target.classes.is_empty()
+            && self.missing_values.is_none()
+    }
+
+    /// True if this trimmed cell stands for a missing one.
+    pub fn is_missing(&self, cell: &str) -> bool {
+        is_missing(self.missing_values.as_deref(), cell)
+    }
+
+    /// Names of the encoded columns: `age`, `sex=male`, `deck=A`, `deck=B`, `age is missing`.
+    pub fn encoded_names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for Feature { name, kind } in &self.features {
+            match kind {
+                FeatureKind::Number { .. } => names.push(name.clone()),
+                FeatureKind::Category { levels, .. } => {
+                    let shown = if levels.len() > 2 {
+                        &levels[..]
+                    } else {
+                        &levels[levels.len() - 1..]
+                    };
+                    names.extend(shown.iter().map(|level| format!("{name}={}", level.name)));
+                }
+            }
+            if kind.has_missing() {
+                names.push(format!("{name} is missing"));
+            }
+        }
+        names
+    }
+
+    /// The class that a label names.
+    pub fn class_of(&self, label: &str) -> Option<usize> {
+        self.target.classes.iter().position(|name| name == label)
+    }
+
+    /// A line for every feature that is not simply a number.
+    pub fn describe(&self) -> Vec<String> {
+        let special = self.features.iter().filter_map(|Feature { name, kind }| {
+            let missing = if kind.has_missing() {
+                "; missing cells have an indicator"
+            } else {
+                ""
+            };
+            match kind {
+                FeatureKind::Number { fill: None } => None,
+                FeatureKind::Number { fill: Some(fill) } => Some(format!(
+                    "'{name}': a number; where it is missing, the median {fill} and an indicator"
+                )),
+                FeatureKind::Category { levels, .. } => {
+                    let names = list(levels.iter().map(|l| l.name.as_str()));
+                    let count = counted(levels.len(), "level");
+                    Some(format!(
+                        "'{name}': a category of {count} ({names}){missing}"
+                    ))
+                }
+            }
+        });
+        let classes = (!self.target.classes.is_empty()).then(|| {
+            let names = list(self.target.classes.iter().map(String::as_str));
+            format!("'{}': classes in this order: {names}", self.target.name)
+        });
+        special.chain(classes).collect()
+    }
+
+    /// Checks a schema that was read from a file.
+    ///
+    /// # Errors
+    /// A name that appears twice, a category without levels, a level that appears twice, or a
+    /// number that is not finite.
+    pub(crate) fn check(&self) -> Result<()> {
+        let wrong = |name: &str, what: &str| {
+            let what = format!("the schema of column '{name}' {what}");
+            Err(Error::data(what))
+        };
+        let mut seen = HashSet::from([self.target.name.as_str()]);
+        for Feature { name, kind } in &self.features {
+            if !seen.insert(name) {
+                return wrong(name, "appears twice");
+            }
+            match kind {
+                FeatureKind::Number { fill } => {
+                    if fill.is_some_and(|fill| !fill.is_finite()) {
+                        return wrong(name, "has a median that is not finite");
+                    }
+                }
+                FeatureKind::Category { levels, .. } => {
+                    let names: HashSet<&str> = levels.iter().map(|l| l.name.as_str()).collect();
+                    if levels.is_empty() || names.len() != levels.len() {
+                        return wrong(name, "has no levels, or one twice");
+                    }
+                    if levels.iter().any(|l| !(0.0..=1.0).contains(&l.share)) {
+                        return wrong(name, "has a share outside 0 to 1");
+                    }
+                }
+            }
+        }
+        let classes: HashSet<&String> = self.target.classes.iter().collect();
+        if classes.len() != self.target.classes.len() || classes.len() == 1 {
+            return wrong(&self.target.name, "has one class, or one twice");
+        }
+        Ok(())
+    }
+}
+
+/// True if a trimmed cell stands for a missing one: one of `values`, or of [`MISSING`].
+pub(super) fn is_missing(values: Option<&[String]>, cell: &str) -> bool {
+    match values {
+        None => MISSING.iter().any(|m| m.eq_ignore_ascii_case(cell)),
+        Some(values) => values.iter().any(|v| v == cell),
+    }
+}
+
+/// Names for a message: the first ones, and how many there are.
+pub(super) fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    const MOST: usize = 12;
+    let count = names.len();
+    let mut text = names.take(MOST).collect::<Vec<_>>().join(", ");
+    if count > MOST {
+        text.push_str(&format!(", ... ({count} in all)"));
+    }
+    text
+}

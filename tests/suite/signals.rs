@@ -1,0 +1,104 @@
+//! A signal in the middle of a fit: the walk is kept, and goes on to the same bits.
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::common::program::{ok, split, text};
+
+/// Starts a fit, sends a signal once the walk has begun, and returns status and standard error.
+fn interrupted(args: &[&str], walking: &Path, signal: &str) -> (Option<i32>, String) {
+    let child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let started = Instant::now();
+    while !walking.exists() {
+        assert!(
+            started.elapsed() < Duration::from_secs(120),
+            "no walk began"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let pid = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args([signal, &pid])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let out = child.wait_with_output().unwrap();
+    (out.status.code(), String::from_utf8(out.stderr).unwrap())
+}
+
+#[test]
+fn a_signal_leaves_a_checkpoint_that_goes_on_to_the_same_bits() {
+    let (dir, train, _) = split("glass.csv");
+    let fit = |name: &str, more: &[&str]| {
+        let out = dir.path().join(name);
+        let walk = [
+            "--hidden",
+            "8",
+            "--particles",
+            "8",
+            "--steps",
+            "1500",
+            "--quiet",
+        ];
+        let args = [&["fit", text(&train), "--out", text(&out)], &walk[..], more].concat();
+        (
+            args.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<String>>(),
+            out,
+        )
+    };
+    let (args, whole) = fit("whole.fw", &[]);
+    ok(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    for (signal, status) in [("-INT", 130), ("-TERM", 143)] {
+        let (args, out) = fit("m.fw", &[]);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let points = dir.path().join("m.fw.points");
+        let (code, said) = interrupted(&args, &points, signal);
+        assert_eq!(code, Some(status), "{said}");
+        assert_eq!(said.trim_end().lines().count(), 1, "{said}");
+        for words in ["interrupted at stage walk", "m.fw.checkpoint", "--resume"] {
+            assert!(said.contains(words), "{said}");
+        }
+        assert!(!out.exists(), "no model yet");
+        ok(&[&args[..], &["--resume"]].concat());
+        assert!(
+            fs::read(&out).unwrap() == fs::read(&whole).unwrap(),
+            "{signal}"
+        );
+        assert!(!points.exists() && !dir.path().join("m.fw.checkpoint").exists());
+        fs::remove_file(&out).unwrap();
+    }
+}
+
+/// What cannot be resumed leaves nothing behind.
+#[test]
+fn a_signal_without_checkpoints_leaves_nothing() {
+    let (dir, train, _) = split("glass.csv");
+    let out = dir.path().join("m.fw");
+    let args = [
+        "fit",
+        text(&train),
+        "--out",
+        text(&out),
+        "--steps",
+        "3000",
+        "--checkpoint-every",
+        "0",
+    ];
+    let before = fs::read_dir(dir.path()).unwrap().count();
+    let (code, said) = interrupted(&args, &dir.path().join("m.fw.points"), "-INT");
+    assert_eq!(code, Some(130), "{said}");
+    assert!(said.contains("nothing was kept"), "{said}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before);
+}
