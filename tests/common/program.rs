@@ -41,10 +41,17 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
+/// What is on standard error besides warnings about a fit, which short fits have.
+pub fn without_warnings(error: &[u8]) -> String {
+    let error = String::from_utf8_lossy(error);
+    let others = error.lines().filter(|line| !line.starts_with("warning: "));
+    others.map(|line| format!("{line}\n")).collect()
+}
+
 /// Runs and expects success; returns standard output.
 pub fn ok(args: &[&str]) -> String {
     let out = fiberwalk(args);
-    let error = String::from_utf8_lossy(&out.stderr).into_owned();
+    let error = without_warnings(&out.stderr);
     assert!(out.status.success(), "{args:?}: {error}");
     assert_eq!(error, "", "nothing on standard error without a terminal");
     String::from_utf8(out.stdout).unwrap()

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::common::program::{ok, split, text};
+use crate::common::program::{fiberwalk, ok, split, text};
 
 /// Starts a fit, sends a signal once the walk has begun, and returns status and standard error.
 fn interrupted(args: &[&str], walking: &Path, signal: &str) -> (Option<i32>, String) {
@@ -77,6 +77,16 @@ fn a_signal_leaves_a_checkpoint_that_goes_on_to_the_same_bits() {
             "{signal}"
         );
         assert!(!points.exists() && !dir.path().join("m.fw.checkpoint").exists());
+        // without --resume the walk is lost, and the user is told
+        fs::remove_file(&out).unwrap();
+        interrupted(&args, &points, signal);
+        let anew = fiberwalk(&args);
+        let said = String::from_utf8(anew.stderr).unwrap();
+        assert!(
+            said.contains("holds an interrupted walk, which this fit replaces"),
+            "{said}"
+        );
+        assert!(fs::read(&out).unwrap() == fs::read(&whole).unwrap());
         fs::remove_file(&out).unwrap();
     }
 }

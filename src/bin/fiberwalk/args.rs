@@ -343,12 +343,19 @@ impl Sampling {
     }
 }
 
+/// More would only take memory: results do not depend on the number.
+const MOST_THREADS: usize = 1_024;
+
 impl Threads {
     /// Runs `work` on the requested number of threads.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> Outcome<R> + Send) -> Outcome<R> {
         let count = self.threads.unwrap_or(0);
         if self.threads == Some(0) {
             return Err(Error::config("--threads", 0, "must be positive").into());
+        }
+        if count > MOST_THREADS {
+            let requirement = format!("must be at most {MOST_THREADS}");
+            return Err(Error::config("--threads", count, &requirement).into());
         }
         let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
         match pool {

@@ -112,6 +112,17 @@ impl Destination {
         }
     }
 
+    /// The interrupted walk that this fit does not go on with.
+    pub fn replaced(&self, args: &FitArgs) -> Option<String> {
+        match self {
+            Self::File { checkpoint, .. } if !args.resume && checkpoint.exists() => Some(format!(
+                "{} holds an interrupted walk, which this fit replaces (--resume goes on with it)",
+                checkpoint.display()
+            )),
+            _ => None,
+        }
+    }
+
     /// What the user should know about the file's protection from other runs.
     pub fn warning(&self) -> Option<String> {
         match self {

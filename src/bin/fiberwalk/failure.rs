@@ -1,6 +1,7 @@
 //! Why a command ended without success, and its exit status.
 
 use std::fmt;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -53,10 +54,22 @@ pub fn status(error: &Error) -> ExitCode {
         | Error::Shape { .. }
         | Error::Artifact { .. }
         | Error::Checkpoint { .. }
-        | Error::InUse { .. }
-        | Error::Io { .. } => 2,
+        | Error::InUse { .. } => 2,
+        Error::Io { source, .. } if !of_the_machine(source.kind()) => 2,
         _ => 1,
     })
+}
+
+/// True for a disk that is full, or a place that may not be written: no other call would help.
+fn of_the_machine(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
+            | ErrorKind::ReadOnlyFilesystem
+            | ErrorKind::PermissionDenied
+    )
 }
 
 /// Adds the file name to an error about the data.

@@ -4,12 +4,14 @@ use std::slice::from_mut;
 use std::time::Instant;
 
 use fiberwalk::Result;
+use fiberwalk::artifact::report::Severity;
 use fiberwalk::pipeline::{
-    CheckpointOptions, FitOptions, FitResult, Fits, MethodOptions, fit_owned,
+    CheckpointOptions, FitOptions, FitReport, FitResult, Fits, MethodOptions, fit_owned,
 };
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
+use crate::complain;
 use crate::destination::Destination;
 use crate::failure::Outcome;
 use crate::info::verdict;
@@ -39,6 +41,9 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     if let MethodOptions::Walk(points) = &mut options.method {
         points.spool = destination.spool();
     }
+    if let Some(note) = destination.replaced(args) {
+        complain(&format!("note: {note}"));
+    }
     let bars = Bars::new(args.quiet, signals);
     let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
@@ -49,6 +54,10 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     } = outcome?;
     let bytes = destination.write(model)?;
     report.warnings.extend(destination.warning());
+    if args.json || args.quiet {
+        // The summary, which has them, is not printed.
+        warnings(&report);
+    }
     if args.json {
         let said = json!({
             "model": destination.name(),
@@ -81,6 +90,15 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
         destination.show(&format!("{report}{:<10} {text}\n", "model"))?;
     }
     Ok(())
+}
+
+/// Says on standard error what is wrong with the fit.
+fn warnings(report: &FitReport) {
+    let findings = report.verdict().into_iter();
+    for finding in findings.filter(|f| f.severity() == Severity::Warning) {
+        let text = format!("warning: {} {}", finding.sentence(), finding.advice());
+        complain(text.trim_end());
+    }
 }
 
 /// The settings of the fit, without its files.
