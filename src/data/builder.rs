@@ -14,6 +14,13 @@ pub struct DatasetBuilder {
     error: Option<Error>,
 }
 
+impl Dataset {
+    /// A data set from columns of numbers and texts, with or without gaps.
+    pub fn builder() -> DatasetBuilder {
+        DatasetBuilder::default()
+    }
+}
+
 impl DatasetBuilder {
     /// Adds a feature of numbers.
     #[must_use]

@@ -8,7 +8,7 @@ use super::csv::{Source, at, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
 use super::dialect::number;
-use super::load::{CsvOptions, MissingCells, known};
+use super::options::{CsvOptions, MissingCells};
 use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
@@ -33,10 +33,10 @@ pub(super) struct ReadTargets {
 pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Reading> {
     let source = Source::open(csv, &options.format)?;
     for name in options.types.keys() {
-        known(&source, name, "to give a type")?;
+        source.known(name, "to give a type")?;
     }
     for name in &options.ignore {
-        known(&source, name, "to leave out")?;
+        source.known(name, "to leave out")?;
     }
     let missing = options.missing_values.as_deref();
     let decimal = source.dialect.decimal;
@@ -50,7 +50,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
     let mut notes = Vec::new();
     let used = used_columns(&source, &surveys, options, &mut notes)?;
     let target = match &options.target {
-        Some(name) => known(&source, name, "to be the target")?,
+        Some(name) => source.known(name, "to be the target")?,
         None => *used.last().ok_or_else(|| no_features(&source, 0))?,
     };
     let features: Vec<usize> = used.iter().copied().filter(|&j| j != target).collect();

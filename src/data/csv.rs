@@ -6,6 +6,7 @@ use std::path::Path;
 use super::csv_text::CsvText;
 use super::dialect::{Dialect, DialectOptions, detect, number};
 use super::quotes::first_fault;
+use super::schema::list;
 use crate::error::{Error, Result, counted};
 
 /// Named columns of finite numbers.
@@ -116,6 +117,18 @@ impl<'a> Source<'a> {
             dialect,
             names,
             has_header: format.header != Header::No,
+        })
+    }
+
+    /// The position of a column that an option names. `purpose` says what for, in errors.
+    ///
+    /// # Errors
+    /// If there is no such column.
+    pub(super) fn known(&self, name: &str, purpose: &str) -> Result<usize> {
+        self.names.iter().position(|h| h == name).ok_or_else(|| {
+            let names = list(self.names.iter().map(String::as_str));
+            let what = format!("no such column {purpose}; there are {names}");
+            at(self.path, Some(1), Some(name), what)
         })
     }
 

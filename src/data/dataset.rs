@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 
-use super::builder::DatasetBuilder;
 use super::schema::Schema;
 use super::standardize::Standardizer;
 use crate::error::{Column, Error, Result, counted};
@@ -82,11 +81,6 @@ impl Dataset {
         set.check_names()?;
         set.check_values()?;
         Ok(set)
-    }
-
-    /// A data set from columns of numbers and texts, with or without gaps.
-    pub fn builder() -> DatasetBuilder {
-        DatasetBuilder::default()
     }
 
     /// Says what the columns were before they were encoded. A plain table of numbers needs none.

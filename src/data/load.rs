@@ -1,67 +1,15 @@
 //! Data sets from CSV files: new ones, ones for a trained model, or features alone.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use super::columns::{Reading, read_columns};
 use super::csv::{CsvFormat, Source, at, finite};
 use super::csv_text::CsvText;
-use super::dataset::{Dataset, Task, TaskKind, is_label};
+use super::dataset::{Dataset, Task, is_label};
 use super::dialect::number;
+use super::options::{CsvOptions, FeatureRows, RowOptions};
 use super::schema::{Cell, Encoder, FeatureKind, Schema, list};
-use super::survey::ColumnType;
 use crate::error::{Error, Result, counted};
-
-/// How to read a CSV file as a data set.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct CsvOptions {
-    /// Name of the target column. The last column if `None`.
-    pub target: Option<String>,
-    /// What the targets are. See [`load_csv`] for the rule if `None`.
-    pub task: Option<TaskKind>,
-    /// What columns are read as, by name. Others are numbers if all their cells are.
-    pub types: HashMap<String, ColumnType>,
-    /// Columns to leave out.
-    pub ignore: Vec<String>,
-    /// What to do about missing cells of features.
-    pub missing: MissingCells,
-    /// Trimmed cells that stand for a missing one, in place of [`MISSING`](super::MISSING).
-    pub missing_values: Option<Vec<String>>,
-    /// Delimiter, decimal sign, comments and header.
-    pub format: CsvFormat,
-}
-
-/// What to do about missing cells of features. A missing target is always an error.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum MissingCells {
-    /// They get the median or the most frequent level, and one more column says where they are.
-    #[default]
-    Fill,
-    /// They are an error.
-    Refuse,
-}
-
-/// How to read rows for a trained model.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RowOptions {
-    /// Delimiter, decimal sign, comments and header.
-    pub format: CsvFormat,
-    /// Columns to copy as they are.
-    pub keep: Vec<String>,
-}
-
-/// Rows for a trained model.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct FeatureRows {
-    /// Encoded features, row-major, as wide as [`Schema::encoded_names`].
-    pub features: Vec<f64>,
-    /// Number of rows.
-    pub rows: usize,
-    /// The cells of [`RowOptions::keep`], row by row.
-    pub kept: Vec<Vec<String>>,
-    /// What a reader should know: columns that were not used, levels that are not known.
-    pub notes: Vec<String>,
-}
 
 /// Reads a data set. Every column but the target and those to ignore is a feature.
 ///
@@ -171,7 +119,7 @@ impl CsvText {
         let keep = options
             .keep
             .iter()
-            .map(|name| known(&source, name, "to keep"));
+            .map(|name| source.known(name, "to keep"));
         let keep: Vec<usize> = keep.collect::<Result<_>>()?;
         let mut kept = Vec::new();
         let rows = rows_for(&source, schema, |_, row| {
@@ -269,15 +217,6 @@ fn position(source: &Source<'_>, name: &str) -> Result<usize> {
     source.names.iter().position(|h| h == name).ok_or_else(|| {
         let names = list(source.names.iter().map(String::as_str));
         let what = format!("the model needs this column; there are {names}");
-        at(source.path, Some(1), Some(name), what)
-    })
-}
-
-/// The position of a column that an option names.
-pub(super) fn known(source: &Source<'_>, name: &str, purpose: &str) -> Result<usize> {
-    source.names.iter().position(|h| h == name).ok_or_else(|| {
-        let names = list(source.names.iter().map(String::as_str));
-        let what = format!("no such column {purpose}; there are {names}");
         at(source.path, Some(1), Some(name), what)
     })
 }

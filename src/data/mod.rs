@@ -24,6 +24,8 @@ mod labels;
 #[cfg(feature = "csv")]
 mod load;
 #[cfg(feature = "csv")]
+mod options;
+#[cfg(feature = "csv")]
 mod quotes;
 mod schema;
 mod split;
@@ -50,9 +52,9 @@ pub use images::{
     IdxOptions, Images, load_idx, load_idx_for_schema, load_images, load_images_for_schema,
 };
 #[cfg(feature = "csv")]
-pub use load::{
-    CsvOptions, FeatureRows, MissingCells, RowOptions, load_csv, load_features, load_for_schema,
-};
+pub use load::{load_csv, load_features, load_for_schema};
+#[cfg(feature = "csv")]
+pub use options::{CsvOptions, FeatureRows, MissingCells, RowOptions};
 pub use schema::{Cell, Encoder, Feature, FeatureKind, Level, MISSING, Schema, Target, Unknown};
 pub use split::{Split, k_folds, random_split, stratified_split};
 pub use standardize::Standardizer;

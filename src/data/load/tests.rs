@@ -1,6 +1,7 @@
 //! Tests of the module above.
 
 use super::*;
+use crate::data::TaskKind;
 use std::io::Write;
 use tempfile::NamedTempFile;
 
