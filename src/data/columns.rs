@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::csv::{Source, at, unnamed};
+use super::csv::{Source, at, shown, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
 use super::dialect::number;
@@ -12,7 +12,7 @@ use super::options::{CsvOptions, MissingCells};
 use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A table, read.
 pub(super) struct Reading {
@@ -156,9 +156,18 @@ fn used_columns(
     Ok(used)
 }
 
-fn no_features(source: &Source<'_>, target: usize) -> crate::Error {
-    let what = "the only column is the target: there are no features";
-    at(source.path, Some(1), Some(&source.names[target]), what)
+fn no_features(source: &Source<'_>, target: usize) -> Error {
+    let delimiter = source.dialect.delimiter_name();
+    let what = format!(
+        "the only column is the target: there are no features (fields are separated by a \
+         {delimiter}; --delimiter says otherwise)"
+    );
+    at(
+        source.path,
+        Some(1),
+        Some(&shown(&source.names[target])),
+        what,
+    )
 }
 
 /// Reads the cells of a column.

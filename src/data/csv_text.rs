@@ -153,7 +153,8 @@ mod tests {
             ),
             (
                 text("y\n1\n").dataset(&options).err(),
-                "a pipe, line 1, column 'y': the only column is the target: there are no features",
+                "a pipe, line 1, column 'y': the only column is the target: there are no features \
+                 (fields are separated by a comma; --delimiter says otherwise)",
             ),
             (
                 text("a,y\n1,2\nx,3\n").features(&schema, &rows).err(),

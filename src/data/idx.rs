@@ -134,8 +134,9 @@ fn decode<const W: usize>(bytes: &[u8], number: impl Fn([u8; W]) -> f64) -> Vec<
     bytes.as_chunks().0.iter().map(|&b| number(b)).collect()
 }
 
-/// True if a file starts as IDX or gzip files do. A text table never does: UTF-8 text has no such
-/// bytes.
+/// True if a file, or what is packed in it by gzip, starts as IDX files do. A text table never does:
+/// UTF-8 text has no such bytes. A damaged gzip file counts as one, and reading it says what is
+/// wrong.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read.
@@ -143,8 +144,14 @@ pub fn looks_like_idx(path: &Path) -> Result<bool> {
     let io = |source| io_error(path, source);
     let mut start = Vec::new();
     let file = File::open(path).map_err(io)?;
-    file.take(2).read_to_end(&mut start).map_err(io)?;
-    Ok(start == [0, 0] || start == GZIP)
+    (&file).take(2).read_to_end(&mut start).map_err(io)?;
+    if start == GZIP {
+        let file = File::open(path).map_err(io)?;
+        start.clear();
+        let unpacked = MultiGzDecoder::new(BufReader::new(file));
+        return Ok(unpacked.take(2).read_to_end(&mut start).is_err() || start == [0, 0]);
+    }
+    Ok(start == [0, 0])
 }
 
 const GZIP: [u8; 2] = [0x1f, 0x8b];
