@@ -281,3 +281,45 @@ fn quotes_out_of_place_are_refused_with_their_line() {
     .unwrap();
     assert!(ok(&predict).contains("3 rows"));
 }
+
+/// A link that leads nowhere, or to itself, is not replaced by a file.
+#[cfg(unix)]
+#[test]
+fn a_link_to_nothing_is_refused_as_an_output() {
+    let (dir, train, _) = split("yacht.csv");
+    let link = dir.path().join("m.fw");
+    for target in ["nothing.fw", "m.fw"] {
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        refused(
+            &["fit", text(&train), "--out", text(&link), "--method", "map"],
+            &["m.fw", "a link that leads to no file"],
+        );
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        std::fs::remove_file(&link).unwrap();
+    }
+    // a link to a file is followed
+    let real = dir.path().join("real.fw");
+    std::fs::write(&real, "").unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    ok(&[
+        "fit",
+        text(&train),
+        "--out",
+        text(&link),
+        "--method",
+        "map",
+        "--hidden",
+        "none",
+    ]);
+    assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert!(std::fs::metadata(&real).unwrap().len() > 100);
+    // more threads than make sense
+    let many = [
+        "predict",
+        text(&real),
+        text(&train),
+        "--threads",
+        "18446744073709551615",
+    ];
+    refused(&many, &["--threads", "at most 1024"]);
+}

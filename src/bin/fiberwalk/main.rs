@@ -148,7 +148,11 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
         return refuse("there is no such directory");
     }
     let Ok(real) = out.canonicalize() else {
-        return Ok(());
+        // A rename would put a file in the place of the link.
+        return match out.symlink_metadata() {
+            Ok(there) if there.is_symlink() => refuse("it is a link that leads to no file"),
+            _ => Ok(()),
+        };
     };
     if !real.is_file() {
         return refuse("it is there and not a regular file");
