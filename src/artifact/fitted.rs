@@ -80,7 +80,8 @@ pub(super) fn last_layer<T: Scalar>(
 /// The conditional last layer of the program's own model.
 ///
 /// # Errors
-/// If its network has no linear head, and those of [`LastLayer::with_precisions`].
+/// If its network has no linear head, or its prior has another precision for each output of a
+/// feature; and those of [`LastLayer::with_precisions`].
 pub(crate) fn own_last_layer<T: Scalar>(
     model: &Model,
     x: &[f64],
@@ -92,7 +93,14 @@ pub(crate) fn own_last_layer<T: Scalar>(
     })?;
     let precisions = model.prior().precision(head.layout());
     let of_last = &precisions[head.hidden_params().min(precisions.len())..];
-    LastLayer::with_precisions(head, model.likelihood(), of_last, x, y)
+    // [H + 1, outputs]: those of a feature must be one
+    let features = of_last.chunks(head.output_dim().max(1));
+    if let Some(unequal) = features.clone().find(|f| f.iter().any(|p| *p != f[0])) {
+        let requirement = "must give the weights of one feature to all outputs one precision";
+        return Err(Error::config("prior", format!("{unequal:?}"), requirement));
+    }
+    let precisions: Vec<f64> = features.map(|f| f[0]).collect();
+    LastLayer::with_precisions(head, model.likelihood(), &precisions, x, y)
 }
 
 /// The coordinates of a deformation whose scales are part of the posterior, and the number of the
