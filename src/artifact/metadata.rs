@@ -1,5 +1,7 @@
 //! The metadata of a model file, and the checks that they must pass.
 
+mod columns;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -251,29 +253,6 @@ impl Metadata {
     pub fn standardizer(&self) -> Result<Standardizer> {
         Standardizer::from_parts(self.feature_mean.clone(), self.feature_scale.clone())?
             .with_warps(self.feature_warps.clone())
-    }
-
-    /// The columns that a table to predict must have.
-    pub fn schema(&self) -> Schema {
-        let plain = || Schema::of_numbers(&self.feature_names, &self.target_name);
-        self.schema.clone().unwrap_or_else(plain)
-    }
-
-    /// Checks that the schema is that of the features.
-    fn check_schema(&self) -> std::result::Result<(), String> {
-        let Some(schema) = &self.schema else {
-            return Ok(());
-        };
-        schema.check().map_err(|e| e.to_string())?;
-        let classes = schema.target().classes.len();
-        let named = classes == 0 || Some(classes) == self.task.classes();
-        let fits = schema.encoded_names() == self.feature_names
-            && schema.target().name == self.target_name
-            && self.image.is_none();
-        match fits && named {
-            true => Ok(()),
-            false => Err("its schema is not that of its features and target".into()),
-        }
     }
 
     /// The oldest format version that can hold these metadata.

@@ -41,10 +41,7 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     if let MethodOptions::Walk(points) = &mut options.method {
         points.spool = destination.spool();
     }
-    if let Some(note) = destination.replaced(args) {
-        complain(&format!("note: {note}"));
-    }
-    let bars = Bars::new(args.quiet, signals);
+    let bars = Bars::new(args.quiet, signals).before_walk(destination.replaced(args));
     let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
     let FitResult {

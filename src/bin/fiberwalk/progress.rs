@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use crate::complain;
 use crate::signals::Signals;
 use fiberwalk::pipeline::{Progress, Stage};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -14,6 +15,8 @@ const SPINNER: &str = "{msg:13} {spinner} {pos}, {elapsed}";
 pub struct Bars {
     quiet: bool,
     signals: Signals,
+    /// Said once, when a walk begins: then nothing is left that could refuse the fit.
+    before_walk: Mutex<Option<String>>,
     current: Mutex<Option<Current>>,
 }
 
@@ -30,6 +33,11 @@ impl Progress for Bars {
     }
 
     fn progress(&self, stage: Stage, done: usize, total: usize) {
+        if stage == Stage::Walk
+            && let Ok(Some(note)) = self.before_walk.lock().map(|mut note| note.take())
+        {
+            complain(&format!("note: {note}"));
+        }
         // A poisoned lock means that another thread failed; that is reported elsewhere.
         let Ok(mut current) = self.current.lock() else {
             return;
@@ -57,7 +65,16 @@ impl Bars {
         Self {
             quiet,
             signals: signals.clone(),
+            before_walk: Mutex::new(None),
             current: Mutex::new(None),
+        }
+    }
+
+    /// The same, with a note to say when a walk begins.
+    pub fn before_walk(self, note: Option<String>) -> Self {
+        Self {
+            before_walk: Mutex::new(note),
+            ..self
         }
     }
 

@@ -1,0 +1,29 @@
+//! The columns of the tables that a model predicts.
+
+use super::Metadata;
+use crate::data::Schema;
+
+impl Metadata {
+    /// The columns that a table to predict must have.
+    pub fn schema(&self) -> Schema {
+        let plain = || Schema::of_numbers(&self.feature_names, &self.target_name);
+        self.schema.clone().unwrap_or_else(plain)
+    }
+
+    /// Checks that the schema is that of the features.
+    pub(super) fn check_schema(&self) -> std::result::Result<(), String> {
+        let Some(schema) = &self.schema else {
+            return Ok(());
+        };
+        schema.check().map_err(|e| e.to_string())?;
+        let classes = schema.target().classes.len();
+        let named = classes == 0 || Some(classes) == self.task.classes();
+        let fits = schema.encoded_names() == self.feature_names
+            && schema.target().name == self.target_name
+            && self.image.is_none();
+        match fits && named {
+            true => Ok(()),
+            false => Err("its schema is not that of its features and target".into()),
+        }
+    }
+}
