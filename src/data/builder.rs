@@ -64,7 +64,8 @@ impl DatasetBuilder {
         self
     }
 
-    /// Says what the targets are. Without it, [`load_csv`](super::load_csv) has the rule.
+    /// Says what the targets are. Without it, texts are classes, and so are numbers that are exactly
+    /// `0..K`, with `K >= 2` and `2 (K - 1) <= n` for `n` rows.
     #[must_use]
     pub fn task(mut self, task: TaskKind) -> Self {
         self.task = Some(task);

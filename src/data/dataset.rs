@@ -100,6 +100,7 @@ impl Dataset {
     }
 
     /// The same; `None` for a plain table of numbers.
+    #[cfg(feature = "safetensors")]
     pub(crate) fn special_schema(&self) -> Option<&Schema> {
         self.schema.as_ref()
     }

@@ -49,7 +49,7 @@ pub struct Dialect {
     pub comment: Option<u8>,
 }
 
-/// What a caller fixes. [`detect`] finds the rest. Without `comment` there are no comment lines.
+/// What a caller fixes. The rest is found from the first rows. Without `comment` there are no comment lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DialectOptions {
     /// The ASCII byte between two fields.

@@ -11,7 +11,7 @@ use super::survey::ColumnType;
 pub struct CsvOptions {
     /// Name of the target column. The last column if `None`.
     pub target: Option<String>,
-    /// What the targets are. See [`load_csv`] for the rule if `None`.
+    /// What the targets are. See [`load_csv`](super::load_csv) for the rule if `None`.
     pub task: Option<TaskKind>,
     /// What columns are read as, by name. Others are numbers if all their cells are.
     pub types: HashMap<String, ColumnType>,
@@ -47,7 +47,7 @@ pub struct RowOptions {
 /// Rows for a trained model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FeatureRows {
-    /// Encoded features, row-major, as wide as [`Schema::encoded_names`].
+    /// Encoded features, row-major, as wide as [`Schema::encoded_names`](super::Schema::encoded_names).
     pub features: Vec<f64>,
     /// Number of rows.
     pub rows: usize,

@@ -12,6 +12,8 @@
 //! standardisation turns into 0. A cell that is missing where no training row lacked one is an
 //! error: the model has never seen that.
 
+#[cfg(any(feature = "safetensors", test))]
+mod check;
 mod encode;
 mod fit;
 #[cfg(test)]
@@ -20,9 +22,7 @@ mod tests;
 pub use encode::{Cell, Encoder, Unknown};
 pub(super) use fit::{Raw, RawColumn, sort_levels};
 
-use std::collections::HashSet;
-
-use crate::error::{Error, Result, counted};
+use crate::error::counted;
 
 /// Most levels of a category.
 pub(super) const MAX_LEVELS: usize = 100;
@@ -214,45 +214,6 @@ impl Schema {
             format!("'{}': classes in this order: {names}", self.target.name)
         });
         special.chain(classes).collect()
-    }
-
-    /// Checks a schema that was read from a file.
-    ///
-    /// # Errors
-    /// A name that appears twice, a category without levels, a level that appears twice, or a
-    /// number that is not finite.
-    pub(crate) fn check(&self) -> Result<()> {
-        let wrong = |name: &str, what: &str| {
-            let what = format!("the schema of column '{name}' {what}");
-            Err(Error::data(what))
-        };
-        let mut seen = HashSet::from([self.target.name.as_str()]);
-        for Feature { name, kind } in &self.features {
-            if !seen.insert(name) {
-                return wrong(name, "appears twice");
-            }
-            match kind {
-                FeatureKind::Number { fill } => {
-                    if fill.is_some_and(|fill| !fill.is_finite()) {
-                        return wrong(name, "has a median that is not finite");
-                    }
-                }
-                FeatureKind::Category { levels, .. } => {
-                    let names: HashSet<&str> = levels.iter().map(|l| l.name.as_str()).collect();
-                    if levels.is_empty() || names.len() != levels.len() {
-                        return wrong(name, "has no levels, or one twice");
-                    }
-                    if levels.iter().any(|l| !(0.0..=1.0).contains(&l.share)) {
-                        return wrong(name, "has a share outside 0 to 1");
-                    }
-                }
-            }
-        }
-        let classes: HashSet<&String> = self.target.classes.iter().collect();
-        if classes.len() != self.target.classes.len() || classes.len() == 1 {
-            return wrong(&self.target.name, "has one class, or one twice");
-        }
-        Ok(())
     }
 }
 
