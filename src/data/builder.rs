@@ -64,7 +64,8 @@ impl DatasetBuilder {
         self
     }
 
-    /// Says what the targets are. Without it, texts are classes, and so are numbers that are exactly
+    /// Says what the targets are. Without it, texts are classes, and so are numbers that are
+    /// exactly
     /// `0..K`, with `K >= 2` and `2 (K - 1) <= n` for `n` rows.
     #[must_use]
     pub fn task(mut self, task: TaskKind) -> Self {
@@ -134,6 +135,7 @@ impl DatasetBuilder {
         })?;
         let classes = targets.classes;
         let schema = Schema::fit(&self.columns, Target { name, classes }, None)?;
+        schema.check()?;
         let features = schema.encode_columns(&self.columns, rows)?;
         let (names, target) = (schema.encoded_names(), schema.target().name.clone());
         let data = Dataset::new(features, targets.values, names, target, targets.task)?;

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::csv::{Source, at, shown, unnamed};
+use super::csv::{Header, Source, at, shown, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
-use super::dialect::number;
+use super::dialect::{Dialect, number};
 use super::options::{CsvOptions, MissingCells};
-use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing};
+use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, stands_for};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
 use crate::error::{Error, Result};
@@ -41,13 +41,26 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
     let missing = options.missing_values.as_deref();
     let decimal = source.dialect.decimal;
     let mut surveys = vec![Survey::default(); source.names.len()];
-    let rows = source.rows(|line, row| {
+    // which of the given texts occur
+    let mut found = vec![false; missing.map_or(0, <[String]>::len)];
+    let rows = source.rows(options.rows, |line, row| {
         for (survey, cell) in surveys.iter_mut().zip(row) {
             survey.add(cell.trim(), line, decimal, missing);
+            for (found, text) in found.iter_mut().zip(missing.unwrap_or(&[])) {
+                *found |= stands_for(text, cell.trim());
+            }
         }
         Ok(())
     })?;
     let mut notes = Vec::new();
+    if source.dialect != Dialect::default() {
+        notes.push(source.dialect.to_string());
+    }
+    for (text, _) in missing.unwrap_or(&[]).iter().zip(found).filter(|f| !f.1) {
+        notes.push(format!(
+            "no cell is '{text}', which should stand for a missing one"
+        ));
+    }
     let used = used_columns(&source, &surveys, options, &mut notes)?;
     let target = match &options.target {
         Some(name) => source.known(name, "to be the target")?,
@@ -85,7 +98,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         readers.push(Reader::new(j, kind, rows));
     }
     let mut lines = Vec::with_capacity(rows);
-    source.rows(|line, row| {
+    source.rows(options.rows, |line, row| {
         lines.push(line);
         for reader in &mut readers {
             let cell = row.get(reader.column).unwrap_or("").trim();
@@ -104,6 +117,18 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
     let wide: Vec<(String, usize)> = wide.collect();
     if !wide.is_empty() {
         return Err(too_many_levels(source.path, &wide, MAX_LEVELS));
+    }
+    let of_names = |cells: &Raw, name: &String| match cells {
+        Raw::Texts { texts, .. } => texts.contains(name),
+        Raw::Numbers(_) => false,
+    };
+    if options.format.header == Header::Auto
+        && readers.iter().all(|r| of_names(&r.cells, name(r.column)))
+        && of_names(&of_target, name(target))
+    {
+        let what = "the first line looks like data: all its cells occur below. If it names the \
+                    columns, say --header yes; if there is no header, --header no";
+        return Err(at(source.path, source.header_line, None, what));
     }
     let asked = match options.types.get(name(target)) {
         Some(ColumnType::Category) => options.task.or(Some(TaskKind::Classification)),
@@ -146,7 +171,7 @@ fn used_columns(
     for (j, name) in source.names.iter().enumerate() {
         if name.is_empty() {
             if !surveys[j].numbers_the_rows() {
-                return Err(unnamed(source.path, j));
+                return Err(unnamed(source.path, source.header_line, j));
             }
             notes.push("the first column has no name and numbers the rows: it is left out".into());
         } else if !options.ignore.contains(name) {
@@ -164,7 +189,7 @@ fn no_features(source: &Source<'_>, target: usize) -> Error {
     );
     at(
         source.path,
-        Some(1),
+        source.header_line,
         Some(&shown(&source.names[target])),
         what,
     )

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::csv_text::CsvText;
-use super::dialect::{Dialect, DialectOptions, detect, number};
+use super::dialect::{Dialect, DialectOptions, detect, looks_like_a_number, number};
 use super::quotes::first_fault;
 use super::schema::list;
 use crate::error::{Error, Result, counted};
@@ -79,8 +79,8 @@ pub(super) struct Source<'a> {
     pub dialect: Dialect,
     /// Names of the columns, all different. The first may be empty: an index.
     pub names: Vec<String>,
-    /// Whether the names are in the file.
-    has_header: bool,
+    /// The line of the names, if they are in the file.
+    pub header_line: Option<u64>,
 }
 
 impl<'a> Source<'a> {
@@ -116,7 +116,7 @@ impl<'a> Source<'a> {
             text,
             dialect,
             names,
-            has_header: format.header != Header::No,
+            header_line: (format.header != Header::No).then_some(line),
         })
     }
 
@@ -128,25 +128,31 @@ impl<'a> Source<'a> {
         self.names.iter().position(|h| h == name).ok_or_else(|| {
             let names = list(self.names.iter().map(String::as_str));
             let what = format!("no such column {purpose}; there are {names}");
-            at(self.path, Some(1), Some(name), what)
+            at(self.path, self.header_line, Some(name), what)
         })
     }
 
-    /// Calls `use_row` with the line and the fields of every row. Returns the number of rows.
+    /// Calls `use_row` with the line and the fields of every row, or of the first `most`. Returns
+    /// the number of rows.
     ///
     /// # Errors
     /// A row with another number of fields than there are names, no rows at all, or what `use_row`
     /// returns.
     pub(super) fn rows(
         &self,
+        most: Option<usize>,
         mut use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
     ) -> Result<usize> {
         let mut rows = Rows::new(self.path, self.text, self.dialect);
-        if self.has_header {
+        if self.header_line.is_some() {
             rows.next_row()?;
         }
         let mut count = 0;
+        let mut before = None;
         while let Some((line, row)) = rows.next_row()? {
+            if most == Some(count) {
+                break;
+            }
             if row.len() != self.names.len() {
                 let expected = counted(self.names.len(), "field");
                 let delimiter = self.dialect.delimiter_name();
@@ -156,6 +162,14 @@ impl<'a> Source<'a> {
                 );
                 return Err(at(self.path, Some(line), None, what));
             }
+            if self.names.len() == 1 && before.is_some_and(|end| line > end + 1) {
+                let what = "a blank line before this one: where there is one column, write an \
+                            empty cell as \"\"";
+                return Err(at(self.path, Some(line), None, what));
+            }
+            // a cell may span lines
+            let spanned = row.get(0).map_or(0, |cell| cell.matches('\n').count());
+            before = Some(line + spanned as u64);
             use_row(line, row)?;
             count += 1;
         }
@@ -168,14 +182,14 @@ impl<'a> Source<'a> {
     /// Every column as numbers.
     pub(super) fn table(&self) -> Result<Table> {
         if self.names[0].is_empty() {
-            return Err(unnamed(self.path, 0));
+            return Err(unnamed(self.path, self.header_line, 0));
         }
         let mut table = Table {
             names: self.names.clone(),
             values: Vec::new(),
             lines: Vec::new(),
         };
-        self.rows(|line, row| {
+        self.rows(None, |line, row| {
             table.lines.push(line);
             for (name, cell) in self.names.iter().zip(row) {
                 let value = finite(cell.trim(), self.dialect)
@@ -189,9 +203,9 @@ impl<'a> Source<'a> {
 }
 
 /// The error of a column without a name.
-pub(super) fn unnamed(path: &Path, j: usize) -> Error {
+pub(super) fn unnamed(path: &Path, line: Option<u64>, j: usize) -> Error {
     let what = format!("column {} of the header has no name", j + 1);
-    at(path, Some(1), None, what)
+    at(path, line, None, what)
 }
 
 /// A data error in a file.
@@ -226,7 +240,8 @@ fn check_header(
     given: Header,
     dialect: Dialect,
 ) -> Result<()> {
-    let is_number = |name: &&&str| number(name, dialect.decimal).is_some();
+    let is_number =
+        |name: &&&str| number(name, dialect.decimal).is_some() || looks_like_a_number(name);
     if given == Header::Auto
         && let Some(cell) = header.iter().find(is_number)
     {
@@ -240,7 +255,7 @@ fn check_header(
     let mut seen = HashSet::new();
     for (j, name) in header.iter().enumerate() {
         if name.is_empty() && j > 0 {
-            return Err(unnamed(path, j));
+            return Err(unnamed(path, Some(line), j));
         }
         if name.contains(char::is_control) {
             // such a name would garble error messages and model files
@@ -248,7 +263,8 @@ fn check_header(
             return Err(at(path, Some(line), None, what));
         }
         if !seen.insert(name) {
-            return Err(at(path, Some(line), Some(name), "this name appears twice"));
+            let what = "this name appears twice (if the file has no header: --header no)";
+            return Err(at(path, Some(line), Some(name), what));
         }
     }
     Ok(())

@@ -210,6 +210,11 @@ impl Dataset {
                 got,
             ));
         }
+        if self.schema.as_ref().is_some_and(|s| !s.is_of_numbers()) {
+            return Err(Error::data(
+                "pixels are numbers, and none of them is missing",
+            ));
+        }
         Ok(Self {
             image: Some(shape),
             ..self

@@ -49,7 +49,8 @@ pub struct Dialect {
     pub comment: Option<u8>,
 }
 
-/// What a caller fixes. The rest is found from the first rows. Without `comment` there are no comment lines.
+/// What a caller fixes. The rest is found from the first rows. Without `comment` there are no
+/// comment lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DialectOptions {
     /// The ASCII byte between two fields.
@@ -99,6 +100,26 @@ impl fmt::Display for Dialect {
             None => Ok(()),
         }
     }
+}
+
+/// True for a text that a person would read as a number, a date or a time, though [`number`] does
+/// not: `4,100`, `12%`, `$5.50`, `31.03.2024`, `12:30`. Ranges such as `18-24` are no numbers.
+pub(super) fn looks_like_a_number(text: &str) -> bool {
+    let text = text.trim_start_matches(['+', '-', '\u{2212}']);
+    let mut before = ' ';
+    let fits = text.chars().all(|c| {
+        let exponent = matches!(c, 'e' | 'E') && before.is_ascii_digit();
+        let sign = matches!(c, '+' | '-') && matches!(before, 'e' | 'E');
+        before = c;
+        c.is_ascii_digit()
+            || exponent
+            || sign
+            || matches!(
+                c,
+                '.' | ',' | '%' | '$' | '€' | '£' | '¥' | '\'' | ' ' | '\u{a0}' | '/' | ':'
+            )
+    });
+    fits && text.contains(|c: char| c.is_ascii_digit())
 }
 
 /// Records that are examined at most.
@@ -175,7 +196,7 @@ fn find_decimal(text: &str, delimiter: u8, comment: Option<u8>) -> Result<Decima
     for cell in records(text, delimiter, comment).into_iter().flatten() {
         if cell.contains('.') && number(cell, Decimal::Point).is_some() {
             point.get_or_insert(cell);
-        } else if cell.contains(',') && number(cell, Decimal::Comma).is_some() {
+        } else if number(cell, Decimal::Point).is_none() && number(cell, Decimal::Comma).is_some() {
             match is_grouped(unsigned(cell), ',') {
                 true => unclear.get_or_insert(cell),
                 false => comma.get_or_insert(cell),

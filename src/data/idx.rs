@@ -134,9 +134,9 @@ fn decode<const W: usize>(bytes: &[u8], number: impl Fn([u8; W]) -> f64) -> Vec<
     bytes.as_chunks().0.iter().map(|&b| number(b)).collect()
 }
 
-/// True if a file, or what is packed in it by gzip, starts as IDX files do. A text table never does:
-/// UTF-8 text has no such bytes. A damaged gzip file counts as one, and reading it says what is
-/// wrong.
+/// True if a file, or what is packed in it by gzip, starts as IDX files do. A text table never
+/// does: UTF-8 text has no such bytes. A damaged gzip file counts as one, and reading it says what
+/// is wrong.
 ///
 /// # Errors
 /// [`Error::Io`] when the file cannot be read.

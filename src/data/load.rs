@@ -25,9 +25,9 @@ use crate::error::{Error, Result, counted};
 /// the choice may be wrong.
 ///
 /// # Errors
-/// Those of [`read_table`](super::read_table) about lines and quotes; an unknown column, no feature,
-/// a column without values, a date, more than 100 texts in a column, a missing target, or labels
-/// that are not classes.
+/// Those of [`read_table`](super::read_table) about lines and quotes; an unknown column, no
+/// feature, a column without values, a date, more than 100 texts in a column, a missing target, or
+/// labels that are not classes.
 pub fn load_csv(path: &Path, options: &CsvOptions) -> Result<Dataset> {
     CsvText::open(path)?.dataset(options)
 }
@@ -74,6 +74,7 @@ impl CsvText {
         let in_file = |error| place(error, &path, None);
         let missing_values = options.missing_values.clone();
         let schema = Schema::fit(&columns, targets.target, missing_values).map_err(in_file)?;
+        schema.check().map_err(in_file)?;
         let features = schema.encode_columns(&columns, rows).map_err(in_file)?;
         drop(columns);
         let names = schema.encoded_names();
@@ -144,7 +145,7 @@ fn rows_for(
     let places = features.iter().map(|f| position(source, &f.name));
     let places: Vec<usize> = places.collect::<Result<_>>()?;
     let mut encoder = Encoder::new(schema);
-    let rows = source.rows(|line, row| {
+    let rows = source.rows(None, |line, row| {
         let cell = |(feature, &j): (&super::schema::Feature, &usize)| {
             let text = row.get(j).unwrap_or("").trim();
             if schema.is_missing(text) {
@@ -190,6 +191,9 @@ fn target_value(
     task: Task,
     source: &Source<'_>,
 ) -> std::result::Result<f64, String> {
+    if schema.is_missing(cell) {
+        return Err("a missing target".into());
+    }
     let Task::Classification { classes } = task else {
         return finite(cell, source.dialect);
     };
@@ -202,9 +206,13 @@ fn target_value(
             None => finite(cell, source.dialect),
         };
     }
-    let class = schema
-        .class_of(cell)
-        .or_else(|| schema.class_of(&value?.to_string()));
+    // classes that are numbers may be written in other ways
+    let is_number = |n: &String| n.parse::<f64>().is_ok_and(|v| v.to_string() == *n);
+    let by_number = || match names.iter().all(is_number) {
+        true => schema.class_of(&value?.to_string()),
+        false => None,
+    };
+    let class = schema.class_of(cell).or_else(by_number);
     class.map(|k| k as f64).ok_or_else(|| {
         let names = list(names.iter().map(String::as_str));
         let cell = super::csv::shown(cell);
@@ -217,7 +225,7 @@ fn position(source: &Source<'_>, name: &str) -> Result<usize> {
     source.names.iter().position(|h| h == name).ok_or_else(|| {
         let names = list(source.names.iter().map(String::as_str));
         let what = format!("the model needs this column; there are {names}");
-        at(source.path, Some(1), Some(name), what)
+        at(source.path, source.header_line, Some(name), what)
     })
 }
 

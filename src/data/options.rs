@@ -19,8 +19,11 @@ pub struct CsvOptions {
     pub ignore: Vec<String>,
     /// What to do about missing cells of features.
     pub missing: MissingCells,
-    /// Trimmed cells that stand for a missing one, in place of [`MISSING`](super::MISSING).
+    /// Texts or numbers that stand for a missing cell, in place of [`MISSING`](super::MISSING). An
+    /// empty cell is always a missing one.
     pub missing_values: Option<Vec<String>>,
+    /// Read only the first rows, so many at most.
+    pub rows: Option<usize>,
     /// Delimiter, decimal sign, comments and header.
     pub format: CsvFormat,
 }
@@ -47,7 +50,8 @@ pub struct RowOptions {
 /// Rows for a trained model.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct FeatureRows {
-    /// Encoded features, row-major, as wide as [`Schema::encoded_names`](super::Schema::encoded_names).
+    /// Encoded features, row-major, as wide as
+    /// [`Schema::encoded_names`](super::Schema::encoded_names).
     pub features: Vec<f64>,
     /// Number of rows.
     pub rows: usize,

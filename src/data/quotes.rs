@@ -4,9 +4,9 @@
 //! it takes the whole rest of the file as one field. It also reads `"1"5` as 15.
 //!
 //! A quoted field begins and ends with a quote, right next to the delimiters and line ends. It may
-//! hold delimiters, line ends, and quotes written twice. A field that does not begin with a quote holds
-//! none: `5"` is rejected. So is a blank before or after the quotes, which RFC 4180 counts as part
-//! of the field.
+//! hold delimiters, line ends, and quotes written twice. A field that does not begin with a quote
+//! holds none: `5"` is rejected. So is a blank before or after the quotes, which RFC 4180 counts as
+//! part of the field.
 
 use super::dialect::Dialect;
 

@@ -1,7 +1,7 @@
 //! The first pass over a table: what each column holds.
 
 use super::csv::at;
-use super::dialect::{Decimal, number};
+use super::dialect::{Decimal, looks_like_a_number, number};
 use super::schema::{is_missing, list};
 use crate::error::{Error, Result, counted};
 use std::path::Path;
@@ -116,7 +116,15 @@ impl Survey {
                 let what = format!(
                     "'{shown}' is not a number, and {numbers} of the column are; mend it, or say \
                      that it means a missing value (--missing-values), or that the column is a \
-                     category (--types {name}=category)"
+                     category (--types {name}=category); --decimal decides what is a number"
+                );
+                wrong(Some(*line), what)
+            }
+            None if looks_like_a_number(text) => {
+                let what = format!(
+                    "'{shown}' is not read as a number; mend it, or say which decimal sign the \
+                     file has (--decimal), or that the column is a category (--types \
+                     {name}=category)"
                 );
                 wrong(Some(*line), what)
             }

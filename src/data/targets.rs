@@ -85,6 +85,15 @@ impl Targets {
     }
 
     fn of_labels(values: Vec<f64>) -> Result<Self, Fault> {
+        // beyond this, neighbouring whole numbers are one number
+        const LARGEST: f64 = 9_007_199_254_740_992.0;
+        if values.is_empty() {
+            return Err((None, "no rows".into()));
+        }
+        if let Some(row) = values.iter().position(|y| y.abs() >= LARGEST) {
+            let what = "is too large for a label; read the labels as texts: --types NAME=category";
+            return Err((Some(row), format!("{} {what}", values[row])));
+        }
         if let Some(row) = values.iter().position(|y| y.fract() != 0.0) {
             let what = format!(
                 "{} is not a class label: labels are whole numbers",

@@ -41,10 +41,12 @@ pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// What is on standard error besides warnings about a fit, which short fits have.
+/// What is on standard error besides notes on the table, and warnings about a fit, which short fits
+/// have.
 pub fn without_warnings(error: &[u8]) -> String {
     let error = String::from_utf8_lossy(error);
-    let others = error.lines().filter(|line| !line.starts_with("warning: "));
+    let said = |line: &&str| line.starts_with("warning: ") || line.starts_with("note: ");
+    let others = error.lines().filter(|line| !said(line));
     others.map(|line| format!("{line}\n")).collect()
 }
 

@@ -112,3 +112,42 @@ fn a_signal_without_checkpoints_leaves_nothing() {
     assert!(said.contains("nothing was kept"), "{said}");
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), before);
 }
+
+/// A program that waits for its input ends by the signal, as any other.
+#[test]
+fn a_signal_before_a_fit_ends_the_program_at_once() {
+    let (dir, train, _) = split("yacht.csv");
+    let out = dir.path().join("m.fw");
+    ok(&[
+        "fit",
+        text(&train),
+        "--out",
+        text(&out),
+        "--method",
+        "map",
+        "--hidden",
+        "none",
+    ]);
+    for args in [["predict", text(&out), "-"], ["fit", "-", "--out=other.fw"]] {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
+            .args(args)
+            .current_dir(dir.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+        let pid = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        // the standard input is still open: only the signal can end it
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), None, "{args:?}");
+    }
+}

@@ -356,3 +356,30 @@ fn what_is_in_doubt_is_refused_with_what_decides() {
         refused(dir, &[&fit[..], options].concat(), words);
     }
 }
+
+/// A model is only written if it can be read.
+#[test]
+fn images_may_have_named_classes() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path();
+    let text = "a,b,c,d,animal\n".to_string()
+        + &rows(40, |i, a, b| {
+            format!("{a:.2},{b:.2},{a:.1},{b:.1},{}\n", pick(i, &["cat", "dog"]))
+        });
+    fs::write(dir.join("t.csv"), text).unwrap();
+    let fit = [
+        "fit", "t.csv", "--out", "m.fw", "--method", "map", "--image", "2x2",
+    ];
+    ok(dir, &[&fit[..], &["--hidden", "none"]].concat());
+    let predictions = ok(dir, &["predict", "m.fw", "t.csv"]);
+    assert!(predictions.starts_with("p_cat,p_dog,"), "{predictions}");
+    fs::write(
+        dir.join("g.csv"),
+        "a,b,c,d,y\n1,2,3,,0\n1,2,3,4,1\n2,2,2,2,1\n",
+    )
+    .unwrap();
+    let fit = [
+        "fit", "g.csv", "--out", "g.fw", "--method", "map", "--image", "2x2",
+    ];
+    refused(dir, &fit, &["pixels are numbers"]);
+}

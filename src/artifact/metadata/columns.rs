@@ -20,7 +20,7 @@ impl Metadata {
         let named = classes == 0 || Some(classes) == self.task.classes();
         let fits = schema.encoded_names() == self.feature_names
             && schema.target().name == self.target_name
-            && self.image.is_none();
+            && (self.image.is_none() || schema.is_of_numbers());
         match fits && named {
             true => Ok(()),
             false => Err("its schema is not that of its features and target".into()),

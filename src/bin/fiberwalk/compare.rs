@@ -55,6 +55,8 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         None => None,
     };
     test.iter().for_each(|test| say_notes(test.notes()));
+    // Without the watch, a signal ends the program as the system has it.
+    let _ = signals.watch();
     let (mut all, mut first_failure) = (Vec::new(), None);
     let first = args.settings.seed;
     for seed in first..=first + (args.seeds - 1) {

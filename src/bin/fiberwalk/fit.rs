@@ -11,7 +11,6 @@ use fiberwalk::pipeline::{
 use serde_json::json;
 
 use crate::args::{FitArgs, Precision};
-use crate::complain;
 use crate::destination::Destination;
 use crate::failure::Outcome;
 use crate::info::verdict;
@@ -20,6 +19,7 @@ use crate::progress::Bars;
 use crate::settings::{Own, as_is};
 use crate::signals::Signals;
 use crate::streams::say;
+use crate::{complain, say_notes};
 
 pub fn run(args: &FitArgs, signals: &Signals) -> Outcome {
     match args.settings.precision {
@@ -41,6 +41,8 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     if let MethodOptions::Walk(points) = &mut options.method {
         points.spool = destination.spool();
     }
+    // Without the watch, a signal ends the program as the system has it.
+    let _ = signals.watch();
     let bars = Bars::new(args.quiet, signals).before_walk(destination.replaced(args));
     let outcome = fit_owned::<T>(data, &options, &bars);
     bars.clear();
@@ -49,10 +51,13 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
         mut report,
         loo,
     } = outcome?;
+    // Not said yet if the method does not walk.
+    bars.say_note();
     let bytes = destination.write(model)?;
     report.warnings.extend(destination.warning());
     if args.json || args.quiet {
         // The summary, which has them, is not printed.
+        report.data.iter().for_each(|data| say_notes(&data.notes));
         warnings(&report);
     }
     if args.json {

@@ -88,9 +88,11 @@ impl Input {
                     ignore: args.columns.ignore.clone(),
                     missing: args.columns.missing.unwrap_or_default(),
                     missing_values: args.columns.missing_values.clone(),
+                    rows,
                     format: args.table.format(),
                 };
-                let data = first_rows(csv_text(file)?.dataset(&options)?, rows)?;
+                check_rows(rows)?;
+                let data = csv_text(file)?.dataset(&options)?;
                 match args.image {
                     Some(ImageShape(shape)) => data.with_image(shape)?,
                     None => data,

@@ -65,8 +65,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    // Without the watch, a signal ends the program as it always did.
-    let signals = Signals::watch().unwrap_or_default();
+    let signals = Signals::default();
     let outcome = match cli.command {
         Command::Fit(args) => {
             let threads = &args.settings.threads;

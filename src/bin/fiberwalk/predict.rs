@@ -36,6 +36,12 @@ pub fn run(args: &PredictArgs) -> Outcome {
         Predictions::Classes(p) => classification(&p, &metadata.schema().target().classes),
         Predictions::Real(p) => regression(&p),
     };
+    let mut names: Vec<&String> = args.keep.iter().chain(&table.header).collect();
+    names.sort_unstable();
+    if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+        let requirement = "would be there twice among the columns of the predictions";
+        return Err(fiberwalk::Error::config("--keep", twice[0], requirement).into());
+    }
     let table = Table {
         kept: read.kept,
         ..table

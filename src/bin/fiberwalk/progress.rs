@@ -33,10 +33,8 @@ impl Progress for Bars {
     }
 
     fn progress(&self, stage: Stage, done: usize, total: usize) {
-        if stage == Stage::Walk
-            && let Ok(Some(note)) = self.before_walk.lock().map(|mut note| note.take())
-        {
-            complain(&format!("note: {note}"));
+        if stage == Stage::Walk {
+            self.say_note();
         }
         // A poisoned lock means that another thread failed; that is reported elsewhere.
         let Ok(mut current) = self.current.lock() else {
@@ -75,6 +73,13 @@ impl Bars {
         Self {
             before_walk: Mutex::new(note),
             ..self
+        }
+    }
+
+    /// Says the note, if that was not done yet.
+    pub fn say_note(&self) {
+        if let Ok(Some(note)) = self.before_walk.lock().map(|mut note| note.take()) {
+            complain(&format!("note: {note}"));
         }
     }
 

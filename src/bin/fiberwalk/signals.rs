@@ -14,20 +14,20 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Waits for SIGINT and SIGTERM from now on. The second one ends the program at once.
+    /// Waits for SIGINT and SIGTERM from now on. The second one ends the program at once. What
+    /// comes before a fit ends as the system has it.
     ///
     /// # Errors
     /// If the system does not allow it.
-    pub fn watch() -> Result<Self> {
-        let signals = Self::default();
+    pub fn watch(&self) -> Result<()> {
         let again = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM] {
             // in this order: the first signal only sets what the second one finds set
             flag::register_conditional_shutdown(signal, 128 + signal, again.clone())?;
             flag::register(signal, again.clone())?;
-            flag::register_usize(signal, signals.number.clone(), signal as usize)?;
+            flag::register_usize(signal, self.number.clone(), signal as usize)?;
         }
-        Ok(signals)
+        Ok(())
     }
 
     /// True once a signal has come.

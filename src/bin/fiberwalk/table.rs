@@ -9,8 +9,8 @@ use fiberwalk::{Error, Result};
 /// How the text of a table is written.
 #[derive(Args, Default)]
 pub struct TableArgs {
-    /// What separates fields: comma, semicolon, tab, bar, or a single character [default: found from
-    /// the first rows]
+    /// What separates fields: comma, semicolon, tab, bar, or a single character [default: found
+    /// from the first rows]
     #[arg(long, value_name = "NAME", value_parser = parse_delimiter, help_heading = "Data")]
     pub delimiter: Option<u8>,
     /// point or comma [default: found from the first rows]

@@ -73,7 +73,7 @@ fn a_damaged_table_is_refused() {
     assert!(message("1,2\n3,4\n").starts_with("line 1: the first line looks like data"));
     assert_eq!(
         message("a,b,a\n1,2,3\n"),
-        "line 1, column 'a': this name appears twice"
+        "line 1, column 'a': this name appears twice (if the file has no header: --header no)"
     );
     assert_eq!(
         message("a,,c\n1,2,3\n"),

@@ -111,6 +111,7 @@ impl<'s> Encoder<'s> {
             (Cell::Missing, Some(fill)) => (fill, 1.0),
             (Cell::Missing, None) => return Err(never_missing(feature)),
             (Cell::Text(text), _) => {
+                let text: String = text.chars().take(40).collect();
                 return Err(in_column(feature, format!("'{text}' is not a number")));
             }
         };
@@ -159,7 +160,8 @@ impl<'s> Encoder<'s> {
     /// Counts a level that is not known.
     fn count(&mut self, j: usize, text: &str, known: Option<usize>) -> Option<usize> {
         if known.is_none() {
-            let (count, _) = self.unknown[j].get_or_insert_with(|| (0, text.to_string()));
+            let (count, _) =
+                self.unknown[j].get_or_insert_with(|| (0, text.chars().take(40).collect()));
             *count += 1;
         }
         known

@@ -5,14 +5,15 @@
 //! | numbers | themselves |
 //! | a category of one or two levels | one number: 0 for the first level, 1 for the second |
 //! | a category of `K > 2` levels | `K` indicators |
-//! | a column with missing cells among the training rows | one more indicator, which is 1 where a cell is missing; the cell gets the median, or the most frequent level |
+//! | a column that some training rows lack | one more indicator: 1 where a cell is missing |
+//!
+//! A missing cell itself gets the median, or the most frequent level, of the training rows.
 //!
 //! Levels are sorted, by their number if all are numbers. A level that the training rows lack is
 //! *unknown*. It is encoded by the shares of the known levels: the mean of the encoded rows, which
 //! standardisation turns into 0. A cell that is missing where no training row lacked one is an
 //! error: the model has never seen that.
 
-#[cfg(any(feature = "safetensors", test))]
 mod check;
 mod encode;
 mod fit;
@@ -37,7 +38,7 @@ pub const MISSING: [&str; 6] = ["", "na", "n/a", "nan", "null", "?"];
 pub struct Schema {
     pub(super) features: Vec<Feature>,
     pub(super) target: Target,
-    /// What stands for a missing cell, if it is not [`MISSING`].
+    /// What stands for a missing cell besides an empty one, if it is not [`MISSING`].
     #[cfg_attr(
         feature = "safetensors",
         serde(default, skip_serializing_if = "Option::is_none")
@@ -149,10 +150,13 @@ impl Schema {
 
     /// True if every feature is a number that is never missing, and classes are called 0, 1...
     pub fn is_plain(&self) -> bool {
-        let plain = |f: &Feature| f.kind == FeatureKind::Number { fill: None };
-        self.features.iter().all(plain)
-            && self.target.classes.is_empty()
-            && self.missing_values.is_none()
+        self.is_of_numbers() && self.target.classes.is_empty() && self.missing_values.is_none()
+    }
+
+    /// True if every feature is a number that is never missing.
+    pub(crate) fn is_of_numbers(&self) -> bool {
+        let number = |f: &Feature| f.kind == FeatureKind::Number { fill: None };
+        self.features.iter().all(number)
     }
 
     /// True if this trimmed cell stands for a missing one.
@@ -217,12 +221,19 @@ impl Schema {
     }
 }
 
-/// True if a trimmed cell stands for a missing one: one of `values`, or of [`MISSING`].
+/// True if a trimmed cell stands for a missing one: it is empty, or one of `values`, or of
+/// [`MISSING`].
 pub(super) fn is_missing(values: Option<&[String]>, cell: &str) -> bool {
     match values {
         None => MISSING.iter().any(|m| m.eq_ignore_ascii_case(cell)),
-        Some(values) => values.iter().any(|v| v == cell),
+        Some(values) => cell.is_empty() || values.iter().any(|v| stands_for(v, cell)),
     }
+}
+
+/// True if a cell is a text, in any case, or the number that it says: `-999.0` is `-999`.
+pub(super) fn stands_for(text: &str, cell: &str) -> bool {
+    let number = |text: &str| text.replace(',', ".").parse::<f64>().ok();
+    text.eq_ignore_ascii_case(cell) || number(text).is_some_and(|v| number(cell) == Some(v))
 }
 
 /// Names for a message: the first ones, and how many there are.

@@ -271,6 +271,10 @@ impl<T: Scalar> LastLayer<T> {
         x: &[f64],
         y: &[f64],
     ) -> Result<Self> {
+        if let Some(precision) = precisions.iter().find(|p| !(**p > 0.0 && p.is_finite())) {
+            let requirement = "must be positive and finite";
+            return Err(Error::config("prior_precision", precision, requirement));
+        }
         let weights = precisions.iter().map(|precision| StdFromLogs {
             factor: precision.sqrt().recip(),
             places: Vec::new(),
