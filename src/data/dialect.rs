@@ -15,7 +15,8 @@
 //! every row. Without a candidate, the file has one column and the delimiter is a comma.
 //!
 //! **Decimal sign.** A point, unless the delimiter is not a comma and some cell is a number only
-//! with a decimal comma, such as `1,5`. Two cases are refused, and the caller must decide:
+//! with a decimal comma, such as `1,5` or `1.234.567`. Two cases are refused, and the caller must
+//! decide:
 //! - another cell is a number only with a decimal point, such as `1.5`;
 //! - every number with a comma looks like `1,234`, which may also mean 1234.
 //!
@@ -194,9 +195,10 @@ fn find_delimiter(text: &str, options: &DialectOptions) -> Result<u8, String> {
 fn find_decimal(text: &str, delimiter: u8, comment: Option<u8>) -> Result<Decimal, String> {
     let (mut point, mut comma, mut unclear) = (None, None, None);
     for cell in records(text, delimiter, comment).into_iter().flatten() {
-        if cell.contains('.') && number(cell, Decimal::Point).is_some() {
+        let (by_point, by_comma) = (number(cell, Decimal::Point), number(cell, Decimal::Comma));
+        if by_point.is_some() && by_comma.is_none() {
             point.get_or_insert(cell);
-        } else if number(cell, Decimal::Point).is_none() && number(cell, Decimal::Comma).is_some() {
+        } else if by_point.is_none() && by_comma.is_some() {
             match is_grouped(unsigned(cell), ',') {
                 true => unclear.get_or_insert(cell),
                 false => comma.get_or_insert(cell),

@@ -153,7 +153,7 @@ fn evaluation_refuses_columns_and_labels_that_do_not_fit() {
         error.contains("line 3, column 'y'") && error.contains("0..3"),
         "{error}"
     );
-    assert!(load("a,b,y\n1,1,\n").contains("a missing value"));
+    assert!(load("a,b,y\n1,1,\n").contains("a missing target"));
 }
 
 #[test]
