@@ -198,8 +198,14 @@ impl Dataset {
     /// row-major.
     ///
     /// # Errors
-    /// If the number of pixels of such images is not the number of features.
+    /// If the number of pixels of such images is not the number of features, or columns are not
+    /// numbers without gaps.
     pub fn with_image(self, shape: [usize; 3]) -> Result<Self> {
+        if self.schema.as_ref().is_some_and(|s| !s.is_of_numbers()) {
+            return Err(Error::data(
+                "pixels are numbers, and none of them is missing",
+            ));
+        }
         let pixels = shape.iter().try_fold(1usize, |n, &x| n.checked_mul(x));
         if pixels != Some(self.d()) {
             let [c, h, w] = shape;
@@ -208,11 +214,6 @@ impl Dataset {
                 "image",
                 format!("as many features as {c}x{h}x{w} images have numbers"),
                 got,
-            ));
-        }
-        if self.schema.as_ref().is_some_and(|s| !s.is_of_numbers()) {
-            return Err(Error::data(
-                "pixels are numbers, and none of them is missing",
             ));
         }
         Ok(Self {
