@@ -8,6 +8,13 @@ use std::time::{Duration, Instant};
 
 use crate::common::program::{fiberwalk, ok, split, text};
 
+/// Sends a signal. The shell has a command for it wherever there is a shell.
+fn send(signal: &str, pid: u32) {
+    let command = format!("kill {signal} {pid}");
+    let status = Command::new("sh").args(["-c", &command]).status().unwrap();
+    assert!(status.success(), "{command}");
+}
+
 /// Starts a fit, sends a signal once the walk has begun, and returns status and standard error.
 fn interrupted(args: &[&str], walking: &Path, signal: &str) -> (Option<i32>, String) {
     let child = Command::new(env!("CARGO_BIN_EXE_fiberwalk"))
@@ -24,14 +31,7 @@ fn interrupted(args: &[&str], walking: &Path, signal: &str) -> (Option<i32>, Str
         );
         std::thread::sleep(Duration::from_millis(2));
     }
-    let pid = child.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args([signal, &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    send(signal, child.id());
     let out = child.wait_with_output().unwrap();
     (out.status.code(), String::from_utf8(out.stderr).unwrap())
 }
@@ -138,14 +138,7 @@ fn a_signal_before_a_fit_ends_the_program_at_once() {
             .spawn()
             .unwrap();
         std::thread::sleep(Duration::from_millis(300));
-        let pid = child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        send("-TERM", child.id());
         // the standard input is still open: only the signal can end it
         let status = child.wait().unwrap();
         assert_eq!(status.code(), None, "{args:?}");
