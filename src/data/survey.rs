@@ -112,11 +112,11 @@ impl Survey {
                 wrong(Some(*line), what)
             }
             None if self.numbers > 0 => {
-                let numbers = counted(self.numbers, "other cell");
                 let what = format!(
-                    "'{shown}' is not a number, and {numbers} of the column are; mend it, or say \
-                     that it means a missing value (--missing-values), or that the column is a \
-                     category (--types {name}=category); --decimal decides what is a number"
+                    "'{shown}' is not a number (numbers in the column: {}); mend it, or say that \
+                     it means a missing value (--missing-values), or that the column is a category \
+                     (--types {name}=category); --decimal decides what is a number",
+                    self.numbers
                 );
                 wrong(Some(*line), what)
             }

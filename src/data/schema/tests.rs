@@ -193,7 +193,7 @@ fn what_cannot_be_a_feature_is_refused_with_what_to_do() {
     let cases = [
         (
             "a,y\n1,2\nx,3\n2,4\n",
-            "line 3, column 'a': 'x' is not a number, and 2 other cells",
+            "line 3, column 'a': 'x' is not a number (numbers in the column: 2)",
         ),
         (
             "day,y\n2024-05-01,2\n2024-05-02,3\n",
