@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::csv::{Header, Source, at, shown, unnamed};
+use super::csv::{Header, Source, at, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
 use super::dialect::{Dialect, number};
 use super::options::{CsvOptions, MissingCells};
-use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, stands_for};
+use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, shown, stands_for};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
 use crate::error::{Error, Result};

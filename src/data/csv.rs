@@ -6,7 +6,7 @@ use std::path::Path;
 use super::csv_text::CsvText;
 use super::dialect::{Dialect, DialectOptions, detect, looks_like_a_number, number};
 use super::quotes::first_fault;
-use super::schema::list;
+use super::schema::{list, shown};
 use crate::error::{Error, Result, counted};
 
 /// Named columns of finite numbers.
@@ -280,16 +280,6 @@ pub(super) fn finite(cell: &str, dialect: Dialect) -> std::result::Result<f64, S
         None if cell.parse::<f64>().is_ok() => Err(format!("{} is not finite", shown(cell))),
         None => Err(format!("'{}' is not a number", shown(cell))),
     }
-}
-
-/// A cell made fit for an error message: short, on one line, without control characters.
-pub(super) fn shown(cell: &str) -> String {
-    const LONGEST: usize = 40;
-    let mut text: String = cell.chars().take(LONGEST).collect();
-    if text.len() < cell.len() {
-        text.push_str("...");
-    }
-    text.escape_debug().to_string()
 }
 
 /// The records of a text, each with the line on which it starts.

@@ -8,7 +8,7 @@ use super::csv_text::CsvText;
 use super::dataset::{Dataset, Task, is_label};
 use super::dialect::number;
 use super::options::{CsvOptions, FeatureRows, RowOptions};
-use super::schema::{Cell, Encoder, FeatureKind, Schema, list};
+use super::schema::{Cell, Encoder, FeatureKind, Schema, list, shown};
 use crate::error::{Error, Result, counted};
 
 /// Reads a data set. Every column but the target and those to ignore is a feature.
@@ -215,7 +215,7 @@ fn target_value(
     let class = schema.class_of(cell).or_else(by_number);
     class.map(|k| k as f64).ok_or_else(|| {
         let names = list(names.iter().map(String::as_str));
-        let cell = super::csv::shown(cell);
+        let cell = shown(cell);
         format!("'{cell}' is not a class of the model, which knows {names}")
     })
 }

@@ -2,7 +2,7 @@
 
 use super::csv::at;
 use super::dialect::{Decimal, looks_like_a_number, number};
-use super::schema::{is_missing, list};
+use super::schema::{is_missing, list, shown};
 use crate::error::{Error, Result, counted};
 use std::path::Path;
 
@@ -100,7 +100,7 @@ impl Survey {
         let Some((line, text)) = &self.first_text else {
             return Ok(given.unwrap_or(ColumnType::Number));
         };
-        let shown = super::csv::shown(text);
+        let shown = shown(text);
         match given {
             Some(ColumnType::Category) => Ok(ColumnType::Category),
             Some(ColumnType::Number) => wrong(Some(*line), format!("'{shown}' is not a number")),

@@ -2,7 +2,7 @@
 
 use super::dataset::{Task, TaskKind};
 use super::labels::infer_task;
-use super::schema::{Raw, list, sort_levels};
+use super::schema::{Raw, list, shown, sort_levels};
 use crate::error::counted;
 
 /// Fewest different whole numbers that are certainly not classes.
@@ -121,7 +121,10 @@ impl Targets {
 }
 
 fn one_label(label: &str) -> String {
-    format!("every label is {label}: classification needs at least 2")
+    format!(
+        "every label is {}: classification needs at least 2",
+        shown(label)
+    )
 }
 
 /// Finite numbers, sorted, each once; 0 and -0 are one.

@@ -1,6 +1,6 @@
 //! From cells to numbers, one row at a time.
 
-use super::{Feature, FeatureKind, Schema};
+use super::{Feature, FeatureKind, Schema, shown};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::not_a_number;
 
@@ -111,8 +111,8 @@ impl<'s> Encoder<'s> {
             (Cell::Missing, Some(fill)) => (fill, 1.0),
             (Cell::Missing, None) => return Err(never_missing(feature)),
             (Cell::Text(text), _) => {
-                let text: String = text.chars().take(40).collect();
-                return Err(in_column(feature, format!("'{text}' is not a number")));
+                let what = format!("'{}' is not a number", shown(text));
+                return Err(in_column(feature, what));
             }
         };
         self.values.push(value);
@@ -160,8 +160,7 @@ impl<'s> Encoder<'s> {
     /// Counts a level that is not known.
     fn count(&mut self, j: usize, text: &str, known: Option<usize>) -> Option<usize> {
         if known.is_none() {
-            let (count, _) =
-                self.unknown[j].get_or_insert_with(|| (0, text.chars().take(40).collect()));
+            let (count, _) = self.unknown[j].get_or_insert_with(|| (0, shown(text)));
             *count += 1;
         }
         known

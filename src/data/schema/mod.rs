@@ -176,7 +176,11 @@ impl Schema {
                     } else {
                         &levels[levels.len() - 1..]
                     };
-                    names.extend(shown.iter().map(|level| format!("{name}={}", level.name)));
+                    names.extend(
+                        shown
+                            .iter()
+                            .map(|level| format!("{name}={}", one_line(&level.name))),
+                    );
                 }
             }
             if kind.has_missing() {
@@ -236,11 +240,30 @@ pub(super) fn stands_for(text: &str, cell: &str) -> bool {
     text.eq_ignore_ascii_case(cell) || number(text).is_some_and(|v| number(cell) == Some(v))
 }
 
+/// A cell made fit for an error message: short, on one line, without control characters.
+pub(super) fn shown(cell: &str) -> String {
+    const LONGEST: usize = 40;
+    let mut text: String = cell.chars().take(LONGEST).collect();
+    if text.len() < cell.len() {
+        text.push_str("...");
+    }
+    text.escape_debug().to_string()
+}
+
+/// A text without control characters, which would garble messages and tables.
+fn one_line(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().collect::<String>(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
+}
+
 /// Names for a message: the first ones, and how many there are.
 pub(super) fn list<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
     const MOST: usize = 12;
     let count = names.len();
-    let mut text = names.take(MOST).collect::<Vec<_>>().join(", ");
+    let mut text = names.take(MOST).map(shown).collect::<Vec<_>>().join(", ");
     if count > MOST {
         text.push_str(&format!(", ... ({count} in all)"));
     }

@@ -107,3 +107,27 @@ fn targets_that_are_missing_or_ambiguous_are_refused() {
         .numbers("a", [1., 2.]);
     assert!(message(twice.target_numbers("y", [1., 2.])).contains("twice"));
 }
+
+/// A cell may hold line ends; a message and a name have one line.
+#[test]
+fn messages_have_one_line() {
+    let text = "t,y\n\"a\nb\",\"u\nv\"\n\"a\nb\",\"u\nv\"\n";
+    let error = message(read(text, &CsvOptions::default()));
+    assert!(
+        error.contains("every label is u\\nv") && !error.contains('\n'),
+        "{error}"
+    );
+    let text = "t,y\n\"a\nb\",1\nc,2\nd,3\n";
+    let data = read(text, &CsvOptions::default()).unwrap();
+    assert_eq!(data.feature_names(), ["t=a\\nb", "t=c", "t=d"]);
+    assert!(
+        data.schema()
+            .describe()
+            .iter()
+            .all(|line| !line.contains('\n'))
+    );
+    assert_eq!(
+        data.schema().encode_row(&[Cell::Text("a\nb")]).unwrap(),
+        [1., 0., 0.]
+    );
+}
