@@ -118,7 +118,7 @@ def main():
                fit_seconds=fitted["seconds"], nuts_r_hat=max(float(s["r_hat"]) for s in scales.values()))
     if classes:
         p = np.asarray(jax.nn.softmax(f, -1)).mean(1)
-        q = ours[[f"p{k}" if f"p{k}" in ours else f"p_{k}" for k in range(classes)]].values
+        q = ours[[f"p_{k}" for k in range(classes)]].values
         tv = lambda a, b: 0.5 * np.abs(a - b).sum(1).mean()  # noqa: E731
         row.update(distance=tv(p.mean(0), q), between_chains=between(p, tv))
     else:

@@ -64,8 +64,7 @@ impl DatasetBuilder {
         self
     }
 
-    /// Says what the targets are. Without it, texts are classes, and so are numbers that are
-    /// exactly
+    /// Says what the targets are. Without it, texts are classes. So are numbers that are exactly
     /// `0..K`, with `K >= 2` and `2 (K - 1) <= n` for `n` rows.
     #[must_use]
     pub fn task(mut self, task: TaskKind) -> Self {

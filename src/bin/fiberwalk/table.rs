@@ -69,8 +69,8 @@ pub struct ColumnArgs {
     /// column) or error [default: fill]
     #[arg(long, value_name = "fill|error", value_parser = parse_missing, help_heading = "Data")]
     pub missing: Option<MissingCells>,
-    /// Cells that stand for a missing value, separated by commas [default: an empty cell, NA, N/A,
-    /// NaN, null, ?]
+    /// Cells that stand for a missing value, besides an empty one, separated by commas [default: NA,
+    /// N/A, NaN, null, ?]
     #[arg(
         long,
         value_name = "TEXT,...",
