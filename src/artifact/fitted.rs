@@ -10,7 +10,7 @@ use super::tensors::{Archive, Tensor, read};
 use super::training::TrainingRows;
 use crate::deform::{Atlas, Deformation, Frame, FramedFlow, HiddenFlow, LastLayer, UnitFlow};
 use crate::error::{Error, Result as Outcome, counted};
-use crate::model::{Model, Points, Posterior, ScaledHead};
+use crate::model::{Model, Points, Posterior, ScaledHead, Weighted};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -67,7 +67,10 @@ pub(super) fn last_layer<T: Scalar>(
     if let Some(model) = parts {
         return own_last_layer(model, &rows.features(), &rows.y);
     }
-    let likelihood = metadata.task.likelihood(false)?;
+    let mut likelihood = metadata.task.likelihood(false)?;
+    if metadata.weights.is_some() {
+        likelihood = Box::new(Weighted::new(likelihood.into(), network.output_dim())?);
+    }
     let (likelihood, x, y) = (likelihood.as_ref(), rows.features(), &rows.y);
     match scaled_head(metadata, network)? {
         None => LastLayer::new(network, likelihood, metadata.prior_precision, &x, y),

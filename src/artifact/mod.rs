@@ -49,7 +49,7 @@ pub use compiled::Compiled;
 pub(crate) use fitted::own_last_layer;
 pub use fitted::{Fitted, Member};
 pub use header::{metadata_from_bytes, read_metadata};
-pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, SampledScales};
+pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, RowWeights, SampledScales};
 pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;

@@ -263,7 +263,7 @@ pub fn tune_by_evidence<T: Scalar, R: Answer>(
         if let (true, Some(std), Some(noise)) = (options.tune_noise_std, now.noise_std, &mut noise)
         {
             // every output of a row has its own residual
-            let n = posterior.targets() as f64;
+            let n = posterior.targets();
             let nll = posterior.neg_log_likelihood(&now.map.theta, &mut posterior.workspace())?;
             let constant = n * (std.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln());
             let squares = 2.0 * std * std * (nll - constant).max(0.0);

@@ -10,6 +10,7 @@ use crate::linalg::not_a_number;
 #[derive(Debug, Default)]
 pub struct DatasetBuilder {
     columns: Vec<RawColumn>,
+    weights: Option<(String, Vec<f64>)>,
     task: Option<TaskKind>,
     error: Option<Error>,
 }
@@ -69,6 +70,17 @@ impl DatasetBuilder {
     #[must_use]
     pub fn task(mut self, task: TaskKind) -> Self {
         self.task = Some(task);
+        self
+    }
+
+    /// Says how often each row counts in the likelihood. The column is no feature.
+    #[must_use]
+    pub fn weights(
+        mut self,
+        name: impl Into<String>,
+        weights: impl IntoIterator<Item = f64>,
+    ) -> Self {
+        self.weights = Some((name.into(), weights.into_iter().collect()));
         self
     }
 
@@ -137,7 +149,10 @@ impl DatasetBuilder {
         schema.check()?;
         let features = schema.encode_columns(&self.columns, rows)?;
         let (names, target) = (schema.encoded_names(), schema.target().name.clone());
-        let data = Dataset::new(features, targets.values, names, target, targets.task)?;
+        let mut data = Dataset::new(features, targets.values, names, target, targets.task)?;
+        if let Some((name, weights)) = self.weights {
+            data = data.with_weights(name, weights)?;
+        }
         Ok(data
             .with_schema(schema)
             .with_notes(targets.note.into_iter().collect()))

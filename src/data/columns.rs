@@ -7,7 +7,7 @@ use std::collections::hash_map::Entry;
 use super::csv::{Header, Source, at, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
-use super::dialect::{Dialect, number};
+use super::dialect::{Decimal, Dialect, number};
 use super::options::{CsvOptions, MissingCells};
 use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, shown, stands_for};
 use super::survey::{ColumnType, Survey, too_many_levels};
@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 pub(super) struct Reading {
     pub columns: Vec<RawColumn>,
     pub targets: ReadTargets,
+    /// Weights of the rows, if a column holds them.
+    pub weights: Option<Vec<f64>>,
     pub rows: usize,
     pub notes: Vec<String>,
 }
@@ -61,11 +63,20 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
             "no cell is '{text}', which should stand for a missing one"
         ));
     }
-    let used = used_columns(&source, &surveys, options, &mut notes)?;
+    let weights = match &options.weights {
+        Some(name) => Some(source.known(name, "to hold weights")?),
+        None => None,
+    };
+    let mut used = used_columns(&source, &surveys, options, &mut notes)?;
+    used.retain(|&j| Some(j) != weights);
     let target = match &options.target {
         Some(name) => source.known(name, "to be the target")?,
         None => *used.last().ok_or_else(|| no_features(&source, 0))?,
     };
+    if weights == Some(target) {
+        let what = "it cannot be both the target and the weights";
+        return Err(at(source.path, None, Some(&source.names[target]), what));
+    }
     let features: Vec<usize> = used.iter().copied().filter(|&j| j != target).collect();
     if features.is_empty() {
         return Err(no_features(&source, target));
@@ -98,8 +109,16 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         readers.push(Reader::new(j, kind, rows));
     }
     let mut lines = Vec::with_capacity(rows);
+    let mut of_rows = weights.map(|_| Vec::with_capacity(rows));
     source.rows(options.rows, |line, row| {
         lines.push(line);
+        if let (Some(j), Some(of_rows)) = (weights, &mut of_rows) {
+            let cell = row.get(j).unwrap_or("").trim();
+            of_rows.push(
+                weight(cell, decimal)
+                    .map_err(|what| at(source.path, Some(line), Some(name(j)), what))?,
+            );
+        }
         for reader in &mut readers {
             let cell = row.get(reader.column).unwrap_or("").trim();
             let cell = (!is_missing(missing, cell)).then_some(cell);
@@ -155,8 +174,18 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
             values: targets.values,
             task: targets.task,
         },
+        weights: of_rows,
         rows,
         notes,
+    })
+}
+
+/// The weight in a cell.
+fn weight(cell: &str, decimal: Decimal) -> std::result::Result<f64, String> {
+    let value = number(cell, decimal).filter(|w| *w >= 0.0 && w.is_finite());
+    value.ok_or_else(|| {
+        let cell = shown(cell);
+        format!("'{cell}' is not a weight: weights are numbers that are not negative")
     })
 }
 

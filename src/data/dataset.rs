@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::schema::Schema;
 use super::standardize::Standardizer;
 use crate::error::{Column, Error, Result, counted};
-use crate::linalg::check_table;
+use crate::linalg::{check_table, check_weights};
 
 /// The kind of targets of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +48,8 @@ pub struct Dataset {
     target_name: String,
     task: Task,
     image: Option<[usize; 3]>,
+    /// The name of the weights, and a weight for each row.
+    weights: Option<(String, Vec<f64>)>,
     /// What the columns were before they were encoded, if they were not plain numbers.
     schema: Option<Schema>,
     notes: Vec<String>,
@@ -74,6 +76,7 @@ impl Dataset {
             target_name: target_name.into(),
             task,
             image: None,
+            weights: None,
             schema: None,
             notes: Vec::new(),
         };
@@ -227,6 +230,39 @@ impl Dataset {
         self.image
     }
 
+    /// The same set with a weight for each row, `[n]`: how often it counts in the likelihood. `name`
+    /// says where the weights come from.
+    ///
+    /// # Errors
+    /// If their number is not that of the rows, one is negative or not finite, or all are 0.
+    pub fn with_weights(self, name: impl Into<String>, weights: Vec<f64>) -> Result<Self> {
+        let name = name.into();
+        if weights.len() != self.n() {
+            let expected = format!("{} for as many rows", counted(self.n(), "weight"));
+            return Err(Error::shape(
+                "Dataset::with_weights",
+                expected,
+                weights.len(),
+            ));
+        }
+        check_weights(&weights).map_err(|error| match error {
+            Error::Data { what, .. } => in_column(&name, what),
+            other => other,
+        })?;
+        let weights = Some((name, weights));
+        Ok(Self { weights, ..self })
+    }
+
+    /// A weight for each row, `[n]`; `None`: every row counts once.
+    pub fn weights(&self) -> Option<&[f64]> {
+        self.weights.as_ref().map(|(_, weights)| weights.as_slice())
+    }
+
+    /// The name of the weights.
+    pub fn weights_name(&self) -> Option<&str> {
+        self.weights.as_ref().map(|(name, _)| name.as_str())
+    }
+
     /// Keeps the first `rows` rows, or all if there are not that many.
     ///
     /// # Errors
@@ -237,6 +273,9 @@ impl Dataset {
         }
         self.features.truncate(rows.saturating_mul(self.d()));
         self.targets.truncate(rows);
+        if let Some((_, weights)) = &mut self.weights {
+            weights.truncate(rows);
+        }
         Ok(())
     }
 
@@ -299,6 +338,10 @@ impl Dataset {
             target_name: self.target_name.clone(),
             task: self.task,
             image: self.image,
+            weights: self.weights.as_ref().map(|(name, weights)| {
+                let some = rows.iter().map(|&i| weights[i]).collect();
+                (name.clone(), some)
+            }),
             schema: self.schema.clone(),
             notes: self.notes.clone(),
         })

@@ -65,6 +65,7 @@ impl CsvText {
         let Reading {
             columns,
             targets,
+            weights,
             rows,
             notes,
         } = read_columns(&self, options)?;
@@ -80,7 +81,10 @@ impl CsvText {
         let names = schema.encoded_names();
         let target = schema.target().name.clone();
         let data = Dataset::new(features, targets.values, names, target, targets.task);
-        let data = data.map_err(in_file)?;
+        let mut data = data.map_err(in_file)?;
+        if let (Some(weights), Some(name)) = (weights, &options.weights) {
+            data = data.with_weights(name, weights).map_err(in_file)?;
+        }
         Ok(data.with_schema(schema).with_notes(notes))
     }
 

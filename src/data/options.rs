@@ -17,6 +17,9 @@ pub struct CsvOptions {
     pub types: HashMap<String, ColumnType>,
     /// Columns to leave out.
     pub ignore: Vec<String>,
+    /// The column of the weights of the rows: how often each counts in the likelihood. It is no
+    /// feature.
+    pub weights: Option<String>,
     /// What to do about missing cells of features.
     pub missing: MissingCells,
     /// Texts or numbers that stand for a missing cell, in place of [`MISSING`](super::MISSING). An

@@ -25,4 +25,4 @@ pub use log_mean::{LogMean, log_mean_exp};
 pub use operator::{DeflatedOperator, DenseOperator, ShiftedOperator, SymmetricOperator};
 pub use orthogonal::{orthonormal_rows, project_out, random_orthogonal};
 pub use quadrature::{SpectralDensity, SpectralQuadrature, TraceEstimate};
-pub(crate) use table::{cell, check_table, not_a_number, output_of};
+pub(crate) use table::{cell, check_table, check_weights, not_a_number, output_of};

@@ -25,6 +25,22 @@ pub(crate) fn check_table<T: Scalar>(
     }
 }
 
+/// Checks that weights are finite, not negative, and not all 0.
+pub(crate) fn check_weights(weights: &[f64]) -> Result<()> {
+    let bad = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite()));
+    if let Some(row) = bad {
+        let what = "not a weight: weights are finite and not negative";
+        return Err(Error::data(format!(
+            "row {row}: {} is {what}",
+            weights[row]
+        )));
+    }
+    if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
+        return Err(Error::data("every row has weight 0"));
+    }
+    Ok(())
+}
+
 /// A value of a table in the engine's number type.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ pub(crate) use likelihood::target_shape;
 pub use likelihood::{
     Bernoulli, Categorical, ClosedForm, Gaussian, GaussianLearnedNoise, GaussianNoiseHead,
     GaussianPerOutput, HeteroscedasticGaussian, Likelihood, LikelihoodParam, LikelihoodParams,
-    Poisson, PoissonWithBase, StudentT,
+    Poisson, PoissonWithBase, StudentT, Weighted,
 };
 pub use minibatch::{Minibatch, MinibatchWorkspace};
 pub use observation::{Noise, Observation};

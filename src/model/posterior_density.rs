@@ -49,7 +49,7 @@ pub struct PosteriorDensity<T> {
     /// Number of network parameters, which come first.
     pub(super) weights: usize,
     rows: usize,
-    targets: usize,
+    targets: f64,
     chunks: Arc<Vec<Chunk<T>>>,
     /// The first block's programs, which include the prior, then those of further block sizes.
     pub(super) programs: Vec<Programs<T>>,
@@ -83,12 +83,19 @@ impl<T: Scalar> PosteriorDensity<T> {
         y: &[f64],
     ) -> Result<Self> {
         let parts = (network, likelihood, prior);
+        let m = likelihood.target_dim(network.output_dim());
+        let weights = likelihood.row_weights(y);
         let Checked {
             rows: n,
             targets: y,
             encoded,
             own,
         } = Checked::new::<T>("PosteriorDensity::new", parts, x, y)?;
+        // the last number of a weighted row is its weight
+        let count = match weights {
+            None => (n * m) as f64,
+            Some(weights) => weights.iter().sum::<f64>() * (m - 1) as f64,
+        };
         let d = network.input_dim();
         let parts = Parts {
             network,
@@ -124,7 +131,7 @@ impl<T: Scalar> PosteriorDensity<T> {
             dim: parts.dim(),
             weights: network.dim(),
             rows: n,
-            targets: n * likelihood.target_dim(network.output_dim()),
+            targets: count,
             chunks: Arc::new(chunks),
             programs: all,
             prior_precision,
@@ -136,8 +143,8 @@ impl<T: Scalar> PosteriorDensity<T> {
         self.rows
     }
 
-    /// Number of target values over all rows.
-    pub fn targets(&self) -> usize {
+    /// Number of target values over all rows, each times the weight of its row.
+    pub fn targets(&self) -> f64 {
         self.targets
     }
 

@@ -77,8 +77,7 @@ impl Problem<'_> {
             return Ok(Box::new(model.shared_likelihood()));
         }
         let noise = Noise::Given(self.noise(noise_std).unwrap_or(1.0));
-        let prepared = &self.prepared;
-        prepared.observation.likelihood(noise, prepared.base_rate)
+        self.prepared.likelihood(noise, self.network.output_dim())
     }
 
     /// The last layer given the rest.

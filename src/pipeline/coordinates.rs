@@ -161,7 +161,7 @@ impl Problem<'_> {
             Some(std) => Noise::Given(std),
             None => Noise::Sampled { scale: NOISE },
         };
-        let likelihood = prepared.observation.likelihood(noise, prepared.base_rate)?;
+        let likelihood = prepared.likelihood(noise, network.output_dim())?;
         let (x, y) = (&prepared.x, &prepared.y);
         PosteriorDensity::new(network, likelihood.as_ref(), prior, x, y)
     }

@@ -214,8 +214,8 @@ impl Problem<'_> {
 
     /// The rows that go into the file; moved out, as no later stage needs them.
     fn training_rows<T: Scalar>(&mut self, summary: &mut FitReport) -> TrainingRows<T> {
+        summary.carries_data(self.prepared.rows());
         let (x, y) = (&mut self.prepared.x, &mut self.prepared.y);
-        summary.carries_data(y.len());
         TrainingRows::new(&std::mem::take(x), std::mem::take(y))
     }
 

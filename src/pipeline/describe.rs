@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::FitReport;
 use super::context::Problem;
-use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
+use super::{ClassWeights, FitReport};
+use crate::artifact::{Fitted, Metadata, NetworkSpec, RowWeights, TaskSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::{Dataset, Schema, TargetMap, Task};
 use crate::deform::HiddenFlow;
@@ -18,11 +18,17 @@ pub(super) struct About {
     target_name: String,
     image: Option<[usize; 3]>,
     schema: Option<Schema>,
+    weights: Option<RowWeights>,
 }
 
 impl About {
     pub(super) fn feature_names(&self) -> &[String] {
         &self.feature_names
+    }
+
+    /// Where the weights of the rows come from.
+    pub(super) fn weights(&self) -> Option<&RowWeights> {
+        self.weights.as_ref()
     }
 
     /// For rows that have no names.
@@ -33,16 +39,20 @@ impl About {
             target_name: target.into(),
             image: None,
             schema: None,
+            weights: None,
         }
     }
 
-    pub(super) fn of(data: &Dataset) -> Self {
+    pub(super) fn of(data: &Dataset, class_weights: ClassWeights) -> Self {
+        let balanced = class_weights == ClassWeights::Balanced;
+        let column = data.weights_name().map(String::from);
         Self {
             task: data.task(),
             feature_names: data.feature_names().to_vec(),
             target_name: data.target_name().into(),
             image: data.image(),
             schema: data.special_schema().cloned(),
+            weights: (balanced || column.is_some()).then_some(RowWeights { column, balanced }),
         }
     }
 }
@@ -97,6 +107,7 @@ impl Problem<'_> {
             task,
             feature_names: about.feature_names,
             target_name: about.target_name,
+            weights: about.weights,
             schema: about.schema,
             feature_mean: self.prepared.features.mean().to_vec(),
             feature_scale: self.prepared.features.scale().to_vec(),

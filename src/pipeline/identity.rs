@@ -32,6 +32,8 @@ pub(super) fn identity<T: Scalar>(
         choose_hidden: _,
         activation,
         likelihood: _,
+        // weights are part of the data
+        class_weights: _,
         feature_transform,
         target_transform,
         prior,

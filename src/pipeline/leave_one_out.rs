@@ -71,8 +71,7 @@ impl Problem<'_> {
             // the prior of the noise does not matter here
             false => {
                 let noise = Noise::Sampled { scale: 1.0 };
-                let base_rate = self.prepared.base_rate;
-                self.prepared.observation.likelihood(noise, base_rate)?
+                self.prepared.likelihood(noise, self.network.output_dim())?
             }
         };
         let likelihood = likelihood.as_ref();
@@ -98,7 +97,8 @@ impl Problem<'_> {
         builder.finish()
     }
 
-    /// Log density of training row `row` under every draw, by the likelihood's predictive law.
+    /// Log density of training row `row` under every draw, by the likelihood's predictive law. A row
+    /// with weight `w` counts as `w` rows that are left out together.
     fn log_lik<T: Scalar>(
         &self,
         row: usize,
@@ -108,12 +108,12 @@ impl Problem<'_> {
         likelihood: &dyn Likelihood,
     ) -> Result<Vec<f64>> {
         let prepared = &self.prepared;
-        let y = prepared.y[row];
+        let (y, weight) = prepared.target_of(row);
         let target = prepared.target.unwrap_or(TargetMap::IDENTITY);
         let slope = target.log_slope(target.inverse(y));
         each_sample(outputs, block, draws)
             .map(|(outputs, params)| {
-                Ok(match likelihood.predictive(outputs, params) {
+                let log_lik = match likelihood.predictive(outputs, params) {
                     Predictive::Logits => log_softmax(outputs, y as usize),
                     Predictive::Logit => {
                         let logit = outputs.first().copied().unwrap_or(f64::NAN);
@@ -124,7 +124,8 @@ impl Problem<'_> {
                         let requirement = "says no law of its targets";
                         return Err(Error::config("likelihood", "own", requirement));
                     }
-                })
+                };
+                Ok(weight * log_lik)
             })
             .collect()
     }

@@ -58,9 +58,9 @@ pub use checkpoint_options::CheckpointOptions;
 pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
 pub use fits::{FitResult, Fits, fit, fit_model, fit_owned};
 pub use options::{
-    AtlasSettings, AutoSettings, Batch, ChainSettings, DrawSettings, FitOptions, FlowChoice,
-    FlowSettings, KernelKind, KernelOptions, MethodOptions, MicrocanonicalSettings, PointsSettings,
-    PriorChoice, WalkSettings,
+    AtlasSettings, AutoSettings, Batch, ChainSettings, ClassWeights, DrawSettings, FitOptions,
+    FlowChoice, FlowSettings, KernelKind, KernelOptions, MethodOptions, MicrocanonicalSettings,
+    PointsSettings, PriorChoice, WalkSettings,
 };
 pub use progress::{Progress, Stage};
 pub use transforms::{FeatureTransform, TargetTransform};

@@ -7,7 +7,8 @@ use super::context::Problem;
 use super::describe::About;
 use super::prepare::Prepared;
 use super::{
-    Batch, FeatureTransform, FitOptions, FitReport, Method, PriorChoice, Stage, TargetTransform,
+    Batch, ClassWeights, FeatureTransform, FitOptions, FitReport, Method, PriorChoice, Stage,
+    TargetTransform,
 };
 use crate::artifact::NetworkSpec;
 use crate::curvature::EvidenceReport;
@@ -75,6 +76,7 @@ pub(super) fn prepare_own(
         prepared: Prepared {
             x: x.to_vec(),
             y: y.to_vec(),
+            weighted: false,
             features: Standardizer::from_parts(vec![0.0; d], vec![1.0; d])?,
             target,
             observation: Observation::Own,
@@ -101,6 +103,7 @@ fn check(options: &FitOptions) -> Result<()> {
         ("noise_std", options.noise_std.is_some()),
         ("hidden", options.choose_hidden.is_some()),
         ("layers", options.layers.is_some()),
+        ("class_weights", options.class_weights != ClassWeights::None),
         (
             "feature_transform",
             options.feature_transform != FeatureTransform::None,

@@ -5,14 +5,16 @@ use super::{FitOptions, TargetTransform};
 use crate::artifact::NetworkSpec;
 use crate::data::{Dataset, Standardizer, TargetMap, Task};
 use crate::error::{Error, Result};
-use crate::model::Observation;
+use crate::model::{Likelihood, Noise, Observation, Weighted};
 
 /// Standardised data, and the maps back to original units.
 pub(super) struct Prepared {
     /// Rows `[n, d]`.
     pub x: Vec<f64>,
-    /// Targets `[n]`.
+    /// Targets `[n]`; with weights `[n, 2]`, a target and its weight.
     pub y: Vec<f64>,
+    /// Whether rows have weights.
+    pub weighted: bool,
     pub features: Standardizer,
     /// The map of a real target, or of counts; `None` for classes.
     pub target: Option<TargetMap>,
@@ -28,13 +30,38 @@ impl Prepared {
         self.x.len() / self.features.columns()
     }
 
+    /// Numbers in a row of `y`.
+    fn width(&self) -> usize {
+        self.y.len() / self.rows().max(1)
+    }
+
+    /// Target and weight of a row of a built-in model.
+    pub fn target_of(&self, row: usize) -> (f64, f64) {
+        match self.weighted {
+            true => (self.y[2 * row], self.y[2 * row + 1]),
+            false => (self.y[row], 1.0),
+        }
+    }
+
+    /// The likelihood of the rows, for a network with so many outputs.
+    pub fn likelihood(&self, noise: Noise, outputs: usize) -> Result<Box<dyn Likelihood>> {
+        let plain = self.observation.likelihood(noise, self.base_rate)?;
+        match self.weighted {
+            true => Ok(Box::new(Weighted::new(plain.into(), outputs)?)),
+            false => Ok(plain),
+        }
+    }
+
     /// Selects rows; their scales stay those of all rows.
     pub fn select(&self, rows: &[usize]) -> Self {
-        let d = self.x.len() / self.y.len().max(1);
-        let row = |&i: &usize| self.x[i * d..(i + 1) * d].iter().copied();
+        let some = |values: &[f64], width: usize| {
+            let row = |&i: &usize| values[i * width..(i + 1) * width].iter().copied();
+            rows.iter().flat_map(row).collect()
+        };
         Self {
-            x: rows.iter().flat_map(row).collect(),
-            y: rows.iter().map(|&i| self.y[i]).collect(),
+            x: some(&self.x, self.features.columns()),
+            y: some(&self.y, self.width()),
+            weighted: self.weighted,
             features: self.features.clone(),
             target: self.target,
             observation: self.observation,
@@ -48,6 +75,7 @@ pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
     let observation = observation(&data, options)?;
     let features = feature_map(&data, options.feature_transform)?;
     let transform = options.target_transform;
+    let weights = options.class_weights.of_rows(&data)?;
     let (x, y) = data.into_values();
     let x = features.transform_owned(x)?;
     let refused = observation.is_of_classes()
@@ -75,9 +103,14 @@ pub(super) fn prepare(data: Dataset, options: &FitOptions) -> Result<Prepared> {
         Some(map) if map != TargetMap::IDENTITY => y.iter().map(|&y| map.forward(y)).collect(),
         _ => y,
     };
+    let y = match &weights {
+        Some(weights) => Weighted::join(&y, weights)?,
+        None => y,
+    };
     Ok(Prepared {
         x,
         y,
+        weighted: weights.is_some(),
         features,
         target,
         observation,

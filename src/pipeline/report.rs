@@ -2,7 +2,7 @@
 
 use super::FitReport;
 use super::prepare::Prepared;
-use crate::artifact::{NetworkSpec, report};
+use crate::artifact::{NetworkSpec, RowWeights, report};
 use crate::curvature::{EvidenceOptions, EvidenceReport, LogEvidence, TangentSpace};
 use crate::data::{Dataset, Schema, Task};
 use crate::model::Observation;
@@ -29,9 +29,24 @@ impl FitReport {
     }
 
     /// Anything unusual about likelihood and columns.
-    pub(super) fn columns(&mut self, prepared: &Prepared, names: &[String]) {
+    pub(super) fn columns(
+        &mut self,
+        prepared: &Prepared,
+        names: &[String],
+        weights_of: Option<&RowWeights>,
+    ) {
         let data = self.data.get_or_insert_default();
         let observation = prepared.observation;
+        if prepared.weighted {
+            let weights: Vec<f64> = (0..prepared.rows())
+                .map(|r| prepared.target_of(r).1)
+                .collect();
+            data.weights = Some(report::Weights {
+                column: weights_of.and_then(|w| w.column.clone()),
+                balanced: weights_of.is_some_and(|w| w.balanced),
+                ..report::Weights::of(&weights)
+            });
+        }
         if !matches!(
             observation,
             Observation::Categorical | Observation::Gaussian

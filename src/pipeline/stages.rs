@@ -64,7 +64,7 @@ fn stages<T: Fits>(
     let mut summary = FitReport::default();
     summary.data(&data);
     summary.network(&spec, network.dim());
-    let about = About::of(&data);
+    let about = About::of(&data, options.class_weights);
     let problem = Problem {
         options,
         own: None,
@@ -75,7 +75,7 @@ fn stages<T: Fits>(
         densities: Densities::default(),
     };
     problem.check_options()?;
-    summary.columns(&problem.prepared, about.feature_names());
+    summary.columns(&problem.prepared, about.feature_names(), about.weights());
     problem.run(about, spec, summary, untouched.as_ref())
 }
 

@@ -158,14 +158,16 @@ impl Problem<'_> {
         let Some(noise_std) = noise_std else {
             let mut all = ClassPredictions::empty(classes);
             network_outputs(self.network, draws, &rows.x, |block| all.extend(block))?;
-            let labels: Vec<usize> = rows.y.iter().map(|&y| y as usize).collect();
+            let label = |row: usize| rows.target_of(row).0 as usize;
+            let labels: Vec<usize> = (0..rows.rows()).map(label).collect();
             return Ok(ClassificationMetrics::compute(&all.probabilities, classes, &labels)?.nll);
         };
         let (mut sum, mut done) = (0.0, 0);
         network_outputs(self.network, draws, &rows.x, |block| {
             let predictions = RegressionPredictions::new(block, noise_std, 0.0, 1.0)?;
-            let y = &rows.y[done..done + block.rows];
-            sum += RegressionMetrics::of(&predictions, y)?.nll * block.rows as f64;
+            let y = (done..done + block.rows).map(|row| rows.target_of(row).0);
+            let y: Vec<f64> = y.collect();
+            sum += RegressionMetrics::of(&predictions, &y)?.nll * block.rows as f64;
             done += block.rows;
             Ok(())
         })?;

@@ -47,6 +47,7 @@ mod twin;
 mod units;
 mod walk;
 mod walk_batches;
+mod weights;
 
 // these need the command line, or model files
 #[cfg(feature = "cli")]

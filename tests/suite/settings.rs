@@ -48,7 +48,7 @@ const OWN: [(&str, &str, &str); 17] = [
 /// Options of every method.
 const SHARED: &str = "--out --method --rows --target --task --conv --image --hidden --activation \
     --likelihood --feature-transform --target-transform --prior --prior-precision --noise-std \
-    --types --ignore --missing --missing-values --delimiter --decimal --comment --header \
+    --types --ignore --weights --class-weights --missing --missing-values --delimiter --decimal --comment --header \
     --batch --epochs --seed --threads --precision --json --quiet --help";
 
 /// There is no such file, so whatever is not refused for another reason is refused for this one.

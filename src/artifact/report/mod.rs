@@ -18,6 +18,7 @@ mod portfolio;
 mod tests;
 mod text;
 mod text_choice;
+mod text_data;
 mod text_walk;
 mod verdict;
 mod walk;
@@ -25,7 +26,7 @@ mod walk;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use baseline::{Baseline, ChosenRate, Laplace};
-pub use data::{Data, Network};
+pub use data::{Data, Network, Weights};
 pub use deformation::{
     Atlas, Candidate, Deformation, Evidence, FrameFit, Refinement, Stored, Trust, UnitsFit,
 };

@@ -5,16 +5,13 @@
 use std::fmt;
 
 use super::text_choice::{mixture, widths};
+use super::text_data::{data, transforms};
 use super::text_walk::Walked;
 use super::{
-    Baseline, Data, Estimate, FitReport, GivenScales, Laplace, LeaveOneOut, Origin, Severity,
-    Tangent, Training,
+    Baseline, Estimate, FitReport, GivenScales, Laplace, LeaveOneOut, Origin, Severity, Tangent,
+    Training,
 };
-use crate::data::Warp;
 use crate::error::counted;
-
-/// Names that are listed one by one.
-pub(super) const LISTED: usize = 8;
 
 /// Lines with their headings.
 #[derive(Default)]
@@ -213,49 +210,6 @@ impl fmt::Display for FitReport {
             writeln!(f, "{heading:<10} {text}")?;
         }
         Ok(())
-    }
-}
-
-fn data(data: &Data, lines: &mut Lines) {
-    let target = data
-        .classes
-        .map_or("a real target".into(), |k| counted(k, "class").to_string());
-    let rows = match data.image {
-        Some([c, h, w]) => format!("{} of {c}x{h}x{w}", counted(data.rows, "image")),
-        None => format!(
-            "{}, {}",
-            counted(data.rows, "row"),
-            counted(data.features, "feature")
-        ),
-    };
-    lines.add("data", &format!("{rows}, {target} ('{}')", data.target));
-    data.notes.iter().for_each(|note| lines.add("note", note));
-    data.columns
-        .iter()
-        .for_each(|column| lines.add("column", column));
-}
-
-/// What is out of the ordinary about likelihood and columns.
-fn transforms(data: &Data, lines: &mut Lines) {
-    if let Some(likelihood) = &data.likelihood {
-        lines.add("likelihood", likelihood);
-    }
-    match data.target_transform {
-        Some(Warp::Log) => lines.add("transform", "the target's logarithm"),
-        Some(Warp::YeoJohnson { lambda, .. }) => {
-            let text = format!("the target by a Yeo-Johnson map of power {lambda:.2}");
-            lines.add("transform", &text);
-        }
-        None => {}
-    }
-    let warped = &data.warped_features;
-    if !warped.is_empty() {
-        let listed = warped[..warped.len().min(LISTED)].join(", ");
-        let more = match warped.len().saturating_sub(LISTED) {
-            0 => String::new(),
-            n => format!(" and {n} more"),
-        };
-        lines.add("transform", &format!("Yeo-Johnson maps for {listed}{more}"));
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a report says of walks and of what is learned from them.
 
-use super::text::{LISTED, Lines};
+use super::text::Lines;
+use super::text_data::LISTED;
 use super::{Deformation, Evidence, FitReport, Kernel, Mixing, SampledScales, Stored, Trust, Walk};
 use crate::error::counted;
 

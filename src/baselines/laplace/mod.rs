@@ -110,7 +110,7 @@ pub struct Laplace<T> {
     prior_precision: Vec<f64>,
     /// `-log p(D | theta*)` at the noise level of the fit.
     neg_log_likelihood: f64,
-    /// Number of residuals: rows times outputs.
+    /// Number of residuals: rows times outputs, each row with its weight.
     residuals: f64,
     /// Noise levels: of the fit, and now.
     noise: Option<(f64, f64)>,
@@ -153,6 +153,10 @@ impl<T: Scalar> Laplace<T> {
         let curvature =
             structure::curvature(data, &outputs, theta, active.clone(), options, streams)?;
         let prior_precision = prior.precision(layout);
+        let rows = match data.likelihood.row_weights(data.y) {
+            Some(weights) => weights.iter().sum(),
+            None => data.rows() as f64,
+        };
         let precision = curvature.with_prior(1.0, &prior_precision[active.clone()])?;
         Ok(Self {
             theta: theta.to_vec(),
@@ -162,7 +166,7 @@ impl<T: Scalar> Laplace<T> {
             precision: precision.into(),
             prior_precision,
             neg_log_likelihood: outputs.neg_log_likelihood,
-            residuals: (data.rows() * network.output_dim()) as f64,
+            residuals: rows * network.output_dim() as f64,
             noise: options.noise_std.map(|s| (s, s)),
         })
     }

@@ -7,7 +7,9 @@ use clap_complete::Shell;
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::TaskKind;
 use fiberwalk::nn::SequentialSpec;
-use fiberwalk::pipeline::{FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform};
+use fiberwalk::pipeline::{
+    ClassWeights, FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform,
+};
 use fiberwalk::{Activation, Error, Observation};
 
 use crate::failure::Outcome;
@@ -155,6 +157,15 @@ pub struct Settings {
     /// numbers [default: categorical or gaussian]
     #[arg(long, value_name = "NAME", help_heading = "Model")]
     pub likelihood: Option<Observation>,
+    /// Weights of classes: none, or balanced (all classes count the same in all; probabilities are
+    /// then those of balanced classes)
+    #[arg(
+        long,
+        default_value = "none",
+        value_name = "none|balanced",
+        help_heading = "Model"
+    )]
+    pub class_weights: ClassWeights,
     /// Map applied to the features first: none, heavy-tails (a Yeo-Johnson map for columns with
     /// heavy tails) or yeo-johnson (for every column that it makes more nearly normal)
     #[arg(

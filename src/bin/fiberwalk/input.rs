@@ -86,6 +86,7 @@ impl Input {
                     task: args.task,
                     types: args.columns.types()?,
                     ignore: args.columns.ignore.clone(),
+                    weights: args.columns.weights.clone(),
                     missing: args.columns.missing.unwrap_or_default(),
                     missing_values: args.columns.missing_values.clone(),
                     rows,

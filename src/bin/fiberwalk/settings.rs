@@ -225,6 +225,7 @@ impl Settings {
             choose_hidden,
             activation: self.activation,
             likelihood: self.likelihood,
+            class_weights: self.class_weights,
             feature_transform: self.feature_transform,
             target_transform: self.target_transform,
             prior: match self.prior {

@@ -65,6 +65,9 @@ pub struct ColumnArgs {
         help_heading = "Data"
     )]
     pub ignore: Vec<String>,
+    /// Column of weights: how often each row counts in the likelihood. It is no feature
+    #[arg(long, value_name = "NAME", help_heading = "Data")]
+    pub weights: Option<String>,
     /// Missing cells of features: fill (the median or the most frequent level, and an indicator
     /// column) or error [default: fill]
     #[arg(long, value_name = "fill|error", value_parser = parse_missing, help_heading = "Data")]
@@ -102,6 +105,7 @@ impl ColumnArgs {
         let given = [
             ("--types", !self.types.is_empty()),
             ("--ignore", !self.ignore.is_empty()),
+            ("--weights", self.weights.is_some()),
             ("--missing", self.missing.is_some()),
             ("--missing-values", self.missing_values.is_some()),
         ];

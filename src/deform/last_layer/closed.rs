@@ -16,12 +16,13 @@ use crate::model::ClosedForm;
 use crate::scalar::Scalar;
 use crate::simd::{Elementary, Vectorised};
 
-/// Terms of `-log p` that do not depend on the outputs, summed over all targets.
-pub(super) fn constant(form: ClosedForm, y: &[f64]) -> f64 {
+/// Terms of `-log p` that do not depend on the outputs, summed over all targets. `count` is the
+/// number of targets, each times its weight; only a Gaussian has weights.
+pub(super) fn constant(form: ClosedForm, y: &[f64], count: f64) -> f64 {
     match form {
         ClosedForm::Gaussian { noise_std } => {
             let variance = noise_std * noise_std;
-            0.5 * y.len() as f64 * (2.0 * std::f64::consts::PI * variance).ln()
+            0.5 * count * (2.0 * std::f64::consts::PI * variance).ln()
         }
         ClosedForm::Poisson { .. } => y.iter().map(|y| libm::lgamma(y + 1.0)).sum(),
         ClosedForm::Categorical | ClosedForm::Bernoulli => 0.0,

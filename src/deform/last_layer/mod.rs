@@ -23,6 +23,7 @@
 
 mod centre;
 mod closed;
+mod features;
 mod general;
 mod newton;
 mod scales;
@@ -33,7 +34,7 @@ mod workspace;
 use crate::autodiff::{Graph, Program};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::vector::scale;
-use crate::linalg::{Cholesky, check_table, not_a_number, orthonormal_rows};
+use crate::linalg::{Cholesky, check_table, orthonormal_rows};
 use crate::model::{ClosedForm, HeadScales, Likelihood, StdFromLogs};
 use crate::nn::LinearHead;
 use crate::rng::{Phase, Streams, fill_normal};
@@ -59,8 +60,13 @@ pub struct LastLayer<T> {
     labels: Vec<usize>,
     /// Targets of the other closed forms, `[outputs, rows]`.
     targets: Vec<T>,
-    /// The same in double precision.
+    /// The same in double precision, times `roots`.
     exact_targets: Vec<f64>,
+    /// Square roots of the weights of the rows, `[rows]`, for a Gaussian likelihood. Empty: rows
+    /// have no weights, or the likelihood's graph has them.
+    roots: Vec<f64>,
+    /// Number of target values, each times the weight of its row.
+    count: f64,
     /// Terms of the negative log-likelihood that do not depend on outputs and that the head leaves
     /// out, with the noise of the likelihood.
     constant: f64,
@@ -203,18 +209,27 @@ impl<T: Scalar> LastLayer<T> {
             Some(form) => Head::Closed(form),
             None => Head::General(Box::new(GeneralHead::new(likelihood, outputs, y, rows)?)),
         };
+        let weights = likelihood.row_weights(y).filter(|_| head.is_gaussian());
+        let roots: Vec<f64> = weights.iter().flatten().map(|w| w.sqrt()).collect();
         let (labels, exact_targets) = match head {
             Head::Closed(ClosedForm::Categorical) => {
                 (y.iter().map(|&y| y as usize).collect(), Vec::new())
             }
             Head::Closed(_) => {
-                let transposed = (0..m * rows).map(|at| y[at % rows * m + at / rows]);
-                (Vec::new(), transposed.collect())
+                // a weight is the last number of its row
+                let values = m - usize::from(weights.is_some());
+                let root = |row: usize| roots.get(row).copied().unwrap_or(1.0);
+                let of_row = |at: usize| root(at % rows) * y[at % rows * m + at / rows];
+                (Vec::new(), (0..values * rows).map(of_row).collect())
             }
             Head::General(_) => (Vec::new(), Vec::new()),
         };
+        let count = match &weights {
+            Some(weights) => weights.iter().sum::<f64>() * outputs as f64,
+            None => y.len() as f64,
+        };
         let constant = match head {
-            Head::Closed(form) => closed::constant(form, y),
+            Head::Closed(form) => closed::constant(form, y, count),
             Head::General(_) => 0.0,
         };
         let widest = network.widest().max(1);
@@ -251,6 +266,8 @@ impl<T: Scalar> LastLayer<T> {
             labels,
             targets: exact_targets.iter().map(|&y| T::from_f64(y)).collect(),
             exact_targets,
+            roots,
+            count,
             constant,
             blocks: blocks.collect(),
             block,
@@ -356,42 +373,5 @@ impl<T: Scalar> LastLayer<T> {
         ws: &mut LastLayerWorkspace<T>,
     ) -> Result<()> {
         T::compiled::<Solve>()(self, theta_h, start, ws)
-    }
-
-    /// Computes `Phi^T`, `[H + 1, rows]`, in the workspace.
-    fn compute_features(&self, theta_h: &[T], ws: &mut LastLayerWorkspace<T>) -> Result<()> {
-        let (h, n) = (self.features - 1, self.rows);
-        if !ws.is_of(self) {
-            let (expected, got) = ("a workspace of this last layer", "that of another");
-            return Err(Error::shape("LastLayer", expected, got));
-        }
-        if theta_h.len() != self.hidden_dim() {
-            let expected = counted(self.hidden_dim(), "hidden number");
-            return Err(Error::shape("LastLayer", expected, theta_h.len()));
-        }
-        self.set_scales(theta_h, ws)?;
-        let of_network = &theta_h[..self.network_dim];
-        for (b, x) in self.blocks.iter().enumerate() {
-            self.program.run(&[of_network, x], &mut ws.program)?;
-            let features = self.program.tensor(&ws.program, 0)?;
-            let first = b * self.block;
-            let here = self.block.min(n - first);
-            for i in 0..h {
-                ws.phi[i * n + first..][..here]
-                    .copy_from_slice(&features[i * self.block..][..here]);
-            }
-        }
-        // `exact_phi` is empty where it is not needed
-        for (exact, phi) in ws.exact_phi.iter_mut().zip(&ws.phi) {
-            *exact = phi.to_f64();
-        }
-        match ws.phi.iter().position(|v| !Scalar::is_finite(*v)) {
-            None => Ok(()),
-            Some(at) => {
-                let (row, column, value) = (at % n, Column::Number(at / n), ws.phi[at].to_f64());
-                let what = "features of the last layer";
-                Err(not_a_number::<T>(what, row, column, value))
-            }
-        }
     }
 }

@@ -90,7 +90,7 @@ impl<T: Scalar> LastLayer<T> {
     /// Terms of a Gaussian's negative log-likelihood besides the squares of its residuals.
     pub(super) fn likelihood_constant(&self, ws: &LastLayerWorkspace<T>) -> f64 {
         let given = self.head.noise_std().unwrap_or(ws.noise_std);
-        self.constant + self.exact_targets.len() as f64 * (ws.noise_std / given).ln()
+        self.constant + self.count * (ws.noise_std / given).ln()
     }
 
     /// `-log N(c; 0, 1 / precision)` without its constant.

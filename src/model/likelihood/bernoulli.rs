@@ -18,6 +18,16 @@ impl Likelihood for Bernoulli {
         (outputs * signs).softplus().sum()
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        _: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let signs = (1.0 - targets * 2.0).reshape(&outputs.shape());
+        Some((outputs * signs).softplus().sum_axis(1))
+    }
+
     fn output_hessian(
         &self,
         outputs: &[f64],

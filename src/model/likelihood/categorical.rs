@@ -14,6 +14,15 @@ impl Likelihood for Categorical {
         outputs.logsumexp().sum() - outputs.pick(targets).sum()
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        _: Var<'g>,
+    ) -> Option<Var<'g>> {
+        Some(outputs.logsumexp() - outputs.pick(targets))
+    }
+
     fn output_hessian(
         &self,
         outputs: &[f64],

@@ -45,6 +45,20 @@ impl Likelihood for Gaussian {
         residual.square().sum() * half_precision + constant
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        _: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let (shape, graph) = (outputs.shape(), outputs.graph());
+        let residual = outputs - targets.reshape(&shape);
+        let of_noise = |of| graph.named(NOISE_STD, self.noise_std, of);
+        let half_precision = of_noise(|std| 0.5 / std.powi(2));
+        let constant = of_noise(|std| std.ln() + HALF_LOG_2PI) * shape[1] as f64;
+        Some(residual.square().sum_axis(1) * half_precision + constant)
+    }
+
     fn output_hessian(
         &self,
         outputs: &[f64],
@@ -115,6 +129,19 @@ impl Likelihood for GaussianPerOutput {
         let scaled = (outputs - targets.reshape(&outputs.shape())) * inverse;
         let constant: f64 = self.noise_std.iter().map(|s| s.ln() + HALF_LOG_2PI).sum();
         scaled.square().sum() * 0.5 + n * constant
+    }
+
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        _: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let inverse = self.noise_std.iter().map(|s| 1.0 / s).collect();
+        let inverse = outputs.graph().tensor(&[self.noise_std.len()], inverse);
+        let scaled = (outputs - targets.reshape(&outputs.shape())) * inverse;
+        let constant: f64 = self.noise_std.iter().map(|s| s.ln() + HALF_LOG_2PI).sum();
+        Some(scaled.square().sum_axis(1) * 0.5 + constant)
     }
 
     fn output_hessian(

@@ -68,6 +68,19 @@ impl Likelihood for HeteroscedasticGaussian {
         (scaled.square() * 0.5 + noise_std.ln()).sum() + count * HALF_LOG_2PI
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        _: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let (means, heads) = halves(outputs);
+        let (shape, noise_std) = (means.shape(), heads.softplus() + self.scale_floor);
+        let scaled = (means - targets.reshape(&shape)) / noise_std;
+        let each = scaled.square() * 0.5 + noise_std.ln() + HALF_LOG_2PI;
+        Some(each.sum_axis(1))
+    }
+
     /// The Fisher information: the Hessian is indefinite.
     fn output_hessian_product<'g>(
         &self,

@@ -153,6 +153,20 @@ impl Likelihood for GaussianLearnedNoise {
         scaled.square().sum() * 0.5 + params.sum() * shape[0] as f64 + constant
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let shape = outputs.shape();
+        let scaled = (outputs - targets.reshape(&shape)) * (-params).exp();
+        let levels = params.shape().iter().product::<usize>();
+        let of_levels = params.sum() * (shape[1] as f64 / levels as f64);
+        let constant = of_levels + shape[1] as f64 * HALF_LOG_2PI;
+        Some(scaled.square().sum_axis(1) * 0.5 + constant)
+    }
+
     fn output_hessian(
         &self,
         outputs: &[f64],

@@ -19,6 +19,7 @@
 //! | `student_t` | real targets with outliers, learned scale and tails | `k` means | `k` | Fisher |
 //! | `heteroscedastic` | real targets, noise by the network | `m` means, `m` scales | `m` | Fisher |
 //! | `noise_head` | the same, its level a parameter | `m` means, `m` factors | `m` | Fisher |
+//! | `weighted` | any of them, with a weight a row | as many | one more | as many |
 
 mod bernoulli;
 mod categorical;
@@ -32,6 +33,7 @@ mod poisson;
 mod student_t;
 #[cfg(test)]
 mod tests;
+mod weighted;
 
 pub use bernoulli::Bernoulli;
 pub use categorical::Categorical;
@@ -43,6 +45,7 @@ pub use noise_head::GaussianNoiseHead;
 pub use params::{LikelihoodParam, LikelihoodParams};
 pub use poisson::{Poisson, PoissonWithBase};
 pub use student_t::StudentT;
+pub use weighted::Weighted;
 
 use std::sync::Arc;
 
@@ -118,6 +121,18 @@ pub trait Likelihood: Send + Sync {
         params: Var<'g>,
     ) -> Var<'g>;
 
+    /// Records `-log p(y_i | outputs, params)` row by row, `[n]`: the terms whose sum is
+    /// [`Likelihood::neg_log_likelihood`], constants included. Weights of rows need it
+    /// ([`Weighted`]); `None` says that there are no weights then.
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        _outputs: Var<'g>,
+        _targets: Var<'g>,
+        _params: Var<'g>,
+    ) -> Option<Var<'g>> {
+        None
+    }
+
     /// Records `Lambda w`, row by row. `Lambda` is the Hessian of the negative log-likelihood with
     /// respect to the outputs, or its replacement in the Gauss-Newton matrix if the Hessian is
     /// indefinite. `w` and the result are `[n, k]`. The default is the exact Hessian.
@@ -180,6 +195,12 @@ pub trait Likelihood: Send + Sync {
     /// It must then be exactly that law, without parameters of its own. Nothing is lost without it
     /// but time.
     fn closed_form(&self) -> Option<ClosedForm> {
+        None
+    }
+
+    /// The weights of rows of targets, `[n]`, if rows have any: they are then the last of the `m`
+    /// numbers of a row ([`Weighted`]).
+    fn row_weights(&self, _targets: &[f64]) -> Option<Vec<f64>> {
         None
     }
 
@@ -290,6 +311,19 @@ impl<L: Likelihood + ?Sized> Likelihood for Arc<L> {
         params: Var<'g>,
     ) -> Var<'g> {
         (**self).neg_log_likelihood(outputs, targets, params)
+    }
+
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+    ) -> Option<Var<'g>> {
+        (**self).row_neg_log_likelihoods(outputs, targets, params)
+    }
+
+    fn row_weights(&self, targets: &[f64]) -> Option<Vec<f64>> {
+        (**self).row_weights(targets)
     }
 
     fn output_hessian_product<'g>(

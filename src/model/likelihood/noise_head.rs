@@ -80,6 +80,19 @@ impl Likelihood for GaussianNoiseHead {
         squares * ((s * -2.0).exp() * 0.5) + heads.sum() + s * count + count * HALF_LOG_2PI
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let (means, heads) = halves(outputs);
+        let (shape, s) = (means.shape(), params.reshape(&[]));
+        let scaled = (means - targets.reshape(&shape)) * (-(heads + s)).exp();
+        let each = scaled.square() * 0.5 + heads;
+        Some(each.sum_axis(1) + (s + HALF_LOG_2PI) * shape[1] as f64)
+    }
+
     /// The Fisher information.
     fn output_hessian_product<'g>(
         &self,

@@ -33,6 +33,15 @@ impl Likelihood for PoissonWithBase {
         Poisson.neg_log_likelihood(outputs + self.log_base, targets, own)
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        own: Var<'g>,
+    ) -> Option<Var<'g>> {
+        Poisson.row_neg_log_likelihoods(outputs + self.log_base, targets, own)
+    }
+
     fn output_hessian(
         &self,
         outputs: &[f64],
@@ -78,6 +87,16 @@ impl Likelihood for Poisson {
     fn neg_log_likelihood<'g>(&self, outputs: Var<'g>, targets: Var<'g>, _: Var<'g>) -> Var<'g> {
         let (counts, log_factorials) = (targets.slice(1, 0..1), targets.slice(1, 1..2));
         (outputs.exp() - counts * outputs + log_factorials).sum()
+    }
+
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        _: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let (counts, log_factorials) = (targets.slice(1, 0..1), targets.slice(1, 1..2));
+        Some((outputs.exp() - counts * outputs + log_factorials).sum_axis(1))
     }
 
     fn output_hessian(

@@ -193,6 +193,23 @@ impl Likelihood for StudentT {
         scaled.ln_1p().sum() * ((nu + 1.0) * 0.5) + each * count
     }
 
+    fn row_neg_log_likelihoods<'g>(
+        &self,
+        outputs: Var<'g>,
+        targets: Var<'g>,
+        params: Var<'g>,
+    ) -> Option<Var<'g>> {
+        let shape = outputs.shape();
+        let (s, u) = (params.slice(0, 0..1), params.slice(0, 1..2));
+        let (s, nu) = (s.reshape(&[]), u.reshape(&[]).exp() + 2.0);
+        let x = nu * 0.5;
+        let residual = outputs - targets.reshape(&shape);
+        let scaled = residual.square() * ((s * -2.0).exp() / nu);
+        let each = s - log_gamma_ratio(x) + x.ln() * 0.5 + HALF_LOG_2PI;
+        let tails = scaled.ln_1p().sum_axis(1) * ((nu + 1.0) * 0.5);
+        Some(tails + each * shape[1] as f64)
+    }
+
     /// The Fisher information.
     fn output_hessian_product<'g>(
         &self,

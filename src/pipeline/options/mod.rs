@@ -5,6 +5,7 @@
 
 mod auto;
 mod baselines;
+mod class_weights;
 mod deformation;
 mod method;
 mod prior;
@@ -12,6 +13,7 @@ mod walk;
 
 pub use auto::AutoSettings;
 pub use baselines::{ChainSettings, DrawSettings};
+pub use class_weights::ClassWeights;
 pub(super) use deformation::Deforming;
 pub use deformation::{AtlasSettings, FlowChoice, FlowSettings};
 pub use method::MethodOptions;
@@ -53,6 +55,8 @@ pub struct FitOptions {
     pub activation: Activation,
     /// Distribution of the targets; `None`: softmax for classes, Gaussian noise for a real target.
     pub likelihood: Option<Observation>,
+    /// Whether rows of rare classes count for more.
+    pub class_weights: ClassWeights,
     /// Transform of the features before they are standardised.
     pub feature_transform: FeatureTransform,
     /// Transform of a real target before it is standardised.
@@ -118,6 +122,7 @@ impl Default for FitOptions {
             choose_hidden: None,
             activation: Activation::Tanh,
             likelihood: None,
+            class_weights: ClassWeights::None,
             feature_transform: FeatureTransform::None,
             target_transform: TargetTransform::None,
             prior: PriorChoice::Auto,

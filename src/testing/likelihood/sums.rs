@@ -9,7 +9,9 @@
 use super::super::checker::Tolerance;
 use super::super::failure::{Failure, Place};
 use super::super::integral::{Nodes, check_mass};
-use super::{Case, LikelihoodOptions, Support, values};
+use super::super::record::Recorded;
+use super::{Case, LikelihoodOptions, Support, target_shape, values};
+use crate::autodiff::Graph;
 use crate::error::counted;
 
 /// Sums over rows.
@@ -40,6 +42,7 @@ pub(super) fn check(case: &Case<'_>) -> Result<(), Failure> {
         checker.finite("the value", place, &[term])?;
         terms.push(term);
     }
+    check_rows(case, each, &terms)?;
     let sum: f64 = terms.iter().sum();
     let size: f64 = terms.iter().map(|term| term.abs()).sum();
     for times in [1, 2] {
@@ -69,6 +72,30 @@ pub(super) fn check(case: &Case<'_>) -> Result<(), Failure> {
         checker.value(property, place, got, expected, tolerance)?;
     }
     Ok(())
+}
+
+/// The rows that a likelihood states, against the values of single rows.
+fn check_rows(case: &Case<'_>, each: usize, terms: &[f64]) -> Result<(), Failure> {
+    let (checker, own) = (case.checker, case.params.len());
+    let graph = Graph::new();
+    let o = graph.input(&[case.rows, case.k]);
+    let y = graph.input(&target_shape(case.rows, each * case.rows));
+    let s = graph.input(&[own]);
+    let Some(rows) = case.likelihood.row_neg_log_likelihoods(o, y, s) else {
+        return Ok(());
+    };
+    let what = "the shape of row_neg_log_likelihoods";
+    checker.shape(what, &rows.shape(), &[case.rows])?;
+    let mut rows = checker.works("recording", Recorded::new(&graph, &[rows]))?;
+    let inputs = [&case.outputs[..], &case.encoded, &case.params];
+    let got = checker.works("rows", rows.run(&inputs))?.concat();
+    let size = terms.iter().fold(1.0, |a: f64, b| a.max(b.abs()));
+    let tolerance = Tolerance {
+        bound: case.slack * 1e-12 * size,
+        arithmetic: "1e-12 times the largest term, 4500 roundings",
+    };
+    let place = |i| Place::of_row("row_neg_log_likelihoods", &[], i);
+    checker.values("a row against its own value", place, &got, terms, tolerance)
 }
 
 /// The mass of the density over its targets, at the outputs of every row.

@@ -2,6 +2,7 @@
 
 mod edges;
 mod properties;
+mod weighted;
 
 use super::*;
 use crate::autodiff::{Program, Workspace};
