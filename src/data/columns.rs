@@ -8,6 +8,7 @@ use super::csv::{Header, Source, at, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
 use super::dialect::{Decimal, Dialect, number};
+use super::memory;
 use super::options::{CsvOptions, MissingCells};
 use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, shown, stands_for};
 use super::survey::{ColumnType, Survey, too_many_levels};
@@ -54,6 +55,15 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         }
         Ok(())
     })?;
+    // cells as they are read: numbers, or places of levels
+    let needed = memory::table(rows, source.names.len());
+    memory::check(
+        source.path,
+        rows,
+        source.names.len(),
+        needed,
+        memory::available(),
+    )?;
     let mut notes = Vec::new();
     if source.dialect != Dialect::default() {
         notes.push(source.dialect.to_string());

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::csv_text::CsvText;
+use super::csv_text::{CsvText, Watch};
 use super::dialect::{Dialect, DialectOptions, detect, looks_like_a_number, number};
 use super::quotes::first_fault;
 use super::schema::{list, shown};
@@ -72,10 +72,14 @@ pub fn read_table(path: &Path) -> Result<Table> {
     CsvText::open(path)?.table()
 }
 
+/// Rows between two words to somebody who watches.
+const TOLD: usize = 4_096;
+
 /// A text with its header, ready to be read as often as needed.
 pub(super) struct Source<'a> {
     pub path: &'a Path,
     text: &'a str,
+    watch: &'a Watch,
     pub dialect: Dialect,
     /// Names of the columns, all different. The first may be empty: an index.
     pub names: Vec<String>,
@@ -114,6 +118,7 @@ impl<'a> Source<'a> {
         Ok(Self {
             path,
             text,
+            watch: &csv.watch,
             dialect,
             names,
             header_line: (format.header != Header::No).then_some(line),
@@ -171,6 +176,10 @@ impl<'a> Source<'a> {
             let spanned = row.get(0).map_or(0, |cell| cell.matches('\n').count());
             before = Some(line + spanned as u64);
             use_row(line, row)?;
+            if count % TOLD == 0 {
+                let done = row.position().map_or(0, |p| p.byte());
+                self.watch.tell(done, self.text.len());
+            }
             count += 1;
         }
         match count {

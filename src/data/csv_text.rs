@@ -1,12 +1,15 @@
 //! The text of a CSV file in memory: a file that was read, or whatever a reader gave.
 
+use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 
-use super::csv::{CsvFormat, Source, Table};
+use super::csv::{CsvFormat, Source, Table, at};
+use super::memory;
 use crate::error::{Error, Result};
 
 /// The bytes of a CSV file, and the name that errors give to it.
@@ -29,23 +32,68 @@ use crate::error::{Error, Result};
 pub struct CsvText {
     pub(super) name: PathBuf,
     pub(super) bytes: Vec<u8>,
+    pub(super) watch: Watch,
 }
+
+/// Called while rows are read, with the bytes that are done and all bytes.
+type Watcher = dyn Fn(u64, u64) + Send + Sync;
+
+/// Somebody who watches a text being read, perhaps. It makes no difference to what is read.
+#[derive(Clone, Default)]
+pub(super) struct Watch(Option<Arc<Watcher>>);
+
+impl Watch {
+    pub(super) fn tell(&self, done: u64, all: usize) {
+        if let Some(watcher) = &self.0 {
+            watcher(done, all as u64);
+        }
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watch").field(&self.0.is_some()).finish()
+    }
+}
+
+impl PartialEq for Watch {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Watch {}
 
 impl CsvText {
     /// Reads a file, plain or in gzip.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read or unpacked.
+    /// [`Error::Io`] when the file cannot be read or unpacked. [`Error::Data`] when it is larger
+    /// than the memory that is available.
     pub fn open(path: &Path) -> Result<Self> {
+        let size = fs::metadata(path).map_or(0, |file| file.len());
+        if let Some(available) = memory::available().filter(|bytes| size > *bytes) {
+            let what = format!("it has {size} bytes, and {available} of memory are available");
+            return Err(at(path, None, None, what));
+        }
         let bytes = fs::read(path).map_err(|source| Error::Io {
             path: path.to_path_buf(),
             source,
         })?;
-        Self {
-            name: path.into(),
-            bytes,
-        }
-        .unpacked()
+        Self::from_bytes(bytes, path).unpacked()
+    }
+
+    /// The same text. `watcher` is called from time to time while its rows are read, with the bytes
+    /// that are done and all bytes, for a progress bar. A new table is read twice.
+    #[must_use]
+    pub fn watched(self, watcher: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        let watch = Watch(Some(Arc::new(watcher)));
+        Self { watch, ..self }
+    }
+
+    /// Number of bytes.
+    pub fn size(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Reads `reader` to its end; what it gives may be in gzip. Errors call the source `name`.
@@ -55,7 +103,7 @@ impl CsvText {
     pub fn from_reader(mut reader: impl Read, name: impl Into<PathBuf>) -> Result<Self> {
         let (name, mut bytes) = (name.into(), Vec::new());
         match reader.read_to_end(&mut bytes) {
-            Ok(_) => Self { name, bytes }.unpacked(),
+            Ok(_) => Self::from_bytes(bytes, name).unpacked(),
             Err(source) => Err(Error::Io { path: name, source }),
         }
     }
@@ -81,6 +129,7 @@ impl CsvText {
         Self {
             name: name.into(),
             bytes: bytes.into(),
+            watch: Watch::default(),
         }
     }
 
@@ -137,6 +186,28 @@ mod tests {
         assert_eq!(
             pipe().features(&schema, &rows).unwrap(),
             load_features(path, &schema, &rows).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_watcher_sees_both_passes_and_changes_nothing() {
+        let rows: String = (0..10_000).map(|i| format!("{i},{}\n", i % 7)).collect();
+        let text = CsvText::from_bytes(format!("a,y\n{rows}"), "t");
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let (log, all) = (seen.clone(), text.size() as u64);
+        let watched = text.clone().watched(move |done, of| {
+            assert_eq!(of, all);
+            log.lock().unwrap().push(done);
+        });
+        let options = CsvOptions::default();
+        let plain = text.dataset(&options).unwrap();
+        assert_eq!(watched.dataset(&options).unwrap(), plain);
+        let seen = seen.lock().unwrap();
+        // rows 0, 4096 and 8192, twice
+        assert_eq!(seen.len(), 6);
+        assert!(
+            seen[0] < seen[1] && seen[2] < all && seen[3] == seen[0],
+            "{seen:?}"
         );
     }
 

@@ -7,6 +7,7 @@ use super::csv::{CsvFormat, Source, at, finite};
 use super::csv_text::CsvText;
 use super::dataset::{Dataset, Task, is_label};
 use super::dialect::number;
+use super::memory;
 use super::options::{CsvOptions, FeatureRows, RowOptions};
 use super::schema::{Cell, Encoder, FeatureKind, Schema, list, shown};
 use crate::error::{Error, Result, counted};
@@ -76,6 +77,10 @@ impl CsvText {
         let missing_values = options.missing_values.clone();
         let schema = Schema::fit(&columns, targets.target, missing_values).map_err(in_file)?;
         schema.check().map_err(in_file)?;
+        // the features, and a copy in single precision for the engine
+        let width = schema.encoded_names().len();
+        let needed = memory::table(rows, width).saturating_mul(3) / 2;
+        memory::check(&path, rows, width, needed, memory::available())?;
         let features = schema.encode_columns(&columns, rows).map_err(in_file)?;
         drop(columns);
         let names = schema.encoded_names();

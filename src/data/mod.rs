@@ -23,6 +23,7 @@ mod images;
 mod labels;
 #[cfg(feature = "csv")]
 mod load;
+mod memory;
 #[cfg(feature = "csv")]
 mod options;
 #[cfg(feature = "csv")]

@@ -1,8 +1,13 @@
 //! The MAP estimate of a fit.
 //!
-//! It uses gradients of all rows with scales tuned by evidence, or minibatches with given scales.
+//! It uses gradients of all rows with scales tuned by evidence, or minibatches. Minibatches learn
+//! the noise of a regression with the weights, as the mode of `log noise_std` under the prior that
+//! sampled noises have. With rows by the thousands for each parameter, that mode and the evidence's
+//! noise agree up to the share of the parameters among the rows, `P / N`. The prior precision is 1
+//! unless it is given: its effect falls as `1 / N`.
 
 use super::context::Problem;
+use super::coordinates::NOISE;
 use super::progress::Steps;
 use super::{Batch, FitReport, Method, Stage};
 use crate::curvature::{
@@ -10,7 +15,7 @@ use crate::curvature::{
 };
 use crate::error::{Error, Result};
 use crate::linalg::vector::norm;
-use crate::model::{LogDensity, Minibatch, PosteriorDensity};
+use crate::model::{LogDensity, Minibatch, Noise, PosteriorDensity};
 use crate::optim::{
     MapOptions, MapReport, MinibatchOptions, MinibatchProgress, MinibatchReport, PolishOptions,
     fit_map, fit_minibatch, polish,
@@ -36,12 +41,10 @@ const PRIOR_PRECISION: f64 = 1.0;
 impl Problem<'_> {
     /// Rows of a batch; `None`: all rows at once.
     pub(super) fn batch_rows(&self) -> Option<usize> {
-        // the noise of a regression is tuned by evidence, which needs all rows
-        let tunes_noise = self.prepared.observation.has_noise() && self.options.noise_std.is_none();
         let size = self.prepared.rows().saturating_mul(self.network.dim());
         match self.options.batch {
             Batch::Rows(rows) => Some(rows),
-            Batch::Auto if size > LARGE && !tunes_noise => Some(BATCH_ROWS),
+            Batch::Auto if size > LARGE => Some(BATCH_ROWS),
             Batch::Auto | Batch::Full => None,
         }
     }
@@ -75,13 +78,6 @@ impl Problem<'_> {
                     "is for minibatches; this fit takes all rows at once (see --batch)";
                 Err(Error::config("epochs", epochs, requirement))
             }
-            (Some(_), _)
-                if self.prepared.observation.has_noise() && self.options.noise_std.is_none() =>
-            {
-                let requirement =
-                    "must be a number for minibatches: tuning it takes all rows at once";
-                Err(Error::config("noise_std", "auto", requirement))
-            }
             (Some(rows), _) => self.minibatch_options(rows).validate(),
             (None, None) => Ok(()),
         }
@@ -104,32 +100,51 @@ impl Problem<'_> {
     ) -> Result<EvidenceReport<T>> {
         let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
         let has_noise = self.prepared.observation.has_noise();
-        let noise_std = self.options.noise_std.filter(|_| has_noise);
-        let density = self.minibatch::<T>(alpha, noise_std)?;
+        let mut noise_std = self.options.noise_std.filter(|_| has_noise);
+        let learns = has_noise && noise_std.is_none();
+        let (density, start) = match learns {
+            true => self.with_noise(alpha)?,
+            false => (self.minibatch::<T>(alpha, noise_std)?, self.initial(0)),
+        };
         let options = self.minibatch_options(batch_rows);
-        let (report, map) = self.one_by_minibatches(&density, &options, 0, |at| {
-            self.progress.step(Stage::Map, at.step, at.steps)
-        })?;
-        summary.minibatches(
-            &report,
-            &options,
-            alpha,
-            self.options.prior_precision.is_some(),
-        );
+        let progress = |at: &MinibatchProgress| self.progress.step(Stage::Map, at.step, at.steps);
+        let (report, mut map) = self.one_by_minibatches(&density, &options, start, progress)?;
+        if learns {
+            // the noise is the only parameter of the likelihood, and comes last
+            let log_noise = map.theta.pop().map_or(0.0, Scalar::to_f64);
+            noise_std = Some(log_noise.exp());
+            let density = self.minibatch::<T>(alpha, noise_std)?;
+            let mut grad = vec![T::ZERO; density.dim()];
+            let ws = &mut density.workspace();
+            map.energy = -density.log_density_and_grad(&map.theta, &mut grad, ws)?;
+            map.gradient_norm = norm(&grad);
+        }
+        summary.minibatches(&report, &options, alpha, self.options, noise_std);
         summary.map(&map, None);
         Ok(EvidenceReport::given(map, alpha, noise_std))
     }
 
-    /// The estimate from the initial parameters with number `index`. All estimates use the same
-    /// batches.
+    /// The density on batches with the noise as a parameter after the network's, and a start.
+    fn with_noise<T: Scalar>(&self, alpha: f64) -> Result<(Minibatch<T>, Vec<T>)> {
+        let outputs = self.network.output_dim();
+        let noise = Noise::Sampled { scale: NOISE };
+        let likelihood = self.prepared.likelihood(noise, outputs)?;
+        let (prior, x, y) = (self.prior(alpha)?, &self.prepared.x, &self.prepared.y);
+        let density = Minibatch::new(self.network, likelihood.as_ref(), prior.get(), x, y)?;
+        let mut start = self.initial(0);
+        let own = likelihood.params(outputs).init();
+        start.extend(own.into_iter().map(T::from_f64));
+        Ok((density, start))
+    }
+
+    /// The estimate from these initial parameters. All estimates use the same batches.
     fn one_by_minibatches<T: Scalar>(
         &self,
         density: &Minibatch<T>,
         options: &MinibatchOptions,
-        index: u64,
+        start: Vec<T>,
         progress: impl FnMut(&MinibatchProgress) -> Result<()> + Send,
     ) -> Result<(MinibatchReport<T>, MapReport<T>)> {
-        let start = self.initial(index);
         let (mut ws, mut grad) = (density.workspace(), vec![T::ZERO; density.dim()]);
         density.log_density_and_grad(&start, &mut grad, &mut ws)?;
         let initial_gradient_norm = norm(&grad);
@@ -171,7 +186,8 @@ impl Problem<'_> {
         let options = self.minibatch_options(rows);
         let steps = all(options.epochs * density.rows().div_ceil(rows));
         parallel::try_map(others, |i| {
-            let fit = self.one_by_minibatches(&density, &options, i as u64 + 1, |_| steps.step());
+            let start = self.initial(i as u64 + 1);
+            let fit = self.one_by_minibatches(&density, &options, start, |_| steps.step());
             Ok(fit?.1)
         })
     }

@@ -1,7 +1,7 @@
 //! Entries of data, estimate and scales in the report of a fit.
 
-use super::FitReport;
 use super::prepare::Prepared;
+use super::{FitOptions, FitReport};
 use crate::artifact::{NetworkSpec, RowWeights, report};
 use crate::curvature::{EvidenceOptions, EvidenceReport, LogEvidence, TangentSpace};
 use crate::data::{Dataset, Schema, Task};
@@ -89,13 +89,19 @@ impl FitReport {
         trained: &MinibatchReport<T>,
         options: &MinibatchOptions,
         alpha: f64,
-        given: bool,
+        asked: &FitOptions,
+        noise_std: Option<f64>,
     ) {
         self.scales = Some(report::GivenScales {
             prior_precision: alpha,
-            prior_origin: match given {
-                true => report::Origin::Given,
-                false => report::Origin::Default,
+            prior_origin: match asked.prior_precision {
+                Some(_) => report::Origin::Given,
+                None => report::Origin::Default,
+            },
+            noise_std,
+            noise_origin: match asked.noise_std {
+                Some(_) => report::Origin::Given,
+                None => report::Origin::Learned,
             },
             settled: true,
             ..report::GivenScales::default()

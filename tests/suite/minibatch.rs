@@ -1,6 +1,7 @@
 //! The energy of a batch against the posterior of its rows, written out.
 
 mod edges;
+mod noise;
 
 use crate::common::{labels, network, normals};
 use fiberwalk::autodiff::{Var, Window};

@@ -66,11 +66,6 @@ fn bad_training_files_are_refused_in_one_line() {
         &["epochs = 0", "positive"],
     );
     case(
-        "a,b,y\n1,2,0.5\n3,4,1.25\n2,2,0.1\n",
-        &["--batch", "2"],
-        &["noise_std", "minibatches"],
-    );
-    case(
         good,
         &["--method", "mcmc"],
         &["mcmc", "map", "walk", "atlas", "flow"],

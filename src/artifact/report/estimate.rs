@@ -53,6 +53,8 @@ pub enum Origin {
     Evidence,
     /// Nobody gave it, and minibatches cannot tune it.
     Default,
+    /// It was learned together with the weights, by minibatches.
+    Learned,
 }
 
 /// Scales that are the same for all draws.

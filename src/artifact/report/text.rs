@@ -218,6 +218,7 @@ fn scales(scales: &GivenScales, lines: &mut Lines) {
         Origin::Given => "given",
         Origin::Evidence => "by evidence",
         Origin::Default => "not tuned: minibatches",
+        Origin::Learned => "learned with the weights",
     };
     let mut text = format!(
         "prior precision {:.4} ({})",

@@ -48,7 +48,7 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     let chooser = args.settings.give(&mut methods, true, [])?;
     let fits = methods.into_iter();
     let fits: Vec<FitOptions> = fits.map(|m| args.settings.options(m, chooser)).collect();
-    let train = Input::find(&args.train)?.training(&args.settings)?;
+    let train = Input::find(&args.train)?.training(&args.settings, args.quiet)?;
     say_notes(train.notes());
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train, &args.settings.table)?),

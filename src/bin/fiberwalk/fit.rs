@@ -34,7 +34,7 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     // A fit can take long, so check first that the output can be written.
     let input = Input::find(&args.train)?;
     let destination = Destination::of(args, &input)?;
-    let data = input.training(&args.settings)?;
+    let data = input.training(&args.settings, args.quiet)?;
     if let Some(place) = checkpoint_of(&mut options.method) {
         *place = destination.checkpoint(args);
     }

@@ -11,6 +11,7 @@ use fiberwalk::{Error, Result};
 
 use crate::args::Settings;
 use crate::failure::in_file;
+use crate::progress::watched;
 use crate::streams::{STANDARD_INPUT, is_stream, read_text, source_name};
 use crate::table::TableArgs;
 use crate::values::ImageShape;
@@ -77,7 +78,7 @@ impl Input {
     }
 
     /// Rows to train on.
-    pub fn training(&self, args: &Settings) -> Result<Dataset> {
+    pub fn training(&self, args: &Settings, quiet: bool) -> Result<Dataset> {
         let rows = args.rows.rows;
         let data = match self {
             Input::Csv(file) => {
@@ -93,7 +94,7 @@ impl Input {
                     format: args.table.format(),
                 };
                 check_rows(rows)?;
-                let data = csv_text(file)?.dataset(&options)?;
+                let data = watched(csv_text(file)?, quiet).dataset(&options)?;
                 match args.image {
                     Some(ImageShape(shape)) => data.with_image(shape)?,
                     None => data,
@@ -133,6 +134,7 @@ impl Input {
         rows: Option<usize>,
         table: &TableArgs,
         keep: &[String],
+        quiet: bool,
     ) -> Result<FeatureRows> {
         check_rows(rows)?;
         let d = model.feature_names.len();
@@ -142,7 +144,7 @@ impl Input {
                     format: table.format(),
                     keep: keep.to_vec(),
                 };
-                csv_text(file)?.features(&model.schema(), &options)?
+                watched(csv_text(file)?, quiet).features(&model.schema(), &options)?
             }
             Input::Idx { images, .. } => {
                 table.refuse()?;

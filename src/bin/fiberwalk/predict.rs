@@ -25,7 +25,13 @@ pub fn run(args: &PredictArgs) -> Outcome {
     let _claim = out.map(Claim::of).transpose()?;
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
-    let read = input.features(metadata, args.rows.rows, &args.table, &args.keep)?;
+    let read = input.features(
+        metadata,
+        args.rows.rows,
+        &args.table,
+        &args.keep,
+        args.quiet,
+    )?;
     say_notes(&read.notes);
     let seed = args.sampling.seed_of(metadata);
     let predictions = model

@@ -4,12 +4,34 @@ use std::sync::Mutex;
 
 use crate::complain;
 use crate::signals::Signals;
+use fiberwalk::data::CsvText;
 use fiberwalk::pipeline::{Progress, Stage};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressStyle};
 
 /// With a total, and without one: then the time left is not known.
 const BAR: &str = "{msg:13} [{bar:40}] {pos}/{len}, {elapsed}, {eta} left";
 const SPINNER: &str = "{msg:13} {spinner} {pos}, {elapsed}";
+
+/// For the bytes of a table.
+const BYTES: &str = "{msg:13} [{bar:40}] {bytes}/{total_bytes}, {elapsed}";
+
+/// Smaller tables are read before anybody could see a bar.
+const LARGE: usize = 8 << 20;
+
+/// A table that shows a bar while it is read, if it is large.
+pub fn watched(text: CsvText, quiet: bool) -> CsvText {
+    if quiet || text.size() < LARGE {
+        return text;
+    }
+    let bar = ProgressBar::with_draw_target(Some(text.size() as u64), ProgressDrawTarget::stderr())
+        .with_message("read")
+        .with_finish(ProgressFinish::AndClear);
+    if let Ok(style) = ProgressStyle::with_template(BYTES) {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    // the bar goes when the text does
+    text.watched(move |done, _| bar.set_position(done))
+}
 
 /// One bar at a time, for the current stage of a fit.
 pub struct Bars {
@@ -124,7 +146,7 @@ mod tests {
     /// One that does not would leave the default style, which shows no time.
     #[test]
     fn the_templates_parse() {
-        for template in [BAR, SPINNER] {
+        for template in [BAR, SPINNER, BYTES] {
             assert!(ProgressStyle::with_template(template).is_ok());
         }
     }

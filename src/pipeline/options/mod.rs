@@ -30,14 +30,13 @@ const SAMPLES: usize = 256;
 /// How many rows a gradient of the MAP fit uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Batch {
-    /// All rows. But 128 if rows times parameters exceed 10^8 and no scale is left to tune that
-    /// needs all rows.
+    /// All rows. But 128 if rows times parameters exceed 10^8.
     #[default]
     Auto,
     /// All rows, with the scales tuned by evidence.
     Full,
-    /// This many rows. The prior precision is 1 unless given; the noise of a regression must be
-    /// given.
+    /// This many rows. The prior precision is 1 unless given; the noise of a regression is learned
+    /// with the weights unless given.
     Rows(usize),
 }
 
