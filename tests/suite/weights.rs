@@ -70,7 +70,7 @@ fn table(n: usize, task: Task) -> Dataset {
 fn run(data: Dataset, method: Method) -> FitResult<f64> {
     let options = FitOptions {
         hidden: vec![4],
-        method: short(method, 4, 10, 8),
+        method: short(method, 6, 10, 8),
         ..FitOptions::default()
     };
     fit::<f64>(&data, &options, &()).unwrap()

@@ -20,7 +20,8 @@ impl Likelihood for Categorical {
         targets: Var<'g>,
         _: Var<'g>,
     ) -> Option<Var<'g>> {
-        Some(outputs.logsumexp() - outputs.pick(targets))
+        let n = outputs.shape()[0];
+        Some(outputs.logsumexp().reshape(&[n]) - outputs.pick(targets))
     }
 
     fn output_hessian(
