@@ -2,7 +2,7 @@
 //!
 //! It uses gradients of all rows with scales tuned by evidence, or minibatches. Minibatches learn
 //! the noise of a regression with the weights, as the mode of `log noise_std` under the prior that
-//! sampled noises have. With rows by the thousands for each parameter, that mode and the evidence's
+//! sampled noises have, and set it to the root mean square of the residuals at the end. With rows by the thousands for each parameter, that mode and the evidence's
 //! noise agree up to the share of the parameters among the rows, `P / N`. The prior precision is 1
 //! unless it is given: its effect falls as `1 / N`.
 
@@ -33,6 +33,9 @@ const DENSE: usize = 2_000;
 /// Initial noise levels of a regression, in units of the target: the fixed point has several
 /// solutions.
 const NOISE_STARTS: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
+
+/// The least noise that evidence allows too, in units of the target.
+const LEAST_NOISE: f64 = 1e-2;
 
 /// Default rows of a batch, and default prior precision.
 const BATCH_ROWS: usize = 128;
@@ -111,8 +114,8 @@ impl Problem<'_> {
         let (report, mut map) = self.one_by_minibatches(&density, &options, start, progress)?;
         if learns {
             // the noise is the only parameter of the likelihood, and comes last
-            let log_noise = map.theta.pop().map_or(0.0, Scalar::to_f64);
-            noise_std = Some(log_noise.exp());
+            let learned = map.theta.pop().map_or(0.0, Scalar::to_f64).exp();
+            noise_std = Some(self.noise_of_residuals(&map.theta, alpha, learned)?);
             let density = self.minibatch::<T>(alpha, noise_std)?;
             let mut grad = vec![T::ZERO; density.dim()];
             let ws = &mut density.workspace();
@@ -122,6 +125,19 @@ impl Problem<'_> {
         summary.minibatches(&report, &options, alpha, self.options, noise_std);
         summary.map(&map, None);
         Ok(EvidenceReport::given(map, alpha, noise_std))
+    }
+
+    /// The noise at the root mean square of the residuals of all rows, its mode given the weights:
+    /// few steps may not have brought it there. `near` is a value for it to be computed at.
+    fn noise_of_residuals<T: Scalar>(&self, theta: &[T], alpha: f64, near: f64) -> Result<f64> {
+        let density = self.minibatch::<T>(alpha, Some(near))?;
+        let nll = density.neg_log_likelihood(theta, &mut density.workspace())?;
+        let rows: f64 = (0..self.prepared.rows())
+            .map(|row| self.prepared.target_of(row).1)
+            .sum();
+        let constant = rows * (near.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln());
+        let squares = 2.0 * near * near * (nll - constant).max(0.0);
+        Ok((squares / rows).sqrt().clamp(LEAST_NOISE, 1.0))
     }
 
     /// The density on batches with the noise as a parameter after the network's, and a start.
