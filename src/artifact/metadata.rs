@@ -1,6 +1,7 @@
 //! The metadata of a model file, and the checks that they must pass.
 
 mod columns;
+mod version;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,16 +17,8 @@ use crate::error::{Error, Result, counted};
 use crate::model::{Model, Observation};
 use crate::nn::LinearHead;
 
-/// Newest format version that this crate reads. A file is written with the oldest version that can
-/// hold it:
-///
-/// - Version 1: everything that needs none of the following.
-/// - Version 2: samples that carry their own scales.
-/// - Version 3: warped columns, likelihoods other than softmax and Gaussian, or several models in
-///   one file.
-/// - Version 4: a model built from parts of the program that made the file.
-/// - Version 5: columns that are not plain numbers, or classes with names.
-pub const FORMAT_VERSION: u32 = 5;
+pub use version::FORMAT_VERSION;
+pub(super) use version::SEALED;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -255,46 +248,13 @@ impl Metadata {
             .with_warps(self.feature_warps.clone())
     }
 
-    /// The oldest format version that can hold these metadata.
-    pub fn least_version(&self) -> u32 {
-        let observation = self.task.observation();
-        let plain = matches!(
-            observation,
-            Observation::Categorical | Observation::Gaussian
-        );
-        let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
-        if self.schema.is_some() {
-            5
-        } else if self.own_model().is_some() {
-            4
-        } else if !plain || !unwarped || !self.members.is_empty() {
-            3
-        } else if self.scales.is_some() {
-            2
-        } else {
-            1
-        }
-    }
-
     /// Checks everything that can be checked without the tensors; an error is a sentence. `parts`
     /// are the program's own, if the file needs them.
     pub(super) fn check(
         &self,
         parts: Option<&Model>,
     ) -> std::result::Result<Arc<dyn LinearHead>, String> {
-        if !(1..=FORMAT_VERSION).contains(&self.format_version) {
-            return Err(format!(
-                "its format is version {}, this program reads versions 1 to {FORMAT_VERSION}",
-                self.format_version
-            ));
-        }
-        if self.least_version() != self.format_version {
-            return Err(format!(
-                "version {} of its format does not fit what it holds, which takes version {}",
-                self.format_version,
-                self.least_version()
-            ));
-        }
+        self.check_version()?;
         self.task.check()?;
         let observation = self.task.observation();
         if let Some(scales) = &self.scales {

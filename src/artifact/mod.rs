@@ -17,6 +17,7 @@
 //! | `data.x` or `data.pixels` | `[N, d]`, standardised, or as bytes | `atlas` and `flow` |
 //! | `data.y` | `[N]`, f64 | the same |
 //! | `model0.map`, `model0.samples`, `model1.map`, ... | as above | a mixture of several models |
+//! | `checksum` | `[8]`, bytes | every method, from format version 6: of all bytes before it |
 //!
 //! A file may be hostile. Loading checks everything, and allocates no more than the file's size
 //! accounts for.
@@ -35,6 +36,7 @@ mod model;
 mod network_spec;
 mod predictor;
 pub mod report;
+mod seal;
 mod spool;
 mod task;
 mod tensors;

@@ -165,8 +165,9 @@ impl<T: Compiled> FittedModel<T> {
         Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
 
-    pub(super) fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
-        T::parse(bytes, parts).map_err(|what| Error::Artifact {
+    fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
+        let read = || T::parse(parse_metadata(bytes)?, bytes, parts);
+        read().map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
         })
@@ -230,7 +231,8 @@ impl<T: Scalar> FittedModel<T> {
             path: "model".into(),
             source,
         };
-        let json = serde_json::to_string(&self.metadata).map_err(|e| io(e.into()))?;
+        let metadata = self.metadata.sealed();
+        let json = serde_json::to_string(&metadata).map_err(|e| io(e.into()))?;
         write_archive(self.tensors()?, (KEY, json), out).map_err(io)
     }
 
@@ -242,8 +244,12 @@ impl<T: Scalar> FittedModel<T> {
         Ok(tensors)
     }
 
-    pub(super) fn parse(bytes: &[u8], parts: Option<&Model>) -> std::result::Result<Self, String> {
-        let metadata = parse_metadata(bytes)?;
+    /// Reads the tensors of a file with these metadata, whose checksum is compared already.
+    pub(super) fn parse(
+        metadata: Metadata,
+        bytes: &[u8],
+        parts: Option<&Model>,
+    ) -> std::result::Result<Self, String> {
         let network = metadata.check(parts)?;
         if metadata.precision != T::NAME {
             return Err(format!(

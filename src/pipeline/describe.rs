@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::FitReport;
 use super::context::Problem;
-use crate::artifact::{Fitted, Metadata, NetworkSpec, TaskSpec};
+use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, NetworkSpec, TaskSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::{Dataset, Schema, TargetMap, Task};
 use crate::deform::HiddenFlow;
@@ -90,8 +90,8 @@ impl Problem<'_> {
             }
         };
         let scales = self.sampled_scales();
-        let mut metadata = Metadata {
-            format_version: 1,
+        Metadata {
+            format_version: FORMAT_VERSION,
             crate_version: env!("CARGO_PKG_VERSION").into(),
             precision: T::NAME.into(),
             task,
@@ -119,8 +119,6 @@ impl Problem<'_> {
             members: Vec::new(),
             diagnostics: BTreeMap::new(),
             report: Some(summary.of_model()),
-        };
-        metadata.format_version = metadata.least_version();
-        metadata
+        }
     }
 }

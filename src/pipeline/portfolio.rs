@@ -308,7 +308,6 @@ impl Portfolio<'_> {
             })
             .collect();
         metadata.report = Some(summary.of_model());
-        metadata.format_version = metadata.least_version();
         let map = heaviest.model.map.clone();
         Ok(FitResult {
             model: FittedModel {

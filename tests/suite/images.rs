@@ -2,11 +2,11 @@
 
 mod edited;
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use crate::common::model_bytes::with_json;
 use crate::common::program::{csv_rows, ok, refused, scores, text};
 use crate::common::{Bars, short};
 use fiberwalk::Streams;
