@@ -28,8 +28,13 @@ mod checkpoint;
 mod checksum;
 mod claim;
 mod compiled;
+#[cfg(test)]
+pub(crate) mod faults;
+mod files;
+mod fit_files;
 mod fitted;
 mod header;
+mod mark;
 mod metadata;
 mod method;
 mod model;
@@ -44,10 +49,16 @@ mod training;
 
 pub use any::AnyModel;
 pub use atomic::write_atomically;
+#[cfg(test)]
+pub(crate) use atomic::write_in;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
+pub(crate) use checkpoint::{check_checkpoint_place, write_checkpoint_in};
 pub(crate) use checksum::Checksum;
 pub use claim::Claim;
 pub use compiled::Compiled;
+pub(crate) use files::Files;
+pub use fit_files::FitFiles;
+pub(crate) use fit_files::{lost, remove_points};
 pub(crate) use fitted::own_last_layer;
 pub use fitted::{Fitted, Member};
 pub use header::{metadata_from_bytes, read_metadata};

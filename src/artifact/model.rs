@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 
-use super::atomic::write_atomically;
+use super::atomic::write_in;
 use super::compiled::Compiled;
+use super::files::Files;
 use super::fitted::{Fitted, scaled_head};
 use super::header::{KEY, parse_metadata, read_all, read_bytes};
 use super::metadata::{Metadata, SampledScales};
@@ -117,8 +118,17 @@ impl<T: Compiled> FittedModel<T> {
     /// # Errors
     /// [`Error::Io`] if writing fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        write_atomically(path, |w: &mut dyn Write| {
-            T::write(self, w).map_err(std::io::Error::other)
+        self.save_in(&Files::default(), path)
+    }
+
+    /// [`FittedModel::save`] in the given file system.
+    pub(crate) fn save_in(&self, files: &Files, path: &Path) -> Result<()> {
+        write_in(files, path, |w: &mut dyn Write| {
+            T::write(self, w).map_err(|error| match error {
+                // the kind tells a full disk from a mistake
+                Error::Io { source, .. } => source,
+                other => std::io::Error::other(other),
+            })
         })
     }
 

@@ -25,6 +25,8 @@ mod deform_report;
 mod densities;
 mod describe;
 mod exact_loo;
+#[cfg(test)]
+mod fault_tests;
 mod fits;
 mod flows;
 mod hierarchy;

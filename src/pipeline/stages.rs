@@ -11,7 +11,7 @@ use super::portfolio::fit_portfolio;
 use super::prepare::{describe, prepare};
 use super::width::fit_chosen;
 use super::{FitOptions, FitReport, FitResult, Fits, MethodOptions, Progress};
-use crate::artifact::{FittedModel, NetworkSpec};
+use crate::artifact::{Files, FittedModel, NetworkSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -27,7 +27,7 @@ macro_rules! fits {
                 options: &FitOptions,
                 progress: &dyn Progress,
             ) -> Result<FitResult<$t>> {
-                stages(data, options, progress)
+                stages(&Files::default(), data, options, progress)
             }
             fn fit_own(
                 model: &Model,
@@ -45,7 +45,9 @@ macro_rules! fits {
 fits!(f32);
 fits!(f64);
 
-fn stages<T: Fits>(
+/// Fits a posterior to a data set; the files of its walk are in the given file system.
+pub(super) fn stages<T: Fits>(
+    files: &Files,
     data: Dataset,
     options: &FitOptions,
     progress: &dyn Progress,
@@ -66,6 +68,7 @@ fn stages<T: Fits>(
     summary.network(&spec, network.dim());
     let about = About::of(&data);
     let problem = Problem {
+        files,
         options,
         own: None,
         network: network.as_ref(),
@@ -91,10 +94,11 @@ fn stages_of_own<T: Fits>(
         about,
         spec,
     } = prepare_own(model, x, y, options)?;
-    let network = model.linear_head();
+    let (network, files) = (model.linear_head(), Files::default());
     let mut summary = FitReport::default();
     summary.network(&spec, network.dim());
     let problem = Problem {
+        files: &files,
         options,
         own: Some(model),
         network: network.as_ref(),
@@ -114,6 +118,7 @@ impl<'a> Problem<'a> {
         let (checkpoint, walk) = (method.checkpoint(), method.walk());
         let identified = checkpoint.is_some_and(|o| o.saves_cancelled() || o.resume);
         Ok(Subject {
+            files: self.files.clone(),
             options: checkpoint,
             spool: method.spool(),
             dim: self.dim(),

@@ -176,6 +176,7 @@ impl Problem<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::Files;
     use crate::data::{Dataset, banana, regression_with_gap};
     use crate::model::{Categorical, Gaussian, IsotropicGaussian, PosteriorDensity};
     use crate::nn::{Activation, Mlp};
@@ -187,6 +188,7 @@ mod tests {
     fn with_problem(data: Dataset, outputs: usize, check: impl FnOnce(&Problem<'_>)) {
         let network = Mlp::new(&[data.d(), 4, outputs], Activation::Tanh).unwrap();
         check(&Problem {
+            files: &Files::default(),
             own: None,
             options: &FitOptions::default(),
             network: &network,

@@ -50,6 +50,8 @@ mod walk_batches;
 
 // these need the command line, or model files
 #[cfg(feature = "cli")]
+mod beside;
+#[cfg(feature = "cli")]
 mod cancelled;
 #[cfg(feature = "cli")]
 mod checkpoints;

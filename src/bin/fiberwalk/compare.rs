@@ -48,7 +48,15 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     let chooser = args.settings.give(&mut methods, true, [])?;
     let fits = methods.into_iter();
     let fits: Vec<FitOptions> = fits.map(|m| args.settings.options(m, chooser)).collect();
-    let train = Input::find(&args.train)?.training(&args.settings)?;
+    let input = Input::find(&args.train)?;
+    let first = args.settings.seed;
+    let seeds = first..=first + (args.seeds - 1);
+    if let Some(directory) = &args.write_splits {
+        let test = args.test.as_deref().into_iter();
+        let inputs: Vec<_> = input.files().into_iter().chain(test).collect();
+        splits::check(directory, seeds.clone(), &inputs)?;
+    }
+    let train = input.training(&args.settings)?;
     say_notes(train.notes());
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train, &args.settings.table)?),
@@ -58,8 +66,7 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     // Without the watch, a signal ends the program as the system has it.
     let _ = signals.watch();
     let (mut all, mut first_failure) = (Vec::new(), None);
-    let first = args.settings.seed;
-    for seed in first..=first + (args.seeds - 1) {
+    for seed in seeds {
         let split = match &test {
             Some(_) => None,
             None => {
