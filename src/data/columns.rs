@@ -1,15 +1,14 @@
 //! A new table: the columns of a text, read twice. The first pass finds what each column holds, the
 //! second reads it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use super::csv::{Header, Source, at, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
 use super::dialect::{Dialect, number};
 use super::options::{CsvOptions, MissingCells};
-use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, shown, stands_for};
+use super::schema::{
+    MAX_LEVELS, Raw, RawColumn, Target, Texts, as_option, is_missing, shown, stands_for,
+};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
 use crate::error::{Error, Result};
@@ -91,8 +90,9 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         let kind = surveys[j].kind(source.path, name(j), given)?;
         if j != target && surveys[j].numbers_the_rows() && kind == ColumnType::Number {
             notes.push(format!(
-                "column '{0}' numbers the rows; if it only names them, leave it out: --ignore {0}",
-                name(j)
+                "column '{}' numbers the rows; if it only names them, leave it out: --ignore {}",
+                name(j),
+                as_option([&**name(j)])
             ));
         }
         readers.push(Reader::new(j, kind, rows));
@@ -107,10 +107,17 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         }
         Ok(())
     })?;
-    let of_target = readers.pop().map_or(Raw::Numbers(Vec::new()), |r| r.cells);
-    let wide = readers.iter().filter_map(|r| match &r.cells {
+    let of_target = readers
+        .pop()
+        .map_or(Raw::Numbers(Vec::new()), Reader::into_raw);
+    let columns = readers.into_iter().map(|reader| RawColumn {
+        name: name(reader.column).clone(),
+        cells: reader.into_raw(),
+    });
+    let columns: Vec<RawColumn> = columns.collect();
+    let wide = columns.iter().filter_map(|column| match &column.cells {
         Raw::Texts { texts, .. } if texts.len() > MAX_LEVELS => {
-            Some((name(r.column).clone(), texts.len()))
+            Some((column.name.clone(), texts.len()))
         }
         _ => None,
     });
@@ -123,7 +130,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         Raw::Numbers(_) => false,
     };
     if options.format.header == Header::Auto
-        && readers.iter().all(|r| of_names(&r.cells, name(r.column)))
+        && columns.iter().all(|c| of_names(&c.cells, &c.name))
         && of_names(&of_target, name(target))
     {
         let what = "the first line looks like data: all its cells occur below. If it names the \
@@ -140,13 +147,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
     })?;
     notes.extend(targets.note);
     Ok(Reading {
-        columns: readers
-            .into_iter()
-            .map(|r| RawColumn {
-                name: name(r.column).clone(),
-                cells: r.cells,
-            })
-            .collect(),
+        columns,
         targets: ReadTargets {
             target: Target {
                 name: name(target).clone(),
@@ -198,9 +199,12 @@ fn no_features(source: &Source<'_>, target: usize) -> Error {
 /// Reads the cells of a column.
 struct Reader {
     column: usize,
-    cells: Raw,
-    /// Where each text stands.
-    known: HashMap<String, u32>,
+    cells: Cells,
+}
+
+enum Cells {
+    Numbers(Vec<f64>),
+    Texts(Texts),
 }
 
 impl Reader {
@@ -208,13 +212,9 @@ impl Reader {
         Self {
             column,
             cells: match kind {
-                ColumnType::Number => Raw::Numbers(Vec::with_capacity(rows)),
-                ColumnType::Category => Raw::Texts {
-                    texts: Vec::new(),
-                    rows: Vec::with_capacity(rows),
-                },
+                ColumnType::Number => Cells::Numbers(Vec::with_capacity(rows)),
+                ColumnType::Category => Cells::Texts(Texts::with_capacity(rows)),
             },
-            known: HashMap::new(),
         }
     }
 
@@ -222,17 +222,15 @@ impl Reader {
     fn add(&mut self, cell: Option<&str>, number: impl Fn(&str) -> Option<f64>) {
         match &mut self.cells {
             // the first pass has seen that all are numbers
-            Raw::Numbers(numbers) => numbers.push(cell.and_then(number).unwrap_or(f64::NAN)),
-            Raw::Texts { texts, rows } => {
-                rows.push(cell.map(|text| match self.known.entry(text.to_string()) {
-                    Entry::Occupied(at) => *at.get(),
-                    Entry::Vacant(place) => {
-                        let at = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-                        texts.push(text.to_string());
-                        *place.insert(at)
-                    }
-                }))
-            }
+            Cells::Numbers(numbers) => numbers.push(cell.and_then(number).unwrap_or(f64::NAN)),
+            Cells::Texts(texts) => texts.add(cell),
+        }
+    }
+
+    fn into_raw(self) -> Raw {
+        match self.cells {
+            Cells::Numbers(numbers) => Raw::Numbers(numbers),
+            Cells::Texts(texts) => texts.into_raw(),
         }
     }
 }
