@@ -7,6 +7,10 @@ use super::standardize::Standardizer;
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 
+/// Standard deviations that a real target may have: their squares, and densities in the target's
+/// units, are numbers.
+const SCALES: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
+
 /// The kind of targets of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Task {
@@ -308,7 +312,8 @@ impl Dataset {
     ///
     /// # Errors
     /// Fewer than 2 rows, a single class among the targets, or a regression target that does not
-    /// vary (beyond rounding, by the rule of [`Standardizer::fit`]).
+    /// vary (beyond rounding, by the rule of [`Standardizer::fit`]), or whose standard deviation is
+    /// not in 1e-100..=1e100.
     pub fn check_trainable(&self) -> Result<()> {
         if self.n() < 2 {
             return Err(Error::data("1 row: training needs at least 2"));
@@ -319,9 +324,23 @@ impl Dataset {
                 let what = format!("every row has class {first}: training needs at least 2");
                 Err(in_column(&self.target_name, what))
             }
-            Task::Regression if Standardizer::fit(&self.targets, 1)?.is_constant(0) => {
-                let what = format!("the target is {first} in every row: there is nothing to learn");
-                Err(in_column(&self.target_name, what))
+            Task::Regression => {
+                let scale = Standardizer::fit(&self.targets, 1)?.scale()[0];
+                if scale == 0.0 {
+                    let what =
+                        format!("the target is {first} in every row: there is nothing to learn");
+                    return Err(in_column(&self.target_name, what));
+                }
+                if !SCALES.contains(&scale) {
+                    let what = format!(
+                        "the target's standard deviation is {scale:.1e}, and must be from {:e} to \
+                         {:e}: write the target in another unit",
+                        SCALES.start(),
+                        SCALES.end()
+                    );
+                    return Err(in_column(&self.target_name, what));
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

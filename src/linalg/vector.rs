@@ -51,6 +51,25 @@ pub fn norm<T: Scalar>(a: &[T]) -> f64 {
     dot(a, a).sqrt()
 }
 
+/// A power of two that brings numbers of this magnitude near 1, where squares neither overflow nor
+/// vanish. Multiplying by it is exact. 1 for zero and for what is not finite.
+pub(crate) fn scale_of(magnitude: f64) -> f64 {
+    match magnitude.is_finite() && magnitude > 0.0 {
+        true => libm::ldexp(1.0, (-libm::frexp(magnitude).1).min(1_023)),
+        false => 1.0,
+    }
+}
+
+/// The root mean square of values with weights, `[(weight, value)]`, computed without overflow. NaN
+/// without values.
+pub(crate) fn root_mean_square(values: impl Iterator<Item = (f64, f64)> + Clone) -> f64 {
+    let largest = values.clone().fold(0.0, |m: f64, (_, x)| m.max(x.abs()));
+    let scale = scale_of(largest);
+    let weights: f64 = values.clone().map(|(w, _)| w).sum();
+    let squares: f64 = values.map(|(w, x)| w * (x * scale).powi(2)).sum();
+    (squares / weights).sqrt() / scale
+}
+
 /// `|a - b|`.
 pub fn distance<T: Scalar>(a: &[T], b: &[T]) -> f64 {
     let squares = a.iter().zip(b).map(|(a, b)| (*a - *b).to_f64().powi(2));
@@ -152,6 +171,29 @@ pub fn first_non_finite<T: Scalar>(x: &[T]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_root_mean_square_does_not_depend_on_the_unit() {
+        let rms = |unit: f64| {
+            let values = [3.0, -4.0, 0.0, 5.0].map(|x| (1.0, x * unit));
+            root_mean_square(values.into_iter()) / unit
+        };
+        let expected = 12.5f64.sqrt();
+        for power in [-1_000, -600, 0, 600, 1_000] {
+            assert_eq!(rms(libm::ldexp(1.0, power)), expected, "2^{power}");
+        }
+        for unit in [1e-300, 1e-160, 1e160, 1e300] {
+            assert!((rms(unit) - expected).abs() < 1e-14, "{unit}");
+        }
+        let weighted = [(3.0, 1.0), (1.0, 5.0)];
+        assert_eq!(root_mean_square(weighted.into_iter()), 7f64.sqrt());
+        assert_eq!(root_mean_square([(1.0, 0.0)].into_iter()), 0.0);
+        assert_eq!(
+            root_mean_square([(1.0, f64::INFINITY)].into_iter()),
+            f64::INFINITY
+        );
+        assert!(root_mean_square([(1.0, f64::NAN), (1.0, 1.0)].into_iter()).is_nan());
+    }
     use crate::rng::{Phase, Streams, fill_normal};
 
     #[test]

@@ -32,7 +32,8 @@ pub fn accuracy(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
 pub fn nll(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
     check("nll", probs, k, labels)?;
     Ok(mean(probs, k, labels, |row, label| {
-        -row[label].max(f64::MIN_POSITIVE).ln()
+        // subtracted from 0: minus a logarithm of 0 would be -0
+        0.0 - row[label].max(f64::MIN_POSITIVE).ln()
     }))
 }
 

@@ -1,6 +1,7 @@
 //! Scores for predictions of real numbers.
 
 use crate::error::{Column, Error, Result, counted};
+use crate::linalg::vector::root_mean_square;
 use crate::linalg::{check_table, not_a_number, output_of};
 use crate::parallel;
 use crate::predict::{GaussianMixture, MixtureStds};
@@ -12,8 +13,8 @@ use crate::predict::{GaussianMixture, MixtureStds};
 pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
     same_length("rmse", mean.len(), y)?;
     finite("rmse", mean, 1, y)?;
-    let squares: f64 = mean.iter().zip(y).map(|(m, y)| (m - y) * (m - y)).sum();
-    Ok((squares / y.len() as f64).sqrt())
+    let misses = mean.iter().zip(y).map(|(m, y)| (1.0, m - y));
+    Ok(root_mean_square(misses))
 }
 
 /// Fraction of the targets inside their intervals `lower..=upper` `[n]`.
@@ -155,6 +156,10 @@ mod tests {
     #[test]
     fn rmse_by_hand() {
         assert_relative_eq!(rmse(&[1.0, 2.0], &[4.0, 6.0]).unwrap(), 12.5f64.sqrt());
+        for unit in [1e300, 1e-300] {
+            let of = rmse(&[unit, 2.0 * unit], &[4.0 * unit, 6.0 * unit]).unwrap();
+            assert_relative_eq!(of, unit * 12.5f64.sqrt(), max_relative = 1e-14);
+        }
         assert!(rmse(&[], &[]).is_err());
         assert!(rmse(&[1.0], &[1.0, 2.0]).is_err());
         assert!(rmse(&[f64::NAN], &[1.0]).is_err());

@@ -4,6 +4,7 @@ use super::calibration::{DEFAULT_BINS, ece, mce, reliability};
 use super::classification::{accuracy, brier, nll};
 use super::regression::{check_targets, coverage, mixture_crps, mixture_nll, per_row, rmse};
 use crate::error::{Error, Result};
+use crate::linalg::vector::root_mean_square;
 use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionPredictions};
 
 /// Scores of predicted class probabilities.
@@ -69,7 +70,7 @@ impl RegressionMetrics {
         (n > 0).then(|| Self {
             n,
             nll: mean(|p| p.nll),
-            rmse: mean(|p| p.rmse.powi(2)).sqrt(),
+            rmse: root_mean_square(parts.iter().map(|p| (p.n as f64, p.rmse))),
             crps: mean(|p| p.crps),
             coverage_90: mean(|p| p.coverage_90),
         })
@@ -106,7 +107,7 @@ impl RegressionMetrics {
             let miss = mixture.mean() - y;
             Ok([
                 -mixture.log_density(y),
-                miss * miss,
+                miss,
                 mixture.crps(y)?,
                 f64::from(u8::from(inside)),
             ])
@@ -116,7 +117,7 @@ impl RegressionMetrics {
         Ok(Self {
             n: y.len(),
             nll: mean(0),
-            rmse: mean(1).sqrt(),
+            rmse: root_mean_square(rows.iter().map(|r| (1.0, r[1]))),
             crps: mean(2),
             coverage_90: mean(3),
         })

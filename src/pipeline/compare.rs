@@ -8,6 +8,7 @@ use super::{FitOptions, Fits, Progress, fit};
 use crate::artifact::Scores;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::linalg::vector::scale_of;
 use crate::rng::Streams;
 
 /// One fit, and its scores.
@@ -79,9 +80,12 @@ impl Statistic {
     /// The statistic of at least one value.
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        let error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        let scale = scale_of(values.iter().copied().map(f64::abs).fold(0.0, f64::max));
+        let scaled = || values.iter().map(|v| v * scale);
+        let mean = scaled().sum::<f64>() / n;
+        let squares: f64 = scaled().map(|v| (v - mean).powi(2)).sum();
+        let error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt() / scale);
+        let mean = mean / scale;
         Self { mean, error }
     }
 }
@@ -156,6 +160,17 @@ mod tests {
     use super::*;
     use crate::metrics::RegressionMetrics;
     use crate::pipeline::Method;
+
+    #[test]
+    fn a_statistic_does_not_depend_on_the_unit() {
+        for unit in [1e300, 1.0, 1e-300] {
+            let of = Statistic::of(&[1.0, 2.0, 4.0].map(|x| x * unit));
+            assert!((of.mean / unit - 7.0 / 3.0).abs() < 1e-12, "{of:?}");
+            let error = of.error.unwrap() / unit;
+            assert!((error - (7.0f64 / 9.0).sqrt()).abs() < 1e-12, "{of:?}");
+        }
+        assert!(Statistic::of(&[f64::NAN]).mean.is_nan());
+    }
 
     #[test]
     fn rows_are_means_over_seeds_with_their_errors() {
