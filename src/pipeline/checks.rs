@@ -3,8 +3,8 @@
 use super::chains::CHAINS;
 use super::context::{MAX_NUMBERS, Problem};
 use super::options::Deforming;
-use super::{KernelKind, Method, PriorChoice};
-use crate::baselines::{ChainOptions, SgldOptions};
+use super::{KernelKind, Method, MethodOptions, PriorChoice};
+use crate::baselines::{ChainOptions, SgldOptions, check_seconds};
 use crate::error::{Error, Result, counted};
 use crate::model::Observation;
 
@@ -202,6 +202,12 @@ impl Problem<'_> {
         if method == Method::Dropout && self.network.hidden_params() == 0 {
             let requirement = "needs a network with hidden units";
             return Err(Error::config("method", method, requirement));
+        }
+        if let MethodOptions::Hmc(chains)
+        | MethodOptions::Nuts(chains)
+        | MethodOptions::Sgld(chains) = &self.options.method
+        {
+            check_seconds(chains.max_seconds)?;
         }
         let Some(samples) = self.options.method.samples() else {
             return Ok(());

@@ -55,7 +55,7 @@ impl Problem<'_> {
         let density = self.scaled_density(&coordinates.scaled)?;
         let method = &self.options.method;
         if let MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) = method {
-            return self.scaled_chains(chains.samples, &density, &coordinates, summary);
+            return self.scaled_chains(chains, &density, &coordinates, summary);
         }
         let Some(walk) = method.walk() else {
             let requirement = "does not sample scales";

@@ -17,6 +17,7 @@ mod checkpoint;
 mod checkpoint_options;
 mod checks;
 mod compare;
+mod constant;
 mod context;
 mod convergence;
 mod coordinates;

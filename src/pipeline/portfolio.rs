@@ -21,6 +21,7 @@
 use std::time::Instant;
 
 use super::candidates::{Candidate, candidates};
+use super::constant::{SomeRows, judge};
 use super::hierarchy::STRETCH;
 use super::map::share;
 use super::progress::Part;
@@ -310,13 +311,16 @@ impl Portfolio<'_> {
         metadata.report = Some(summary.of_model());
         metadata.format_version = metadata.least_version();
         let map = heaviest.model.map.clone();
+        let mut model = FittedModel {
+            metadata,
+            map,
+            fitted: Fitted::Mixture(models),
+            parts: None,
+        };
+        let some = SomeRows::of(self.data.features(), self.data.targets());
+        judge(&mut model, &some, &mut summary);
         Ok(FitResult {
-            model: FittedModel {
-                metadata,
-                map,
-                fitted: Fitted::Mixture(models),
-                parts: None,
-            },
+            model,
             report: summary,
             loo: None,
         })

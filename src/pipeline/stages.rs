@@ -1,6 +1,7 @@
 //! A fit, from the rows to the model.
 
 use super::checkpoint::{Keeper, Subject};
+use super::constant::{SomeRows, judge};
 use super::context::Problem;
 use super::densities::Densities;
 use super::describe::About;
@@ -59,6 +60,7 @@ fn stages<T: Fits>(
     }
     // exact leave-one-out needs the raw rows, and `data` is standardised in place
     let untouched = (options.method.loo_refits() > 0).then(|| data.clone());
+    let some = SomeRows::of(data.features(), data.targets());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = FitReport::default();
@@ -76,7 +78,7 @@ fn stages<T: Fits>(
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names());
-    problem.run(about, spec, summary, untouched.as_ref())
+    problem.run(about, spec, summary, (untouched.as_ref(), &some))
 }
 
 fn stages_of_own<T: Fits>(
@@ -104,7 +106,16 @@ fn stages_of_own<T: Fits>(
         densities: Densities::default(),
     };
     problem.check_options()?;
-    problem.run(about, spec, summary, None)
+    // of several targets in a row, none is compared
+    let some = SomeRows::of(
+        x,
+        if y.len() == problem.prepared.rows() {
+            y
+        } else {
+            &[]
+        },
+    );
+    problem.run(about, spec, summary, (None, &some))
 }
 
 impl<'a> Problem<'a> {
@@ -126,17 +137,17 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// Runs all stages after the settings are checked. `untouched` are the rows for exact
-    /// leave-one-out.
+    /// Runs all stages after the settings are checked. `raw` are the rows for exact leave-one-out,
+    /// and some rows whose predictions are looked at.
     fn run<T: Fits>(
         self,
         about: About,
         spec: NetworkSpec,
         summary: FitReport,
-        untouched: Option<&Dataset>,
+        raw: (Option<&Dataset>, &SomeRows),
     ) -> Result<FitResult<T>> {
         let mut keeper = Keeper::<T>::new(self.subject::<T>()?)?;
-        self.run_with(&mut keeper, (about, spec), summary, untouched)
+        self.run_with(&mut keeper, (about, spec), summary, raw)
             .map_err(|error| keeper.tidy(error))
     }
 
@@ -145,7 +156,7 @@ impl<'a> Problem<'a> {
         keeper: &mut Keeper<'_, T>,
         (about, spec): (About, NetworkSpec),
         mut summary: FitReport,
-        untouched: Option<&Dataset>,
+        (untouched, some): (Option<&Dataset>, &SomeRows),
     ) -> Result<FitResult<T>> {
         let evidence = match keeper.evidence() {
             Some((evidence, said)) => {
@@ -164,13 +175,15 @@ impl<'a> Problem<'a> {
             *of_walk = exact_rows::<T>(data, how, of_walk.clone(), &mut summary, progress)?;
         }
         let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
+        let mut model = FittedModel {
+            metadata,
+            map: evidence.map.theta,
+            fitted,
+            parts: self.own.cloned(),
+        };
+        judge(&mut model, some, &mut summary);
         Ok(FitResult {
-            model: FittedModel {
-                metadata,
-                map: evidence.map.theta,
-                fitted,
-                parts: self.own.cloned(),
-            },
+            model,
             report: summary,
             loo,
         })

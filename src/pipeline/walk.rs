@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::checkpoint::Keeper;
 use super::context::Problem;
 use super::probe::Probe;
-use super::{FitReport, KernelKind, KernelOptions, Stage, WalkSettings};
+use super::{FitReport, KernelKind, KernelOptions, MicrocanonicalSettings, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
@@ -162,6 +162,7 @@ impl Problem<'_> {
                         walked
                     }
                 };
+                check_kept(&walked, of_kernel)?;
                 way.summary.microcanonical(&walked, &kernel, &settings);
                 walked
             }
@@ -212,12 +213,8 @@ impl Problem<'_> {
             walked
         };
         if walked.is_empty() {
-            return Err(Error::NoConvergence {
-                what: "walk: no viable point was left to keep",
-                iterations: walked.steps,
-                residual: f64::NAN,
-                tolerance: max_energy,
-            });
+            let advice = "more --steps make each of them shorter; or take --kernel microcanonical";
+            return Err(lost(&walked, advice));
         }
         Ok(walked)
     }
@@ -266,5 +263,36 @@ impl Problem<'_> {
             way.keeper.between_blocks(kernel, &mut run)?;
         }
         Ok(run.finish())
+    }
+}
+
+/// Refuses a walk of the microcanonical kernel that kept no point: all its steps diverged.
+pub(super) fn check_kept<T: Scalar>(
+    walked: &Walk<T>,
+    settings: &MicrocanonicalSettings,
+) -> Result<()> {
+    match settings.step_size {
+        _ if !walked.is_empty() => Ok(()),
+        Some(step_size) => {
+            let requirement = "is too long: the walk kept no point, because its steps diverged; take \
+                               a smaller one, or auto";
+            Err(Error::config("step_size", step_size, requirement))
+        }
+        None => {
+            let advice = "--precision f64, or other scales (--prior hierarchical or evidence), may \
+                          help";
+            Err(lost(walked, advice))
+        }
+    }
+}
+
+/// The error of a walk that kept no point.
+fn lost<T: Scalar>(walked: &Walk<T>, advice: &'static str) -> Error {
+    Error::Diverged {
+        what: "the walk",
+        quantity: "energy of every point that it should keep",
+        step: walked.steps,
+        gradients: walked.gradients(),
+        advice,
     }
 }

@@ -53,6 +53,34 @@ pub enum Finding {
         /// True of a kernel that draws from the posterior.
         sampler: bool,
     },
+    /// The step that was given is too long: steps diverged.
+    StepTooLong {
+        /// The step.
+        step_size: f64,
+        /// Share of the steps that diverged.
+        share: f64,
+    },
+    /// The step that was given is too short: walkers hardly moved.
+    StepTooShort {
+        /// The step.
+        step_size: f64,
+        /// Length of a walker's whole path, as a share of the width of the posterior.
+        path: f64,
+    },
+    /// Predictions hardly depend on the features.
+    ConstantPredictions {
+        /// Their spread over training rows, as a share of the target's.
+        spread: f64,
+    },
+    /// A limit of time ended chains.
+    ChainsCutShort {
+        /// Draws, or steps, of each chain.
+        taken: usize,
+        /// How many there would have been.
+        at_most: usize,
+        /// True if they were still in their warm-up.
+        in_warm_up: bool,
+    },
     /// A budget of time or memory ended the walk.
     CutShort {
         /// Steps that it took.
@@ -184,6 +212,29 @@ impl Finding {
                     ),
                 }
             }
+            Self::StepTooLong { step_size, share } => format!(
+                "the given step of {step_size} is too long: {:.1} % of the steps diverged.",
+                100.0 * share
+            ),
+            Self::StepTooShort { step_size, path } => format!(
+                "the given step of {step_size} is too short: a walker's whole path is {path:.0e} \
+                 times as long as the posterior is wide, so all points are near its start."
+            ),
+            Self::ConstantPredictions { spread } => format!(
+                "predictions are nearly the same for all training rows: their spread is {spread:.0e} \
+                 times the target's, so next to nothing was learned from the features."
+            ),
+            Self::ChainsCutShort {
+                taken,
+                at_most,
+                in_warm_up,
+            } => {
+                let what = match in_warm_up {
+                    true => "in their warm-up: their points remember their start",
+                    false => "with the points that they had kept",
+                };
+                format!("the budget ended the chains after {taken} of {at_most}, {what}.")
+            }
             Self::CutShort {
                 steps,
                 at_most,
@@ -261,6 +312,13 @@ impl Finding {
             Self::FrequentDivergences { sampler: false, .. } => {
                 "Take a smaller --step-size, or --kernel microcanonical."
             }
+            Self::StepTooLong { .. } => "Take a smaller --step-size, or --step-size auto.",
+            Self::StepTooShort { .. } => "Take a larger --step-size, or --step-size auto.",
+            Self::ConstantPredictions { .. } => {
+                "If they do tell something, take fewer or other layers (--hidden, --activation), or \
+                 other scales (--prior hierarchical, --prior-precision 1)."
+            }
+            Self::ChainsCutShort { .. } => "Raise --max-seconds.",
             Self::CutShort {
                 in_warm_up: true, ..
             } => "Raise --max-seconds or --max-memory, or take a smaller network: --hidden.",

@@ -24,7 +24,7 @@ mod walk;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use baseline::{Baseline, ChosenRate, Laplace};
+pub use baseline::{Baseline, ChosenRate, CutChains, Laplace};
 pub use data::{Data, Network};
 pub use deformation::{
     Atlas, Candidate, Deformation, Evidence, FrameFit, Refinement, Stored, Trust, UnitsFit,
@@ -92,6 +92,13 @@ pub struct FitReport {
     /// The atlas or the flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deformation: Option<Deformation>,
+    /// That a limit of time ended its chains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_chains: Option<CutChains>,
+    /// The spread of predictions over training rows, as a share of the target's, if it is next to
+    /// nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constant_predictions: Option<f64>,
     /// What took the place of a walk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,

@@ -1,7 +1,7 @@
 //! The verdict on a fit: what its sections have to say, held against limits.
 
 use super::finding::{CHAINS, E_BFMI, ENERGY_ERROR};
-use super::{Baseline, Evidence, Finding, FitReport, Severity};
+use super::{Baseline, Evidence, Finding, FitReport, Kernel, Severity};
 use crate::error::counted;
 
 /// Median R-hat of predictions, and largest R-hat of a sampled scale, beyond which walkers are said
@@ -17,6 +17,10 @@ const STUCK: f64 = 1.6;
 const DIVERGED: f64 = 0.01;
 const LOST_DRIFT: f64 = 0.5;
 
+/// Length of a walker's path, in widths of the posterior, below which it has not moved. The
+/// coordinates of the walk make the posterior about `sqrt(P)` wide.
+const NO_PATH: f64 = 0.05;
+
 impl FitReport {
     /// What there is to say about the fit, warnings first. Without a warning the first finding is
     /// [`Finding::AllWell`].
@@ -27,6 +31,9 @@ impl FitReport {
         self.judge_deformation(&mut all);
         self.judge_baseline(&mut all);
         self.judge_loo(&mut all);
+        if let Some(spread) = self.constant_predictions {
+            all.push(Finding::ConstantPredictions { spread });
+        }
         if self.portfolio.as_ref().is_some_and(|p| p.none_agrees) {
             all.push(Finding::NoModelAgrees);
         }
@@ -71,7 +78,17 @@ impl FitReport {
             all.push(Finding::LargeEnergyError { error });
         }
         let share = walk.divergence_rate;
-        if share > if sampler { DIVERGED } else { LOST_DRIFT } {
+        let given = self.kernel.as_ref().and_then(Kernel::given_step);
+        if let Some(step_size) = given {
+            let path = step_size * walk.gradients as f64 / walk.particles.max(1) as f64;
+            let path = path / (walk.dim as f64).sqrt();
+            if path < NO_PATH {
+                all.push(Finding::StepTooShort { step_size, path });
+            }
+        }
+        if let (Some(step_size), true) = (given, share > DIVERGED) {
+            all.push(Finding::StepTooLong { step_size, share });
+        } else if share > if sampler { DIVERGED } else { LOST_DRIFT } {
             all.push(Finding::FrequentDivergences { share, sampler });
         }
         if let Some(cut) = &walk.cut_short {
@@ -128,6 +145,13 @@ impl FitReport {
     }
 
     fn judge_baseline(&self, all: &mut Vec<Finding>) {
+        if let Some(cut) = &self.cut_chains {
+            all.push(Finding::ChainsCutShort {
+                taken: cut.taken,
+                at_most: cut.at_most,
+                in_warm_up: cut.in_warm_up,
+            });
+        }
         let mut diverged = |failed: usize, what: String| {
             if failed > 0 {
                 all.push(Finding::BaselineDiverged { failed, what });

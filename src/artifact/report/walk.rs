@@ -104,6 +104,18 @@ impl Kernel {
         }
     }
 
+    /// The length of a step that was given.
+    pub fn given_step(&self) -> Option<f64> {
+        match self {
+            Self::Microcanonical {
+                step_size,
+                step_size_given: true,
+                ..
+            } => Some(*step_size),
+            _ => None,
+        }
+    }
+
     /// The energy up to which a point is viable.
     pub fn max_energy(&self) -> Option<f64> {
         match self {
