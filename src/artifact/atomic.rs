@@ -1,6 +1,6 @@
 //! Files that are either complete or absent.
 
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -12,7 +12,8 @@ use crate::error::{Error, Result};
 /// links are followed. A file that is replaced keeps its permissions.
 ///
 /// # Errors
-/// [`Error::Io`] with the path; also if the path holds something other than a regular file.
+/// [`Error::Io`] with the path; also if the path holds something other than a regular file, or a
+/// file that is write-protected.
 pub fn write_atomically(
     path: &Path,
     write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
@@ -38,6 +39,10 @@ fn write_in(
         return Err(io(std::io::Error::other(
             "it is there and not a regular file",
         )));
+    }
+    if before.as_ref().is_some_and(|m| m.permissions().readonly()) {
+        let what = "it is there and write-protected";
+        return Err(io(std::io::Error::new(ErrorKind::PermissionDenied, what)));
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -87,6 +92,20 @@ mod tests {
             write_atomically(dir.path(), |_| Ok(())).is_err(),
             "a directory"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_write_protected_file_is_not_replaced() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, b"old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+        let error = write_atomically(&path, |w| w.write_all(b"new")).unwrap_err();
+        assert!(error.to_string().contains("write-protected"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[cfg(unix)]

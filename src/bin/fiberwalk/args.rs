@@ -15,8 +15,9 @@ use crate::prior::{Prior, parse_prior};
 use crate::table::{ColumnArgs, TableArgs};
 pub use crate::values::Precision;
 use crate::values::{
-    Auto, BatchRows, Hidden, ImageShape, Methods, Period, parse_auto, parse_batch, parse_hidden,
-    parse_image, parse_methods, parse_period, parse_precision, parse_task,
+    Auto, BatchRows, Hidden, ImageShape, Methods, Period, Texts, parse_auto, parse_batch,
+    parse_hidden, parse_image, parse_methods, parse_period, parse_precision, parse_task,
+    parse_texts,
 };
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, then learn the
@@ -147,9 +148,9 @@ pub struct Settings {
     /// widths that predict held-out rows best
     #[arg(long, default_value = "50", value_parser = parse_hidden, help_heading = "Model")]
     pub hidden: Hidden,
-    /// tanh, relu, sigmoid, silu, gelu, softplus or identity
-    #[arg(long, default_value = "tanh", help_heading = "Model")]
-    pub activation: Activation,
+    /// tanh, relu, sigmoid, silu, gelu, softplus or identity [default: tanh]
+    #[arg(long, help_heading = "Model")]
+    pub activation: Option<Activation>,
     /// Likelihood of the targets: categorical or bernoulli for classes; gaussian, student-t
     /// (outliers), heteroscedastic (noise that changes from row to row) or poisson (counts) for
     /// numbers [default: categorical or gaussian]
@@ -231,7 +232,8 @@ pub struct Settings {
     /// with many rows [default: all rows]
     #[arg(long, value_name = "N", help_heading = "Walk")]
     pub walk_batch: Option<usize>,
-    /// For methods that walk: end the walk after so many seconds and keep the points so far
+    /// End a walk, or the chains of hmc, nuts or sgld, after so many seconds and keep the points so
+    /// far
     #[arg(
         long,
         value_name = "SECONDS",
@@ -264,14 +266,10 @@ pub struct PredictArgs {
     pub rows: Rows,
     #[command(flatten)]
     pub table: TableArgs,
-    /// Columns to copy before the predictions, separated by commas
-    #[arg(
-        long,
-        value_name = "NAME,...",
-        value_delimiter = ',',
-        help_heading = "Data"
-    )]
-    pub keep: Vec<String>,
+    /// Columns to copy before the predictions, separated by commas (in quotes, as in CSV, where a
+    /// name holds one)
+    #[arg(long, value_name = "NAME,...", value_parser = parse_texts, help_heading = "Data")]
+    pub keep: Vec<Texts>,
     /// File of predictions to write (or -: standard output) [default: -]
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
     pub out: Option<PathBuf>,

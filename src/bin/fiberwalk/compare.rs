@@ -13,6 +13,7 @@ use fiberwalk::{Error, Phase, Result, Streams};
 use crate::args::{CompareArgs, Precision};
 use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
+use crate::numbers::rounded;
 use crate::progress::Bars;
 use crate::signals::Signals;
 use crate::streams::{read_once, say, source_name};
@@ -170,8 +171,12 @@ fn cell(name: &str, s: &Statistic) -> String {
     };
     match (s.error, name) {
         (Some(error), "nll" | "accuracy" | "ece" | "brier" | "rmse" | "crps" | "coverage_90") => {
-            format!("{:.digits$} +- {error:.digits$}", s.mean)
+            let (mean, error) = (rounded(s.mean, digits), rounded(error, digits));
+            format!("{mean} +- {error}")
         }
-        _ => format!("{:.digits$}", s.mean),
+        (_, "gradients" | "peak_mib" | "fit_seconds" | "predict_seconds") => {
+            format!("{:.digits$}", s.mean)
+        }
+        _ => rounded(s.mean, digits),
     }
 }

@@ -3,8 +3,9 @@
 use fiberwalk::artifact::Scores;
 
 use crate::args::EvaluateArgs;
-use crate::failure::{Failure, Outcome, in_file};
+use crate::failure::{Failure, Outcome};
 use crate::input::Input;
+use crate::numbers::rounded;
 use crate::say_notes;
 use crate::streams::{self, read_once, say};
 
@@ -19,7 +20,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     let scores = model
         .predictor(args.sampling.samples, seed)?
         .evaluate(&data)
-        .map_err(|e| in_file(e, input.rows()))?;
+        .map_err(|e| input.place(e, &args.table))?;
     if args.json {
         // Only a NaN or an infinity could fail here, and serde_json writes those as null.
         let json = serde_json::to_string(&scores).map_err(|e| Failure::Output(e.into()))?;
@@ -45,7 +46,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     let line = |(name, x): (&str, f64)| {
         // Counts as integers, scores to four decimal places.
         let digits = if name == "n" { 0 } else { 4 };
-        format!("{name:<12} {x:.digits$}\n")
+        format!("{name:<12} {}\n", rounded(x, digits))
     };
     say(&figures.into_iter().map(line).collect::<String>())
 }
