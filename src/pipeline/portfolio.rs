@@ -70,6 +70,7 @@ pub(super) fn fit_portfolio<T: Fits>(
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(data, options)?;
+    auto.walk().check_budget()?;
     let mut summary = FitReport::default();
     summary.data(data);
     let portfolio = Portfolio::new(data, options, auto.walk(), progress);

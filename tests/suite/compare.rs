@@ -158,8 +158,8 @@ fn baselines_refuse_what_is_not_for_them() {
         ),
         ("--method vi --recombine", &["--recombine", "atlas"]),
         (
-            "--method hmc --max-seconds 5",
-            &["--max-seconds = 5", "not for hmc"],
+            "--method swag --max-seconds 5",
+            &["--max-seconds = 5", "not for swag"],
         ),
         (
             "--method nuts --max-memory 5",

@@ -9,6 +9,8 @@
 mod common;
 
 mod annealed;
+#[cfg(feature = "cli")]
+mod arguments;
 mod baselines;
 mod calibration;
 mod continued;
@@ -16,10 +18,16 @@ mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+#[cfg(feature = "cli")]
+mod edges;
 mod errors;
 mod evidence;
 mod exactness;
+#[cfg(feature = "cli")]
+mod extremes;
 mod fiber;
+#[cfg(feature = "cli")]
+mod findings;
 mod flows;
 mod geometry;
 mod hierarchy;

@@ -29,7 +29,7 @@ const OWN: [(&str, &str, &str); 17] = [
     ("--adjusted", "", WALKS_AND_AUTO),
     ("--particles", "8", WALKS_AND_AUTO),
     ("--steps", "auto", WALKS_AND_AUTO),
-    ("--max-seconds", "3", WALKS_AND_AUTO),
+    ("--max-seconds", "3", "sgld hmc nuts walk atlas flow auto"),
     ("--max-memory", "300", WALKS_AND_AUTO),
     ("--checkpoint-every", "60", WALKS),
     ("--resume", "", WALKS),
@@ -92,6 +92,37 @@ fn every_option_is_shared_or_stands_in_the_table() {
     let names: BTreeSet<&str> = names.collect();
     let known = OWN.iter().map(|own| own.0).chain(SHARED.split_whitespace());
     assert_eq!(names, known.collect());
+}
+
+/// Shared options have parts of a model as their object, and are refused where those are missing.
+#[test]
+fn an_option_without_an_object_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, table) = (dir.path().join("m.fw"), dir.path().join("d.csv"));
+    std::fs::write(&table, "a,b,y\n1,2,3\n2,1,5\n3,3,9\n").unwrap();
+    let fit = ["fit", text(&table), "--out", text(&out), "--method", "map"];
+    for (more, words) in [
+        (
+            "--hidden none --activation relu",
+            ["--activation = relu", "--hidden"],
+        ),
+        (
+            "--image 1x2 --feature-transform yeo-johnson",
+            ["feature_transform", "pixels"],
+        ),
+        ("--epochs 3", ["epochs = 3", "--batch"]),
+        (
+            "--likelihood poisson --noise-std 1",
+            ["noise_std", "no noise"],
+        ),
+        (
+            "--prior ard --prior-precision 1",
+            ["--prior", "--prior-precision"],
+        ),
+    ] {
+        let more: Vec<&str> = more.split(' ').collect();
+        refused(&[&fit[..], &more].concat(), &words);
+    }
 }
 
 #[test]
