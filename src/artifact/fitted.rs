@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::layers::{layer_tensors, read_layers};
 use super::metadata::Metadata;
 use super::method::Method;
 use super::model::FittedModel;
@@ -190,6 +191,9 @@ impl<T: Scalar> Fitted<T> {
                         all.push(Tensor::new("flow.params", vec![params.len()], params));
                     }
                 }
+                if let Some(layers) = deformation.layers() {
+                    layer_tensors(layers, &mut all);
+                }
                 all.extend(rows.tensors(&metadata.standardizer()?));
             }
         }
@@ -271,6 +275,8 @@ impl<T: Scalar> Fitted<T> {
                 let deformation = Deformation::new(hidden, last)
                     .with_proposals(metadata.flow_proposals)
                     .map_err(say)?;
+                let of = (network, parts);
+                let deformation = read_layers(deformation, metadata, of, &rows, archive)?;
                 let deformation = Box::new(deformation);
                 Ok(Fitted::Flow { deformation, rows })
             }

@@ -29,6 +29,7 @@ mod claim;
 mod compiled;
 mod fitted;
 mod header;
+mod layers;
 mod metadata;
 mod method;
 mod model;

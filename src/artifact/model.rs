@@ -207,6 +207,7 @@ impl<T: Compiled> FittedModel<T> {
                 member.model.freeze(share.min(count), seed)?;
                 spec.metadata = member.model.metadata.clone();
             }
+            self.metadata.format_version = self.metadata.least_version();
             return Ok(());
         }
         let frozen = T::freeze(self, count, Streams::new(seed))?;
@@ -215,6 +216,9 @@ impl<T: Compiled> FittedModel<T> {
             self.metadata.flow_units = None;
             self.metadata.flow_hidden = Vec::new();
             self.metadata.flow_proposals = 1;
+            self.metadata.flow_layers = 0;
+            self.metadata.flow_noise_scale = None;
+            self.metadata.format_version = self.metadata.least_version();
             if let Some(report) = &mut self.metadata.report {
                 report.freeze(count);
             }

@@ -15,7 +15,7 @@ use crate::rng::Phase;
 use crate::scalar::Scalar;
 
 /// Median of the prior of the noise, in standardised units.
-const NOISE: f64 = 0.5;
+pub(super) const NOISE: f64 = 0.5;
 
 /// Initial noise, and initial `dof - 2` of a Student-t likelihood. A walker that starts with large
 /// noise may stay where the noise explains everything.

@@ -34,10 +34,10 @@ impl Problem<'_> {
         let options = TangentOptions::default();
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
         summary.tangent(&space);
-        let walked = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
+        let (walked, mass) = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
         match method.deforming() {
             None => keeper.points(walked),
-            Some(how) => self.deform(how, &posterior, &walked, evidence, summary),
+            Some(how) => self.deform(how, &posterior, (&walked, mass), evidence, summary),
         }
     }
 

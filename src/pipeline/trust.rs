@@ -1,5 +1,9 @@
 //! How far a deformation can be trusted as a density: ELBO, importance weights, evidence.
+//!
+//! Kinetic layers change the weight of a draw by their energy errors alone. Its energy is the one
+//! after the layers.
 
+use super::choice::mean_and_error;
 use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
@@ -30,22 +34,20 @@ pub(super) fn trust<T: Scalar, D: LogDensity<T>>(
     let effort = (rows * dim) as f64;
     let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
     let (weights, energies) = weigh(deformation, posterior, draws, streams)?;
-    let used = if deformation.proposals() == 1 {
-        energies
+    let energy = if deformation.proposals() == 1 {
+        mean_and_error(&energies)
     } else {
         let some = deformation.sample(draws.min(256), streams)?;
-        self::energies(posterior, &some)?
+        mean_and_error(&self::energies(posterior, &some)?)
     };
-    let n = used.len() as f64;
-    let mean = used.iter().sum::<f64>() / n;
-    let variance = used.iter().map(|u| (u - mean).powi(2)).sum::<f64>() / (n - 1.0);
     Ok(Trust {
         importance: ImportanceSummary::new(&weights)?,
-        energy: (mean, (variance / n).sqrt()),
+        energy,
     })
 }
 
-/// `log p(D, theta) / q(theta)` of `draws` draws of the map, and their energies.
+/// `log p(D, theta) / q(theta)` of `draws` draws of the map, through the layers; and their energies
+/// at the end.
 pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     deformation: &Deformation<T>,
     posterior: &D,
@@ -57,15 +59,26 @@ pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     for (i, row) in z.chunks_exact_mut(dim).enumerate() {
         fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
     }
-    let (theta, log_det) = deformation.forward(&z)?;
-    let energies = energies(posterior, &theta)?;
+    let (mut theta, log_det) = deformation.forward(&z)?;
+    let mut energies = self::energies(posterior, &theta)?;
+    let mut errors = vec![0.0; draws];
+    if let Some(layers) = deformation.layers() {
+        for (i, passage) in layers.carry(&mut theta, streams)?.iter().enumerate() {
+            errors[i] = passage.energy_error();
+        }
+    }
     let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
     let weights = z
         .chunks_exact(dim)
         .zip(&log_det)
-        .zip(&energies)
-        .map(|((z, log_det), energy)| 0.5 * dot(z, z) + constant + log_det - energy)
+        .zip(energies.iter().zip(&errors))
+        .map(|((z, log_det), (energy, error))| {
+            0.5 * dot(z, z) + constant + log_det - energy - error
+        })
         .collect();
+    if deformation.layers().is_some() {
+        energies = self::energies(posterior, &theta)?;
+    }
     Ok((weights, energies))
 }
 

@@ -87,6 +87,7 @@ impl Problem<'_> {
         Err(Error::config("walk_batch", rows, &requirement))
     }
 
+    /// The walk, and the coordinates of its kernel if it has any.
     pub(super) fn walk<T: Scalar>(
         &self,
         settings: &WalkSettings,
@@ -95,7 +96,7 @@ impl Problem<'_> {
         space: &TangentSpace<T>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
-    ) -> Result<Walk<T>> {
+    ) -> Result<(Walk<T>, Option<InverseMassMatrix<T>>)> {
         let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
         let options = self.walk_options(settings)?;
         let starts = self.starts(settings.starts, posterior, evidence, keeper, summary)?;
@@ -108,6 +109,7 @@ impl Problem<'_> {
             workspace: posterior.workspace_bytes(),
             frame: size_of_val(space.basis()),
         };
+        let mut mass = None;
         let walked = match &settings.kernel {
             KernelOptions::Drift | KernelOptions::Tangent => {
                 let along = Along {
@@ -163,13 +165,14 @@ impl Problem<'_> {
                     }
                 };
                 way.summary.microcanonical(&walked, &kernel, &settings);
+                mass = Some(kernel.inverse_mass().clone());
                 walked
             }
         };
         summary.walk(&walked, (dim as f64 / alpha).sqrt());
         summary.convergence(&walked, starts.len(), walked.trace.len)?;
         summary.cut_short(&walked, options.most_steps());
-        Ok(walked)
+        Ok((walked, mass))
     }
 
     /// Runs a walk with a kernel that stays near the fiber of a mode.

@@ -9,6 +9,7 @@ use std::process::Command;
 
 use crate::common::data_file;
 use fiberwalk::artifact::{Fitted, FittedModel, read_metadata};
+use fiberwalk::pipeline::{FitOptions, FlowSettings, WalkSettings};
 use fiberwalk::{Gaussian, IsotropicGaussian, LogDensity, PosteriorDensity, Streams};
 use proptest::prelude::*;
 use safetensors::SafeTensors;
@@ -149,10 +150,67 @@ fn a_flow_uses_the_scales_of_its_model() {
     assert!((a - b).abs() < 1e-7 * a.abs(), "{a} and {b}");
 }
 
+/// Step lengths and frame are in the file, and the energy is computed from its rows again: the
+/// draws are the same to the bit. A file without layers has the version that it always had.
+#[test]
+fn a_flow_with_layers_draws_the_same_from_its_file() {
+    let data = fiberwalk::data::banana(80, &Streams::new(1)).unwrap();
+    let fit = |layers: usize| {
+        let walk = WalkSettings {
+            particles: Some(8),
+            steps: Some(60),
+            samples: 32,
+            ..WalkSettings::default()
+        };
+        let options = FitOptions {
+            method: FlowSettings {
+                walk,
+                layers: Some(layers),
+                ..FlowSettings::default()
+            }
+            .into(),
+            hidden: vec![6],
+            prior_precision: Some(1.0),
+            ..FitOptions::default()
+        };
+        fiberwalk::pipeline::fit::<f32>(&data, &options, &|_, _, _| ())
+    };
+    let draws = |m: &FittedModel<f32>| m.samples(9, Streams::new(4)).unwrap();
+    let model = fit(5).unwrap().model;
+    let bytes = model.to_bytes().unwrap();
+    let loaded = FittedModel::<f32>::from_bytes(&bytes).unwrap();
+    assert_eq!(draws(&model), draws(&loaded));
+    assert_eq!(loaded.metadata.format_version, 6);
+    let Fitted::Flow { deformation, .. } = &loaded.fitted else {
+        panic!("a flow")
+    };
+    assert_eq!(deformation.layers().unwrap().kinetic().steps().len(), 5);
+    let plain = fit(0).unwrap().model;
+    assert_eq!(plain.metadata.format_version, 1);
+    assert_ne!(draws(&plain), draws(&model));
+    for (from, to) in [
+        ("\"flow_layers\":5", "\"flow_layers\":6"),
+        ("\"flow_layers\":5", "\"flow_layers\":99999999"),
+        ("\"format_version\":6", "\"format_version\":1"),
+    ] {
+        let edited = with_json(&bytes, |json| {
+            assert!(json.contains(from), "{from} is not in {json}");
+            json.replacen(from, to, 1)
+        });
+        assert!(load(&edited).is_err(), "{to} was accepted");
+    }
+    // stored draws need no layers
+    let mut frozen = loaded;
+    frozen.freeze(9, 4).unwrap();
+    assert_eq!(frozen.metadata.format_version, 1);
+    let back = FittedModel::<f32>::from_bytes(&frozen.to_bytes().unwrap()).unwrap();
+    assert_eq!(draws(&back), draws(&model));
+}
+
 #[test]
 fn edited_metadata_are_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
-    let options = ["--method", "flow", "--flow", "units"];
+    let options = ["--method", "flow", "--flow", "units", "--layers", "0"];
     let bytes = fs::read(model_file_with(dir.path(), &options)).unwrap();
     let cases = [
         ("\"format_version\":1", "\"format_version\":2", "version 2"),

@@ -20,7 +20,7 @@ const WALKS: &str = "walk atlas flow";
 const WALKS_AND_AUTO: &str = "walk atlas flow auto";
 
 /// Options with a value, and the methods that have them.
-const OWN: [(&str, &str, &str); 17] = [
+const OWN: [(&str, &str, &str); 18] = [
     ("--kernel", "tangent", WALKS),
     ("--starts", "2", WALKS),
     ("--walk-batch", "9", WALKS),
@@ -34,6 +34,7 @@ const OWN: [(&str, &str, &str); 17] = [
     ("--checkpoint-every", "60", WALKS),
     ("--resume", "", WALKS),
     ("--flow", "auto", "flow"),
+    ("--layers", "10", "flow"),
     ("--recombine", "", "atlas"),
     ("--frozen", "40", "atlas flow"),
     ("--loo-refits", "0", "walk hmc nuts sgld"),

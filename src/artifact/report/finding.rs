@@ -36,6 +36,13 @@ pub enum Finding {
         /// Median R-hat of predictions.
         predictions: Option<f64>,
     },
+    /// Walkers that were alike when points began to be kept still are.
+    WalkersRemember {
+        /// Median nested R-hat of predictions.
+        rhat: f64,
+        /// What it should be below.
+        limit: f64,
+    },
     /// The walk kept points before it had forgotten where it started.
     StartNotForgotten {
         /// Steps that it took.
@@ -164,6 +171,10 @@ impl Finding {
                 let parts: Vec<String> = parts.collect();
                 format!("the walkers do not agree (R-hat {}).", parts.join(", "))
             }
+            Self::WalkersRemember { rhat, limit } => format!(
+                "the walkers still are near where they were when the warm-up ended (nested R-hat \
+                 of predictions {rhat:.2}, to be below {limit:.2})."
+            ),
             Self::StartNotForgotten { steps } => format!(
                 "the walk had not forgotten its start when its steps were used up, after {steps}."
             ),
@@ -252,8 +263,9 @@ impl Finding {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::AllWell | Self::Other { .. } | Self::LooFailed { .. } => "",
-            Self::WalkersDisagree { .. } => "Take more --steps.",
-            Self::StartNotForgotten { .. } => "Take more --steps.",
+            Self::WalkersDisagree { .. }
+            | Self::WalkersRemember { .. }
+            | Self::StartNotForgotten { .. } => "Take more --steps.",
             Self::LargeEnergyError { .. } => "Take a smaller --step-size, or --adjusted.",
             Self::FrequentDivergences { sampler: true, .. } => {
                 "Take --precision f64, or other scales: --prior hierarchical or evidence."

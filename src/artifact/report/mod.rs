@@ -12,12 +12,15 @@ mod deformation;
 mod estimate;
 mod finding;
 mod loo;
+#[cfg(test)]
+mod mixing_tests;
 mod number;
 mod portfolio;
 #[cfg(test)]
 mod tests;
 mod text;
 mod text_choice;
+mod text_flow;
 mod text_walk;
 mod verdict;
 mod walk;
@@ -27,7 +30,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 pub use baseline::{Baseline, ChosenRate, Laplace};
 pub use data::{Data, Network};
 pub use deformation::{
-    Atlas, Candidate, Deformation, Evidence, FrameFit, Refinement, Stored, Trust, UnitsFit,
+    Atlas, Candidate, Carried, Deformation, Evidence, FrameFit, KineticLayers, Refinement, Stored,
+    Trust, UnitsFit,
 };
 pub use estimate::{
     Estimate, GivenScales, ModeScale, NoiseStart, Origin, Polish, Tangent, Training,
@@ -36,8 +40,8 @@ pub use finding::{Finding, Severity};
 pub use loo::{FailedRefit, LeaveOneOut, Refits};
 pub use portfolio::{Among, LeftOut, Portfolio, Tried};
 pub use walk::{
-    CutShort, Kernel, Mixing, NestedMixing, PredictionMixing, SampledScale, SampledScales, Starts,
-    Walk, WalkBatches,
+    CutShort, GroupMixing, Kernel, Mixing, NestedMixing, PredictionMixing, SampledScale,
+    SampledScales, Starts, Walk, WalkBatches,
 };
 
 /// What is known about a fit.

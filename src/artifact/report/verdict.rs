@@ -9,8 +9,9 @@ use crate::error::counted;
 const PREDICTIONS: f64 = 1.2;
 const SCALES: f64 = 1.5;
 
-/// The same of predictions where scales are given. A single particle need not have been everywhere
-/// for all together to have been; beyond this some are stuck where others never are.
+/// The same of predictions where scales are given and nothing better is known. A single particle
+/// need not have been everywhere for all together to have been; beyond this some are stuck where
+/// others never are.
 const STUCK: f64 = 1.6;
 
 /// Share of the steps that may diverge: of a sampler, and of a walk along the fiber.
@@ -42,13 +43,17 @@ impl FitReport {
     }
 
     fn judge_walk(&self, all: &mut Vec<Finding>) {
-        let predictions = self.mixing.as_ref().and_then(|m| m.predictions.as_ref());
+        let mixing = self.mixing.as_ref();
+        let predictions = mixing.and_then(|m| m.predictions.as_ref());
         let predictions = predictions.map(|p| p.rhat_median);
+        let groups = mixing.and_then(|m| m.groups.as_ref());
         let sampled = self.sampled_scales.as_ref();
         let scales = sampled.map(|s| s.worst_rhat());
         let sampler = self.kernel.as_ref().is_none_or(|k| k.samples());
         let limit = match (sampled.is_some(), sampler) {
             (true, _) => PREDICTIONS,
+            // groups of particles tell it better
+            (false, true) if groups.is_some() => f64::INFINITY,
             (false, true) => STUCK,
             // a walk along the fiber is not meant to be everywhere
             (false, false) => f64::INFINITY,
@@ -59,6 +64,10 @@ impl FitReport {
                 scales,
                 predictions,
             });
+        }
+        if let Some(groups) = groups.filter(|g| sampler && g.predictions > g.limit) {
+            let (rhat, limit) = (groups.predictions, groups.limit);
+            all.push(Finding::WalkersRemember { rhat, limit });
         }
         let Some(walk) = &self.walk else { return };
         let cut_in_warm_up = walk.cut_short.as_ref().is_some_and(|c| c.in_warm_up);

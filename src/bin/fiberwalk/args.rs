@@ -224,6 +224,10 @@ pub struct Settings {
     /// frame or units [default: auto]
     #[arg(long, help_heading = "Model")]
     pub flow: Option<FlowChoice>,
+    /// For a flow: kinetic layers after it, steps in the energy of the posterior; 0 for none
+    /// [default: as many as draws need to have the energy of the walk]
+    #[arg(long, value_name = "K", help_heading = "Model")]
+    pub layers: Option<usize>,
     /// For an atlas: anchors whose hidden units each come from a different walker
     #[arg(long, help_heading = "Model")]
     pub recombine: bool,

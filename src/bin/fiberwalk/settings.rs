@@ -171,6 +171,10 @@ impl Settings {
                 MethodOptions::Flow(flow) => Some(&mut flow.flow),
                 _ => None,
             }),
+            Own::given("--layers", self.layers, Some, |m| match m {
+                MethodOptions::Flow(flow) => Some(&mut flow.layers),
+                _ => None,
+            }),
             Own::given("--recombine", flag(self.recombine), as_is, |m| match m {
                 MethodOptions::Atlas(atlas) => Some(&mut atlas.recombine),
                 _ => None,

@@ -28,6 +28,8 @@ pub struct FlowSettings {
     pub walk: WalkSettings,
     /// Which flow is learned.
     pub flow: FlowChoice,
+    /// Number of kinetic layers after the flow; `None`: as many as draws need, by measure.
+    pub layers: Option<usize>,
     /// Stores this many draws instead of the sampler, which carries the training rows.
     pub frozen: Option<usize>,
     /// Whether, where and how often the walk is written to a file, from which it can be resumed.
