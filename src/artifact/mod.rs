@@ -40,6 +40,7 @@ mod task;
 mod tensors;
 mod training;
 
+pub use crate::metrics::Scores;
 pub use any::AnyModel;
 pub use atomic::write_atomically;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
@@ -53,7 +54,7 @@ pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, SampledScales};
 pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;
-pub use predictor::{Predictions, Predictor, RowPrediction, Scores};
+pub use predictor::{Predictions, Predictor, RowPrediction};
 pub use report::FitReport;
 pub use spool::{Spool, remove_spool};
 pub use task::TaskSpec;

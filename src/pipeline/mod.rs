@@ -24,6 +24,7 @@ mod deform;
 mod deform_report;
 mod densities;
 mod describe;
+mod differences;
 mod exact_loo;
 mod fits;
 mod flows;
@@ -55,7 +56,8 @@ mod width;
 
 pub use crate::artifact::{FitReport, Method};
 pub use checkpoint_options::CheckpointOptions;
-pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
+pub use compare::{Measured, MethodScores, Statistic, by_method, compare_to_best, measure};
+pub use differences::{Differences, RowLosses};
 pub use fits::{FitResult, Fits, fit, fit_model, fit_owned};
 pub use options::{
     AtlasSettings, AutoSettings, Batch, ChainSettings, DrawSettings, FitOptions, FlowChoice,
