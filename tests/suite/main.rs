@@ -60,6 +60,8 @@ mod cli;
 #[cfg(feature = "cli")]
 mod compare;
 #[cfg(feature = "cli")]
+mod evaluate;
+#[cfg(feature = "cli")]
 mod fidelity;
 #[cfg(feature = "cli")]
 mod images;

@@ -292,11 +292,18 @@ pub struct EvaluateArgs {
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
+    /// Rows from elsewhere, as for predict: also score how well the model's uncertainty tells them
+    /// from those of TEST. A target column is not needed
+    #[arg(long, value_name = "OTHER", help_heading = "Data")]
+    pub ood: Option<PathBuf>,
     #[command(flatten)]
     pub table: TableArgs,
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
     pub json: bool,
+    /// Bootstraps of rows that the intervals of scores are made from (0: no intervals)
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Run")]
+    pub bootstrap: usize,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]

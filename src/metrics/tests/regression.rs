@@ -155,6 +155,9 @@ fn components_are_scored_with_their_own_deviations() {
     }
 }
 
+/// Scores of rows by means, samples, deviation and targets.
+type Score<'a> = &'a dyn Fn(&[f64], usize, f64, &[f64]) -> Result<Vec<f64>>;
+
 /// `int (F(x) - [x >= y])^2 dx` by the trapezoid rule from 8 deviations below to 8 above.
 fn crps_by_integration(cdf: impl Fn(f64) -> f64, low: f64, high: f64, y: f64) -> f64 {
     let n = 40_000;
@@ -208,7 +211,7 @@ proptest! {
         // reverses the rows, and the samples within them
         let back = |v: &[f64]| v.iter().rev().copied().collect::<Vec<f64>>();
         let draws = |means: &[f64], samples: usize, _: f64, y: &[f64]| crps_of_draws(means, samples, y);
-        let check = |score: &dyn Fn(&[f64], usize, f64, &[f64]) -> Result<Vec<f64>>| {
+        let check = |score: Score| {
             let plain = score(&means, 4, 0.5, &y).unwrap();
             let turned = back(&score(&back(&means), 4, 0.5, &back(&y)).unwrap());
             plain.iter().zip(&turned).all(|(a, b)| (a - b).abs() < 1e-11 * (1.0 + a.abs()))
