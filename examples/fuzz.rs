@@ -1,18 +1,23 @@
-//! Damaged files for every reader: tables, images and models. A reader returns a value or an error;
-//! a panic ends the program.
+//! Damaged files for every reader: tables, images, models, checkpoints and points. A reader returns
+//! a value or an error; a panic ends the program.
 //!
 //! `cargo run --release --example fuzz [SECONDS [SEED]]` mutates small good files for so many
-//! seconds (10 by default), a third of the time for each reader, and prints how many it tried. The
-//! same seed gives the same files.
+//! seconds (10 by default), a fifth of the time for each reader, and prints how many it tried. The
+//! same seed gives the same files. Half of the models and checkpoints get a right checksum after
+//! the damage: otherwise nothing behind the checksum would be tried.
 
 // a program talks to its user; the library does not
 #![allow(clippy::print_stdout)]
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use fiberwalk::artifact::AnyModel;
-use fiberwalk::data::{CsvOptions, CsvText, Dataset, RowOptions, Schema, read_idx};
-use fiberwalk::pipeline::{FitOptions, Method, fit};
+use fiberwalk::artifact::{AnyModel, Spool};
+use fiberwalk::data::{CsvOptions, CsvText, Dataset, RowOptions, Schema, banana, read_idx};
+use fiberwalk::model::Posterior;
+use fiberwalk::pipeline::{
+    CheckpointOptions, FitOptions, Method, PointsSettings, Progress, WalkSettings, fit,
+};
 use fiberwalk::{Phase, Result, Streams};
 use rand::{Rng, RngExt};
 
@@ -51,16 +56,73 @@ fn mutate(good: &[u8], rng: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
+/// 64-bit FNV-1a, of a byte or a word.
+fn fnv(sum: u64, next: u64) -> u64 {
+    (sum ^ next).wrapping_mul(0x0000_0100_0000_01b3)
+}
+
+const START: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// A damaged model with the right checksum: either its header is damaged, or its tensors are, in
+/// place. The sum is by words of eight bytes: `src/artifact/checksum.rs`.
+fn forged_model(good: &[u8], rng: &mut impl Rng) -> Vec<u8> {
+    let (Some((length, rest)), Some((body, _))) =
+        (good.split_first_chunk::<8>(), good.split_last_chunk::<8>())
+    else {
+        return good.to_vec();
+    };
+    let mut body = body.to_vec();
+    let end = u64::from_le_bytes(*length) as usize;
+    if rng.random() || body.len() <= 8 + end {
+        let header = mutate(&rest[..end], rng);
+        let length = (header.len() as u64).to_le_bytes();
+        body = [&length[..], &header, &body[8 + end..]].concat();
+    } else {
+        let at = rng.random_range(8 + end..body.len());
+        body[at] = rng.random_range(0..=u8::MAX);
+    }
+    let mut words = body.clone();
+    words.resize(body.len() / 8 * 8 + 8, 0);
+    words.extend((body.len() as u64).to_le_bytes());
+    let (words, _) = words.as_chunks::<8>();
+    let sum = words.iter().fold(START, |sum, word| {
+        let product = fnv(sum, u64::from_le_bytes(*word));
+        product ^ (product >> 32)
+    });
+    body.extend(sum.to_le_bytes());
+    body
+}
+
+/// A damaged checkpoint with the right checksum behind it.
+fn forged_checkpoint(good: &[u8], rng: &mut impl Rng) -> Vec<u8> {
+    let mut bytes = mutate(&good[..good.len() - 8], rng);
+    let sum = bytes.iter().fold(START, |sum, b| fnv(sum, u64::from(*b)));
+    bytes.extend(sum.to_le_bytes());
+    bytes
+}
+
 /// Mutates until the time is over. Returns how many files were tried, and how many were read.
-fn try_all(
+fn try_all<R: Rng>(
     good: &[Vec<u8>],
     time: Duration,
-    rng: &mut impl Rng,
+    rng: &mut R,
+    read: impl FnMut(&[u8]) -> bool,
+) -> (u64, u64) {
+    try_with(good, (time, &mut |good, rng| mutate(good, rng)), rng, read)
+}
+
+type Damage<'a, R> = &'a mut dyn FnMut(&[u8], &mut R) -> Vec<u8>;
+
+/// As [`try_all`], with damage of another kind.
+fn try_with<R: Rng>(
+    good: &[Vec<u8>],
+    (time, damage): (Duration, Damage<'_, R>),
+    rng: &mut R,
     mut read: impl FnMut(&[u8]) -> bool,
 ) -> (u64, u64) {
     let (start, mut tried, mut accepted) = (Instant::now(), 0, 0);
     while start.elapsed() < time {
-        let bytes = mutate(&good[rng.random_range(0..good.len())], rng);
+        let bytes = damage(&good[rng.random_range(0..good.len())], rng);
         accepted += u64::from(read(&bytes));
         tried += 1;
     }
@@ -109,14 +171,107 @@ fn models() -> Result<Vec<Vec<u8>>> {
     Ok(all)
 }
 
+/// Ends a walk that a forged checkpoint makes endless.
+struct Limit(Instant);
+
+impl Progress for Limit {
+    fn cancelled(&self) -> bool {
+        self.0.elapsed() > Duration::from_secs(1)
+    }
+}
+
+/// Resumes a small fit from damaged checkpoints.
+fn checkpoints(directory: &Path, time: Duration, rng: &mut impl Rng) -> Result<(u64, u64)> {
+    let data = banana(12, &Streams::new(0))?;
+    let (path, points) = (directory.join("checkpoint"), directory.join("points"));
+    let options = |resume: bool| {
+        let walk = WalkSettings {
+            particles: Some(2),
+            samples: 20,
+            steps: Some(60),
+            ..WalkSettings::default()
+        };
+        let checkpoint = CheckpointOptions {
+            path: path.clone(),
+            every: Some(Duration::ZERO).filter(|_| !resume),
+            resume,
+            ..CheckpointOptions::default()
+        };
+        let method = PointsSettings {
+            walk,
+            spool: Some(points.clone()),
+            checkpoint: Some(checkpoint),
+            ..PointsSettings::default()
+        };
+        FitOptions {
+            hidden: vec![2],
+            prior_precision: Some(1.0),
+            method: method.into(),
+            ..FitOptions::default()
+        }
+    };
+    let whole = fit::<f32>(&data, &options(false), &())?.model.to_bytes()?;
+    let of_file = |path: &Path| {
+        std::fs::read(path).map_err(|source| fiberwalk::Error::Io {
+            path: path.to_path_buf(),
+            source,
+        })
+    };
+    let (good, kept) = (of_file(&path)?, of_file(&points)?);
+    let mut forge = false;
+    let mut damage = |good: &[u8], rng: &mut _| {
+        forge = !forge;
+        match forge {
+            true => forged_checkpoint(good, rng),
+            false => mutate(good, rng),
+        }
+    };
+    let signed = |bytes: &[u8]| {
+        let end = bytes.len().saturating_sub(8);
+        let sum = bytes[..end]
+            .iter()
+            .fold(START, |sum, b| fnv(sum, u64::from(*b)));
+        bytes[end..] == sum.to_le_bytes()
+    };
+    let resume = options(true);
+    Ok(try_with(&[good], (time, &mut damage), rng, |bytes| {
+        let placed = std::fs::write(&path, bytes).and_then(|()| std::fs::write(&points, &kept));
+        let resumed = fit::<f32>(&data, &resume, &Limit(Instant::now()));
+        let model = resumed.and_then(|fitted| fitted.model.to_bytes());
+        if !signed(bytes) {
+            assert!(model.is_err(), "damage that the checksum does not show");
+        }
+        placed.is_ok() && model.is_ok_and(|model| model == whole)
+    }))
+}
+
+/// Resumes from damaged files of points: what is read of them are the points that were written.
+fn points(directory: &Path, time: Duration, rng: &mut impl Rng) -> Result<(u64, u64)> {
+    let path = directory.join("two");
+    let mut spool = Spool::<f32>::create(&path, 2)?;
+    spool.append(&[1.0, 2.0, 3.0, 4.0])?;
+    let (count, sum) = (spool.count(), spool.checksum());
+    spool.append(&[5.0, 6.0])?;
+    spool.sync()?;
+    drop(spool);
+    let good = std::fs::read(&path).unwrap_or_default();
+    Ok(try_all(&[good], time, rng, |bytes| {
+        let placed = std::fs::write(&path, bytes);
+        let resumed = Spool::<f32>::resume(&path, 2, count, sum);
+        let read = resumed.and_then(|spool| spool.sample(9, Streams::new(0)));
+        let same = read.map(|points| assert_eq!(points, [1.0, 2.0, 3.0, 4.0]));
+        placed.is_ok() && same.is_ok()
+    }))
+}
+
 fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
     let seconds: f64 = args.next().map_or(Ok(10.0), |s| s.parse())?;
     let seed: u64 = args.next().map_or(Ok(0), |s| s.parse())?;
-    let time = Duration::from_secs_f64(seconds / 3.0);
+    let time = Duration::from_secs_f64(seconds / 5.0);
     let mut rng = Streams::new(seed).rng(Phase::USER, 0);
     let said = |name: &str, (tried, read): (u64, u64)| {
-        println!("{name:<7} {tried} files, {read} of them read")
+        println!("{name:<11} {tried} files, {read} of them read")
     };
 
     let tables: Vec<Vec<u8>> = TABLES.iter().map(|t| t.as_bytes().to_vec()).collect();
@@ -139,25 +294,40 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         &[0; 4],
     ]
     .concat();
-    let file = std::env::temp_dir().join(format!("fiberwalk-fuzz-{}", std::process::id()));
+    let directory = tempfile::tempdir()?;
+    let file = directory.path().join("images");
     let counts = try_all(&[images, floats], time, &mut rng, |bytes| {
         std::fs::write(&file, bytes).is_ok() && read_idx(&file, None).is_ok()
     });
-    std::fs::remove_file(&file)?;
     said("images", counts);
 
-    let counts = try_all(
-        &models()?,
-        time,
-        &mut rng,
-        |bytes| match AnyModel::from_bytes(bytes) {
-            // what can be read can be used, or says why not
-            Ok(model) => model
-                .predictor(4, 0)
-                .is_ok_and(|p| p.row(&[0.0; 5]).is_ok()),
-            Err(_) => false,
-        },
-    );
+    let mut forge = false;
+    let mut damage = |good: &[u8], rng: &mut _| {
+        forge = !forge;
+        match forge {
+            true => forged_model(good, rng),
+            false => mutate(good, rng),
+        }
+    };
+    let counts =
+        try_with(
+            &models()?,
+            (time, &mut damage),
+            &mut rng,
+            |bytes| match AnyModel::from_bytes(bytes) {
+                // what can be read can be used, or says why not
+                Ok(model) => model
+                    .predictor(4, 0)
+                    .is_ok_and(|p| p.row(&[0.0; 5]).is_ok()),
+                Err(_) => false,
+            },
+        );
     said("models", counts);
+
+    said(
+        "checkpoints",
+        checkpoints(directory.path(), time, &mut rng)?,
+    );
+    said("points", points(directory.path(), time, &mut rng)?);
     Ok(())
 }

@@ -3,7 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use super::header::{read_all, read_bytes, read_precision};
+use super::compiled::Compiled;
+use super::header::{parse_metadata, read_all, read_bytes};
 use super::metadata::Metadata;
 use super::model::FittedModel;
 use super::predictor::Predictor;
@@ -76,14 +77,17 @@ impl AnyModel {
     }
 
     fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
-        let precision = read_precision(bytes).map_err(|what| Error::Artifact {
+        let read = || {
+            let metadata = parse_metadata(bytes)?;
+            match metadata.precision.as_str() {
+                "f64" => f64::parse(metadata, bytes, parts).map(Self::F64),
+                _ => f32::parse(metadata, bytes, parts).map(Self::F32),
+            }
+        };
+        read().map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
-        })?;
-        match precision.as_str() {
-            "f64" => FittedModel::named(bytes, path, parts).map(Self::F64),
-            _ => FittedModel::named(bytes, path, parts).map(Self::F32),
-        }
+        })
     }
 
     /// Writes the model, through a temporary file.

@@ -1,8 +1,9 @@
 //! Files that are either complete or absent.
 
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
+use super::files::{Files, Handle};
 use crate::error::{Error, Result};
 
 /// Writes a file through a temporary one in the same directory, which is renamed once everything is
@@ -12,32 +13,46 @@ use crate::error::{Error, Result};
 /// links are followed. A file that is replaced keeps its permissions.
 ///
 /// # Errors
-/// [`Error::Io`] with the path; also if the path holds something other than a regular file.
+/// [`Error::Io`] with the path; also if the path holds something other than a regular file, or a
+/// file that is write-protected.
 pub fn write_atomically(
     path: &Path,
-    write: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<()> {
+    write_in(&Files::default(), path, write)
+}
+
+/// [`write_atomically`] in the given file system.
+pub(crate) fn write_in(
+    files: &Files,
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<()> {
     let mut write = Some(write);
-    write_in(path, &mut |out| {
+    let written = create(files, path, &mut |out| {
         write.take().map_or(Ok(()), |write| write(out))
+    });
+    written.map(drop).map_err(|source| Error::Io {
+        path: path.to_path_buf(),
+        source,
     })
 }
 
-/// [`write_atomically`], compiled once for all that is written. It calls `write` once.
-fn write_in(
+/// Creates a file with what `write` writes, and leaves it open behind that. `write` is called once.
+/// Not generic: compiled once for all that is written.
+pub(super) fn create(
+    files: &Files,
     path: &Path,
-    write: &mut dyn FnMut(&mut dyn Write) -> std::io::Result<()>,
-) -> Result<()> {
-    let io = |source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    };
+    write: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<Handle> {
     let path = &path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
     let before = std::fs::metadata(path).ok();
     if before.as_ref().is_some_and(|m| !m.is_file()) {
-        return Err(io(std::io::Error::other(
-            "it is there and not a regular file",
-        )));
+        return Err(io::Error::other("it is there and not a regular file"));
+    }
+    if before.as_ref().is_some_and(|m| m.permissions().readonly()) {
+        let what = "it is there and write-protected";
+        return Err(io::Error::new(ErrorKind::PermissionDenied, what));
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -51,19 +66,15 @@ fn write_in(
         use std::os::unix::fs::PermissionsExt;
         builder.permissions(std::fs::Permissions::from_mode(0o666));
     }
-    let file = builder.tempfile_in(directory).map_err(io)?;
-    let mut buffered = BufWriter::new(&file);
-    write(&mut buffered).map_err(io)?;
-    buffered.flush().map_err(io)?;
-    drop(buffered);
+    let mut buffered = BufWriter::new(files.temporary(&builder, directory)?);
+    write(&mut buffered)?;
+    let file = buffered
+        .into_inner()
+        .map_err(io::IntoInnerError::into_error)?;
     if let Some(before) = before {
-        file.as_file()
-            .set_permissions(before.permissions())
-            .map_err(io)?;
+        file.set_permissions(before.permissions())?;
     }
-    file.as_file().sync_all().map_err(io)?;
-    file.persist(path).map_err(|e| io(e.error))?;
-    Ok(())
+    file.persist(path)
 }
 
 #[cfg(test)]
@@ -87,6 +98,20 @@ mod tests {
             write_atomically(dir.path(), |_| Ok(())).is_err(),
             "a directory"
         );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_write_protected_file_is_not_replaced() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.csv");
+        std::fs::write(&path, b"old").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o444)).unwrap();
+        let error = write_atomically(&path, |w| w.write_all(b"new")).unwrap_err();
+        assert!(error.to_string().contains("write-protected"), "{error}");
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[cfg(unix)]

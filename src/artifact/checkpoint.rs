@@ -18,21 +18,25 @@
 //! beyond what the file's own size accounts for. Code that restores from it checks that lengths fit
 //! ([`Fields::fixed_vector`]).
 
-use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::atomic::write_atomically;
+use super::atomic::write_in;
 use super::checksum::Checksum;
+use super::files::{Files, Handle};
+use super::mark::{check_replaceable, is_own, remove_own};
 use super::tensors::{number, write_numbers};
 use crate::error::{Error, Result, counted};
 use crate::scalar::Scalar;
 use crate::walk::Fields;
 
 const MAGIC: &[u8] = b"fiberwalk checkpoint 1\n";
+
+/// The start of a checkpoint of any version.
+const MARK: &[u8] = b"fiberwalk checkpoint ";
 
 /// Bytes read at a time.
 const PIECE: usize = 1 << 16;
@@ -66,14 +70,36 @@ impl CheckpointHeader {
 /// Writes a checkpoint atomically. `state` visits all fields.
 ///
 /// # Errors
-/// [`Error::Io`] if writing fails, and those of `state`.
+/// [`Error::Io`] if writing fails, or if the path holds a file of something else; and those of
+/// `state`.
 pub fn write_checkpoint<T: Scalar>(
     path: &Path,
     header: &CheckpointHeader,
     state: impl FnOnce(&mut dyn Fields<T>) -> Result<()>,
 ) -> Result<()> {
+    write_checkpoint_in((&Files::default(), path), header, state)
+}
+
+/// True if there is a checkpoint, of any version.
+pub(super) fn holds_checkpoint(files: &Files, path: &Path) -> bool {
+    is_own(files, path, MARK).unwrap_or(false)
+}
+
+/// Refuses a path that holds something besides a checkpoint.
+pub(crate) fn check_checkpoint_place(files: &Files, path: &Path) -> Result<()> {
+    let checked = check_replaceable(files, path, MARK, "a checkpoint of a walk");
+    checked.map_err(io_of(path))
+}
+
+/// [`write_checkpoint`] in the given file system.
+pub(crate) fn write_checkpoint_in<T: Scalar>(
+    (files, path): (&Files, &Path),
+    header: &CheckpointHeader,
+    state: impl FnOnce(&mut dyn Fields<T>) -> Result<()>,
+) -> Result<()> {
+    check_checkpoint_place(files, path)?;
     let mut failed = None;
-    let written = write_atomically(path, |out: &mut dyn Write| {
+    let written = write_in(files, path, |out: &mut dyn Write| {
         let mut writer = Writer {
             path,
             out,
@@ -101,15 +127,12 @@ pub fn write_checkpoint<T: Scalar>(
 /// # Errors
 /// [`Error::Io`] if it exists and cannot be removed.
 pub fn remove_checkpoint(path: &Path) -> Result<()> {
-    let mut start = [0; MAGIC.len()];
-    let mine = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    if mine.is_ok() && start == MAGIC {
-        std::fs::remove_file(path).map_err(|source| Error::Io {
-            path: path.to_path_buf(),
-            source,
-        })?;
-    }
-    Ok(())
+    remove_checkpoint_in(&Files::default(), path)
+}
+
+/// [`remove_checkpoint`] in the given file system.
+pub(crate) fn remove_checkpoint_in(files: &Files, path: &Path) -> Result<()> {
+    remove_own(files, path, MARK).map_err(io_of(path))
 }
 
 struct Writer<'a> {
@@ -144,10 +167,7 @@ impl Writer<'_> {
             .write_all(&start)
             .and_then(|()| self.write_all(&(count as u64).to_le_bytes()))
             .and_then(|()| entries(self));
-        outcome.map_err(|source| Error::Io {
-            path: self.path.to_path_buf(),
-            source,
-        })
+        outcome.map_err(io_of(self.path))
     }
 }
 
@@ -172,7 +192,7 @@ impl<T: Scalar> Fields<T> for Writer<'_> {
 pub struct CheckpointReader<T> {
     path: PathBuf,
     header: CheckpointHeader,
-    file: BufReader<File>,
+    file: BufReader<Handle>,
     /// Bytes before the checksum that are still unread.
     left: u64,
     precision: PhantomData<T>,
@@ -185,17 +205,19 @@ impl<T: Scalar> CheckpointReader<T> {
     /// [`Error::Checkpoint`] if there is none, or it is damaged or foreign; [`Error::Io`] if it
     /// cannot be read.
     pub fn open(path: &Path) -> Result<Self> {
-        let io = |source: io::Error| Error::Io {
-            path: path.to_path_buf(),
-            source,
-        };
-        let file = match File::open(path) {
+        Self::open_in(&Files::default(), path)
+    }
+
+    /// [`CheckpointReader::open`] in the given file system.
+    pub(crate) fn open_in(files: &Files, path: &Path) -> Result<Self> {
+        let io = io_of(path);
+        let file = match files.open(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(wrong(path, "there is none to resume from"));
             }
-            outcome => outcome.map_err(io)?,
+            outcome => outcome.map_err(&io)?,
         };
-        let about = file.metadata().map_err(io)?;
+        let about = file.metadata().map_err(&io)?;
         let all = about.len();
         let Some(left) = all.checked_sub(8).filter(|_| about.is_file()) else {
             return Err(wrong(path, "it is not a checkpoint"));
@@ -256,11 +278,7 @@ impl<T: Scalar> CheckpointReader<T> {
             return Err(self.wrong("it is damaged: its checksum is another"));
         }
         let back = io::SeekFrom::Start(MAGIC.len() as u64);
-        self.file.seek(back).map_err(|source| Error::Io {
-            path: self.path.clone(),
-            source,
-        })?;
-        Ok(())
+        self.file.seek(back).map(drop).map_err(io_of(&self.path))
     }
 
     fn read(&mut self, bytes: &mut [u8]) -> Result<()> {
@@ -268,10 +286,7 @@ impl<T: Scalar> CheckpointReader<T> {
             .read_exact(bytes)
             .map_err(|source| match source.kind() {
                 io::ErrorKind::UnexpectedEof => self.wrong("it is truncated"),
-                _ => Error::Io {
-                    path: self.path.clone(),
-                    source,
-                },
+                _ => io_of(&self.path)(source),
             })
     }
 
@@ -352,6 +367,13 @@ impl<T: Scalar> Fields<T> for CheckpointReader<T> {
             let bytes = b.try_into().ok()?;
             usize::try_from(u64::from_le_bytes(bytes)).ok()
         })
+    }
+}
+
+fn io_of(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
+    move |source| Error::Io {
+        path: path.to_path_buf(),
+        source,
     }
 }
 

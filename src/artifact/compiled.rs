@@ -7,6 +7,7 @@
 use std::io::Write;
 
 use super::fitted::Fitted;
+use super::metadata::Metadata;
 use super::model::{Draws, FittedModel};
 use super::predictor::{Core, Rows};
 use crate::error::Result;
@@ -17,8 +18,11 @@ use crate::scalar::Scalar;
 /// `f32` or `f64`, with everything that a fitted model does compiled for it.
 pub trait Compiled: Scalar {
     #[doc(hidden)]
-    fn parse(bytes: &[u8], parts: Option<&Model>)
-    -> std::result::Result<FittedModel<Self>, String>;
+    fn parse(
+        metadata: Metadata,
+        bytes: &[u8],
+        parts: Option<&Model>,
+    ) -> std::result::Result<FittedModel<Self>, String>;
     #[doc(hidden)]
     fn write(model: &FittedModel<Self>, out: &mut dyn Write) -> Result<()>;
     #[doc(hidden)]
@@ -33,10 +37,11 @@ macro_rules! compiled {
     ($t:ident) => {
         impl Compiled for $t {
             fn parse(
+                metadata: Metadata,
                 bytes: &[u8],
                 parts: Option<&Model>,
             ) -> std::result::Result<FittedModel<$t>, String> {
-                FittedModel::parse(bytes, parts)
+                FittedModel::parse(metadata, bytes, parts)
             }
             fn write(model: &FittedModel<$t>, out: &mut dyn Write) -> Result<()> {
                 model.write_to(out)

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::layers::{layer_tensors, read_layers};
 use super::metadata::Metadata;
 use super::method::Method;
 use super::model::FittedModel;
@@ -10,7 +11,7 @@ use super::tensors::{Archive, Tensor, read};
 use super::training::TrainingRows;
 use crate::deform::{Atlas, Deformation, Frame, FramedFlow, HiddenFlow, LastLayer, UnitFlow};
 use crate::error::{Error, Result as Outcome, counted};
-use crate::model::{Model, Points, Posterior, ScaledHead, Weighted};
+use crate::model::{Likelihood, Model, Points, Posterior, ScaledHead, Weighted};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -67,10 +68,7 @@ pub(super) fn last_layer<T: Scalar>(
     if let Some(model) = parts {
         return own_last_layer(model, &rows.features(), &rows.y);
     }
-    let mut likelihood = metadata.task.likelihood(false)?;
-    if metadata.weights.is_some() {
-        likelihood = Box::new(Weighted::new(likelihood.into(), network.output_dim())?);
-    }
+    let likelihood = of_rows(metadata, network, metadata.task.likelihood(false)?)?;
     let (likelihood, x, y) = (likelihood.as_ref(), rows.features(), &rows.y);
     match scaled_head(metadata, network)? {
         None => LastLayer::new(network, likelihood, metadata.prior_precision, &x, y),
@@ -78,6 +76,21 @@ pub(super) fn last_layer<T: Scalar>(
             LastLayer::new(&head, likelihood, 1.0, &x, y)?.with_scales(head.head_scales(own > 0))
         }
     }
+}
+
+/// The likelihood of the training rows in a file, which may have weights.
+///
+/// # Errors
+/// Those of [`Weighted::new`].
+pub(super) fn of_rows(
+    metadata: &Metadata,
+    network: &dyn LinearHead,
+    plain: Box<dyn Likelihood>,
+) -> Outcome<Box<dyn Likelihood>> {
+    Ok(match metadata.weights {
+        Some(_) => Box::new(Weighted::new(plain.into(), network.output_dim())?),
+        None => plain,
+    })
 }
 
 /// The conditional last layer of the program's own model.
@@ -193,6 +206,9 @@ impl<T: Scalar> Fitted<T> {
                         all.push(Tensor::new("flow.params", vec![params.len()], params));
                     }
                 }
+                if let Some(layers) = deformation.layers() {
+                    layer_tensors(layers, &mut all);
+                }
                 all.extend(rows.tensors(&metadata.standardizer()?));
             }
         }
@@ -274,6 +290,8 @@ impl<T: Scalar> Fitted<T> {
                 let deformation = Deformation::new(hidden, last)
                     .with_proposals(metadata.flow_proposals)
                     .map_err(say)?;
+                let of = (network, parts);
+                let deformation = read_layers(deformation, metadata, of, &rows, archive)?;
                 let deformation = Box::new(deformation);
                 Ok(Fitted::Flow { deformation, rows })
             }

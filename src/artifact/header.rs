@@ -5,13 +5,15 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 
-use super::metadata::Metadata;
+use super::metadata::{Metadata, SEALED};
+use super::seal;
 use crate::error::{Error, Result};
 
 /// The key of the JSON in the archive's metadata.
 pub(super) const KEY: &str = "fiberwalk";
 
-/// Reads and checks the metadata of a model file. Does not look at the tensors.
+/// Reads and checks the metadata of a model file, and its checksum. Does not look at the tensors
+/// otherwise.
 ///
 /// # Errors
 /// [`Error::Io`] if the file cannot be read, [`Error::Artifact`] if it is not a model file.
@@ -56,18 +58,20 @@ pub(super) fn read_all(reader: &mut dyn Read) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The metadata of a file that has the checksum which its version asks for.
 pub(super) fn parse_metadata(bytes: &[u8]) -> std::result::Result<Metadata, String> {
     let (_, header) = SafeTensors::read_metadata(bytes)
-        .map_err(|e| format!("not a complete safetensors archive ({e})"))?;
+        .map_err(|e| format!("it is damaged, or not a safetensors archive ({e})"))?;
+    let sealed = seal::check(bytes, &header)?;
     let json = header
         .metadata()
         .as_ref()
         .and_then(|map| map.get(KEY))
         .ok_or("a safetensors archive of another program")?;
-    serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))
-}
-
-/// The precision that a file claims. The rest is checked when the file is read.
-pub(super) fn read_precision(bytes: &[u8]) -> std::result::Result<String, String> {
-    Ok(parse_metadata(bytes)?.precision)
+    let metadata: Metadata =
+        serde_json::from_str(json).map_err(|e| format!("its metadata do not parse: {e}"))?;
+    if !sealed && metadata.format_version >= SEALED {
+        return Err("it is damaged: its checksum is missing".into());
+    }
+    Ok(metadata)
 }

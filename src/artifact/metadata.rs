@@ -1,6 +1,7 @@
 //! The metadata of a model file, and the checks that they must pass.
 
 mod columns;
+mod flow;
 mod version;
 
 use std::collections::BTreeMap;
@@ -12,12 +13,12 @@ use super::network_spec::NetworkSpec;
 use super::report::{self, FitReport};
 use super::task::{TaskSpec, positive};
 use crate::data::{Schema, Standardizer, Task, Warp};
-use crate::deform::UnitFlowOptions;
 use crate::error::{Error, Result, counted};
 use crate::model::{Model, Observation};
 use crate::nn::LinearHead;
 
 pub use version::FORMAT_VERSION;
+pub(super) use version::SEALED;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,6 +79,12 @@ pub struct Metadata {
     /// Proposals per draw of a `flow`; the draw is one of them.
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub flow_proposals: usize,
+    /// Number of kinetic layers after a `flow`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub flow_layers: usize,
+    /// Scale of the prior of the noise, which kinetic layers need where the noise is sampled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flow_noise_scale: Option<f64>,
     /// The models of a mixture. The network, scales and noise above are those of the heaviest
     /// model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -122,6 +129,12 @@ fn one() -> usize {
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_one(n: &usize) -> bool {
     *n == 1
+}
+
+// serde passes a reference
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
 }
 
 /// The logarithms that follow the parameters in each sample: first of the prior scales, then of the
@@ -171,16 +184,6 @@ impl Metadata {
             NetworkSpec::Own { own, .. } => Some(own),
             _ => None,
         }
-    }
-
-    /// The settings of a flow of exchangeable units; `None` for any other file.
-    pub fn unit_flow(&self) -> Option<UnitFlowOptions> {
-        let [blocks, pooled] = self.flow_units?;
-        Some(UnitFlowOptions {
-            blocks,
-            hidden: self.flow_hidden.clone(),
-            pooled,
-        })
     }
 
     /// The network.
@@ -284,17 +287,7 @@ impl Metadata {
         }
         self.check_members()?;
         self.check_schema()?;
-        // A file must not ask for more memory than it has bytes. A flow with so many layers has
-        // more parameters than the tensors hold.
-        if self
-            .flow_units
-            .is_some_and(|[blocks, pooled]| blocks > 64 || pooled > 4_096)
-        {
-            return Err(format!("flow_units is {:?}", self.flow_units));
-        }
-        if self.flow_proposals == 0 || self.flow_proposals > 1_024 {
-            return Err(format!("{} proposals a draw", self.flow_proposals));
-        }
+        self.check_flow()?;
         if self.precision != "f32" && self.precision != "f64" {
             return Err(format!("precision '{}' is not f32 or f64", self.precision));
         }

@@ -14,9 +14,12 @@
 //! | `frame.basis`, `frame.complement` | `[K, P_h]`, `[1]` | the same |
 //! | `flow.params` | `[*]` | `flow` with hidden layers |
 //! | `flow.mixing` | `[blocks, K, K]`, f64; for a flow of units `[*]`, f32 | the same |
+//! | `kinetic.steps`, `kinetic.shrink` | `[L]`, `[K]`, f64 | `flow` with kinetic layers |
+//! | `kinetic.basis` | `[K, P]` | the same |
 //! | `data.x` or `data.pixels` | `[N, d]`, standardised, or as bytes | `atlas` and `flow` |
-//! | `data.y` | `[N]`, f64 | the same |
+//! | `data.y` | `[N]`, f64; with weights `[2 N]`, a target and its weight | the same |
 //! | `model0.map`, `model0.samples`, `model1.map`, ... | as above | a mixture of several models |
+//! | `checksum` | `[8]`, bytes | every method, from format version 6: of all bytes before it |
 //!
 //! A file may be hostile. Loading checks everything, and allocates no more than the file's size
 //! accounts for.
@@ -27,25 +30,39 @@ mod checkpoint;
 mod checksum;
 mod claim;
 mod compiled;
+#[cfg(test)]
+pub(crate) mod faults;
+mod files;
+mod fit_files;
 mod fitted;
 mod header;
+mod layers;
+mod mark;
 mod metadata;
 mod method;
 mod model;
 mod network_spec;
 mod predictor;
 pub mod report;
+mod seal;
 mod spool;
 mod task;
 mod tensors;
 mod training;
 
+pub use crate::metrics::Scores;
 pub use any::AnyModel;
 pub use atomic::write_atomically;
+#[cfg(test)]
+pub(crate) use atomic::write_in;
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
+pub(crate) use checkpoint::{check_checkpoint_place, write_checkpoint_in};
 pub(crate) use checksum::Checksum;
 pub use claim::Claim;
 pub use compiled::Compiled;
+pub(crate) use files::Files;
+pub use fit_files::FitFiles;
+pub(crate) use fit_files::{lost, remove_points};
 pub(crate) use fitted::own_last_layer;
 pub use fitted::{Fitted, Member};
 pub use header::{metadata_from_bytes, read_metadata};
@@ -53,7 +70,7 @@ pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, RowWeights, SampledScal
 pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;
-pub use predictor::{Predictions, Predictor, RowPrediction, Scores};
+pub use predictor::{Predictions, Predictor, RowPrediction};
 pub use report::FitReport;
 pub use spool::{Spool, remove_spool};
 pub use task::TaskSpec;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use safetensors::SafeTensors;
 
-use super::atomic::write_atomically;
+use super::atomic::write_in;
 use super::compiled::Compiled;
+use super::files::Files;
 use super::fitted::{Fitted, scaled_head};
 use super::header::{KEY, parse_metadata, read_all, read_bytes};
 use super::metadata::{Metadata, SampledScales};
@@ -117,8 +118,17 @@ impl<T: Compiled> FittedModel<T> {
     /// # Errors
     /// [`Error::Io`] if writing fails.
     pub fn save(&self, path: &Path) -> Result<()> {
-        write_atomically(path, |w: &mut dyn Write| {
-            T::write(self, w).map_err(std::io::Error::other)
+        self.save_in(&Files::default(), path)
+    }
+
+    /// [`FittedModel::save`] in the given file system.
+    pub(crate) fn save_in(&self, files: &Files, path: &Path) -> Result<()> {
+        write_in(files, path, |w: &mut dyn Write| {
+            T::write(self, w).map_err(|error| match error {
+                // the kind tells a full disk from a mistake
+                Error::Io { source, .. } => source,
+                other => std::io::Error::other(other),
+            })
         })
     }
 
@@ -165,8 +175,9 @@ impl<T: Compiled> FittedModel<T> {
         Self::named(&read_all(&mut reader)?, Path::new("reader"), None)
     }
 
-    pub(super) fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
-        T::parse(bytes, parts).map_err(|what| Error::Artifact {
+    fn named(bytes: &[u8], path: &Path, parts: Option<&Model>) -> Result<Self> {
+        let read = || T::parse(parse_metadata(bytes)?, bytes, parts);
+        read().map_err(|what| Error::Artifact {
             file: path.to_path_buf(),
             what,
         })
@@ -215,6 +226,8 @@ impl<T: Compiled> FittedModel<T> {
             self.metadata.flow_units = None;
             self.metadata.flow_hidden = Vec::new();
             self.metadata.flow_proposals = 1;
+            self.metadata.flow_layers = 0;
+            self.metadata.flow_noise_scale = None;
             if let Some(report) = &mut self.metadata.report {
                 report.freeze(count);
             }
@@ -230,7 +243,8 @@ impl<T: Scalar> FittedModel<T> {
             path: "model".into(),
             source,
         };
-        let json = serde_json::to_string(&self.metadata).map_err(|e| io(e.into()))?;
+        let metadata = self.metadata.sealed();
+        let json = serde_json::to_string(&metadata).map_err(|e| io(e.into()))?;
         write_archive(self.tensors()?, (KEY, json), out).map_err(io)
     }
 
@@ -242,8 +256,12 @@ impl<T: Scalar> FittedModel<T> {
         Ok(tensors)
     }
 
-    pub(super) fn parse(bytes: &[u8], parts: Option<&Model>) -> std::result::Result<Self, String> {
-        let metadata = parse_metadata(bytes)?;
+    /// Reads the tensors of a file with these metadata, whose checksum is compared already.
+    pub(super) fn parse(
+        metadata: Metadata,
+        bytes: &[u8],
+        parts: Option<&Model>,
+    ) -> std::result::Result<Self, String> {
         let network = metadata.check(parts)?;
         if metadata.precision != T::NAME {
             return Err(format!(

@@ -11,13 +11,15 @@
 //! exists. A checkpoint that records the number of points and their [checksum](super::checksum) is
 //! enough to resume. Later points are cut off.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use super::atomic;
 use super::checksum::Checksum;
 use super::claim::Claim;
+use super::files::{Files, Handle};
+use super::mark::{check_replaceable, remove_own};
 use super::tensors::{number, write_numbers};
 use crate::error::{Error, Result};
 use crate::model::{Posterior, thinned};
@@ -25,6 +27,12 @@ use crate::rng::Streams;
 use crate::scalar::Scalar;
 
 const MAGIC: &[u8; 32] = b"fiberwalk points 1             \n";
+
+/// The start of a file of points of any version.
+const MARK: &[u8] = b"fiberwalk points ";
+
+/// What messages call it.
+const WHAT: &str = "a file of points of a walk";
 
 /// Bytes read at a time.
 const PIECE: usize = 1 << 16;
@@ -34,11 +42,13 @@ const PIECE: usize = 1 << 16;
 pub struct Spool<T> {
     path: PathBuf,
     /// None before the first point.
-    file: Option<BufWriter<File>>,
+    file: Option<BufWriter<Handle>>,
     dim: usize,
     count: usize,
     sum: Checksum,
+    resumable: bool,
     precision: PhantomData<T>,
+    files: Files,
     _claim: Claim,
 }
 
@@ -50,14 +60,14 @@ impl<T: Scalar> Spool<T> {
     /// [`Error::InUse`] if another walk writes to it; [`Error::Io`] if the path holds something
     /// else.
     pub fn create(path: &Path, dim: usize) -> Result<Self> {
-        let claim = Claim::of(path)?;
-        // a full disk leaves an empty file
-        let empty = std::fs::metadata(path).map_or(true, |m| m.is_file() && m.len() == 0);
-        if !empty && !is_spool(path) {
-            let foreign = "it is there and not a file of points of a walk";
-            return Err(of(path)(io::Error::other(foreign)));
-        }
-        Ok(Self::of_file(path, None, dim, claim))
+        Self::create_in(&Files::default(), path, dim)
+    }
+
+    /// [`Spool::create`] in the given file system.
+    pub(crate) fn create_in(files: &Files, path: &Path, dim: usize) -> Result<Self> {
+        let claim = Claim::within(files, path)?;
+        check_replaceable(files, path, MARK, WHAT).map_err(of(path))?;
+        Ok(Self::of_file((files, path), None, dim, claim))
     }
 
     /// Opens the file of a walk that resumes after `count` points with the given checksum. Later
@@ -67,12 +77,22 @@ impl<T: Scalar> Spool<T> {
     /// [`Error::InUse`] if another walk writes to it; [`Error::Checkpoint`] if the file does not
     /// exist or its first points differ; [`Error::Io`] if it cannot be used.
     pub fn resume(path: &Path, dim: usize, count: usize, checksum: u64) -> Result<Self> {
-        let claim = Claim::of(path)?;
+        Self::resume_in((&Files::default(), path), dim, count, checksum)
+    }
+
+    /// [`Spool::resume`] in the given file system.
+    pub(crate) fn resume_in(
+        (files, path): (&Files, &Path),
+        dim: usize,
+        count: usize,
+        checksum: u64,
+    ) -> Result<Self> {
+        let claim = Claim::within(files, path)?;
         let wrong = |what: &str| Error::Checkpoint {
             file: path.to_path_buf(),
             what: what.into(),
         };
-        let mut file = match OpenOptions::new().read(true).write(true).open(path) {
+        let mut file = match files.open_to_change(path) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 return Err(wrong(
                     "it holds the points of the walk to be resumed, and is not there",
@@ -103,18 +123,26 @@ impl<T: Scalar> Spool<T> {
         Ok(Self {
             count,
             sum,
-            ..Self::of_file(path, Some(BufWriter::new(file)), dim, claim)
+            resumable: true,
+            ..Self::of_file((files, path), Some(BufWriter::new(file)), dim, claim)
         })
     }
 
-    fn of_file(path: &Path, file: Option<BufWriter<File>>, dim: usize, claim: Claim) -> Self {
+    fn of_file(
+        (files, path): (&Files, &Path),
+        file: Option<BufWriter<Handle>>,
+        dim: usize,
+        claim: Claim,
+    ) -> Self {
         Self {
             path: path.to_path_buf(),
             file,
             dim,
             count: 0,
             sum: Checksum::new(),
+            resumable: false,
             precision: PhantomData,
+            files: files.clone(),
             _claim: claim,
         }
     }
@@ -135,9 +163,11 @@ impl<T: Scalar> Spool<T> {
         let file = match &mut self.file {
             Some(file) => file,
             none => {
-                let mut file = File::create(&self.path).map_err(of(&self.path))?;
-                file.write_all(MAGIC).map_err(of(&self.path))?;
-                none.insert(BufWriter::new(file))
+                let (files, path) = (&self.files, &self.path);
+                let created = check_replaceable(files, path, MARK, WHAT).and_then(|()| {
+                    atomic::create(files, path, &mut |out: &mut dyn Write| out.write_all(MAGIC))
+                });
+                none.insert(BufWriter::new(created.map_err(of(path))?))
             }
         };
         let mut out = Summing(file, &mut self.sum);
@@ -158,6 +188,30 @@ impl<T: Scalar> Spool<T> {
         file.get_ref().sync_data().map_err(of(&self.path))
     }
 
+    /// Notes that a checkpoint can resume the walk from these points.
+    pub(crate) fn set_resumable(&mut self) {
+        self.resumable = true;
+    }
+
+    /// Whether there is a checkpoint to resume the walk from. Otherwise the file is of no use once
+    /// its fit has failed.
+    pub(crate) fn is_resumable(&self) -> bool {
+        self.resumable
+    }
+
+    /// Closes the file and removes it, still under its claim: a full disk may not take the lock of
+    /// another one.
+    pub(crate) fn remove(mut self) -> Result<()> {
+        match self.file.take() {
+            Some(file) => {
+                // what is not written yet need not be
+                drop(file.into_parts());
+                remove_spool_in(&self.files, &self.path)
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Number of points.
     pub fn count(&self) -> usize {
         self.count
@@ -176,7 +230,7 @@ impl<T: Scalar> Spool<T> {
     /// Copies the bytes of all points to `out`. Fails if they are not those that were appended.
     /// Call [`Spool::sync`] first.
     pub(super) fn copy_to(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut file = File::open(&self.path)?;
+        let mut file = self.files.open(&self.path)?;
         file.seek(SeekFrom::Start(MAGIC.len() as u64))?;
         let all = (self.count * self.dim * size_of::<T>()) as u64;
         let mut sum = Checksum::new();
@@ -186,7 +240,8 @@ impl<T: Scalar> Spool<T> {
         }
         // a claim only keeps out those who ask for one
         if sum.value() != self.sum.value() {
-            let what = "another program wrote to the file of points during the fit";
+            let what = "another program wrote to the file of points during the fit, or the disk \
+                        lost some of it";
             return Err(io::Error::other(what));
         }
         Ok(())
@@ -194,7 +249,7 @@ impl<T: Scalar> Spool<T> {
 
     /// Reads the given points, in the given order.
     fn rows(&self, which: impl Iterator<Item = usize>) -> io::Result<Vec<T>> {
-        let mut file = BufReader::new(File::open(&self.path)?);
+        let mut file = BufReader::new(self.files.open(&self.path)?);
         let width = self.dim * size_of::<T>();
         let (mut bytes, mut values) = (vec![0; width], Vec::new());
         for row in which {
@@ -227,16 +282,12 @@ impl<T: Scalar> Posterior<T> for Spool<T> {
 /// # Errors
 /// [`Error::Io`] if it exists and cannot be removed.
 pub fn remove_spool(path: &Path) -> Result<()> {
-    if is_spool(path) {
-        std::fs::remove_file(path).map_err(of(path))?;
-    }
-    Ok(())
+    remove_spool_in(&Files::default(), path)
 }
 
-fn is_spool(path: &Path) -> bool {
-    let mut start = [0; MAGIC.len()];
-    let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
-    read.is_ok() && &start == MAGIC
+/// [`remove_spool`] in the given file system.
+pub(crate) fn remove_spool_in(files: &Files, path: &Path) -> Result<()> {
+    remove_own(files, path, MARK).map_err(of(path))
 }
 
 fn of(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
@@ -261,91 +312,5 @@ impl<W: Write + ?Sized> Write for Summing<'_, W> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all<T: Scalar>(spool: &Spool<T>) -> Vec<T> {
-        spool.sample(usize::MAX, Streams::new(0)).unwrap()
-    }
-
-    #[test]
-    fn points_come_back_and_a_resumed_file_forgets_what_came_after() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p");
-        std::fs::write(&path, "").unwrap();
-        let mut spool = Spool::<f32>::create(&path, 2).unwrap();
-        spool.sync().unwrap();
-        assert_eq!(
-            std::fs::read(&path).unwrap(),
-            b"",
-            "nothing before the first point"
-        );
-        spool.append(&[1.0, 2.0, 3.0, 4.0]).unwrap();
-        spool.append(&[]).unwrap();
-        let (count, sum) = (spool.count(), spool.checksum());
-        spool.append(&[5.0, 6.0]).unwrap();
-        spool.sync().unwrap();
-        assert_eq!(all(&spool), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
-        assert_eq!(
-            spool.sample(2, Streams::new(0)).unwrap(),
-            [1.0, 2.0, 3.0, 4.0]
-        );
-        let mut bytes = Vec::new();
-        spool.copy_to(&mut bytes).unwrap();
-        assert_eq!(bytes[..4], 1f32.to_le_bytes());
-        assert_eq!(bytes.len(), 24);
-        drop(spool);
-        let mut again = Spool::<f32>::resume(&path, 2, count, sum).unwrap();
-        again.append(&[7.0, 8.0]).unwrap();
-        again.sync().unwrap();
-        assert_eq!(all(&again), [1.0, 2.0, 3.0, 4.0, 7.0, 8.0]);
-        assert!(again.append(&[1.0]).is_err());
-        // another walk is refused while this one runs, and one that keeps nothing leaves the points
-        for other in [
-            Spool::<f32>::create(&path, 2),
-            Spool::resume(&path, 2, count, sum),
-        ] {
-            assert!(matches!(other, Err(Error::InUse { .. })), "{other:?}");
-        }
-        assert_eq!(all(&again).len(), 6);
-        let (count, sum) = (again.count(), again.checksum());
-        drop(again);
-        drop(Spool::<f32>::create(&path, 2).unwrap());
-        let again = Spool::<f32>::resume(&path, 2, count, sum).unwrap();
-        assert_eq!(all(&again).len(), 6);
-        drop(again);
-        // wrong checksum, more points than there are, no file
-        assert!(Spool::<f32>::resume(&path, 2, count, sum ^ 1).is_err());
-        assert!(Spool::<f32>::resume(&path, 2, 4, sum).is_err());
-        assert!(Spool::<f32>::resume(&path, 2, usize::MAX, sum).is_err());
-        assert!(Spool::<f32>::resume(&dir.path().join("q"), 2, 0, sum).is_err());
-        remove_spool(&path).unwrap();
-        assert!(!path.exists());
-    }
-
-    /// A writer without a claim is noticed when the points are copied to a model.
-    #[test]
-    fn points_that_were_overwritten_are_not_copied() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("p");
-        let mut spool = Spool::<f32>::create(&path, 2).unwrap();
-        spool.append(&[1.0, 2.0]).unwrap();
-        spool.sync().unwrap();
-        let mut bytes = std::fs::read(&path).unwrap();
-        bytes[33] ^= 1;
-        std::fs::write(&path, bytes).unwrap();
-        let error = spool.copy_to(&mut Vec::new()).unwrap_err();
-        assert!(error.to_string().contains("another program"), "{error}");
-    }
-
-    #[test]
-    fn a_file_of_something_else_is_neither_replaced_nor_removed() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("notes.txt");
-        std::fs::write(&path, "a year's work").unwrap();
-        assert!(Spool::<f64>::create(&path, 1).is_err());
-        assert!(Spool::<f64>::resume(&path, 1, 0, Checksum::new().value()).is_err());
-        remove_spool(&path).unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"a year's work");
-    }
-}
+#[path = "spool_tests.rs"]
+mod tests;

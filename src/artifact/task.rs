@@ -72,17 +72,24 @@ impl TaskSpec {
     /// # Errors
     /// If a noise is given that the likelihood can only sample, or if it is the user's.
     pub(super) fn likelihood(&self, sampled: bool) -> Result<Box<dyn Likelihood>> {
-        let (noise_std, base_rate) = match self {
-            TaskSpec::Regression {
-                noise_std,
-                base_rate,
-                ..
-            } => (*noise_std, base_rate.unwrap_or(1.0)),
-            TaskSpec::Classification { .. } => (1.0, 1.0),
+        let noise_std = match self {
+            TaskSpec::Regression { noise_std, .. } => *noise_std,
+            TaskSpec::Classification { .. } => 1.0,
         };
-        let noise = match sampled {
+        self.likelihood_with(match sampled {
             true => Noise::Sampled { scale: 1.0 },
             false => Noise::Given(noise_std),
+        })
+    }
+
+    /// The likelihood with this noise.
+    ///
+    /// # Errors
+    /// Those of [`TaskSpec::likelihood`].
+    pub(super) fn likelihood_with(&self, noise: Noise) -> Result<Box<dyn Likelihood>> {
+        let base_rate = match self {
+            TaskSpec::Regression { base_rate, .. } => base_rate.unwrap_or(1.0),
+            TaskSpec::Classification { .. } => 1.0,
         };
         self.observation().likelihood(noise, base_rate)
     }

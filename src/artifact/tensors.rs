@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use safetensors::tensor::{Metadata as SafeMetadata, TensorInfo, TensorView};
 use safetensors::{Dtype, SafeTensors};
 
+use super::seal::{self, Sealing};
 use crate::scalar::Scalar;
 
 /// A tensor to be written: borrowed, and turned into bytes a piece at a time.
@@ -105,8 +106,8 @@ impl<'a> Archive<'a> {
     }
 }
 
-/// Writes an archive with one entry of metadata. Besides the tensors, nothing of a tensor's size is
-/// held in memory.
+/// Writes an archive with one entry of metadata, and the checksum of everything as its last tensor.
+/// Besides the tensors, nothing of a tensor's size is held in memory.
 pub(super) fn write_archive(
     mut tensors: Vec<Tensor<'_>>,
     entry: (&str, String),
@@ -125,13 +126,19 @@ pub(super) fn write_archive(
         };
         (tensor.name.clone(), info)
     });
+    let mut infos: Vec<_> = infos.collect();
+    infos.push(seal::entry(end));
     let entries = HashMap::from([(entry.0.to_string(), entry.1)]);
-    let header = SafeMetadata::new(Some(entries), infos.collect()).map_err(io::Error::other)?;
+    let header = SafeMetadata::new(Some(entries), infos).map_err(io::Error::other)?;
     let mut header = serde_json::to_vec(&header)?;
     header.resize(header.len().next_multiple_of(8), b' ');
+    let mut out = Sealing::new(out);
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    tensors.iter().try_for_each(|tensor| (tensor.write)(out))
+    tensors
+        .iter()
+        .try_for_each(|tensor| (tensor.write)(&mut out))?;
+    out.seal()
 }
 
 /// Numbers turned into bytes at a time.
@@ -235,19 +242,20 @@ mod tests {
         };
         let mut got = Vec::new();
         write_archive(tensors(), ("key", "a \"value\"".into()), &mut got).unwrap();
-        let bytes: Vec<Vec<u8>> = tensors()
-            .iter()
-            .map(|t| {
-                let mut bytes = Vec::new();
-                (t.write)(&mut bytes).unwrap();
-                bytes
-            })
-            .collect();
+        let written = |t: &Tensor<'_>| {
+            let mut bytes = Vec::new();
+            (t.write)(&mut bytes).unwrap();
+            bytes
+        };
+        let bytes: Vec<Vec<u8>> = tensors().iter().map(written).collect();
         assert_eq!(bytes[0][4..8], (1f32 / 7.0 - 3.0).to_le_bytes());
         let views = tensors().into_iter().zip(&bytes).map(|(t, bytes)| {
             let view = TensorView::new(t.dtype, t.shape.clone(), bytes).unwrap();
             (t.name, view)
         });
+        // what it is of is another test
+        let checksum = TensorView::new(Dtype::U8, vec![8], &got[got.len() - 8..]).unwrap();
+        let views = views.chain([("checksum".to_string(), checksum)]);
         let entries = HashMap::from([("key".to_string(), "a \"value\"".to_string())]);
         let want = safetensors::serialize(views, Some(entries)).unwrap();
         assert!(got == want);

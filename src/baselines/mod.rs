@@ -21,6 +21,7 @@ mod gradients;
 mod history;
 mod hmc;
 mod laplace;
+mod limit;
 mod riemann;
 mod sgld;
 mod swag;
@@ -40,6 +41,8 @@ pub use laplace::{
     Curvature, Laplace, LaplaceOptions, PrecisionGroups, Structure, TuneOptions, TuneReport,
     precision_grid,
 };
+#[cfg(feature = "safetensors")]
+pub(crate) use limit::check_seconds;
 pub use riemann::{
     DormandPrince, Geodesic, OdeFunction, OdeOptions, OdeReport, RiemannLaplace, RiemannReport,
     SecondOrder,

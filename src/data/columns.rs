@@ -1,16 +1,15 @@
 //! A new table: the columns of a text, read twice. The first pass finds what each column holds, the
 //! second reads it.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-
 use super::csv::{Header, Source, at, unnamed};
 use super::csv_text::CsvText;
 use super::dataset::{Task, TaskKind};
 use super::dialect::{Decimal, Dialect, number};
 use super::memory;
 use super::options::{CsvOptions, MissingCells};
-use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, is_missing, shown, stands_for};
+use super::schema::{
+    MAX_LEVELS, Raw, RawColumn, Target, Texts, as_option, is_missing, shown, stands_for,
+};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
 use crate::error::{Error, Result};
@@ -55,15 +54,6 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         }
         Ok(())
     })?;
-    // cells as they are read: numbers, or places of levels
-    let needed = memory::table(rows, source.names.len());
-    memory::check(
-        source.path,
-        rows,
-        source.names.len(),
-        needed,
-        memory::available(),
-    )?;
     let mut notes = Vec::new();
     if source.dialect != Dialect::default() {
         notes.push(source.dialect.to_string());
@@ -96,6 +86,10 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         let what = "a missing target: leave the row out";
         return Err(at(source.path, Some(line), Some(name(target)), what));
     }
+    // cells as they are read, numbers or places of levels, with the target and the lines of the rows
+    let held = features.len() + 2 + usize::from(weights.is_some());
+    let needed = memory::table(rows, held);
+    memory::check(source.path, rows, held, needed, memory::available())?;
     let mut readers = Vec::new();
     for &j in features.iter().chain([&target]) {
         if options.missing == MissingCells::Refuse
@@ -112,8 +106,9 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         let kind = surveys[j].kind(source.path, name(j), given)?;
         if j != target && surveys[j].numbers_the_rows() && kind == ColumnType::Number {
             notes.push(format!(
-                "column '{0}' numbers the rows; if it only names them, leave it out: --ignore {0}",
-                name(j)
+                "column '{}' numbers the rows; if it only names them, leave it out: --ignore {}",
+                name(j),
+                as_option([&**name(j)])
             ));
         }
         readers.push(Reader::new(j, kind, rows));
@@ -136,10 +131,17 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         }
         Ok(())
     })?;
-    let of_target = readers.pop().map_or(Raw::Numbers(Vec::new()), |r| r.cells);
-    let wide = readers.iter().filter_map(|r| match &r.cells {
+    let of_target = readers
+        .pop()
+        .map_or(Raw::Numbers(Vec::new()), Reader::into_raw);
+    let columns = readers.into_iter().map(|reader| RawColumn {
+        name: name(reader.column).clone(),
+        cells: reader.into_raw(),
+    });
+    let columns: Vec<RawColumn> = columns.collect();
+    let wide = columns.iter().filter_map(|column| match &column.cells {
         Raw::Texts { texts, .. } if texts.len() > MAX_LEVELS => {
-            Some((name(r.column).clone(), texts.len()))
+            Some((column.name.clone(), texts.len()))
         }
         _ => None,
     });
@@ -152,7 +154,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         Raw::Numbers(_) => false,
     };
     if options.format.header == Header::Auto
-        && readers.iter().all(|r| of_names(&r.cells, name(r.column)))
+        && columns.iter().all(|c| of_names(&c.cells, &c.name))
         && of_names(&of_target, name(target))
     {
         let what = "the first line looks like data: all its cells occur below. If it names the \
@@ -169,13 +171,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
     })?;
     notes.extend(targets.note);
     Ok(Reading {
-        columns: readers
-            .into_iter()
-            .map(|r| RawColumn {
-                name: name(r.column).clone(),
-                cells: r.cells,
-            })
-            .collect(),
+        columns,
         targets: ReadTargets {
             target: Target {
                 name: name(target).clone(),
@@ -237,9 +233,12 @@ fn no_features(source: &Source<'_>, target: usize) -> Error {
 /// Reads the cells of a column.
 struct Reader {
     column: usize,
-    cells: Raw,
-    /// Where each text stands.
-    known: HashMap<String, u32>,
+    cells: Cells,
+}
+
+enum Cells {
+    Numbers(Vec<f64>),
+    Texts(Texts),
 }
 
 impl Reader {
@@ -247,13 +246,9 @@ impl Reader {
         Self {
             column,
             cells: match kind {
-                ColumnType::Number => Raw::Numbers(Vec::with_capacity(rows)),
-                ColumnType::Category => Raw::Texts {
-                    texts: Vec::new(),
-                    rows: Vec::with_capacity(rows),
-                },
+                ColumnType::Number => Cells::Numbers(Vec::with_capacity(rows)),
+                ColumnType::Category => Cells::Texts(Texts::with_capacity(rows)),
             },
-            known: HashMap::new(),
         }
     }
 
@@ -261,17 +256,15 @@ impl Reader {
     fn add(&mut self, cell: Option<&str>, number: impl Fn(&str) -> Option<f64>) {
         match &mut self.cells {
             // the first pass has seen that all are numbers
-            Raw::Numbers(numbers) => numbers.push(cell.and_then(number).unwrap_or(f64::NAN)),
-            Raw::Texts { texts, rows } => {
-                rows.push(cell.map(|text| match self.known.entry(text.to_string()) {
-                    Entry::Occupied(at) => *at.get(),
-                    Entry::Vacant(place) => {
-                        let at = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-                        texts.push(text.to_string());
-                        *place.insert(at)
-                    }
-                }))
-            }
+            Cells::Numbers(numbers) => numbers.push(cell.and_then(number).unwrap_or(f64::NAN)),
+            Cells::Texts(texts) => texts.add(cell),
+        }
+    }
+
+    fn into_raw(self) -> Raw {
+        match self.cells {
+            Cells::Numbers(numbers) => Raw::Numbers(numbers),
+            Cells::Texts(texts) => texts.into_raw(),
         }
     }
 }

@@ -1,11 +1,17 @@
 //! A table of features with one target per row, checked once, when it is built.
 
+mod weights;
+
 use std::collections::HashSet;
 
 use super::schema::Schema;
 use super::standardize::Standardizer;
 use crate::error::{Column, Error, Result, counted};
-use crate::linalg::{check_table, check_weights};
+use crate::linalg::check_table;
+
+/// Standard deviations that a real target may have: their squares, and densities in the target's
+/// units, are numbers.
+const SCALES: std::ops::RangeInclusive<f64> = 1e-100..=1e100;
 
 /// The kind of targets of a data set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -230,39 +236,6 @@ impl Dataset {
         self.image
     }
 
-    /// The same set with a weight for each row, `[n]`: how often it counts in the likelihood. `name`
-    /// says where the weights come from.
-    ///
-    /// # Errors
-    /// If their number is not that of the rows, one is negative or not finite, or all are 0.
-    pub fn with_weights(self, name: impl Into<String>, weights: Vec<f64>) -> Result<Self> {
-        let name = name.into();
-        if weights.len() != self.n() {
-            let expected = format!("{} for as many rows", counted(self.n(), "weight"));
-            return Err(Error::shape(
-                "Dataset::with_weights",
-                expected,
-                weights.len(),
-            ));
-        }
-        check_weights(&weights).map_err(|error| match error {
-            Error::Data { what, .. } => in_column(&name, what),
-            other => other,
-        })?;
-        let weights = Some((name, weights));
-        Ok(Self { weights, ..self })
-    }
-
-    /// A weight for each row, `[n]`; `None`: every row counts once.
-    pub fn weights(&self) -> Option<&[f64]> {
-        self.weights.as_ref().map(|(_, weights)| weights.as_slice())
-    }
-
-    /// The name of the weights.
-    pub fn weights_name(&self) -> Option<&str> {
-        self.weights.as_ref().map(|(name, _)| name.as_str())
-    }
-
     /// Keeps the first `rows` rows, or all if there are not that many.
     ///
     /// # Errors
@@ -351,7 +324,8 @@ impl Dataset {
     ///
     /// # Errors
     /// Fewer than 2 rows, a single class among the targets, or a regression target that does not
-    /// vary (beyond rounding, by the rule of [`Standardizer::fit`]).
+    /// vary (beyond rounding, by the rule of [`Standardizer::fit`]), or whose standard deviation is
+    /// not in 1e-100..=1e100.
     pub fn check_trainable(&self) -> Result<()> {
         if self.n() < 2 {
             return Err(Error::data("1 row: training needs at least 2"));
@@ -362,9 +336,23 @@ impl Dataset {
                 let what = format!("every row has class {first}: training needs at least 2");
                 Err(in_column(&self.target_name, what))
             }
-            Task::Regression if Standardizer::fit(&self.targets, 1)?.is_constant(0) => {
-                let what = format!("the target is {first} in every row: there is nothing to learn");
-                Err(in_column(&self.target_name, what))
+            Task::Regression => {
+                let scale = Standardizer::fit(&self.targets, 1)?.scale()[0];
+                if scale == 0.0 {
+                    let what =
+                        format!("the target is {first} in every row: there is nothing to learn");
+                    return Err(in_column(&self.target_name, what));
+                }
+                if !SCALES.contains(&scale) {
+                    let what = format!(
+                        "the target's standard deviation is {scale:.1e}, and must be from {:e} to \
+                         {:e}: write the target in another unit",
+                        SCALES.start(),
+                        SCALES.end()
+                    );
+                    return Err(in_column(&self.target_name, what));
+                }
+                Ok(())
             }
             _ => Ok(()),
         }

@@ -57,6 +57,22 @@ pub fn load_features(path: &Path, schema: &Schema, options: &RowOptions) -> Resu
     CsvText::open(path)?.features(schema, options)
 }
 
+/// The line, from 1, on which row `row` (from 0) of a CSV file begins; `None` if there is no such
+/// row. For messages about a row that was read before: it reads the file again.
+///
+/// # Errors
+/// Those of [`read_table`](super::read_table) about lines and quotes.
+pub fn line_of_row(path: &Path, format: &CsvFormat, row: usize) -> Result<Option<u64>> {
+    let csv = CsvText::open(path)?;
+    let source = Source::open(&csv, format)?;
+    let mut last = None;
+    let rows = source.rows(row.checked_add(1), |line, _| {
+        last = Some(line);
+        Ok(())
+    })?;
+    Ok(last.filter(|_| rows > row))
+}
+
 impl CsvText {
     /// A data set, by the rules of [`load_csv`].
     ///

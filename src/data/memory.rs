@@ -19,9 +19,11 @@ pub(super) fn available() -> Option<u64> {
     let number = |path: &str| read(path)?.trim().parse::<u64>().ok();
     let limit = number("/sys/fs/cgroup/memory.max");
     let used = number("/sys/fs/cgroup/memory.current");
+    // files that were read count as used, and make room when memory is needed
+    let files = read("/sys/fs/cgroup/memory.stat").map_or(0, |text| files_in(&text));
     let of_group = limit
         .zip(used)
-        .map(|(limit, used)| limit.saturating_sub(used));
+        .map(|(limit, used)| limit.saturating_sub(used.saturating_sub(files)));
     match (of_machine, of_group) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
@@ -33,6 +35,16 @@ fn available_in(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|l| l.strip_prefix("MemAvailable:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
+}
+
+/// The lines `active_file 1234` and `inactive_file 1234`, in bytes.
+fn files_in(text: &str) -> u64 {
+    let one = |name: &str| -> Option<u64> {
+        let line = text.lines().find_map(|l| l.strip_prefix(name))?;
+        line.trim().parse().ok()
+    };
+    let all = ["active_file ", "inactive_file "].into_iter();
+    all.filter_map(one).sum()
 }
 
 /// Refuses a table of `rows` rows that needs more bytes than are available.
@@ -88,6 +100,8 @@ mod tests {
         assert_eq!(available_in(text), Some(20_480 * 1024));
         assert_eq!(available_in("MemTotal: 9 kB\n"), None);
         assert_eq!(available_in("MemAvailable: many kB\n"), None);
+        let stat = "anon 5\nfile 90\ninactive_file 30\nactive_file 7\nunevictable 0\n";
+        assert_eq!((files_in(stat), files_in("")), (37, 0));
         // whatever the machine says, it is a sensible number
         assert!(available().is_none_or(|bytes| bytes > 1 << 20));
     }

@@ -23,6 +23,7 @@ mod images;
 mod labels;
 #[cfg(feature = "csv")]
 mod load;
+#[cfg(feature = "csv")]
 mod memory;
 #[cfg(feature = "csv")]
 mod options;
@@ -53,7 +54,7 @@ pub use images::{
     IdxOptions, Images, load_idx, load_idx_for_schema, load_images, load_images_for_schema,
 };
 #[cfg(feature = "csv")]
-pub use load::{load_csv, load_features, load_for_schema};
+pub use load::{line_of_row, load_csv, load_features, load_for_schema};
 #[cfg(feature = "csv")]
 pub use options::{CsvOptions, FeatureRows, MissingCells, RowOptions};
 pub use schema::{Cell, Encoder, Feature, FeatureKind, Level, MISSING, Schema, Target, Unknown};

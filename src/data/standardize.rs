@@ -15,7 +15,7 @@ use crate::linalg::{check_table, not_a_number};
 const ROUNDING_NOISE: f64 = 64.0 * f64::EPSILON;
 
 /// What a value is called that is not finite after its map.
-const STANDARDISED: &str = "Standardizer: value after its map";
+const STANDARDISED: &str = "value in standard deviations of the training rows";
 
 /// Mean and scale of each column.
 ///

@@ -2,7 +2,7 @@
 
 use super::csv::at;
 use super::dialect::{Decimal, looks_like_a_number, number};
-use super::schema::{is_missing, list, shown};
+use super::schema::{as_option, is_missing, list, shown};
 use crate::error::{Error, Result, counted};
 use std::path::Path;
 
@@ -34,6 +34,8 @@ pub(super) struct Survey {
     texts: usize,
     missing: usize,
     first_text: Option<(u64, String)>,
+    /// The first text that a person would read as a date or a number.
+    odd_text: Option<(u64, String)>,
     first_missing: Option<u64>,
     /// The numbers so far are 0, 1, 2... or 1, 2, 3...
     counts_from: Option<f64>,
@@ -65,8 +67,11 @@ impl Survey {
             None => {
                 self.texts += 1;
                 self.broken = true;
-                self.first_text
-                    .get_or_insert_with(|| (line, cell.to_string()));
+                let found = || (line, cell.to_string());
+                self.first_text.get_or_insert_with(found);
+                if self.odd_text.is_none() && (is_date(cell) || looks_like_a_number(cell)) {
+                    self.odd_text = Some(found());
+                }
             }
         }
     }
@@ -94,37 +99,48 @@ impl Survey {
     ) -> Result<ColumnType> {
         let wrong = |line: Option<u64>, what: String| Err(at(path, line, Some(name), what));
         if self.numbers + self.texts == 0 {
-            let what = format!("every cell is missing; leave the column out: --ignore {name}");
+            let what = format!(
+                "every cell is missing; leave the column out: --ignore {}",
+                as_option([name])
+            );
             return wrong(None, what);
         }
         let Some((line, text)) = &self.first_text else {
             return Ok(given.unwrap_or(ColumnType::Number));
         };
-        let shown = shown(text);
+        let option = as_option([name]);
         match given {
-            Some(ColumnType::Category) => Ok(ColumnType::Category),
-            Some(ColumnType::Number) => wrong(Some(*line), format!("'{shown}' is not a number")),
-            None if is_date(text) => {
+            Some(ColumnType::Category) => return Ok(ColumnType::Category),
+            Some(ColumnType::Number) => {
+                return wrong(Some(*line), format!("'{}' is not a number", shown(text)));
+            }
+            None => {}
+        }
+        match &self.odd_text {
+            Some((line, text)) if is_date(text) => {
                 let what = format!(
-                    "'{shown}' is a date, which is not read; put numbers in its place (year, month, \
-                     days since a first day), or leave the column out: --ignore {name}"
+                    "'{}' is a date, which is not read; put numbers in its place (year, month, \
+                     days since a first day), or leave the column out: --ignore {option}",
+                    shown(text)
                 );
                 wrong(Some(*line), what)
             }
-            None if self.numbers > 0 => {
+            _ if self.numbers > 0 => {
                 let what = format!(
-                    "'{shown}' is not a number (numbers in the column: {}); mend it, or say that \
+                    "'{}' is not a number (numbers in the column: {}); mend it, or say that \
                      it means a missing value (--missing-values), or that the column is a category \
-                     (--types {name}=category); --decimal decides what is a number",
+                     (--types {option}=category); --decimal decides what is a number",
+                    shown(text),
                     self.numbers
                 );
                 wrong(Some(*line), what)
             }
-            None if looks_like_a_number(text) => {
+            Some((line, text)) => {
                 let what = format!(
-                    "'{shown}' is not read as a number; mend it, or say which decimal sign the \
+                    "'{}' is not read as a number; mend it, or say which decimal sign the \
                      file has (--decimal), or that the column is a category (--types \
-                     {name}=category)"
+                     {option}=category)",
+                    shown(text)
                 );
                 wrong(Some(*line), what)
             }
@@ -146,7 +162,7 @@ pub(super) fn too_many_levels(path: &Path, columns: &[(String, usize)], most: us
             n => format!("{n} columns with too many texts"),
         },
         counted(count, "different text"),
-        all.join(",")
+        as_option(all)
     );
     at(path, None, None, what)
 }

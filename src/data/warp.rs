@@ -19,6 +19,7 @@
 //! ```
 
 use crate::error::{Error, Result};
+use crate::linalg::vector::scale_of;
 
 /// A monotone map of the real line, or of its positive half.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -152,7 +153,11 @@ impl Warp {
     pub fn for_heavy_tails(values: &[f64]) -> Option<Self> {
         let n = values.len() as f64;
         let mean = values.iter().sum::<f64>() / n;
-        let moment = |k: i32| values.iter().map(|y| (y - mean).powi(k)).sum::<f64>() / n;
+        let farthest = values.iter().map(|y| (y - mean).abs()).fold(0.0, f64::max);
+        // fourth powers of numbers near 1e100 would overflow
+        let scale = scale_of(farthest);
+        let power = |y: &f64, k: i32| ((y - mean) * scale).powi(k);
+        let moment = |k: i32| values.iter().map(|y| power(y, k)).sum::<f64>() / n;
         let kurtosis = moment(4) / moment(2).powi(2);
         (kurtosis > HEAVY)
             .then(|| Self::yeo_johnson(values, Self::FEATURES))
@@ -340,6 +345,22 @@ mod tests {
         );
         for (x, y) in values.iter().zip(&scaled) {
             assert!((a.forward(*x) - b.forward(*y)).abs() < 1e-4 * (1.0 + a.forward(*x).abs()));
+        }
+    }
+
+    /// Fourth powers would overflow, or vanish.
+    #[test]
+    fn tails_are_heavy_in_any_unit() {
+        let values = |unit: f64| -> Vec<f64> {
+            let value = |i| (0.1 * f64::from(i)).exp() * unit;
+            (1..200).map(value).collect()
+        };
+        let lambda = |unit| match Warp::for_heavy_tails(&values(unit)) {
+            Some(Warp::YeoJohnson { lambda, .. }) => lambda,
+            other => panic!("{other:?}"),
+        };
+        for unit in [1e200, 1e-200] {
+            assert!((lambda(unit) - lambda(1.0)).abs() < 1e-6, "{unit}");
         }
     }
 

@@ -12,12 +12,15 @@
 //! flow with probability proportional to `p(D | h_m)` (sampling importance resampling, Rubin 1987,
 //! with the flow in the place of the prior). The draw then has a different density from `q`; `q`
 //! remains the density of the map.
+//!
+//! **Kinetic layers** ([`Layers`]) carry draws on in the energy of the posterior, all parameters
+//! together. They come after the map, whose density `q` remains.
 
 use rand::RngExt;
 
 use super::bijection::pulled_back_normal;
 use super::last_layer::Start;
-use super::{HiddenFlow, LastLayer, LastLayerWorkspace};
+use super::{HiddenFlow, LastLayer, LastLayerWorkspace, Layers};
 use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
 use crate::linalg::vector::first_non_finite;
@@ -36,6 +39,7 @@ pub struct Deformation<T> {
     /// Where Newton's method starts: mode and precision of the conditional at the middle of the
     /// flow, for a framed flow.
     start: Option<(Vec<T>, Cholesky)>,
+    layers: Option<Layers<T>>,
 }
 
 impl<T: Scalar> Deformation<T> {
@@ -60,6 +64,7 @@ impl<T: Scalar> Deformation<T> {
             last,
             proposals: 1,
             start,
+            layers: None,
         }
     }
 
@@ -72,6 +77,25 @@ impl<T: Scalar> Deformation<T> {
             return Err(Error::config("proposals", 0, "must be positive"));
         }
         Ok(Self { proposals, ..self })
+    }
+
+    /// The same deformation with kinetic layers after the map, for draws.
+    ///
+    /// # Errors
+    /// If they have another dimension.
+    pub fn with_layers(self, layers: Layers<T>) -> Result<Self> {
+        let (dim, got) = (self.dim(), layers.kinetic().dim());
+        if dim != got {
+            let expected = format!("layers of {}", counted(dim, "number"));
+            return Err(Error::shape("Deformation", expected, got));
+        }
+        let layers = Some(layers);
+        Ok(Self { layers, ..self })
+    }
+
+    /// The kinetic layers, if there are any.
+    pub fn layers(&self) -> Option<&Layers<T>> {
+        self.layers.as_ref()
     }
 
     /// Proposals for every draw.
@@ -94,7 +118,8 @@ impl<T: Scalar> Deformation<T> {
         &self.last
     }
 
-    /// `theta = T(z)` and `log |det dT/dz|` for rows of `z` (`[n, P]`).
+    /// `theta = T(z)` and `log |det dT/dz|` for rows of `z` (`[n, P]`). Of the map alone,
+    /// without kinetic layers.
     ///
     /// # Errors
     /// If `z` is not rows of `P` numbers, or a conditional cannot be computed.
@@ -110,7 +135,8 @@ impl<T: Scalar> Deformation<T> {
         })
     }
 
-    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`).
+    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`). Of the map alone,
+    /// without kinetic layers.
     ///
     /// # Errors
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.
@@ -126,7 +152,8 @@ impl<T: Scalar> Deformation<T> {
         })
     }
 
-    /// `log q(theta)` for rows of `theta` (`[n, P]`), in nats.
+    /// `log q(theta)` for rows of `theta` (`[n, P]`), in nats. Of the map alone,
+    /// without kinetic layers.
     ///
     /// # Errors
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.
@@ -141,6 +168,21 @@ impl<T: Scalar> Deformation<T> {
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.
     pub fn sample(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
+        let mut theta = self.images(count, streams)?;
+        if let Some(layers) = &self.layers {
+            layers.carry(&mut theta, streams)?;
+        }
+        match first_non_finite(&theta) {
+            None => Ok(theta),
+            Some(index) => Err(Error::NonFinite {
+                what: "samples of the deformation",
+                index,
+            }),
+        }
+    }
+
+    /// Draws of the map alone.
+    fn images(&self, count: usize, streams: Streams) -> Result<Vec<T>> {
         let too_many = || Error::config("samples", count, "times the parameters must be a number");
         let (h, dim) = (self.hidden_dim(), self.dim());
         // without hidden parameters all proposals are alike
@@ -192,13 +234,7 @@ impl<T: Scalar> Deformation<T> {
             }
             Ok(0.0)
         })?;
-        match first_non_finite(&theta) {
-            None => Ok(theta),
-            Some(index) => Err(Error::NonFinite {
-                what: "samples of the deformation",
-                index,
-            }),
-        }
+        Ok(theta)
     }
 
     fn start(&self) -> Option<Start<'_, T>> {

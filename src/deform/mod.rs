@@ -17,6 +17,7 @@
 //! | `units`, `unit_flow`, `augment` | a flow under which hidden units are exchangeable |
 //! | `hidden` | the flows that hidden parameters can have |
 //! | `last_layer` | the conditional posterior of the last layer, a coupling layer that is computed |
+//! | `kinetic` | layers that step in the posterior's energy, computed too |
 //! | `deformation` | all of it: sampling and densities |
 //! | `atlas` | walkers' hidden parameters as anchors of conditionals |
 //! | `atlas_rows` | its predictions in closed form |
@@ -37,6 +38,7 @@ mod frame;
 mod framed;
 mod halves;
 mod hidden;
+mod kinetic;
 mod last_layer;
 mod mixing;
 mod permutation;
@@ -61,6 +63,7 @@ pub use flow::{FlowKind, FlowOptions, coupling_flow, draw_mixing};
 pub use frame::{Frame, FrameOptions};
 pub use framed::FramedFlow;
 pub use hidden::HiddenFlow;
+pub use kinetic::{Kinetic, KineticWorkspace, Layers, Passage, TuneOptions, tune_layers};
 pub use last_layer::{Conditional, LastLayer, LastLayerWorkspace};
 pub use mixing::OrthogonalMixing;
 pub use permutation::Permutation;

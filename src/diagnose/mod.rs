@@ -3,7 +3,7 @@
 //! Three kinds of questions concern draws.
 //!
 //! - *Have these chains forgotten their starts, and how many independent draws are they worth?*
-//!   [`rhat`], [`nested_rhat`], [`ess_bulk`], [`ess_tail`] and [`mcse_mean`] answer this without
+//!   [`rhat`], [`nested_rhat`], [`grouped_rhat`], [`ess_bulk`], [`ess_tail`] and [`mcse_mean`] answer this without
 //!   knowing the target. [`TraceSummary`] shows them together. [`e_bfmi`] is for Hamiltonian
 //!   chains.
 //! - *How far can a density that can be sampled stand in for one that is known up to a constant?*
@@ -25,6 +25,7 @@ mod energy;
 mod ess;
 mod fisher;
 mod gaussian;
+mod groups;
 mod hotelling;
 mod importance;
 mod kolmogorov;
@@ -51,6 +52,7 @@ pub use energy::{E_BFMI_THRESHOLD, e_bfmi};
 pub use ess::{ess_bulk, ess_chain_means, ess_mean, ess_tail, mcse_mean};
 pub use fisher::{fisher_survival, regularized_beta};
 pub use gaussian::GaussianTarget;
+pub use groups::{grouped_rhat, grouped_rhat_limit};
 pub use hotelling::hotelling;
 pub use importance::{ImportanceSummary, LogEvidence, Refusal};
 pub use kolmogorov::{kolmogorov_survival, ks_test};

@@ -51,6 +51,15 @@ pub fn norm<T: Scalar>(a: &[T]) -> f64 {
     dot(a, a).sqrt()
 }
 
+/// A power of two that brings numbers of this magnitude near 1, where squares neither overflow nor
+/// vanish. Multiplying by it is exact. 1 for zero and for what is not finite.
+pub(crate) fn scale_of(magnitude: f64) -> f64 {
+    match magnitude.is_finite() && magnitude > 0.0 {
+        true => libm::ldexp(1.0, (-libm::frexp(magnitude).1).min(1_023)),
+        false => 1.0,
+    }
+}
+
 /// `|a - b|`.
 pub fn distance<T: Scalar>(a: &[T], b: &[T]) -> f64 {
     let squares = a.iter().zip(b).map(|(a, b)| (*a - *b).to_f64().powi(2));
@@ -153,6 +162,16 @@ pub fn first_non_finite<T: Scalar>(x: &[T]) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::rng::{Phase, Streams, fill_normal};
+
+    #[test]
+    fn a_scale_is_a_power_of_two_that_brings_numbers_near_one() {
+        for x in [1e-308, 1e-300, 0.3, 1.0, 7.0, 1e300, f64::MAX] {
+            let scale = scale_of(x);
+            assert!((0.25..=1.0).contains(&(scale * x)), "{x}");
+            assert_eq!(libm::frexp(scale).0, 0.5, "{x}");
+        }
+        assert_eq!([0.0, f64::NAN, f64::INFINITY].map(scale_of), [1.0; 3]);
+    }
 
     #[test]
     fn the_three_products_and_the_combination_are_the_loops() {

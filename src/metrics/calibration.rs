@@ -1,193 +1,232 @@
-//! Calibration: compares stated confidence with the frequency of being right.
+//! Calibration: compares stated probabilities with frequencies.
+//!
+//! Rows are grouped into bins by the stated probability. In every bin, its mean is compared with
+//! the share of rows where the event happened (Naeini, Cooper & Hauskrecht 2015; Guo et al. 2017).
+//! For the most probable class the event is being right; for one class against the rest (Kull et
+//! al. 2019), that it is the label.
+//!
+//! The errors depend on the number of bins and grow with it, even for a perfect model: by about
+//! `sqrt(bins / rows) / 3`. They can only be compared for equal numbers of bins and rows.
 
-use super::classification::{check, top};
+use super::ranking::Ranking;
+use super::weights::{Weights, at};
 use crate::error::{Error, Result};
 
-/// Number of bins of [`ece`] and [`mce`] in summaries.
+/// Number of bins in summaries.
 pub const DEFAULT_BINS: usize = 10;
 
-/// The rows whose top probability falls into one confidence interval.
+/// A share of the mass so close below the edge of a bin is on the edge.
+const EDGE: f64 = 1e-10;
+
+/// How rows are grouped by their probability.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Binning {
+    /// So many intervals of equal width. Interval `b` of `B` is `(b/B, (b+1)/B]`.
+    EqualWidth(usize),
+    /// So many bins with about the same number of rows (or the same weight). Rows of the same
+    /// probability stay together, in the bin of the middle one of them.
+    EqualMass(usize),
+}
+
+impl Binning {
+    fn count(self) -> usize {
+        match self {
+            Self::EqualWidth(bins) | Self::EqualMass(bins) => bins,
+        }
+    }
+}
+
+/// The rows of one bin.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "safetensors", derive(serde::Serialize))]
 pub struct CalibrationBin {
-    /// Lower end, excluded (but 0 belongs to the first bin).
+    /// Lower end: excluded for bins of equal width (but 0 belongs to the first bin), else the
+    /// lowest probability in the bin.
     pub lower: f64,
     /// Upper end, included.
     pub upper: f64,
     /// Number of rows.
     pub count: usize,
-    /// Mean top probability of the rows. 0 if there are none.
+    /// Sum of their weights; `count` if there are none.
+    pub weight: f64,
+    /// Mean stated probability of the rows. 0 if there are none.
     pub confidence: f64,
-    /// Fraction of the rows whose top class is the label. 0 if there are no rows.
+    /// Share of the rows where the event happened: for the most probable class, that it is the
+    /// label. 0 if there are no rows.
     pub accuracy: f64,
 }
 
 impl CalibrationBin {
-    fn gap(&self) -> f64 {
-        (self.confidence - self.accuracy).abs()
+    /// By how much the stated probability is too high.
+    fn excess(&self) -> f64 {
+        self.confidence - self.accuracy
     }
 }
 
-/// The reliability diagram: rows grouped by their top probability into `bins` intervals of equal
-/// width.
-///
-/// Bin `b` of `B` covers `(b/B, (b+1)/B]`. `probs` is row-major `[n, k]`, `labels` `[n]`.
-///
-/// # Errors
-/// Those of [`accuracy`](super::accuracy), or no bins.
-pub fn reliability(
-    probs: &[f64],
-    k: usize,
-    labels: &[usize],
-    bins: usize,
-) -> Result<Vec<CalibrationBin>> {
-    check("reliability", probs, k, labels)?;
-    if bins == 0 {
-        return Err(Error::config("bins", bins, "at least 1 is needed"));
+/// Stated probabilities and what happened, grouped into bins.
+#[derive(Clone, Debug)]
+pub(super) struct Diagram {
+    confidences: Vec<f64>,
+    hits: Vec<f64>,
+    grouping: Grouping,
+    count: usize,
+}
+
+#[derive(Clone, Debug)]
+enum Grouping {
+    /// The bin of every row.
+    Fixed(Vec<usize>),
+    /// By mass, which depends on the weights.
+    Ranked(Ranking),
+}
+
+impl Diagram {
+    pub fn new(confidences: Vec<f64>, hits: Vec<f64>, binning: Binning) -> Result<Self> {
+        let count = binning.count();
+        if count == 0 {
+            return Err(Error::config("bins", count, "at least 1 is needed"));
+        }
+        let grouping = match binning {
+            Binning::EqualWidth(_) => {
+                let uppers: Vec<f64> = (1..=count).map(|b| edge(b, count)).collect();
+                // compare with the edges themselves: `confidence * bins` may round across one
+                let bin = |p: &f64| uppers.partition_point(|upper| upper < p).min(count - 1);
+                Grouping::Fixed(confidences.iter().map(bin).collect())
+            }
+            Binning::EqualMass(_) => Grouping::Ranked(Ranking::new(&confidences)),
+        };
+        Ok(Self {
+            confidences,
+            hits,
+            grouping,
+            count,
+        })
     }
-    let edge = |b: usize| b as f64 / bins as f64;
-    let mut diagram: Vec<CalibrationBin> = (0..bins)
-        .map(|b| CalibrationBin {
-            lower: edge(b),
-            upper: edge(b + 1),
+
+    /// The bins of equal width, or those of equal mass that have rows.
+    pub fn bins(&self, weights: Weights<'_>) -> Vec<CalibrationBin> {
+        let empty = |b| CalibrationBin {
+            lower: edge(b, self.count),
+            upper: edge(b + 1, self.count),
             count: 0,
+            weight: 0.0,
             confidence: 0.0,
             accuracy: 0.0,
-        })
-        .collect();
-    for (row, &label) in probs.chunks_exact(k).zip(labels) {
-        let (class, confidence) = top(row);
-        // compare with the edges themselves: `confidence * bins` may round across one
-        let b = diagram.partition_point(|bin| bin.upper < confidence);
-        let bin = &mut diagram[b.min(bins - 1)];
-        bin.count += 1;
-        bin.confidence += confidence;
-        bin.accuracy += f64::from(u8::from(class == label));
+        };
+        let mut bins: Vec<CalibrationBin> = (0..self.count).map(empty).collect();
+        match &self.grouping {
+            Grouping::Fixed(of_row) => {
+                for (row, &bin) in of_row.iter().enumerate() {
+                    self.add(&mut bins[bin], row, weights);
+                }
+            }
+            Grouping::Ranked(ranking) => self.fill_by_mass(ranking, &mut bins, weights),
+        }
+        for bin in bins.iter_mut().filter(|bin| bin.weight > 0.0) {
+            bin.confidence /= bin.weight;
+            bin.accuracy /= bin.weight;
+        }
+        bins
     }
-    for bin in diagram.iter_mut().filter(|bin| bin.count > 0) {
-        bin.confidence /= bin.count as f64;
-        bin.accuracy /= bin.count as f64;
+
+    fn fill_by_mass(&self, ranking: &Ranking, bins: &mut Vec<CalibrationBin>, w: Weights<'_>) {
+        let weight = |group: &[usize]| group.iter().map(|&row| at(w, row)).sum::<f64>();
+        let total: f64 = ranking.groups().map(weight).sum();
+        let mut before = 0.0;
+        for group in ranking.groups() {
+            let (of_group, confidence) = (weight(group), self.confidences[group[0]]);
+            if of_group == 0.0 {
+                continue;
+            }
+            // a middle on an edge belongs above it, whichever way the sums round
+            let middle = (before + 0.5 * of_group) / total + EDGE;
+            let bin = &mut bins[((middle * self.count as f64) as usize).min(self.count - 1)];
+            if bin.count == 0 {
+                bin.lower = confidence;
+            }
+            bin.upper = confidence;
+            for &row in group {
+                self.add(bin, row, w);
+            }
+            before += of_group;
+        }
+        bins.retain(|bin| bin.count > 0);
     }
-    Ok(diagram)
+
+    fn add(&self, bin: &mut CalibrationBin, row: usize, weights: Weights<'_>) {
+        let w = at(weights, row);
+        if w > 0.0 {
+            bin.count += 1;
+            bin.weight += w;
+            bin.confidence += w * self.confidences[row];
+            bin.accuracy += w * self.hits[row];
+        }
+    }
+
+    /// Share of the rows where the event happened.
+    pub fn frequency(&self, weights: Weights<'_>) -> f64 {
+        super::weights::average(self.hits.len(), weights, |row| self.hits[row])
+    }
 }
 
-/// Expected calibration error: the mean over rows of the gap between confidence and accuracy in the
-/// row's bin.
+fn edge(b: usize, bins: usize) -> f64 {
+    b as f64 / bins as f64
+}
+
+/// Expected calibration error: the mean over rows of the gap between stated probability and
+/// frequency in the row's bin.
 pub fn ece(diagram: &[CalibrationBin]) -> f64 {
-    let rows: usize = diagram.iter().map(|bin| bin.count).sum();
-    // start from 0: `sum` of nothing is minus 0
-    let gaps = diagram
-        .iter()
-        .fold(0.0, |sum, bin| sum + bin.count as f64 * bin.gap());
-    // a diagram without rows has error 0, not 0 / 0
-    gaps / rows.max(1) as f64
+    mean(diagram, |bin| bin.excess().abs())
 }
 
-/// Maximum calibration error: the largest gap between confidence and accuracy over bins with rows.
+/// The part of [`ece`] from bins that state too high a probability.
+pub fn overconfidence(diagram: &[CalibrationBin]) -> f64 {
+    mean(diagram, |bin| {
+        if bin.excess() < 0.0 {
+            0.0
+        } else {
+            bin.excess()
+        }
+    })
+}
+
+/// The part of [`ece`] from bins that state too low a probability. With [`overconfidence`] it sums
+/// to the whole.
+pub fn underconfidence(diagram: &[CalibrationBin]) -> f64 {
+    mean(diagram, |bin| {
+        if bin.excess() > 0.0 {
+            0.0
+        } else {
+            -bin.excess()
+        }
+    })
+}
+
+/// The mean of `gap` over the rows of the bins.
+pub(super) fn mean(diagram: &[CalibrationBin], gap: impl Fn(&CalibrationBin) -> f64) -> f64 {
+    let total: f64 = diagram.iter().map(|bin| bin.weight).sum();
+    let filled = diagram.iter().filter(|bin| bin.weight > 0.0);
+    // start from 0: `sum` of nothing is minus 0
+    let sum = filled.fold(0.0, |sum, bin| sum + bin.weight * gap(bin));
+    // a diagram without rows has error 0, not 0 / 0
+    if total > 0.0 { sum / total } else { sum }
+}
+
+/// Maximum calibration error: the largest gap between stated probability and frequency over bins
+/// with rows. A bin with few rows can decide it.
 pub fn mce(diagram: &[CalibrationBin]) -> f64 {
-    let filled = diagram.iter().filter(|bin| bin.count > 0);
+    let filled = diagram.iter().filter(|bin| bin.weight > 0.0);
     // keep a NaN gap, which `f64::max` would drop
     let larger = |a: f64, b: f64| if a.is_nan() || a >= b { a } else { b };
-    filled.map(CalibrationBin::gap).fold(0.0, larger)
+    filled.map(|bin| bin.excess().abs()).fold(0.0, larger)
+}
+
+/// Class-wise calibration error: the mean of [`ece`] over the diagrams of the classes.
+pub(super) fn class_wise(diagrams: &[Diagram], weights: Weights<'_>) -> f64 {
+    let of_class = |diagram: &Diagram| ece(&diagram.bins(weights));
+    diagrams.iter().map(of_class).sum::<f64>() / diagrams.len() as f64
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::classification::tests::cases;
-    use super::*;
-    use crate::rng::{Phase, Streams};
-    use approx::assert_relative_eq;
-    use proptest::prelude::*;
-    use rand::RngExt;
-
-    #[test]
-    fn a_diagram_by_hand() {
-        // confidences 0.9 (right), 0.9 (wrong), 0.6 (right)
-        let probs = [0.9, 0.1, 0.1, 0.9, 0.6, 0.4];
-        let diagram = reliability(&probs, 2, &[0, 0, 0], 5).unwrap();
-        let counts: Vec<usize> = diagram.iter().map(|b| b.count).collect();
-        assert_eq!(counts, [0, 0, 1, 0, 2], "0.6 belongs to (0.4, 0.6]");
-        assert_relative_eq!(diagram[4].confidence, 0.9);
-        assert_relative_eq!(diagram[4].accuracy, 0.5);
-        assert_relative_eq!(ece(&diagram), (2.0 * 0.4 + 0.4) / 3.0, epsilon = 1e-15);
-        assert_relative_eq!(mce(&diagram), 0.4, epsilon = 1e-15);
-    }
-
-    #[test]
-    fn every_upper_edge_belongs_to_its_bin() {
-        for bins in [2usize, 3, 7, 10, 15] {
-            for b in (bins / 2 + 1)..=bins {
-                let p = b as f64 / bins as f64;
-                let diagram = reliability(&[p, 1.0 - p], 2, &[0], bins).unwrap();
-                assert_eq!(diagram[b - 1].count, 1, "{b} of {bins}");
-            }
-        }
-    }
-
-    #[test]
-    fn certainty_just_above_one_stays_in_the_last_bin() {
-        let diagram = reliability(&[1.000_001, 0.0], 2, &[0], 10).unwrap();
-        assert_eq!(diagram[9].count, 1);
-    }
-
-    #[test]
-    fn labels_drawn_from_the_probabilities_are_calibrated() {
-        let mut rng = Streams::new(1).rng(Phase::USER, 0);
-        let (mut honest, mut boastful, mut labels) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..20_000 {
-            let p: f64 = rng.random();
-            labels.push(usize::from(rng.random::<f64>() >= p));
-            honest.extend([p, 1.0 - p]);
-            let sure = p * p / (p * p + (1.0 - p) * (1.0 - p));
-            boastful.extend([sure, 1.0 - sure]);
-        }
-        let diagram = |probs: &[f64]| reliability(probs, 2, &labels, DEFAULT_BINS).unwrap();
-        // 5 filled bins of 4000 rows: the standard deviation of each accuracy is below 0.5 /
-        // sqrt(4000) = 0.008
-        assert!(ece(&diagram(&honest)) < 0.012);
-        assert!(ece(&diagram(&boastful)) > 0.05);
-    }
-
-    #[test]
-    fn a_bin_that_is_no_number_is_not_taken_for_a_perfect_one() {
-        let mut diagram = reliability(&[0.9, 0.1, 0.4, 0.6], 2, &[0, 0], 4).unwrap();
-        diagram[2].confidence = f64::NAN;
-        assert!(ece(&diagram).is_nan() && mce(&diagram).is_nan());
-    }
-
-    #[test]
-    fn edges_tile_the_unit_interval() {
-        let diagram = reliability(&[0.5, 0.5], 2, &[0], 4).unwrap();
-        assert_eq!((diagram[0].lower, diagram[3].upper), (0.0, 1.0));
-        assert!(diagram.windows(2).all(|w| w[0].upper == w[1].lower));
-        assert!(reliability(&[0.5, 0.5], 2, &[0], 0).is_err());
-        assert!(reliability(&[0.5, 0.4], 2, &[0], 4).is_err());
-        assert_eq!((ece(&[]), mce(&[])), (0.0, 0.0));
-        assert_eq!(ece(&[]).to_string(), "0");
-    }
-
-    proptest! {
-        #[test]
-        fn errors_are_fractions_and_the_mean_is_below_the_largest(
-            (probs, labels) in cases(3), bins in 1usize..20
-        ) {
-            let diagram = reliability(&probs, 3, &labels, bins).unwrap();
-            prop_assert_eq!(diagram.iter().map(|b| b.count).sum::<usize>(), labels.len());
-            let (ece, mce) = (ece(&diagram), mce(&diagram));
-            prop_assert!((0.0..=1.0).contains(&ece));
-            prop_assert!(ece <= mce + 1e-15 && mce <= 1.0);
-            for bin in diagram.iter().filter(|b| b.count > 0) {
-                // a mean of values in (lower, upper] lies there too, up to rounding
-                prop_assert!(bin.confidence > bin.lower - 1e-12 && bin.confidence <= bin.upper + 1e-12);
-            }
-        }
-
-        #[test]
-        fn one_bin_measures_the_overall_gap((probs, labels) in cases(3)) {
-            let diagram = reliability(&probs, 3, &labels, 1).unwrap();
-            let accuracy = super::super::accuracy(&probs, 3, &labels).unwrap();
-            prop_assert!((diagram[0].accuracy - accuracy).abs() < 1e-12);
-            prop_assert!((ece(&diagram) - mce(&diagram)).abs() < 1e-15);
-        }
-    }
-}
+#[path = "tests/calibration.rs"]
+mod tests;

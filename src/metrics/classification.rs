@@ -1,5 +1,12 @@
 //! Scores of class probabilities.
 
+use super::brier::BrierParts;
+use super::calibration::{Binning, CalibrationBin, Diagram};
+use super::detection::auroc;
+use super::ranking::Ranking;
+use super::selective::area;
+use super::smooth::smooth_error;
+use super::weights::{Weights, at, average, check_weights};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 
@@ -7,50 +14,244 @@ use crate::linalg::check_table;
 /// Logits or log-probabilities passed by mistake do not.
 const SUM_TOLERANCE: f64 = 1e-4;
 
-/// Fraction of the rows whose most probable class is the label. Among equally probable classes the
-/// lowest counts.
+/// Class probabilities beside the labels, and the scores of both.
 ///
-/// `probs` is row-major `[n, k]`, `labels` `[n]`.
-///
-/// # Errors
-/// Shapes that do not fit, `k < 2`, no rows, a label outside `0..k`, or rows that are not
-/// probabilities (each in 0..=1, with sum 1 within 1e-4).
-pub fn accuracy(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
-    check("accuracy", probs, k, labels)?;
-    Ok(mean(probs, k, labels, |row, label| {
-        f64::from(u8::from(top(row).0 == label))
-    }))
+/// Scores that are means over rows are also available row by row, in the same order: to compare two
+/// models on the same rows, or to find the rows that cost most.
+#[derive(Clone, Copy, Debug)]
+pub struct ClassRows<'a> {
+    probabilities: &'a [f64],
+    classes: usize,
+    labels: &'a [usize],
+    weights: Weights<'a>,
 }
 
-/// Negative log likelihood in nats: the mean over rows of `-ln(probability of the label)`.
-///
-/// Probabilities are floored at the smallest positive normal double. So a row costs at most 708.4,
-/// and the mean is finite even if a label has probability 0.
-///
-/// # Errors
-/// Those of [`accuracy`].
-pub fn nll(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
-    check("nll", probs, k, labels)?;
-    Ok(mean(probs, k, labels, |row, label| {
-        -row[label].max(f64::MIN_POSITIVE).ln()
-    }))
+impl<'a> ClassRows<'a> {
+    /// Rows with `probabilities`, row-major `[n, classes]`, and `labels` `[n]`.
+    ///
+    /// # Errors
+    /// Shapes that do not fit, fewer than 2 classes, no rows, a label outside `0..classes`, or rows
+    /// that are not probabilities (each in 0..=1, with sum 1 within 1e-4).
+    pub fn new(probabilities: &'a [f64], classes: usize, labels: &'a [usize]) -> Result<Self> {
+        check("ClassRows", probabilities, classes, labels)?;
+        Ok(Self {
+            probabilities,
+            classes,
+            labels,
+            weights: None,
+        })
+    }
+
+    /// The same rows with weights `[n]`. A row of weight 2 counts like two equal rows.
+    ///
+    /// # Errors
+    /// More or fewer weights than rows, or weights that are negative, not finite, or all 0.
+    pub fn weighted(self, weights: &'a [f64]) -> Result<Self> {
+        check_weights("ClassRows::weighted", self.len(), Some(weights))?;
+        Ok(self.reweighted(Some(weights)))
+    }
+
+    /// [`ClassRows::weighted`] with weights that are known to fit.
+    pub(super) fn reweighted(self, weights: Weights<'a>) -> Self {
+        Self { weights, ..self }
+    }
+
+    pub(super) fn weights(&self) -> Weights<'a> {
+        self.weights
+    }
+
+    /// Number of rows, at least 1.
+    #[allow(clippy::len_without_is_empty)]
+    pub fn len(&self) -> usize {
+        self.labels.len()
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.classes
+    }
+
+    fn row(&self, row: usize) -> &'a [f64] {
+        &self.probabilities[row * self.classes..(row + 1) * self.classes]
+    }
+
+    fn mean(&self, score: impl Fn(usize) -> f64) -> f64 {
+        average(self.len(), self.weights, score)
+    }
+
+    /// The probability of the most probable class of every row, `[n]`.
+    pub fn confidences(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| top(self.row(i)).1).collect()
+    }
+
+    /// 1 where the most probable class is the label, else 0, `[n]`. Among equally probable classes
+    /// the lowest counts.
+    pub fn hits(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| self.hit(i)).collect()
+    }
+
+    /// 0 where the most probable class is the label, else 1.
+    pub(super) fn misses(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| 1.0 - self.hit(i)).collect()
+    }
+
+    fn hit(&self, row: usize) -> f64 {
+        indicator(top(self.row(row)).0 == self.labels[row])
+    }
+
+    /// `-ln(probability of the label)` of every row, in nats, `[n]`.
+    ///
+    /// Probabilities are floored at the smallest positive normal double. So a row costs at most
+    /// 708.4, and the mean is finite even if a label has probability 0.
+    pub fn log_losses(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| self.log_loss(i)).collect()
+    }
+
+    fn log_loss(&self, row: usize) -> f64 {
+        // subtracted from 0: minus a logarithm of 0 would be -0
+        0.0 - self.row(row)[self.labels[row]].max(f64::MIN_POSITIVE).ln()
+    }
+
+    /// `sum_k (probability of k - [k is the label])^2` of every row, `[n]` (Brier 1950): 0 if sure
+    /// and right, 2 if sure and wrong.
+    pub fn brier_losses(&self) -> Vec<f64> {
+        (0..self.len()).map(|i| self.brier_loss(i)).collect()
+    }
+
+    fn brier_loss(&self, row: usize) -> f64 {
+        let error = |(class, p): (usize, &f64)| p - indicator(class == self.labels[row]);
+        let classes = self.row(row).iter().enumerate();
+        classes.map(|c| error(c).powi(2)).sum()
+    }
+
+    /// Share of the rows whose most probable class is the label ([`ClassRows::hits`]).
+    pub fn accuracy(&self) -> f64 {
+        self.mean(|i| self.hit(i))
+    }
+
+    /// The mean over classes of the share of a class's rows that are right, as far as the class has
+    /// rows. By chance it is one over the number of classes, however rare some are.
+    pub fn balanced_accuracy(&self) -> f64 {
+        self.balanced_accuracy_of(&self.hits())
+    }
+
+    pub(super) fn balanced_accuracy_of(&self, hits: &[f64]) -> f64 {
+        let mut of_class = vec![(0.0, 0.0); self.classes];
+        for (i, &label) in self.labels.iter().enumerate() {
+            of_class[label].0 += at(self.weights, i);
+            of_class[label].1 += at(self.weights, i) * hits[i];
+        }
+        let present = of_class.iter().filter(|c| c.0 > 0.0);
+        let (count, sum) = present.fold((0.0, 0.0), |(n, sum), c| (n + 1.0, sum + c.1 / c.0));
+        sum / count
+    }
+
+    /// Negative log likelihood in nats: the mean of [`ClassRows::log_losses`].
+    pub fn nll(&self) -> f64 {
+        self.mean(|i| self.log_loss(i))
+    }
+
+    /// Brier score, 0 to 2: the mean of [`ClassRows::brier_losses`].
+    pub fn brier(&self) -> f64 {
+        self.mean(|i| self.brier_loss(i))
+    }
+
+    /// The parts of the Brier score, with probabilities in so many bins of equal width.
+    ///
+    /// # Errors
+    /// No bins.
+    pub fn brier_parts(&self, bins: usize) -> Result<BrierParts> {
+        let diagrams = self.class_diagrams(Binning::EqualWidth(bins))?;
+        Ok(BrierParts::of(&diagrams, self.brier(), self.weights))
+    }
+
+    /// The reliability diagram of the most probable class: rows grouped by its probability.
+    ///
+    /// # Errors
+    /// No bins.
+    pub fn reliability(&self, binning: Binning) -> Result<Vec<CalibrationBin>> {
+        Ok(self.diagram(binning)?.bins(self.weights))
+    }
+
+    /// The reliability diagram of one class against the rest: rows grouped by its probability.
+    ///
+    /// # Errors
+    /// No bins, or no such class.
+    pub fn class_reliability(&self, class: usize, binning: Binning) -> Result<Vec<CalibrationBin>> {
+        if class >= self.classes {
+            let requirement = format!("must be in 0..{}", self.classes);
+            return Err(Error::config("class", class, &requirement));
+        }
+        Ok(self.class_diagram(class, binning)?.bins(self.weights))
+    }
+
+    pub(super) fn diagram(&self, binning: Binning) -> Result<Diagram> {
+        Diagram::new(self.confidences(), self.hits(), binning)
+    }
+
+    fn class_diagram(&self, class: usize, binning: Binning) -> Result<Diagram> {
+        let of_class = self.labels.iter().map(|&l| indicator(l == class));
+        Diagram::new(self.column(class), of_class.collect(), binning)
+    }
+
+    /// The diagrams of all classes.
+    pub(super) fn class_diagrams(&self, binning: Binning) -> Result<Vec<Diagram>> {
+        (0..self.classes)
+            .map(|class| self.class_diagram(class, binning))
+            .collect()
+    }
+
+    /// The smooth calibration error of the most probable class (Blasiok & Nakkiran 2023). See
+    /// [`smooth_calibration_error`](super::smooth_calibration_error).
+    pub fn smooth_ece(&self) -> f64 {
+        smooth_error(&self.confidences(), &self.hits(), self.weights)
+    }
+
+    fn column(&self, class: usize) -> Vec<f64> {
+        (0..self.len()).map(|i| self.row(i)[class]).collect()
+    }
+
+    /// Rows ranked by the probability of a class: class 1 of two, else every class.
+    pub(super) fn rankings(&self) -> Vec<(usize, Ranking)> {
+        let first = if self.classes == 2 { 1 } else { 0 };
+        let ranked = |class| (class, Ranking::new(&self.column(class)));
+        (first..self.classes).map(ranked).collect()
+    }
+
+    /// Area under the receiver operating characteristic. For two classes, of the probability of
+    /// class 1. For more, the mean over classes of one class against the rest (macro average). `None`
+    /// if no class has both rows of its own and others; other classes that do not are left out.
+    pub fn roc_auc(&self) -> Option<f64> {
+        self.macro_auroc(&self.rankings())
+    }
+
+    pub(super) fn macro_auroc(&self, rankings: &[(usize, Ranking)]) -> Option<f64> {
+        let of_class = |(class, ranking): &(usize, Ranking)| {
+            auroc(ranking, |row| self.labels[row] == *class, self.weights)
+        };
+        let areas: Vec<f64> = rankings.iter().filter_map(of_class).collect();
+        (!areas.is_empty()).then(|| areas.iter().sum::<f64>() / areas.len() as f64)
+    }
+
+    /// Area under the risk-coverage curve: the error rate of the surest rows by their top
+    /// probability, over all coverages. See [`RiskCoverage`](super::RiskCoverage).
+    pub fn aurc(&self) -> f64 {
+        area(&self.by_doubt(), &self.misses(), self.weights)
+    }
+
+    /// Rows ranked from the surest to the least sure, by their top probability.
+    pub(super) fn by_doubt(&self) -> Ranking {
+        let doubts: Vec<f64> = self.confidences().iter().map(|p| -p).collect();
+        Ranking::new(&doubts)
+    }
 }
 
-/// Brier score: the mean over rows of the sum over classes of
-/// `(probability - [class is the label])^2`. It is 0 if sure and right, 2 if sure and wrong.
-///
-/// # Errors
-/// Those of [`accuracy`].
-pub fn brier(probs: &[f64], k: usize, labels: &[usize]) -> Result<f64> {
-    check("brier", probs, k, labels)?;
-    Ok(mean(probs, k, labels, |row, label| {
-        let error = |(class, p): (usize, &f64)| p - f64::from(u8::from(class == label));
-        row.iter().enumerate().map(|c| error(c).powi(2)).sum()
-    }))
+fn indicator(holds: bool) -> f64 {
+    f64::from(u8::from(holds))
 }
 
 /// The most probable class and its probability. Among equals the lowest class.
-pub(super) fn top(row: &[f64]) -> (usize, f64) {
+fn top(row: &[f64]) -> (usize, f64) {
     let mut best = (0, f64::NEG_INFINITY);
     for (class, &p) in row.iter().enumerate() {
         if p > best.1 {
@@ -61,7 +262,7 @@ pub(super) fn top(row: &[f64]) -> (usize, f64) {
 }
 
 /// Checks for `n >= 1` rows of `k >= 2` probabilities, each row with a label in `0..k`.
-pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize]) -> Result<()> {
+fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize]) -> Result<()> {
     let n = labels.len();
     if n == 0 || k < 2 || n.checked_mul(k) != Some(probs.len()) {
         return Err(Error::shape(
@@ -89,121 +290,6 @@ pub(super) fn check(op: &'static str, probs: &[f64], k: usize, labels: &[usize])
     Ok(())
 }
 
-fn mean(probs: &[f64], k: usize, labels: &[usize], score: impl Fn(&[f64], usize) -> f64) -> f64 {
-    let rows = probs.chunks_exact(k).zip(labels);
-    // start from 0: `sum` starts at minus 0, and the loss of a sure and right row, -ln 1, is minus
-    // 0 too
-    rows.fold(0.0, |sum, (row, &label)| sum + score(row, label)) / labels.len() as f64
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use approx::assert_relative_eq;
-    use proptest::prelude::*;
-
-    const PROBS: [f64; 6] = [0.7, 0.2, 0.1, 0.3, 0.3, 0.4];
-
-    #[test]
-    fn scores_by_hand() {
-        let labels = [0, 1];
-        assert_eq!(accuracy(&PROBS, 3, &labels).unwrap(), 0.5);
-        let expected = -(0.7f64.ln() + 0.3f64.ln()) / 2.0;
-        assert_relative_eq!(nll(&PROBS, 3, &labels).unwrap(), expected);
-        // (0.09 + 0.04 + 0.01 + 0.09 + 0.49 + 0.16) / 2
-        assert_relative_eq!(brier(&PROBS, 3, &labels).unwrap(), 0.44, epsilon = 1e-15);
-    }
-
-    #[test]
-    fn ties_go_to_the_lowest_class() {
-        let probs = [0.4, 0.2, 0.4];
-        assert_eq!(accuracy(&probs, 3, &[0]).unwrap(), 1.0);
-        assert_eq!(accuracy(&probs, 3, &[2]).unwrap(), 0.0);
-    }
-
-    #[test]
-    fn extremes_are_finite() {
-        let probs = [1.0, 0.0];
-        // printed without a sign
-        assert_eq!(nll(&probs, 2, &[0]).unwrap().to_string(), "0");
-        let impossible = nll(&probs, 2, &[1]).unwrap();
-        assert_relative_eq!(impossible, -f64::MIN_POSITIVE.ln());
-        assert_eq!(brier(&probs, 2, &[0]).unwrap(), 0.0);
-        assert_eq!(brier(&probs, 2, &[1]).unwrap(), 2.0);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        for score in [accuracy, nll, brier] {
-            assert!(score(&[], 3, &[]).is_err(), "no rows");
-            assert!(score(&[1.0], 1, &[0]).is_err(), "one class");
-            assert!(score(&PROBS, 0, &[0]).is_err());
-            assert!(score(&PROBS, 3, &[0]).is_err());
-            assert!(score(&PROBS, 2, &[0, 1]).is_err());
-            assert!(score(&PROBS, 3, &[0, 3]).is_err(), "label");
-            assert!(score(&[f64::NAN, 1.0], 2, &[0]).is_err());
-            assert!(score(&[1.5, -0.5], 2, &[0]).is_err(), "negative");
-            assert!(score(&[0.2, 0.2], 2, &[0]).is_err(), "sum");
-        }
-        let f32_sum = [0.333_333_34f32; 3].map(f64::from);
-        assert!(nll(&f32_sum, 3, &[0]).is_ok());
-    }
-
-    #[test]
-    fn the_true_probabilities_score_best() {
-        // 100 rows in exactly the true proportions
-        let truth = [0.5, 0.3, 0.2];
-        let labels: Vec<usize> = (0..100)
-            .map(|i| if i < 50 { 0 } else { 1 + usize::from(i >= 80) })
-            .collect();
-        let told = |p: [f64; 3], score: fn(&[f64], usize, &[usize]) -> Result<f64>| {
-            score(&p.repeat(100), 3, &labels).unwrap()
-        };
-        for score in [nll, brier] {
-            let best = told(truth, score);
-            for lie in [
-                [0.6, 0.2, 0.2],
-                [0.4, 0.4, 0.2],
-                [0.5, 0.31, 0.19],
-                [0.49, 0.31, 0.2],
-            ] {
-                assert!(told(lie, score) > best);
-            }
-        }
-    }
-
-    /// Rows of class probabilities with labels.
-    pub(in crate::metrics) fn cases(k: usize) -> impl Strategy<Value = (Vec<f64>, Vec<usize>)> {
-        let row = prop::collection::vec(0.001f64..1.0, k);
-        prop::collection::vec((row, 0..k), 1..40).prop_map(|rows| {
-            let normalise = |row: &Vec<f64>| {
-                let sum: f64 = row.iter().sum();
-                row.iter().map(|p| p / sum).collect::<Vec<f64>>()
-            };
-            let probs = rows.iter().flat_map(|(row, _)| normalise(row)).collect();
-            (probs, rows.iter().map(|(_, label)| *label).collect())
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn scores_do_not_depend_on_the_order_of_rows_or_classes((probs, labels) in cases(4)) {
-            let rows: Vec<f64> = probs.chunks(4).rev().flatten().copied().collect();
-            let row_labels: Vec<usize> = labels.iter().rev().copied().collect();
-            let classes: Vec<f64> = probs.chunks(4).flat_map(|r| r.iter().rev()).copied().collect();
-            let class_labels: Vec<usize> = labels.iter().map(|l| 3 - l).collect();
-            for score in [accuracy, nll, brier] {
-                let plain = score(&probs, 4, &labels).unwrap();
-                prop_assert!((plain - score(&rows, 4, &row_labels).unwrap()).abs() < 1e-12);
-                prop_assert!((plain - score(&classes, 4, &class_labels).unwrap()).abs() < 1e-12);
-            }
-        }
-
-        #[test]
-        fn scores_stay_in_their_ranges((probs, labels) in cases(3)) {
-            prop_assert!((0.0..=1.0).contains(&accuracy(&probs, 3, &labels).unwrap()));
-            prop_assert!((0.0..=2.0).contains(&brier(&probs, 3, &labels).unwrap()));
-            prop_assert!(nll(&probs, 3, &labels).unwrap() >= 0.0);
-        }
-    }
-}
+#[path = "tests/classification.rs"]
+mod tests;

@@ -1,5 +1,6 @@
-//! Scores for predictions of real numbers.
+//! Scores of real predictions: point errors, intervals, and losses of predictive distributions.
 
+use super::weights::{average, check_weights, root_mean_square};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::{check_table, not_a_number, output_of};
 use crate::parallel;
@@ -8,87 +9,147 @@ use crate::predict::{GaussianMixture, MixtureStds};
 /// Root mean squared error of the predictions `mean` `[n]`, in units of the target.
 ///
 /// # Errors
-/// No rows, different lengths, or a value that is not finite.
-pub fn rmse(mean: &[f64], y: &[f64]) -> Result<f64> {
+/// No rows, different lengths, a value that is not finite, or weights that do not fit.
+pub fn rmse(mean: &[f64], y: &[f64], weights: Option<&[f64]>) -> Result<f64> {
     same_length("rmse", mean.len(), y)?;
     finite("rmse", mean, 1, y)?;
-    let squares: f64 = mean.iter().zip(y).map(|(m, y)| (m - y) * (m - y)).sum();
-    Ok((squares / y.len() as f64).sqrt())
+    check_weights("rmse", y.len(), weights)?;
+    Ok(root_mean_square(y.len(), weights, |i| mean[i] - y[i]))
 }
 
-/// Fraction of the targets inside their intervals `lower..=upper` `[n]`.
+/// Share of the targets inside their intervals `lower..=upper` `[n]`.
 ///
 /// # Errors
-/// No rows, different lengths, a NaN, or an interval with swapped ends. Infinite ends are fine.
-pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64]) -> Result<f64> {
-    same_length("coverage", lower.len(), y)?;
-    same_length("coverage", upper.len(), y)?;
+/// No rows, different lengths, a NaN, an interval with swapped ends, or weights that do not fit.
+/// Infinite ends are fine.
+pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64], weights: Option<&[f64]>) -> Result<f64> {
+    check_intervals("coverage", lower, upper, y.len())?;
     check_targets("coverage", y)?;
-    let ordered = |(low, high): (&f64, &f64)| low <= high;
-    if let Some(row) = lower.iter().zip(upper).position(|ends| !ordered(ends)) {
-        let what = format!("row {row}: {}..={} is no interval", lower[row], upper[row]);
-        return Err(Error::data(what));
-    }
-    let intervals = lower.iter().zip(upper).zip(y);
-    let inside = intervals.filter(|((low, high), y)| *low <= y && y <= high);
-    Ok(inside.count() as f64 / y.len() as f64)
+    check_weights("coverage", y.len(), weights)?;
+    let inside = |i: usize| f64::from(u8::from(lower[i] <= y[i] && y[i] <= upper[i]));
+    Ok(average(y.len(), weights, inside))
 }
 
-/// Negative log likelihood in nats, averaged over rows. Each row is predicted by the equal-weight
-/// mixture of Gaussians around its `samples` means.
+/// Mean width of the intervals `lower..=upper` `[n]`, in units of the target.
+///
+/// # Errors
+/// Those of [`coverage`].
+pub fn mean_width(lower: &[f64], upper: &[f64], weights: Option<&[f64]>) -> Result<f64> {
+    check_intervals("mean_width", lower, upper, lower.len())?;
+    check_weights("mean_width", lower.len(), weights)?;
+    Ok(average(lower.len(), weights, |i| upper[i] - lower[i]))
+}
+
+/// Interval scores of central intervals `lower..=upper` `[n]` that should hold the share `level`,
+/// row by row, in units of the target; smaller is better.
+///
+/// The width, plus `2 / (1 - level)` times the distance of a target that is outside (Gneiting &
+/// Raftery 2007). The expected score is least for the true quantiles.
+///
+/// # Errors
+/// Those of [`coverage`], and a level that is not strictly between 0 and 1.
+pub fn interval_scores(lower: &[f64], upper: &[f64], level: f64, y: &[f64]) -> Result<Vec<f64>> {
+    check_intervals("interval_scores", lower, upper, y.len())?;
+    check_targets("interval_scores", y)?;
+    if !(level > 0.0 && level < 1.0) {
+        let requirement = "must lie strictly between 0 and 1";
+        return Err(Error::config("level", level, requirement));
+    }
+    let price = 2.0 / (1.0 - level);
+    let score = |i: usize| {
+        let outside = (lower[i] - y[i]).max(y[i] - upper[i]).max(0.0);
+        upper[i] - lower[i] + price * outside
+    };
+    Ok((0..y.len()).map(score).collect())
+}
+
+/// Negative log likelihoods in nats, row by row. Each row is predicted by the equal-weight mixture
+/// of Gaussians around its `samples` means.
 ///
 /// `means` is row-major `[n, samples]`. `stds` is one standard deviation for all components, or a
-/// slice `[n, samples]` with one for each. The result is infinite if a target is so far out (1e154
+/// slice `[n, samples]` with one for each. A loss is infinite if a target is so far out (1e154
 /// standard deviations) that the logarithm of its density overflows.
 ///
 /// # Errors
 /// No rows or samples, shapes that do not fit, a value that is not finite, or a standard deviation
 /// that is not positive.
-pub fn mixture_nll<'a>(
+pub fn log_losses_of_mixtures<'a>(
     means: &[f64],
     samples: usize,
     stds: impl Into<MixtureStds<'a>>,
     y: &[f64],
-) -> Result<f64> {
+) -> Result<Vec<f64>> {
     let score = |means: &[f64], stds: MixtureStds, y: f64| {
         Ok(-GaussianMixture::of(means, stds)?.log_density(y))
     };
-    average("mixture_nll", means, samples, stds.into(), y, score)
+    per_row(
+        "log_losses_of_mixtures",
+        means,
+        samples,
+        stds.into(),
+        y,
+        score,
+    )
 }
 
-/// Continuous ranked probability score of the mixtures of [`mixture_nll`], averaged over rows, in
-/// units of the target.
+/// Continuous ranked probability scores of the mixtures of [`log_losses_of_mixtures`], row by row,
+/// in units of the target (closed form of Grimit et al. 2006). For one sample they are those of
+/// normal distributions.
 ///
 /// A standard deviation may be 0 here. A point has a score: `|y - mean|` if it is alone. Takes
 /// `O(n samples^2)`.
 ///
 /// # Errors
-/// Those of [`mixture_nll`], except that standard deviations may be 0. Also means so far apart that
-/// the score is NaN.
-pub fn mixture_crps<'a>(
+/// Those of [`log_losses_of_mixtures`], except that standard deviations may be 0. Also means so far
+/// apart that the score is NaN.
+pub fn crps_of_mixtures<'a>(
     means: &[f64],
     samples: usize,
     stds: impl Into<MixtureStds<'a>>,
     y: &[f64],
-) -> Result<f64> {
-    let score = GaussianMixture::crps_with_points;
-    average("mixture_crps", means, samples, stds.into(), y, score)
+) -> Result<Vec<f64>> {
+    let (op, score) = ("crps_of_mixtures", GaussianMixture::crps_with_points);
+    let scores = per_row(op, means, samples, stds.into(), y, score)?;
+    numbers(op, scores)
 }
 
-fn average(
-    op: &'static str,
-    means: &[f64],
-    samples: usize,
-    stds: MixtureStds,
-    y: &[f64],
-    score: impl Fn(&[f64], MixtureStds, f64) -> Result<f64> + Sync,
-) -> Result<f64> {
-    let scores = per_row(op, means, samples, stds, y, score)?;
-    if let Some(row) = scores.iter().position(|s| s.is_nan()) {
-        let column = Column::Named("score".into());
-        return Err(not_a_number::<f64>(op, row, column, scores[row]));
+/// Continuous ranked probability scores of draws `[n, samples]`, row-major, row by row, in units of
+/// the target: `mean |x_s - y| - mean |x_s - x_t| / 2` over draws and over all pairs of them.
+///
+/// This is the score of the distribution that consists of the draws. That of the distribution they
+/// come from is smaller, by `mean |x_s - x_t| / (2 samples)` in expectation. Takes
+/// `O(n samples log samples)`.
+///
+/// # Errors
+/// No rows or draws, shapes that do not fit, a value that is not finite, or draws so far apart that
+/// a score overflows.
+pub fn crps_of_draws(draws: &[f64], samples: usize, y: &[f64]) -> Result<Vec<f64>> {
+    let score = |draws: &[f64], _: MixtureStds, y: f64| {
+        let m = draws.len() as f64;
+        let mut sorted = draws.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        // relative to the target, so that a common offset costs no accuracy
+        let (mut distance, mut pairs) = (0.0, 0.0);
+        for (i, x) in sorted.iter().enumerate() {
+            distance += (x - y).abs();
+            pairs += (2.0 * i as f64 + 1.0 - m) * (x - y);
+        }
+        Ok((distance - pairs / m) / m)
+    };
+    let op = "crps_of_draws";
+    let scores = per_row(op, draws, samples, MixtureStds::Common(0.0), y, score)?;
+    numbers(op, scores)
+}
+
+/// The scores, if none is NaN.
+fn numbers(op: &'static str, scores: Vec<f64>) -> Result<Vec<f64>> {
+    match scores.iter().position(|s| s.is_nan()) {
+        None => Ok(scores),
+        Some(row) => {
+            let column = Column::Named("score".into());
+            Err(not_a_number::<f64>(op, row, column, scores[row]))
+        }
     }
-    Ok(scores.iter().sum::<f64>() / y.len() as f64)
 }
 
 /// `score` of each row's means, standard deviations and target, in row order for any number of
@@ -134,6 +195,20 @@ fn same_length(op: &'static str, n: usize, y: &[f64]) -> Result<()> {
     Ok(())
 }
 
+fn check_intervals(op: &'static str, lower: &[f64], upper: &[f64], n: usize) -> Result<()> {
+    if n == 0 || lower.len() != n || upper.len() != n {
+        let expected = format!("ends of {}, at least 1", counted(n, "interval"));
+        let got = format!("{} and {}", lower.len(), upper.len());
+        return Err(Error::shape(op, expected, got));
+    }
+    let ordered = |(low, high): (&f64, &f64)| low <= high;
+    if let Some(row) = lower.iter().zip(upper).position(|ends| !ordered(ends)) {
+        let what = format!("row {row}: {}..={} is no interval", lower[row], upper[row]);
+        return Err(Error::data(what));
+    }
+    Ok(())
+}
+
 /// Checks `samples` predictions for every target, and the targets.
 fn finite(op: &'static str, predictions: &[f64], samples: usize, y: &[f64]) -> Result<()> {
     check_table::<f64>(op, predictions, samples, output_of(1))?;
@@ -146,122 +221,5 @@ pub(super) fn check_targets(op: &'static str, y: &[f64]) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use approx::assert_relative_eq;
-    use proptest::prelude::*;
-    use std::f64::consts::PI;
-
-    #[test]
-    fn rmse_by_hand() {
-        assert_relative_eq!(rmse(&[1.0, 2.0], &[4.0, 6.0]).unwrap(), 12.5f64.sqrt());
-        assert!(rmse(&[], &[]).is_err());
-        assert!(rmse(&[1.0], &[1.0, 2.0]).is_err());
-        assert!(rmse(&[f64::NAN], &[1.0]).is_err());
-        assert!(rmse(&[1.0], &[f64::NAN]).is_err());
-    }
-
-    #[test]
-    fn coverage_includes_the_ends() {
-        let (lower, upper) = ([0.0; 4], [1.0; 4]);
-        let y = [0.0, 1.0, -0.1, 1.1];
-        assert_eq!(coverage(&lower, &upper, &y).unwrap(), 0.5);
-        let wide = [f64::NEG_INFINITY; 4];
-        assert_eq!(coverage(&wide, &upper, &y).unwrap(), 0.75);
-        assert!(coverage(&upper, &lower, &y).is_err(), "ends swapped");
-        assert!(coverage(&[f64::NAN], &[1.0], &[0.0]).is_err());
-        assert!(coverage(&lower, &upper[..3], &y).is_err());
-        assert!(coverage(&[], &[], &[]).is_err());
-    }
-
-    #[test]
-    fn rows_are_scored_by_their_own_means() {
-        // row 0 has means 0 and 0, row 1 has means 5 and 5; each target is its row's mean
-        let means = [0.0, 0.0, 5.0, 5.0];
-        let nll = mixture_nll(&means, 2, 2.0, &[0.0, 5.0]).unwrap();
-        assert_relative_eq!(nll, (2.0 * (2.0 * PI).sqrt()).ln(), epsilon = 1e-14);
-        let crps = mixture_crps(&means, 2, 2.0, &[0.0, 5.0]).unwrap();
-        // a Gaussian at its own mean: std (sqrt 2 - 1) / sqrt pi
-        assert_relative_eq!(crps, 2.0 * (2f64.sqrt() - 1.0) / PI.sqrt(), epsilon = 1e-14);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        for score in [mixture_nll, mixture_crps] {
-            assert!(score(&[], 1, 1.0, &[]).is_err());
-            assert!(score(&[1.0], 0, 1.0, &[1.0]).is_err());
-            assert!(score(&[1.0; 3], 2, 1.0, &[1.0]).is_err());
-            assert!(score(&[1.0], 1, -1.0, &[1.0]).is_err());
-            assert!(score(&[f64::NAN], 1, 1.0, &[1.0]).is_err());
-            assert!(score(&[1.0], 1, 1.0, &[f64::INFINITY]).is_err());
-        }
-    }
-
-    #[test]
-    fn points_have_a_score_and_no_density() {
-        // one point: |y - mean|; points 0 and 2 for y = 3: E|X - y| - E|X - X'| / 2 = 2 - 1/2
-        assert_eq!(mixture_crps(&[1.0], 1, 0.0, &[1.0]).unwrap(), 0.0);
-        assert_eq!(mixture_crps(&[1.0], 1, 0.0, &[-2.5]).unwrap(), 3.5);
-        for stds in [MixtureStds::Common(0.0), MixtureStds::Each(&[0.0; 2])] {
-            assert_eq!(mixture_crps(&[0.0, 2.0], 2, stds, &[3.0]).unwrap(), 1.5);
-            assert!(mixture_nll(&[0.0, 2.0], 2, stds, &[3.0]).is_err());
-        }
-        // a point is the limit of narrow components, both next to others and alone
-        let score = |std| mixture_crps(&[0.0, 2.0], 2, &[std, 0.7][..], &[0.3]).unwrap();
-        assert_relative_eq!(score(0.0), score(1e-9), epsilon = 1e-9);
-    }
-
-    #[test]
-    fn a_score_that_is_no_number_is_an_error_with_its_row() {
-        let means = [0.0, 0.0, f64::MAX, f64::MIN];
-        let error = mixture_crps(&means, 2, 1.0, &[0.0, f64::MIN]).unwrap_err();
-        assert!(
-            matches!(error, Error::NonFiniteData { row: 1, .. }),
-            "{error}"
-        );
-        // the score of a target far out is infinite, as documented
-        assert_eq!(
-            mixture_nll(&[0.0], 1, 1.0, &[1e200]).unwrap(),
-            f64::INFINITY
-        );
-    }
-
-    #[test]
-    fn components_are_scored_with_their_own_deviations() {
-        // row 0 has standard deviation 2 throughout, row 1 has 1 and 3
-        let (means, stds, y) = ([0.0, 1.0, 5.0, 6.0], [2.0, 2.0, 1.0, 3.0], [0.5, 7.0]);
-        let rows = [
-            GaussianMixture::new(&means[..2], 2.0).unwrap(),
-            GaussianMixture::with_stds(&means[2..], &stds[2..]).unwrap(),
-        ];
-        let expected = |f: fn(&GaussianMixture, f64) -> f64| {
-            let scores = rows.iter().zip(y).map(|(row, y)| f(row, y));
-            scores.sum::<f64>() / 2.0
-        };
-        let nll = mixture_nll(&means, 2, &stds[..], &y).unwrap();
-        assert_relative_eq!(nll, -expected(|row, y| row.log_density(y)), epsilon = 1e-14);
-        let crps = mixture_crps(&means, 2, &stds[..], &y).unwrap();
-        assert_relative_eq!(crps, expected(|row, y| row.crps(y)), epsilon = 1e-14);
-        for bad in [&stds[..3], &[1.0; 5], &[], &[1.0, 1.0, -1.0, 1.0]] {
-            assert!(mixture_nll(&means, 2, bad, &y).is_err());
-            assert!(mixture_crps(&means, 2, bad, &y).is_err());
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn scores_do_not_depend_on_the_order_of_rows_or_samples(
-            rows in prop::collection::vec((prop::collection::vec(-3.0f64..3.0, 4), -3.0f64..3.0), 1..20)
-        ) {
-            let y: Vec<f64> = rows.iter().map(|r| r.1).collect();
-            let means: Vec<f64> = rows.iter().flat_map(|r| r.0.clone()).collect();
-            // reverses the rows, and the samples within them
-            let back = |v: &[f64]| v.iter().rev().copied().collect::<Vec<f64>>();
-            for score in [mixture_nll, mixture_crps] {
-                let plain = score(&means, 4, 0.5, &y).unwrap();
-                let turned = score(&back(&means), 4, 0.5, &back(&y)).unwrap();
-                prop_assert!((plain - turned).abs() < 1e-11 * (1.0 + plain.abs()));
-            }
-        }
-    }
-}
+#[path = "tests/regression.rs"]
+mod tests;

@@ -3,11 +3,13 @@
 //! It compares predictive distributions at inputs that need no targets: rows of the training set,
 //! midpoints of pairs of rows, and points as far on the other side, many of which lie beyond the
 //! data. Classification: the mean total variation. Regression: the root mean square difference of
-//! predictive means and of epistemic standard deviations, in units of the noise.
+//! predictive means and of epistemic standard deviations, in units of the noise. Beside the distance
+//! stands the spread: how much predictions differ from sample to sample, on average over the
+//! inputs, against the same of the walk.
 
 use crate::error::Result;
 use crate::nn::LinearHead;
-use crate::predict::{ClassPredictions, network_outputs};
+use crate::predict::{ClassPredictions, Outputs, network_outputs};
 use crate::scalar::Scalar;
 
 /// Most rows of the training set that are used. As many points lie between them, and as many
@@ -23,6 +25,16 @@ pub(super) struct Agreement<'a> {
     inputs: Vec<f64>,
     noise_std: Option<f64>,
     walk: Vec<f64>,
+    spread: f64,
+}
+
+/// How near samples are to a walk.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Closeness {
+    /// Distance of predictions.
+    pub distance: f64,
+    /// Their spread over the walk's; 1 if neither has any.
+    pub spread: f64,
 }
 
 impl<'a> Agreement<'a> {
@@ -52,23 +64,26 @@ impl<'a> Agreement<'a> {
             inputs,
             noise_std,
             walk: Vec::new(),
+            spread: 0.0,
         };
-        agreement.walk = agreement.predictions(&thinned(points, network.dim(), POINTS))?;
+        let points = thinned(points, network.dim(), POINTS);
+        (agreement.walk, agreement.spread) = agreement.predictions(&points)?;
         Ok(agreement)
     }
 
     /// Class probabilities, or mean and epistemic standard deviation in units of the noise, for
-    /// each input in turn.
-    fn predictions<T: Scalar>(&self, samples: &[T]) -> Result<Vec<f64>> {
+    /// each input in turn; and their mean spread.
+    fn predictions<T: Scalar>(&self, samples: &[T]) -> Result<(Vec<f64>, f64)> {
         let mut all = Vec::new();
+        let (mut spread, inputs) = (0.0, self.inputs.len() / self.network.input_dim());
         match self.noise_std {
             None => {
                 let mut classes = ClassPredictions::empty(self.network.output_dim().max(2));
                 network_outputs(self.network, samples, &self.inputs, |block| {
-                    match block.width {
-                        1 => classes.extend(&block.two_logits()),
-                        _ => classes.extend(block),
-                    }
+                    let two = (block.width == 1).then(|| block.two_logits());
+                    let block = two.as_ref().unwrap_or(block);
+                    spread += spread_of_classes(block);
+                    classes.extend(block)
                 })?;
                 all = classes.probabilities;
             }
@@ -79,24 +94,61 @@ impl<'a> Agreement<'a> {
                     let mean = outputs.iter().sum::<f64>() / n;
                     let squares = outputs.iter().map(|o| (o - mean).powi(2));
                     all.push(mean / noise_std);
-                    all.push((squares.sum::<f64>() / n).sqrt() / noise_std);
+                    let std = (squares.sum::<f64>() / n).sqrt() / noise_std;
+                    spread += std;
+                    all.push(std);
                 }
                 Ok(())
             })?,
         }
-        Ok(all)
+        Ok((all, spread / inputs as f64))
     }
 
     /// Distance of the predictions of `samples` (`[s, P]`) from the walk's.
     pub fn distance<T: Scalar>(&self, samples: &[T]) -> Result<f64> {
+        Ok(self.closeness(samples)?.distance)
+    }
+
+    /// Distance and spread of the predictions of `samples` (`[s, P]`).
+    pub fn closeness<T: Scalar>(&self, samples: &[T]) -> Result<Closeness> {
         let rows = (self.inputs.len() / self.network.input_dim()) as f64;
-        let other = self.predictions(samples)?;
+        let (other, spread) = self.predictions(samples)?;
         let differences = other.iter().zip(&self.walk).map(|(a, b)| a - b);
-        Ok(match self.noise_std {
+        let distance = match self.noise_std {
             None => 0.5 * differences.map(f64::abs).sum::<f64>() / rows,
             Some(_) => (differences.map(|d| d * d).sum::<f64>() / rows).sqrt(),
-        })
+        };
+        let spread = match spread == self.spread {
+            true => 1.0,
+            false => spread / self.spread,
+        };
+        Ok(Closeness { distance, spread })
     }
+}
+
+/// The sum over rows of `(sum_k Var_s p_k)^{1/2}`: how far class probabilities scatter over samples.
+fn spread_of_classes(block: &Outputs) -> f64 {
+    let k = block.width;
+    let (mut p, mut moments) = (vec![0.0; k], vec![[0.0; 2]; k]);
+    let one = |row: usize| {
+        let logits = block.row(row);
+        moments.fill([0.0; 2]);
+        for sample in logits.chunks_exact(k) {
+            let top = sample.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            p.iter_mut()
+                .zip(sample)
+                .for_each(|(p, l)| *p = (l - top).exp());
+            let sum: f64 = p.iter().sum();
+            for ([first, second], p) in moments.iter_mut().zip(&p) {
+                *first += p / sum;
+                *second += (p / sum).powi(2);
+            }
+        }
+        let n = (logits.len() / k).max(1) as f64;
+        let variances = moments.iter().map(|[a, b]| b / n - (a / n).powi(2));
+        variances.sum::<f64>().max(0.0).sqrt()
+    };
+    (0..block.rows).map(one).sum()
 }
 
 /// At most `most` rows of `dim` values, evenly spaced.

@@ -34,13 +34,13 @@ impl Problem<'_> {
         let points = match &self.options.method {
             MethodOptions::Ensemble => self.ensemble(posterior, evidence, summary)?,
             MethodOptions::Swag(draws) => self.swag(draws.samples, evidence, summary)?,
-            MethodOptions::Sgld(chains) => self.langevin(chains.samples, evidence, summary)?,
+            MethodOptions::Sgld(chains) => self.langevin(chains, evidence, summary)?,
             MethodOptions::Vi(draws) => {
                 self.variational(draws.samples, posterior, evidence, summary)?
             }
             MethodOptions::Dropout(draws) => self.dropout(draws.samples, posterior, summary)?,
             MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) => {
-                self.chains(chains.samples, posterior, evidence, summary)?
+                self.chains(chains, posterior, evidence, summary)?
             }
             MethodOptions::Riemann(draws) => {
                 let samples = draws.samples;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::WalkSettings;
 use super::context::Problem;
+use crate::baselines::check_seconds;
 use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
 use crate::parallel;
@@ -30,12 +31,7 @@ pub(super) struct Budget {
 
 impl WalkSettings {
     pub(super) fn check_budget(&self) -> Result<()> {
-        if let Some(seconds) = self.max_seconds
-            && !(seconds > 0.0 && Duration::try_from_secs_f64(seconds).is_ok())
-        {
-            let requirement = "must be a positive number of seconds";
-            return Err(Error::config("max_seconds", seconds, requirement));
-        }
+        check_seconds(self.max_seconds)?;
         if self.max_memory == Some(0) {
             return Err(Error::config("max_memory", 0, "must be positive"));
         }

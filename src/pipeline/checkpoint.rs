@@ -11,7 +11,8 @@ use std::time::Instant;
 use super::coordinates::Coordinates;
 use super::{CheckpointOptions, FitReport, Stage, notes};
 use crate::artifact::{
-    CheckpointHeader, CheckpointReader, Claim, Fitted, Spool, remove_spool, write_checkpoint,
+    CheckpointHeader, CheckpointReader, Claim, Files, Fitted, Spool, check_checkpoint_place, lost,
+    remove_points, write_checkpoint_in,
 };
 use crate::curvature::EvidenceReport;
 use crate::error::{Error, Result};
@@ -22,6 +23,7 @@ use crate::walk::{Fields, Kernel, Particle, Run, Walk};
 
 /// The fit whose walk is kept, as far as it matters here.
 pub(super) struct Subject<'a> {
+    pub files: Files,
     pub options: Option<&'a CheckpointOptions>,
     /// File for the points of the walk, if they are not needed in memory.
     pub spool: Option<&'a Path>,
@@ -62,15 +64,21 @@ pub(super) struct Keeper<'a, T> {
 impl<'a, T: Scalar> Keeper<'a, T> {
     /// Opens the checkpoint to resume from, if any.
     pub(super) fn new(of: Subject<'a>) -> Result<Self> {
-        let claim = of.options.map(|o| Claim::of(&o.path)).transpose()?;
+        let files = &of.files;
+        let claim = of.options.map(|o| Claim::within(files, &o.path));
+        let claim = claim.transpose()?;
         let resumed = of.options.filter(|o| o.resume);
-        // finds out before anything takes time whether the file can be created
+        // finds out before anything takes time whether the files can be created
+        if let Some(options) = of.options.filter(|o| o.saves_cancelled() && !o.resume) {
+            check_checkpoint_place(files, &options.path)?;
+        }
         let spool = of.spool.filter(|_| resumed.is_none());
         let width = of.coordinates.as_ref().map_or(of.dim, Coordinates::width);
-        let spool = spool.map(|path| Spool::create(path, width)).transpose()?;
+        let spool = spool.map(|path| Spool::create_in(files, path, width));
+        let spool = spool.transpose()?;
         let (mut trained, mut reader) = (None, None);
         if let Some(options) = resumed {
-            let mut opened = CheckpointReader::open(&options.path)?;
+            let mut opened = CheckpointReader::open_in(files, &options.path)?;
             trained = Some(Trained::read(&mut opened, &of)?);
             reader = Some(opened);
         }
@@ -154,10 +162,11 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         }
         // checked first: a wrong checkpoint must not cut off points
         reader.finish()?;
+        let files = &self.of.files;
         let resumed = self.of.spool.map(|path| match spooled.count {
             // the points are in the checkpoint
-            0 => Spool::create(path, run.dim()),
-            count => Spool::resume(path, run.dim(), count, spooled.checksum()),
+            0 => Spool::create_in(files, path, run.dim()),
+            count => Spool::resume_in((files, path), run.dim(), count, spooled.checksum()),
         });
         self.spool = resumed.transpose()?;
         let said = summary.checkpoint.get_or_insert_default();
@@ -188,13 +197,16 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             Some(coordinates) => coordinates.stored(&walked.points)?,
             None => walked.points,
         };
-        match self.spool.take() {
-            Some(mut spool) => {
-                self.spooled = true;
-                spool.append(&points)?;
-                spool.sync()?;
-                Ok(Fitted::Spooled(spool))
+        if let Some(spool) = &mut self.spool {
+            self.spooled = true;
+            spool.append(&points)?;
+            spool.sync()?;
+            if self.saved {
+                spool.set_resumable();
             }
+        }
+        match self.spool.take() {
+            Some(spool) => Ok(Fitted::Spooled(spool)),
             None => Ok(Fitted::Points(Points::new(walked.dim, points)?)),
         }
     }
@@ -235,25 +247,24 @@ impl<'a, T: Scalar> Keeper<'a, T> {
         }
     }
 
-    /// Tidies up after a fit that was cancelled: its file of points is removed, unless there is a
-    /// checkpoint to go on from. Then the error names the checkpoint.
+    /// Tidies up after a fit that failed: its file of points is removed, unless there is a
+    /// checkpoint to go on from. The error of a cancelled fit, or of a file, says which.
     pub(super) fn tidy(mut self, error: Error) -> Error {
-        let Error::Cancelled { stage, .. } = error else {
-            return error;
-        };
-        // another fit may claim the file from here on
-        drop(self.spool.take());
         let stale = self.spooled && !self.saved;
-        if let Some(path) = self.of.spool.filter(|_| stale)
-            && let Ok(_claim) = Claim::of(path)
-            && let Err(failure) = remove_spool(path)
-        {
-            return failure;
-        }
-        let path = self.of.options.map(|o| o.path.clone());
-        Error::Cancelled {
-            stage,
-            checkpoint: path.filter(|_| self.saved),
+        let removed = match (self.spool.take(), self.of.spool) {
+            (Some(spool), _) if stale => spool.remove(),
+            (None, Some(path)) if stale => remove_points(&self.of.files, path),
+            _ => Ok(()),
+        };
+        let checkpoint = self.of.options.filter(|_| self.saved);
+        let checkpoint = checkpoint.map(|o| o.path.clone());
+        match (error, removed) {
+            (Error::Cancelled { .. }, Err(failure)) => failure,
+            (Error::Cancelled { stage, .. }, Ok(())) => Error::Cancelled { stage, checkpoint },
+            (Error::Io { path, source }, removed) if self.spooled || self.saved => {
+                lost((path, &source), checkpoint.as_deref(), removed)
+            }
+            (other, _) => other,
         }
     }
 
@@ -274,7 +285,7 @@ impl<'a, T: Scalar> Keeper<'a, T> {
             spool.sync()?;
             spooled = Spooled::of(spool);
         }
-        write_checkpoint(&options.path, &header, |fields| {
+        write_checkpoint_in((&self.of.files, &options.path), &header, |fields| {
             trained.fields(fields)?;
             kernel.fields(fields)?;
             run.fields(fields)?;

@@ -3,10 +3,13 @@
 use super::chains::CHAINS;
 use super::context::{MAX_NUMBERS, Problem};
 use super::options::Deforming;
-use super::{KernelKind, Method, PriorChoice};
-use crate::baselines::{ChainOptions, SgldOptions};
+use super::{KernelKind, Method, MethodOptions, PriorChoice};
+use crate::baselines::{ChainOptions, SgldOptions, check_seconds};
 use crate::error::{Error, Result, counted};
 use crate::model::Observation;
+
+/// Most kinetic layers of a flow.
+const MAX_LAYERS: usize = 100_000;
 
 /// Most parameters for which a full covariance is computed: half a gigabyte.
 const MAX_DENSE: usize = 8_192;
@@ -31,6 +34,11 @@ impl Problem<'_> {
                 false => format!("is for real targets; the likelihood {observation} has no noise"),
             };
             return Err(Error::config("noise_std", std, &what));
+        }
+        if self.prepared.weighted && options.method.loo_refits() > 0 {
+            let requirement = "is for rows that count alike: these have weights";
+            let refits = options.method.loo_refits();
+            return Err(Error::config("loo_refits", refits, requirement));
         }
         self.check_likelihood()?;
         self.check_training()?;
@@ -112,6 +120,18 @@ impl Problem<'_> {
                 return Err(Error::config("frozen", count, requirement));
             }
             _ => {}
+        }
+        if let Deforming::Flow(flow) = how
+            && let Some(layers) = flow.layers
+        {
+            if layers > MAX_LAYERS {
+                let requirement = format!("must be at most {MAX_LAYERS}");
+                return Err(Error::config("layers", layers, &requirement));
+            }
+            if self.network.hidden_params() == 0 && layers > 0 {
+                let requirement = "are for hidden layers: a linear model is its own conditional";
+                return Err(Error::config("layers", layers, requirement));
+            }
         }
         if let Deforming::Flow(flow) = how
             && self.network.hidden_params() > 0
@@ -202,6 +222,12 @@ impl Problem<'_> {
         if method == Method::Dropout && self.network.hidden_params() == 0 {
             let requirement = "needs a network with hidden units";
             return Err(Error::config("method", method, requirement));
+        }
+        if let MethodOptions::Hmc(chains)
+        | MethodOptions::Nuts(chains)
+        | MethodOptions::Sgld(chains) = &self.options.method
+        {
+            check_seconds(chains.max_seconds)?;
         }
         let Some(samples) = self.options.method.samples() else {
             return Ok(());

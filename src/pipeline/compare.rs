@@ -4,10 +4,11 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{FitOptions, Fits, Progress, fit};
-use crate::artifact::Scores;
+use super::{Differences, FitOptions, Fits, Progress, RowLosses, fit};
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::linalg::vector::scale_of;
+use crate::metrics::Scores;
 use crate::rng::Streams;
 
 /// One fit, and its scores.
@@ -33,6 +34,14 @@ pub struct Measured {
     pub elpd_loo_se: Option<f64>,
     /// Peak memory of the process during the measurement, in MiB, if the caller knows it.
     pub peak_mib: Option<f64>,
+    /// The scores less those of the best method under the same seed, if [`compare_to_best`] was
+    /// called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub differences: Option<Differences>,
+    /// The losses of the test rows. A caller whose fits differ in their test rows says in
+    /// [`RowLosses::rows`] which ones they are.
+    #[serde(skip)]
+    pub losses: RowLosses,
 }
 
 /// Fits `options.method` to `train` and scores it on `test` with `samples` posterior samples.
@@ -50,19 +59,22 @@ pub fn measure<T: Fits>(
     let fitted = fit::<T>(train, options, progress)?;
     let fit_seconds = started.elapsed().as_secs_f64();
     let started = Instant::now();
-    let scores = fitted
+    let scored = fitted
         .model
-        .evaluate(test, samples, Streams::new(options.seed))?;
+        .score_rows(test, samples, Streams::new(options.seed))?;
+    let scores = scored.scores()?;
     Ok(Measured {
         method: options.method.method().name(),
         seed: options.seed,
         scores,
         fit_seconds,
         predict_seconds: started.elapsed().as_secs_f64(),
+        losses: RowLosses::of(&scored)?,
         gradients: fitted.report.gradients(),
         elpd_loo: fitted.loo.as_ref().map(|loo| loo.elpd_loo),
         elpd_loo_se: fitted.loo.as_ref().map(|loo| loo.se),
         peak_mib: None,
+        differences: None,
     })
 }
 
@@ -79,9 +91,12 @@ impl Statistic {
     /// The statistic of at least one value.
     pub fn of(values: &[f64]) -> Self {
         let n = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / n;
-        let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-        let error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+        let scale = scale_of(values.iter().copied().map(f64::abs).fold(0.0, f64::max));
+        let scaled = || values.iter().map(|v| v * scale);
+        let mean = scaled().sum::<f64>() / n;
+        let squares: f64 = scaled().map(|v| (v - mean).powi(2)).sum();
+        let error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt() / scale);
+        let mean = mean / scale;
         Self { mean, error }
     }
 }
@@ -93,22 +108,17 @@ pub struct MethodScores {
     pub method: &'static str,
     /// Name and statistic of each column.
     pub columns: Vec<(&'static str, Statistic)>,
+    /// Scores less those of the best method, over all seeds that both have. `None` for the best
+    /// method itself, and where there is no other.
+    pub differences: Option<Differences>,
 }
 
 /// The rows of a table: methods in the order in which they first appear.
 pub fn by_method(all: &[Measured]) -> Vec<MethodScores> {
-    let mut methods: Vec<&'static str> = Vec::new();
-    for one in all {
-        if !methods.contains(&one.method) {
-            methods.push(one.method);
-        }
-    }
+    let best = best_method(all);
     let row = |method: &'static str| {
-        let seeds: Vec<Vec<(&'static str, f64)>> = all
-            .iter()
-            .filter(|m| m.method == method)
-            .map(Measured::columns)
-            .collect();
+        let fits: Vec<&Measured> = all.iter().filter(|m| m.method == method).collect();
+        let seeds: Vec<Vec<(&'static str, f64)>> = fits.iter().map(|m| m.columns()).collect();
         let names = seeds.first().into_iter().flatten().map(|c| c.0);
         let columns = names.map(|name| {
             let of =
@@ -119,9 +129,61 @@ pub fn by_method(all: &[Measured]) -> Vec<MethodScores> {
         MethodScores {
             method,
             columns: columns.collect(),
+            differences: best.and_then(|best| differences(&fits, all, best)),
         }
     };
-    methods.into_iter().map(row).collect()
+    methods(all).into_iter().map(row).collect()
+}
+
+/// The methods in the order in which they first appear.
+fn methods(all: &[Measured]) -> Vec<&'static str> {
+    let mut methods: Vec<&'static str> = Vec::new();
+    for one in all {
+        if !methods.contains(&one.method) {
+            methods.push(one.method);
+        }
+    }
+    methods
+}
+
+/// The method with the lowest mean NLL among those that have fits under most seeds.
+fn best_method(all: &[Measured]) -> Option<&'static str> {
+    let of = |method: &'static str| {
+        let fits = all.iter().filter(|m| m.method == method);
+        let nll: Vec<f64> = fits.map(|m| m.scores.nll()).collect();
+        // a NaN of either sign is not the best
+        let mean = Some(Statistic::of(&nll).mean).filter(|mean| !mean.is_nan());
+        (method, nll.len(), mean.unwrap_or(f64::INFINITY))
+    };
+    let each: Vec<_> = methods(all).into_iter().map(of).collect();
+    let most = each.iter().map(|m| m.1).max()?;
+    let complete = each.into_iter().filter(|m| m.1 == most);
+    complete.min_by(|a, b| a.2.total_cmp(&b.2)).map(|m| m.0)
+}
+
+/// Scores of the fits of one method less those of `best`, over the seeds that both have.
+fn differences(fits: &[&Measured], all: &[Measured], best: &'static str) -> Option<Differences> {
+    if fits.iter().any(|m| m.method == best) {
+        return None;
+    }
+    let of_best = |seed: u64| all.iter().find(|m| m.method == best && m.seed == seed);
+    let pairs: Vec<(&RowLosses, &RowLosses)> = fits
+        .iter()
+        .filter_map(|m| Some((&m.losses, &of_best(m.seed)?.losses)))
+        .collect();
+    (!pairs.is_empty()).then(|| Differences::of(best, &pairs))
+}
+
+/// Gives every fit but those of the best method its differences to that method under the same seed.
+pub fn compare_to_best(all: &mut [Measured]) {
+    let Some(best) = best_method(all) else {
+        return;
+    };
+    let each = all.iter().map(|m| differences(&[m], all, best));
+    let each: Vec<Option<Differences>> = each.collect();
+    for (one, differences) in all.iter_mut().zip(each) {
+        one.differences = differences;
+    }
 }
 
 impl Measured {
@@ -158,24 +220,40 @@ mod tests {
     use crate::pipeline::Method;
 
     #[test]
-    fn rows_are_means_over_seeds_with_their_errors() {
-        let one = |method: Method, seed: u64, nll: f64| Measured {
+    fn a_statistic_does_not_depend_on_the_unit() {
+        for unit in [1e300, 1.0, 1e-300] {
+            let of = Statistic::of(&[1.0, 2.0, 4.0].map(|x| x * unit));
+            assert!((of.mean / unit - 7.0 / 3.0).abs() < 1e-12, "{of:?}");
+            let error = of.error.unwrap() / unit;
+            assert!((error - (7.0f64 / 9.0).sqrt()).abs() < 1e-12, "{of:?}");
+        }
+        assert!(Statistic::of(&[f64::NAN]).mean.is_nan());
+    }
+
+    /// A fit whose log losses are `nll` and `nll + 2`.
+    fn one(method: Method, seed: u64, nll: f64) -> Measured {
+        let mut metrics = RegressionMetrics::compute(&[0.0], 1, 1.0, &[0.0]).unwrap();
+        metrics.nll = nll + 1.0;
+        Measured {
             method: method.name(),
             seed,
-            scores: Scores::Regression(RegressionMetrics {
-                n: 5,
-                nll,
-                rmse: 1.0,
-                crps: 0.5,
-                coverage_90: 0.9,
-            }),
+            scores: Scores::Regression(metrics),
             fit_seconds: 2.0,
             predict_seconds: 0.1,
             gradients: 10.0,
             elpd_loo: None,
             elpd_loo_se: None,
             peak_mib: None,
-        };
+            differences: None,
+            losses: RowLosses {
+                columns: vec![("nll", vec![nll, nll + 2.0])],
+                ..RowLosses::default()
+            },
+        }
+    }
+
+    #[test]
+    fn rows_are_means_over_seeds_with_their_errors() {
         let all = [
             one(Method::Walk, 0, 1.0),
             one(Method::Map, 0, 7.0),
@@ -185,18 +263,64 @@ mod tests {
         let rows = by_method(&all);
         let nll = |row: usize| rows[row].columns[0].1;
         assert_eq!([rows[0].method, rows[1].method], ["walk", "map"]);
-        // 1, 2, 4: mean 7/3, variance 7/3
-        assert!((nll(0).mean - 7.0 / 3.0).abs() < 1e-12);
+        // 2, 3, 5: mean 10/3, variance 7/3
+        assert!((nll(0).mean - 10.0 / 3.0).abs() < 1e-12);
         assert!((nll(0).error.unwrap() - (7.0f64 / 9.0).sqrt()).abs() < 1e-12);
         assert_eq!(
             nll(1),
             Statistic {
-                mean: 7.0,
+                mean: 8.0,
                 error: None
             }
         );
         assert_eq!(rows[0].columns.len(), 8);
         let json = serde_json::to_string(&all[0]).unwrap();
-        assert!(json.contains(r#""method":"walk""#) && json.contains(r#""rmse":1.0"#));
+        assert!(json.contains(r#""method":"walk""#) && json.contains(r#""rmse":0.0"#));
+        assert!(!json.contains("losses") && !json.contains("differences"));
+        // only the seed that both have is compared: 7 and 9 against 1 and 3
+        assert_eq!(rows[0].differences, None);
+        let found = rows[1].differences.as_ref().unwrap();
+        assert_eq!(
+            (found.best, found.columns["nll"].unwrap().mean),
+            ("walk", 6.0)
+        );
+    }
+
+    #[test]
+    fn the_best_method_has_the_lowest_nll_and_most_seeds() {
+        let mut all = vec![
+            one(Method::Walk, 0, 1.0),
+            one(Method::Map, 0, 0.5),
+            one(Method::Walk, 1, 2.0),
+            one(Method::Map, 1, 3.0),
+            // the best of all, but it failed under the other seed
+            one(Method::Vi, 0, 0.0),
+        ];
+        compare_to_best(&mut all);
+        let of = |i: usize| {
+            all[i]
+                .differences
+                .as_ref()
+                .map(|d| (d.best, d.columns["nll"].unwrap().mean))
+        };
+        assert_eq!([of(0), of(2)], [None, None]);
+        assert_eq!(
+            [of(1), of(3), of(4)],
+            [
+                Some(("walk", -0.5)),
+                Some(("walk", 1.0)),
+                Some(("walk", -1.0))
+            ]
+        );
+        let rows = by_method(&all);
+        let map = rows[1].differences.as_ref().unwrap().columns["nll"].unwrap();
+        // the differences of both rows are the same: no error left
+        assert_eq!((map.mean, map.error, map.rows), (0.25, Some(0.0), 2));
+        compare_to_best(&mut []);
+        assert!(by_method(&[]).is_empty());
+        // an NLL that is no number is never the best
+        let mut broken = vec![one(Method::Walk, 0, f64::NAN), one(Method::Map, 0, 1.0)];
+        compare_to_best(&mut broken);
+        assert_eq!(broken[1].differences, None);
     }
 }

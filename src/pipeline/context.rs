@@ -3,7 +3,7 @@
 use super::densities::Densities;
 use super::prepare::Prepared;
 use super::{FitOptions, Method, Progress};
-use crate::artifact::own_last_layer;
+use crate::artifact::{Files, own_last_layer};
 use crate::deform::LastLayer;
 use crate::error::Result;
 use crate::model::{
@@ -17,6 +17,8 @@ use crate::scalar::Scalar;
 pub(super) const MAX_NUMBERS: usize = 1 << 30;
 
 pub(super) struct Problem<'a> {
+    /// Where the files of the walk are.
+    pub files: &'a Files,
     pub options: &'a FitOptions,
     /// The user's model, if there is one.
     pub own: Option<&'a Model>,

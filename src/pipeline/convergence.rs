@@ -4,17 +4,25 @@
 //! Simpson, Carpenter & Buerkner 2021).
 //!
 //! Each particle is a short chain. The ensemble may cover the posterior even if no single particle
-//! does. So an R-hat far above 1 means that each particle is still near the region it first
-//! reached; it does not mean that their mean is wrong. What counts is that predictions agree. With
-//! several starts, the nested R-hat (Margossian et al. 2024) tells whether particles from different
-//! starts differ more than particles from the same start.
+//! does, so the R-hat of particles is far above 1 in healthy walks. What counts is whether particles
+//! have forgotten where they were when the warm-up ended: the nested R-hat over groups that were
+//! alike then ([`grouped_rhat`]). With several starts, the nested R-hat over starts (Margossian et
+//! al. 2024) tells whether particles from different starts differ more than particles from the same
+//! start.
 
 use super::FitReport;
-use crate::artifact::report::{Mixing, NestedMixing, PredictionMixing};
-use crate::diagnose::{Chains, ess_bulk, ess_tail, nested_rhat, rhat};
+use crate::artifact::report::{GroupMixing, Mixing, NestedMixing, PredictionMixing};
+use crate::diagnose::{
+    Chains, ess_bulk, ess_tail, grouped_rhat, grouped_rhat_limit, nested_rhat, rhat,
+};
 use crate::error::Result;
 use crate::scalar::Scalar;
 use crate::walk::{Trace, Walk};
+
+/// Groups of particles that were alike, and least particles of a group for its mean to say
+/// anything.
+const GROUPS: usize = 4;
+const GROUP: usize = 8;
 
 /// The draws of one quantity, `[particles, blocks]`.
 fn draws(trace: &Trace, of: impl Fn(usize, usize) -> Result<f64>) -> Result<Vec<f64>> {
@@ -31,6 +39,7 @@ struct Figures {
     bulk: f64,
     tail: f64,
     nested: Option<f64>,
+    grouped: Option<f64>,
 }
 
 fn figures(values: &[f64], particles: usize, starts: usize) -> Result<Figures> {
@@ -40,7 +49,16 @@ fn figures(values: &[f64], particles: usize, starts: usize) -> Result<Figures> {
         bulk: ess_bulk(&chains),
         tail: ess_tail(&chains),
         nested: nested(values, particles, starts)?,
+        grouped: match has_groups(&chains) {
+            true => Some(grouped_rhat(&chains, GROUPS)?),
+            false => None,
+        },
     })
+}
+
+/// Whether there are enough particles, and enough of their draws.
+fn has_groups(chains: &Chains) -> bool {
+    chains.draws() >= 8 && chains.chains() >= GROUPS * GROUP
 }
 
 /// Nested R-hat over the particles of each start, if there are several starts of equal size.
@@ -91,6 +109,15 @@ impl FitReport {
             sorted(&|f| f.rhat),
             sorted(&|f| f.nested.unwrap_or(f64::NAN)),
         );
+        let grouped = sorted(&|f| f.grouped.unwrap_or(f64::NAN));
+        let middle = grouped.get(grouped.len() / 2).copied();
+        let groups = energy.grouped.map(|energy| GroupMixing {
+            groups: GROUPS,
+            energy,
+            predictions: middle.unwrap_or(f64::NAN),
+            worst: grouped.last().copied().unwrap_or(f64::NAN),
+            limit: grouped_rhat_limit(particles, GROUPS),
+        });
         let ends = (rhats.get(rhats.len() / 2), rhats.last());
         let of_predictions = match ends {
             (Some(&rhat_median), Some(&rhat_worst)) => {
@@ -113,6 +140,7 @@ impl FitReport {
             nested: nested
                 .last()
                 .map(|&rhat_worst| NestedMixing { starts, rhat_worst }),
+            groups,
         });
         Ok(())
     }

@@ -1,17 +1,18 @@
-//! The deformation of a fit: the atlas, or the flow whose predictions are most like the walk's.
+//! The deformation of a fit: the atlas, or the flow whose draws are most like the walk's points.
 //!
 //! Several flows are fitted to the walk. One has exchangeable units, both as fitted by maximum
 //! likelihood and as refined on the ELBO. Another is a Gaussian in a frame, with couplings if these
 //! help held-out walkers, at its fitted width and narrower. Which one serves best depends on
-//! network and data, so it is measured. The candidates whose predictions are most like the walk's
-//! (`agreement`), or nearly so, are compared, and the one with the highest ELBO is kept.
+//! network and data, so it is measured, with kinetic layers (`layers`) after each, and `choice` says
+//! which is kept.
 
 use super::agreement::Agreement;
+use super::choice::{Judged, Rule};
 use super::context::Problem;
-use super::flows::Candidate;
+use super::layers::{Candidate, Judge, LayerPlan};
 use super::material::Material;
 use super::options::Deforming;
-use super::trust::{Trust, energies, trust, weigh};
+use super::trust::{CARRIED, Trust, energies, trust, weigh};
 use super::{AtlasSettings, FitReport, FlowSettings, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
@@ -20,10 +21,7 @@ use crate::error::Result;
 use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
 use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
-use crate::walk::Walk;
-
-/// Candidates predict alike if their distance is at most this multiple of the least distance.
-const ALIKE: f64 = 1.2;
+use crate::walk::{InverseMassMatrix, Walk};
 
 impl Problem<'_> {
     /// A deformation of a walk with given scales.
@@ -31,11 +29,16 @@ impl Problem<'_> {
         &mut self,
         how: Deforming<'_>,
         posterior: &PosteriorDensity<T>,
-        walked: &Walk<T>,
+        (walked, mass): (&Walk<T>, Option<InverseMassMatrix<T>>),
         evidence: &EvidenceReport<T>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
         let hidden = self.network.hidden_params();
+        let energy = HiddenFirst::new(posterior.clone(), hidden, 0)?;
+        let mass = match mass {
+            Some(mass) => mass,
+            None => InverseMassMatrix::diagonal(&energy.prior_precision())?,
+        };
         let material = Material {
             points: walked.points_of()?,
             energies: &walked.energies,
@@ -46,6 +49,9 @@ impl Problem<'_> {
             map: Some(&evidence.map.theta),
             scaled: None,
             noise_std: evidence.noise_std,
+            energy,
+            mass,
+            gradients: gradients(walked),
         };
         self.deform_of(how, &material, summary)
     }
@@ -86,6 +92,9 @@ impl Problem<'_> {
             map: None,
             scaled: Some((&head, own)),
             noise_std: noise_std.filter(|_| observation.has_noise()),
+            mass: InverseMassMatrix::diagonal(&density.prior_precision())?,
+            energy: density.clone(),
+            gradients: gradients(&walked),
         };
         self.deform_of(how, &material, summary)
     }
@@ -149,19 +158,35 @@ impl Problem<'_> {
             summary.no_flow();
             Deformation::new(None, last.clone())
         } else {
-            let agreement = self.agreement(material)?;
-            let candidates = self.flows(settings.flow, material, &agreement, summary)?;
-            let map = material
-                .map
-                .map(|map| agreement.distance(map))
-                .transpose()?;
-            let best = self.best(&candidates, material.density)?;
-            summary.candidates(&candidates, best, map);
-            let best = candidates.into_iter().nth(best);
-            best.map_or_else(
-                || Deformation::new(None, last.clone()),
-                |best| best.deformation,
-            )
+            let affordable = || {
+                let size = (self.prepared.rows() * self.network.dim()) as f64;
+                let draws = self.judged().min(CARRIED);
+                LayerPlan::affordable(material.gradients, size, draws)
+            };
+            let kernel = settings.walk.kernel.microcanonical();
+            let samples = kernel.is_some_and(|kernel| kernel.walk_batch.is_none());
+            let rule = Rule::new(material.points, material.energies);
+            let (rule, plan) = match samples {
+                true => (rule, affordable()),
+                false => (rule.without_energy(), LayerPlan::UpTo(0)),
+            };
+            let judge = Judge {
+                agreement: self.agreement(material)?,
+                rule,
+                plan: settings.layers.map_or(plan, LayerPlan::Given),
+            };
+            let candidates = self.flows(settings.flow, material, &judge, summary)?;
+            let map = material.map;
+            let map = map.map(|map| judge.agreement.distance(map)).transpose()?;
+            let best = self.best(&candidates, &judge.rule, material.density)?;
+            summary.candidates(&candidates, best, &judge.rule, map);
+            let kept = best.and_then(|(map, at)| {
+                let candidate = candidates.into_iter().nth(map)?;
+                let layers = candidate.tried.get(at)?.layers;
+                Some(candidate.with_layers(layers, material))
+            });
+            let only = || Ok(Deformation::new(None, last.clone()));
+            kept.unwrap_or_else(only)?
         };
         let of = (material.density, self.prepared.rows());
         let trusted: Trust = trust(&deformation, of, self.streams)?;
@@ -175,32 +200,20 @@ impl Problem<'_> {
         Ok(Fitted::Flow { deformation, rows })
     }
 
-    /// Chooses the candidate with the highest ELBO among those that predict about as much like the
-    /// walk as the nearest. This few draws cannot tell their predictions apart, so the better
-    /// density decides.
+    /// The candidate that is kept, and which of what was tried with it.
     fn best<T: Scalar, D: LogDensity<T>>(
         &self,
         candidates: &[Candidate<T>],
+        rule: &Rule,
         posterior: &D,
-    ) -> Result<usize> {
-        let least = candidates.iter().map(|c| c.distance);
-        let least = least.fold(f64::INFINITY, f64::min);
-        // the nearest one, in case no ELBO is finite
-        let nearest = candidates.iter().position(|c| c.distance == least);
-        let (mut best, mut highest) = (nearest.unwrap_or(0), f64::NEG_INFINITY);
-        for (i, candidate) in candidates.iter().enumerate() {
-            if candidate.distance > ALIKE * least {
-                continue;
-            }
+    ) -> Result<Option<(usize, usize)>> {
+        let tried: Vec<&[Judged]> = candidates.iter().map(|c| &c.tried[..]).collect();
+        rule.best(&tried, |map| {
             self.progress.go_on(Stage::Flow)?;
-            let draws = self.judged();
-            let (weights, _) = weigh(&candidate.deformation, posterior, draws, self.streams)?;
-            let elbo = weights.iter().sum::<f64>() / draws as f64;
-            if elbo > highest {
-                (best, highest) = (i, elbo);
-            }
-        }
-        Ok(best)
+            let (draws, map) = (self.judged(), &candidates[map].map);
+            let (weights, ..) = weigh(map, posterior, draws, self.streams)?;
+            Ok(weights.iter().sum::<f64>() / draws as f64)
+        })
     }
 
     fn agreement<T: Scalar, D: LogDensity<T>>(
@@ -234,4 +247,12 @@ impl Problem<'_> {
             samples,
         )?))
     }
+}
+
+/// Gradients that a particle of the walk took, on average, and the number of particles.
+fn gradients<T>(walked: &Walk<T>) -> (usize, usize) {
+    let all = walked.tallies.iter().map(|t| t.gradients);
+    let particles = walked.tallies.len();
+    let each = all.fold(0, usize::saturating_add) / particles.max(1);
+    (each, particles)
 }

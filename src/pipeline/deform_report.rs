@@ -1,7 +1,8 @@
 //! Entries of a deformation in the report of its fit.
 
 use super::FitReport;
-use super::flows::Candidate;
+use super::choice::Rule;
+use super::layers::Candidate;
 use super::trust::Trust;
 use crate::artifact::report::{self, Evidence, Stored};
 use crate::deform::{Atlas, ElboReport, FlowReport, TrainReport};
@@ -45,19 +46,50 @@ impl FitReport {
     pub(super) fn candidates<T: Scalar>(
         &mut self,
         all: &[Candidate<T>],
-        best: usize,
+        best: Option<(usize, usize)>,
+        rule: &Rule,
         map: Option<f64>,
     ) {
         let deformation = self.deformation.get_or_insert_default();
-        let list = all.iter().enumerate().map(|(i, c)| report::Candidate {
-            name: c.what.clone(),
-            distance: c.distance,
-            kept: i == best,
+        let list = all.iter().enumerate().map(|(i, c)| {
+            let kept = best.filter(|(map, _)| *map == i).map(|(_, at)| at);
+            let tried = c.tried.iter().map(|t| report::Carried {
+                layers: t.layers,
+                distance: t.close.distance,
+                spread: t.close.spread,
+                energy: t.energy.0,
+                allowed: rule.allowed(t),
+                faithful: rule.is_faithful(t),
+            });
+            let tried: Vec<report::Carried> = tried.collect();
+            let distances = tried.iter().map(|t| t.distance);
+            let least = distances.fold(f64::INFINITY, f64::min);
+            report::Candidate {
+                name: c.what.clone(),
+                distance: kept
+                    .and_then(|at| tried.get(at))
+                    .map_or(least, |t| t.distance),
+                kept: kept.is_some(),
+                tried,
+            }
         });
         deformation.candidates = list.collect();
-        let Some(best) = all.get(best) else { return };
-        deformation.proposals = best.deformation.proposals();
-        deformation.distance = Some(best.distance);
+        let Some((candidate, tried)) = best.and_then(|(map, at)| {
+            let candidate = all.get(map)?;
+            Some((candidate, candidate.tried.get(at)?))
+        }) else {
+            return;
+        };
+        let steps = candidate.kinetic.steps().get(..tried.layers).unwrap_or(&[]);
+        if let (Some(&first), Some(&last)) = (steps.first(), steps.last()) {
+            deformation.layers = Some(report::KineticLayers {
+                count: steps.len(),
+                steps: [first, last],
+                directions: candidate.kinetic.mass().directions(),
+            });
+        }
+        deformation.proposals = candidate.map.proposals();
+        deformation.distance = Some(tried.close.distance);
         deformation.map_distance = map;
     }
 

@@ -42,6 +42,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use super::*;
+    use crate::artifact::Files;
     use crate::autodiff::Var;
     use crate::curvature::{
         EvidenceOptions, RowFisher, Supervised, dense_curvature, tune_by_evidence,
@@ -111,6 +112,7 @@ mod tests {
             ..FitOptions::default()
         };
         let problem = Problem {
+            files: &Files::default(),
             own: None,
             options: &options,
             network: &network,

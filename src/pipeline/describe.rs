@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::context::Problem;
+use super::coordinates::NOISE;
 use super::{ClassWeights, FitReport};
-use crate::artifact::{Fitted, Metadata, NetworkSpec, RowWeights, TaskSpec};
+use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, NetworkSpec, RowWeights, TaskSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::{Dataset, Schema, TargetMap, Task};
 use crate::deform::HiddenFlow;
@@ -68,8 +69,11 @@ impl Problem<'_> {
         summary: &FitReport,
     ) -> Metadata {
         let (mut flow_hidden, mut flow_units, mut flow_proposals) = (Vec::new(), None, 1);
+        let mut flow_layers = 0;
         if let Fitted::Flow { deformation, .. } = fitted {
             flow_proposals = deformation.proposals();
+            let layers = deformation.layers();
+            flow_layers = layers.map_or(0, |layers| layers.kinetic().steps().len());
             match deformation.hidden() {
                 Some(HiddenFlow::Framed(flow)) => flow_hidden = flow.flow_parts().0.to_vec(),
                 Some(HiddenFlow::Units(flow)) => {
@@ -100,8 +104,8 @@ impl Problem<'_> {
             }
         };
         let scales = self.sampled_scales();
-        let mut metadata = Metadata {
-            format_version: 1,
+        Metadata {
+            format_version: FORMAT_VERSION,
             crate_version: env!("CARGO_PKG_VERSION").into(),
             precision: T::NAME.into(),
             task,
@@ -127,11 +131,11 @@ impl Problem<'_> {
             flow_hidden,
             flow_units,
             flow_proposals,
+            flow_layers,
+            flow_noise_scale: (flow_layers > 0 && self.own() > 0).then_some(NOISE),
             members: Vec::new(),
             diagnostics: BTreeMap::new(),
             report: Some(summary.of_model()),
-        };
-        metadata.format_version = metadata.least_version();
-        metadata
+        }
     }
 }

@@ -1,8 +1,8 @@
 //! The flows that method `flow` chooses from: a Gaussian in a frame at several widths, and
 //! exchangeable units.
 
-use super::agreement::Agreement;
 use super::context::Problem;
+use super::layers::{Candidate, Judge};
 use super::material::Material;
 use super::{FitReport, FlowChoice, Stage};
 use crate::deform::{
@@ -14,8 +14,8 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
 /// Widths of the framed flow to try around the walk's mean, and around the MAP estimate.
-const WIDTHS: [f64; 6] = [1.0, 0.7, 0.5, 0.35, 0.25, 0.15];
-const MAP_WIDTHS: [f64; 3] = [0.35, 0.25, 0.1];
+const WIDTHS: [f64; 3] = [1.0, 0.7, 0.5];
+const MAP_WIDTHS: [f64; 2] = [0.35, 0.1];
 
 /// Proposals of a flow of units if its conditional is cheap: for a Gaussian likelihood.
 const PROPOSALS: usize = 4;
@@ -34,13 +34,6 @@ const REFINED: usize = 20_000_000;
 
 /// Most values in the directions of a frame: a flow's file must be smaller than the walk's.
 const FRAME_NUMBERS: usize = 1_500_000;
-
-/// A flow that may be kept.
-pub(super) struct Candidate<T> {
-    pub what: String,
-    pub deformation: Deformation<T>,
-    pub distance: f64,
-}
 
 /// The flows that are trained, and how.
 struct Plan {
@@ -66,7 +59,7 @@ impl Problem<'_> {
         &self,
         choice: FlowChoice,
         material: &Material<'_, T, D>,
-        agreement: &Agreement<'_>,
+        judge: &Judge<'_>,
         summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
         let plan = self.plan(choice, material);
@@ -78,7 +71,7 @@ impl Problem<'_> {
                 self.progress.step(Stage::Flow, done, total)
             }
         };
-        let of = (material, agreement);
+        let of = (material, judge);
         let mut all = Vec::new();
         // a frame without directions takes no step
         report(0)(0)?;
@@ -147,26 +140,10 @@ impl Problem<'_> {
         (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
     }
 
-    fn candidate<T: Scalar, D: LogDensity<T>>(
-        &self,
-        what: String,
-        deformation: Deformation<T>,
-        (material, agreement): (&Material<'_, T, D>, &Agreement<'_>),
-    ) -> Result<Candidate<T>> {
-        self.progress.go_on(Stage::Flow)?;
-        let samples = deformation.sample(self.judged(), self.streams)?;
-        let samples = material.thetas(samples, self.network.dim())?;
-        Ok(Candidate {
-            distance: agreement.distance(&samples)?,
-            what,
-            deformation,
-        })
-    }
-
     /// The Gaussian in a frame, at several widths.
     fn framed<T: Scalar, D: LogDensity<T>>(
         &self,
-        (material, agreement): (&Material<'_, T, D>, &Agreement<'_>),
+        (material, judge): (&Material<'_, T, D>, &Judge<'_>),
         options: &TrainOptions,
         step: impl FnMut(usize) -> Result<()>,
         summary: &mut FitReport,
@@ -178,7 +155,7 @@ impl Problem<'_> {
             let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
             let deformation = Deformation::new(Some(hidden), material.last.clone());
             let what = format!("frame around {around} x {width}");
-            self.candidate(what, deformation, (material, agreement))
+            self.candidate(what, deformation, (material, judge))
         };
         let mean = flow.frame();
         let of_map = material.map.map(|map| mean.centred(map[..hidden].to_vec()));

@@ -13,7 +13,7 @@ use super::context::Problem;
 use super::coordinates::Coordinates;
 use super::probe::ScaledProbe;
 use super::progress::Steps;
-use super::walk::Way;
+use super::walk::{Way, check_kept};
 use super::{FitReport, MicrocanonicalSettings, Stage, WalkSettings};
 use crate::artifact::report::Starts;
 use crate::error::Result;
@@ -132,6 +132,7 @@ impl Problem<'_> {
         let softmax = observation == Observation::Categorical;
         let probe = ScaledProbe::new(scaled, own, x, softmax)?;
         let walked = self.walked(&mut kernel, density, &starts, &options, &probe, &mut way)?;
+        check_kept(&walked, of_kernel)?;
         let predictions = probe.predictions();
         summary.microcanonical(&walked, &kernel, &settings);
         summary.scaled_walk(&walked);

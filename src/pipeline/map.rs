@@ -47,7 +47,8 @@ impl Problem<'_> {
         let size = self.prepared.rows().saturating_mul(self.network.dim());
         match self.options.batch {
             Batch::Rows(rows) => Some(rows),
-            Batch::Auto if size > LARGE => Some(BATCH_ROWS),
+            // scales are sampled with gradients of all rows
+            Batch::Auto if size > LARGE && self.groups().is_none() => Some(BATCH_ROWS),
             Batch::Auto | Batch::Full => None,
         }
     }
@@ -137,6 +138,10 @@ impl Problem<'_> {
             .sum();
         let constant = rows * (near.ln() + 0.5 * (2.0 * std::f64::consts::PI).ln());
         let squares = 2.0 * near * near * (nll - constant).max(0.0);
+        if !nll.is_finite() {
+            let what = "residuals of the estimate by minibatches";
+            return Err(Error::NonFinite { what, index: 0 });
+        }
         Ok((squares / rows).sqrt().clamp(LEAST_NOISE, 1.0))
     }
 

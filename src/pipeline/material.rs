@@ -2,9 +2,10 @@
 
 use crate::deform::LastLayer;
 use crate::error::Result;
-use crate::model::{LogDensity, PointsOf, ScaledHead};
+use crate::model::{HiddenFirst, LogDensity, PointsOf, ScaledHead};
 use crate::nn::UnitBlock;
 use crate::scalar::Scalar;
+use crate::walk::InverseMassMatrix;
 
 /// What a deformation is learned from. Rows hold the hidden values first, then the last layer.
 pub(super) struct Material<'m, T, D> {
@@ -25,6 +26,11 @@ pub(super) struct Material<'m, T, D> {
     pub scaled: Option<(&'m ScaledHead<'m>, usize)>,
     /// A typical noise, for regression.
     pub noise_std: Option<f64>,
+    /// The same density, for kinetic layers, and their coordinates.
+    pub energy: HiddenFirst<T>,
+    pub mass: InverseMassMatrix<T>,
+    /// Gradients that a walker took, and the number of walkers.
+    pub gradients: (usize, usize),
 }
 
 impl<T: Scalar, D: LogDensity<T>> Material<'_, T, D> {

@@ -34,10 +34,10 @@ impl Problem<'_> {
         let options = TangentOptions::default();
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
         summary.tangent(&space);
-        let walked = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
+        let (walked, mass) = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
         match method.deforming() {
             None => keeper.points(walked),
-            Some(how) => self.deform(how, &posterior, &walked, evidence, summary),
+            Some(how) => self.deform(how, &posterior, (&walked, mass), evidence, summary),
         }
     }
 
@@ -55,7 +55,7 @@ impl Problem<'_> {
         let density = self.scaled_density(&coordinates.scaled)?;
         let method = &self.options.method;
         if let MethodOptions::Hmc(chains) | MethodOptions::Nuts(chains) = method {
-            return self.scaled_chains(chains.samples, &density, &coordinates, summary);
+            return self.scaled_chains(chains, &density, &coordinates, summary);
         }
         let Some(walk) = method.walk() else {
             let requirement = "does not sample scales";

@@ -16,7 +16,9 @@ mod chains;
 mod checkpoint;
 mod checkpoint_options;
 mod checks;
+mod choice;
 mod compare;
+mod constant;
 mod context;
 mod convergence;
 mod coordinates;
@@ -24,12 +26,16 @@ mod deform;
 mod deform_report;
 mod densities;
 mod describe;
+mod differences;
 mod exact_loo;
+#[cfg(test)]
+mod fault_tests;
 mod fits;
 mod flows;
 mod hierarchy;
 mod identity;
 mod joint_mode;
+mod layers;
 mod leave_one_out;
 mod map;
 mod material;
@@ -55,7 +61,8 @@ mod width;
 
 pub use crate::artifact::{FitReport, Method};
 pub use checkpoint_options::CheckpointOptions;
-pub use compare::{Measured, MethodScores, Statistic, by_method, measure};
+pub use compare::{Measured, MethodScores, Statistic, by_method, compare_to_best, measure};
+pub use differences::{Differences, RowLosses};
 pub use fits::{FitResult, Fits, fit, fit_model, fit_owned};
 pub use options::{
     AtlasSettings, AutoSettings, Batch, ChainSettings, ClassWeights, DrawSettings, FitOptions,

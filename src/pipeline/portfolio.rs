@@ -21,6 +21,7 @@
 use std::time::Instant;
 
 use super::candidates::{Candidate, candidates};
+use super::constant::{SomeRows, judge};
 use super::hierarchy::STRETCH;
 use super::map::share;
 use super::progress::Part;
@@ -69,6 +70,7 @@ pub(super) fn fit_portfolio<T: Fits>(
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(data, options)?;
+    auto.walk().check_budget()?;
     let mut summary = FitReport::default();
     summary.data(data);
     let portfolio = Portfolio::new(data, options, auto.walk(), progress);
@@ -308,15 +310,17 @@ impl Portfolio<'_> {
             })
             .collect();
         metadata.report = Some(summary.of_model());
-        metadata.format_version = metadata.least_version();
         let map = heaviest.model.map.clone();
+        let mut model = FittedModel {
+            metadata,
+            map,
+            fitted: Fitted::Mixture(models),
+            parts: None,
+        };
+        let some = SomeRows::of(self.data.features(), self.data.targets());
+        judge(&mut model, &some, &mut summary);
         Ok(FitResult {
-            model: FittedModel {
-                metadata,
-                map,
-                fitted: Fitted::Mixture(models),
-                parts: None,
-            },
+            model,
             report: summary,
             loo: None,
         })

@@ -24,6 +24,10 @@ impl FitReport {
                 .special_schema()
                 .map_or_else(Vec::new, Schema::describe),
             notes: data.notes().to_vec(),
+            weights: data.weights().map(|weights| report::Weights {
+                column: data.weights_name().map(String::from),
+                ..report::Weights::of(weights)
+            }),
             ..report::Data::default()
         });
     }

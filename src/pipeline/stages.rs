@@ -1,6 +1,7 @@
 //! A fit, from the rows to the model.
 
 use super::checkpoint::{Keeper, Subject};
+use super::constant::{SomeRows, judge};
 use super::context::Problem;
 use super::densities::Densities;
 use super::describe::About;
@@ -11,7 +12,7 @@ use super::portfolio::fit_portfolio;
 use super::prepare::{describe, prepare};
 use super::width::fit_chosen;
 use super::{FitOptions, FitReport, FitResult, Fits, MethodOptions, Progress};
-use crate::artifact::{FittedModel, NetworkSpec};
+use crate::artifact::{Files, FittedModel, NetworkSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -27,7 +28,7 @@ macro_rules! fits {
                 options: &FitOptions,
                 progress: &dyn Progress,
             ) -> Result<FitResult<$t>> {
-                stages(data, options, progress)
+                stages(&Files::default(), data, options, progress)
             }
             fn fit_own(
                 model: &Model,
@@ -45,7 +46,9 @@ macro_rules! fits {
 fits!(f32);
 fits!(f64);
 
-fn stages<T: Fits>(
+/// Fits a posterior to a data set; the files of its walk are in the given file system.
+pub(super) fn stages<T: Fits>(
+    files: &Files,
     data: Dataset,
     options: &FitOptions,
     progress: &dyn Progress,
@@ -59,6 +62,7 @@ fn stages<T: Fits>(
     }
     // exact leave-one-out needs the raw rows, and `data` is standardised in place
     let untouched = (options.method.loo_refits() > 0).then(|| data.clone());
+    let some = SomeRows::of(data.features(), data.targets());
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = FitReport::default();
@@ -66,6 +70,7 @@ fn stages<T: Fits>(
     summary.network(&spec, network.dim());
     let about = About::of(&data, options.class_weights);
     let problem = Problem {
+        files,
         options,
         own: None,
         network: network.as_ref(),
@@ -76,7 +81,7 @@ fn stages<T: Fits>(
     };
     problem.check_options()?;
     summary.columns(&problem.prepared, about.feature_names(), about.weights());
-    problem.run(about, spec, summary, untouched.as_ref())
+    problem.run(about, spec, summary, (untouched.as_ref(), &some))
 }
 
 fn stages_of_own<T: Fits>(
@@ -91,10 +96,11 @@ fn stages_of_own<T: Fits>(
         about,
         spec,
     } = prepare_own(model, x, y, options)?;
-    let network = model.linear_head();
+    let (network, files) = (model.linear_head(), Files::default());
     let mut summary = FitReport::default();
     summary.network(&spec, network.dim());
     let problem = Problem {
+        files: &files,
         options,
         own: Some(model),
         network: network.as_ref(),
@@ -104,7 +110,16 @@ fn stages_of_own<T: Fits>(
         densities: Densities::default(),
     };
     problem.check_options()?;
-    problem.run(about, spec, summary, None)
+    // of several targets in a row, none is compared
+    let some = SomeRows::of(
+        x,
+        if y.len() == problem.prepared.rows() {
+            y
+        } else {
+            &[]
+        },
+    );
+    problem.run(about, spec, summary, (None, &some))
 }
 
 impl<'a> Problem<'a> {
@@ -114,6 +129,7 @@ impl<'a> Problem<'a> {
         let (checkpoint, walk) = (method.checkpoint(), method.walk());
         let identified = checkpoint.is_some_and(|o| o.saves_cancelled() || o.resume);
         Ok(Subject {
+            files: self.files.clone(),
             options: checkpoint,
             spool: method.spool(),
             dim: self.dim(),
@@ -126,17 +142,17 @@ impl<'a> Problem<'a> {
         })
     }
 
-    /// Runs all stages after the settings are checked. `untouched` are the rows for exact
-    /// leave-one-out.
+    /// Runs all stages after the settings are checked. `raw` are the rows for exact leave-one-out,
+    /// and some rows whose predictions are looked at.
     fn run<T: Fits>(
         self,
         about: About,
         spec: NetworkSpec,
         summary: FitReport,
-        untouched: Option<&Dataset>,
+        raw: (Option<&Dataset>, &SomeRows),
     ) -> Result<FitResult<T>> {
         let mut keeper = Keeper::<T>::new(self.subject::<T>()?)?;
-        self.run_with(&mut keeper, (about, spec), summary, untouched)
+        self.run_with(&mut keeper, (about, spec), summary, raw)
             .map_err(|error| keeper.tidy(error))
     }
 
@@ -145,7 +161,7 @@ impl<'a> Problem<'a> {
         keeper: &mut Keeper<'_, T>,
         (about, spec): (About, NetworkSpec),
         mut summary: FitReport,
-        untouched: Option<&Dataset>,
+        (untouched, some): (Option<&Dataset>, &SomeRows),
     ) -> Result<FitResult<T>> {
         let evidence = match keeper.evidence() {
             Some((evidence, said)) => {
@@ -164,13 +180,15 @@ impl<'a> Problem<'a> {
             *of_walk = exact_rows::<T>(data, how, of_walk.clone(), &mut summary, progress)?;
         }
         let metadata = self.metadata(about, spec, &evidence, &fitted, &summary);
+        let mut model = FittedModel {
+            metadata,
+            map: evidence.map.theta,
+            fitted,
+            parts: self.own.cloned(),
+        };
+        judge(&mut model, some, &mut summary);
         Ok(FitResult {
-            model: FittedModel {
-                metadata,
-                map: evidence.map.theta,
-                fitted,
-                parts: self.own.cloned(),
-            },
+            model,
             report: summary,
             loo,
         })

@@ -27,7 +27,7 @@ use crate::baselines::{SwagOptions, SwagReport, fit_swag};
 use crate::curvature::EvidenceReport;
 use crate::data::random_split;
 use crate::error::{Error, Result};
-use crate::metrics::{ClassificationMetrics, RegressionMetrics};
+use crate::metrics::ClassRows;
 use crate::model::{LogDensity, Minibatch, Posterior};
 use crate::optim::MinibatchProgress;
 use crate::predict::{ClassPredictions, RegressionPredictions, network_outputs};
@@ -160,14 +160,14 @@ impl Problem<'_> {
             network_outputs(self.network, draws, &rows.x, |block| all.extend(block))?;
             let label = |row: usize| rows.target_of(row).0 as usize;
             let labels: Vec<usize> = (0..rows.rows()).map(label).collect();
-            return Ok(ClassificationMetrics::compute(&all.probabilities, classes, &labels)?.nll);
+            return Ok(ClassRows::new(&all.probabilities, classes, &labels)?.nll());
         };
         let (mut sum, mut done) = (0.0, 0);
         network_outputs(self.network, draws, &rows.x, |block| {
             let predictions = RegressionPredictions::new(block, noise_std, 0.0, 1.0)?;
             let y = (done..done + block.rows).map(|row| rows.target_of(row).0);
             let y: Vec<f64> = y.collect();
-            sum += RegressionMetrics::of(&predictions, &y)?.nll * block.rows as f64;
+            sum -= predictions.log_densities(&y)?.iter().sum::<f64>();
             done += block.rows;
             Ok(())
         })?;
@@ -178,6 +178,7 @@ impl Problem<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::artifact::Files;
     use crate::data::{Dataset, banana, regression_with_gap};
     use crate::model::{Categorical, Gaussian, IsotropicGaussian, PosteriorDensity};
     use crate::nn::{Activation, Mlp};
@@ -189,6 +190,7 @@ mod tests {
     fn with_problem(data: Dataset, outputs: usize, check: impl FnOnce(&Problem<'_>)) {
         let network = Mlp::new(&[data.d(), 4, outputs], Activation::Tanh).unwrap();
         check(&Problem {
+            files: &Files::default(),
             own: None,
             options: &FitOptions::default(),
             network: &network,

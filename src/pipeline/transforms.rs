@@ -109,11 +109,15 @@ fn unknown(field: &'static str, name: &str, names: &[&str]) -> Error {
 /// How the features of a data set are standardised.
 ///
 /// # Errors
-/// Those of [`Standardizer::fit`].
+/// Those of [`Standardizer::fit`], or a transform of pixels.
 pub(super) fn feature_map(data: &Dataset, transform: FeatureTransform) -> Result<Standardizer> {
     let (values, d) = (data.features(), data.d());
     // all pixels of an image share one scale
     if data.image().is_some() {
+        if transform != FeatureTransform::None {
+            let requirement = "is for the columns of tables, and the features are pixels";
+            return Err(Error::config("feature_transform", transform, requirement));
+        }
         return Standardizer::fit_shared(values, d);
     }
     match transform {

@@ -1,5 +1,10 @@
 //! How far a deformation can be trusted as a density: ELBO, importance weights, evidence.
+//!
+//! Weights are those of the map. Kinetic layers after it would change the weight of a draw by their
+//! energy errors alone. The mean energy is that of draws as predictions use them, through proposals
+//! and layers.
 
+use super::choice::mean_and_error;
 use crate::deform::Deformation;
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
@@ -17,6 +22,9 @@ pub(super) struct Trust {
     pub energy: (f64, f64),
 }
 
+/// Most draws that are carried through layers to judge a flow.
+pub(super) const CARRIED: usize = 256;
+
 /// Target for rows times parameters times draws.
 const EFFORT: f64 = 1e9;
 
@@ -30,18 +38,16 @@ pub(super) fn trust<T: Scalar, D: LogDensity<T>>(
     let effort = (rows * dim) as f64;
     let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
     let (weights, energies) = weigh(deformation, posterior, draws, streams)?;
-    let used = if deformation.proposals() == 1 {
-        energies
-    } else {
-        let some = deformation.sample(draws.min(256), streams)?;
-        self::energies(posterior, &some)?
+    let energy = match deformation.proposals() == 1 && deformation.layers().is_none() {
+        true => mean_and_error(&energies),
+        false => {
+            let some = deformation.sample(draws.min(CARRIED), streams)?;
+            mean_and_error(&self::energies(posterior, &some)?)
+        }
     };
-    let n = used.len() as f64;
-    let mean = used.iter().sum::<f64>() / n;
-    let variance = used.iter().map(|u| (u - mean).powi(2)).sum::<f64>() / (n - 1.0);
     Ok(Trust {
         importance: ImportanceSummary::new(&weights)?,
-        energy: (mean, (variance / n).sqrt()),
+        energy,
     })
 }
 
@@ -58,7 +64,7 @@ pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
         fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);
     }
     let (theta, log_det) = deformation.forward(&z)?;
-    let energies = energies(posterior, &theta)?;
+    let energies = self::energies(posterior, &theta)?;
     let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
     let weights = z
         .chunks_exact(dim)

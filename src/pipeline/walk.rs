@@ -4,7 +4,7 @@ use super::budget::Budget;
 use super::checkpoint::Keeper;
 use super::context::Problem;
 use super::probe::Probe;
-use super::{FitReport, KernelKind, KernelOptions, Stage, WalkSettings};
+use super::{FitReport, KernelKind, KernelOptions, MicrocanonicalSettings, Stage, WalkSettings};
 use crate::curvature::{EvidenceReport, TangentOptions, TangentSpace};
 use crate::error::{Error, Result};
 use crate::model::{Curved, LogDensity, Minibatch, Observation, PosteriorDensity};
@@ -87,6 +87,7 @@ impl Problem<'_> {
         Err(Error::config("walk_batch", rows, &requirement))
     }
 
+    /// The walk, and the coordinates of its kernel if it has any.
     pub(super) fn walk<T: Scalar>(
         &self,
         settings: &WalkSettings,
@@ -95,7 +96,7 @@ impl Problem<'_> {
         space: &TangentSpace<T>,
         keeper: &mut Keeper<'_, T>,
         summary: &mut FitReport,
-    ) -> Result<Walk<T>> {
+    ) -> Result<(Walk<T>, Option<InverseMassMatrix<T>>)> {
         let (dim, alpha) = (self.network.dim(), evidence.prior_precision);
         let options = self.walk_options(settings)?;
         let starts = self.starts(settings.starts, posterior, evidence, keeper, summary)?;
@@ -108,6 +109,7 @@ impl Problem<'_> {
             workspace: posterior.workspace_bytes(),
             frame: size_of_val(space.basis()),
         };
+        let mut mass = None;
         let walked = match &settings.kernel {
             KernelOptions::Drift | KernelOptions::Tangent => {
                 let along = Along {
@@ -162,14 +164,16 @@ impl Problem<'_> {
                         walked
                     }
                 };
+                check_kept(&walked, of_kernel)?;
                 way.summary.microcanonical(&walked, &kernel, &settings);
+                mass = Some(kernel.inverse_mass().clone());
                 walked
             }
         };
         summary.walk(&walked, (dim as f64 / alpha).sqrt());
         summary.convergence(&walked, starts.len(), walked.trace.len)?;
         summary.cut_short(&walked, options.most_steps());
-        Ok(walked)
+        Ok((walked, mass))
     }
 
     /// Runs a walk with a kernel that stays near the fiber of a mode.
@@ -212,12 +216,8 @@ impl Problem<'_> {
             walked
         };
         if walked.is_empty() {
-            return Err(Error::NoConvergence {
-                what: "walk: no viable point was left to keep",
-                iterations: walked.steps,
-                residual: f64::NAN,
-                tolerance: max_energy,
-            });
+            let advice = "more --steps make each of them shorter; or take --kernel microcanonical";
+            return Err(lost(&walked, advice));
         }
         Ok(walked)
     }
@@ -266,5 +266,36 @@ impl Problem<'_> {
             way.keeper.between_blocks(kernel, &mut run)?;
         }
         Ok(run.finish())
+    }
+}
+
+/// Refuses a walk of the microcanonical kernel that kept no point: all its steps diverged.
+pub(super) fn check_kept<T: Scalar>(
+    walked: &Walk<T>,
+    settings: &MicrocanonicalSettings,
+) -> Result<()> {
+    match settings.step_size {
+        _ if !walked.is_empty() => Ok(()),
+        Some(step_size) => {
+            let requirement = "is too long: the walk kept no point, because its steps diverged; take \
+                               a smaller one, or auto";
+            Err(Error::config("step_size", step_size, requirement))
+        }
+        None => {
+            let advice = "--precision f64, or other scales (--prior hierarchical or evidence), may \
+                          help";
+            Err(lost(walked, advice))
+        }
+    }
+}
+
+/// The error of a walk that kept no point.
+fn lost<T: Scalar>(walked: &Walk<T>, advice: &'static str) -> Error {
+    Error::Diverged {
+        what: "the walk",
+        quantity: "energy of every point that it should keep",
+        step: walked.steps,
+        gradients: walked.gradients(),
+        advice,
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn fit_chosen<T: Fits>(
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(&data, options, walk)?;
+    walk.check_budget()?;
     let mut said = FitReport::default();
     let hidden = {
         let portfolio = Portfolio::new(&data, options, *walk, progress);

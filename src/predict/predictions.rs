@@ -199,7 +199,9 @@ fn softmax(logits: &[f64], p: &mut [f64]) {
 fn entropy(p: &[f64]) -> f64 {
     let positive = p.iter().filter(|&&q| q > 0.0);
     // subtract from 0, so that certainty gives 0: a sum of -1 ln 1 is -0, and so is an empty sum
-    positive.fold(0.0, |h, &q| h - q * q.ln())
+    let sum = positive.fold(0.0, |h, &q| h - q * q.ln());
+    // probabilities that rounding has put above 1 would make it negative
+    if sum > 0.0 { sum } else { 0.0 }
 }
 
 #[cfg(test)]

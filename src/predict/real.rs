@@ -78,18 +78,16 @@ impl RealMoments {
     /// components' means, each around its own value; empty if the means are exact.
     ///
     /// # Errors
-    /// [`Error::NonFiniteData`](crate::Error::NonFiniteData) in row 0 if the mean or the variance
+    /// [`Error::NonFiniteData`](crate::Error::NonFiniteData) in row 0 if the mean or the deviation
     /// overflows.
     pub fn of(mixture: &GaussianMixture<'_>, component_stds: &[f64]) -> Result<Self> {
-        let (mean, variance) = (mixture.mean(), mixture.variance());
-        check_moments(mean, variance)?;
-        // a sum, not the total minus the noise: beside a noise of 1, a part of 5e-10 would be lost
-        let squares: f64 = component_stds.iter().map(|s| s * s).sum();
-        let own = squares / mixture.means().len() as f64;
+        let mean = mixture.mean();
+        let (std, epistemic_std) = mixture.deviations(component_stds);
+        check_moments(mean, ("standard deviation", std))?;
         Ok(Self {
             mean,
-            std: variance.sqrt(),
-            epistemic_std: (mixture.variance_of_means() + own).sqrt(),
+            std,
+            epistemic_std,
         })
     }
 

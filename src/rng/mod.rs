@@ -60,6 +60,8 @@ impl Phase {
     pub const PRIOR: Phase = Phase(22);
     /// Bootstraps of rows.
     pub const BOOTSTRAP: Phase = Phase(21);
+    /// Velocities of draws in kinetic layers.
+    pub const KINETIC: Phase = Phase(23);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

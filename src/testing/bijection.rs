@@ -233,7 +233,7 @@ fn check_jacobian(
 }
 
 /// `log |det A|` of a dense matrix `[n, n]`, by Gaussian elimination with pivoting.
-pub(super) fn log_abs_det(mut a: Vec<f64>, n: usize) -> f64 {
+pub(crate) fn log_abs_det(mut a: Vec<f64>, n: usize) -> f64 {
     let mut sum = 0.0;
     for c in 0..n {
         let size = |r: &usize| a[r * n + c].abs();

@@ -50,6 +50,8 @@ mod targets;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use bijection::log_abs_det;
 pub use bijection::{BijectionOptions, check_bijection};
 pub use density::{check_curved, check_density, check_hessian};
 pub use failure::{Cause, Failure, Place};

@@ -102,6 +102,33 @@ impl<T: Scalar> InverseMassMatrix<T> {
         })
     }
 
+    /// The map from its parts: the rows `b_i` (`[k, P]`) and `s_i - 1`. It does not know the
+    /// distance from the fiber.
+    ///
+    /// # Errors
+    /// If lengths do not fit, a precision is not positive, or `s_i` is not in (0, 1].
+    pub fn from_parts(prior_precision: &[f64], basis: Vec<T>, shrink: Vec<f64>) -> Result<Self> {
+        if let Some(s) = shrink.iter().find(|s| !(**s > -1.0 && **s <= 0.0)) {
+            return Err(Error::config("shrink", s, "must be above -1 and at most 0"));
+        }
+        let expected = shrink.len().saturating_mul(prior_precision.len());
+        if basis.len() != expected {
+            let (op, got) = ("InverseMassMatrix: basis", basis.len());
+            return Err(Error::shape(op, expected, got));
+        }
+        Ok(Self {
+            basis,
+            newton: vec![0.0; shrink.len()],
+            shrink,
+            ..Self::diagonal(prior_precision)?
+        })
+    }
+
+    /// The rows `b_i` (`[k, P]`), and `s_i - 1`.
+    pub fn parts(&self) -> (&[T], &[f64]) {
+        (&self.basis, &self.shrink)
+    }
+
     /// `P`.
     pub fn dim(&self) -> usize {
         self.scale.len()

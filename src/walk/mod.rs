@@ -37,6 +37,7 @@ pub(crate) use leapfrog::{Leapfrog, PhasePoint};
 pub use microcanonical::{
     Microcanonical, MicrocanonicalOptions, MicrocanonicalState, MicrocanonicalWorkspace,
 };
+pub(crate) use microcanonical::{kick, normalise};
 pub use observe::{Observable, Trace};
 pub use options::WalkOptions;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};

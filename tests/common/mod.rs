@@ -2,6 +2,7 @@
 
 #![allow(dead_code, clippy::unwrap_used, clippy::panic)]
 
+pub mod model_bytes;
 pub mod program;
 
 use std::path::{Path, PathBuf};

@@ -209,7 +209,7 @@ fn a_checkpoint_of_another_fit_is_refused() {
     fs::remove_file(&checkpoint).unwrap();
     with(&[], &["there is none to resume from"]);
     fs::create_dir(&checkpoint).unwrap();
-    refused(&args, &["m.fw.checkpoint", "not a regular file"]);
+    refused(&args, &["m.fw.checkpoint", "names a directory"]);
 }
 
 #[test]

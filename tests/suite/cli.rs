@@ -35,7 +35,7 @@ fn vehicle_from_csv_to_calibrated_probabilities() {
         );
         let scores = scores(&model, &test);
         let keys: Vec<&String> = scores.as_object().unwrap().keys().collect();
-        assert_eq!(keys, ["n", "nll", "accuracy", "ece", "mce", "brier"]);
+        assert_eq!(keys[..6], ["n", "nll", "accuracy", "ece", "mce", "brier"]);
         assert_eq!(scores["n"], 211);
         assert!(
             scores["accuracy"].as_f64().unwrap() > 0.75,
@@ -84,7 +84,7 @@ fn yacht_from_csv_to_predictive_intervals() {
     ok(&[&["fit", text(&train), "--out", text(&model)], &args[..]].concat());
     let scores = scores(&model, &test);
     let keys: Vec<&String> = scores.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["n", "nll", "rmse", "crps", "coverage_90"]);
+    assert_eq!(keys[..5], ["n", "nll", "rmse", "crps", "coverage_90"]);
     // the target's standard deviation is 15.1
     assert!(scores["rmse"].as_f64().unwrap() < 3.0, "{scores}");
     assert!(scores["coverage_90"].as_f64().unwrap() > 0.75, "{scores}");
@@ -214,7 +214,7 @@ fn frozen_draws_need_no_training_data() {
         let archive = safetensors::SafeTensors::deserialize(&bytes).unwrap();
         let mut names = archive.names();
         names.sort_unstable();
-        assert_eq!(names, ["map", "samples"]);
+        assert_eq!(names, ["checksum", "map", "samples"]);
         let nll = |model: &Path| scores(model, &test)["nll"].as_f64().unwrap();
         let (a, b) = (nll(&live), nll(&frozen));
         // 40 draws against 256 (an atlas of 20 anchors: against its exact mixture)

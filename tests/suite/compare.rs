@@ -44,6 +44,35 @@ fn a_comparison_has_an_object_for_every_fit() {
             assert!(of(i, key) >= 0.0, "{key}");
         }
     }
+    // all but the best have differences to it, on the rows of the same seed
+    let mean = |method: &str| -> f64 {
+        let of = all.iter().filter(|o| o["method"] == method);
+        of.map(|o| o["nll"].as_f64().unwrap()).sum()
+    };
+    let best = methods
+        .into_iter()
+        .min_by(|a, b| mean(a).total_cmp(&mean(b)))
+        .unwrap();
+    for (i, one) in all.iter().enumerate() {
+        if names[i] == best {
+            assert!(one.get("differences").is_none());
+            continue;
+        }
+        assert_eq!(one["differences"]["best"], best);
+        let reference = all
+            .iter()
+            .find(|o| o["method"] == best && o["seed"] == one["seed"])
+            .unwrap();
+        for score in ["nll", "accuracy", "brier"] {
+            let found = &one["differences"][score];
+            let expected = of(i, score) - reference[score].as_f64().unwrap();
+            assert!(
+                (found["mean"].as_f64().unwrap() - expected).abs() < 1e-12,
+                "{score}"
+            );
+            assert!(found["error"].as_f64().unwrap() >= 0.0 && found["rows"] == 53);
+        }
+    }
     // members and walkers take gradients in addition to those of the estimate, Laplace does not
     assert_eq!(of(1, "gradients"), of(0, "gradients"));
     assert!(of(2, "gradients") > 5.0 * of(0, "gradients"));
@@ -80,7 +109,7 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
     let more = "--methods map,laplace-diag --seeds 2 --noise-std 0.3";
     let said = ok(&args(&files, more));
     let lines: Vec<&str> = said.lines().collect();
-    assert_eq!(lines.len(), 3, "{said}");
+    assert_eq!(lines.len(), 7, "{said}");
     for word in ["method", "nll", "rmse", "crps", "coverage_90", "gradients"] {
         assert!(lines[0].contains(word), "{said}");
     }
@@ -89,6 +118,28 @@ fn without_test_rows_every_seed_splits_anew_and_a_failure_leaves_the_others() {
         "{said}"
     );
     assert!(lines[2].starts_with("laplace-diag"), "{said}");
+    // then the differences to the better one of the two
+    let nll = |line: &str| -> f64 { line.split_whitespace().nth(1).unwrap().parse().unwrap() };
+    let is_map_best = nll(lines[1]) < nll(lines[2]);
+    let (best, other) = match is_map_best {
+        true => ("map", "laplace-diag"),
+        false => ("laplace-diag", "map"),
+    };
+    assert!(
+        lines[4].contains(best) && lines[4].contains("lowest nll"),
+        "{said}"
+    );
+    assert!(lines[5].starts_with(&format!("less {best}")), "{said}");
+    assert!(
+        lines[6].starts_with(other) && lines[6].contains("+-"),
+        "{said}"
+    );
+    // the mean difference is the difference of the means, to the digits that are printed
+    let gap = nll(lines[6]);
+    assert!(
+        gap >= 0.0 && (gap - (nll(lines[1]) - nll(lines[2])).abs()).abs() < 2e-4,
+        "{said}"
+    );
     // more starts than particles: the walk is refused, and the estimate is kept
     let output = fiberwalk(&args(
         &files,
@@ -158,8 +209,8 @@ fn baselines_refuse_what_is_not_for_them() {
         ),
         ("--method vi --recombine", &["--recombine", "atlas"]),
         (
-            "--method hmc --max-seconds 5",
-            &["--max-seconds = 5", "not for hmc"],
+            "--method swag --max-seconds 5",
+            &["--max-seconds = 5", "not for swag"],
         ),
         (
             "--method nuts --max-memory 5",

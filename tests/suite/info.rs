@@ -1,15 +1,14 @@
 //! What the program says of itself and of model files: `info`, help in groups, completions, manual
 //! pages, and misspelt options.
 
-use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
 use fiberwalk::artifact::{FitReport, FittedModel, read_metadata};
 use fiberwalk::pipeline::{FitOptions, Method, fit};
-use safetensors::SafeTensors;
 use serde_json::{Value, json};
 
+use crate::common::model_bytes::with_json;
 use crate::common::program::{ok, refused, split, text};
 use crate::common::short;
 
@@ -23,14 +22,12 @@ fn json_of(args: &[&str]) -> Value {
 /// The model file with its JSON edited.
 fn edited(path: &Path, edit: impl Fn(&mut Value)) {
     let bytes = fs::read(path).unwrap();
-    let archive = SafeTensors::deserialize(&bytes).unwrap();
-    let (_, header) = SafeTensors::read_metadata(&bytes).unwrap();
-    let text = &header.metadata().as_ref().unwrap()["fiberwalk"];
-    let mut json: Value = serde_json::from_str(text).unwrap();
-    edit(&mut json);
-    let entries = HashMap::from([("fiberwalk".to_string(), json.to_string())]);
-    let bytes = safetensors::serialize(archive.tensors(), Some(entries)).unwrap();
-    fs::write(path, bytes).unwrap();
+    let edited = with_json(&bytes, |text| {
+        let mut json: Value = serde_json::from_str(text).unwrap();
+        edit(&mut json);
+        json.to_string()
+    });
+    fs::write(path, edited).unwrap();
 }
 
 #[test]

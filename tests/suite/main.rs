@@ -9,6 +9,8 @@
 mod common;
 
 mod annealed;
+#[cfg(feature = "cli")]
+mod arguments;
 mod baselines;
 mod calibration;
 mod continued;
@@ -16,10 +18,16 @@ mod curvature;
 mod deformation;
 mod derivatives;
 mod early_stopping;
+#[cfg(feature = "cli")]
+mod edges;
 mod errors;
 mod evidence;
 mod exactness;
+#[cfg(feature = "cli")]
+mod extremes;
 mod fiber;
+#[cfg(feature = "cli")]
+mod findings;
 mod flows;
 mod geometry;
 mod hierarchy;
@@ -51,6 +59,8 @@ mod weights;
 
 // these need the command line, or model files
 #[cfg(feature = "cli")]
+mod beside;
+#[cfg(feature = "cli")]
 mod cancelled;
 #[cfg(feature = "cli")]
 mod checkpoints;
@@ -60,6 +70,10 @@ mod choice;
 mod cli;
 #[cfg(feature = "cli")]
 mod compare;
+#[cfg(feature = "cli")]
+mod damage;
+#[cfg(feature = "cli")]
+mod evaluate;
 #[cfg(feature = "cli")]
 mod fidelity;
 #[cfg(feature = "cli")]

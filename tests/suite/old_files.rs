@@ -8,8 +8,11 @@ use std::path::{Path, PathBuf};
 
 use fiberwalk::artifact::{AnyModel, Predictions};
 
-/// Files in the folder `0.1.0`.
+/// Files in the folder `0.1.0`, from before there was a checksum.
 const FILES: usize = 25;
+
+/// Files in the folder `format6`.
+const WITH_CHECKSUM: usize = 19;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
@@ -83,9 +86,40 @@ fn files_of_an_earlier_version_predict_what_they_did() {
     assert_eq!(versions, [1, 2, 3]);
 }
 
-/// A file of every method, as this version writes them: later ones must read them too.
+/// A file of every method, with the report of its fit and without a checksum.
+#[test]
+fn files_from_before_the_checksum_predict_what_they_did() {
+    let (versions, reports) = compare(&folder().join("0.1.0"), FILES);
+    assert_eq!(reports, FILES);
+    assert!(versions.iter().all(|v| *v < 6), "{versions:?}");
+}
+
+/// Files as this version writes them: later ones must read them too.
 #[test]
 fn files_of_this_version_predict_what_they_did() {
-    let (_, reports) = compare(&folder().join("0.1.0"), FILES);
-    assert_eq!(reports, FILES);
+    let (versions, _) = compare(&folder().join("format6"), WITH_CHECKSUM);
+    assert_eq!(versions, [6]);
+}
+
+/// An old file that is saved again gets a checksum, and predicts to the bit what it did.
+#[test]
+fn old_files_that_are_saved_again_predict_the_same_bits() {
+    let predicted = |model: &AnyModel| {
+        let d = model.metadata().feature_names.len();
+        let x: Vec<f64> = (0..3 * d).map(|i| (i as f64).sin()).collect();
+        model.predictor(12, 5).unwrap().rows(&x).unwrap()
+    };
+    for folder in [folder(), folder().join("0.1.0")] {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_none_or(|e| e != "fw") {
+                continue;
+            }
+            let old = AnyModel::load(&path).unwrap();
+            assert!(old.metadata().format_version < 6);
+            let new = AnyModel::from_bytes(&old.to_bytes().unwrap()).unwrap();
+            assert_eq!(new.metadata().format_version, 6);
+            assert_eq!(predicted(&new), predicted(&old), "{path:?}");
+        }
+    }
 }

@@ -187,7 +187,7 @@ fn bad_prediction_files_are_refused_in_one_line() {
     case(good.replacen("1.5", "abc", 1), &["line", "'ri'", "abc"]);
     case(
         good.replacen("\n1.", &format!("\n1{}.", "0".repeat(60)), 1),
-        &["bad.csv", "row 0", "range"],
+        &["bad.csv", "line 2, column 'ri'", "range"],
     );
     case(good.replace("ri,", "ri2,"), &["ri"]);
     fs::write(

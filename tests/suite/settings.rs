@@ -20,7 +20,7 @@ const WALKS: &str = "walk atlas flow";
 const WALKS_AND_AUTO: &str = "walk atlas flow auto";
 
 /// Options with a value, and the methods that have them.
-const OWN: [(&str, &str, &str); 17] = [
+const OWN: [(&str, &str, &str); 18] = [
     ("--kernel", "tangent", WALKS),
     ("--starts", "2", WALKS),
     ("--walk-batch", "9", WALKS),
@@ -29,11 +29,12 @@ const OWN: [(&str, &str, &str); 17] = [
     ("--adjusted", "", WALKS_AND_AUTO),
     ("--particles", "8", WALKS_AND_AUTO),
     ("--steps", "auto", WALKS_AND_AUTO),
-    ("--max-seconds", "3", WALKS_AND_AUTO),
+    ("--max-seconds", "3", "sgld hmc nuts walk atlas flow auto"),
     ("--max-memory", "300", WALKS_AND_AUTO),
     ("--checkpoint-every", "60", WALKS),
     ("--resume", "", WALKS),
     ("--flow", "auto", "flow"),
+    ("--layers", "10", "flow"),
     ("--recombine", "", "atlas"),
     ("--frozen", "40", "atlas flow"),
     ("--loo-refits", "0", "walk hmc nuts sgld"),
@@ -92,6 +93,37 @@ fn every_option_is_shared_or_stands_in_the_table() {
     let names: BTreeSet<&str> = names.collect();
     let known = OWN.iter().map(|own| own.0).chain(SHARED.split_whitespace());
     assert_eq!(names, known.collect());
+}
+
+/// Shared options have parts of a model as their object, and are refused where those are missing.
+#[test]
+fn an_option_without_an_object_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, table) = (dir.path().join("m.fw"), dir.path().join("d.csv"));
+    std::fs::write(&table, "a,b,y\n1,2,3\n2,1,5\n3,3,9\n").unwrap();
+    let fit = ["fit", text(&table), "--out", text(&out), "--method", "map"];
+    for (more, words) in [
+        (
+            "--hidden none --activation relu",
+            ["--activation = relu", "--hidden"],
+        ),
+        (
+            "--image 1x2 --feature-transform yeo-johnson",
+            ["feature_transform", "pixels"],
+        ),
+        ("--epochs 3", ["epochs = 3", "--batch"]),
+        (
+            "--likelihood poisson --noise-std 1",
+            ["noise_std", "no noise"],
+        ),
+        (
+            "--prior ard --prior-precision 1",
+            ["--prior", "--prior-precision"],
+        ),
+    ] {
+        let more: Vec<&str> = more.split(' ').collect();
+        refused(&[&fit[..], &more].concat(), &words);
+    }
 }
 
 #[test]

@@ -158,7 +158,9 @@ fn files_keep_weights() {
 #[test]
 fn balanced_classes_have_the_same_prior_probability() {
     let n = 200;
-    let (x, label) = (normals(n, 6), |i: usize| f64::from(u8::from(i % 10 == 0)));
+    let (x, label) = (normals(n, 6), |i: usize| {
+        f64::from(u8::from(i.is_multiple_of(10)))
+    });
     let y: Vec<f64> = (0..n).map(label).collect();
     let task = Task::Classification { classes: 2 };
     let data = Dataset::new(x, y, vec!["x".into()], "y", task).unwrap();

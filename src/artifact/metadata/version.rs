@@ -1,10 +1,16 @@
-//! The versions of the format of model files.
+//! Versions of the format of model files.
+
+use std::borrow::Cow;
 
 use super::Metadata;
 use crate::model::Observation;
 
-/// Newest format version that this crate reads. A file is written with the oldest version that can
-/// hold it:
+/// Newest format version that this crate reads, and the one that it writes:
+///
+/// - Version 6: any of the following, rows with weights, or a flow with kinetic layers; with a
+///   checksum.
+///
+/// Files of older versions have no checksum. Each has the oldest version that can hold it:
 ///
 /// - Version 1: everything that needs none of the following.
 /// - Version 2: samples that carry their own scales.
@@ -12,20 +18,22 @@ use crate::model::Observation;
 ///   one file.
 /// - Version 4: a model built from parts of the program that made the file.
 /// - Version 5: columns that are not plain numbers, or classes with names.
-/// - Version 6: rows with weights.
 pub const FORMAT_VERSION: u32 = 6;
+
+/// The first version whose files must have a checksum.
+pub(in crate::artifact) const SEALED: u32 = 6;
 
 impl Metadata {
     /// The oldest format version that can hold these metadata.
-    pub fn least_version(&self) -> u32 {
+    fn least_version(&self) -> u32 {
         let observation = self.task.observation();
         let plain = matches!(
             observation,
             Observation::Categorical | Observation::Gaussian
         );
         let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
-        if self.weights.is_some() {
-            6
+        if self.weights.is_some() || self.flow_layers > 0 {
+            SEALED
         } else if self.schema.is_some() {
             5
         } else if self.own_model().is_some() {
@@ -39,7 +47,18 @@ impl Metadata {
         }
     }
 
-    /// Checks that this crate reads the version, and that it is the one for the contents.
+    /// These metadata as they are written: with the newest version, whichever they were read with.
+    pub(in crate::artifact) fn sealed(&self) -> Cow<'_, Self> {
+        if self.format_version == FORMAT_VERSION {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            format_version: FORMAT_VERSION,
+            ..self.clone()
+        })
+    }
+
+    /// Checks that this program reads the version, and that it is the one of what the file holds.
     pub(super) fn check_version(&self) -> std::result::Result<(), String> {
         if !(1..=FORMAT_VERSION).contains(&self.format_version) {
             return Err(format!(
@@ -47,7 +66,7 @@ impl Metadata {
                 self.format_version
             ));
         }
-        if self.least_version() != self.format_version {
+        if self.format_version < SEALED && self.least_version() != self.format_version {
             return Err(format!(
                 "version {} of its format does not fit what it holds, which takes version {}",
                 self.format_version,

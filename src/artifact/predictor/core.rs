@@ -2,13 +2,13 @@
 
 use super::member::Member;
 use super::row::{Memory, RowPrediction};
-use super::{Predictions, Rows, Scores, check_task};
+use super::{Predictions, Rows, check_task};
 use crate::artifact::fitted::Fitted;
 use crate::artifact::model::FittedModel;
 use crate::artifact::task::TaskSpec;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result, counted};
-use crate::metrics::{ClassificationMetrics, RegressionMetrics};
+use crate::metrics::{RealRows, ScoredRows};
 use crate::model::Observation;
 use crate::parallel::Pool;
 use crate::predict::{
@@ -218,34 +218,31 @@ impl<T: Scalar> Rows for Core<T> {
         Ok(Predictions::Real(all))
     }
 
-    fn evaluate(&self, data: &Dataset) -> Result<Scores> {
+    fn score_rows(&self, data: &Dataset) -> Result<ScoredRows> {
         self.check("evaluate", data)?;
         if let Task::Classification { classes } = self.task {
-            let all = self.classes(classes, data.features())?;
-            let labels = data.labels()?;
-            let scores = ClassificationMetrics::compute(&all.probabilities, classes, &labels)?;
-            return Ok(Scores::Classification(scores));
+            return Ok(ScoredRows::Classes {
+                predictions: self.classes(classes, data.features())?,
+                labels: data.labels()?,
+                weights: None,
+            });
         }
-        let (mut parts, mut done) = (Vec::new(), 0);
+        let mut all = RealRows::default();
+        let y = data.targets();
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
-                let y = &data.targets()[done..done + rows];
-                parts.push(RegressionMetrics::of(block, y)?);
-                done += rows;
+                let targets = &y[all.len()..all.len() + rows];
+                all.extend(RealRows::of(block, targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
-                let y = &data.targets()[done..done + block.rows];
-                parts.push(RegressionMetrics::of_laws(block, y)?);
-                done += block.rows;
+                let targets = &y[all.len()..all.len() + block.rows];
+                all.extend(RealRows::of_laws(block, targets)?);
                 Ok(())
             })?,
         }
-        let none = || Error::shape("evaluate", "at least one row", 0);
-        RegressionMetrics::pooled(&parts)
-            .map(Scores::Regression)
-            .ok_or_else(none)
+        Ok(ScoredRows::Real(all))
     }
 
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {

@@ -9,14 +9,12 @@ mod row;
 
 use std::fmt;
 
-use serde::Serialize;
-
 pub(super) use self::core::Core;
 use super::compiled::Compiled;
 use super::model::FittedModel;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
-use crate::metrics::{ClassificationMetrics, RegressionMetrics};
+use crate::metrics::{ScoredRows, Scores};
 use crate::predict::{ClassPredictions, Outputs, RealPredictions};
 use crate::rng::Streams;
 pub use row::RowPrediction;
@@ -31,16 +29,6 @@ pub enum Predictions {
     Classes(ClassPredictions),
     /// For a real target or a count.
     Real(RealPredictions),
-}
-
-/// Scores of predictions.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub enum Scores {
-    /// For class probabilities.
-    Classification(ClassificationMetrics),
-    /// For predictive mixtures.
-    Regression(RegressionMetrics),
 }
 
 /// A fitted model that is ready to predict.
@@ -67,7 +55,7 @@ pub trait Rows: Send + Sync {
     fn task(&self) -> Task;
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()>;
     fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
-    fn evaluate(&self, data: &Dataset) -> Result<Scores>;
+    fn score_rows(&self, data: &Dataset) -> Result<ScoredRows>;
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
@@ -110,7 +98,16 @@ impl Predictor {
     /// # Errors
     /// If the data are for another task, or do not fit the model.
     pub fn evaluate(&self, data: &Dataset) -> Result<Scores> {
-        self.rows.evaluate(data)
+        self.score_rows(data)?.scores()
+    }
+
+    /// Predictions of rows with known targets beside these, for scores with intervals, or to
+    /// compare models row by row.
+    ///
+    /// # Errors
+    /// If the data are for another task, or do not fit the model.
+    pub fn score_rows(&self, data: &Dataset) -> Result<ScoredRows> {
+        self.rows.score_rows(data)
     }
 
     /// The log predictive density, or log probability, of every row's target, `[n]`.
@@ -189,6 +186,15 @@ impl<T: Compiled> FittedModel<T> {
     pub fn evaluate(&self, data: &Dataset, count: usize, streams: Streams) -> Result<Scores> {
         check_task("evaluate", self.metadata.data_task(), data)?;
         self.predictor_from(count, streams)?.evaluate(data)
+    }
+
+    /// [`Predictor::score_rows`] of a predictor made for this one call.
+    ///
+    /// # Errors
+    /// Those of [`FittedModel::predictor`] and [`Predictor::score_rows`].
+    pub fn score_rows(&self, data: &Dataset, count: usize, streams: Streams) -> Result<ScoredRows> {
+        check_task("score_rows", self.metadata.data_task(), data)?;
+        self.predictor_from(count, streams)?.score_rows(data)
     }
 
     /// [`Predictor::log_densities`] of a predictor made for this one call.

@@ -119,6 +119,18 @@ pub enum Baseline {
     },
 }
 
+/// Chains that a limit of time ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CutChains {
+    /// Draws of each chain, or steps of one of Langevin dynamics.
+    pub taken: usize,
+    /// How many there would have been.
+    pub at_most: usize,
+    /// True if the chains were still in their warm-up.
+    pub in_warm_up: bool,
+}
+
 /// A Laplace approximation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

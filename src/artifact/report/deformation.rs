@@ -15,6 +15,8 @@ pub struct Deformation {
     pub units: Option<UnitsFit>,
     /// Its refinement on the ELBO.
     pub refinement: Option<Refinement>,
+    /// The kinetic layers after the flow that was kept.
+    pub layers: Option<KineticLayers>,
     /// The flows that were compared.
     pub candidates: Vec<Candidate>,
     /// Proposals of which a draw takes one by its evidence; 0: there is no flow.
@@ -106,6 +108,43 @@ pub struct Candidate {
     pub distance: f64,
     /// True of the one that was kept.
     pub kept: bool,
+    /// The same after each number of kinetic layers that was tried. Older files have none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tried: Vec<Carried>,
+}
+
+/// Draws of a flow after some kinetic layers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Carried {
+    /// Number of layers.
+    pub layers: usize,
+    /// Distance of their predictions to the walk's.
+    #[serde(with = "number")]
+    pub distance: f64,
+    /// Spread of their predictions over the walk's.
+    #[serde(with = "number")]
+    pub spread: f64,
+    /// Mean `U`.
+    #[serde(with = "number")]
+    pub energy: f64,
+    /// By how much that may differ from the walk's.
+    #[serde(with = "number")]
+    pub allowed: f64,
+    /// Whether energy and spread are the walk's, within what is allowed.
+    pub faithful: bool,
+}
+
+/// Kinetic layers: steps in the energy of the posterior, after a flow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KineticLayers {
+    /// How many.
+    pub count: usize,
+    /// Length of the first and of the last.
+    pub steps: [f64; 2],
+    /// Directions of the frame that they step in.
+    pub directions: usize,
 }
 
 /// An atlas.

@@ -36,6 +36,13 @@ pub enum Finding {
         /// Median R-hat of predictions.
         predictions: Option<f64>,
     },
+    /// Walkers that were alike when points began to be kept still are.
+    WalkersRemember {
+        /// Median nested R-hat of predictions.
+        rhat: f64,
+        /// What it should be below.
+        limit: f64,
+    },
     /// The walk kept points before it had forgotten where it started.
     StartNotForgotten {
         /// Steps that it took.
@@ -52,6 +59,34 @@ pub enum Finding {
         share: f64,
         /// True of a kernel that draws from the posterior.
         sampler: bool,
+    },
+    /// The step that was given is too long: steps diverged.
+    StepTooLong {
+        /// The step.
+        step_size: f64,
+        /// Share of the steps that diverged.
+        share: f64,
+    },
+    /// The step that was given is too short: walkers hardly moved.
+    StepTooShort {
+        /// The step.
+        step_size: f64,
+        /// Length of a walker's whole path, as a share of the width of the posterior.
+        path: f64,
+    },
+    /// Predictions hardly depend on the features.
+    ConstantPredictions {
+        /// Their spread over training rows, as a share of the target's.
+        spread: f64,
+    },
+    /// A limit of time ended chains.
+    ChainsCutShort {
+        /// Draws, or steps, of each chain.
+        taken: usize,
+        /// How many there would have been.
+        at_most: usize,
+        /// True if they were still in their warm-up.
+        in_warm_up: bool,
     },
     /// A budget of time or memory ended the walk.
     CutShort {
@@ -70,6 +105,13 @@ pub enum Finding {
         map_distance: f64,
         /// True of a flow, false of an atlas.
         flow: bool,
+    },
+    /// Draws of the flow do not have the energy and the spread of the walk.
+    FlowUnfaithful {
+        /// Mean `U` of its draws.
+        energy: f64,
+        /// Spread of its predictions over the walk's.
+        spread: f64,
     },
     /// The flow is too far from the posterior to be used as a density.
     LargeKHat {
@@ -164,6 +206,10 @@ impl Finding {
                 let parts: Vec<String> = parts.collect();
                 format!("the walkers do not agree (R-hat {}).", parts.join(", "))
             }
+            Self::WalkersRemember { rhat, limit } => format!(
+                "the walkers still are near where they were when the warm-up ended (nested R-hat \
+                 of predictions {rhat:.2}, to be below {limit:.2})."
+            ),
             Self::StartNotForgotten { steps } => format!(
                 "the walk had not forgotten its start when its steps were used up, after {steps}."
             ),
@@ -183,6 +229,29 @@ impl Finding {
                          explored little."
                     ),
                 }
+            }
+            Self::StepTooLong { step_size, share } => format!(
+                "the given step of {step_size} is too long: {:.1} % of the steps diverged.",
+                100.0 * share
+            ),
+            Self::StepTooShort { step_size, path } => format!(
+                "the given step of {step_size} is too short: a walker's whole path is {path:.0e} \
+                 times as long as the posterior is wide, so all points are near its start."
+            ),
+            Self::ConstantPredictions { spread } => format!(
+                "predictions are nearly the same for all training rows: their spread is {spread:.0e} \
+                 times the target's, so next to nothing was learned from the features."
+            ),
+            Self::ChainsCutShort {
+                taken,
+                at_most,
+                in_warm_up,
+            } => {
+                let what = match in_warm_up {
+                    true => "in their warm-up: their points remember their start",
+                    false => "with the points that they had kept",
+                };
+                format!("the budget ended the chains after {taken} of {at_most}, {what}.")
             }
             Self::CutShort {
                 steps,
@@ -209,6 +278,10 @@ impl Finding {
                      estimate (distance {distance:.3}, MAP {map_distance:.3})."
                 )
             }
+            Self::FlowUnfaithful { energy, spread } => format!(
+                "draws of the flow do not have the energy and the spread of the walk (mean U \
+                 {energy:.1}, spread {spread:.2} times the walk's); no flow that was tried has both."
+            ),
             Self::LargeKHat { k_hat, limit } => format!(
                 "the flow is no density to compute with (k-hat {k_hat:.2}, to be below \
                  {limit:.2}), so there is no estimate of the evidence. This is common, and \
@@ -252,8 +325,9 @@ impl Finding {
     pub fn advice(&self) -> &'static str {
         match self {
             Self::AllWell | Self::Other { .. } | Self::LooFailed { .. } => "",
-            Self::WalkersDisagree { .. } => "Take more --steps.",
-            Self::StartNotForgotten { .. } => "Take more --steps.",
+            Self::WalkersDisagree { .. }
+            | Self::WalkersRemember { .. }
+            | Self::StartNotForgotten { .. } => "Take more --steps.",
             Self::LargeEnergyError { .. } => "Take a smaller --step-size, or --adjusted.",
             Self::FrequentDivergences { sampler: true, .. } => {
                 "Take --precision f64, or other scales: --prior hierarchical or evidence."
@@ -261,6 +335,13 @@ impl Finding {
             Self::FrequentDivergences { sampler: false, .. } => {
                 "Take a smaller --step-size, or --kernel microcanonical."
             }
+            Self::StepTooLong { .. } => "Take a smaller --step-size, or --step-size auto.",
+            Self::StepTooShort { .. } => "Take a larger --step-size, or --step-size auto.",
+            Self::ConstantPredictions { .. } => {
+                "If they do tell something, take fewer or other layers (--hidden, --activation), or \
+                 other scales (--prior hierarchical, --prior-precision 1)."
+            }
+            Self::ChainsCutShort { .. } => "Raise --max-seconds.",
             Self::CutShort {
                 in_warm_up: true, ..
             } => "Raise --max-seconds or --max-memory, or take a smaller network: --hidden.",
@@ -268,7 +349,9 @@ impl Finding {
                 "If the walkers agree nothing need be done; else raise --max-seconds or \
                  --max-memory."
             }
-            Self::DeformationFar { flow: true, .. } => "Take --method atlas or --method walk.",
+            Self::DeformationFar { flow: true, .. } | Self::FlowUnfaithful { .. } => {
+                "Take --method atlas or --method walk."
+            }
             Self::DeformationFar { .. } => "Take --method walk.",
             Self::LargeKHat { .. } => {
                 "Nothing need be done; to compare models, take leave-one-out (--method walk)."

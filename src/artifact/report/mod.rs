@@ -12,6 +12,8 @@ mod deformation;
 mod estimate;
 mod finding;
 mod loo;
+#[cfg(test)]
+mod mixing_tests;
 mod number;
 mod portfolio;
 #[cfg(test)]
@@ -19,16 +21,18 @@ mod tests;
 mod text;
 mod text_choice;
 mod text_data;
+mod text_flow;
 mod text_walk;
 mod verdict;
 mod walk;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-pub use baseline::{Baseline, ChosenRate, Laplace};
+pub use baseline::{Baseline, ChosenRate, CutChains, Laplace};
 pub use data::{Data, Network, Weights};
 pub use deformation::{
-    Atlas, Candidate, Deformation, Evidence, FrameFit, Refinement, Stored, Trust, UnitsFit,
+    Atlas, Candidate, Carried, Deformation, Evidence, FrameFit, KineticLayers, Refinement, Stored,
+    Trust, UnitsFit,
 };
 pub use estimate::{
     Estimate, GivenScales, ModeScale, NoiseStart, Origin, Polish, Tangent, Training,
@@ -37,8 +41,8 @@ pub use finding::{Finding, Severity};
 pub use loo::{FailedRefit, LeaveOneOut, Refits};
 pub use portfolio::{Among, LeftOut, Portfolio, Tried};
 pub use walk::{
-    CutShort, Kernel, Mixing, NestedMixing, PredictionMixing, SampledScale, SampledScales, Starts,
-    Walk, WalkBatches,
+    CutShort, GroupMixing, Kernel, Mixing, NestedMixing, PredictionMixing, SampledScale,
+    SampledScales, Starts, Walk, WalkBatches,
 };
 
 /// What is known about a fit.
@@ -93,6 +97,13 @@ pub struct FitReport {
     /// The atlas or the flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deformation: Option<Deformation>,
+    /// That a limit of time ended its chains.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cut_chains: Option<CutChains>,
+    /// The spread of predictions over training rows, as a share of the target's, if it is next to
+    /// nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub constant_predictions: Option<f64>,
     /// What took the place of a walk.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<Baseline>,

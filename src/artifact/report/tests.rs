@@ -7,7 +7,7 @@ fn through_json(report: &FitReport) -> FitReport {
 }
 
 /// A walk with given scales that has nothing to complain about.
-fn walked() -> FitReport {
+pub(super) fn walked() -> FitReport {
     FitReport {
         network: Some(Network {
             description: "1-6-1 tanh".into(),

@@ -2,6 +2,7 @@
 
 use super::text::Lines;
 use super::text_data::LISTED;
+use super::text_flow::distances;
 use super::{Deformation, Evidence, FitReport, Kernel, Mixing, SampledScales, Stored, Trust, Walk};
 use crate::error::counted;
 
@@ -201,45 +202,6 @@ impl Walked<'_> {
     }
 }
 
-/// How near predictions are to the walk's.
-fn distances(of: &Deformation, lines: &mut Lines) {
-    let distance = of.distance.unwrap_or(f64::NAN);
-    let of_map = of
-        .map_distance
-        .map_or(String::new(), |map| format!(" (MAP {map:.3})"));
-    if let Some(best) = of.candidates.iter().find(|c| c.kept) {
-        let list = of
-            .candidates
-            .iter()
-            .map(|c| format!("{} {:.3}", c.name, c.distance));
-        let list: Vec<String> = list.collect();
-        let text = format!(
-            "{} is kept: distance of predictions to the walk's {distance:.3}{of_map}; tried {}",
-            best.name,
-            list.join(", ")
-        );
-        lines.add("flow", &text);
-    }
-    if of.proposals > 1 {
-        let text = format!(
-            "a draw takes one of {} by its evidence",
-            counted(of.proposals, "proposal")
-        );
-        lines.add("flow", &text);
-    }
-    if let Some(atlas) = &of.atlas {
-        let how = match atlas.recombined {
-            true => "recombined from the units of all walkers",
-            false => "hidden parameters of the walk's points",
-        };
-        let text = format!(
-            "{}, {how}; distance of predictions to the walk's {distance:.3}{of_map}",
-            counted(atlas.anchors, "anchor")
-        );
-        lines.add("atlas", &text);
-    }
-}
-
 fn kernel_text(kernel: &Kernel, viability: f64) -> String {
     let viability = 100.0 * viability;
     match kernel {
@@ -309,20 +271,31 @@ fn kernel_text(kernel: &Kernel, viability: f64) -> String {
 }
 
 fn mixing(mixing: &Mixing) -> String {
+    // short chains have an R-hat far above 1 however well the ensemble does
+    let energy_rhat = match &mixing.groups {
+        Some(groups) => format!("nested R-hat {:.3}", groups.energy),
+        None => format!("R-hat {:.3}", mixing.energy_rhat),
+    };
     let mut text = format!(
-        "energy: R-hat {:.3}, ESS {:.0} (tail {:.0})",
-        mixing.energy_rhat, mixing.energy_ess_bulk, mixing.energy_ess_tail
+        "energy: {energy_rhat}, ESS {:.0} (tail {:.0})",
+        mixing.energy_ess_bulk, mixing.energy_ess_tail
     );
     if let Some(p) = &mixing.predictions {
+        let rhat = match &mixing.groups {
+            Some(g) => format!(
+                "nested R-hat {:.3} (worst {:.3}; a walk that has forgotten where it was is below \
+                 {:.2})",
+                g.predictions, g.worst, g.limit
+            ),
+            None => format!("R-hat {:.3} (worst {:.3})", p.rhat_median, p.rhat_worst),
+        };
         text += &format!(
-            "; {}: R-hat {:.3} (worst {:.3}), least ESS {:.0} (tail {:.0})",
+            "; {}: {rhat}, least ESS {:.0} (tail {:.0})",
             counted(p.count, "prediction"),
-            p.rhat_median,
-            p.rhat_worst,
             p.ess_bulk,
             p.ess_tail
         );
-        if p.rhat_median > AGREEMENT {
+        if mixing.groups.is_none() && p.rhat_median > AGREEMENT {
             text += "; a single particle has not been everywhere (all together may have)";
         }
     }

@@ -1,7 +1,7 @@
 //! The verdict on a fit: what its sections have to say, held against limits.
 
 use super::finding::{CHAINS, E_BFMI, ENERGY_ERROR};
-use super::{Baseline, Evidence, Finding, FitReport, Severity};
+use super::{Baseline, Evidence, Finding, FitReport, Kernel, Severity};
 use crate::error::counted;
 
 /// Median R-hat of predictions, and largest R-hat of a sampled scale, beyond which walkers are said
@@ -9,13 +9,18 @@ use crate::error::counted;
 const PREDICTIONS: f64 = 1.2;
 const SCALES: f64 = 1.5;
 
-/// The same of predictions where scales are given. A single particle need not have been everywhere
-/// for all together to have been; beyond this some are stuck where others never are.
+/// The same of predictions where scales are given and nothing better is known. A single particle
+/// need not have been everywhere for all together to have been; beyond this some are stuck where
+/// others never are.
 const STUCK: f64 = 1.6;
 
 /// Share of the steps that may diverge: of a sampler, and of a walk along the fiber.
 const DIVERGED: f64 = 0.01;
 const LOST_DRIFT: f64 = 0.5;
+
+/// Length of a walker's path, in widths of the posterior, below which it has not moved. The
+/// coordinates of the walk make the posterior about `sqrt(P)` wide.
+const NO_PATH: f64 = 0.05;
 
 impl FitReport {
     /// What there is to say about the fit, warnings first. Without a warning the first finding is
@@ -27,6 +32,9 @@ impl FitReport {
         self.judge_deformation(&mut all);
         self.judge_baseline(&mut all);
         self.judge_loo(&mut all);
+        if let Some(spread) = self.constant_predictions {
+            all.push(Finding::ConstantPredictions { spread });
+        }
         if self.portfolio.as_ref().is_some_and(|p| p.none_agrees) {
             all.push(Finding::NoModelAgrees);
         }
@@ -42,13 +50,17 @@ impl FitReport {
     }
 
     fn judge_walk(&self, all: &mut Vec<Finding>) {
-        let predictions = self.mixing.as_ref().and_then(|m| m.predictions.as_ref());
+        let mixing = self.mixing.as_ref();
+        let predictions = mixing.and_then(|m| m.predictions.as_ref());
         let predictions = predictions.map(|p| p.rhat_median);
+        let groups = mixing.and_then(|m| m.groups.as_ref());
         let sampled = self.sampled_scales.as_ref();
         let scales = sampled.map(|s| s.worst_rhat());
         let sampler = self.kernel.as_ref().is_none_or(|k| k.samples());
         let limit = match (sampled.is_some(), sampler) {
             (true, _) => PREDICTIONS,
+            // groups of particles tell it better
+            (false, true) if groups.is_some() => f64::INFINITY,
             (false, true) => STUCK,
             // a walk along the fiber is not meant to be everywhere
             (false, false) => f64::INFINITY,
@@ -59,6 +71,10 @@ impl FitReport {
                 scales,
                 predictions,
             });
+        }
+        if let Some(groups) = groups.filter(|g| sampler && g.predictions > g.limit) {
+            let (rhat, limit) = (groups.predictions, groups.limit);
+            all.push(Finding::WalkersRemember { rhat, limit });
         }
         let Some(walk) = &self.walk else { return };
         let cut_in_warm_up = walk.cut_short.as_ref().is_some_and(|c| c.in_warm_up);
@@ -71,7 +87,17 @@ impl FitReport {
             all.push(Finding::LargeEnergyError { error });
         }
         let share = walk.divergence_rate;
-        if share > if sampler { DIVERGED } else { LOST_DRIFT } {
+        let given = self.kernel.as_ref().and_then(Kernel::given_step);
+        if let Some(step_size) = given {
+            let path = step_size * walk.gradients as f64 / walk.particles.max(1) as f64;
+            let path = path / (walk.dim as f64).sqrt();
+            if path < NO_PATH {
+                all.push(Finding::StepTooShort { step_size, path });
+            }
+        }
+        if let (Some(step_size), true) = (given, share > DIVERGED) {
+            all.push(Finding::StepTooLong { step_size, share });
+        } else if share > if sampler { DIVERGED } else { LOST_DRIFT } {
             all.push(Finding::FrequentDivergences { share, sampler });
         }
         if let Some(cut) = &walk.cut_short {
@@ -119,6 +145,13 @@ impl FitReport {
                 });
             }
         }
+        let kept = deformation.candidates.iter().find(|c| c.kept);
+        let layers = deformation.layers.as_ref().map_or(0, |l| l.count);
+        let kept = kept.and_then(|c| c.tried.iter().find(|t| t.layers == layers));
+        if let Some(kept) = kept.filter(|k| !k.faithful) {
+            let (energy, spread) = (kept.energy, kept.spread);
+            all.push(Finding::FlowUnfaithful { energy, spread });
+        }
         if let Some(trust) = &deformation.trust
             && let Evidence::HeavyTail { limit } = trust.evidence
         {
@@ -128,6 +161,13 @@ impl FitReport {
     }
 
     fn judge_baseline(&self, all: &mut Vec<Finding>) {
+        if let Some(cut) = &self.cut_chains {
+            all.push(Finding::ChainsCutShort {
+                taken: cut.taken,
+                at_most: cut.at_most,
+                in_warm_up: cut.in_warm_up,
+            });
+        }
         let mut diverged = |failed: usize, what: String| {
             if failed > 0 {
                 all.push(Finding::BaselineDiverged { failed, what });

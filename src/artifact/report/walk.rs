@@ -104,6 +104,18 @@ impl Kernel {
         }
     }
 
+    /// The length of a step that was given.
+    pub fn given_step(&self) -> Option<f64> {
+        match self {
+            Self::Microcanonical {
+                step_size,
+                step_size_given: true,
+                ..
+            } => Some(*step_size),
+            _ => None,
+        }
+    }
+
     /// The energy up to which a point is viable.
     pub fn max_energy(&self) -> Option<f64> {
         match self {
@@ -221,6 +233,30 @@ pub struct Mixing {
     pub predictions: Option<PredictionMixing>,
     /// Whether particles from different starts agree.
     pub nested: Option<NestedMixing>,
+    /// Whether particles have forgotten where they were when the warm-up ended. Older files have
+    /// none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<GroupMixing>,
+}
+
+/// The nested R-hat over groups of particles that were alike when the warm-up ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GroupMixing {
+    /// Number of groups.
+    pub groups: usize,
+    /// That of the energy.
+    #[serde(with = "number")]
+    pub energy: f64,
+    /// The median of predictions.
+    #[serde(with = "number")]
+    pub predictions: f64,
+    /// The largest one of a prediction.
+    #[serde(with = "number")]
+    pub worst: f64,
+    /// What a walk that has forgotten exceeds once in a thousand times.
+    #[serde(with = "number")]
+    pub limit: f64,
 }
 
 /// R-hat and effective numbers of draws over several predictions.

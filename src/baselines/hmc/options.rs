@@ -1,5 +1,6 @@
 //! Settings of the Hamiltonian samplers, with their defaults.
 
+use crate::baselines::limit::check_seconds;
 use crate::error::{Error, Result, counted};
 
 /// Length of the chains, what is kept of them, and how they adapt, for HMC and NUTS alike.
@@ -28,6 +29,10 @@ pub struct ChainOptions {
     pub inverse_mass: Option<Vec<f64>>,
     /// Whether the inverse mass is adapted.
     pub adapt_mass: bool,
+    /// Seconds after which chains end. All are cut to the length of the shortest. Chains that are
+    /// still in their warm-up have no draws, and keep the point where they are. `None`: no limit.
+    /// With one, chains are not the same at every run.
+    pub max_seconds: Option<f64>,
 }
 
 impl Default for ChainOptions {
@@ -40,6 +45,7 @@ impl Default for ChainOptions {
             step_size: None,
             inverse_mass: None,
             adapt_mass: true,
+            max_seconds: None,
         }
     }
 }
@@ -69,6 +75,7 @@ impl ChainOptions {
         if let Some(step_size) = self.step_size.filter(|&s| !positive(s)) {
             return Err(Error::config("step_size", step_size, requirement));
         }
+        check_seconds(self.max_seconds)?;
         let mut variances = self.inverse_mass.iter().flatten();
         match variances.find(|v| !positive(**v)) {
             Some(v) => Err(Error::config("inverse_mass", v, requirement)),

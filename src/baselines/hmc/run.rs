@@ -3,6 +3,7 @@
 use super::chains::{Chain, Chains};
 use super::kernel::{Hamiltonian, Trajectories};
 use super::options::ChainOptions;
+use crate::baselines::limit::Limit;
 use crate::error::{Error, Result, counted};
 use crate::model::LogDensity;
 use crate::parallel;
@@ -21,6 +22,7 @@ pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
     streams: Streams,
     progress: &(dyn Fn(usize) -> Result<()> + Sync),
 ) -> Result<Chains<T>> {
+    let limit = Limit::new(options.max_seconds, starts.len());
     let done = AtomicUsize::new(0);
     let step = || progress(done.fetch_add(1, Relaxed) + 1);
     let dim = density.dim();
@@ -41,12 +43,18 @@ pub(super) fn run_chains<T: Scalar, D: LogDensity<T>, M: Trajectories>(
     let one = |ws: &mut _, index: usize| -> Result<Chain<T>> {
         let rng = streams.rng(Phase::HMC, index as u64);
         let walker = Walker::new(kernel, density, &starts[index], rng, ws)?;
-        run_chain(kernel, density, walker, options, ws, &step)
+        let over = || limit.is_over(index);
+        run_chain(kernel, density, walker, options, ws, (&step, &over))
     };
-    Ok(Chains {
-        dim,
-        chains: parallel::try_map_with(starts.len(), || kernel.workspace(density), one)?,
-    })
+    let mut chains = parallel::try_map_with(starts.len(), || kernel.workspace(density), one)?;
+    // a limit of time ends chains after different numbers of draws
+    let draws = chains.iter().map(|c| c.transitions.len()).min();
+    let kept = chains.iter().map(|c| c.points.len()).min();
+    for chain in &mut chains {
+        chain.transitions.truncate(draws.unwrap_or(0));
+        chain.points.truncate(kept.unwrap_or(0));
+    }
+    Ok(Chains { dim, chains })
 }
 
 fn run_chain<T: Scalar, D: LogDensity<T>, K>(
@@ -55,23 +63,29 @@ fn run_chain<T: Scalar, D: LogDensity<T>, K>(
     mut walker: Walker<<Hamiltonian<K> as Kernel<T, D>>::State>,
     options: &ChainOptions,
     ws: &mut <Hamiltonian<K> as Kernel<T, D>>::Workspace,
-    step: &(dyn Fn() -> Result<()> + Sync),
+    (step, over): (&(dyn Fn() -> Result<()> + Sync), &dyn Fn() -> bool),
 ) -> Result<Chain<T>>
 where
     K: Trajectories,
 {
     // the start took one gradient
     let (mut gradients, mut warm_up_divergences) = (1, 0);
+    let mut cut = false;
     for _ in 0..kernel.warm_up() {
         let info = walker.step(kernel, density, ws)?;
         warm_up_divergences += usize::from(info.diverged());
         gradients += info.gradients;
         step()?;
+        cut = over();
+        if cut {
+            break;
+        }
     }
     let (draws, kept) = (options.draws, options.kept());
     let mut points = Vec::with_capacity(kept * walker.state().theta().len());
     let mut transitions = Vec::with_capacity(draws);
-    for index in 0..draws {
+    // steps that are not tuned yet draw nothing
+    for index in 0..if cut { 0 } else { draws } {
         gradients += walker.step(kernel, density, ws)?.gradients;
         transitions.push(*walker.state().transition());
         step()?;
@@ -79,6 +93,12 @@ where
         if (index + 1) * kept / draws > index * kept / draws {
             points.extend_from_slice(walker.state().theta());
         }
+        if over() {
+            break;
+        }
+    }
+    if points.is_empty() {
+        points.extend_from_slice(walker.state().theta());
     }
     Ok(Chain {
         points,

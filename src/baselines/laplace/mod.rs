@@ -253,6 +253,11 @@ impl<T: Scalar> Laplace<T> {
 /// Checks that a likelihood is Gaussian with the given noise: its `Lambda` is `I / noise_std^2`.
 fn check_noise(data: &Supervised<'_>, noise: f64) -> Result<()> {
     let (k, m) = (data.network.output_dim(), data.y.len() / data.rows().max(1));
+    let mut target = data.y[..m].to_vec();
+    if let (Some(weight), Some(_)) = (target.last_mut(), data.likelihood.row_weights(data.y)) {
+        // the last number of a weighted row: its curvature is that of one row
+        *weight = 1.0;
+    }
     let mut lambda = vec![0.0; k * k];
     let precision = noise.powi(-2);
     let fits = |(at, l): (usize, &f64)| {
@@ -264,7 +269,7 @@ fn check_noise(data: &Supervised<'_>, noise: f64) -> Result<()> {
     for output in [0.0, 1.0] {
         lambda.fill(0.0);
         data.likelihood
-            .output_hessian(&vec![output; k], &data.y[..m], &[], &mut lambda)?;
+            .output_hessian(&vec![output; k], &target, &[], &mut lambda)?;
         all &= lambda.iter().enumerate().all(fits);
     }
     if all {

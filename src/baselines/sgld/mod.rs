@@ -32,6 +32,7 @@ mod kernel;
 mod options;
 
 use super::GradientSource;
+use super::limit::Limit;
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::first_non_finite;
 use crate::model::Points;
@@ -60,6 +61,9 @@ pub struct SgldReport<T> {
     pub last_step_size: f64,
     /// Gradients computed by all chains.
     pub gradients: usize,
+    /// Steps of the shortest chain that did not diverge: fewer than were asked for if a limit of
+    /// time ended it.
+    pub steps: usize,
 }
 
 /// Runs the chains from `starts`, which they take in turn.
@@ -96,20 +100,28 @@ pub fn sgld_with_progress<T: Scalar, S: GradientSource<T>, R: Answer>(
         return Err(Error::shape("sgld", expected, got.unwrap_or(0)));
     }
     let marks = options.marks();
+    let limit = Limit::new(options.max_seconds, options.chains);
     let done = AtomicUsize::new(0);
     let step = || progress(done.fetch_add(1, Relaxed) + 1).result();
     let one = |ws: &mut SgldWorkspace<T, S::Memory>, c: usize| {
         let rng = streams.rng(Phase::SGLD, c as u64);
         let walker = Walker::new(&kernel, source, &starts[c % starts.len()], rng, ws)?;
-        run_chain((&kernel, source), walker, &marks, ws, &step)
+        let over = || limit.is_over(c);
+        run_chain((&kernel, source), walker, &marks, ws, (&step, &over))
     };
     let chains: Vec<Walked<T>> =
         parallel::try_map_with(options.chains, || kernel.workspace(source), one)?;
     let gradients = chains.iter().map(|chain| chain.gradients).sum();
     let steps = chains.iter().map(|chain| chain.steps).max().unwrap_or(0);
+    let whole = chains.iter().filter(|c| c.energy.is_some());
+    let shortest = whole.map(|c| c.steps).min().unwrap_or(0);
     let mut points = Vec::with_capacity(options.chains * options.keep * p);
     let mut energies = Vec::new();
-    for chain in chains {
+    // a limit of time ends chains after different numbers of points
+    let kept = chains.iter().filter(|c| c.energy.is_some());
+    let kept = kept.map(|c| c.points.len()).min().unwrap_or(0);
+    for mut chain in chains {
+        chain.points.truncate(kept);
         if let Some(energy) = chain.energy {
             energies.push(energy);
             points.extend(chain.points);
@@ -131,6 +143,7 @@ pub fn sgld_with_progress<T: Scalar, S: GradientSource<T>, R: Answer>(
         first_step_size: options.step_size(0, source.rows()),
         last_step_size: options.step_size(options.steps - 1, source.rows()),
         gradients,
+        steps: shortest,
     })
 }
 
@@ -149,12 +162,12 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
     mut walker: Walker<SgldState<T>>,
     marks: &[usize],
     ws: &mut SgldWorkspace<T, S::Memory>,
-    step: &(dyn Fn() -> Result<()> + Sync),
+    (step, over): (&(dyn Fn() -> Result<()> + Sync), &dyn Fn() -> bool),
 ) -> Result<Walked<T>> {
     let options = kernel.options();
     let mut points = Vec::with_capacity(marks.len() * walker.state().theta().len());
     let mut marks = marks.iter().peekable();
-    let mut sum = 0.0;
+    let (mut sum, mut taken) = (0.0, 0);
     for t in 0..options.steps {
         let info = walker.step(kernel, source, ws)?;
         step()?;
@@ -172,13 +185,23 @@ fn run_chain<T: Scalar, S: GradientSource<T>>(
         while marks.next_if_eq(&&(t + 1)).is_some() {
             points.extend_from_slice(walker.state().theta());
         }
+        taken = t + 1;
+        if over() {
+            if taken <= options.burn_in {
+                sum = info.energy;
+            }
+            break;
+        }
+    }
+    if points.is_empty() {
+        points.extend_from_slice(walker.state().theta());
     }
     let finite = first_non_finite(walker.state().theta()).is_none();
-    let kept = (options.steps - options.burn_in) as f64;
+    let summed = taken.saturating_sub(options.burn_in).max(1) as f64;
     Ok(Walked {
         points,
-        energy: finite.then_some(sum / kept),
-        steps: options.steps,
-        gradients: options.steps,
+        energy: finite.then_some(sum / summed),
+        steps: taken,
+        gradients: taken,
     })
 }

@@ -1,5 +1,6 @@
 //! Settings of Langevin dynamics, with their defaults, and when points are kept.
 
+use crate::baselines::limit::check_seconds;
 use crate::error::{Error, Result};
 
 /// The scale of a step, parameter by parameter.
@@ -56,6 +57,9 @@ pub struct SgldOptions {
     pub preconditioner: Preconditioner,
     /// Temperature `T`: 1 for the posterior, less for a colder one.
     pub temperature: f64,
+    /// Seconds after which chains end, and keep the points so far, or else the last one. All keep
+    /// equally many. `None`: no limit. With one, chains are not the same at every run.
+    pub max_seconds: Option<f64>,
 }
 
 impl Default for SgldOptions {
@@ -69,6 +73,7 @@ impl Default for SgldOptions {
             decay: None,
             preconditioner: Preconditioner::None,
             temperature: 1.0,
+            max_seconds: None,
         }
     }
 }
@@ -88,6 +93,7 @@ impl SgldOptions {
             let requirement = "must leave a step behind the burn-in for each point that is kept";
             return Err(Error::config("steps", self.steps, requirement));
         }
+        check_seconds(self.max_seconds)?;
         let mut positive = vec![("learning_rate", self.learning_rate)];
         if let Some(StepDecay { onset, exponent }) = self.decay {
             positive.extend([("onset", onset), ("exponent", exponent)]);

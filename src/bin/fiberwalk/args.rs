@@ -17,8 +17,9 @@ use crate::prior::{Prior, parse_prior};
 use crate::table::{ColumnArgs, TableArgs};
 pub use crate::values::Precision;
 use crate::values::{
-    Auto, BatchRows, Hidden, ImageShape, Methods, Period, parse_auto, parse_batch, parse_hidden,
-    parse_image, parse_methods, parse_period, parse_precision, parse_task,
+    Auto, BatchRows, Hidden, ImageShape, Methods, Period, Texts, parse_auto, parse_batch,
+    parse_hidden, parse_image, parse_methods, parse_period, parse_precision, parse_task,
+    parse_texts,
 };
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, then learn the
@@ -149,9 +150,9 @@ pub struct Settings {
     /// widths that predict held-out rows best
     #[arg(long, default_value = "50", value_parser = parse_hidden, help_heading = "Model")]
     pub hidden: Hidden,
-    /// tanh, relu, sigmoid, silu, gelu, softplus or identity
-    #[arg(long, default_value = "tanh", help_heading = "Model")]
-    pub activation: Activation,
+    /// tanh, relu, sigmoid, silu, gelu, softplus or identity [default: tanh]
+    #[arg(long, help_heading = "Model")]
+    pub activation: Option<Activation>,
     /// Likelihood of the targets: categorical or bernoulli for classes; gaussian, student-t
     /// (outliers), heteroscedastic (noise that changes from row to row) or poisson (counts) for
     /// numbers [default: categorical or gaussian]
@@ -231,10 +232,14 @@ pub struct Settings {
     /// Points of the walk, or draws of a baseline, to keep [default: 256]
     #[arg(long, help_heading = "Walk")]
     pub samples: Option<usize>,
-    /// The flow over hidden parameters: auto (the one whose predictions are closest to the walk's),
+    /// The flow over hidden parameters: auto (the one whose draws are most like the walk's points),
     /// frame or units [default: auto]
     #[arg(long, help_heading = "Model")]
     pub flow: Option<FlowChoice>,
+    /// For a flow: kinetic layers after it, steps in the energy of the posterior; 0 for none
+    /// [default: as many as draws need to have the energy of the walk]
+    #[arg(long, value_name = "K", help_heading = "Model")]
+    pub layers: Option<usize>,
     /// For an atlas: anchors whose hidden units each come from a different walker
     #[arg(long, help_heading = "Model")]
     pub recombine: bool,
@@ -242,7 +247,8 @@ pub struct Settings {
     /// with many rows [default: all rows]
     #[arg(long, value_name = "N", help_heading = "Walk")]
     pub walk_batch: Option<usize>,
-    /// For methods that walk: end the walk after so many seconds and keep the points so far
+    /// End a walk, or the chains of hmc, nuts or sgld, after so many seconds and keep the points so
+    /// far
     #[arg(
         long,
         value_name = "SECONDS",
@@ -275,14 +281,10 @@ pub struct PredictArgs {
     pub rows: Rows,
     #[command(flatten)]
     pub table: TableArgs,
-    /// Columns to copy before the predictions, separated by commas
-    #[arg(
-        long,
-        value_name = "NAME,...",
-        value_delimiter = ',',
-        help_heading = "Data"
-    )]
-    pub keep: Vec<String>,
+    /// Columns to copy before the predictions, separated by commas (in quotes, as in CSV, where a
+    /// name holds one)
+    #[arg(long, value_name = "NAME,...", value_parser = parse_texts, help_heading = "Data")]
+    pub keep: Vec<Texts>,
     /// File of predictions to write (or -: standard output) [default: -]
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
     pub out: Option<PathBuf>,
@@ -303,11 +305,18 @@ pub struct EvaluateArgs {
     pub test: PathBuf,
     #[command(flatten)]
     pub rows: Rows,
+    /// Rows from elsewhere, as for predict: also score how well the model's uncertainty tells them
+    /// from those of TEST. A target column is not needed
+    #[arg(long, value_name = "OTHER", help_heading = "Data")]
+    pub ood: Option<PathBuf>,
     #[command(flatten)]
     pub table: TableArgs,
     /// Print one JSON object instead of text
     #[arg(long, help_heading = "Run")]
     pub json: bool,
+    /// Bootstraps of rows that the intervals of scores are made from (0: no intervals)
+    #[arg(long, value_name = "N", default_value_t = 1000, help_heading = "Run")]
+    pub bootstrap: usize,
     #[command(flatten)]
     pub sampling: Sampling,
     #[command(flatten)]

@@ -5,14 +5,15 @@ use std::process::ExitCode;
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::error::counted;
 use fiberwalk::pipeline::{
-    FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings, by_method,
-    measure,
+    Differences, FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings,
+    by_method, compare_to_best, measure,
 };
 use fiberwalk::{Error, Phase, Result, Streams};
 
 use crate::args::{CompareArgs, Precision};
 use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
+use crate::numbers::rounded;
 use crate::progress::Bars;
 use crate::signals::Signals;
 use crate::streams::{read_once, say, source_name};
@@ -48,7 +49,15 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     let chooser = args.settings.give(&mut methods, true, [])?;
     let fits = methods.into_iter();
     let fits: Vec<FitOptions> = fits.map(|m| args.settings.options(m, chooser)).collect();
-    let train = Input::find(&args.train)?.training(&args.settings, args.quiet)?;
+    let input = Input::find(&args.train)?;
+    let first = args.settings.seed;
+    let seeds = first..=first + (args.seeds - 1);
+    if let Some(directory) = &args.write_splits {
+        let test = args.test.as_deref().into_iter();
+        let inputs: Vec<_> = input.files().into_iter().chain(test).collect();
+        splits::check(directory, seeds.clone(), &inputs)?;
+    }
+    let train = input.training(&args.settings, args.quiet)?;
     say_notes(train.notes());
     let test = match &args.test {
         Some(path) => Some(Input::find(path)?.scored_like(&train, &args.settings.table)?),
@@ -58,20 +67,20 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
     // Without the watch, a signal ends the program as the system has it.
     let _ = signals.watch();
     let (mut all, mut first_failure) = (Vec::new(), None);
-    let first = args.settings.seed;
-    for seed in first..=first + (args.seeds - 1) {
+    for seed in seeds {
         let split = match &test {
             Some(_) => None,
             None => {
                 let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
                 let split = stratified_split(&train, TEST_SHARE, &mut rng)
                     .map_err(|e| in_file(e, source_name(&args.train)))?;
-                Some((train.select(&split.train)?, train.select(&split.test)?))
+                let parts = (train.select(&split.train)?, train.select(&split.test)?);
+                Some((parts, split.test))
             }
         };
-        let (train, test) = match (&split, &test) {
-            (Some((train, test)), _) => (train, test),
-            (None, Some(test)) => (&train, test),
+        let (train, test, rows) = match (&split, &test) {
+            (Some(((train, test), rows)), _) => (train, test, &rows[..]),
+            (None, Some(test)) => (&train, test, &[][..]),
             // Not reached: either a split or a test set exists.
             (None, None) => continue,
         };
@@ -81,7 +90,10 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         for options in &fits {
             let method = options.method.method();
             match one::<T>(args, signals, options, seed, (train, test)) {
-                Ok(measured) => all.push(measured),
+                Ok(mut measured) => {
+                    measured.losses.rows = rows.to_vec();
+                    all.push(measured);
+                }
                 Err(error @ Error::Cancelled { .. }) => return Err(error.into()),
                 // One failed fit does not stop the others.
                 Err(error) => {
@@ -92,10 +104,12 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         }
     }
     if args.json {
+        compare_to_best(&mut all);
         let json = serde_json::to_string(&all).map_err(|e| Failure::Output(e.into()))?;
         say(&(json + "\n"))?;
     } else {
-        say(&table(&by_method(&all)))?;
+        let rows = by_method(&all);
+        say(&(table(&scores(&rows)) + &differences(&rows)))?;
     }
     Ok(first_failure.unwrap_or(ExitCode::SUCCESS))
 }
@@ -124,29 +138,69 @@ fn one<T: Fits>(
     })
 }
 
-/// A table with aligned columns. A cell holds a mean, and its standard error if there is one.
-fn table(rows: &[MethodScores]) -> String {
+/// The cells of all methods: a mean, and its standard error if there is one.
+fn scores(rows: &[MethodScores]) -> Vec<Vec<String>> {
     let Some(first) = rows.first() else {
-        return String::new();
+        return Vec::new();
     };
-    let mut cells: Vec<Vec<String>> = Vec::new();
     let names = first.columns.iter().map(|(name, _)| (*name).to_string());
-    cells.push(std::iter::once("method".to_string()).chain(names).collect());
+    let mut cells = vec![std::iter::once("method".to_string()).chain(names).collect()];
     for row in rows {
         let columns = row.columns.iter().map(|(name, s)| cell(name, s));
-        cells.push(
-            std::iter::once(row.method.to_string())
-                .chain(columns)
-                .collect(),
-        );
+        let method = std::iter::once(row.method.to_string());
+        cells.push(method.chain(columns).collect());
     }
+    cells
+}
+
+/// The differences to the best method as a second table; empty if no method has any.
+fn differences(rows: &[MethodScores]) -> String {
+    let with = rows
+        .iter()
+        .filter_map(|r| Some((r.method, r.differences.as_ref()?)));
+    let all: Vec<(&str, &Differences)> = with.collect();
+    let Some((_, first)) = all.first() else {
+        return String::new();
+    };
+    // in the order of the scores' table
+    let of_scores = rows.iter().flat_map(|r| &r.columns).map(|c| c.0);
+    let mut names: Vec<&str> = Vec::new();
+    for name in of_scores.filter(|name| first.columns.contains_key(name)) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let title = format!("less {}", first.best);
+    let header = std::iter::once(title).chain(names.iter().map(|n| (*n).to_string()));
+    let mut cells = vec![header.collect()];
+    for (method, differences) in &all {
+        let cell = |name: &&str| match differences.columns.get(name).copied().flatten() {
+            None => "-".into(),
+            Some(d) => match d.error {
+                Some(error) => format!("{:+.4} +- {error:.4}", d.mean),
+                None => format!("{:+.4}", d.mean),
+            },
+        };
+        let method = std::iter::once((*method).to_string());
+        cells.push(method.chain(names.iter().map(cell)).collect());
+    }
+    let note = format!(
+        "differences to {}, which has the lowest nll, on the same test rows; +- their standard error",
+        first.best
+    );
+    format!("\n{note}\n{}", table(&cells))
+}
+
+/// A table with aligned columns.
+fn table(cells: &[Vec<String>]) -> String {
     let width = |column: usize| {
         let lengths = cells.iter().filter_map(|row| Some(row.get(column)?.len()));
         lengths.max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..cells[0].len()).map(width).collect();
+    let columns = cells.first().map_or(0, Vec::len);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for row in &cells {
+    for row in cells {
         for (i, (cell, width)) in row.iter().zip(&widths).enumerate() {
             match i {
                 0 => text += &format!("{cell:<width$}"),
@@ -170,8 +224,12 @@ fn cell(name: &str, s: &Statistic) -> String {
     };
     match (s.error, name) {
         (Some(error), "nll" | "accuracy" | "ece" | "brier" | "rmse" | "crps" | "coverage_90") => {
-            format!("{:.digits$} +- {error:.digits$}", s.mean)
+            let (mean, error) = (rounded(s.mean, digits), rounded(error, digits));
+            format!("{mean} +- {error}")
         }
-        _ => format!("{:.digits$}", s.mean),
+        (_, "gradients" | "peak_mib" | "fit_seconds" | "predict_seconds") => {
+            format!("{:.digits$}", s.mean)
+        }
+        _ => rounded(s.mean, digits),
     }
 }

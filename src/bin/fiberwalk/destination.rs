@@ -1,15 +1,15 @@
 //! Where a fit puts its model: into a file, or on standard output.
 //!
-//! A file has others beside it while the fit runs: a checkpoint, the points of the walk, and locks.
+//! A file has others beside it while the fit runs ([`FitFiles`]): a checkpoint, the points of the
+//! walk, and locks.
 //! Standard output has none of them: the points are in memory, and a walk cannot be resumed. The
 //! summary then goes to standard error.
 
-use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use fiberwalk::artifact::{Claim, Compiled, FittedModel, remove_checkpoint, remove_spool};
+use fiberwalk::artifact::{Compiled, FitFiles, FittedModel};
 use fiberwalk::pipeline::CheckpointOptions;
 use fiberwalk::{Error, Result};
 
@@ -23,14 +23,8 @@ use crate::{check_destination, printable};
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
 
 pub enum Destination {
-    /// A file. The claim is held to the end: another run with the same `--out` would use the same
-    /// file names.
-    File {
-        out: PathBuf,
-        checkpoint: PathBuf,
-        spool: PathBuf,
-        claim: Claim,
-    },
+    /// A file. The claim is held to the end.
+    File(FitFiles),
     /// Standard output.
     Stream,
 }
@@ -41,25 +35,16 @@ impl Destination {
         if is_stream(&args.out) {
             return check_stream(args).map(|()| Self::Stream);
         }
-        let out = args.out.clone();
-        let (checkpoint, spool) = (beside(&out, ".checkpoint"), beside(&out, ".points"));
-        for path in [&out, &checkpoint, &spool] {
-            check_destination(path, &input.files())?;
-            check_destination(&beside(path, ".lock"), &input.files())?;
+        for path in FitFiles::names(&args.out) {
+            check_destination(&path, &input.files())?;
         }
-        let claim = Claim::of(&out)?;
-        Ok(Self::File {
-            out,
-            checkpoint,
-            spool,
-            claim,
-        })
+        FitFiles::claim(&args.out).map(Self::File)
     }
 
     /// What messages call it.
     pub fn name(&self) -> String {
         match self {
-            Self::File { out, .. } => out.display().to_string(),
+            Self::File(files) => files.model().display().to_string(),
             Self::Stream => STANDARD_OUTPUT.into(),
         }
     }
@@ -67,7 +52,7 @@ impl Destination {
     /// The file for the points of a walk.
     pub fn spool(&self) -> Option<PathBuf> {
         match self {
-            Self::File { spool, .. } => Some(spool.clone()),
+            Self::File(files) => Some(files.points().to_path_buf()),
             Self::Stream => None,
         }
     }
@@ -78,8 +63,8 @@ impl Destination {
             .checkpoint_every
             .map_or(Some(CHECKPOINT_EVERY), |p| p.0);
         match self {
-            Self::File { checkpoint, .. } => Some(CheckpointOptions {
-                path: checkpoint.clone(),
+            Self::File(files) => Some(CheckpointOptions {
+                path: files.checkpoint().to_path_buf(),
                 every,
                 resume: args.resume,
                 ..CheckpointOptions::default()
@@ -91,19 +76,7 @@ impl Destination {
     /// Writes the model and removes the files of its fit. Returns the model's size in bytes.
     pub fn write<T: Compiled>(&self, model: FittedModel<T>) -> Outcome<u64> {
         match self {
-            Self::File {
-                out,
-                checkpoint,
-                spool,
-                ..
-            } => {
-                model.save(out)?;
-                // The model reads its points from the file that is about to be removed.
-                drop(model);
-                if_free(checkpoint, remove_checkpoint)?;
-                if_free(spool, remove_spool)?;
-                Ok(std::fs::metadata(out).map_or(0, |m| m.len()))
-            }
+            Self::File(files) => Ok(files.finish(model)?),
             Self::Stream => {
                 let bytes = model.to_bytes()?;
                 streams::write(|out| out.write_all(&bytes))?;
@@ -115,9 +88,9 @@ impl Destination {
     /// The interrupted walk that this fit does not go on with.
     pub fn replaced(&self, args: &FitArgs) -> Option<String> {
         match self {
-            Self::File { checkpoint, .. } if !args.resume && checkpoint.exists() => Some(format!(
+            Self::File(files) if !args.resume && files.interrupted() => Some(format!(
                 "{} holds an interrupted walk, which this fit replaces (--resume goes on with it)",
-                checkpoint.display()
+                files.checkpoint().display()
             )),
             _ => None,
         }
@@ -126,7 +99,7 @@ impl Destination {
     /// What the user should know about the file's protection from other runs.
     pub fn warning(&self) -> Option<String> {
         match self {
-            Self::File { claim, .. } if !claim.keeps_processes_out() => Some(
+            Self::File(files) if !files.keeps_processes_out() => Some(
                 "there are no file locks here: another run with the same --out would not have been noticed"
                     .into(),
             ),
@@ -137,7 +110,7 @@ impl Destination {
     /// Shows the summary of the fit, beside the model and not in it.
     pub fn show(&self, summary: &str) -> Outcome {
         match self {
-            Self::File { .. } => say(summary),
+            Self::File(_) => say(summary),
             Self::Stream => {
                 // If this fails, there is nowhere left to report it.
                 let _ = std::io::stderr().write_all(summary.as_bytes());
@@ -172,20 +145,4 @@ fn check_stream(args: &FitArgs) -> Result<()> {
         return refuse("a model is not text, and standard output is a terminal; redirect it");
     }
     Ok(())
-}
-
-/// Removes a file, unless another program has claimed it under that name.
-fn if_free(path: &Path, remove: fn(&Path) -> Result<()>) -> Result<()> {
-    match Claim::of(path) {
-        Ok(_claim) => remove(path),
-        Err(Error::InUse { .. }) => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Path of a file beside the model: the model's path with `ending` added.
-fn beside(model: &Path, ending: &str) -> PathBuf {
-    let mut name = OsString::from(model);
-    name.push(ending);
-    name.into()
 }

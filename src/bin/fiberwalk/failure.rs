@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use fiberwalk::Error;
+use fiberwalk::error::Column;
 
 /// The result of a command.
 pub type Outcome<R = ()> = std::result::Result<R, Failure>;
@@ -74,6 +75,11 @@ fn of_the_machine(kind: ErrorKind) -> bool {
 
 /// Adds the file name to an error about the data.
 pub fn in_file(error: Error, file: &Path) -> Error {
+    in_rows(error, file, |_| None)
+}
+
+/// The same, with the line of a row, which `line_of` knows or not.
+pub fn in_rows(error: Error, file: &Path, line_of: impl Fn(usize) -> Option<u64>) -> Error {
     let (line, column, what) = match error {
         Error::Data {
             file: None,
@@ -81,6 +87,17 @@ pub fn in_file(error: Error, file: &Path) -> Error {
             column,
             what,
         } => (line, column, what),
+        Error::NonFiniteData {
+            what,
+            row,
+            column: Column::Named(column),
+            value,
+            number,
+        } if line_of(row).is_some() => {
+            let what =
+                format!("{what}: expected a finite number in the range of {number}, got {value:e}");
+            (line_of(row), Some(column), what)
+        }
         // the message names row and column
         Error::NonFiniteData { .. } => (None, None, error.to_string()),
         other => return other,

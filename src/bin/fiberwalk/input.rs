@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use fiberwalk::artifact::Metadata;
 use fiberwalk::data::{
-    CsvOptions, CsvText, Dataset, FeatureRows, IdxOptions, RowOptions, Schema, Task, load_idx,
-    load_idx_for_schema, load_images_for_schema, looks_like_idx,
+    CsvOptions, CsvText, Dataset, FeatureRows, IdxOptions, RowOptions, Schema, Task, line_of_row,
+    load_idx, load_idx_for_schema, load_images_for_schema, looks_like_idx,
 };
 use fiberwalk::{Error, Result};
 
 use crate::args::Settings;
-use crate::failure::in_file;
+use crate::failure::{in_file, in_rows};
 use crate::progress::watched;
 use crate::streams::{STANDARD_INPUT, is_stream, read_text, source_name};
 use crate::table::TableArgs;
@@ -48,13 +48,33 @@ impl Input {
             });
         }
         match argument.to_str().and_then(|text| text.split_once(',')) {
-            Some((images, labels)) => Ok(Input::Idx {
-                images: images.into(),
-                labels: Some(labels.into()),
-            }),
+            Some((images, labels)) => Self::pair(images, labels),
             // Reading it will report that it is missing.
             None => Ok(Input::Csv(argument.into())),
         }
+    }
+
+    /// Two files that an argument names.
+    fn pair(images: &str, labels: &str) -> Result<Self> {
+        let [images, labels] = [images, labels].map(PathBuf::from);
+        if [&images, &labels].iter().any(|p| p.as_os_str().is_empty()) {
+            let what = "a file is missing at the comma; give both files, as IMAGES,LABELS";
+            let file = if images.as_os_str().is_empty() {
+                &labels
+            } else {
+                &images
+            };
+            return Err(data_error(file, what.into()));
+        }
+        if images.is_file() && !looks_like_idx(&images)? {
+            let what = "not an IDX file, and two names with a comma between them are IDX files of \
+                        images and labels; give a CSV file alone";
+            return Err(data_error(&images, what.into()));
+        }
+        Ok(Input::Idx {
+            images,
+            labels: Some(labels),
+        })
     }
 
     /// The file that holds the features, as messages call it.
@@ -63,6 +83,16 @@ impl Input {
             Input::Csv(file) => source_name(file),
             Input::Idx { images, .. } => images,
         }
+    }
+
+    /// The same error, with the file, and with the line of its row if the rows can be read again.
+    pub fn place(&self, error: Error, table: &TableArgs) -> Error {
+        in_rows(error, self.rows(), |row| match self {
+            Input::Csv(file) if file.is_file() => {
+                line_of_row(file, &table.format(), row).ok().flatten()
+            }
+            _ => None,
+        })
     }
 
     /// All files that will be read.
@@ -86,10 +116,10 @@ impl Input {
                     target: args.target.clone(),
                     task: args.task,
                     types: args.columns.types()?,
-                    ignore: args.columns.ignore.clone(),
+                    ignore: args.columns.ignored(),
                     weights: args.columns.weights.clone(),
                     missing: args.columns.missing.unwrap_or_default(),
-                    missing_values: args.columns.missing_values.clone(),
+                    missing_values: args.columns.missing_values(),
                     rows,
                     format: args.table.format(),
                 };

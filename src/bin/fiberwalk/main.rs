@@ -17,6 +17,7 @@ mod failure;
 mod fit;
 mod info;
 mod input;
+mod numbers;
 mod pages;
 mod peak;
 mod predict;
@@ -30,12 +31,12 @@ mod suggest;
 mod table;
 mod values;
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser;
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind as Usage};
+use clap::{Arg, CommandFactory, FromArgMatches};
 use fiberwalk::{Error, Result};
 
 use args::{Cli, Command};
@@ -47,14 +48,14 @@ use suggest::similar;
 const CLOSED_PIPE: u8 = 141;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match arguments() {
         Ok(cli) => cli,
-        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+        Err(e) if matches!(e.kind(), Usage::DisplayHelp | Usage::DisplayVersion) => {
             // A closed pipe does not turn a request for help into an error.
             let _ = write!(std::io::stdout(), "{e}");
             return ExitCode::SUCCESS;
         }
-        Err(e) if e.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+        Err(e) if e.kind() == Usage::DisplayHelpOnMissingArgumentOrSubcommand => {
             complain(
                 "error: a command is missing: fit, predict, evaluate, compare or info (see --help)",
             );
@@ -93,6 +94,21 @@ fn main() -> ExitCode {
             e.status()
         }
     }
+}
+
+/// The arguments. A number with a sign is the value of the option before it: that option says what
+/// is wrong with it.
+fn arguments() -> std::result::Result<Cli, clap::Error> {
+    let signed = |arg: Arg| {
+        let is_option = arg.get_long().is_some() && arg.get_action().takes_values();
+        match is_option && !arg.is_allow_hyphen_values_set() {
+            true => arg.allow_negative_numbers(true),
+            false => arg,
+        }
+    };
+    let mut program = Cli::command().mut_subcommands(|command| command.mut_args(signed));
+    let matches = program.try_get_matches_from_mut(std::env::args_os())?;
+    Cli::from_arg_matches(&matches).map_err(|e| e.format(&mut program))
 }
 
 /// What a signal has left behind.
@@ -142,9 +158,16 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
             requirement: requirement.into(),
         })
     };
+    let shown = out.display().to_string();
+    if out.is_dir() || shown.ends_with(std::path::is_separator) || out.file_name().is_none() {
+        return refuse("it names a directory; add the name of a file");
+    }
     let parent = out.parent().filter(|p| !p.as_os_str().is_empty());
-    if parent.is_some_and(|p| !p.is_dir()) {
-        return refuse("there is no such directory");
+    if let Some(parent) = parent.filter(|p| !p.is_dir()) {
+        let missing = parent.display();
+        return refuse(&format!(
+            "there is no such directory as {missing}; make it first"
+        ));
     }
     let Ok(real) = out.canonicalize() else {
         // A rename would put a file in the place of the link.
@@ -161,6 +184,13 @@ pub fn check_destination(out: &Path, inputs: &[&Path]) -> Result<()> {
         .any(|p| p.canonicalize().is_ok_and(|p| p == real))
     {
         return refuse("it is one of the inputs");
+    }
+    if real.metadata().is_ok_and(|m| m.permissions().readonly()) {
+        let what = "it is there and write-protected; write to another file, or remove it";
+        return Err(Error::Io {
+            path: out.into(),
+            source: std::io::Error::new(ErrorKind::PermissionDenied, what),
+        });
     }
     Ok(())
 }
@@ -184,5 +214,30 @@ fn one_line(error: &clap::Error) -> String {
     {
         meant = format!("; a similar value exists: '{name}'");
     }
-    words.join(" ") + &meant + " (see --help)"
+    plain(words.join(" ")) + &meant + " (see --help)"
+}
+
+/// The message with what parsers of numbers say in plain words.
+fn plain(mut message: String) -> String {
+    for (said, meant) in [
+        (
+            "invalid digit found in string",
+            "expected a whole number, 0 or more",
+        ),
+        (
+            "cannot parse integer from empty string",
+            "expected a whole number, 0 or more",
+        ),
+        (
+            "number too large to fit in target type",
+            "expected a whole number below 2^64",
+        ),
+        ("invalid float literal", "expected a number"),
+        ("cannot parse float from empty string", "expected a number"),
+    ] {
+        if let Some(start) = message.strip_suffix(said) {
+            message = format!("{start}{meant}");
+        }
+    }
+    message
 }

@@ -7,9 +7,11 @@ use fiberwalk::error::counted;
 use fiberwalk::predict::{ClassPredictions, RealPredictions};
 
 use crate::args::PredictArgs;
-use crate::failure::{Outcome, in_file};
+use crate::failure::Outcome;
 use crate::input::Input;
+use crate::numbers::shortest;
 use crate::streams::{self, is_stream, read_once, say};
+use crate::values::Texts;
 use crate::{check_destination, say_notes};
 
 pub fn run(args: &PredictArgs) -> Outcome {
@@ -25,24 +27,19 @@ pub fn run(args: &PredictArgs) -> Outcome {
     let _claim = out.map(Claim::of).transpose()?;
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
-    let read = input.features(
-        metadata,
-        args.rows.rows,
-        &args.table,
-        &args.keep,
-        args.quiet,
-    )?;
+    let keep = &Texts::all(&args.keep);
+    let read = input.features(metadata, args.rows.rows, &args.table, keep, args.quiet)?;
     say_notes(&read.notes);
     let seed = args.sampling.seed_of(metadata);
     let predictions = model
         .predictor(args.sampling.samples, seed)?
         .rows(&read.features)
-        .map_err(|e| in_file(e, input.rows()))?;
+        .map_err(|e| input.place(e, &args.table))?;
     let table = match predictions {
         Predictions::Classes(p) => classification(&p, &metadata.schema().target().classes),
         Predictions::Real(p) => regression(&p),
     };
-    let mut names: Vec<&String> = args.keep.iter().chain(&table.header).collect();
+    let mut names: Vec<&String> = keep.iter().chain(&table.header).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|pair| pair[0] == pair[1]) {
         let requirement = "would be there twice among the columns of the predictions";
@@ -52,7 +49,6 @@ pub fn run(args: &PredictArgs) -> Outcome {
         kept: read.kept,
         ..table
     };
-    let keep = &args.keep;
     let Some(out) = out else {
         return streams::write(|w| write_csv(w, keep, &table));
     };
@@ -116,8 +112,7 @@ fn write_csv(w: &mut dyn Write, keep: &[String], table: &Table) -> std::io::Resu
     csv.write_record(keep.iter().chain(&table.header))
         .map_err(cause)?;
     for (at, row) in table.rows.iter().enumerate() {
-        // The shortest decimal that reads back as the same number.
-        let cells = row.iter().map(f64::to_string);
+        let cells = row.iter().map(|&x| shortest(x));
         let kept = table.kept.get(at).into_iter().flatten().cloned();
         csv.write_record(kept.chain(cells)).map_err(cause)?;
     }

@@ -154,6 +154,9 @@ impl Settings {
             }),
             Own::given("--max-seconds", self.max_seconds, Some, |m| match m {
                 MethodOptions::Auto(auto) => Some(&mut auto.max_seconds),
+                MethodOptions::Hmc(chains)
+                | MethodOptions::Nuts(chains)
+                | MethodOptions::Sgld(chains) => Some(&mut chains.max_seconds),
                 _ => Some(&mut m.walk_mut()?.max_seconds),
             }),
             Own::given("--max-memory", self.max_memory, Some, |m| match m {
@@ -169,6 +172,10 @@ impl Settings {
         let all = [
             Own::given("--flow", self.flow, as_is, |m| match m {
                 MethodOptions::Flow(flow) => Some(&mut flow.flow),
+                _ => None,
+            }),
+            Own::given("--layers", self.layers, Some, |m| match m {
+                MethodOptions::Flow(flow) => Some(&mut flow.layers),
                 _ => None,
             }),
             Own::given("--recombine", flag(self.recombine), as_is, |m| match m {
@@ -191,6 +198,16 @@ impl Settings {
         scored: bool,
         more: impl IntoIterator<Item = Own>,
     ) -> Result<Option<WalkSettings>> {
+        if let (Some(activation), Hidden::Widths(widths)) = (self.activation, &self.hidden)
+            && widths.is_empty()
+        {
+            let requirement = "is for hidden layers, and --hidden is none";
+            return Err(Error::config(
+                "--activation",
+                activation.name(),
+                requirement,
+            ));
+        }
         let mut chooser = match self.hidden {
             Hidden::Auto => Some(MethodOptions::of(Method::Walk)),
             Hidden::Widths(_) => None,
@@ -223,7 +240,7 @@ impl Settings {
                 Hidden::Auto => FitOptions::default().hidden,
             },
             choose_hidden,
-            activation: self.activation,
+            activation: self.activation.unwrap_or(FitOptions::default().activation),
             likelihood: self.likelihood,
             class_weights: self.class_weights,
             feature_transform: self.feature_transform,

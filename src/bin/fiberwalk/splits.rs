@@ -6,6 +6,37 @@ use fiberwalk::artifact::write_atomically;
 use fiberwalk::data::Dataset;
 use fiberwalk::{Error, Result};
 
+/// Refuses a directory in which a file to be written is one of the inputs.
+pub fn check(
+    directory: &Path,
+    mut seeds: impl Iterator<Item = u64>,
+    inputs: &[&Path],
+) -> Result<()> {
+    let real = |path: &Path| path.canonicalize().ok();
+    let inputs: Vec<PathBuf> = inputs.iter().filter_map(|path| real(path)).collect();
+    let hit = seeds.find_map(|seed| {
+        let mut both = ["train", "test"]
+            .map(|name| place(directory, seed, name))
+            .into_iter();
+        both.find(|path| real(path).is_some_and(|path| inputs.contains(&path)))
+    });
+    match hit {
+        Some(path) => {
+            let requirement = format!("{} is one of the inputs", path.display());
+            Err(Error::config(
+                "--write-splits",
+                directory.display(),
+                &requirement,
+            ))
+        }
+        None => Ok(()),
+    }
+}
+
+fn place(directory: &Path, seed: u64, name: &str) -> PathBuf {
+    directory.join(format!("seed{seed}_{name}.csv"))
+}
+
 /// Writes `seedN_train.csv` and `seedN_test.csv` into a directory, and creates the directory if
 /// needed. The target is the last column. Numbers read back bit for bit.
 pub fn write(directory: &Path, seed: u64, train: &Dataset, test: &Dataset) -> Result<()> {
@@ -14,8 +45,7 @@ pub fn write(directory: &Path, seed: u64, train: &Dataset, test: &Dataset) -> Re
         source,
     })?;
     for (name, part) in [("train", train), ("test", test)] {
-        let path: PathBuf = directory.join(format!("seed{seed}_{name}.csv"));
-        write_atomically(&path, |w| {
+        write_atomically(&place(directory, seed, name), |w| {
             let mut csv = csv::Writer::from_writer(w);
             let names = part.feature_names().iter().map(String::as_str);
             csv.write_record(names.chain([part.target_name()]))?;

@@ -6,7 +6,7 @@
 use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
-use fiberwalk::artifact::{AnyModel, Metadata, metadata_from_bytes, read_metadata};
+use fiberwalk::artifact::{AnyModel, Metadata, metadata_from_bytes};
 use fiberwalk::{Error, Result};
 
 use crate::failure::{Failure, Outcome};
@@ -82,26 +82,29 @@ fn data_error(what: &str) -> Error {
 /// Reads a model from the file that an argument names, or from standard input.
 pub fn model(argument: &Path) -> Result<AnyModel> {
     match is_stream(argument) {
-        true => AnyModel::from_bytes(&read()?).map_err(from_input),
+        true => AnyModel::from_bytes(&read()?).map_err(|e| from(e, Path::new(STANDARD_INPUT))),
         false => AnyModel::load(argument),
     }
 }
 
 /// Reads the metadata of a model, and the size of its file in bytes.
 pub fn metadata(argument: &Path) -> Result<(Metadata, u64)> {
-    if is_stream(argument) {
-        let bytes = read()?;
-        let metadata = metadata_from_bytes(&bytes).map_err(from_input)?;
-        return Ok((metadata, bytes.len() as u64));
-    }
-    let metadata = read_metadata(argument)?;
-    Ok((metadata, std::fs::metadata(argument).map_or(0, |m| m.len())))
+    // read once: a pipe has its bytes only once
+    let bytes = match is_stream(argument) {
+        true => read()?,
+        false => std::fs::read(argument).map_err(|source| Error::Io {
+            path: argument.into(),
+            source,
+        })?,
+    };
+    let metadata = metadata_from_bytes(&bytes).map_err(|e| from(e, source_name(argument)))?;
+    Ok((metadata, bytes.len() as u64))
 }
 
-fn from_input(error: Error) -> Error {
+fn from(error: Error, source: &Path) -> Error {
     match error {
         Error::Artifact { what, .. } => Error::Artifact {
-            file: STANDARD_INPUT.into(),
+            file: source.into(),
             what,
         },
         other => other,

@@ -6,6 +6,8 @@ use clap::Args;
 use fiberwalk::data::{ColumnType, CsvFormat, Decimal, DialectOptions, Header, MissingCells};
 use fiberwalk::{Error, Result};
 
+use crate::values::{Texts, parse_texts};
+
 /// How the text of a table is written.
 #[derive(Args, Default)]
 pub struct TableArgs {
@@ -55,16 +57,11 @@ impl TableArgs {
 pub struct ColumnArgs {
     /// Types of columns that are not found right: number, or category (texts, or numbers that only
     /// name something)
-    #[arg(long, value_name = "NAME=TYPE,...", value_parser = parse_type, value_delimiter = ',', help_heading = "Data")]
-    pub types: Vec<(String, ColumnType)>,
-    /// Columns to leave out, separated by commas
-    #[arg(
-        long,
-        value_name = "NAME,...",
-        value_delimiter = ',',
-        help_heading = "Data"
-    )]
-    pub ignore: Vec<String>,
+    #[arg(long, value_name = "NAME=TYPE,...", value_parser = parse_types, help_heading = "Data")]
+    pub types: Vec<Types>,
+    /// Columns to leave out, separated by commas (in quotes, as in CSV, where a name holds one)
+    #[arg(long, value_name = "NAME,...", value_parser = parse_texts, help_heading = "Data")]
+    pub ignore: Vec<Texts>,
     /// Column of weights: how often each row counts in the likelihood. It is no feature
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub weights: Option<String>,
@@ -77,12 +74,16 @@ pub struct ColumnArgs {
     #[arg(
         long,
         value_name = "TEXT,...",
-        value_delimiter = ',',
+        value_parser = parse_texts,
         allow_hyphen_values = true,
         help_heading = "Data"
     )]
-    pub missing_values: Option<Vec<String>>,
+    pub missing_values: Vec<Texts>,
 }
+
+/// Types of columns, by their names.
+#[derive(Clone, Debug)]
+pub struct Types(Vec<(String, ColumnType)>);
 
 impl ColumnArgs {
     /// Types by column.
@@ -91,13 +92,23 @@ impl ColumnArgs {
     /// A column that is named twice.
     pub fn types(&self) -> Result<HashMap<String, ColumnType>> {
         let mut types = HashMap::new();
-        for (name, kind) in &self.types {
+        for (name, kind) in self.types.iter().flat_map(|types| &types.0) {
             if types.insert(name.clone(), *kind).is_some() {
                 let requirement = "names each column once";
                 return Err(Error::config("--types", name, requirement));
             }
         }
         Ok(types)
+    }
+
+    /// Columns to leave out.
+    pub fn ignored(&self) -> Vec<String> {
+        Texts::all(&self.ignore)
+    }
+
+    /// Cells that stand for a missing value, if they were given.
+    pub fn missing_values(&self) -> Option<Vec<String>> {
+        (!self.missing_values.is_empty()).then(|| Texts::all(&self.missing_values))
     }
 
     /// Refuses options that images have no use for.
@@ -107,7 +118,7 @@ impl ColumnArgs {
             ("--ignore", !self.ignore.is_empty()),
             ("--weights", self.weights.is_some()),
             ("--missing", self.missing.is_some()),
-            ("--missing-values", self.missing_values.is_some()),
+            ("--missing-values", !self.missing_values.is_empty()),
         ];
         refuse_given(&given)
     }
@@ -151,6 +162,12 @@ fn parse_missing(text: &str) -> std::result::Result<MissingCells, String> {
         "error" => Ok(MissingCells::Refuse),
         _ => Err("must be fill or error".into()),
     }
+}
+
+fn parse_types(text: &str) -> std::result::Result<Types, String> {
+    let each = parse_texts(text)?.0;
+    let each: std::result::Result<Vec<_>, _> = each.iter().map(|one| parse_type(one)).collect();
+    each.map(Types)
 }
 
 fn parse_type(text: &str) -> std::result::Result<(String, ColumnType), String> {

@@ -89,6 +89,37 @@ pub enum Precision {
     Double,
 }
 
+/// Names, or other texts, that an option takes: separated by commas, in quotes as in CSV.
+#[derive(Clone, Debug)]
+pub struct Texts(pub Vec<String>);
+
+impl Texts {
+    /// Those of an option that may be given several times.
+    pub fn all(given: &[Self]) -> Vec<String> {
+        given.iter().flat_map(|texts| texts.0.clone()).collect()
+    }
+}
+
+pub fn parse_texts(text: &str) -> std::result::Result<Texts, String> {
+    if text.trim().is_empty() {
+        return Ok(Texts(vec![String::new()]));
+    }
+    // the second line is a record of its own only if all quotes are closed
+    let lines = format!("{text}\n.");
+    let reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .trim(csv::Trim::All)
+        .from_reader(lines.as_bytes());
+    let records: std::result::Result<Vec<_>, _> = reader.into_records().collect();
+    match records.as_deref() {
+        Ok([texts, end]) if end == vec!["."] => {
+            Ok(Texts(texts.iter().map(String::from).collect()))
+        }
+        _ => Err("expected texts separated by commas; one that holds a comma is written in quotes, as in CSV: '\"a,b\",c'".into()),
+    }
+}
+
 pub fn parse_task(text: &str) -> std::result::Result<TaskKind, String> {
     match text {
         "classification" => Ok(TaskKind::Classification),
@@ -143,10 +174,16 @@ pub fn parse_batch(text: &str) -> std::result::Result<BatchRows, String> {
 }
 
 pub fn parse_period(text: &str) -> std::result::Result<Period, String> {
+    // longer than any walk, and short enough for the clock
+    const LONGEST: f64 = 1e9;
     let wrong = "expected a number of seconds, or 0 for never";
     let seconds: f64 = text.parse().map_err(|_| wrong)?;
-    let period = Duration::try_from_secs_f64(seconds).map_err(|_| wrong)?;
-    Ok(Period((seconds > 0.0).then_some(period)))
+    let period = Duration::try_from_secs_f64(seconds.min(LONGEST)).map_err(|_| wrong)?;
+    // `min` drops a NaN
+    match seconds.is_nan() {
+        true => Err(wrong.into()),
+        false => Ok(Period((seconds > 0.0).then_some(period))),
+    }
 }
 
 pub fn parse_auto<N: FromStr>(text: &str) -> std::result::Result<Auto<N>, String> {

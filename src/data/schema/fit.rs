@@ -1,7 +1,6 @@
 //! From the cells of the training rows to a schema.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use super::{Cell, Encoder, Feature, FeatureKind, Level, MAX_LEVELS, Schema, Target};
 use crate::error::{Error, Result, counted};
@@ -21,19 +20,11 @@ pub(in crate::data) enum Raw {
 impl Raw {
     /// The texts of all rows; `None` where one is missing.
     pub(in crate::data) fn of_texts(cells: impl IntoIterator<Item = Option<String>>) -> Self {
-        let (mut texts, mut known) = (Vec::new(), HashMap::new());
-        let rows = cells.into_iter().map(|cell| {
-            cell.map(|text| match known.entry(text) {
-                Entry::Occupied(at) => *at.get(),
-                Entry::Vacant(place) => {
-                    let at = u32::try_from(texts.len()).unwrap_or(u32::MAX);
-                    texts.push(place.key().clone());
-                    *place.insert(at)
-                }
-            })
-        });
-        let rows = rows.collect();
-        Raw::Texts { texts, rows }
+        let mut texts = Texts::default();
+        for cell in cells {
+            texts.add(cell.as_deref());
+        }
+        texts.into_raw()
     }
 
     /// Number of rows.
@@ -42,6 +33,46 @@ impl Raw {
             Raw::Numbers(numbers) => numbers.len(),
             Raw::Texts { rows, .. } => rows.len(),
         }
+    }
+}
+
+/// Collects the texts of a column, each once.
+#[derive(Debug, Default)]
+pub(in crate::data) struct Texts {
+    texts: Vec<String>,
+    rows: Vec<Option<u32>>,
+    /// Where each text stands.
+    known: HashMap<String, u32>,
+}
+
+impl Texts {
+    /// No texts yet, and room for so many rows.
+    #[cfg(feature = "csv")]
+    pub(in crate::data) fn with_capacity(rows: usize) -> Self {
+        Self {
+            rows: Vec::with_capacity(rows),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a row; `None` where the text is missing.
+    pub(in crate::data) fn add(&mut self, cell: Option<&str>) {
+        let at = cell.map(|text| match self.known.get(text) {
+            Some(&at) => at,
+            None => {
+                let at = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
+                self.texts.push(text.to_string());
+                self.known.insert(text.to_string(), at);
+                at
+            }
+        });
+        self.rows.push(at);
+    }
+
+    /// The cells.
+    pub(in crate::data) fn into_raw(self) -> Raw {
+        let Self { texts, rows, .. } = self;
+        Raw::Texts { texts, rows }
     }
 }
 

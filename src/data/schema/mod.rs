@@ -21,6 +21,8 @@ mod fit;
 mod tests;
 
 pub use encode::{Cell, Encoder, Unknown};
+#[cfg(feature = "csv")]
+pub(super) use fit::Texts;
 pub(super) use fit::{Raw, RawColumn, sort_levels};
 
 use crate::error::counted;
@@ -257,6 +259,17 @@ fn one_line(text: &str) -> String {
         false => c.to_string(),
     };
     text.chars().map(shown).collect()
+}
+
+/// Names as an option takes them: separated by commas, in quotes as in CSV where they need them.
+#[cfg(feature = "csv")]
+pub(super) fn as_option<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let quoted = |name: &str| match name.contains([',', '"']) {
+        true => format!("\"{}\"", name.replace('"', "\"\"")),
+        false => name.to_string(),
+    };
+    let names: Vec<String> = names.into_iter().map(quoted).collect();
+    names.join(",")
 }
 
 /// Names for a message: the first ones, and how many there are.

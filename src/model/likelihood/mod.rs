@@ -30,6 +30,7 @@ mod learned_noise;
 mod noise_head;
 mod params;
 mod poisson;
+mod shared;
 mod student_t;
 #[cfg(test)]
 mod tests;
@@ -46,8 +47,6 @@ pub use params::{LikelihoodParam, LikelihoodParams};
 pub use poisson::{Poisson, PoissonWithBase};
 pub use student_t::StudentT;
 pub use weighted::Weighted;
-
-use std::sync::Arc;
 
 use crate::autodiff::{Graph, Var};
 use crate::error::{Column, Error, Result, counted};
@@ -288,84 +287,6 @@ fn fill_diagonal(hessian: &mut [f64], diagonal: impl ExactSizeIterator<Item = f6
     hessian.fill(0.0);
     for (i, value) in diagonal.enumerate() {
         hessian[i * (k + 1)] = value;
-    }
-}
-
-impl<L: Likelihood + ?Sized> Likelihood for Arc<L> {
-    fn target_dim(&self, outputs: usize) -> usize {
-        (**self).target_dim(outputs)
-    }
-
-    fn params(&self, outputs: usize) -> LikelihoodParams {
-        (**self).params(outputs)
-    }
-
-    fn encode(&self, targets: &[f64]) -> Vec<f64> {
-        (**self).encode(targets)
-    }
-
-    fn neg_log_likelihood<'g>(
-        &self,
-        outputs: Var<'g>,
-        targets: Var<'g>,
-        params: Var<'g>,
-    ) -> Var<'g> {
-        (**self).neg_log_likelihood(outputs, targets, params)
-    }
-
-    fn row_neg_log_likelihoods<'g>(
-        &self,
-        outputs: Var<'g>,
-        targets: Var<'g>,
-        params: Var<'g>,
-    ) -> Option<Var<'g>> {
-        (**self).row_neg_log_likelihoods(outputs, targets, params)
-    }
-
-    fn row_weights(&self, targets: &[f64]) -> Option<Vec<f64>> {
-        (**self).row_weights(targets)
-    }
-
-    fn output_hessian_product<'g>(
-        &self,
-        outputs: Var<'g>,
-        targets: Var<'g>,
-        params: Var<'g>,
-        w: Var<'g>,
-    ) -> Result<Var<'g>> {
-        (**self).output_hessian_product(outputs, targets, params, w)
-    }
-
-    fn output_hessian(
-        &self,
-        outputs: &[f64],
-        target: &[f64],
-        params: &[f64],
-        hessian: &mut [f64],
-    ) -> Result<()> {
-        (**self).output_hessian(outputs, target, params, hessian)
-    }
-
-    fn params_hessian_product<'g>(
-        &self,
-        outputs: Var<'g>,
-        targets: Var<'g>,
-        params: Var<'g>,
-        u: Var<'g>,
-    ) -> Result<Var<'g>> {
-        (**self).params_hessian_product(outputs, targets, params, u)
-    }
-
-    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
-        (**self).predictive(outputs, params)
-    }
-
-    fn closed_form(&self) -> Option<ClosedForm> {
-        (**self).closed_form()
-    }
-
-    fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {
-        (**self).check(outputs, targets)
     }
 }
 

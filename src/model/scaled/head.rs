@@ -20,7 +20,7 @@ use super::network::ScaledNetwork;
 use super::prior::ScalePrior;
 use crate::autodiff::Var;
 use crate::error::{Error, Result, counted};
-use crate::model::{HALF_LOG_2PI, LogDensity, PosteriorDensity, Prior};
+use crate::model::{Curved, HALF_LOG_2PI, LogDensity, PosteriorDensity, Prior};
 use crate::nn::{LinearHead, Network, ParamLayout, UnitBlock, unit_blocks};
 use crate::scalar::Scalar;
 
@@ -315,6 +315,7 @@ impl Prior for ScaledHeadPrior {
 
 /// The posterior density of a [`ScaledHead`] over hidden-first rows. The likelihood's own
 /// parameters are last in a [`PosteriorDensity`]; here they come before the last layer.
+#[derive(Clone, Debug)]
 pub struct HiddenFirst<T> {
     density: PosteriorDensity<T>,
     /// Index at which the likelihood's own parameters begin, and their number.
@@ -338,6 +339,13 @@ impl<T: Scalar> HiddenFirst<T> {
             at: hidden,
             own,
         })
+    }
+
+    /// Curvature of the prior, one value for each number of a row.
+    pub fn prior_precision(&self) -> Vec<f64> {
+        let mut all = self.density.prior_precision().to_vec();
+        all[self.at..].rotate_right(self.own);
+        all
     }
 }
 

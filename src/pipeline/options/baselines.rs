@@ -17,13 +17,15 @@ impl Default for DrawSettings {
 }
 
 /// Settings of a method that runs chains: `hmc`, `nuts` and `sgld`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ChainSettings {
     /// Points of the chains to keep, spread over the chains.
     pub samples: usize,
     /// Most refits that leave out one row each, for rows where leave-one-out by importance sampling
     /// fails. If more rows fail, none is refitted.
     pub loo_refits: usize,
+    /// Seconds after which the chains end and keep the points so far; `None`: no limit.
+    pub max_seconds: Option<f64>,
 }
 
 impl Default for ChainSettings {
@@ -31,6 +33,7 @@ impl Default for ChainSettings {
         Self {
             samples: SAMPLES,
             loo_refits: 0,
+            max_seconds: None,
         }
     }
 }

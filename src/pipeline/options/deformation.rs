@@ -28,6 +28,8 @@ pub struct FlowSettings {
     pub walk: WalkSettings,
     /// Which flow is learned.
     pub flow: FlowChoice,
+    /// Number of kinetic layers after the flow; `None`: as many as draws need, by measure.
+    pub layers: Option<usize>,
     /// Stores this many draws instead of the sampler, which carries the training rows.
     pub frozen: Option<usize>,
     /// Whether, where and how often the walk is written to a file, from which it can be resumed.
@@ -54,11 +56,11 @@ impl Deforming<'_> {
 /// The flow over hidden parameters that a method `flow` learns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlowChoice {
-    /// Whichever predicts most like the walk.
+    /// Whichever has the energy and the spread of the walk, and predicts most like it.
     #[default]
     Auto,
-    /// A Gaussian in a frame around the walk's mean, with couplings if they help. Its width is the
-    /// one whose predictions are most like the walk's.
+    /// A Gaussian in a frame around the walk's mean, with couplings if they help, at the
+    /// width that serves best.
     Frame,
     /// Exchangeable units, fitted by maximum likelihood or refined on the ELBO.
     Units,

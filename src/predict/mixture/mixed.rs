@@ -343,7 +343,7 @@ fn moments(parts: &[Part<'_>]) -> Result<Moments> {
     let within: f64 = each.iter().map(|(w, _, v)| w * v).sum();
     let between: f64 = each.iter().map(|(w, m, _)| w * (m - mean).powi(2)).sum();
     let variance = within + between;
-    check_moments(mean, variance)?;
+    check_moments(mean, ("variance", variance))?;
     Ok(Moments {
         mean,
         variance,

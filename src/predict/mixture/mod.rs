@@ -14,11 +14,13 @@ use std::f64::consts::{PI, SQRT_2};
 
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::not_a_number;
+use crate::linalg::vector::scale_of;
 use crate::special::normal_cdf;
 
-/// Checks the moments of one predictive distribution, as row 0.
-pub(super) fn check_moments(mean: f64, variance: f64) -> Result<()> {
-    for (name, value) in [("mean", mean), ("variance", variance)] {
+/// Checks the moments of one predictive distribution, as row 0: the mean, and the variance or the
+/// standard deviation under its name.
+pub(super) fn check_moments(mean: f64, spread: (&str, f64)) -> Result<()> {
+    for (name, value) in [("mean", mean), spread] {
         if !value.is_finite() {
             let column = Column::Named(name.into());
             return Err(not_a_number::<f64>(
@@ -158,9 +160,23 @@ impl<'a> GaussianMixture<'a> {
     }
 
     /// Variance of the components' means.
-    pub(crate) fn variance_of_means(&self) -> f64 {
+    fn variance_of_means(&self) -> f64 {
         let mean = self.mean();
         self.average(|m, _| (m - mean) * (m - mean))
+    }
+
+    /// The standard deviation, and its part without the noise: that of the components' means, which
+    /// have the deviations `own` each (empty if they are exact). No square overflows or vanishes.
+    pub(crate) fn deviations(&self, own: &[f64]) -> (f64, f64) {
+        let mean = self.mean();
+        let largest = self.fold(0.0, |top: f64, m, std| top.max((m - mean).abs()).max(std));
+        let scale = scale_of(own.iter().copied().fold(largest, f64::max));
+        let square = |x: f64| (x * scale) * (x * scale);
+        let of_means = self.average(|m, _| square(m - mean));
+        let all = self.average_std(square) + of_means;
+        // a sum, not the total minus the noise: beside a noise of 1, a part of 5e-10 would be lost
+        let own = own.iter().map(|&s| square(s)).sum::<f64>() / self.means.len() as f64;
+        (all.sqrt() / scale, (of_means + own).sqrt() / scale)
     }
 
     /// Log density; minus infinity if its value is beyond the range of a double.

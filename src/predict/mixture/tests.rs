@@ -330,3 +330,33 @@ proptest! {
         prop_assert!((m.mean() - mean).abs() < 1e-8 && (m.variance() - square).abs() < 1e-7);
     }
 }
+
+/// Against the variance, and without its range.
+#[test]
+fn deviations_do_not_depend_on_the_unit() {
+    let (means, stds, own) = ([1.0, -2.0, 4.0], [0.5, 1.5, 1.0], [0.3, 0.4, 0.1]);
+    for unit in [1e305, 1e160, 1.0, 1e-160, 1e-305] {
+        let [means, stds, own] = [means, stds, own].map(|values| values.map(|x| x * unit));
+        for mixture in [
+            GaussianMixture::with_stds(&means, &stds).unwrap(),
+            GaussianMixture::new(&means, unit).unwrap(),
+        ] {
+            let (std, epistemic) = mixture.deviations(&own);
+            let noise: f64 = match mixture.stds() {
+                MixtureStds::Common(_) => 1.0,
+                MixtureStds::Each(_) => 3.5 / 3.0,
+            };
+            let (of_means, of_own) = (6.0, 0.26 / 3.0);
+            assert_relative_eq!(std / unit, (noise + of_means).sqrt(), max_relative = 1e-13);
+            let expected = f64::sqrt(of_means + of_own);
+            assert_relative_eq!(epistemic / unit, expected, max_relative = 1e-13);
+        }
+    }
+    // a small part beside a large one is not lost
+    let mixture = GaussianMixture::new(&[5e-10, -5e-10], 1.0).unwrap();
+    assert_relative_eq!(mixture.deviations(&[]).1, 5e-10, max_relative = 1e-13);
+    assert_eq!(
+        GaussianMixture::new(&[3.0], 2.0).unwrap().deviations(&[]),
+        (2.0, 0.0)
+    );
+}

@@ -24,7 +24,7 @@ use crate::linalg::vector::{combine, dots, norm, scale};
 use crate::scalar::Scalar;
 
 /// Scales `u` to unit length; the zero vector stays.
-pub(in crate::walk) fn normalise<T: Scalar>(u: &mut [T]) {
+pub(crate) fn normalise<T: Scalar>(u: &mut [T]) {
     let length = norm(u);
     if length > 0.0 {
         scale(1.0 / length, u);
@@ -33,7 +33,7 @@ pub(in crate::walk) fn normalise<T: Scalar>(u: &mut [T]) {
 
 /// The kick by `force`, the gradient of the log density, for a time `time` in `dim` dimensions.
 /// Returns the change of kinetic energy.
-pub(in crate::walk) fn kick<T: Scalar>(time: f64, dim: usize, force: &[T], u: &mut [T]) -> f64 {
+pub(crate) fn kick<T: Scalar>(time: f64, dim: usize, force: &[T], u: &mut [T]) -> f64 {
     let free = dim as f64 - 1.0;
     let [force_squared, product, speed_squared] = dots(force, u);
     let (strength, speed) = (force_squared.sqrt(), speed_squared.sqrt());

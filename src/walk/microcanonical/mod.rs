@@ -36,6 +36,7 @@ use crate::error::{Error, Result, counted};
 use crate::model::{ExactMove, LogDensity};
 use crate::optim::Descent;
 use crate::scalar::Scalar;
+pub(crate) use isokinetic::{kick, normalise};
 pub use options::MicrocanonicalOptions;
 use pace::Pace;
 pub use state::{MicrocanonicalState, MicrocanonicalWorkspace};

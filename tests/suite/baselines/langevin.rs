@@ -203,6 +203,7 @@ fn both_kinds_are_the_papers_loop() {
             }),
             preconditioner,
             temperature: 1.0,
+            max_seconds: None,
         };
         let report = sgld(&source, std::slice::from_ref(&start), &options, streams).unwrap();
         for chain in 0..2 {

@@ -243,6 +243,18 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         method: flow(FlowChoice::Units).into(),
         ..options(Method::Flow, PriorChoice::Ard)
     };
+    let layered = |choice, prior| FitOptions {
+        method: FlowSettings {
+            layers: Some(5),
+            ..flow(choice)
+        }
+        .into(),
+        ..options(Method::Flow, prior)
+    };
+    let layers_given_noise = FitOptions {
+        noise_std: Some(0.2),
+        ..layered(FlowChoice::Units, PriorChoice::Shared)
+    };
     let linear = FitOptions {
         hidden: Vec::new(),
         ..options(Method::Atlas, PriorChoice::Auto)
@@ -256,6 +268,13 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         ("frame", &real, frame),
         ("units", &real, units.clone()),
         ("units of classes", &classes, units),
+        ("layers", &real, layered(FlowChoice::Frame, hierarchical)),
+        ("layers, given noise", &real, layers_given_noise),
+        (
+            "layers of classes",
+            &classes,
+            layered(FlowChoice::Units, PriorChoice::Ard),
+        ),
         (
             "classes",
             &classes,
@@ -271,6 +290,10 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         let streams = || Streams::new(4);
         let predict = |m: &FittedModel<f32>| m.predict(data.features(), 64, streams()).unwrap();
         assert_eq!(predict(&model), predict(&loaded), "{name}");
+        let layers = if name.starts_with("layers") { 5 } else { 0 };
+        if name != "frame" && !name.starts_with("units") {
+            assert_eq!(loaded.metadata.flow_layers, layers, "{name}");
+        }
         let scales = loaded.metadata.scales.as_ref();
         let scales = scales.unwrap_or_else(|| panic!("{name} has scales"));
         let draws = loaded.draws(20, streams()).unwrap();

@@ -17,7 +17,7 @@ fn minibatches_learn_the_noise_of_a_regression() {
         let options = FitOptions {
             hidden: vec![4],
             batch: Batch::Rows(64),
-            epochs: Some(40),
+            epochs: Some(300),
             prior_precision: Some(1.0),
             method: short(method, 4, 20, 8),
             ..FitOptions::default()
