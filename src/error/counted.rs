@@ -28,7 +28,11 @@ impl<N: fmt::Display> fmt::Display for Counted<N> {
         if count == "1" {
             return write!(f, "{count} {noun}");
         }
-        let hisses = ["s", "x", "z", "ch", "sh"];
+        // the ch of an epoch does not hiss
+        let hisses = match noun.ends_with("epoch") {
+            true => &[][..],
+            false => &["s", "x", "z", "ch", "sh"],
+        };
         let of_y = noun
             .strip_suffix('y')
             .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']));
@@ -61,6 +65,7 @@ mod tests {
             ["1 class", "3 classes"]
         );
         assert_eq!(said(2, "training batch"), "2 training batches");
+        assert_eq!(said(20, "epoch"), "20 epochs");
         assert_eq!(
             [said(1, "quantity"), said(2, "quantity")],
             ["1 quantity", "2 quantities"]
