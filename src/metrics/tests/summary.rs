@@ -57,7 +57,9 @@ fn intervals_hold_their_scores_and_follow_the_weights() {
     let intervals = ClassificationMetrics::intervals(&rows, &Bootstrap::default()).unwrap();
     for ((name, value, kind), (same, interval)) in scores.named().into_iter().zip(&intervals) {
         assert_eq!(name, *same);
-        let interval = interval.unwrap();
+        // the one that would take a second for each of a thousand bootstraps
+        assert_eq!(interval.is_none(), name == "ece_smooth", "{name}");
+        let Some(interval) = interval else { continue };
         assert!(
             interval.lower <= interval.upper && interval.error > 0.0,
             "{name}"
