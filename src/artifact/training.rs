@@ -13,8 +13,8 @@ use crate::scalar::Scalar;
 pub struct TrainingRows<T> {
     /// `[n, d]`.
     pub x: Vec<T>,
-    /// `[n]`: class indices, or the standardised target. With weights `[2 n]`, each target followed by
-    /// its weight.
+    /// `[n]`: class indices, or the standardised target. With weights `[2 n]`, each target followed
+    /// by its weight.
     pub y: Vec<f64>,
 }
 

@@ -135,8 +135,8 @@ impl<T: Scalar> Deformation<T> {
         })
     }
 
-    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`). Of the map alone,
-    /// without kinetic layers.
+    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`). Of the map
+    /// alone, without kinetic layers.
     ///
     /// # Errors
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.

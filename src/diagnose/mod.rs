@@ -3,9 +3,9 @@
 //! Three kinds of questions concern draws.
 //!
 //! - *Have these chains forgotten their starts, and how many independent draws are they worth?*
-//!   [`rhat`], [`nested_rhat`], [`grouped_rhat`], [`ess_bulk`], [`ess_tail`] and [`mcse_mean`] answer this without
-//!   knowing the target. [`TraceSummary`] shows them together. [`e_bfmi`] is for Hamiltonian
-//!   chains.
+//!   [`rhat`], [`nested_rhat`], [`grouped_rhat`], [`ess_bulk`], [`ess_tail`] and [`mcse_mean`]
+//!   answer this without knowing the target. [`TraceSummary`] shows them together. [`e_bfmi`] is
+//!   for Hamiltonian chains.
 //! - *How far can a density that can be sampled stand in for one that is known up to a constant?*
 //!   The weights between the two answer this: [`ParetoSmoothed`], [`ImportanceSummary`], and with
 //!   draws of both [`BridgeEstimate`].

@@ -58,7 +58,8 @@ impl RowLikelihood {
         RowLikelihoodWorkspace(self.program.workspace())
     }
 
-    /// `log p(y_row | outputs, params)`, times the row's weight if it has one, for `outputs [k]` and the likelihood's `params [q]`, in nats.
+    /// `log p(y_row | outputs, params)`, times the row's weight if it has one, for `outputs [k]` and
+    /// the likelihood's `params [q]`, in nats.
     ///
     /// # Errors
     /// If there is no such row, or a length is wrong.

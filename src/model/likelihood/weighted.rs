@@ -9,9 +9,9 @@
 //! Fisher information that does not depend on outputs has. Otherwise it is an approximation, as the
 //! Gauss-Newton matrix is anyway.
 //!
-//! Three quantities see a weighted row as one row, and not as `w` of them: an empirical Fisher matrix
-//! has `w^2 g g^T`, leave-one-out leaves out the row with its weight, and the factor of inputs of a
-//! Kronecker-factored matrix averages over rows as they stand.
+//! Three quantities see a weighted row as one row, and not as `w` of them: an empirical Fisher
+//! matrix has `w^2 g g^T`, leave-one-out leaves out the row with its weight, and the factor of
+//! inputs of a Kronecker-factored matrix averages over rows as they stand.
 
 use std::fmt;
 use std::sync::Arc;
