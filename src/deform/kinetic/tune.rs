@@ -2,9 +2,9 @@
 //!
 //! The energy error of a step is of third order, so its mean square goes as `eps^6`, and the next
 //! layer is `(target / mean square)^{1/6}` times as long as this one. A layer whose error is far
-//! above the target, or in which many draws diverge, is shortened and done again. So no draw has
-//! ever taken a step that was too long, and short steps at the start, where draws come from afar,
-//! give way to longer ones.
+//! above the target, or in which many draws diverge, is shortened and done again, up to 24
+//! times. So draws are not carried on from steps that were too long, and short steps at the start,
+//! where draws come from afar, give way to longer ones.
 
 use super::{Kinetic, Particle, Scratch, same_dim};
 use crate::error::{Error, Result, counted};
