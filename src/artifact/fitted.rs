@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::hidden_flows::{hidden_tensors, read_hidden};
 use super::layers::{layer_tensors, read_layers};
 use super::metadata::Metadata;
 use super::method::Method;
@@ -9,7 +10,7 @@ use super::model::FittedModel;
 use super::spool::Spool;
 use super::tensors::{Archive, Tensor, read};
 use super::training::TrainingRows;
-use crate::deform::{Atlas, Deformation, Frame, FramedFlow, HiddenFlow, LastLayer, UnitFlow};
+use crate::deform::{Atlas, Deformation, LastLayer};
 use crate::error::{Error, Result as Outcome, counted};
 use crate::model::{Likelihood, Model, Points, Posterior, ScaledHead, Weighted};
 use crate::nn::{LinearHead, UnitBlock, unit_blocks};
@@ -191,20 +192,8 @@ impl<T: Scalar> Fitted<T> {
                 all.extend(rows.tensors(&metadata.standardizer()?));
             }
             Fitted::Flow { deformation, rows } => {
-                match deformation.hidden() {
-                    None => {}
-                    Some(HiddenFlow::Framed(flow)) => framed_tensors(flow, &mut all),
-                    Some(HiddenFlow::Units(flow)) => {
-                        let (_, _, mixing, params) = flow.parts();
-                        let mixing: Vec<f32> = mixing
-                            .iter()
-                            .flatten()
-                            .flatten()
-                            .map(|&x| x as f32)
-                            .collect();
-                        all.push(Tensor::new("flow.mixing", vec![mixing.len()], mixing));
-                        all.push(Tensor::new("flow.params", vec![params.len()], params));
-                    }
+                if let Some(hidden) = deformation.hidden() {
+                    hidden_tensors(hidden, &mut all);
                 }
                 if let Some(layers) = deformation.layers() {
                     layer_tensors(layers, &mut all);
@@ -282,11 +271,7 @@ impl<T: Scalar> Fitted<T> {
                 let rows = rows()?;
                 let last = last_layer(metadata, network, parts, &rows).map_err(say)?;
                 let (hidden, blocks) = hidden_of(metadata, network).map_err(say)?;
-                let hidden = match (hidden, &metadata.flow_units) {
-                    (0, _) => None,
-                    (_, None) => Some(read_framed(metadata, hidden, archive)?),
-                    (_, Some(_)) => Some(read_units(metadata, blocks, archive)?),
-                };
+                let hidden = read_hidden(metadata, (hidden, blocks), archive)?;
                 let deformation = Deformation::new(hidden, last)
                     .with_proposals(metadata.flow_proposals)
                     .map_err(say)?;
@@ -303,80 +288,4 @@ impl<T: Scalar> Fitted<T> {
 /// The prefix of the tensor names of model `k` in a mixture.
 fn prefix(k: usize) -> String {
     format!("model{k}.")
-}
-
-fn framed_tensors<'a, T: Scalar>(flow: &'a FramedFlow<T>, all: &mut Vec<Tensor<'a>>) {
-    let (mean, scale, basis, complement) = flow.frame().parts();
-    let (_, mixing, params) = flow.flow_parts();
-    let (h, k) = (flow.dim(), flow.frame().directions());
-    all.push(Tensor::new("frame.mean", vec![h], mean));
-    all.push(Tensor::new("frame.scale", vec![h], scale));
-    all.push(Tensor::new("frame.basis", vec![k, h], basis));
-    all.push(Tensor::new("frame.complement", vec![1], vec![complement]));
-    all.push(Tensor::new("flow.params", vec![params.len()], params));
-    let shape = vec![mixing.len(), k, k];
-    all.push(Tensor::new("flow.mixing", shape, mixing.concat()));
-}
-
-fn read_framed<T: Scalar>(
-    metadata: &Metadata,
-    hidden: usize,
-    archive: &Archive<'_>,
-) -> Parsed<HiddenFlow<T>> {
-    let (_, mean) = read::<T>(archive, "frame.mean", 1)?;
-    let (_, scale) = read::<T>(archive, "frame.scale", 1)?;
-    let (_, basis) = read::<T>(archive, "frame.basis", 2)?;
-    let (_, complement) = read::<T>(archive, "frame.complement", 1)?;
-    let (_, params) = read::<T>(archive, "flow.params", 1)?;
-    let (mixing_shape, mixing) = read::<f64>(archive, "flow.mixing", 3)?;
-    if mean.len() != hidden || complement.len() != 1 {
-        return Err(format!(
-            "a frame of {}, the model has {hidden}",
-            counted(mean.len(), "parameter")
-        ));
-    }
-    let frame = Frame::from_parts(mean, scale, basis, complement[0]).map_err(say)?;
-    let k = frame.directions();
-    if mixing_shape[1..] != [k, k] {
-        return Err(format!(
-            "tensor 'flow.mixing' has shape {mixing_shape:?} for {}",
-            counted(k, "direction")
-        ));
-    }
-    // k can be 0, and then there is nothing to mix
-    let matrices = mixing.chunks_exact((k * k).max(1)).map(<[f64]>::to_vec);
-    let hidden = metadata.flow_hidden.clone();
-    let flow = FramedFlow::new(frame, hidden, matrices.collect(), params).map_err(say)?;
-    Ok(HiddenFlow::Framed(flow))
-}
-
-fn read_units<T: Scalar>(
-    metadata: &Metadata,
-    blocks: Vec<UnitBlock>,
-    archive: &Archive<'_>,
-) -> Parsed<HiddenFlow<T>> {
-    let options = metadata.unit_flow().ok_or("not a flow of units")?;
-    let (_, params) = read::<T>(archive, "flow.params", 1)?;
-    let (_, mixing) = read::<f32>(archive, "flow.mixing", 1)?;
-    let each = |params: usize| params.saturating_mul(params);
-    let expected = blocks
-        .iter()
-        .fold(0usize, |n, b| n.saturating_add(each(b.params)))
-        .saturating_mul(options.blocks);
-    if mixing.len() != expected {
-        return Err(format!(
-            "tensor 'flow.mixing' has {}, expected {expected}",
-            counted(mixing.len(), "number")
-        ));
-    }
-    let mut numbers = mixing.into_iter().map(f64::from);
-    let rotations = blocks.iter().map(|block| {
-        let pairs = 0..options.blocks;
-        pairs
-            .map(|_| numbers.by_ref().take(each(block.params)).collect())
-            .collect()
-    });
-    let rotations = rotations.collect();
-    let flow = UnitFlow::new(blocks, options, rotations, params).map_err(say)?;
-    Ok(HiddenFlow::Units(flow))
 }

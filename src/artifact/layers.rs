@@ -55,6 +55,8 @@ pub(super) fn layer_tensors<'a, T: Scalar>(layers: &'a Layers<T>, all: &mut Vec<
     let shape = vec![shrink.len(), kinetic.dim()];
     all.push(Tensor::new("kinetic.basis", shape, basis));
     all.push(Tensor::new("kinetic.shrink", vec![shrink.len()], shrink));
+    let tolerance = vec![kinetic.tolerance()];
+    all.push(Tensor::new("kinetic.tolerance", vec![1], tolerance));
 }
 
 /// Adds the layers of the file to a deformation, if it has any.
@@ -81,7 +83,15 @@ pub(super) fn read_layers<T: Scalar>(
     }
     let energy = energy(metadata, network, parts, rows).map_err(say)?;
     let mass = InverseMassMatrix::from_parts(&energy.prior_precision(), basis, shrink);
-    let kinetic = Kinetic::new(mass.map_err(say)?, steps).map_err(say)?;
+    let mut kinetic = Kinetic::new(mass.map_err(say)?, steps).map_err(say)?;
+    // layers of the first files were never halved
+    if archive.has("kinetic.tolerance") {
+        let (_, tolerance) = read::<f64>(archive, "kinetic.tolerance", 1)?;
+        let &[tolerance] = &tolerance[..] else {
+            return Err(format!("tolerances of {}, expected 1", tolerance.len()));
+        };
+        kinetic = kinetic.with_tolerance(tolerance).map_err(say)?;
+    }
     let layers = Layers::new(kinetic, energy).map_err(say)?;
     deformation.with_layers(layers).map_err(say)
 }

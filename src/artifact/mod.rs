@@ -36,6 +36,7 @@ mod files;
 mod fit_files;
 mod fitted;
 mod header;
+mod hidden_flows;
 mod layers;
 mod mark;
 mod metadata;

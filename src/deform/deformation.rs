@@ -18,12 +18,11 @@
 
 use rand::RngExt;
 
-use super::bijection::pulled_back_normal;
 use super::last_layer::Start;
 use super::{HiddenFlow, LastLayer, LastLayerWorkspace, Layers};
 use crate::error::{Error, Result, counted};
 use crate::linalg::Cholesky;
-use crate::linalg::vector::first_non_finite;
+use crate::linalg::vector::{dot, first_non_finite};
 use crate::model::Posterior;
 use crate::parallel;
 use crate::rng::{Phase, Streams, fill_normal};
@@ -46,10 +45,15 @@ impl<T: Scalar> Deformation<T> {
     /// Combines a flow over the hidden parameters, if there are any, with the conditional of the
     /// last layer.
     pub fn new(hidden: Option<HiddenFlow<T>>, last: LastLayer<T>) -> Self {
-        let start = match &hidden {
-            Some(HiddenFlow::Framed(flow)) => {
+        let frame = match &hidden {
+            Some(HiddenFlow::Framed(flow)) => Some(flow.frame()),
+            Some(HiddenFlow::Smoothed(flow)) => Some(flow.parts().0),
+            _ => None,
+        };
+        let start = match frame {
+            Some(frame) => {
                 let mut ws = last.workspace();
-                let middle = flow.frame().parts().0;
+                let middle = frame.parts().0;
                 // a failure here means no start; the error then appears where the conditional is
                 // used
                 let precision = last.condition(middle, &mut ws).ok();
@@ -158,8 +162,16 @@ impl<T: Scalar> Deformation<T> {
     /// # Errors
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.
     pub fn log_density(&self, theta: &[T]) -> Result<Vec<f64>> {
-        let (z, log_det) = self.inverse(theta)?;
-        Ok(pulled_back_normal(&z, &log_det, self.dim()))
+        let hidden = self.hidden_densities(theta)?;
+        let h = self.hidden_dim();
+        let constant = 0.5 * self.last.dim() as f64 * (2.0 * std::f64::consts::PI).ln();
+        let (_, all) = self.per_row(theta, |i, row, ws| {
+            let (of_hidden, w) = row.split_at_mut(h);
+            self.last.solve(of_hidden, self.start(), ws)?;
+            ws.inverse(w)?;
+            Ok(hidden[i] - 0.5 * dot(w, w) - ws.log_det() - constant)
+        })?;
+        Ok(all)
     }
 
     /// `count` independent draws of `theta`, `[count, P]`. Draw `i` depends only on the seed and
@@ -264,6 +276,23 @@ impl<T: Scalar> Deformation<T> {
             Some(flow) => {
                 let blocks = rows.flat_map(|row| &row[..flow.dim()]);
                 map(flow, &blocks.copied().collect::<Vec<T>>())
+            }
+        }
+    }
+
+    /// `log q` of the hidden block of every row.
+    fn hidden_densities(&self, rows: &[T]) -> Result<Vec<f64>> {
+        let (dim, h) = (self.dim(), self.hidden_dim());
+        if !rows.len().is_multiple_of(dim) {
+            let expected = format!("rows of {}", counted(dim, "number"));
+            return Err(Error::shape("Deformation", expected, rows.len()));
+        }
+        let rows = rows.chunks_exact(dim);
+        match &self.hidden {
+            None => Ok(vec![0.0; rows.len()]),
+            Some(flow) => {
+                let blocks = rows.flat_map(|row| &row[..h]);
+                flow.log_density(&blocks.copied().collect::<Vec<T>>())
             }
         }
     }

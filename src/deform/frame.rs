@@ -324,6 +324,22 @@ impl<T: Scalar> Frame<T> {
             .collect()
     }
 
+    /// `F(z)`: `mu + D^{1/2} (B^T B z + s (I - B^T B) z)`.
+    pub(super) fn image(&self, mut z: Vec<T>) -> Vec<T> {
+        let g = self.take_out(&mut z);
+        self.place(&g, &z)
+    }
+
+    /// `z = F^{-1}(theta)`.
+    pub(super) fn latent(&self, theta: &[T]) -> Vec<T> {
+        let (g, mut z) = self.coordinates(theta);
+        z.iter_mut().for_each(|c| *c /= self.complement);
+        for (&g, row) in g.iter().zip(self.basis.chunks_exact(self.dim())) {
+            axpy(g.to_f64(), row, &mut z);
+        }
+        z
+    }
+
     /// Splits a vector into its coordinates along the directions, which it returns, and the rest,
     /// which stays in `w`.
     pub(super) fn take_out(&self, w: &mut [T]) -> Vec<T> {

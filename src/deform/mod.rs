@@ -43,6 +43,7 @@ mod last_layer;
 mod mixing;
 mod permutation;
 mod scaling;
+mod smoothed;
 mod spline;
 #[cfg(test)]
 mod tests;
@@ -68,6 +69,7 @@ pub use last_layer::{Conditional, LastLayer, LastLayerWorkspace};
 pub use mixing::OrthogonalMixing;
 pub use permutation::Permutation;
 pub use scaling::DiagonalAffine;
+pub use smoothed::Smoothed;
 pub use spline::{SplineCoupling, SplineOptions};
 pub use train::{TrainOptions, TrainReport, train, train_principal};
 pub use unit_flow::{UnitFlow, UnitMixing, UnitTrainOptions, fit_units};

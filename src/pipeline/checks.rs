@@ -58,6 +58,7 @@ impl Problem<'_> {
             return Err(Error::config("samples", 0, "must be positive"));
         }
         self.check_walk_batch(settings)?;
+        self.check_bracket(settings)?;
         let walk = match self.groups() {
             Some(_) if kernel == KernelKind::Microcanonical => {
                 self.scaled_walk_options(settings)?

@@ -27,6 +27,14 @@ pub(super) const ALIKE: f64 = 1.2;
 /// Nats a parameter by which the mean energy of draws may differ from the walk's.
 const ENERGY: f64 = 0.02;
 
+/// Nats a parameter by which the mean energy of draws may be too high for layers to bring it down.
+const FAR: f64 = 0.2;
+
+/// Faithful draws that went through so many layers have arrived if their distance is not below this
+/// share of that after half as many.
+const LONG: usize = 80;
+const GAIN: f64 = 0.97;
+
 /// Ratio of spreads that is allowed.
 const SPREAD: f64 = 1.25;
 
@@ -81,6 +89,11 @@ impl Rule {
         }
     }
 
+    /// Whether energies say anything: see [`Rule::without_energy`].
+    pub fn judges_energy(&self) -> bool {
+        self.energy.1.is_finite()
+    }
+
     /// The difference of energies that is allowed, in nats.
     pub fn allowed(&self, judged: &Judged) -> f64 {
         let error = self.energy.1.hypot(judged.energy.1);
@@ -96,6 +109,19 @@ impl Rule {
             worst if energy.is_finite() && spread.is_finite() => worst,
             _ => f64::INFINITY,
         }
+    }
+
+    /// Nats a parameter by which the mean energy of draws exceeds the walk's.
+    pub fn too_high(&self, energy: f64) -> f64 {
+        (energy - self.energy.0) / self.dim.max(1) as f64
+    }
+
+    /// Whether more layers may bring draws nearer. They cannot where the energy is too high by more
+    /// than [`FAR`]; and faithful draws that came no nearer stay where they are.
+    pub fn may_gain(&self, before: Option<&Judged>, now: &Judged) -> bool {
+        let far = self.judges_energy() && !(self.too_high(now.energy.0) < FAR);
+        let gained = before.is_none_or(|b| now.close.distance < GAIN * b.close.distance);
+        !far && (gained || now.layers < LONG || !self.is_faithful(now))
     }
 
     /// Whether draws have the energy and the spread of the walk.

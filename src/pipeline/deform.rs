@@ -9,6 +9,7 @@
 use super::agreement::Agreement;
 use super::choice::{Judged, Rule};
 use super::context::Problem;
+use super::hierarchy::DIRECTIONS;
 use super::layers::{Candidate, Judge, LayerPlan};
 use super::material::Material;
 use super::options::Deforming;
@@ -21,7 +22,10 @@ use crate::error::Result;
 use crate::model::{HiddenFirst, LogDensity, Points, PosteriorDensity, ScaleGroups, ScaledHead};
 use crate::nn::{LinearHead, unit_blocks};
 use crate::scalar::Scalar;
-use crate::walk::{InverseMassMatrix, Walk};
+use crate::walk::{FrameOptions, FrameSource, GgnFrame, InverseMassMatrix, Walk};
+
+/// Gradients that the frame of kinetic layers may cost, as a share of the walk's.
+const OF_FRAME: f64 = 1.0 / 50.0;
 
 impl Problem<'_> {
     /// A deformation of a walk with given scales.
@@ -68,8 +72,8 @@ impl Problem<'_> {
         let head = ScaledHead::new(network, groups);
         let own = self.own();
         walked.points = head.hidden_first(&walked.points, own)?;
-        let density = self.density_of(&head, &head.prior())?;
-        let density = HiddenFirst::new(density, head.hidden_params(), own)?;
+        let plain = self.density_of(&head, &head.prior())?;
+        let density = HiddenFirst::new(plain.clone(), head.hidden_params(), own)?;
         // in these coordinates the energy of the last layer differs
         walked.energies = energies(&density, &walked.points)?;
         let hidden = head.hidden_params() + own;
@@ -92,11 +96,41 @@ impl Problem<'_> {
             map: None,
             scaled: Some((&head, own)),
             noise_std: noise_std.filter(|_| observation.has_noise()),
-            mass: InverseMassMatrix::diagonal(&density.prior_precision())?,
+            mass: self.frame_of_layers(&plain, &density, &walked)?,
             energy: density.clone(),
             gradients: gradients(&walked),
         };
         self.deform_of(how, &material, summary)
+    }
+
+    /// Coordinates for kinetic layers where scales are sampled. Small noise makes the same
+    /// directions stiff for all walkers; without noise the prior's scales serve.
+    fn frame_of_layers<T: Scalar>(
+        &self,
+        plain: &PosteriorDensity<T>,
+        density: &HiddenFirst<T>,
+        walked: &Walk<T>,
+    ) -> Result<InverseMassMatrix<T>> {
+        let precision = density.prior_precision();
+        if !self.prepared.observation.has_noise() {
+            return InverseMassMatrix::diagonal(&precision);
+        }
+        let options = FrameOptions {
+            max_directions: DIRECTIONS,
+            ..FrameOptions::default()
+        };
+        let (each, walkers) = gradients(walked);
+        let budget = (OF_FRAME * (each * walkers) as f64) as usize;
+        // points are in order of time: the last ones are one of each walker
+        let (dim, last) = (walked.dim, walked.len() - walkers.min(walked.len()));
+        let rows = walked.points[last * dim..].chunks_exact(dim);
+        let rows: Vec<Vec<T>> = rows.map(|row| density.inner_order(row)).collect();
+        let rows: Vec<&[T]> = rows.iter().map(|row| &row[..]).collect();
+        let frame = GgnFrame::new(plain, &options, self.streams)?;
+        let found = frame.frame(&rows, Some(budget))?;
+        let (basis, shrink) = found.parts();
+        let basis = density.outer_order(basis);
+        InverseMassMatrix::from_parts(&precision, basis, shrink.to_vec())
     }
 
     fn deform_of<T: Scalar, D: LogDensity<T>>(

@@ -81,7 +81,7 @@ impl Problem<'_> {
                     flow_hidden.clone_from(&options.hidden);
                     flow_units = Some([options.blocks, options.pooled]);
                 }
-                None => {}
+                Some(HiddenFlow::Smoothed(_)) | None => {}
             }
         }
         let likelihood = self.prepared.observation;

@@ -1,21 +1,21 @@
-//! The flows that method `flow` chooses from: a Gaussian in a frame at several widths, and
-//! exchangeable units.
+//! The flows that method `flow` chooses from: smoothed points (`smoothing`), a Gaussian in a frame,
+//! and exchangeable units. By default points and units are tried, units only where the posterior is
+//! broad enough for them.
 
 use super::context::Problem;
 use super::layers::{Candidate, Judge};
 use super::material::Material;
 use super::{FitReport, FlowChoice, Stage};
 use crate::deform::{
-    Deformation, ElboOptions, ElboReport, FlowReport, Frame, FrameOptions, HiddenFlow, LastLayer,
-    TrainOptions, UnitFlow, UnitTrainOptions, fit_units, refine, train_principal,
+    Deformation, ElboOptions, ElboReport, FlowReport, FrameOptions, FramedFlow, HiddenFlow,
+    LastLayer, TrainOptions, UnitFlow, UnitTrainOptions, fit_units, refine, train_principal,
 };
 use crate::error::Result;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
-/// Widths of the framed flow to try around the walk's mean, and around the MAP estimate.
-const WIDTHS: [f64; 3] = [1.0, 0.7, 0.5];
-const MAP_WIDTHS: [f64; 2] = [0.35, 0.1];
+/// Widths of the framed flow to try around the walk's mean.
+const WIDTHS: [f64; 2] = [1.0, 0.7];
 
 /// Proposals of a flow of units if its conditional is cheap: for a Gaussian likelihood.
 const PROPOSALS: usize = 4;
@@ -72,13 +72,25 @@ impl Problem<'_> {
             }
         };
         let of = (material, judge);
-        let mut all = Vec::new();
+        let mut all: Vec<Candidate<T>> = Vec::new();
         // a frame without directions takes no step
         report(0)(0)?;
+        let mut broad = true;
         if let Some(options) = &plan.framed {
-            all = self.framed(of, options, report(0), summary)?;
+            let (points, hidden) = (material.points, material.hidden);
+            let (flow, trained) =
+                train_principal(points, hidden, options, self.streams, report(0))?;
+            summary.framed(&trained);
+            if choice.smooths() {
+                let smoothings = self.smoothings(flow.frame(), of)?;
+                broad = smoothings.broad;
+                all.extend(smoothings.candidates);
+            }
+            if choice.frames() {
+                all.extend(self.framed(&flow, of)?);
+            }
         }
-        if let Some(options) = &plan.units {
+        if let Some(options) = plan.units.as_ref().filter(|_| broad) {
             let (flow, trained) = self.units(material, options, report(framed))?;
             summary.units(&trained);
             let deformation = |flow| self.of_units(flow, &material.last);
@@ -99,19 +111,22 @@ impl Problem<'_> {
         choice: FlowChoice,
         material: &Material<'_, T, D>,
     ) -> Plan {
-        let framed = choice != FlowChoice::Units;
+        let framed = choice.smooths() || choice.frames();
         let units = match choice {
             FlowChoice::Auto => material.hidden <= UNITS,
-            FlowChoice::Frame => false,
+            FlowChoice::Points | FlowChoice::Frame => false,
             FlowChoice::Units => true,
         };
         let defaults = TrainOptions::default();
         let directions = defaults.frame.directions;
+        let directions = directions.min(material.points.len() / 4);
         let framed = framed.then(|| TrainOptions {
             frame: FrameOptions {
                 directions: directions.min(FRAME_NUMBERS / material.hidden),
                 ..defaults.frame
             },
+            // couplings serve the Gaussian alone
+            steps: if choice.frames() { defaults.steps } else { 0 },
             ..defaults
         });
         let cost = self.prepared.rows().saturating_mul(self.network.dim());
@@ -120,7 +135,7 @@ impl Problem<'_> {
             true => (1_500, 16),
             false => (200, 8),
         };
-        let elbo = (units && cost <= REFINED).then(|| ElboOptions {
+        let elbo = (choice == FlowChoice::Units && cost <= REFINED).then(|| ElboOptions {
             steps,
             draws,
             ..ElboOptions::default()
@@ -140,32 +155,19 @@ impl Problem<'_> {
         (JUDGE_EFFORT / effort).clamp(JUDGED_LEAST, most) as usize
     }
 
-    /// The Gaussian in a frame, at several widths.
+    /// The Gaussian in a frame, with couplings if they help, at several widths.
     fn framed<T: Scalar, D: LogDensity<T>>(
         &self,
+        flow: &FramedFlow<T>,
         (material, judge): (&Material<'_, T, D>, &Judge<'_>),
-        options: &TrainOptions,
-        step: impl FnMut(usize) -> Result<()>,
-        summary: &mut FitReport,
     ) -> Result<Vec<Candidate<T>>> {
-        let (points, hidden) = (material.points, material.hidden);
-        let (flow, report) = train_principal(points, hidden, options, self.streams, step)?;
-        summary.framed(&report);
-        let candidate = |(around, frame, width): (&str, &Frame<T>, &f64)| {
-            let hidden = HiddenFlow::Framed(flow.in_frame(frame.scaled(*width)?)?);
+        let each = WIDTHS.into_iter().map(|width| {
+            let frame = flow.frame().scaled(width)?;
+            let hidden = HiddenFlow::Framed(flow.in_frame(frame)?);
             let deformation = Deformation::new(Some(hidden), material.last.clone());
-            let what = format!("frame around {around} x {width}");
-            self.candidate(what, deformation, (material, judge))
-        };
-        let mean = flow.frame();
-        let of_map = material.map.map(|map| mean.centred(map[..hidden].to_vec()));
-        let of_map = of_map.transpose()?;
-        let of_mean = WIDTHS.iter().map(|width| ("the mean", mean, width));
-        let of_map = of_map.iter().flat_map(|of_map| {
-            let widths = MAP_WIDTHS.iter();
-            widths.map(move |width| ("the MAP", of_map, width))
+            self.candidate(format!("frame x {width}"), deformation, (material, judge))
         });
-        of_mean.chain(of_map).map(candidate).collect()
+        each.collect()
     }
 
     /// Exchangeable units, by maximum likelihood.

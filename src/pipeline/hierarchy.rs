@@ -39,7 +39,7 @@ const WALKERS: usize = 16;
 pub(super) const STRETCH: usize = 10;
 
 /// Directions of the frame: the stiffest. More would cost more time than they save.
-const DIRECTIONS: usize = 32;
+pub(super) const DIRECTIONS: usize = 32;
 
 /// Steps and learning rate of the descent that follows for a real target.
 const DESCENT: usize = 300;

@@ -52,6 +52,7 @@ pub(super) fn identity<T: Scalar>(
         samples,
         max_seconds: _,
         max_memory: _,
+        bracket: _,
     } = walk;
     // of a kernel without these settings, the defaults are written
     let MicrocanonicalSettings {

@@ -110,15 +110,19 @@ impl Problem<'_> {
         };
         let watch = |layers: usize, draws: &mut dyn Iterator<Item = (&[T], f64)>| {
             self.progress.go_on(Stage::Flow)?;
-            if judge.plan.looks(layers) {
-                let (mut rows, mut energies) = (Vec::new(), Vec::new());
-                for (row, energy) in draws {
-                    rows.extend_from_slice(row);
-                    energies.push(energy);
-                }
-                tried.push(judged(layers, rows, &energies)?);
+            if !judge.plan.looks(layers) {
+                return Ok(true);
             }
-            Ok(true)
+            let (mut rows, mut energies) = (Vec::new(), Vec::new());
+            for (row, energy) in draws {
+                rows.extend_from_slice(row);
+                energies.push(energy);
+            }
+            let now = judged(layers, rows, &energies)?;
+            let given = matches!(judge.plan, LayerPlan::Given(_));
+            let go_on = given || judge.rule.may_gain(tried.last(), &now);
+            tried.push(now);
+            Ok(go_on)
         };
         let (mass, energy) = (material.mass.clone(), &material.energy);
         let kinetic = tune_layers(mass, energy, &draws, &options, self.streams, watch)?;
@@ -149,7 +153,8 @@ impl<T: Scalar> Candidate<T> {
             return Ok(self.map);
         }
         let steps = self.kinetic.steps().iter().take(layers).copied().collect();
-        let kinetic = Kinetic::new(self.kinetic.mass().clone(), steps)?;
+        let kinetic = Kinetic::new(self.kinetic.mass().clone(), steps)?
+            .with_tolerance(self.kinetic.tolerance())?;
         let layers = Layers::new(kinetic, material.energy.clone())?;
         self.map.with_layers(layers)
     }

@@ -35,6 +35,7 @@ impl Problem<'_> {
         let space = TangentSpace::new(&mut op, evidence.prior_precision, &options, self.streams)?;
         summary.tangent(&space);
         let (walked, mass) = self.walk(settings, &posterior, evidence, &space, keeper, summary)?;
+        self.bracket(settings, &posterior, &walked, summary)?;
         match method.deforming() {
             None => keeper.points(walked),
             Some(how) => self.deform(how, &posterior, (&walked, mass), evidence, summary),
@@ -70,6 +71,7 @@ impl Problem<'_> {
                 self.along_the_scaled_fiber(walk, &density, &coordinates, keeper, summary)?
             }
         };
+        self.bracket(walk, &density, &walked, summary)?;
         match method.deforming() {
             None => keeper.points(walked),
             Some(how) => self.deform_scaled(how, groups, walked, summary),

@@ -10,6 +10,7 @@
 
 mod agreement;
 mod baselines;
+mod bracket;
 mod budget;
 mod candidates;
 mod chains;
@@ -51,6 +52,7 @@ mod rates;
 mod report;
 mod scales_report;
 mod scored;
+mod smoothing;
 mod stages;
 mod swag;
 mod transforms;

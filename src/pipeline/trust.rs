@@ -5,7 +5,7 @@
 //! and layers.
 
 use super::choice::mean_and_error;
-use crate::deform::Deformation;
+use crate::deform::{Deformation, HiddenFlow};
 use crate::diagnose::ImportanceSummary;
 use crate::error::Result;
 use crate::linalg::vector::dot;
@@ -36,7 +36,13 @@ pub(super) fn trust<T: Scalar, D: LogDensity<T>>(
 ) -> Result<Trust> {
     let dim = deformation.dim();
     let effort = (rows * dim) as f64;
-    let draws = (EFFORT / effort).clamp(64.0, 1_000.0) as usize;
+    // a conditional that is not Gaussian costs fifty times as much
+    let most = if deformation.last().is_gaussian() {
+        1_000.0
+    } else {
+        256.0
+    };
+    let draws = (EFFORT / effort).clamp(64.0, most) as usize;
     let (weights, energies) = weigh(deformation, posterior, draws, streams)?;
     let energy = match deformation.proposals() == 1 && deformation.layers().is_none() {
         true => mean_and_error(&energies),
@@ -66,13 +72,17 @@ pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     let (theta, log_det) = deformation.forward(&z)?;
     let energies = self::energies(posterior, &theta)?;
     let constant = 0.5 * dim as f64 * (2.0 * std::f64::consts::PI).ln();
-    let weights = z
-        .chunks_exact(dim)
-        .zip(&log_det)
-        .zip(&energies)
-        .map(|((z, log_det), energy)| 0.5 * dot(z, z) + constant + log_det - energy)
-        .collect();
-    Ok((weights, energies))
+    let log_q = match deformation.hidden() {
+        // a mixture: any component may have made a draw
+        Some(HiddenFlow::Smoothed(_)) => deformation.log_density(&theta)?,
+        _ => {
+            let rows = z.chunks_exact(dim).zip(&log_det);
+            rows.map(|(z, log_det)| -0.5 * dot(z, z) - constant - log_det)
+                .collect()
+        }
+    };
+    let weights = energies.iter().zip(&log_q).map(|(u, log_q)| -u - log_q);
+    Ok((weights.collect(), energies))
 }
 
 /// The energy at each point.

@@ -26,7 +26,9 @@ mod tuning;
 mod walk;
 mod walker;
 
-pub use annealed::{AnnealedEvidence, AnnealedOptions, annealed_evidence};
+pub use annealed::{
+    AnnealedEvidence, AnnealedOptions, Bound, EvidenceBracket, annealed_evidence, evidence_bracket,
+};
 pub use batches::{Batched, Refresh};
 pub use divergence::{Divergence, DivergenceCause};
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};

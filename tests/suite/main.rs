@@ -60,6 +60,7 @@ mod weights;
 // these need the command line, or model files
 #[cfg(feature = "cli")]
 mod beside;
+mod bracket;
 #[cfg(feature = "cli")]
 mod cancelled;
 #[cfg(feature = "cli")]

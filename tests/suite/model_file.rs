@@ -171,18 +171,18 @@ fn a_flow_with_layers_draws_the_same_from_its_file() {
     let bytes = model.to_bytes().unwrap();
     let loaded = FittedModel::<f32>::from_bytes(&bytes).unwrap();
     assert_eq!(draws(&model), draws(&loaded));
-    assert_eq!(loaded.metadata.format_version, 6);
+    assert_eq!(loaded.metadata.format_version, 7);
     let Fitted::Flow { deformation, .. } = &loaded.fitted else {
         panic!("a flow")
     };
     assert_eq!(deformation.layers().unwrap().kinetic().steps().len(), 5);
     let plain = fit(0).unwrap().model;
-    assert_eq!(plain.metadata.format_version, 6);
+    assert_eq!(plain.metadata.format_version, 7);
     assert_ne!(draws(&plain), draws(&model));
     for (from, to) in [
         ("\"flow_layers\":5", "\"flow_layers\":6"),
         ("\"flow_layers\":5", "\"flow_layers\":99999999"),
-        ("\"format_version\":6", "\"format_version\":1"),
+        ("\"format_version\":7", "\"format_version\":1"),
     ] {
         let edited = with_json(&bytes, |json| {
             assert!(json.contains(from), "{from} is not in {json}");
@@ -204,8 +204,8 @@ fn edited_metadata_are_refused_with_the_reason() {
     let options = ["--method", "flow", "--flow", "units", "--layers", "0"];
     let bytes = fs::read(model_file_with(dir.path(), &options)).unwrap();
     let cases = [
-        ("\"format_version\":6", "\"format_version\":2", "version 2"),
-        ("\"format_version\":6", "\"format_version\":7", "1 to 6"),
+        ("\"format_version\":7", "\"format_version\":2", "version 2"),
+        ("\"format_version\":7", "\"format_version\":8", "1 to 7"),
         ("\"sizes\":[1,6,1]", "\"sizes\":[1,7,1]", "19 numbers"),
         (
             "\"sizes\":[1,6,1]",

@@ -20,7 +20,7 @@ const WALKS: &str = "walk atlas flow";
 const WALKS_AND_AUTO: &str = "walk atlas flow auto";
 
 /// Options with a value, and the methods that have them.
-const OWN: [(&str, &str, &str); 18] = [
+const OWN: [(&str, &str, &str); 19] = [
     ("--kernel", "tangent", WALKS),
     ("--starts", "2", WALKS),
     ("--walk-batch", "9", WALKS),
@@ -31,6 +31,7 @@ const OWN: [(&str, &str, &str); 18] = [
     ("--steps", "auto", WALKS_AND_AUTO),
     ("--max-seconds", "3", "sgld hmc nuts walk atlas flow auto"),
     ("--max-memory", "300", WALKS_AND_AUTO),
+    ("--bracket", "50", WALKS),
     ("--checkpoint-every", "60", WALKS),
     ("--resume", "", WALKS),
     ("--flow", "auto", "flow"),

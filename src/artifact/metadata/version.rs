@@ -7,10 +7,12 @@ use crate::model::Observation;
 
 /// Newest format version that this crate reads, and the one that it writes:
 ///
+/// - Version 7: any of the following, or a flow of smoothed points, or kinetic layers that draws
+///   halve.
 /// - Version 6: any of the following, rows with weights, or a flow with kinetic layers; with a
 ///   checksum.
 ///
-/// Files of older versions have no checksum. Each has the oldest version that can hold it:
+/// Files of versions before 6 have no checksum. Each has the oldest version that can hold it:
 ///
 /// - Version 1: everything that needs none of the following.
 /// - Version 2: samples that carry their own scales.
@@ -18,7 +20,7 @@ use crate::model::Observation;
 ///   one file.
 /// - Version 4: a model built from parts of the program that made the file.
 /// - Version 5: columns that are not plain numbers, or classes with names.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
 /// The first version whose files must have a checksum.
 pub(in crate::artifact) const SEALED: u32 = 6;

@@ -113,6 +113,17 @@ pub enum Finding {
         /// Spread of its predictions over the walk's.
         spread: f64,
     },
+    /// The bounds of the evidence are far apart.
+    WideBracket {
+        /// By how many nats.
+        width: f64,
+    },
+    /// The lower bound of the evidence is above the upper one: the walk's points are no draws of
+    /// the posterior.
+    CrossedBracket {
+        /// By how many nats.
+        over: f64,
+    },
     /// The flow is too far from the posterior to be used as a density.
     LargeKHat {
         /// Shape of the tail of the weights.
@@ -184,9 +195,10 @@ impl Finding {
     pub fn severity(&self) -> Severity {
         match self {
             Self::AllWell => Severity::Well,
-            Self::LargeKHat { .. } | Self::LooUnreliable { .. } | Self::LooFailed { .. } => {
-                Severity::Note
-            }
+            Self::LargeKHat { .. }
+            | Self::WideBracket { .. }
+            | Self::LooUnreliable { .. }
+            | Self::LooFailed { .. } => Severity::Note,
             _ => Severity::Warning,
         }
     }
@@ -282,6 +294,14 @@ impl Finding {
                 "draws of the flow do not have the energy and the spread of the walk (mean U \
                  {energy:.1}, spread {spread:.2} times the walk's); no flow that was tried has both."
             ),
+            Self::WideBracket { width } => format!(
+                "the bounds of the evidence are {width:.1} nats apart: too wide to compare models \
+                 by, or to say how near the walk is to the posterior."
+            ),
+            Self::CrossedBracket { over } => format!(
+                "the lower bound of the evidence is {over:.1} nats above the upper one, which the \
+                 walk's points give: these are no draws of the whole posterior."
+            ),
             Self::LargeKHat { k_hat, limit } => format!(
                 "the flow is no density to compute with (k-hat {k_hat:.2}, to be below \
                  {limit:.2}), so there is no estimate of the evidence. This is common, and \
@@ -353,6 +373,8 @@ impl Finding {
                 "Take --method atlas or --method walk."
             }
             Self::DeformationFar { .. } => "Take --method walk.",
+            Self::WideBracket { .. } => "Take more temperatures: --bracket.",
+            Self::CrossedBracket { .. } => "Take more --steps or more --particles.",
             Self::LargeKHat { .. } => {
                 "Nothing need be done; to compare models, take leave-one-out (--method walk)."
             }

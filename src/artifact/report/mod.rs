@@ -7,6 +7,7 @@
 //! JSON.
 
 mod baseline;
+mod bracket;
 mod data;
 mod deformation;
 mod estimate;
@@ -29,6 +30,7 @@ mod walk;
 use serde::{Deserialize, Deserializer, Serialize};
 
 pub use baseline::{Baseline, ChosenRate, CutChains, Laplace};
+pub use bracket::{Bound, Bracket};
 pub use data::{Data, Network, Weights};
 pub use deformation::{
     Atlas, Candidate, Carried, Deformation, Evidence, FrameFit, KineticLayers, Refinement, Stored,
@@ -94,6 +96,9 @@ pub struct FitReport {
     /// Scales that are part of the posterior.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampled_scales: Option<SampledScales>,
+    /// The evidence between two bounds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bracket: Option<Bracket>,
     /// The atlas or the flow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deformation: Option<Deformation>,

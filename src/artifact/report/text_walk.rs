@@ -52,6 +52,7 @@ impl Walked<'_> {
             .for_each(|m| lines.add("mixing", &mixing(m)));
         let sampled = report.sampled_scales.iter();
         sampled.for_each(|s| lines.add("scales", &scales(s)));
+        report.bracket.iter().for_each(|b| b.lines(lines));
         report
             .deformation
             .iter()

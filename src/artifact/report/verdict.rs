@@ -1,5 +1,6 @@
 //! The verdict on a fit: what its sections have to say, held against limits.
 
+use super::bracket::NARROW;
 use super::finding::{CHAINS, E_BFMI, ENERGY_ERROR};
 use super::{Baseline, Evidence, Finding, FitReport, Kernel, Severity};
 use crate::error::counted;
@@ -29,6 +30,7 @@ impl FitReport {
         let mut all = Vec::new();
         self.judge_walk(&mut all);
         self.judge_estimate(&mut all);
+        self.judge_bracket(&mut all);
         self.judge_deformation(&mut all);
         self.judge_baseline(&mut all);
         self.judge_loo(&mut all);
@@ -124,6 +126,20 @@ impl FitReport {
         if let Some(end) = polish.filter(|p| !p.converged) {
             let (nats, matrices) = (end.decrement, end.matrices);
             all.push(Finding::AboveMinimum { nats, matrices });
+        }
+    }
+
+    fn judge_bracket(&self, all: &mut Vec<Finding>) {
+        let Some(bracket) = &self.bracket else {
+            return;
+        };
+        let width = bracket.width();
+        match bracket.crossed() {
+            Some(over) => all.push(Finding::CrossedBracket { over }),
+            None if width > NARROW => all.push(Finding::WideBracket { width }),
+            // also where a bound is no number
+            None if !width.is_finite() => all.push(Finding::WideBracket { width }),
+            None => {}
         }
     }
 

@@ -233,7 +233,7 @@ pub struct Settings {
     #[arg(long, help_heading = "Walk")]
     pub samples: Option<usize>,
     /// The flow over hidden parameters: auto (the one whose draws are most like the walk's points),
-    /// frame or units [default: auto]
+    /// points, frame or units [default: auto]
     #[arg(long, help_heading = "Model")]
     pub flow: Option<FlowChoice>,
     /// For a flow: kinetic layers after it, steps in the energy of the posterior; 0 for none
@@ -260,6 +260,10 @@ pub struct Settings {
     /// would not fit (method walk keeps its points on disk)
     #[arg(long, value_name = "MIB", help_heading = "Walk")]
     pub max_memory: Option<usize>,
+    /// Bracket the evidence after the walk: anneal from the prior to the posterior and from the
+    /// walk's points back, at N temperatures each way. More close the bracket [default: none]
+    #[arg(long, value_name = "N", help_heading = "Walk")]
+    pub bracket: Option<usize>,
     /// Seed of all random numbers
     #[arg(long, default_value_t = 0, help_heading = "Run")]
     pub seed: u64,

@@ -159,6 +159,9 @@ impl Settings {
                 | MethodOptions::Sgld(chains) => Some(&mut chains.max_seconds),
                 _ => Some(&mut m.walk_mut()?.max_seconds),
             }),
+            Own::given("--bracket", self.bracket, Some, |m| {
+                Some(&mut m.walk_mut()?.bracket)
+            }),
             Own::given("--max-memory", self.max_memory, Some, |m| match m {
                 MethodOptions::Auto(auto) => Some(&mut auto.max_memory),
                 _ => Some(&mut m.walk_mut()?.max_memory),

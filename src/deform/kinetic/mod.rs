@@ -39,14 +39,20 @@
 //! are the posterior's. The weight of a draw goes with it: layers alone change neither an ELBO nor
 //! a k-hat, except by their errors.
 //!
+//! **Halvings.** Where scales are large or the noise is small, the posterior is stiffer by orders of
+//! magnitude. With a *tolerance*, a draw takes a layer as `2^j` steps of `eps / 2^j`, so the layer
+//! keeps its length in time. `j` grows until no step has a larger energy error than the tolerance,
+//! and falls by one where errors are far below it. The passage records `j` for each layer, and the
+//! inverse takes them: for given `j` the map is the bijection above.
+//!
 //! The dynamics are those of Robnik, De Luca, Silverstein & Seljak, "Microcanonical Hamiltonian
 //! Monte Carlo", JMLR 24 (2023), arXiv 2212.08549; the determinant is in Robnik, Cohn-Gordon &
 //! Seljak (2025), arXiv 2503.01707.
 //!
-//! What it drops: the refreshment of velocities between steps, which has no inverse; and the
-//! Metropolis test. Where it deviates: the step length belongs to the layer, not to the walk; and
-//! the last velocity is thrown away, so a draw has the marginal of `theta_K`, whose density would
-//! take an integral over `u_K`.
+//! What it drops: the refreshment of velocities between steps, which has no inverse; the Metropolis
+//! test; and with a tolerance the draws that would take other `j` on the way back. Where it
+//! deviates: the step length belongs to the layer, not to the walk; and the last velocity is thrown
+//! away, so a draw has the marginal of `theta_K`, whose density would take an integral over `u_K`.
 
 mod layers;
 #[cfg(test)]
@@ -69,15 +75,27 @@ pub use tune::{TuneOptions, tune_layers};
 pub struct Kinetic<T> {
     mass: InverseMassMatrix<T>,
     steps: Vec<f64>,
+    tolerance: f64,
 }
 
+/// Most times that a layer is halved: into 256 steps.
+const HALVINGS: u8 = 8;
+
+/// A step of twice the length has eight times the error. Halvings are taken back where twice as
+/// much again is within the tolerance.
+const EASY: f64 = 1.0 / 16.0;
+
 /// What a passage through layers did.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Passage {
     /// `log |det|`, in nats.
     pub log_det: f64,
     /// `U` before and after, in nats.
     pub energies: [f64; 2],
+    /// How often each layer was halved, in order.
+    pub halvings: Vec<u8>,
+    /// Gradients that it took.
+    pub gradients: usize,
 }
 
 impl Passage {
@@ -109,7 +127,19 @@ struct Scratch<T, W> {
 /// Memory for a passage. Each thread needs one.
 pub struct KineticWorkspace<T, W> {
     particle: Particle<T>,
+    /// Where a layer began, to begin again.
+    saved: Particle<T>,
     scratch: Scratch<T, W>,
+}
+
+/// What a layer did.
+struct Passed {
+    log_det: f64,
+    /// The largest energy error of its steps, without its sign.
+    error: f64,
+    /// How often it was halved.
+    halvings: u8,
+    gradients: usize,
 }
 
 impl<T: Scalar> Particle<T> {
@@ -172,6 +202,78 @@ impl<T: Scalar> Particle<T> {
         Ok(-(first + second))
     }
 
+    /// `2^halvings` steps that take `time` together. Ends early if the error of one is above
+    /// `tolerance`.
+    fn steps<D: LogDensity<T>>(
+        &mut self,
+        mass: &InverseMassMatrix<T>,
+        density: &D,
+        (time, halvings, tolerance): (f64, u8, f64),
+        scratch: &mut Scratch<T, D::Workspace>,
+    ) -> Result<Passed> {
+        let count = 1usize << halvings.min(HALVINGS);
+        let mut passed = Passed {
+            log_det: 0.0,
+            error: 0.0,
+            halvings,
+            gradients: 0,
+        };
+        for _ in 0..count {
+            let before = self.energy;
+            let log_det = self.step(mass, density, time / count as f64, scratch)?;
+            let error = (self.energy - before - log_det).abs();
+            passed.log_det += log_det;
+            passed.gradients += 1;
+            passed.error = if error.is_nan() {
+                f64::INFINITY
+            } else {
+                passed.error.max(error)
+            };
+            if passed.error > tolerance {
+                break;
+            }
+        }
+        Ok(passed)
+    }
+
+    /// One layer, halved as the tolerance asks: `halvings` times at first, and on return as often
+    /// as the next layer may begin with.
+    fn layer<D: LogDensity<T>>(
+        &mut self,
+        mass: &InverseMassMatrix<T>,
+        density: &D,
+        (time, tolerance): (f64, f64),
+        halvings: &mut u8,
+        (saved, scratch): (&mut Self, &mut Scratch<T, D::Workspace>),
+    ) -> Result<Passed> {
+        saved.copy(self);
+        let mut gradients = 0;
+        loop {
+            let last = *halvings >= HALVINGS;
+            let limit = if last { f64::INFINITY } else { tolerance };
+            let passed = self.steps(mass, density, (time, *halvings, limit), scratch)?;
+            gradients += passed.gradients;
+            if last || passed.error <= tolerance {
+                if passed.error < EASY * tolerance {
+                    *halvings = halvings.saturating_sub(1);
+                }
+                return Ok(Passed {
+                    gradients,
+                    ..passed
+                });
+            }
+            self.copy(saved);
+            *halvings += 1;
+        }
+    }
+
+    fn copy(&mut self, other: &Self) {
+        self.theta.copy_from_slice(&other.theta);
+        self.velocity.copy_from_slice(&other.velocity);
+        self.force.copy_from_slice(&other.force);
+        self.energy = other.energy;
+    }
+
     fn turn(&mut self) {
         self.velocity.iter_mut().for_each(|u| *u = -*u);
     }
@@ -213,7 +315,28 @@ impl<T: Scalar> Kinetic<T> {
             let requirement = "must be positive and finite for every layer";
             return Err(Error::config("step_size", step, requirement));
         }
-        Ok(Self { mass, steps })
+        Ok(Self {
+            mass,
+            steps,
+            tolerance: f64::INFINITY,
+        })
+    }
+
+    /// The same layers, halved for a draw where the energy error of a step is above `tolerance`, in
+    /// nats. Infinity: never.
+    ///
+    /// # Errors
+    /// If the tolerance is not positive.
+    pub fn with_tolerance(self, tolerance: f64) -> Result<Self> {
+        match tolerance > 0.0 {
+            true => Ok(Self { tolerance, ..self }),
+            false => Err(Error::config("tolerance", tolerance, "must be positive")),
+        }
+    }
+
+    /// The largest energy error of a step that is not halved, in nats.
+    pub fn tolerance(&self) -> f64 {
+        self.tolerance
     }
 
     /// `P`.
@@ -235,12 +358,13 @@ impl<T: Scalar> Kinetic<T> {
     pub fn workspace<D: LogDensity<T>>(&self, density: &D) -> KineticWorkspace<T, D::Workspace> {
         KineticWorkspace {
             particle: Particle::new(&self.mass),
+            saved: Particle::new(&self.mass),
             scratch: Scratch::new(&self.mass, density),
         }
     }
 
     /// Maps `theta` (`[P]`) and a velocity of unit length in the frame's coordinates (`[P]`), in
-    /// place. Takes a gradient for each layer, and one more.
+    /// place. Takes a gradient for each step, and one more.
     ///
     /// # Errors
     /// If a length does not fit.
@@ -251,10 +375,11 @@ impl<T: Scalar> Kinetic<T> {
         velocity: &mut [T],
         ws: &mut KineticWorkspace<T, D::Workspace>,
     ) -> Result<Passage> {
-        self.map(density, theta, velocity, ws, false)
+        self.map(density, theta, velocity, ws, None)
     }
 
-    /// The inverse of [`Kinetic::forward`], and its log-determinant.
+    /// The inverse of a passage of [`Kinetic::forward`] that halved each layer as `halvings` says,
+    /// and its log-determinant.
     ///
     /// # Errors
     /// If a length does not fit.
@@ -263,9 +388,14 @@ impl<T: Scalar> Kinetic<T> {
         density: &D,
         theta: &mut [T],
         velocity: &mut [T],
+        halvings: &[u8],
         ws: &mut KineticWorkspace<T, D::Workspace>,
     ) -> Result<Passage> {
-        self.map(density, theta, velocity, ws, true)
+        if halvings.len() != self.steps.len() {
+            let expected = format!("halvings of {}", counted(self.steps.len(), "layer"));
+            return Err(Error::shape("Kinetic", expected, halvings.len()));
+        }
+        self.map(density, theta, velocity, ws, Some(halvings))
     }
 
     /// Moves `theta` (`[P]`) through all layers from a random velocity, in place.
@@ -282,7 +412,7 @@ impl<T: Scalar> Kinetic<T> {
         self.check(density, theta.len(), self.dim())?;
         let start = (density, &*theta);
         ws.particle.start(&self.mass, start, rng, &mut ws.scratch)?;
-        let passage = self.pass(density, ws, false)?;
+        let passage = self.pass(density, ws, None)?;
         theta.copy_from_slice(&ws.particle.theta);
         Ok(passage)
     }
@@ -293,7 +423,7 @@ impl<T: Scalar> Kinetic<T> {
         theta: &mut [T],
         velocity: &mut [T],
         ws: &mut KineticWorkspace<T, D::Workspace>,
-        backwards: bool,
+        backwards: Option<&[u8]>,
     ) -> Result<Passage> {
         self.check(density, theta.len(), velocity.len())?;
         let particle = &mut ws.particle;
@@ -301,13 +431,13 @@ impl<T: Scalar> Kinetic<T> {
         particle.velocity[..velocity.len()].copy_from_slice(velocity);
         let along = &mut ws.scratch.along[0];
         self.mass.lift(&mut particle.velocity, along);
-        if backwards {
+        if backwards.is_some() {
             particle.turn();
         }
         particle.evaluate(&self.mass, density, &mut ws.scratch)?;
         let passage = self.pass(density, ws, backwards)?;
         let particle = &mut ws.particle;
-        if backwards {
+        if backwards.is_some() {
             particle.turn();
         }
         theta.copy_from_slice(&particle.theta);
@@ -315,24 +445,42 @@ impl<T: Scalar> Kinetic<T> {
         Ok(passage)
     }
 
-    /// All layers, in order or in reverse.
+    /// All layers in order, or in reverse with the halvings that they had.
     fn pass<D: LogDensity<T>>(
         &self,
         density: &D,
         ws: &mut KineticWorkspace<T, D::Workspace>,
-        backwards: bool,
+        backwards: Option<&[u8]>,
     ) -> Result<Passage> {
-        let (particle, n) = (&mut ws.particle, self.steps.len());
-        let start = particle.energy;
-        let mut log_det = 0.0;
-        for k in 0..n {
-            let step = self.steps[if backwards { n - 1 - k } else { k }];
-            log_det += particle.step(&self.mass, density, step, &mut ws.scratch)?;
+        let (particle, scratch) = (&mut ws.particle, &mut ws.scratch);
+        let (start, mass) = (particle.energy, &self.mass);
+        let mut passage = Passage {
+            gradients: 1,
+            ..Passage::default()
+        };
+        let mut add = |passed: Passed| {
+            passage.log_det += passed.log_det;
+            passage.gradients += passed.gradients;
+            passage.halvings.push(passed.halvings);
+        };
+        match backwards {
+            None => {
+                let mut halvings = 0;
+                for &step in &self.steps {
+                    let (how, memory) = ((step, self.tolerance), (&mut ws.saved, &mut *scratch));
+                    add(particle.layer(mass, density, how, &mut halvings, memory)?);
+                }
+            }
+            Some(halvings) => {
+                for (&step, &halvings) in self.steps.iter().zip(halvings).rev() {
+                    let how = (step, halvings, f64::INFINITY);
+                    add(particle.steps(mass, density, how, scratch)?);
+                }
+                passage.halvings.reverse();
+            }
         }
-        Ok(Passage {
-            log_det,
-            energies: [start, particle.energy],
-        })
+        passage.energies = [start, particle.energy];
+        Ok(passage)
     }
 
     fn check<D: LogDensity<T>>(&self, density: &D, theta: usize, velocity: usize) -> Result<()> {

@@ -60,7 +60,9 @@ fn deep_chains_come_back() {
             let moved: f64 = t.iter().zip(&theta).map(|(a, b)| (a - b).abs()).sum();
             assert_eq!(moved > 0.05, layers > 0);
             assert!((crate::linalg::vector::norm(&v) - 1.0).abs() < 1e-9);
-            let back = kinetic.inverse(&density, &mut t, &mut v, &mut ws).unwrap();
+            let halvings = &there.halvings;
+            let back = kinetic.inverse(&density, &mut t, &mut v, halvings, &mut ws);
+            let back = back.unwrap();
             for (a, b) in t.iter().zip(&theta).chain(v.iter().zip(&u)) {
                 assert!((a - b).abs() < 1e-6, "{layers}: {a} {b}");
             }
@@ -68,6 +70,46 @@ fn deep_chains_come_back() {
             assert!((there.energy_error() + back.energy_error()).abs() < 1e-6);
         }
     }
+}
+
+/// From far out the network is stiff: with a tolerance layers are halved, by other numbers for other
+/// draws, no step errs by more than the tolerance, and the passage inverts with the halvings that
+/// it records. With the halvings of another draw it does not.
+#[test]
+fn halved_layers_come_back() {
+    let density = network();
+    let mass = masses()[0].clone();
+    let tolerance = 0.05;
+    let kinetic = Kinetic::new(mass, lengths(64, 0.3)).unwrap();
+    assert!(kinetic.clone().with_tolerance(f64::NAN).is_err());
+    let kinetic = kinetic.with_tolerance(tolerance).unwrap();
+    let mut ws = kinetic.workspace(&density);
+    let mut seen = Vec::new();
+    for k in 0..4 {
+        let (theta, u) = (normals(10, 2.0, 50 + k), unit(10, 60 + k));
+        let (mut t, mut v) = (theta.clone(), u.clone());
+        let there = kinetic.forward(&density, &mut t, &mut v, &mut ws).unwrap();
+        // 64 layers of 2^j steps each
+        let steps: usize = there.halvings.iter().map(|&j| 1 << j).sum();
+        assert!(there.energy_error().abs() <= tolerance * steps as f64);
+        assert!(there.gradients > steps);
+        let end = (t.clone(), v.clone());
+        let halvings = &there.halvings;
+        let back = kinetic.inverse(&density, &mut t, &mut v, halvings, &mut ws);
+        assert_eq!(&back.unwrap().halvings, halvings);
+        let off = |t: &[f64]| crate::linalg::vector::distance(t, &theta);
+        assert!(off(&t) < 1e-6, "{}", off(&t));
+        let wrong: Vec<u8> = halvings.iter().map(|j| j + 1).collect();
+        let (mut t, mut v) = end;
+        let back = kinetic.inverse(&density, &mut t, &mut v, &wrong, &mut ws);
+        assert!(back.is_ok() && off(&t) > 1e-5, "{}", off(&t));
+        let short = kinetic.inverse(&density, &mut t, &mut v, &wrong[1..], &mut ws);
+        assert!(short.is_err());
+        seen.push(there.halvings);
+    }
+    assert!(seen.iter().any(|h| h.iter().max() > Some(&1)), "{seen:?}");
+    assert!(seen.iter().any(|h| h.iter().min() == Some(&0)), "{seen:?}");
+    assert_ne!(seen[0], seen[1]);
 }
 
 /// An orthonormal basis of the plane orthogonal to `u`, `[n - 1, n]`.
@@ -159,7 +201,8 @@ fn a_density_in_the_plane_integrates_to_one() {
                     vec![at(i / cells), at(i % cells)],
                     vec![phi.cos(), phi.sin()],
                 );
-                let back = kinetic.inverse(&density, &mut t, &mut v, &mut ws).unwrap();
+                let back = kinetic.inverse(&density, &mut t, &mut v, &[0; 4], &mut ws);
+                let back = back.unwrap();
                 let log = -0.5 * (t[0] * t[0] + t[1] * t[1]) + sign * back.log_det;
                 sum += log.exp() * h * h / std::f64::consts::TAU / f64::from(angles);
             }

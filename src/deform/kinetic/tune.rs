@@ -1,10 +1,10 @@
 //! The step lengths of kinetic layers, one after the other, from what draws do in them.
 //!
-//! The energy error of a step is of third order, so its mean square goes as `eps^6`, and the next
-//! layer is `(target / mean square)^{1/6}` times as long as this one. A layer whose error is far
-//! above the target, or in which many draws diverge, is shortened and done again, up to 24
-//! times. So draws are not carried on from steps that were too long, and short steps at the start,
-//! where draws come from afar, give way to longer ones.
+//! The energy error of a step is of third order, so its square goes as `eps^6`, and the next layer
+//! is `(target / q)^{1/6}` times as long as this one, where `q` is the upper quartile of the squares
+//! over the draws. Draws whose errors are far above the target halve the layer for themselves
+//! ([`Kinetic::with_tolerance`]), so a few in stiff places do not shorten it for all. Only the first
+//! layer is done again, up to 24 times, until its length is right.
 
 use super::{Kinetic, Particle, Scratch, same_dim};
 use crate::error::{Error, Result, counted};
@@ -21,7 +21,7 @@ pub struct TuneOptions {
     pub layers: usize,
     /// Length of the first step. `None`: `P^{1/2} / 50`, and the first layer finds its length.
     pub first: Option<f64>,
-    /// Mean square of the energy error of a layer, per dimension.
+    /// Square of the energy error of a step, per dimension, that a quarter of the draws exceed.
     pub target_error: f64,
 }
 
@@ -35,20 +35,47 @@ impl Default for TuneOptions {
     }
 }
 
-/// A layer is done again with a shorter step if its error is this many times the target.
-const TOO_LARGE: f64 = 4.0;
-
-/// Most times that a layer is done again, and the most that a step changes at once.
+/// The first layer is done again if its error is off by this factor, at most so many times.
+const OFF: f64 = 4.0;
 const AGAIN: usize = 24;
+
+/// Layers of one length, and the most that a length changes from these to the next.
+const BLOCK: usize = 5;
 const CHANGE: f64 = 2.0;
+
+/// A draw halves a layer if its error is so many times that of the target.
+const TOO_MUCH: f64 = 4.0;
 
 /// An error of so much per dimension, in nats, is a divergence; and so many draws in a thousand may
 /// diverge.
 const DIVERGENCE: f64 = 1.0;
 const DIVERGED: usize = 100;
 
+/// A draw on its way, and how often its next layer is halved.
+struct Draw<T> {
+    particle: Particle<T>,
+    halvings: u8,
+}
+
+impl<T: Scalar> Draw<T> {
+    /// The same draw, in memory of its own.
+    fn fresh(&self) -> Self {
+        Self {
+            particle: self.particle.clone(),
+            halvings: self.halvings,
+        }
+    }
+}
+
+/// The squared error that a quarter of the draws exceed, had they not halved a layer.
+fn upper_quartile(mut squares: Vec<f64>) -> f64 {
+    squares.sort_by(f64::total_cmp);
+    let at = (3 * squares.len() / 4).min(squares.len().saturating_sub(1));
+    squares.get(at).copied().unwrap_or(0.0)
+}
+
 /// Tunes layers on draws `theta` (`[n, P]`) of the density before them. `watch` is called before
-/// the first layer and after each one, with the number of layers, and the draws then with their
+/// the first layer and after every fifth, with the number of layers, and the draws then with their
 /// energies; it answers whether to go on. Draw `i` has the velocity that number `i` of
 /// [`Layers`](super::Layers) has.
 ///
@@ -81,50 +108,59 @@ pub fn tune_layers<T: Scalar, D: LogDensity<T>>(
         let mut particle = Particle::new(&mass);
         let mut rng = streams.rng(Phase::KINETIC, i as u64);
         particle.start(&mass, (density, rows[i]), &mut rng, scratch)?;
-        Ok(particle)
+        Ok(Draw {
+            particle,
+            halvings: 0,
+        })
     })?;
-    let (mut steps, mut step, mut again) = (Vec::new(), first, 0);
+    let tolerance = TOO_MUCH * target.sqrt();
+    // the mean square of the errors of each draw, as they would be without halvings
+    let pass = |draws: &mut [Draw<T>], (layers, step): (usize, f64), tolerance: f64| {
+        let memory = || (Particle::new(&mass), scratch());
+        let mut squares = vec![0.0; draws.len()];
+        let each = draws.iter_mut().zip(&mut squares);
+        parallel::try_for_each_with(each, memory, |(saved, scratch), _, (draw, square)| {
+            let Draw { particle, halvings } = draw;
+            for _ in 0..layers {
+                let memory = (&mut *saved, &mut *scratch);
+                let passed = particle.layer(&mass, density, (step, tolerance), halvings, memory)?;
+                let whole = passed.error * 8f64.powi(passed.halvings.into());
+                *square += whole * whole / layers as f64;
+            }
+            Ok(())
+        })?;
+        Ok::<Vec<f64>, Error>(squares)
+    };
+    let factor = |squares: Vec<f64>| {
+        let factor = (target / upper_quartile(squares).max(f64::MIN_POSITIVE)).powf(1.0 / 6.0);
+        factor.clamp(1.0 / CHANGE, CHANGE)
+    };
+    let (mut steps, mut step): (Vec<f64>, f64) = (Vec::new(), first);
     while watch(
         steps.len(),
-        &mut draws.iter().map(|d| (&d.theta[..], d.energy)),
+        &mut draws
+            .iter()
+            .map(|d| (&d.particle.theta[..], d.particle.energy)),
     )? && steps.len() < options.layers
     {
-        let factor = loop {
-            let moved = parallel::try_map_with(draws.len(), scratch, |scratch, i| {
-                let mut particle = draws[i].clone();
-                let start = particle.energy;
-                let log_det = particle.step(&mass, density, step, scratch)?;
-                let error = particle.energy - start - log_det;
-                Ok((particle, error))
-            })?;
-            let limit = DIVERGENCE * dim as f64;
-            let usable = moved.iter().map(|(_, error)| error);
-            let usable = usable.filter(|error| error.abs() <= limit);
-            let (n, squares) = usable.fold((0, 0.0), |(n, sum), e| (n + 1, sum + e * e));
-            let error = squares / f64::from(n.max(1));
-            let diverged = moved.len() - n as usize;
-            let many = 1_000 * diverged > DIVERGED * moved.len();
-            let factor = (target / error.max(f64::MIN_POSITIVE)).powf(1.0 / 6.0);
-            let factor = match many {
-                true => 1.0 / CHANGE,
-                false => factor.clamp(1.0 / CHANGE, CHANGE),
-            };
-            // the first layer finds its length, from either side
-            let short = steps.is_empty() && factor > TOO_LARGE.powf(1.0 / 6.0);
-            if again < AGAIN && (many || error > TOO_LARGE * target || short) {
-                again += 1;
-                step *= factor;
-                continue;
-            }
-            if many {
-                return Kinetic::new(mass, steps);
-            }
-            draws = moved.into_iter().map(|(particle, _)| particle).collect();
-            break factor;
-        };
-        again = 0;
-        steps.push(step);
-        step *= factor;
+        let mut again = if steps.is_empty() { AGAIN } else { 0 };
+        while again > 0 {
+            // not halved: a first step may be too long for all
+            let mut trial: Vec<Draw<T>> = draws.iter().map(Draw::fresh).collect();
+            let change = factor(pass(&mut trial, (1, step), f64::INFINITY)?);
+            let right = (1.0 / OFF..=OFF).contains(&change.powi(6));
+            again = if right { 0 } else { again - 1 };
+            step *= change;
+        }
+        let layers = BLOCK.min(options.layers - steps.len());
+        let squares = pass(&mut draws, (layers, step), tolerance)?;
+        let limit = (DIVERGENCE * dim as f64).powi(2);
+        let diverged = squares.iter().filter(|s| s.is_nan() || **s > limit);
+        if 1_000 * diverged.count() > DIVERGED * squares.len() {
+            break;
+        }
+        steps.extend(std::iter::repeat_n(step, layers));
+        step *= factor(squares);
     }
-    Kinetic::new(mass, steps)
+    Kinetic::new(mass, steps)?.with_tolerance(tolerance)
 }

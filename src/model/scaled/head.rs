@@ -341,6 +341,24 @@ impl<T: Scalar> HiddenFirst<T> {
         })
     }
 
+    /// A row in the order of the [`PosteriorDensity`]: the likelihood's own parameters last.
+    pub(crate) fn inner_order(&self, row: &[T]) -> Vec<T> {
+        let mut row = row.to_vec();
+        if let Some(tail) = row.get_mut(self.at..) {
+            tail.rotate_left(self.own.min(tail.len()));
+        }
+        row
+    }
+
+    /// Rows `[n, P]` in the order of the [`PosteriorDensity`], with the hidden values first.
+    pub(crate) fn outer_order(&self, rows: &[T]) -> Vec<T> {
+        let mut rows = rows.to_vec();
+        for row in rows.chunks_exact_mut(self.density.dim().max(1)) {
+            row[self.at..].rotate_right(self.own);
+        }
+        rows
+    }
+
     /// Curvature of the prior, one value for each number of a row.
     pub fn prior_precision(&self) -> Vec<f64> {
         let mut all = self.density.prior_precision().to_vec();

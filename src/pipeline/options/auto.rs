@@ -57,6 +57,7 @@ impl AutoSettings {
             samples: self.samples,
             max_seconds: self.max_seconds,
             max_memory: self.max_memory,
+            bracket: None,
         }
     }
 }

@@ -59,6 +59,8 @@ pub enum FlowChoice {
     /// Whichever has the energy and the spread of the walk, and predicts most like it.
     #[default]
     Auto,
+    /// Points of the walk, smoothed as much as serves best.
+    Points,
     /// A Gaussian in a frame around the walk's mean, with couplings if they help, at the
     /// width that serves best.
     Frame,
@@ -68,12 +70,28 @@ pub enum FlowChoice {
 
 impl FlowChoice {
     /// All of them.
-    pub const ALL: [FlowChoice; 3] = [FlowChoice::Auto, FlowChoice::Frame, FlowChoice::Units];
+    pub const ALL: [FlowChoice; 4] = [
+        FlowChoice::Auto,
+        FlowChoice::Points,
+        FlowChoice::Frame,
+        FlowChoice::Units,
+    ];
+
+    /// Whether smoothed points are tried.
+    pub(in crate::pipeline) fn smooths(self) -> bool {
+        matches!(self, FlowChoice::Auto | FlowChoice::Points)
+    }
+
+    /// Whether Gaussians in a frame are tried.
+    pub(in crate::pipeline) fn frames(self) -> bool {
+        self == FlowChoice::Frame
+    }
 
     /// The name that the command line uses.
     pub fn name(self) -> &'static str {
         match self {
             FlowChoice::Auto => "auto",
+            FlowChoice::Points => "points",
             FlowChoice::Frame => "frame",
             FlowChoice::Units => "units",
         }

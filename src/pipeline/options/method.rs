@@ -244,7 +244,8 @@ impl MethodOptions {
     /// File for the points of the walk, if they are not needed in memory.
     pub(in crate::pipeline) fn spool(&self) -> Option<&Path> {
         match self {
-            MethodOptions::Walk(points) => points.spool.as_deref(),
+            // a bracket needs the points in memory
+            MethodOptions::Walk(points) if points.walk.bracket.is_none() => points.spool.as_deref(),
             _ => None,
         }
     }

@@ -87,13 +87,12 @@ impl FitOptions {
     }
 
     /// True for a walk with default settings on a problem that is small enough. Such walks sample
-    /// scales unless asked otherwise, and so does an atlas made from one. A flow does not: it must
-    /// learn the walk's density, and with sampled scales it loses more there than they gain
-    /// (docs/deformation.md).
+    /// scales unless asked otherwise, and so do an atlas and a flow made from one.
     pub(super) fn walks_plainly(&self, rows: usize, dim: usize) -> bool {
         let walk = match &self.method {
             MethodOptions::Walk(points) => &points.walk,
             MethodOptions::Atlas(atlas) => &atlas.walk,
+            MethodOptions::Flow(flow) => &flow.walk,
             _ => return false,
         };
         let Some(kernel) = walk.kernel.microcanonical() else {

@@ -27,6 +27,9 @@ pub struct WalkSettings {
     /// MiB that the walk may take: particles, workspaces, frame, and the points held in memory. The
     /// walk is refused if this is too little to begin, and ends when the next points would not fit.
     pub max_memory: Option<usize>,
+    /// Brackets the evidence by annealing at so many temperatures, from the prior to the posterior
+    /// and from the walk's points back; `None`: no bracket. For the microcanonical kernel.
+    pub bracket: Option<usize>,
 }
 
 impl Default for WalkSettings {
@@ -39,6 +42,7 @@ impl Default for WalkSettings {
             samples: SAMPLES,
             max_seconds: None,
             max_memory: None,
+            bracket: None,
         }
     }
 }

@@ -19,6 +19,7 @@
 //! tunes the step size at each temperature; it is fixed after that. So nothing that a
 //! particle does depends on what it or another has done, and the weights are independent.
 
+mod bracket;
 mod path;
 
 use crate::error::{Error, Result};
@@ -28,6 +29,8 @@ use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
 use path::{Annealed, Path};
+
+pub use bracket::{Bound, EvidenceBracket, evidence_bracket};
 
 /// How many particles are annealed, and how slowly.
 #[derive(Clone, Debug, PartialEq)]

@@ -140,6 +140,21 @@ impl<'a, D> Path<'a, D> {
     where
         D: LogDensity<T>,
     {
+        let mut z = vec![0.0; self.scale.len()];
+        fill_normal(&mut rng, &mut z);
+        self.traveller(&z, "log density at a draw of the prior", rng)
+    }
+
+    /// A particle at `z`.
+    fn traveller<T: Scalar>(
+        &self,
+        z: &[f64],
+        what: &'static str,
+        rng: ChaCha8Rng,
+    ) -> Result<Traveller<T, D::Workspace>>
+    where
+        D: LogDensity<T>,
+    {
         let dim = self.scale.len();
         let mut memory = Memory {
             theta: vec![T::ZERO; dim],
@@ -151,11 +166,11 @@ impl<'a, D> Path<'a, D> {
             joint: 0.0,
             slope: vec![0.0; dim],
         };
-        fill_normal(&mut rng, &mut at.phase.theta);
+        at.phase.theta.copy_from_slice(z);
         at.joint = self.joint(&at.phase.theta, &mut at.slope, &mut memory)?;
         if at.joint.is_nan() || at.joint == f64::INFINITY {
             let at = Descent::start("annealed importance sampling");
-            return Err(at.diverged("log density at a draw of the prior"));
+            return Err(at.diverged(what));
         }
         Ok(Traveller {
             proposed: at.clone(),
@@ -267,6 +282,38 @@ impl<'a, D> Path<'a, D> {
             // the last temperature has no step size: the weight is complete, so no move is needed
             if let Some(&step) = step_sizes.get(k - 1) {
                 annealed.acceptance[k - 1] = self.transition(b, step, &mut traveller)?;
+                annealed.gradients += self.options.leapfrog_steps;
+            }
+        }
+        Ok(annealed)
+    }
+
+    /// One particle from a draw `theta` of the joint density to `q`: the way of
+    /// [`Path::anneal`] in reverse. Its weight is that of the same way taken forwards.
+    pub fn recede<T: Scalar>(
+        &self,
+        theta: &[T],
+        step_sizes: &[f64],
+        rng: ChaCha8Rng,
+    ) -> Result<Annealed>
+    where
+        D: LogDensity<T>,
+    {
+        let z = theta.iter().zip(&self.scale);
+        let z: Vec<f64> = z.map(|(t, scale)| t.to_f64() / scale).collect();
+        let what = "log density at a draw of the posterior";
+        let mut traveller = self.traveller(&z, what, rng)?;
+        let mut annealed = Annealed {
+            log_weight: 0.0,
+            acceptance: vec![0.0; step_sizes.len()],
+            gradients: 1,
+        };
+        for k in (1..=self.options.temperatures).rev() {
+            let (b, colder) = (self.options.temperature(k), self.options.temperature(k - 1));
+            let point = &traveller.at;
+            annealed.log_weight += (b - colder) * (point.joint - self.log_q(&point.phase.theta));
+            if let Some(&step) = k.checked_sub(2).and_then(|at| step_sizes.get(at)) {
+                annealed.acceptance[k - 2] = self.transition(colder, step, &mut traveller)?;
                 annealed.gradients += self.options.leapfrog_steps;
             }
         }
