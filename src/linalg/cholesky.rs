@@ -129,6 +129,16 @@ impl Cholesky {
         solve_lower_triangular_in_place(factor, rhs, Par::Seq);
     }
 
+    /// `out = L x`. This turns a standard normal vector into a draw with covariance `A`.
+    ///
+    /// # Panics
+    /// If `x` is shorter than [`Cholesky::dim`].
+    pub fn multiply(&self, x: &[f64], out: &mut [f64]) {
+        for (i, out) in out.iter_mut().enumerate().take(self.dim()) {
+            *out = (0..=i).map(|j| self.factor[(i, j)] * x[j]).sum();
+        }
+    }
+
     /// `out = L^T x`, the inverse of [`Cholesky::solve_transposed`].
     ///
     /// # Panics

@@ -14,7 +14,7 @@ use super::layers::{Candidate, Judge, LayerPlan};
 use super::material::Material;
 use super::options::Deforming;
 use super::trust::{CARRIED, Trust, energies, trust, weigh};
-use super::{AtlasSettings, FitReport, FlowSettings, Stage};
+use super::{AtlasSettings, FitReport, FlowChoice, FlowSettings, Stage};
 use crate::artifact::{Fitted, TrainingRows};
 use crate::curvature::EvidenceReport;
 use crate::deform::{Atlas, Deformation, LastLayer, recombine};
@@ -142,6 +142,9 @@ impl Problem<'_> {
         self.progress.go_on(Stage::Flow)?;
         match how {
             Deforming::Atlas(settings) => self.atlas(settings, material, summary),
+            Deforming::Flow(settings) if settings.flow == FlowChoice::Latent => {
+                self.latent(settings, material, summary)
+            }
             Deforming::Flow(settings) => self.flow(settings, material, summary),
         }
     }
@@ -250,7 +253,7 @@ impl Problem<'_> {
         })
     }
 
-    fn agreement<T: Scalar, D: LogDensity<T>>(
+    pub(super) fn agreement<T: Scalar, D: LogDensity<T>>(
         &self,
         material: &Material<'_, T, D>,
     ) -> Result<Agreement<'_>> {
@@ -267,7 +270,7 @@ impl Problem<'_> {
     }
 
     /// Stores `count` draws instead of the sampler.
-    fn freeze<T: Scalar, D: LogDensity<T>>(
+    pub(super) fn freeze<T: Scalar, D: LogDensity<T>>(
         &self,
         count: usize,
         material: &Material<'_, T, D>,

@@ -5,7 +5,7 @@ use super::choice::Rule;
 use super::layers::Candidate;
 use super::trust::Trust;
 use crate::artifact::report::{self, Evidence, Stored};
-use crate::deform::{Atlas, ElboReport, FlowReport, TrainReport};
+use crate::deform::{Atlas, ElboReport, FlowReport, LatentReport, TrainReport};
 use crate::diagnose::Refusal;
 use crate::scalar::Scalar;
 
@@ -132,6 +132,23 @@ impl FitReport {
             mean_energy_error,
             walk_mean_energy: energies.iter().sum::<f64>() / n,
         });
+    }
+
+    pub(super) fn latent(&mut self, fit: &LatentReport, distances: [f64; 2], map: Option<f64>) {
+        let [computed, decoded] = distances;
+        let deformation = self.deformation.get_or_insert_default();
+        deformation.latent = Some(report::LatentFit {
+            directions: fit.sizes[0],
+            codes: fit.sizes[1],
+            best_step: fit.best_step,
+            steps: fit.steps,
+            error: fit.error,
+            linear_error: fit.linear_error,
+            computed,
+            decoded,
+        });
+        deformation.distance = Some(computed.min(decoded));
+        deformation.map_distance = map;
     }
 
     pub(super) fn no_flow(&mut self) {

@@ -114,7 +114,7 @@ impl Problem<'_> {
         let framed = choice.smooths() || choice.frames();
         let units = match choice {
             FlowChoice::Auto => material.hidden <= UNITS,
-            FlowChoice::Points | FlowChoice::Frame => false,
+            FlowChoice::Points | FlowChoice::Frame | FlowChoice::Latent => false,
             FlowChoice::Units => true,
         };
         let defaults = TrainOptions::default();

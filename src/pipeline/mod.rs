@@ -36,6 +36,7 @@ mod flows;
 mod hierarchy;
 mod identity;
 mod joint_mode;
+mod latent;
 mod layers;
 mod leave_one_out;
 mod map;

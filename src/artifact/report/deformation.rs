@@ -15,6 +15,9 @@ pub struct Deformation {
     pub units: Option<UnitsFit>,
     /// Its refinement on the ELBO.
     pub refinement: Option<Refinement>,
+    /// The latent model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latent: Option<LatentFit>,
     /// The kinetic layers after the flow that was kept.
     pub layers: Option<KineticLayers>,
     /// The flows that were compared.
@@ -95,6 +98,32 @@ pub struct Refinement {
     pub steps: usize,
     /// Gradients that it took.
     pub gradients: usize,
+}
+
+/// Training of a latent model, and how far its draws predict from the walk.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LatentFit {
+    /// Principal coordinates of a point.
+    pub directions: usize,
+    /// Numbers of a code.
+    pub codes: usize,
+    /// The step whose parameters were kept; 0: principal component analysis.
+    pub best_step: usize,
+    /// Steps of training.
+    pub steps: usize,
+    /// Mean square error of a coordinate of held-out walkers, in units of the walk's scales.
+    #[serde(with = "number")]
+    pub error: f64,
+    /// The same of principal component analysis with as many numbers.
+    #[serde(with = "number")]
+    pub linear_error: f64,
+    /// Distance of predictions to the walk's, of draws whose last layer is computed.
+    #[serde(with = "number")]
+    pub computed: f64,
+    /// The same of draws that are decoded as a whole.
+    #[serde(with = "number")]
+    pub decoded: f64,
 }
 
 /// A flow that could have been kept.

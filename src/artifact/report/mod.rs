@@ -33,8 +33,8 @@ pub use baseline::{Baseline, ChosenRate, CutChains, Laplace};
 pub use bracket::{Bound, Bracket};
 pub use data::{Data, Network, Weights};
 pub use deformation::{
-    Atlas, Candidate, Carried, Deformation, Evidence, FrameFit, KineticLayers, Refinement, Stored,
-    Trust, UnitsFit,
+    Atlas, Candidate, Carried, Deformation, Evidence, FrameFit, KineticLayers, LatentFit,
+    Refinement, Stored, Trust, UnitsFit,
 };
 pub use estimate::{
     Estimate, GivenScales, ModeScale, NoiseStart, Origin, Polish, Tangent, Training,

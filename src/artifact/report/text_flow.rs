@@ -32,6 +32,27 @@ pub(super) fn distances(of: &Deformation, lines: &mut Lines) {
         );
         lines.add("flow", &text);
     }
+    if let Some(latent) = &of.latent {
+        let kept = if latent.computed <= latent.decoded {
+            "computed"
+        } else {
+            "decoded"
+        };
+        let text = format!(
+            "a code of {} for {} (best after {} of {}), held-out error {:.3} (linear {:.3}); \
+             distance of predictions to the walk's {:.3} with the last layer computed, {:.3} with \
+             it decoded{of_map}: {kept} draws are kept",
+            counted(latent.codes, "number"),
+            counted(latent.directions, "principal coordinate"),
+            latent.best_step,
+            counted(latent.steps, "step"),
+            latent.error,
+            latent.linear_error,
+            latent.computed,
+            latent.decoded,
+        );
+        lines.add("latent", &text);
+    }
     if let Some(atlas) = &of.atlas {
         let how = match atlas.recombined {
             true => "recombined from the units of all walkers",

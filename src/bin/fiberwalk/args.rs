@@ -233,7 +233,7 @@ pub struct Settings {
     #[arg(long, help_heading = "Walk")]
     pub samples: Option<usize>,
     /// The flow over hidden parameters: auto (the one whose draws are most like the walk's points),
-    /// points, frame or units [default: auto]
+    /// points, frame, units or latent [default: auto]
     #[arg(long, help_heading = "Model")]
     pub flow: Option<FlowChoice>,
     /// For a flow: kinetic layers after it, steps in the energy of the posterior; 0 for none

@@ -36,6 +36,14 @@ pub struct FlowSettings {
     pub checkpoint: Option<CheckpointOptions>,
 }
 
+impl FlowSettings {
+    /// Draws to store instead of a sampler. A latent model stores as many as the walk keeps points.
+    pub(in crate::pipeline) fn drawn(&self) -> Option<usize> {
+        let latent = self.flow == FlowChoice::Latent;
+        self.frozen.or(latent.then_some(self.walk.samples))
+    }
+}
+
 /// The deformation that follows a walk.
 #[derive(Clone, Copy)]
 pub(in crate::pipeline) enum Deforming<'a> {
@@ -48,7 +56,7 @@ impl Deforming<'_> {
     pub(in crate::pipeline) fn frozen(self) -> Option<usize> {
         match self {
             Deforming::Atlas(atlas) => atlas.frozen,
-            Deforming::Flow(flow) => flow.frozen,
+            Deforming::Flow(flow) => flow.drawn(),
         }
     }
 }
@@ -64,17 +72,20 @@ pub enum FlowChoice {
     /// A Gaussian in a frame around the walk's mean, with couplings if they help, at the
     /// width that serves best.
     Frame,
+    /// Draws of an autoencoder of the walk's points. They are stored in the file: it is no density.
+    Latent,
     /// Exchangeable units, fitted by maximum likelihood or refined on the ELBO.
     Units,
 }
 
 impl FlowChoice {
     /// All of them.
-    pub const ALL: [FlowChoice; 4] = [
+    pub const ALL: [FlowChoice; 5] = [
         FlowChoice::Auto,
         FlowChoice::Points,
         FlowChoice::Frame,
         FlowChoice::Units,
+        FlowChoice::Latent,
     ];
 
     /// Whether smoothed points are tried.
@@ -94,6 +105,7 @@ impl FlowChoice {
             FlowChoice::Points => "points",
             FlowChoice::Frame => "frame",
             FlowChoice::Units => "units",
+            FlowChoice::Latent => "latent",
         }
     }
 }
