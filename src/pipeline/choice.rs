@@ -32,7 +32,7 @@ const FAR: f64 = 0.2;
 
 /// Faithful draws that went through so many layers have arrived if their distance is not below this
 /// share of that after half as many.
-const LONG: usize = 80;
+const LONG: usize = 160;
 const GAIN: f64 = 0.97;
 
 /// Ratio of spreads that is allowed.

@@ -20,7 +20,7 @@ use crate::scalar::Scalar;
 const WIDTHS: [f64; 12] = [
     0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.06, 0.03, 0.015, 0.007, 0.003, 0.001,
 ];
-const RAISED: f64 = 0.04;
+const RAISED: f64 = 0.01;
 const FEW: usize = 32;
 
 /// Widths to try where the walk's energies say nothing.

@@ -28,6 +28,7 @@ mod extremes;
 mod fiber;
 #[cfg(feature = "cli")]
 mod findings;
+mod flow_choices;
 mod flows;
 mod geometry;
 mod hierarchy;

@@ -71,3 +71,59 @@ impl Bracket {
         lines.add("bracket", &text);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Deformation, Evidence, Finding, FitReport, Trust};
+    use super::*;
+
+    fn bracket(lower: f64, upper: f64) -> Bracket {
+        let bound = |value: f64| Bound {
+            value,
+            error: 0.5,
+            ess: 8.0,
+            mean: value,
+        };
+        Bracket {
+            lower: bound(lower),
+            upper: bound(upper),
+            ..Bracket::default()
+        }
+    }
+
+    /// What a flow whose k-hat is too large, with a bracket, is said to be.
+    fn findings(bracket: Option<Bracket>) -> Vec<String> {
+        let trust = Trust {
+            k_hat: 4.0,
+            evidence: Evidence::HeavyTail { limit: 0.7 },
+            ..Trust::default()
+        };
+        let report = FitReport {
+            bracket,
+            deformation: Some(Deformation {
+                trust: Some(trust),
+                ..Deformation::default()
+            }),
+            ..FitReport::default()
+        };
+        let all = report.verdict().into_iter().map(|finding| match finding {
+            Finding::WideBracket { .. } => "wide",
+            Finding::CrossedBracket { .. } => "crossed",
+            Finding::LargeKHat { .. } => "k-hat",
+            _ => "other",
+        });
+        all.map(String::from).collect()
+    }
+
+    /// Bounds may cross by chance: three errors of 0.7 are 2.1.
+    #[test]
+    fn the_width_is_the_verdict() {
+        assert_eq!(findings(None), ["k-hat"]);
+        assert_eq!(findings(Some(bracket(-100.0, -91.0))), ["other"]);
+        assert_eq!(findings(Some(bracket(-100.0, -101.9))), ["other"]);
+        assert_eq!(findings(Some(bracket(-100.0, -80.0))), ["wide", "k-hat"]);
+        assert_eq!(findings(Some(bracket(-100.0, -103.0))), ["crossed"]);
+        let nan = bracket(f64::NAN, -80.0);
+        assert_eq!(findings(Some(nan)), ["wide", "k-hat"]);
+    }
+}

@@ -168,8 +168,11 @@ impl FitReport {
             let (energy, spread) = (kept.energy, kept.spread);
             all.push(Finding::FlowUnfaithful { energy, spread });
         }
+        // a narrow bracket has the evidence that k-hat refuses
+        let bracketed = self.bracket.as_ref().is_some_and(|b| b.width() <= NARROW);
         if let Some(trust) = &deformation.trust
             && let Evidence::HeavyTail { limit } = trust.evidence
+            && !bracketed
         {
             let k_hat = trust.k_hat;
             all.push(Finding::LargeKHat { k_hat, limit });

@@ -251,6 +251,10 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         .into(),
         ..options(Method::Flow, prior)
     };
+    let latent = |prior| FitOptions {
+        method: flow(FlowChoice::Latent).into(),
+        ..options(Method::Flow, prior)
+    };
     let layers_given_noise = FitOptions {
         noise_std: Some(0.2),
         ..layered(FlowChoice::Units, PriorChoice::Shared)
@@ -269,6 +273,18 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         ("units", &real, units.clone()),
         ("units of classes", &classes, units),
         ("layers", &real, layered(FlowChoice::Frame, hierarchical)),
+        (
+            "layers after points",
+            &real,
+            layered(FlowChoice::Points, hierarchical),
+        ),
+        (
+            "layers after points of classes",
+            &classes,
+            layered(FlowChoice::Points, PriorChoice::Ard),
+        ),
+        ("latent", &real, latent(hierarchical)),
+        ("latent of classes", &classes, latent(PriorChoice::Ard)),
         ("layers, given noise", &real, layers_given_noise),
         (
             "layers of classes",
