@@ -177,11 +177,11 @@ mod tests {
             load_csv(path, &options).unwrap()
         );
         let schema = Schema::of_numbers(&["a".into(), "b".into()], "y");
-        let (format, rows) = (CsvFormat::default(), RowOptions::default());
+        let rows = RowOptions::default();
         let task = Task::Classification { classes: 2 };
         assert_eq!(
-            pipe().dataset_for_schema(&schema, task, &format).unwrap(),
-            load_for_schema(path, &schema, task, &format).unwrap()
+            pipe().dataset_for_schema(&schema, task, &rows).unwrap(),
+            load_for_schema(path, &schema, task, &rows).unwrap()
         );
         assert_eq!(
             pipe().features(&schema, &rows).unwrap(),
@@ -216,7 +216,7 @@ mod tests {
         let text = |content: &str| CsvText::from_bytes(content, "a pipe");
         let options = CsvOptions::default();
         let schema = Schema::of_numbers(&["a".into()], "y");
-        let (format, rows) = (CsvFormat::default(), RowOptions::default());
+        let rows = RowOptions::default();
         for (error, expected) in [
             (text("").table().err(), "a pipe: it is empty"),
             (
@@ -234,7 +234,7 @@ mod tests {
             ),
             (
                 text("a,y\n1,7\n")
-                    .dataset_for_schema(&schema, Task::Classification { classes: 2 }, &format)
+                    .dataset_for_schema(&schema, Task::Classification { classes: 2 }, &rows)
                     .err(),
                 "a pipe, line 2, column 'y': 7 is not a class in 0..2",
             ),

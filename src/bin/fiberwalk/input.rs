@@ -173,6 +173,7 @@ impl Input {
                 let options = RowOptions {
                     format: table.format(),
                     keep: keep.to_vec(),
+                    ..RowOptions::default()
                 };
                 watched(csv_text(file)?, quiet).features(&model.schema(), &options)?
             }
@@ -198,19 +199,24 @@ impl Input {
         Ok(read)
     }
 
-    /// Rows with known targets, to score a model on.
+    /// Rows with known targets, to score a model on. They get weights if the training rows had any.
     pub fn scored(
         &self,
         model: &Metadata,
         rows: Option<usize>,
         table: &TableArgs,
     ) -> Result<Dataset> {
-        self.like(&model.schema(), model.data_task(), model.image, rows, table)
+        let weights = model.weights.as_ref().and_then(|w| w.column.clone());
+        let options = scoring(table, weights);
+        let (schema, task) = (model.schema(), model.data_task());
+        self.like(&schema, task, model.image, (rows, table, &options))
     }
 
     /// Rows with known targets and the same columns as `train`.
     pub fn scored_like(&self, train: &Dataset, table: &TableArgs) -> Result<Dataset> {
-        self.like(&train.schema(), train.task(), train.image(), None, table)
+        let options = scoring(table, train.weights_name().map(String::from));
+        let (schema, task) = (train.schema(), train.task());
+        self.like(&schema, task, train.image(), (None, table, &options))
     }
 
     fn like(
@@ -218,12 +224,11 @@ impl Input {
         schema: &Schema,
         task: Task,
         shape: Option<[usize; 3]>,
-        rows: Option<usize>,
-        table: &TableArgs,
+        (rows, table, options): (Option<usize>, &TableArgs, &RowOptions),
     ) -> Result<Dataset> {
         match self {
             Input::Csv(file) => {
-                let data = csv_text(file)?.dataset_for_schema(schema, task, &table.format())?;
+                let data = csv_text(file)?.dataset_for_schema(schema, task, options)?;
                 first_rows(data, rows)
             }
             Input::Idx { images, labels } => {
@@ -232,6 +237,15 @@ impl Input {
                 load_idx_for_schema(images, needed(images, labels)?, shape, task, rows)
             }
         }
+    }
+}
+
+/// How to read rows to score.
+fn scoring(table: &TableArgs, weights: Option<String>) -> RowOptions {
+    RowOptions {
+        format: table.format(),
+        weights,
+        ..RowOptions::default()
     }
 }
 

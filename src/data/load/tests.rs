@@ -125,7 +125,7 @@ fn load_features(path: &Path, schema: &Schema) -> Result<Vec<f64>> {
 }
 
 fn load_for_schema(path: &Path, schema: &Schema, task: Task) -> Result<Dataset> {
-    super::load_for_schema(path, schema, task, &CsvFormat::default())
+    super::load_for_schema(path, schema, task, &RowOptions::default())
 }
 
 const THREE: Task = Task::Classification { classes: 3 };
