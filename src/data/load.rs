@@ -130,16 +130,21 @@ impl CsvText {
             Some((j, name))
         });
         let (mut targets, mut of_rows) = (Vec::new(), Vec::new());
-        let rows = rows_for(&source, schema, weighted.map(|w| w.1), |line, row| {
-            if let Some((j, name)) = weighted {
-                let weight = weight(row.get(j).unwrap_or("").trim(), source.dialect.decimal);
-                of_rows.push(weight.map_err(|what| at(path, Some(line), Some(name), what))?);
-            }
-            let cell = row.get(target).unwrap_or("").trim();
-            let value = target_value(cell, schema, task, &source);
-            targets.push(value.map_err(|what| at(path, Some(line), Some(name), what))?);
-            Ok(())
-        })?;
+        let rows = rows_for(
+            &source,
+            schema,
+            (weighted.map(|w| w.1), options.rows),
+            |line, row| {
+                if let Some((j, name)) = weighted {
+                    let weight = weight(row.get(j).unwrap_or("").trim(), source.dialect.decimal);
+                    of_rows.push(weight.map_err(|what| at(path, Some(line), Some(name), what))?);
+                }
+                let cell = row.get(target).unwrap_or("").trim();
+                let value = target_value(cell, schema, task, &source);
+                targets.push(value.map_err(|what| at(path, Some(line), Some(name), what))?);
+                Ok(())
+            },
+        )?;
         let in_file = |e| place(e, path, None);
         let data = Dataset::new(rows.features, targets, schema.encoded_names(), name, task);
         let (mut data, mut notes) = (data.map_err(in_file)?, rows.notes);
@@ -168,7 +173,7 @@ impl CsvText {
             .map(|name| source.known(name, "to keep"));
         let keep: Vec<usize> = keep.collect::<Result<_>>()?;
         let mut kept = Vec::new();
-        let rows = rows_for(&source, schema, None, |_, row| {
+        let rows = rows_for(&source, schema, (None, options.rows), |_, row| {
             if !keep.is_empty() {
                 let cell = |&j: &usize| row.get(j).unwrap_or("").to_string();
                 kept.push(keep.iter().map(cell).collect());
@@ -179,11 +184,15 @@ impl CsvText {
     }
 }
 
-/// The encoded features of all rows. `use_row` sees each row too, and uses the column `also`.
+/// Rows from which on the memory for as many again is checked.
+const GROWN: usize = 1 << 16;
+
+/// The encoded features of all rows, or of the first `most`. `use_row` sees each row too, and uses
+/// the column `also`.
 fn rows_for(
     source: &Source<'_>,
     schema: &Schema,
-    also: Option<&String>,
+    (also, most): (Option<&String>, Option<usize>),
     mut use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
 ) -> Result<FeatureRows> {
     let (path, decimal) = (source.path, source.dialect.decimal);
@@ -191,7 +200,15 @@ fn rows_for(
     let places = features.iter().map(|f| position(source, &f.name));
     let places: Vec<usize> = places.collect::<Result<_>>()?;
     let mut encoder = Encoder::new(schema);
-    let rows = source.rows(None, |line, row| {
+    let width = schema.encoded_names().len();
+    let mut count = 0;
+    let rows = source.rows(most, |line, row| {
+        // a vector that is full grows to twice its length
+        if count >= GROWN && usize::is_power_of_two(count) {
+            let needed = memory::table(2 * count, width);
+            memory::check(path, 2 * count, width, needed, memory::available())?;
+        }
+        count += 1;
         let cell = |(feature, &j): (&super::schema::Feature, &usize)| {
             let text = row.get(j).unwrap_or("").trim();
             if schema.is_missing(text) {

@@ -51,6 +51,8 @@ pub struct RowOptions {
     /// The column of weights of the training rows. Rows with known targets get theirs, if the table
     /// has this column; otherwise every row counts once, and a note says so. For scores alone.
     pub weights: Option<String>,
+    /// Read only the first rows, so many at most.
+    pub rows: Option<usize>,
 }
 
 /// Rows for a trained model.

@@ -89,7 +89,9 @@ fn without<T: Fits>(
     let fitted = fit_owned::<T>(data.select(&others)?, &options, progress)?;
     let (own, streams) = (data.select(&[row])?, Streams::new(options.seed));
     let densities = match own.weights() {
-        Some(_) => fitted.model.log_weighted_densities(&own, samples, streams)?,
+        Some(_) => fitted
+            .model
+            .log_weighted_densities(&own, samples, streams)?,
         None => fitted.model.log_densities(&own, samples, streams)?,
     };
     let none = || Error::shape("log_densities", 1, 0);

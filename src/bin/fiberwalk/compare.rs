@@ -16,8 +16,8 @@ use crate::input::Input;
 use crate::numbers::rounded;
 use crate::progress::Bars;
 use crate::signals::Signals;
-use crate::streams::{read_once, say, source_name};
 use crate::splits::{self, Splits};
+use crate::streams::{read_once, say, source_name};
 use crate::{complain, peak, say_notes};
 
 /// Share of the given rows that is held out for scoring when no test file is given.

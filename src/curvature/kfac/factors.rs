@@ -91,7 +91,14 @@ impl KroneckerFactors {
         for some in starts.chunks(AT_ONCE) {
             let parts = parallel::try_map(some.len(), |i| {
                 let mut sums = fresh();
-                layers.add(data, theta, (roots, weights.as_deref()), some[i], bias, &mut sums)?;
+                layers.add(
+                    data,
+                    theta,
+                    (roots, weights.as_deref()),
+                    some[i],
+                    bias,
+                    &mut sums,
+                )?;
                 Ok(sums)
             })?;
             for part in &parts {

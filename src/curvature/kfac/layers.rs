@@ -180,7 +180,12 @@ impl Layer {
 
     /// The blocks of this layer, group by group, from sums over rows whose weights add up to
     /// `total`. For each group `a` is `[order, order]` and `b` is `[outputs, outputs]`.
-    pub fn blocks(&self, (a, b): (&[f64], &[f64]), total: f64, bias: KfacBias) -> Vec<KroneckerBlock> {
+    pub fn blocks(
+        &self,
+        (a, b): (&[f64], &[f64]),
+        total: f64,
+        bias: KfacBias,
+    ) -> Vec<KroneckerBlock> {
         let (order, outputs) = (self.input_order(bias), self.outputs);
         let uses = self.uses() as f64;
         let mut blocks = Vec::new();
