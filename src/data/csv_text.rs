@@ -181,6 +181,8 @@ impl CsvText {
             Content::Held(bytes) => Box::new(&bytes[..]),
             Content::InFile(_) => Box::new(File::open(&self.name).map_err(|e| self.io(e))?),
         };
+        #[cfg(test)]
+        let bytes: Box<dyn Read + '_> = Box::new(super::csv::tests::Failing(bytes));
         let checked = match self.packed {
             false => Checked::new(bytes, dialect),
             true => {

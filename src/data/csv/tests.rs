@@ -260,3 +260,61 @@ fn a_file_that_changes_while_it_is_read_is_refused() {
     let error = source.rows(None, |_, _| Ok(())).unwrap_err().to_string();
     assert!(error.ends_with("it changed while it was read"), "{error}");
 }
+
+thread_local! {
+    /// Reads until one fails; 0: none does.
+    static FAILS_AFTER: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+/// A reader of which one read may fail.
+pub(in crate::data) struct Failing<R>(pub R);
+
+impl<R: Read> Read for Failing<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        let left = FAILS_AFTER.get();
+        FAILS_AFTER.set(left.saturating_sub(1));
+        match left {
+            1 => Err(std::io::Error::other("fault")),
+            _ => self.0.read(bytes),
+        }
+    }
+}
+
+/// Each read of each pass over a file fails in turn: the error names the file, and nothing is taken
+/// for the end of the text. The next try reads it.
+#[test]
+fn a_table_whose_reading_fails_at_any_point_is_refused() {
+    let rows: String = (0..20)
+        .map(|i| format!("{i},b{},{}\n", i % 2, i % 3))
+        .collect();
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(format!("n,t,y\n{rows}").as_bytes()).unwrap();
+    let schema = Schema::of_numbers(&["n".into()], "y");
+    let text = || CsvText::open(file.path()).unwrap();
+    let read = |what: usize| match what {
+        0 => text()
+            .dataset(&crate::data::CsvOptions::default())
+            .map(|d| d.n()),
+        1 => text()
+            .features(&schema, &RowOptions::default())
+            .map(|f| f.rows),
+        _ => super::super::line_of_row(file.path(), &CsvFormat::default(), 19).map(|_| 20),
+    };
+    for what in 0..3 {
+        let mut failed = 0;
+        for n in 1.. {
+            FAILS_AFTER.set(n);
+            let outcome = read(what);
+            if FAILS_AFTER.replace(0) > 0 {
+                assert_eq!(outcome.unwrap(), 20);
+                break;
+            }
+            let error = outcome.unwrap_err();
+            assert!(matches!(error, Error::Io { .. }), "{what}, {n}: {error}");
+            assert!(error.to_string().ends_with(": fault"), "{error}");
+            assert_eq!(read(what).unwrap(), 20);
+            failed += 1;
+        }
+        assert!(failed >= 6, "{what}: {failed}");
+    }
+}
