@@ -16,7 +16,7 @@ use crate::linalg::vector::distance;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// Share of diverged steps above which a walk does not count as having forgotten its start.
+/// Share of diverged steps above which a walk that was not observed has not forgotten its start.
 const DIVERGED: f64 = 0.01;
 
 /// A walk in progress.
@@ -172,18 +172,14 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     /// The step at which the next block ends.
     fn next_stop(&self) -> usize {
-        let mut next = self.steps.saturating_add(self.options.block);
+        let next = self.steps.saturating_add(self.options.block);
         match self.warm_up {
             None => next.min(self.longest_warm_up()),
             Some(_) => {
                 // a point is kept only where a block ends
-                if let Some(due) = (0..self.options.keep)
-                    .map(|i| self.due(i))
-                    .find(|&due| due > self.steps)
-                {
-                    next = next.min(due);
-                }
-                next.min(self.at_most())
+                let due = (0..self.options.keep).map(|i| self.due(i));
+                let due = due.filter(|&due| due > self.steps);
+                due.fold(next, usize::min).min(self.at_most())
             }
         }
     }
@@ -215,6 +211,11 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
     /// particle from its start then takes the place of what is observed.
     fn records_spread(&self, observed: usize) -> bool {
         observed == 0 && self.options.steps.is_none() && self.warm_up.is_none()
+    }
+
+    /// True if nothing was observed.
+    fn is_blind(&self) -> bool {
+        self.ensemble.walkers.iter().all(|w| w.observed.is_empty())
     }
 
     fn record(&mut self, len: usize, spread: bool) {
@@ -302,7 +303,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         if self.warm_up.is_none() {
             self.forgotten = false;
             self.sampling = self.ensemble.block();
-            if self.ensemble.walkers.iter().all(|w| w.observed.is_empty()) {
+            if self.is_blind() {
                 // distances from the start are no observation
                 (self.trace.observed, self.trace.len) = (Vec::new(), 0);
             }
@@ -323,6 +324,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         };
         let walkers = &self.ensemble.walkers;
         let often = self.sampling.divergences as f64 > DIVERGED * self.sampling.steps as f64;
+        let tested = self.options.steps.is_none() && self.is_blind();
         let ends = walkers.iter().map(|w| w.theta()).enumerate();
         Walk {
             distances: ends.map(from_start).collect(),
@@ -330,7 +332,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             dim: self.dim,
             steps: self.steps,
             warm_up: self.warm_up.unwrap_or(self.steps),
-            forgotten: self.forgotten && !(often && self.options.steps.is_none()),
+            forgotten: self.forgotten && !(tested && often),
             points: self.points,
             drained: self.drained,
             particle: self.particle,
@@ -389,11 +391,11 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         if fits {
             return Ok(());
         }
-        let expected = format!(
-            "that of {} of {}",
+        let of = [
             counted(particles, "particle"),
-            counted(self.dim, "parameter")
-        );
+            counted(self.dim, "parameter"),
+        ];
+        let expected = format!("that of {} of {}", of[0], of[1]);
         Err(Error::shape("a walk's state", expected, "another"))
     }
 }
