@@ -379,23 +379,18 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             None => self.steps < longest,
             Some(warm_up) => warm_up <= longest && self.steps <= self.at_most(),
         };
+        let held = kept.checked_sub(self.drained);
         let fits = steps
             && self.steps >= self.warm_up.unwrap_or(0)
-            && kept
-                .checked_sub(self.drained)
-                .and_then(|held| held.checked_mul(self.dim))
-                == Some(self.points.len())
+            && held.and_then(|held| held.checked_mul(self.dim)) == Some(self.points.len())
             && self.energies.len() == kept
             && self.particle.iter().all(|&p| p < particles)
             && self.trace.is_of(particles);
         if fits {
             return Ok(());
         }
-        let of = [
-            counted(particles, "particle"),
-            counted(self.dim, "parameter"),
-        ];
-        let expected = format!("that of {} of {}", of[0], of[1]);
+        let of = counted(self.dim, "parameter");
+        let expected = format!("that of {} of {of}", counted(particles, "particle"));
         Err(Error::shape("a walk's state", expected, "another"))
     }
 }
