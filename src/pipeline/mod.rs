@@ -10,6 +10,7 @@
 
 mod agreement;
 mod baselines;
+mod batch_evidence;
 mod budget;
 mod candidates;
 mod chains;
