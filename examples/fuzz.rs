@@ -1,9 +1,11 @@
 //! Damaged files for every reader: tables, images, models, checkpoints and points. A reader returns
 //! a value or an error; a panic ends the program.
 //!
-//! `cargo run --release --example fuzz [SECONDS [SEED]]` mutates small good files for so many
-//! seconds (10 by default), a fifth of the time for each reader, and prints how many it tried. The
-//! same seed gives the same files. Half of the models and checkpoints get a right checksum after
+//! `cargo run --release --example fuzz [SECONDS [SEED [READER...]]]` mutates small good files for so
+//! many seconds (10 by default), an equal share of the time for each reader, and prints how many it
+//! tried. `1000000x` in place of the seconds is so many files of each reader. Readers are tables,
+//! images, models, checkpoints and points: all, unless some are named. The same seed gives the same
+//! files. Half of the models and checkpoints get a right checksum after
 //! the damage: otherwise nothing behind the checksum would be tried.
 
 // a program talks to its user; the library does not
@@ -101,10 +103,36 @@ fn forged_checkpoint(good: &[u8], rng: &mut impl Rng) -> Vec<u8> {
     bytes
 }
 
+/// How long a reader is tried.
+#[derive(Clone, Copy)]
+enum Until {
+    Time(Duration),
+    Files(u64),
+}
+
+impl Until {
+    /// `10`, seconds for all readers, or `1000x`, files of each.
+    fn parse(text: &str, readers: usize) -> std::result::Result<Self, Box<dyn std::error::Error>> {
+        Ok(match text.strip_suffix('x') {
+            Some(files) => Self::Files(files.parse()?),
+            None => Self::Time(Duration::from_secs_f64(
+                text.parse::<f64>()? / readers as f64,
+            )),
+        })
+    }
+
+    fn is_over(self, start: Instant, tried: u64) -> bool {
+        match self {
+            Self::Time(time) => start.elapsed() >= time,
+            Self::Files(files) => tried >= files,
+        }
+    }
+}
+
 /// Mutates until the time is over. Returns how many files were tried, and how many were read.
 fn try_all<R: Rng>(
     good: &[Vec<u8>],
-    time: Duration,
+    time: Until,
     rng: &mut R,
     read: impl FnMut(&[u8]) -> bool,
 ) -> (u64, u64) {
@@ -116,12 +144,12 @@ type Damage<'a, R> = &'a mut dyn FnMut(&[u8], &mut R) -> Vec<u8>;
 /// As [`try_all`], with damage of another kind.
 fn try_with<R: Rng>(
     good: &[Vec<u8>],
-    (time, damage): (Duration, Damage<'_, R>),
+    (time, damage): (Until, Damage<'_, R>),
     rng: &mut R,
     mut read: impl FnMut(&[u8]) -> bool,
 ) -> (u64, u64) {
     let (start, mut tried, mut accepted) = (Instant::now(), 0, 0);
-    while start.elapsed() < time {
+    while !time.is_over(start, tried) {
         let bytes = damage(&good[rng.random_range(0..good.len())], rng);
         accepted += u64::from(read(&bytes));
         tried += 1;
@@ -181,7 +209,7 @@ impl Progress for Limit {
 }
 
 /// Resumes a small fit from damaged checkpoints.
-fn checkpoints(directory: &Path, time: Duration, rng: &mut impl Rng) -> Result<(u64, u64)> {
+fn checkpoints(directory: &Path, time: Until, rng: &mut impl Rng) -> Result<(u64, u64)> {
     let data = banana(12, &Streams::new(0))?;
     let (path, points) = (directory.join("checkpoint"), directory.join("points"));
     let options = |resume: bool| {
@@ -246,7 +274,7 @@ fn checkpoints(directory: &Path, time: Duration, rng: &mut impl Rng) -> Result<(
 }
 
 /// Resumes from damaged files of points: what is read of them are the points that were written.
-fn points(directory: &Path, time: Duration, rng: &mut impl Rng) -> Result<(u64, u64)> {
+fn points(directory: &Path, time: Until, rng: &mut impl Rng) -> Result<(u64, u64)> {
     let path = directory.join("two");
     let mut spool = Spool::<f32>::create(&path, 2)?;
     spool.append(&[1.0, 2.0, 3.0, 4.0])?;
@@ -264,25 +292,18 @@ fn points(directory: &Path, time: Duration, rng: &mut impl Rng) -> Result<(u64, 
     }))
 }
 
-fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let mut args = std::env::args().skip(1);
-    let seconds: f64 = args.next().map_or(Ok(10.0), |s| s.parse())?;
-    let seed: u64 = args.next().map_or(Ok(0), |s| s.parse())?;
-    let time = Duration::from_secs_f64(seconds / 5.0);
-    let mut rng = Streams::new(seed).rng(Phase::USER, 0);
-    let said = |name: &str, (tried, read): (u64, u64)| {
-        println!("{name:<11} {tried} files, {read} of them read")
-    };
-
+/// Tables, read anew and for a model.
+fn tables(time: Until, rng: &mut impl Rng) -> Result<(u64, u64)> {
     let tables: Vec<Vec<u8>> = TABLES.iter().map(|t| t.as_bytes().to_vec()).collect();
     let known = CsvText::from_bytes(TABLES[1], "good").dataset(&CsvOptions::default())?;
     let known = known.schema();
-    said(
-        "tables",
-        try_all(&tables, time, &mut rng, |bytes| read_table(bytes, &known)),
-    );
+    Ok(try_all(&tables, time, rng, |bytes| {
+        read_table(bytes, &known)
+    }))
+}
 
-    // two images of 2 x 3 pixels, and a vector of floats
+/// Two images of 2 x 3 pixels, and a vector of floats.
+fn images(directory: &Path, time: Until, rng: &mut impl Rng) -> (u64, u64) {
     let images = [
         &[0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 3][..],
         &[7; 12],
@@ -294,13 +315,14 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         &[0; 4],
     ]
     .concat();
-    let directory = tempfile::tempdir()?;
-    let file = directory.path().join("images");
-    let counts = try_all(&[images, floats], time, &mut rng, |bytes| {
+    let file = directory.join("images");
+    try_all(&[images, floats], time, rng, |bytes| {
         std::fs::write(&file, bytes).is_ok() && read_idx(&file, None).is_ok()
-    });
-    said("images", counts);
+    })
+}
 
+/// Models: what can be read can be used, or says why not.
+fn damaged_models(time: Until, rng: &mut impl Rng) -> Result<(u64, u64)> {
     let mut forge = false;
     let mut damage = |good: &[u8], rng: &mut _| {
         forge = !forge;
@@ -309,25 +331,50 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             false => mutate(good, rng),
         }
     };
-    let counts =
-        try_with(
-            &models()?,
-            (time, &mut damage),
-            &mut rng,
-            |bytes| match AnyModel::from_bytes(bytes) {
-                // what can be read can be used, or says why not
-                Ok(model) => model
-                    .predictor(4, 0)
-                    .is_ok_and(|p| p.row(&[0.0; 5]).is_ok()),
-                Err(_) => false,
-            },
-        );
-    said("models", counts);
+    let models = models()?;
+    Ok(try_with(
+        &models,
+        (time, &mut damage),
+        rng,
+        |bytes| match AnyModel::from_bytes(bytes) {
+            Ok(model) => model
+                .predictor(4, 0)
+                .is_ok_and(|p| p.row(&[0.0; 5]).is_ok()),
+            Err(_) => false,
+        },
+    ))
+}
 
-    said(
-        "checkpoints",
-        checkpoints(directory.path(), time, &mut rng)?,
-    );
-    said("points", points(directory.path(), time, &mut rng)?);
+const READERS: [&str; 5] = ["tables", "images", "models", "checkpoints", "points"];
+
+fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
+    let mut args = std::env::args().skip(1);
+    let (time, seed) = (args.next(), args.next());
+    let seed: u64 = seed.map_or(Ok(0), |s| s.parse())?;
+    let named: Vec<String> = args.collect();
+    if let Some(other) = named.iter().find(|name| !READERS.contains(&name.as_str())) {
+        return Err(format!(
+            "no such reader as {other}: there are {}",
+            READERS.join(", ")
+        )
+        .into());
+    }
+    let wanted = |name: &&str| named.is_empty() || named.iter().any(|n| n == name);
+    let readers: Vec<&str> = READERS.into_iter().filter(wanted).collect();
+    let time = Until::parse(time.as_deref().unwrap_or("10"), readers.len())?;
+    let mut rng = Streams::new(seed).rng(Phase::USER, 0);
+    let directory = tempfile::tempdir()?;
+    for name in readers {
+        let (start, at) = (Instant::now(), directory.path());
+        let (tried, read) = match name {
+            "tables" => tables(time, &mut rng)?,
+            "images" => images(at, time, &mut rng),
+            "models" => damaged_models(time, &mut rng)?,
+            "checkpoints" => checkpoints(at, time, &mut rng)?,
+            _ => points(at, time, &mut rng)?,
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{name:<11} {tried} files, {read} of them read, {seconds:.0} s");
+    }
     Ok(())
 }

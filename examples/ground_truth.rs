@@ -24,7 +24,7 @@ use std::time::Instant;
 
 use fiberwalk::baselines::{ChainOptions, Chains, HmcOptions, NutsOptions, Trajectory, hmc, nuts};
 use fiberwalk::data::{
-    CsvFormat, CsvOptions, Standardizer, Task, load_csv, load_for_schema, read_table,
+    CsvOptions, RowOptions, Standardizer, Task, load_csv, load_for_schema, read_table,
 };
 use fiberwalk::diagnose::{self, E_BFMI_THRESHOLD, TraceSummary, e_bfmi};
 use fiberwalk::predict::network_outputs;
@@ -135,8 +135,8 @@ fn main() -> Result<()> {
         return Ok(());
     };
     let train = load_csv(Path::new(train), &CsvOptions::default())?;
-    let (format, schema) = (CsvFormat::default(), train.schema());
-    let test = load_for_schema(Path::new(test), &schema, train.task(), &format)?;
+    let (options, schema) = (RowOptions::default(), train.schema());
+    let test = load_for_schema(Path::new(test), &schema, train.task(), &options)?;
     let scaler = Standardizer::fit(train.features(), train.d())?;
     let (x, x_test) = (
         scaler.transform(train.features())?,

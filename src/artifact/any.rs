@@ -4,7 +4,8 @@ use std::io::Read;
 use std::path::Path;
 
 use super::compiled::Compiled;
-use super::header::{parse_metadata, read_all, read_bytes};
+use super::files::Files;
+use super::header::{parse_metadata, read_all, read_bytes, read_bytes_in};
 use super::metadata::Metadata;
 use super::model::FittedModel;
 use super::predictor::Predictor;
@@ -49,7 +50,12 @@ impl AnyModel {
     /// [`Error::Io`] if the file cannot be read; [`Error::Artifact`], which says what is wrong, if
     /// it is truncated, foreign, of another version, or inconsistent.
     pub fn load(path: &Path) -> Result<Self> {
-        Self::named(&read_bytes(path)?, path, None)
+        Self::load_in(&Files::default(), path)
+    }
+
+    /// [`AnyModel::load`] in the given file system.
+    pub(crate) fn load_in(files: &Files, path: &Path) -> Result<Self> {
+        Self::named(&read_bytes_in(files, path)?, path, None)
     }
 
     /// Reads a model that was made with parts of this program: `parts`.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use safetensors::SafeTensors;
 
+use super::files::Files;
 use super::metadata::{Metadata, SEALED};
 use super::seal;
 use crate::error::{Error, Result};
@@ -43,10 +44,25 @@ fn named(bytes: &[u8], path: &Path) -> Result<Metadata> {
 }
 
 pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io {
-        path: path.to_path_buf(),
-        source,
-    })
+    read_bytes_in(&Files::default(), path)
+}
+
+/// The bytes of a file in the given file system.
+pub(super) fn read_bytes_in(files: &Files, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let read = files.open(path).and_then(|mut file| {
+        // one allocation, as long as the file does not change
+        let length = file.metadata()?.len();
+        bytes.reserve_exact(usize::try_from(length).unwrap_or(0));
+        file.read_to_end(&mut bytes)
+    });
+    match read {
+        Ok(_) => Ok(bytes),
+        Err(source) => Err(Error::Io {
+            path: path.to_path_buf(),
+            source,
+        }),
+    }
 }
 
 pub(super) fn read_all(reader: &mut dyn Read) -> Result<Vec<u8>> {

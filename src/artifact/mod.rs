@@ -71,6 +71,7 @@ pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, RowWeights, SampledScal
 pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;
+pub(crate) use predictor::log_softmax;
 pub use predictor::{Predictions, Predictor, RowPrediction};
 pub use report::FitReport;
 pub use spool::{Spool, remove_spool};

@@ -187,7 +187,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
 }
 
 /// The weight in a cell.
-fn weight(cell: &str, decimal: Decimal) -> std::result::Result<f64, String> {
+pub(super) fn weight(cell: &str, decimal: Decimal) -> std::result::Result<f64, String> {
     let value = number(cell, decimal).filter(|w| *w >= 0.0 && w.is_finite());
     value.ok_or_else(|| {
         let cell = shown(cell);

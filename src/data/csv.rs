@@ -1,12 +1,13 @@
 //! Rows of CSV files, and tables of numbers, with errors that name the line and the column.
 
 use std::collections::HashSet;
+use std::io::Read;
 use std::path::Path;
 
-use super::csv_text::{CsvText, Watch};
+use super::csv_text::CsvText;
 use super::dialect::{Dialect, DialectOptions, detect, looks_like_a_number, number};
-use super::quotes::first_fault;
 use super::schema::{list, shown};
+use super::stream::Checked;
 use crate::error::{Error, Result, counted};
 
 /// Named columns of finite numbers.
@@ -78,8 +79,7 @@ const TOLD: usize = 4_096;
 /// A text with its header, ready to be read as often as needed.
 pub(super) struct Source<'a> {
     pub path: &'a Path,
-    text: &'a str,
-    watch: &'a Watch,
+    csv: &'a CsvText,
     pub dialect: Dialect,
     /// Names of the columns, all different. The first may be empty: an index.
     pub names: Vec<String>,
@@ -90,20 +90,19 @@ pub(super) struct Source<'a> {
 impl<'a> Source<'a> {
     pub(super) fn open(csv: &'a CsvText, format: &CsvFormat) -> Result<Self> {
         let path = &*csv.name;
-        let text = text(path, &csv.bytes)?;
-        let dialect = detect(text, &format.dialect).map_err(|what| at(path, None, None, what))?;
-        let bytes = text.as_bytes();
-        let bare = |(i, &b): (usize, &u8)| b == b'\r' && bytes.get(i + 1) != Some(&b'\n');
-        if dialect.comment.is_some() && bytes.iter().enumerate().any(bare) {
-            // the reader ends a comment at a line feed alone, and would take rows for it
-            let what = "lines that end with CR alone, among which comments cannot be skipped";
-            return Err(at(path, None, None, what));
-        }
-        if let Some(fault) = first_fault(text.as_bytes(), dialect) {
-            let line = LineCounter::new(text.as_bytes()).line_at(fault.at);
-            return Err(at(path, Some(line), None, fault.what));
-        }
-        let mut rows = Rows::new(path, text, dialect);
+        let head = csv.head()?;
+        let head = match examined(&head) {
+            Some(head) => head,
+            None => return Err(csv.wrong_or(None, at(path, None, None, "not UTF-8 text"))),
+        };
+        let dialect = detect(head, &format.dialect)
+            .map_err(|what| csv.wrong_or(None, at(path, None, None, what)))?;
+        Self::opened(csv, format, dialect).map_err(|error| csv.wrong_or(Some(dialect), error))
+    }
+
+    fn opened(csv: &'a CsvText, format: &CsvFormat, dialect: Dialect) -> Result<Self> {
+        let path = &*csv.name;
+        let mut rows = Rows::new(csv, dialect)?;
         let Some((line, first)) = rows.next_row()? else {
             return Err(at(path, None, None, "it is empty"));
         };
@@ -117,8 +116,7 @@ impl<'a> Source<'a> {
         };
         Ok(Self {
             path,
-            text,
-            watch: &csv.watch,
+            csv,
             dialect,
             names,
             header_line: (format.header != Header::No).then_some(line),
@@ -138,17 +136,33 @@ impl<'a> Source<'a> {
     }
 
     /// Calls `use_row` with the line and the fields of every row, or of the first `most`. Returns
-    /// the number of rows.
+    /// the number of rows. The text is read to its end and checked in any case.
     ///
     /// # Errors
-    /// A row with another number of fields than there are names, no rows at all, or what `use_row`
-    /// returns.
+    /// What is wrong with the text as a whole; a row with another number of fields than there are
+    /// names, no rows at all, or what `use_row` returns.
     pub(super) fn rows(
         &self,
         most: Option<usize>,
+        use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
+    ) -> Result<usize> {
+        let mut rows = Rows::new(self.csv, self.dialect)?;
+        let outcome = self.rows_of(&mut rows, most, use_row);
+        let outcome = match outcome {
+            Err(error @ Error::Io { .. }) => return Err(error),
+            other => other,
+        };
+        rows.finish()?;
+        self.csv.unchanged()?;
+        outcome
+    }
+
+    fn rows_of(
+        &self,
+        rows: &mut Rows<'_>,
+        most: Option<usize>,
         mut use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
     ) -> Result<usize> {
-        let mut rows = Rows::new(self.path, self.text, self.dialect);
         if self.header_line.is_some() {
             rows.next_row()?;
         }
@@ -177,8 +191,8 @@ impl<'a> Source<'a> {
             before = Some(line + spanned as u64);
             use_row(line, row)?;
             if count % TOLD == 0 {
-                let done = row.position().map_or(0, |p| p.byte());
-                self.watch.tell(done, self.text.len());
+                let byte = row.position().map_or(0, |p| p.byte());
+                self.csv.tell(rows.done(byte));
             }
             count += 1;
         }
@@ -232,14 +246,28 @@ pub(super) fn at(
     }
 }
 
-fn text<'a>(path: &Path, bytes: &'a [u8]) -> Result<&'a str> {
-    let line_of = |byte| Some(LineCounter::new(bytes).line_at(byte));
-    let text = std::str::from_utf8(bytes)
-        .map_err(|e| at(path, line_of(e.valid_up_to()), None, "not UTF-8 text"))?;
-    if let Some(byte) = text.find('\0') {
-        return Err(at(path, line_of(byte), None, "a NUL byte: not a text file"));
+/// Bytes in which the dialect is found, at most.
+pub(super) const HEAD: usize = 1 << 20;
+
+/// The lines of the head of a text in which its dialect is found; `None` if they are not UTF-8. A
+/// head of more than [`HEAD`] bytes is not the whole text.
+fn examined(head: &[u8]) -> Option<&str> {
+    let head = match head.len() > HEAD {
+        false => head,
+        true => {
+            let ends = |b: &u8| *b == b'\n' || *b == b'\r';
+            let end = head[..HEAD].iter().rposition(ends);
+            &head[..end.unwrap_or(HEAD)]
+        }
+    };
+    match std::str::from_utf8(head) {
+        Ok(text) => Some(text),
+        // a character that is cut off, in a line longer than the head
+        Err(e) if e.error_len().is_none() && head.len() == HEAD => {
+            std::str::from_utf8(&head[..e.valid_up_to()]).ok()
+        }
+        Err(_) => None,
     }
-    Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
 
 fn check_header(
@@ -293,75 +321,61 @@ pub(super) fn finite(cell: &str, dialect: Dialect) -> std::result::Result<f64, S
 
 /// The records of a text, each with the line on which it starts.
 struct Rows<'a> {
-    path: &'a Path,
-    reader: ::csv::Reader<&'a [u8]>,
+    csv: &'a CsvText,
+    reader: ::csv::Reader<Checked<Box<dyn Read + 'a>>>,
     record: ::csv::StringRecord,
-    lines: LineCounter<'a>,
 }
 
 impl<'a> Rows<'a> {
-    fn new(path: &'a Path, text: &'a str, dialect: Dialect) -> Self {
+    fn new(csv: &'a CsvText, dialect: Dialect) -> Result<Self> {
         let reader = ::csv::ReaderBuilder::new()
             .has_headers(false)
             .flexible(true)
             .delimiter(dialect.delimiter)
             .comment(dialect.comment)
-            .from_reader(text.as_bytes());
-        Self {
-            path,
+            .buffer_capacity(csv.buffer)
+            .from_reader(csv.checked(Some(dialect))?);
+        Ok(Self {
+            csv,
             reader,
             record: ::csv::StringRecord::new(),
-            lines: LineCounter::new(text.as_bytes()),
-        }
+        })
     }
 
     fn next_row(&mut self) -> Result<Option<(u64, &::csv::StringRecord)>> {
-        let more = self
-            .reader
-            .read_record(&mut self.record)
-            .map_err(|e| at(self.path, None, None, e.to_string()))?;
+        let more = self.reader.read_record(&mut self.record);
+        let more = more.map_err(|error| match error.into_kind() {
+            ::csv::ErrorKind::Io(source) => self.csv.io(source),
+            // what it is, and where, is told when the text has been read
+            _ => at(&self.csv.name, None, None, "not UTF-8 text"),
+        })?;
         if !more {
             return Ok(None);
         }
+        // The reader reports for a record where the previous one ended. Blank lines and the second
+        // half of a CR LF come after that.
         let byte = self.record.position().map_or(0, |p| p.byte());
-        let line = self.lines.line_at(byte as usize);
+        let line = self.reader.get_mut().line_at(byte);
         Ok(Some((line, &self.record)))
     }
-}
 
-/// Line numbers of byte offsets that never decrease.
-///
-/// The reader reports for a record the line on which the *previous* record ended. Blank lines and
-/// the second half of a CR LF come after that.
-struct LineCounter<'a> {
-    bytes: &'a [u8],
-    counted: usize,
-    line: u64,
-}
-
-impl<'a> LineCounter<'a> {
-    fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            bytes,
-            counted: 0,
-            line: 1,
-        }
+    /// Bytes of the source that are read where the text is read up to `byte`.
+    fn done(&self, byte: u64) -> u64 {
+        self.reader.get_ref().done(byte)
     }
 
-    /// The line, from 1, of the first byte at or after `byte` that is not a line end.
-    fn line_at(&mut self, byte: usize) -> u64 {
-        while let Some(&b) = self.bytes.get(self.counted) {
-            let ends_line = b == b'\n' || b == b'\r';
-            if self.counted >= byte && !ends_line {
-                break;
-            }
-            let crlf = b == b'\r' && self.bytes.get(self.counted + 1) == Some(&b'\n');
-            self.line += u64::from(ends_line && !crlf);
-            self.counted += 1;
+    /// Reads the rest of the text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn finish(mut self) -> Result<()> {
+        let found = self.reader.get_mut().finish();
+        match found.map_err(|source| self.csv.io(source))? {
+            None => Ok(()),
+            Some((line, what)) => Err(at(&self.csv.name, line, None, what)),
         }
-        self.line
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

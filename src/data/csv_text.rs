@@ -1,22 +1,28 @@
-//! The text of a CSV file in memory: a file that was read, or whatever a reader gave.
+//! The text of a CSV file: in its file, or in memory if a reader gave it.
 
+use std::cell::Cell;
 use std::fmt;
-use std::fs;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use flate2::read::MultiGzDecoder;
 
-use super::csv::{CsvFormat, Source, Table, at};
+use super::csv::{CsvFormat, HEAD, Source, Table, at};
+use super::dialect::Dialect;
 use super::memory;
+use super::stream::{Checked, fill};
 use crate::error::{Error, Result};
 
-/// The bytes of a CSV file, and the name that errors give to it.
+/// A CSV file, or the bytes of one, and the name that errors give to it. Plain, or in gzip.
 ///
-/// The text is held as a whole, because it is read more than once: quotes are checked and lines
-/// are counted. So a source that can be read only once, such as a pipe, is as good as a file. Each
-/// method that reads the text also takes it, which frees its memory before the data set is built.
+/// A text is read more than once: its dialect is found first, and what its columns hold. So a file
+/// stays where it is, and is read in a stream each time. What a reader gives is held in memory as it
+/// comes, so a source that can be read only once, such as a pipe, is as good as a file. Each method
+/// that reads the text also takes it, which frees its memory before the data set is built.
 ///
 /// ```
 /// use fiberwalk::data::{CsvOptions, CsvText};
@@ -31,24 +37,50 @@ use crate::error::{Error, Result};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvText {
     pub(super) name: PathBuf,
-    pub(super) bytes: Vec<u8>,
-    pub(super) watch: Watch,
+    content: Content,
+    watch: Watch,
+    /// Bytes that the reader of records reads at once.
+    pub(super) buffer: usize,
+    /// True if the bytes are in gzip.
+    packed: bool,
 }
+
+/// Where the bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Content {
+    Held(Vec<u8>),
+    /// In the file, as it was when it was opened.
+    InFile(Seen),
+}
+
+/// A file, as far as its system says whether it has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Seen {
+    bytes: u64,
+    modified: Option<SystemTime>,
+}
+
+impl Seen {
+    fn of(file: &fs::Metadata) -> Self {
+        Self {
+            bytes: file.len(),
+            modified: file.modified().ok(),
+        }
+    }
+}
+
+/// Bytes of a buffer.
+const BUFFER: usize = 1 << 16;
+
+/// The first bytes of gzip.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// Called while rows are read, with the bytes that are done and all bytes.
 type Watcher = dyn Fn(u64, u64) + Send + Sync;
 
 /// Somebody who watches a text being read, perhaps. It makes no difference to what is read.
 #[derive(Clone, Default)]
-pub(super) struct Watch(Option<Arc<Watcher>>);
-
-impl Watch {
-    pub(super) fn tell(&self, done: u64, all: usize) {
-        if let Some(watcher) = &self.0 {
-            watcher(done, all as u64);
-        }
-    }
-}
+struct Watch(Option<Arc<Watcher>>);
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -65,71 +97,157 @@ impl PartialEq for Watch {
 impl Eq for Watch {}
 
 impl CsvText {
-    /// Reads a file, plain or in gzip.
+    /// A file. A regular file is read when it is needed, in a stream; anything else is read now.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read or unpacked. [`Error::Data`] when it is larger
-    /// than the memory that is available.
+    /// [`Error::Io`] when the file cannot be read. [`Error::Data`] when it is not a regular file and
+    /// larger than the memory that is available.
     pub fn open(path: &Path) -> Result<Self> {
-        let size = fs::metadata(path).map_or(0, |file| file.len());
-        if let Some(available) = memory::available().filter(|bytes| size > *bytes) {
-            let what = format!("it has {size} bytes, and {available} of memory are available");
-            return Err(at(path, None, None, what));
-        }
-        let bytes = fs::read(path).map_err(|source| Error::Io {
+        let in_file = |source| Error::Io {
             path: path.to_path_buf(),
             source,
-        })?;
-        Self::from_bytes(bytes, path).unpacked()
+        };
+        let mut file = File::open(path).map_err(in_file)?;
+        let seen = file.metadata().map_err(in_file)?;
+        if !seen.is_file() {
+            return Self::from_reader(file, path);
+        }
+        let mut first = [0; 2];
+        let n = fill(&mut file, &mut first).map_err(in_file)?;
+        Ok(Self::new(
+            path,
+            Content::InFile(Seen::of(&seen)),
+            &first[..n],
+        ))
+    }
+
+    fn new(name: impl Into<PathBuf>, content: Content, first: &[u8]) -> Self {
+        Self {
+            name: name.into(),
+            content,
+            watch: Watch::default(),
+            buffer: BUFFER,
+            packed: first.starts_with(&GZIP),
+        }
     }
 
     /// The same text. `watcher` is called from time to time while its rows are read, with the bytes
-    /// that are done and all bytes, for a progress bar. A new table is read twice.
+    /// that are done and all bytes, for a progress bar. They are packed bytes if the text is in gzip.
+    /// A new table is read twice.
     #[must_use]
     pub fn watched(self, watcher: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         let watch = Watch(Some(Arc::new(watcher)));
         Self { watch, ..self }
     }
 
-    /// Number of bytes.
+    /// Number of bytes, packed if the text is in gzip.
     pub fn size(&self) -> usize {
-        self.bytes.len()
+        match &self.content {
+            Content::Held(bytes) => bytes.len(),
+            Content::InFile(seen) => usize::try_from(seen.bytes).unwrap_or(usize::MAX),
+        }
     }
 
     /// Reads `reader` to its end; what it gives may be in gzip. Errors call the source `name`.
     ///
     /// # Errors
-    /// [`Error::Io`], with `name` as its path, when reading fails.
+    /// [`Error::Io`], with `name` as its path, when reading fails. [`Error::Data`] when it gives more
+    /// than the memory that is available.
     pub fn from_reader(mut reader: impl Read, name: impl Into<PathBuf>) -> Result<Self> {
         let (name, mut bytes) = (name.into(), Vec::new());
-        match reader.read_to_end(&mut bytes) {
-            Ok(_) => Self::from_bytes(bytes, name).unpacked(),
-            Err(source) => Err(Error::Io { path: name, source }),
+        loop {
+            // as much again, so that a byte is copied twice on average
+            let more = bytes.len().max(BUFFER);
+            memory::check_text(&name, bytes.len(), more as u64, memory::available())?;
+            let read = (&mut reader).take(more as u64).read_to_end(&mut bytes);
+            match read {
+                Ok(n) if n < more => return Ok(Self::from_bytes(bytes, name)),
+                Ok(_) => {}
+                Err(source) => return Err(Error::Io { path: name, source }),
+            }
         }
     }
 
-    /// Unpacks gzip, which its first bytes tell.
-    fn unpacked(self) -> Result<Self> {
-        if !self.bytes.starts_with(&[0x1f, 0x8b]) {
-            return Ok(self);
-        }
-        let mut bytes = Vec::new();
-        let read = MultiGzDecoder::new(&self.bytes[..]).read_to_end(&mut bytes);
-        match read {
-            Ok(_) => Ok(Self { bytes, ..self }),
-            Err(source) => Err(Error::Io {
-                path: self.name,
-                source,
-            }),
-        }
-    }
-
-    /// Takes plain bytes that are in memory already. Errors call them `name`.
+    /// Takes bytes that are in memory already, plain or in gzip. Errors call them `name`.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>, name: impl Into<PathBuf>) -> Self {
-        Self {
-            name: name.into(),
-            bytes: bytes.into(),
-            watch: Watch::default(),
+        let bytes = bytes.into();
+        let first = bytes.get(..2).unwrap_or(&[]).to_vec();
+        Self::new(name, Content::Held(bytes), &first)
+    }
+
+    /// The text from its start, unpacked, without a byte order mark, checked while it is read.
+    pub(super) fn checked(&self, dialect: Option<Dialect>) -> Result<Checked<Box<dyn Read + '_>>> {
+        let bytes: Box<dyn Read + '_> = match &self.content {
+            Content::Held(bytes) => Box::new(&bytes[..]),
+            Content::InFile(_) => Box::new(File::open(&self.name).map_err(|e| self.io(e))?),
+        };
+        #[cfg(test)]
+        let bytes: Box<dyn Read + '_> = Box::new(super::csv::tests::Failing(bytes));
+        let checked = match self.packed {
+            false => Checked::new(bytes, dialect),
+            true => {
+                let done = Rc::new(Cell::new(0));
+                let counted = Counted {
+                    inner: bytes,
+                    done: Rc::clone(&done),
+                };
+                let packed = BufReader::with_capacity(BUFFER, counted);
+                let text: Box<dyn Read + '_> = Box::new(MultiGzDecoder::new(packed));
+                Checked::new(text, dialect).map(|text| text.packed(done))
+            }
+        };
+        checked.map_err(|source| self.io(source))
+    }
+
+    /// The first bytes of the text, one more than [`HEAD`] if there are that many.
+    pub(super) fn head(&self) -> Result<Vec<u8>> {
+        let (mut head, mut text) = (Vec::new(), self.checked(None)?);
+        let read = text.by_ref().take(HEAD as u64 + 1).read_to_end(&mut head);
+        read.map_err(|source| self.io(source))?;
+        Ok(head)
+    }
+
+    /// What is wrong with the text as a whole; if nothing is, `error`.
+    pub(super) fn wrong_or(&self, dialect: Option<Dialect>, error: Error) -> Error {
+        if matches!(error, Error::Io { .. }) {
+            return error;
+        }
+        let found = self.checked(dialect).map(|mut text| text.finish());
+        match found {
+            Ok(Ok(None)) => error,
+            Ok(Ok(Some((line, what)))) => at(&self.name, line, None, what),
+            Ok(Err(source)) => self.io(source),
+            Err(error) => error,
+        }
+    }
+
+    /// Checks that a file is still the one that was opened: it is read in several passes.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub(super) fn unchanged(&self) -> Result<()> {
+        let Content::InFile(seen) = self.content else {
+            return Ok(());
+        };
+        let now = fs::metadata(&self.name).map_err(|source| self.io(source))?;
+        match Seen::of(&now) == seen {
+            true => Ok(()),
+            false => Err(at(&self.name, None, None, "it changed while it was read")),
+        }
+    }
+
+    /// Tells a watcher how many bytes are read.
+    pub(super) fn tell(&self, done: u64) {
+        if let Watch(Some(watcher)) = &self.watch {
+            watcher(done, self.size() as u64);
+        }
+    }
+
+    /// An error of reading.
+    pub(super) fn io(&self, source: io::Error) -> Error {
+        Error::Io {
+            path: self.name.clone(),
+            source,
         }
     }
 
@@ -139,6 +257,20 @@ impl CsvText {
     /// [`Error::Data`]: see [`read_table`](super::read_table).
     pub fn table(self) -> Result<Table> {
         Source::open(&self, &CsvFormat::default())?.table()
+    }
+}
+
+/// Counts what is read.
+struct Counted<R> {
+    inner: R,
+    done: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let n = self.inner.read(bytes)?;
+        self.done.set(self.done.get() + n as u64);
+        Ok(n)
     }
 }
 
@@ -177,11 +309,11 @@ mod tests {
             load_csv(path, &options).unwrap()
         );
         let schema = Schema::of_numbers(&["a".into(), "b".into()], "y");
-        let (format, rows) = (CsvFormat::default(), RowOptions::default());
+        let rows = RowOptions::default();
         let task = Task::Classification { classes: 2 };
         assert_eq!(
-            pipe().dataset_for_schema(&schema, task, &format).unwrap(),
-            load_for_schema(path, &schema, task, &format).unwrap()
+            pipe().dataset_for_schema(&schema, task, &rows).unwrap(),
+            load_for_schema(path, &schema, task, &rows).unwrap()
         );
         assert_eq!(
             pipe().features(&schema, &rows).unwrap(),
@@ -216,7 +348,7 @@ mod tests {
         let text = |content: &str| CsvText::from_bytes(content, "a pipe");
         let options = CsvOptions::default();
         let schema = Schema::of_numbers(&["a".into()], "y");
-        let (format, rows) = (CsvFormat::default(), RowOptions::default());
+        let rows = RowOptions::default();
         for (error, expected) in [
             (text("").table().err(), "a pipe: it is empty"),
             (
@@ -234,7 +366,7 @@ mod tests {
             ),
             (
                 text("a,y\n1,7\n")
-                    .dataset_for_schema(&schema, Task::Classification { classes: 2 }, &format)
+                    .dataset_for_schema(&schema, Task::Classification { classes: 2 }, &rows)
                     .err(),
                 "a pipe, line 2, column 'y': 7 is not a class in 0..2",
             ),

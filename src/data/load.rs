@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::columns::{Reading, read_columns};
+use super::columns::{Reading, read_columns, weight};
 use super::csv::{CsvFormat, Source, at, finite};
 use super::csv_text::CsvText;
 use super::dataset::{Dataset, Task, is_label};
@@ -43,9 +43,9 @@ pub fn load_for_schema(
     path: &Path,
     schema: &Schema,
     task: Task,
-    format: &CsvFormat,
+    options: &RowOptions,
 ) -> Result<Dataset> {
-    CsvText::open(path)?.dataset_for_schema(schema, task, format)
+    CsvText::open(path)?.dataset_for_schema(schema, task, options)
 }
 
 /// Reads the features for prediction. The file may hold the columns in any order, and other columns
@@ -118,22 +118,47 @@ impl CsvText {
         self,
         schema: &Schema,
         task: Task,
-        format: &CsvFormat,
+        options: &RowOptions,
     ) -> Result<Dataset> {
         let path = &*self.name;
-        let source = Source::open(&self, format)?;
+        let source = Source::open(&self, &options.format)?;
         let name = &schema.target.name;
         let target = position(&source, name)?;
-        let mut targets = Vec::new();
-        let rows = rows_for(&source, schema, |line, row| {
-            let cell = row.get(target).unwrap_or("").trim();
-            let value = target_value(cell, schema, task, &source);
-            targets.push(value.map_err(|what| at(path, Some(line), Some(name), what))?);
-            Ok(())
-        })?;
+        let weights = options.weights.as_ref();
+        let weighted = weights.and_then(|name| {
+            let j = source.names.iter().position(|h| h == name)?;
+            Some((j, name))
+        });
+        let (mut targets, mut of_rows) = (Vec::new(), Vec::new());
+        let rows = rows_for(
+            &source,
+            schema,
+            (weighted.map(|w| w.1), options.rows),
+            |line, row| {
+                if let Some((j, name)) = weighted {
+                    let weight = weight(row.get(j).unwrap_or("").trim(), source.dialect.decimal);
+                    of_rows.push(weight.map_err(|what| at(path, Some(line), Some(name), what))?);
+                }
+                let cell = row.get(target).unwrap_or("").trim();
+                let value = target_value(cell, schema, task, &source);
+                targets.push(value.map_err(|what| at(path, Some(line), Some(name), what))?);
+                Ok(())
+            },
+        )?;
+        let in_file = |e| place(e, path, None);
         let data = Dataset::new(rows.features, targets, schema.encoded_names(), name, task);
-        let data = data.map_err(|e| place(e, path, None))?;
-        Ok(data.with_schema(schema.clone()).with_notes(rows.notes))
+        let (mut data, mut notes) = (data.map_err(in_file)?, rows.notes);
+        match (weighted, weights) {
+            (Some((_, name)), _) => {
+                data = data.with_weights(name, of_rows).map_err(in_file)?;
+                notes.push(format!("rows count by their weights, in column '{name}'"));
+            }
+            (None, Some(name)) => notes.push(format!(
+                "no column '{name}' of weights, which the training rows had: every row counts once"
+            )),
+            (None, None) => {}
+        }
+        Ok(data.with_schema(schema.clone()).with_notes(notes))
     }
 
     /// The features of the rows: see [`load_features`].
@@ -148,7 +173,7 @@ impl CsvText {
             .map(|name| source.known(name, "to keep"));
         let keep: Vec<usize> = keep.collect::<Result<_>>()?;
         let mut kept = Vec::new();
-        let rows = rows_for(&source, schema, |_, row| {
+        let rows = rows_for(&source, schema, (None, options.rows), |_, row| {
             if !keep.is_empty() {
                 let cell = |&j: &usize| row.get(j).unwrap_or("").to_string();
                 kept.push(keep.iter().map(cell).collect());
@@ -159,10 +184,15 @@ impl CsvText {
     }
 }
 
-/// The encoded features of all rows. `use_row` sees each row too.
+/// Rows from which on the memory for as many again is checked.
+const GROWN: usize = 1 << 16;
+
+/// The encoded features of all rows, or of the first `most`. `use_row` sees each row too, and uses
+/// the column `also`.
 fn rows_for(
     source: &Source<'_>,
     schema: &Schema,
+    (also, most): (Option<&String>, Option<usize>),
     mut use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
 ) -> Result<FeatureRows> {
     let (path, decimal) = (source.path, source.dialect.decimal);
@@ -170,7 +200,15 @@ fn rows_for(
     let places = features.iter().map(|f| position(source, &f.name));
     let places: Vec<usize> = places.collect::<Result<_>>()?;
     let mut encoder = Encoder::new(schema);
-    let rows = source.rows(None, |line, row| {
+    let width = schema.encoded_names().len();
+    let mut count = 0;
+    let rows = source.rows(most, |line, row| {
+        // a vector that is full grows to twice its length
+        if count >= GROWN && usize::is_power_of_two(count) {
+            let needed = memory::table(2 * count, width);
+            memory::check(path, 2 * count, width, needed, memory::available())?;
+        }
+        count += 1;
         let cell = |(feature, &j): (&super::schema::Feature, &usize)| {
             let text = row.get(j).unwrap_or("").trim();
             if schema.is_missing(text) {
@@ -188,8 +226,10 @@ fn rows_for(
         use_row(line, row)
     })?;
     let mut notes: Vec<String> = encoder.unknown().iter().map(ToString::to_string).collect();
-    let used =
-        |name: &String| *name == schema.target.name || features.iter().any(|f| f.name == *name);
+    let used = |name: &String| {
+        let named = *name == schema.target.name || Some(name) == also;
+        named || features.iter().any(|f| f.name == *name)
+    };
     let others: Vec<&str> = source
         .names
         .iter()

@@ -33,6 +33,8 @@ mod schema;
 mod split;
 mod standardize;
 #[cfg(feature = "csv")]
+mod stream;
+#[cfg(feature = "csv")]
 mod survey;
 mod synthetic;
 mod target_map;

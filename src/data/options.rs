@@ -41,13 +41,18 @@ pub enum MissingCells {
     Refuse,
 }
 
-/// How to read rows for a trained model.
+/// How to read rows for a trained model: for predictions, or for scores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RowOptions {
     /// Delimiter, decimal sign, comments and header.
     pub format: CsvFormat,
-    /// Columns to copy as they are.
+    /// Columns to copy as they are. For predictions alone.
     pub keep: Vec<String>,
+    /// The column of weights of the training rows. Rows with known targets get theirs, if the table
+    /// has this column; otherwise every row counts once, and a note says so. For scores alone.
+    pub weights: Option<String>,
+    /// Read only the first rows, so many at most.
+    pub rows: Option<usize>,
 }
 
 /// Rows for a trained model.

@@ -13,8 +13,8 @@ use super::dialect::Dialect;
 /// A misplaced quote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// The byte to point at. For a field that is never closed, its first byte.
-    pub at: usize,
+    /// The place to point at. For a field that is never closed, that of its first byte.
+    pub at: u64,
     /// What is wrong there.
     pub what: &'static str,
 }
@@ -23,8 +23,7 @@ const NOT_CLOSED: &str = "a field begins with a quote that is never closed";
 const AFTER: &str = "a field goes on after its closing quote";
 const INSIDE: &str = "a quote inside a field that does not begin with one (put the field in quotes and write the quote twice)";
 
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
+#[derive(Clone, Copy)]
 enum State {
     /// At the first byte of a line.
     Line,
@@ -34,44 +33,78 @@ enum State {
     /// In a comment, to the end of the line.
     Comment,
     Quoted {
-        opened: usize,
+        opened: u64,
     },
     /// After a quote in a quoted field: either the field's end, or the first of two quotes.
     Quote {
-        opened: usize,
+        opened: u64,
     },
 }
 
-/// Returns the first misplaced quote, in one pass and without a copy.
-pub(super) fn first_fault(text: &[u8], dialect: Dialect) -> Option<Fault> {
-    let fault = |at, what| Some(Fault { at, what });
-    let delimiter = dialect.delimiter;
-    let skipped = match text.starts_with(BYTE_ORDER_MARK) {
-        true => BYTE_ORDER_MARK.len(),
-        false => 0,
-    };
-    let mut state = State::Line;
-    for (at, &byte) in text.iter().enumerate().skip(skipped) {
+/// Looks for a misplaced quote, byte by byte.
+pub(super) struct Quotes {
+    dialect: Dialect,
+    state: State,
+}
+
+impl Quotes {
+    /// At the start of a text without a byte order mark.
+    pub(super) fn new(dialect: Dialect) -> Self {
+        let state = State::Line;
+        Self { dialect, state }
+    }
+
+    /// Takes the next byte, which is at a place that the caller numbers. Do not go on after a fault.
+    pub(super) fn step(&mut self, byte: u8, at: u64) -> Option<Fault> {
+        let fault = |what| Some(Fault { at, what });
         let ends_line = byte == b'\n' || byte == b'\r';
-        state = match (state, byte) {
+        self.state = match (self.state, byte) {
             (State::Quoted { opened }, b'"') => State::Quote { opened },
             (State::Quoted { opened }, _) | (State::Quote { opened }, b'"') => {
                 State::Quoted { opened }
             }
             (_, _) if ends_line => State::Line,
             (State::Comment, _) => State::Comment,
-            (State::Line, byte) if Some(byte) == dialect.comment => State::Comment,
-            (_, byte) if byte == delimiter => State::Start,
-            (State::Quote { .. }, _) => return fault(at, AFTER),
+            (State::Line, byte) if Some(byte) == self.dialect.comment => State::Comment,
+            (_, byte) if byte == self.dialect.delimiter => State::Start,
+            (State::Quote { .. }, _) => return fault(AFTER),
             (State::Line | State::Start, b'"') => State::Quoted { opened: at },
-            (State::Plain, b'"') => return fault(at, INSIDE),
+            (State::Plain, b'"') => return fault(INSIDE),
             (State::Line | State::Start | State::Plain, _) => State::Plain,
         };
+        None
     }
-    match state {
-        State::Quoted { opened } => fault(opened, NOT_CLOSED),
-        _ => None,
+
+    /// A field that is not closed where the text ends here.
+    pub(super) fn finish(&self) -> Option<Fault> {
+        match self.state {
+            State::Quoted { opened: at } => Some(Fault {
+                at,
+                what: NOT_CLOSED,
+            }),
+            _ => None,
+        }
     }
+}
+
+/// The first misplaced quote of a text in memory, by its offset.
+#[cfg(test)]
+pub(super) fn first_fault(text: &[u8], dialect: Dialect) -> Option<Fault> {
+    let mark = super::stream::BYTE_ORDER_MARK;
+    let skipped = if text.starts_with(mark) {
+        mark.len()
+    } else {
+        0
+    };
+    let mut quotes = Quotes::new(dialect);
+    let bytes = text.iter().enumerate().skip(skipped);
+    for (at, &byte) in bytes {
+        let fault = quotes.step(byte, at as u64);
+        if fault.is_some() {
+            return fault;
+        }
+    }
+    quotes.finish()
 }
 
 #[cfg(test)]
@@ -80,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn fault(text: &str) -> Option<(usize, &'static str)> {
-        first_fault(text.as_bytes(), Dialect::default()).map(|f| (f.at, f.what))
+        first_fault(text.as_bytes(), Dialect::default()).map(|f| (f.at as usize, f.what))
     }
 
     #[test]
@@ -133,7 +166,7 @@ mod tests {
             ("a;#\"b\"\n", Some(3)),
         ] {
             let found = first_fault(text.as_bytes(), dialect);
-            assert_eq!(found.map(|f| f.at), at, "{text:?}");
+            assert_eq!(found.map(|f| f.at as usize), at, "{text:?}");
         }
     }
 
@@ -187,7 +220,7 @@ mod tests {
             let cut = cuts[place.index(cuts.len())];
             let text = [&before, &b"\""[..], &field.as_bytes()[..cut]].concat();
             let at = before.len();
-            prop_assert_eq!(first_fault(&text, Dialect::default()), Some(Fault { at, what: NOT_CLOSED }));
+            prop_assert_eq!(first_fault(&text, Dialect::default()), Some(Fault { at: at as u64, what: NOT_CLOSED }));
             // the complete text passes
             let text = [&before, &b"\""[..], field.as_bytes(), &b"\""[..]].concat();
             prop_assert_eq!(first_fault(&text, Dialect::default()), None);

@@ -1,6 +1,6 @@
 //! Checks of tables: a value that is not a number is reported with its row and its column.
 
-use crate::error::{Column, Error, Result};
+use crate::error::{Column, Error, Result, counted};
 use crate::scalar::Scalar;
 
 /// Checks that all values of a table, `width` to a row, are finite in `T`. `column` turns a
@@ -25,8 +25,13 @@ pub(crate) fn check_table<T: Scalar>(
     }
 }
 
-/// Checks that weights are finite, not negative, and not all 0.
-pub(crate) fn check_weights(weights: &[f64]) -> Result<()> {
+/// Checks that there is a weight for each of `rows` rows, that all are finite and not negative, and
+/// that their sum is positive and finite.
+pub(crate) fn check_weights(op: &'static str, rows: usize, weights: &[f64]) -> Result<()> {
+    if weights.len() != rows {
+        let expected = format!("{} for as many rows", counted(rows, "weight"));
+        return Err(Error::shape(op, expected, weights.len()));
+    }
     let bad = weights.iter().position(|w| !(*w >= 0.0 && w.is_finite()));
     if let Some(row) = bad {
         let what = "not a weight: weights are finite and not negative";
@@ -35,10 +40,13 @@ pub(crate) fn check_weights(weights: &[f64]) -> Result<()> {
             weights[row]
         )));
     }
-    if !weights.is_empty() && weights.iter().all(|w| *w == 0.0) {
+    if rows > 0 && weights.iter().all(|w| *w == 0.0) {
         return Err(Error::data("every row has weight 0"));
     }
-    Ok(())
+    match weights.iter().sum::<f64>().is_finite() {
+        true => Ok(()),
+        false => Err(Error::data("the sum of the weights overflows")),
+    }
 }
 
 /// A value of a table in the engine's number type.

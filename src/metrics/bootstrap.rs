@@ -15,7 +15,7 @@
 
 use rand::RngExt;
 
-use super::weights::check_weights;
+use super::weights::check_optional;
 use crate::diagnose::normal_quantile;
 use crate::error::{Error, Result};
 use crate::parallel;
@@ -175,7 +175,7 @@ impl Bootstrap {
         if rows == 0 {
             return Err(Error::shape("Bootstrap", "at least 1 row", 0));
         }
-        check_weights("Bootstrap", rows, weights)
+        check_optional("Bootstrap", rows, weights)
     }
 
     fn of(

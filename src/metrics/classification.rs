@@ -6,7 +6,7 @@ use super::detection::auroc;
 use super::ranking::Ranking;
 use super::selective::area;
 use super::smooth::smooth_error;
-use super::weights::{Weights, at, average, check_weights};
+use super::weights::{Weights, at, average, check_optional};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::check_table;
 
@@ -47,7 +47,7 @@ impl<'a> ClassRows<'a> {
     /// # Errors
     /// More or fewer weights than rows, or weights that are negative, not finite, or all 0.
     pub fn weighted(self, weights: &'a [f64]) -> Result<Self> {
-        check_weights("ClassRows::weighted", self.len(), Some(weights))?;
+        check_optional("ClassRows::weighted", self.len(), Some(weights))?;
         Ok(self.reweighted(Some(weights)))
     }
 

@@ -11,7 +11,7 @@
 
 use super::bootstrap::{Bootstrap, Interval, IntervalKind};
 use super::ranking::{Ranking, check_numbers};
-use super::weights::{Weights, at, check_weights};
+use super::weights::{Weights, at, check_optional};
 use crate::error::{Error, Result, counted};
 use crate::predict::ClassPredictions;
 
@@ -52,7 +52,7 @@ impl Detector {
     /// # Errors
     /// Weights that do not fit the rows.
     pub fn auroc(&self, weights: Option<&[f64]>) -> Result<Option<f64>> {
-        check_weights("auroc", self.positive.len(), weights)?;
+        check_optional("auroc", self.positive.len(), weights)?;
         Ok(auroc(&self.ranking, |row| self.positive[row], weights))
     }
 
@@ -61,7 +61,7 @@ impl Detector {
     /// # Errors
     /// Weights that do not fit the rows.
     pub fn aupr(&self, weights: Option<&[f64]>) -> Result<Option<f64>> {
-        check_weights("aupr", self.positive.len(), weights)?;
+        check_optional("aupr", self.positive.len(), weights)?;
         Ok(self.average_precision(weights))
     }
 
@@ -72,7 +72,7 @@ impl Detector {
     /// # Errors
     /// Weights that do not fit the rows.
     pub fn fpr95(&self, weights: Option<&[f64]>) -> Result<Option<f64>> {
-        check_weights("fpr95", self.positive.len(), weights)?;
+        check_optional("fpr95", self.positive.len(), weights)?;
         Ok(self.kept_at_95(weights))
     }
 
@@ -174,7 +174,7 @@ impl OutOfDistribution {
     /// of the two.
     pub fn new(inside: &[f64], outside: &[f64], weights: Option<&[f64]>) -> Result<Self> {
         let detector = Self::detector(inside, outside)?;
-        check_weights("OutOfDistribution", inside.len() + outside.len(), weights)?;
+        check_optional("OutOfDistribution", inside.len() + outside.len(), weights)?;
         let none = || Error::data("OutOfDistribution: all rows of one kind have weight 0");
         Self::of(&detector, weights).ok_or_else(none)
     }

@@ -3,7 +3,7 @@
 //! The rows that are hard for one model are mostly hard for the other. So the difference of two
 //! scores is known far better than either: its error is that of the mean of the rows' differences.
 
-use super::weights::check_weights;
+use super::weights::check_optional;
 use crate::error::{Error, Result, counted};
 use crate::linalg::vector::scale_of;
 
@@ -53,7 +53,7 @@ impl PairedDifference {
             let what = "differences of losses";
             return Err(Error::NonFinite { what, index });
         }
-        check_weights(op, differences.len(), weights)?;
+        check_optional(op, differences.len(), weights)?;
         let mean = super::weights::average(differences.len(), weights, |i| differences[i]);
         let total = super::weights::total(weights, differences.len());
         let mut terms: Vec<(usize, f64)> = Vec::with_capacity(rows.len());

@@ -4,7 +4,7 @@ use super::pit::{Pit, coverage_at, histogram};
 use super::ranking::Ranking;
 use super::regression::{check_targets, interval_scores, per_row};
 use super::selective::area;
-use super::weights::{Weights, check_weights, root_mean_square};
+use super::weights::{Weights, check_optional, root_mean_square};
 use crate::error::{Error, Result, counted};
 use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionPredictions};
 
@@ -149,7 +149,7 @@ impl RealRows {
     /// # Errors
     /// More or fewer weights than rows, or weights that are negative, not finite, or all 0.
     pub fn weighted(self, weights: &[f64]) -> Result<Self> {
-        check_weights("RealRows::weighted", self.len(), Some(weights))?;
+        check_optional("RealRows::weighted", self.len(), Some(weights))?;
         let weights = Some(weights.to_vec());
         Ok(Self { weights, ..self })
     }

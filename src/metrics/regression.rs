@@ -1,6 +1,6 @@
 //! Scores of real predictions: point errors, intervals, and losses of predictive distributions.
 
-use super::weights::{average, check_weights, root_mean_square};
+use super::weights::{average, check_optional, root_mean_square};
 use crate::error::{Column, Error, Result, counted};
 use crate::linalg::{check_table, not_a_number, output_of};
 use crate::parallel;
@@ -13,7 +13,7 @@ use crate::predict::{GaussianMixture, MixtureStds};
 pub fn rmse(mean: &[f64], y: &[f64], weights: Option<&[f64]>) -> Result<f64> {
     same_length("rmse", mean.len(), y)?;
     finite("rmse", mean, 1, y)?;
-    check_weights("rmse", y.len(), weights)?;
+    check_optional("rmse", y.len(), weights)?;
     Ok(root_mean_square(y.len(), weights, |i| mean[i] - y[i]))
 }
 
@@ -25,7 +25,7 @@ pub fn rmse(mean: &[f64], y: &[f64], weights: Option<&[f64]>) -> Result<f64> {
 pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64], weights: Option<&[f64]>) -> Result<f64> {
     check_intervals("coverage", lower, upper, y.len())?;
     check_targets("coverage", y)?;
-    check_weights("coverage", y.len(), weights)?;
+    check_optional("coverage", y.len(), weights)?;
     let inside = |i: usize| f64::from(u8::from(lower[i] <= y[i] && y[i] <= upper[i]));
     Ok(average(y.len(), weights, inside))
 }
@@ -36,7 +36,7 @@ pub fn coverage(lower: &[f64], upper: &[f64], y: &[f64], weights: Option<&[f64]>
 /// Those of [`coverage`].
 pub fn mean_width(lower: &[f64], upper: &[f64], weights: Option<&[f64]>) -> Result<f64> {
     check_intervals("mean_width", lower, upper, lower.len())?;
-    check_weights("mean_width", lower.len(), weights)?;
+    check_optional("mean_width", lower.len(), weights)?;
     Ok(average(lower.len(), weights, |i| upper[i] - lower[i]))
 }
 

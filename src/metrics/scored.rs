@@ -6,7 +6,7 @@ use super::detection::class_uncertainties;
 use super::real_rows::RealRows;
 use super::real_summary::RegressionMetrics;
 use super::summary::ClassificationMetrics;
-use super::weights::check_weights;
+use super::weights::check_optional;
 use crate::error::Result;
 use crate::predict::ClassPredictions;
 
@@ -76,7 +76,7 @@ impl ScoredRows {
                 labels,
                 ..
             } => {
-                check_weights("ScoredRows::weighted", labels.len(), Some(weights))?;
+                check_optional("ScoredRows::weighted", labels.len(), Some(weights))?;
                 Ok(Self::Classes {
                     predictions,
                     labels,

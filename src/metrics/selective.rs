@@ -10,7 +10,7 @@
 //!   rows. The sum over rows in the papers differs from this integral by `O(log n / n)`.
 
 use super::ranking::{Ranking, check_numbers};
-use super::weights::{Weights, at, check_weights};
+use super::weights::{Weights, at, check_optional};
 use crate::error::{Error, Result, counted};
 
 /// One point of the risk-coverage curve.
@@ -49,7 +49,7 @@ impl RiskCoverage {
             let expected = counted(uncertainty.len(), "loss");
             return Err(Error::shape(op, expected, losses.len()));
         }
-        check_weights(op, losses.len(), weights)?;
+        check_optional(op, losses.len(), weights)?;
         let (points, aurc) = curve(&Ranking::new(uncertainty), losses, weights);
         let best = area(&Ranking::new(losses), losses, weights);
         Ok(Self { points, aurc, best })

@@ -23,7 +23,7 @@
 use std::f64::consts::PI;
 
 use super::ranking::check_numbers;
-use super::weights::{Weights, at, check_weights, total};
+use super::weights::{Weights, at, check_optional, total};
 use crate::error::{Error, Result, counted};
 
 /// Widths below are not resolved: an error between 0 and this may be told too low.
@@ -58,7 +58,7 @@ pub fn smooth_calibration_error(
         let expected = counted(probabilities.len(), "outcome");
         return Err(Error::shape(op, expected, happened.len()));
     }
-    check_weights(op, happened.len(), weights)?;
+    check_optional(op, happened.len(), weights)?;
     Ok(smooth_error(probabilities, happened, weights))
 }
 

@@ -35,11 +35,6 @@ impl Problem<'_> {
             };
             return Err(Error::config("noise_std", std, &what));
         }
-        if self.prepared.weighted && options.method.loo_refits() > 0 {
-            let requirement = "is for rows that count alike: these have weights";
-            let refits = options.method.loo_refits();
-            return Err(Error::config("loo_refits", refits, requirement));
-        }
         self.check_likelihood()?;
         self.check_training()?;
         self.check_prior()?;

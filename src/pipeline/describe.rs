@@ -27,11 +27,6 @@ impl About {
         &self.feature_names
     }
 
-    /// Where the weights of the rows come from.
-    pub(super) fn weights(&self) -> Option<&RowWeights> {
-        self.weights.as_ref()
-    }
-
     /// For rows that have no names.
     pub(super) fn named(task: Task, feature_names: Vec<String>, target: &str) -> Self {
         Self {

@@ -1,7 +1,11 @@
 //! Leave-one-out where importance sampling fails: a refit without each row that has a large `k`.
+//!
+//! A row with weight `w` is `w` rows that are left out together, here as in importance sampling:
+//! its value is `log E[p(y_i | theta)^w]` under the posterior without it. The other rows keep their
+//! weights; those that balance classes are not computed again.
 
 use super::progress::Part;
-use super::{FitOptions, FitReport, Fits, Progress, Stage, fit_owned};
+use super::{ClassWeights, FitOptions, FitReport, Fits, Progress, Stage, fit_owned};
 use crate::artifact::report::{FailedRefit, Refits};
 use crate::data::Dataset;
 use crate::diagnose::Loo;
@@ -29,6 +33,19 @@ pub(super) fn exact_rows<T: Fits>(
     };
     if refits.needed <= refits.allowed {
         let each = 1.0 / rows.len() as f64;
+        let (weighted, plain);
+        let (data, options) = match options.class_weights.of_rows(data)? {
+            Some(weights) => {
+                let name = data.weights_name().unwrap_or("class weights");
+                weighted = data.clone().with_weights(name, weights)?;
+                plain = FitOptions {
+                    class_weights: ClassWeights::None,
+                    ..options.clone()
+                };
+                (&weighted, &plain)
+            }
+            None => (data, options),
+        };
         for (done, &row) in rows.iter().enumerate() {
             let part = Part {
                 progress,
@@ -57,7 +74,7 @@ pub(super) fn exact_rows<T: Fits>(
     Ok(loo)
 }
 
-/// `log p(y_i | y_-i)` from a fit without row `i`, and the gradients that it took.
+/// `log p(y_i | y_-i)`, or that of a row with a weight, from a fit without row `i`, and the gradients that it took.
 fn without<T: Fits>(
     data: &Dataset,
     (options, samples): (&FitOptions, usize),
@@ -71,7 +88,12 @@ fn without<T: Fits>(
     };
     let fitted = fit_owned::<T>(data.select(&others)?, &options, progress)?;
     let (own, streams) = (data.select(&[row])?, Streams::new(options.seed));
-    let densities = fitted.model.log_densities(&own, samples, streams)?;
+    let densities = match own.weights() {
+        Some(_) => fitted
+            .model
+            .log_weighted_densities(&own, samples, streams)?,
+        None => fitted.model.log_densities(&own, samples, streams)?,
+    };
     let none = || Error::shape("log_densities", 1, 0);
     let elpd = densities.first().copied().ok_or_else(none)?;
     Ok((elpd, fitted.report.gradients()))

@@ -213,3 +213,24 @@ fn saving_a_model_that_fails_at_any_point_leaves_the_old_one() {
         assert!(std::fs::read(&out).unwrap() == want);
     }
 }
+
+/// What `predict`, `evaluate` and `info` do first.
+#[test]
+fn a_model_whose_reading_fails_at_any_point_is_read_the_next_time() {
+    let (data, dir) = (data(), tempfile::tempdir().unwrap());
+    let out = dir.path().join("m.fw");
+    fit_to(&undisturbed(), &data, &out, false).unwrap();
+    let want = std::fs::read(&out).unwrap();
+    let counter = undisturbed();
+    AnyModel::load_in(&counter.files(), &out).unwrap();
+    assert!(counter.calls() >= 3, "open, ask, read: {}", counter.calls());
+    for n in 1..=counter.calls() {
+        for kind in [Kind::Once, Kind::Dead] {
+            let error = AnyModel::load_in(&Faults::new(kind, n).files(), &out).unwrap_err();
+            assert!(matches!(error, Error::Io { .. }), "{n}: {error}");
+            assert!(error.to_string().contains("m.fw: fault"), "{n}: {error}");
+            let again = AnyModel::load_in(&undisturbed().files(), &out).unwrap();
+            assert!(again.to_bytes().unwrap() == want && listed(dir.path()).len() == 1);
+        }
+    }
+}

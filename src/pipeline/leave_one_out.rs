@@ -4,7 +4,7 @@
 
 use super::context::Problem;
 use super::{FitReport, Stage};
-use crate::artifact::{Draws, Fitted, report};
+use crate::artifact::{Draws, Fitted, log_softmax, report};
 use crate::data::TargetMap;
 use crate::diagnose::{Loo, LooRow};
 use crate::error::{Error, Result};
@@ -154,13 +154,6 @@ fn own_log_lik<T>(
     each_sample(outputs, block, draws)
         .map(|(outputs, params)| rows.log_density(row, outputs, params, &mut ws))
         .collect()
-}
-
-/// Log probability of class `label`.
-fn log_softmax(logits: &[f64], label: usize) -> f64 {
-    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let sum: f64 = logits.iter().map(|o| (o - top).exp()).sum();
-    logits.get(label).map_or(f64::NAN, |o| o - top - sum.ln())
 }
 
 impl FitReport {

@@ -4,9 +4,10 @@
 //! the noise of a regression with the weights, as the mode of `log noise_std` under the prior that
 //! sampled noises have, and set it to the root mean square of the residuals at the end. With rows by
 //! the thousands for each parameter, that mode and the evidence's noise agree up to the share of the
-//! parameters among the rows, `P / N`. The prior precision is 1 unless it is given: its effect falls
-//! as `1 / N`.
+//! parameters among the rows, `P / N`. The prior precision is 1 unless it is given, or asked for by
+//! evidence: its effect falls as `1 / N`.
 
+use super::batch_evidence::{ROUNDS, Updates, shorter};
 use super::context::Problem;
 use super::coordinates::NOISE;
 use super::progress::Steps;
@@ -103,17 +104,49 @@ impl Problem<'_> {
         batch_rows: usize,
         summary: &mut FitReport,
     ) -> Result<EvidenceReport<T>> {
-        let alpha = self.options.prior_precision.unwrap_or(PRIOR_PRECISION);
+        let options = self.minibatch_options(batch_rows);
+        let mut at = Updates::new(self.options.prior_precision.unwrap_or(PRIOR_PRECISION));
+        let (report, mut map, mut noise) = self.trained::<T>(at.alpha, &options, None)?;
+        let tunes = self.tunes_by_sample();
+        while tunes && at.rounds < ROUNDS {
+            if !at.take(self.precision_by_sample(&map.theta, (at.alpha, noise))?) {
+                break;
+            }
+            let (before, initial) = (map.gradients, map.initial_gradient_norm);
+            let from = Some((std::mem::take(&mut map.theta), noise));
+            (_, map, noise) = self.trained(at.alpha, &shorter(&options), from)?;
+            map.gradients += before;
+            map.initial_gradient_norm = initial;
+        }
+        summary.minibatches(&report, &options, at.alpha, self.options, noise);
+        if tunes {
+            summary.tuned_by_sample(at);
+        }
+        summary.map(&map, None);
+        Ok(EvidenceReport::given(map, at.alpha, noise))
+    }
+
+    /// The estimate at a prior precision, with its noise. It starts from parameters and a noise, or
+    /// anew.
+    fn trained<T: Scalar>(
+        &self,
+        alpha: f64,
+        options: &MinibatchOptions,
+        from: Option<(Vec<T>, Option<f64>)>,
+    ) -> Result<(MinibatchReport<T>, MapReport<T>, Option<f64>)> {
         let has_noise = self.prepared.observation.has_noise();
         let mut noise_std = self.options.noise_std.filter(|_| has_noise);
         let learns = has_noise && noise_std.is_none();
-        let (density, start) = match learns {
+        let (density, mut start) = match learns {
             true => self.with_noise(alpha)?,
             false => (self.minibatch::<T>(alpha, noise_std)?, self.initial(0)),
         };
-        let options = self.minibatch_options(batch_rows);
+        if let Some((theta, noise)) = from {
+            start = theta;
+            start.extend(noise.filter(|_| learns).map(|std| T::from_f64(std.ln())));
+        }
         let progress = |at: &MinibatchProgress| self.progress.step(Stage::Map, at.step, at.steps);
-        let (report, mut map) = self.one_by_minibatches(&density, &options, start, progress)?;
+        let (report, mut map) = self.one_by_minibatches(&density, options, start, progress)?;
         if learns {
             // the noise is the only parameter of the likelihood, and comes last
             let learned = map.theta.pop().map_or(0.0, Scalar::to_f64).exp();
@@ -124,9 +157,7 @@ impl Problem<'_> {
             map.energy = -density.log_density_and_grad(&map.theta, &mut grad, ws)?;
             map.gradient_norm = norm(&grad);
         }
-        summary.minibatches(&report, &options, alpha, self.options, noise_std);
-        summary.map(&map, None);
-        Ok(EvidenceReport::given(map, alpha, noise_std))
+        Ok((report, map, noise_std))
     }
 
     /// The noise at the root mean square of the residuals of all rows, its mode given the weights:

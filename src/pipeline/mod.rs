@@ -11,6 +11,7 @@
 mod agreement;
 mod baselines;
 mod bracket;
+mod batch_evidence;
 mod budget;
 mod candidates;
 mod chains;

@@ -72,7 +72,7 @@ pub(super) fn fit_portfolio<T: Fits>(
     check(data, options)?;
     auto.walk().check_budget()?;
     let mut summary = FitReport::default();
-    summary.data(data);
+    summary.data(data, options.class_weights)?;
     let portfolio = Portfolio::new(data, options, auto.walk(), progress);
     let candidates = candidates(data, options.likelihood);
     let scored = portfolio.scored::<T>(candidates, FIRST, &mut summary)?;

@@ -1,16 +1,22 @@
 //! Entries of data, estimate and scales in the report of a fit.
 
 use super::prepare::Prepared;
-use super::{FitOptions, FitReport};
-use crate::artifact::{NetworkSpec, RowWeights, report};
+use super::{ClassWeights, FitOptions, FitReport};
+use crate::artifact::{NetworkSpec, report};
 use crate::curvature::{EvidenceOptions, EvidenceReport, LogEvidence, TangentSpace};
 use crate::data::{Dataset, Schema, Task};
+use crate::error::Result;
 use crate::model::Observation;
 use crate::optim::{MapReport, MinibatchOptions, MinibatchReport, PolishReport};
 use crate::scalar::Scalar;
 
 impl FitReport {
-    pub(super) fn data(&mut self, data: &Dataset) {
+    /// Describes the rows and their weights.
+    ///
+    /// # Errors
+    /// If targets that are no classes should be balanced.
+    pub(super) fn data(&mut self, data: &Dataset, class_weights: ClassWeights) -> Result<()> {
+        let weights = class_weights.of_rows(data)?;
         self.data = Some(report::Data {
             rows: data.n(),
             features: data.d(),
@@ -24,33 +30,20 @@ impl FitReport {
                 .special_schema()
                 .map_or_else(Vec::new, Schema::describe),
             notes: data.notes().to_vec(),
-            weights: data.weights().map(|weights| report::Weights {
+            weights: weights.map(|weights| report::Weights {
                 column: data.weights_name().map(String::from),
-                ..report::Weights::of(weights)
+                balanced: class_weights == ClassWeights::Balanced,
+                ..report::Weights::of(&weights)
             }),
             ..report::Data::default()
         });
+        Ok(())
     }
 
     /// Anything unusual about likelihood and columns.
-    pub(super) fn columns(
-        &mut self,
-        prepared: &Prepared,
-        names: &[String],
-        weights_of: Option<&RowWeights>,
-    ) {
+    pub(super) fn columns(&mut self, prepared: &Prepared, names: &[String]) {
         let data = self.data.get_or_insert_default();
         let observation = prepared.observation;
-        if prepared.weighted {
-            let weights: Vec<f64> = (0..prepared.rows())
-                .map(|r| prepared.target_of(r).1)
-                .collect();
-            data.weights = Some(report::Weights {
-                column: weights_of.and_then(|w| w.column.clone()),
-                balanced: weights_of.is_some_and(|w| w.balanced),
-                ..report::Weights::of(&weights)
-            });
-        }
         if !matches!(
             observation,
             Observation::Categorical | Observation::Gaussian

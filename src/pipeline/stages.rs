@@ -66,7 +66,7 @@ pub(super) fn stages<T: Fits>(
     let spec = describe(&data, options)?;
     let network = spec.build(data.image())?;
     let mut summary = FitReport::default();
-    summary.data(&data);
+    summary.data(&data, options.class_weights)?;
     summary.network(&spec, network.dim());
     let about = About::of(&data, options.class_weights);
     let problem = Problem {
@@ -80,7 +80,7 @@ pub(super) fn stages<T: Fits>(
         densities: Densities::default(),
     };
     problem.check_options()?;
-    summary.columns(&problem.prepared, about.feature_names(), about.weights());
+    summary.columns(&problem.prepared, about.feature_names());
     problem.run(about, spec, summary, (untouched.as_ref(), &some))
 }
 

@@ -13,6 +13,14 @@
 //! This detects drift, not slowness: a walk that hardly moves passes. So a kernel also states how
 //! many steps it takes to lose its direction ([`super::Kernel::memory`]), and a warm-up is at least
 //! five times as long. What it drops: places that no particle has reached.
+//!
+//! Where nothing is observed, the energy alone would be too little: it settles with the many stiff
+//! directions, long before the few wide ones, and says nothing where a density is flat. Then
+//!
+//! - the **squared distance from the start** must have stopped growing: its mean over particles may
+//!   grow from the third quarter to the last by 2 %, plus 1.5 standard errors of the growth. The
+//!   widest directions dominate the distance, and they are the slowest;
+//! - **energies** must differ: where all are the same, no density tells where to stay.
 
 use super::observe::Trace;
 use crate::error::Result;
@@ -27,16 +35,28 @@ const BLOCKS: usize = 8;
 /// The least length of a warm-up, in units of the kernel's memory.
 const MEMORIES: usize = 5;
 
-/// True if nothing that is recorded still moves; `dim` is the number of parameters.
+/// Growth of the squared distance from the start, as a share of it, and in standard errors.
+const GROWTH: (f64, f64) = (0.02, 1.5);
+
+/// True if nothing that is recorded still moves; `dim` is the number of parameters. With `spread`,
+/// what is recorded is the squared distance of each particle from its start.
 ///
 /// # Errors
 /// If the lengths of the trace do not fit.
-pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) -> Result<bool> {
+pub(super) fn forgotten(
+    trace: &Trace,
+    dim: usize,
+    (steps, memory): (usize, usize),
+    spread: bool,
+) -> Result<bool> {
     let blocks = trace.blocks();
     if blocks < BLOCKS || steps < MEMORIES.saturating_mul(memory) {
         return Ok(false);
     }
     let middle = 3 * blocks / 4;
+    if spread && !spread_settled(trace, middle)? {
+        return Ok(false);
+    }
     let before = Moments::of(trace, blocks / 2, middle)?;
     let after = Moments::of(trace, middle, blocks)?;
     let moved = (after.energy - before.energy).abs();
@@ -49,11 +69,36 @@ pub(super) fn forgotten(trace: &Trace, dim: usize, steps: usize, memory: usize) 
         .sum();
     // comparisons with NaN are false: a walk with NaN in an energy or a prediction has not settled
     let ratio = after.variance / before.variance;
-    let predictions = trace.len == 0
+    let predictions = spread
+        || trace.len == 0
         || (shift <= (SHIFT * SHIFT + chance) * after.variance
             && ratio < VARIANCE
             && ratio > 1.0 / VARIANCE);
     Ok(moved <= ENERGY * dim as f64 && predictions)
+}
+
+/// True if squared distances from the start do not grow any more, and energies differ.
+fn spread_settled(trace: &Trace, middle: usize) -> Result<bool> {
+    let (blocks, particles) = (trace.blocks(), trace.particles());
+    let quarter = |from: usize, to: usize| -> Result<Vec<f64>> {
+        let mut means = vec![0.0; particles];
+        for block in from..to {
+            let each = means.iter_mut().zip(trace.observed_after(block)?);
+            each.for_each(|(mean, x)| *mean += x / (to - from) as f64);
+        }
+        Ok(means)
+    };
+    let (before, after) = (quarter(blocks / 2, middle)?, quarter(middle, blocks)?);
+    let m = particles.max(1) as f64;
+    let growth = || before.iter().zip(&after).map(|(b, a)| a - b);
+    let mean = growth().sum::<f64>() / m;
+    let squares: f64 = growth().map(|g| (g - mean).powi(2)).sum();
+    let error = (squares / (m - 1.0).max(1.0) / m).sqrt();
+    let size = after.iter().sum::<f64>() / m;
+    let energies = trace.energies_after(blocks - 1)?;
+    let differ = energies.windows(2).any(|pair| pair[0] != pair[1]);
+    // false with a NaN, and for a particle that is alone and moves on
+    Ok(differ && mean <= GROWTH.0 * size + GROWTH.1 * error)
 }
 
 /// Moments over particles and blocks.
@@ -137,17 +182,17 @@ mod tests {
             (0.0, 0.0, 0.98, false),
         ];
         for (energy, drift, growth, want) in cases {
-            let got = forgotten(&trace(40, energy, drift, growth), 100, 200, 10).unwrap();
+            let got = forgotten(&trace(40, energy, drift, growth), 100, (200, 10), false).unwrap();
             assert_eq!(got, want, "{energy} {drift} {growth}");
         }
         let still = trace(40, 0.0, 0.0, 1.0);
         assert!(
-            !forgotten(&still, 100, 200, 41).unwrap(),
+            !forgotten(&still, 100, (200, 41), false).unwrap(),
             "five memories are more"
         );
-        assert!(!forgotten(&trace(7, 0.0, 0.0, 1.0), 100, 200, 1).unwrap());
+        assert!(!forgotten(&trace(7, 0.0, 0.0, 1.0), 100, (200, 1), false).unwrap());
         let mut broken = still;
         broken.energies[64 * 39] = f64::NAN;
-        assert!(!forgotten(&broken, 100, 200, 10).unwrap());
+        assert!(!forgotten(&broken, 100, (200, 10), false).unwrap());
     }
 }

@@ -5,6 +5,7 @@
 //! Langevin dynamics ([`baselines`](crate::baselines)) are kernels too.
 
 mod annealed;
+mod at_once;
 mod batches;
 mod divergence;
 mod drift;
@@ -29,6 +30,7 @@ mod walker;
 pub use annealed::{
     AnnealedEvidence, AnnealedOptions, Bound, EvidenceBracket, annealed_evidence, evidence_bracket,
 };
+pub use at_once::walk;
 pub use batches::{Batched, Refresh};
 pub use divergence::{Divergence, DivergenceCause};
 pub use drift::{Drift, DriftOptions, DriftState, DriftWorkspace, viability_threshold};
@@ -43,7 +45,7 @@ pub(crate) use microcanonical::{kick, normalise};
 pub use observe::{Observable, Trace};
 pub use options::WalkOptions;
 pub use renew::{FrameOptions, FrameSource, GgnFrame};
-pub use run::{Run, walk};
+pub use run::Run;
 pub use tangent::{Tangent, TangentState, TangentWalkOptions, TangentWorkspace, whitened_space};
 pub use walk::Walk;
 pub use walker::Walker;

@@ -16,6 +16,9 @@ use crate::linalg::vector::distance;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
+/// Share of diverged steps above which a walk that was not observed has not forgotten its start.
+const DIVERGED: f64 = 0.01;
+
 /// A walk in progress.
 pub struct Run<T, S, W> {
     options: WalkOptions,
@@ -124,7 +127,9 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         if self.is_done() {
             return Ok(false);
         }
-        if self.trace.blocks() > 0 && self.trace.len != observable.len() {
+        let spread = self.records_spread(observable.len());
+        let len = if spread { 1 } else { observable.len() };
+        if self.trace.blocks() > 0 && self.trace.len != len {
             let op = "Run::advance: numbers observed";
             return Err(Error::shape(op, self.trace.len, observable.len()));
         }
@@ -133,7 +138,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         self.ensemble
             .advance(&*kernel, density, steps, observable)?;
         self.steps = next;
-        self.record(observable.len());
+        self.record(len, spread);
         let block = self.ensemble.block();
         match self.warm_up {
             Some(_) => {
@@ -141,7 +146,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
                 self.keep();
             }
             None => {
-                let last = self.warm_up_ends(kernel.memory())?;
+                let last = self.warm_up_ends(kernel.memory(), spread)?;
                 let mut warm_up = WarmUp {
                     steps: self.steps,
                     at_most: self.longest_warm_up(),
@@ -167,18 +172,14 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
 
     /// The step at which the next block ends.
     fn next_stop(&self) -> usize {
-        let mut next = self.steps.saturating_add(self.options.block);
+        let next = self.steps.saturating_add(self.options.block);
         match self.warm_up {
             None => next.min(self.longest_warm_up()),
             Some(_) => {
                 // a point is kept only where a block ends
-                if let Some(due) = (0..self.options.keep)
-                    .map(|i| self.due(i))
-                    .find(|&due| due > self.steps)
-                {
-                    next = next.min(due);
-                }
-                next.min(self.at_most())
+                let due = (0..self.options.keep).map(|i| self.due(i));
+                let due = due.filter(|&due| due > self.steps);
+                due.fold(next, usize::min).min(self.at_most())
             }
         }
     }
@@ -187,9 +188,10 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         (self.options.steps.unwrap_or(self.options.max_steps) / 2).max(1)
     }
 
-    fn warm_up_ends(&mut self, memory: usize) -> Result<bool> {
+    fn warm_up_ends(&mut self, memory: usize, spread: bool) -> Result<bool> {
         let auto = self.options.steps.is_none();
-        if auto && forgotten(&self.trace, self.dim, self.steps, memory)? {
+        let settled = || forgotten(&self.trace, self.dim, (self.steps, memory), spread);
+        if auto && settled()? {
             self.forgotten = true;
             return Ok(true);
         }
@@ -205,12 +207,28 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         warm_up + after as usize
     }
 
-    fn record(&mut self, len: usize) {
+    /// True where nothing is observed and the start is to be forgotten: the squared distance of each
+    /// particle from its start then takes the place of what is observed.
+    fn records_spread(&self, observed: usize) -> bool {
+        observed == 0 && self.options.steps.is_none() && self.warm_up.is_none()
+    }
+
+    /// True if nothing was observed.
+    fn is_blind(&self) -> bool {
+        self.ensemble.walkers.iter().all(|w| w.observed.is_empty())
+    }
+
+    fn record(&mut self, len: usize, spread: bool) {
         self.trace.steps.push(self.steps);
         self.trace.len = len;
-        for walker in &self.ensemble.walkers {
+        for (index, walker) in self.ensemble.walkers.iter().enumerate() {
             self.trace.energies.push(walker.energy);
             self.trace.observed.extend_from_slice(&walker.observed);
+            if spread {
+                let start = &self.starts[index % self.starts.len()];
+                let distance = distance(walker.theta(), start);
+                self.trace.observed.push(distance * distance);
+            }
         }
     }
 
@@ -285,6 +303,10 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         if self.warm_up.is_none() {
             self.forgotten = false;
             self.sampling = self.ensemble.block();
+            if self.is_blind() {
+                // distances from the start are no observation
+                (self.trace.observed, self.trace.len) = (Vec::new(), 0);
+            }
         }
         if cut_short && self.particle.is_empty() {
             self.keep_here();
@@ -301,6 +323,8 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             distance(theta, &self.starts[index % self.starts.len()])
         };
         let walkers = &self.ensemble.walkers;
+        let often = self.sampling.divergences as f64 > DIVERGED * self.sampling.steps as f64;
+        let tested = self.options.steps.is_none() && self.is_blind();
         let ends = walkers.iter().map(|w| w.theta()).enumerate();
         Walk {
             distances: ends.map(from_start).collect(),
@@ -308,7 +332,7 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             dim: self.dim,
             steps: self.steps,
             warm_up: self.warm_up.unwrap_or(self.steps),
-            forgotten: self.forgotten,
+            forgotten: self.forgotten && !(tested && often),
             points: self.points,
             drained: self.drained,
             particle: self.particle,
@@ -355,45 +379,18 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
             None => self.steps < longest,
             Some(warm_up) => warm_up <= longest && self.steps <= self.at_most(),
         };
+        let held = kept.checked_sub(self.drained);
         let fits = steps
             && self.steps >= self.warm_up.unwrap_or(0)
-            && kept
-                .checked_sub(self.drained)
-                .and_then(|held| held.checked_mul(self.dim))
-                == Some(self.points.len())
+            && held.and_then(|held| held.checked_mul(self.dim)) == Some(self.points.len())
             && self.energies.len() == kept
             && self.particle.iter().all(|&p| p < particles)
             && self.trace.is_of(particles);
         if fits {
             return Ok(());
         }
-        let expected = format!(
-            "that of {} of {}",
-            counted(particles, "particle"),
-            counted(self.dim, "parameter")
-        );
+        let of = counted(self.dim, "parameter");
+        let expected = format!("that of {} of {of}", counted(particles, "particle"));
         Err(Error::shape("a walk's state", expected, "another"))
     }
-}
-
-/// Walks all particles from `starts` (in turn) to the end. Use [`Run`] to go block by block and see
-/// the progress.
-///
-/// # Errors
-/// If a setting is out of range or the density is not finite at a start.
-pub fn walk<T, D, K>(
-    kernel: &mut K,
-    density: &D,
-    starts: &[Vec<T>],
-    options: &WalkOptions,
-    streams: Streams,
-) -> Result<Walk<T>>
-where
-    T: Scalar,
-    D: Sync,
-    K: Kernel<T, D>,
-{
-    let mut run = Run::new(kernel, density, starts, options, streams)?;
-    while run.advance(kernel, density, &())? {}
-    Ok(run.finish())
 }

@@ -85,3 +85,91 @@ fn a_walk_that_mixes_forgets_its_start_soon() {
         }
     }
 }
+
+/// At condition number `10^6` the stiff coordinates settle the energy within 100 steps, while the
+/// widest have hardly left the start.
+#[test]
+fn a_walk_that_still_spreads_has_not_forgotten_its_start() {
+    let precisions: Vec<f64> = (0..20)
+        .map(|i| 10f64.powf(-6.0 * i as f64 / 19.0))
+        .collect();
+    for seed in 1..6 {
+        let options = WalkOptions::default();
+        let walk = walked(precisions.clone(), vec![0.0; 20], false, &options, seed);
+        let widest: f64 = walk.points.iter().skip(19).step_by(20).map(|x| x * x).sum();
+        // its variance is 10^6
+        let share = widest / walk.len() as f64 / 1e6;
+        assert!(
+            !walk.forgotten || share > 0.3,
+            "{seed}: {} {share}",
+            walk.steps
+        );
+    }
+}
+
+/// A density that is flat everywhere, and one that is flat in three directions of ten.
+#[test]
+fn a_flat_density_never_forgets() {
+    for dim in [2, 3, 10] {
+        for (seed, flat) in [(1, dim), (2, dim), (3, dim.min(3)), (4, dim.min(3))] {
+            let mut precisions = vec![1.0; dim];
+            precisions[..flat].fill(0.0);
+            let walk = walked(
+                precisions,
+                vec![0.0; dim],
+                false,
+                &WalkOptions::default(),
+                seed,
+            );
+            assert!(!walk.forgotten, "{dim}: {flat}: {} steps", walk.steps);
+        }
+    }
+}
+
+/// Independent standard normal coordinates; the first may be at most 1.
+struct Walled;
+
+impl LogDensity<f64> for Walled {
+    type Workspace = ();
+    fn dim(&self) -> usize {
+        10
+    }
+    fn workspace(&self) {}
+    fn log_density(&self, theta: &[f64], (): &mut ()) -> Result<f64> {
+        match theta[0] <= 1.0 {
+            true => Ok(-0.5 * theta.iter().map(|t| t * t).sum::<f64>()),
+            false => Ok(f64::NEG_INFINITY),
+        }
+    }
+    fn log_density_and_grad(&self, theta: &[f64], grad: &mut [f64], ws: &mut ()) -> Result<f64> {
+        grad.iter_mut().zip(theta).for_each(|(g, t)| *g = -t);
+        self.log_density(theta, ws)
+    }
+}
+
+#[test]
+fn a_walk_that_often_diverges_does_not_say_that_it_has_forgotten() {
+    let map = InverseMassMatrix::diagonal(&[1.0; 10]).unwrap();
+    let mut kernel = Microcanonical::new(map, &MicrocanonicalOptions::default()).unwrap();
+    let (starts, options) = ([vec![0.0; 10]], WalkOptions::default());
+    let walk = walk(&mut kernel, &Walled, &starts, &options, Streams::new(1)).unwrap();
+    let share = walk.sampling.divergences as f64 / walk.sampling.steps as f64;
+    assert!(
+        share > 0.01 && !walk.forgotten,
+        "{share}: {} steps",
+        walk.steps
+    );
+    // nothing is tested where the steps are given
+    let options = WalkOptions {
+        steps: Some(100),
+        ..options
+    };
+    let mut run = Run::new(&kernel, &Walled, &starts, &options, Streams::new(1)).unwrap();
+    while run.advance(&mut kernel, &Walled, &()).unwrap() {}
+    let walk = run.finish();
+    assert!(
+        walk.forgotten && walk.trace.len == 0,
+        "{} steps",
+        walk.steps
+    );
+}

@@ -16,7 +16,8 @@ pub struct Walk<T> {
     /// Of these, the steps of the warm-up. No point of the warm-up is kept.
     pub warm_up: usize,
     /// True if the warm-up ended because the walk had forgotten its start, or if the number of
-    /// steps was given, so that nothing was tested.
+    /// steps was given, so that nothing was tested. Where nothing was observed, at most one step in
+    /// a hundred diverged after it.
     pub forgotten: bool,
     /// The viable points that were kept, `[len, dim]` row-major, ordered by step, then by particle.
     pub points: Vec<T>,

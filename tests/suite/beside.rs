@@ -151,3 +151,66 @@ fn a_walk_that_finds_no_room_says_what_is_lost_and_leaves_nothing() {
     assert_eq!(fs::metadata(&out).unwrap().len() as usize, size);
     assert_eq!(names(dir.path()), before);
 }
+
+/// `predict --out` and `compare --write-splits` where the disk is full after so many blocks: what
+/// was there is whole, and the same command then succeeds.
+#[cfg(unix)]
+#[test]
+fn tables_that_find_no_room_leave_what_was_there() {
+    let (dir, train, test) = split("glass.csv");
+    let (out, predicted) = (dir.path().join("m.fw"), dir.path().join("p.csv"));
+    let fit = ["fit", text(&train), "--out", text(&out), "--method", "map"];
+    ok(&[&fit[..], &["--hidden", "3", "--quiet"]].concat());
+    let predict = [
+        "predict",
+        text(&out),
+        text(&test),
+        "--out",
+        text(&predicted),
+        "--quiet",
+    ];
+    ok(&predict);
+    let want = fs::read(&predicted).unwrap();
+    let splits = dir.path().join("splits");
+    let compare = [
+        "compare",
+        text(&train),
+        "--methods",
+        "map",
+        "--hidden",
+        "3",
+        "--quiet",
+    ];
+    let compare = [&compare[..], &["--write-splits", text(&splits)]].concat();
+    ok(&compare);
+    let rows = |name: &str| fs::read(splits.join(name)).unwrap();
+    let both = ["seed0_test.csv", "seed0_train.csv"];
+    let written = both.map(rows);
+    let sizes = written.iter().map(Vec::len).chain([want.len()]);
+    assert!(sizes.clone().min().unwrap() > 512 && sizes.max().unwrap() < 512 * 64);
+    for blocks in [0, 1, 2, 4, 8, 12, 16, 24, 32, 64] {
+        fs::write(&predicted, "old").unwrap();
+        let output = limited(blocks, &predict);
+        let now = fs::read(&predicted).unwrap();
+        let code = output.status.code();
+        assert!((code == Some(0) && now == want) || (code == Some(1) && now == b"old"));
+        ok(&predict);
+        assert!(fs::read(&predicted).unwrap() == want);
+
+        fs::remove_dir_all(&splits).unwrap();
+        let output = limited(blocks, &compare);
+        let all = names(&splits);
+        let whole = |name: &String| written[usize::from(name == both[1])] == rows(name);
+        assert!(all.iter().all(whole), "{blocks}: {all:?}");
+        let code = output.status.code();
+        assert!(
+            (code == Some(0) && all == both) || code == Some(1),
+            "{blocks}: {code:?}"
+        );
+        ok(&compare);
+        assert!(
+            names(&splits) == both && both.map(rows) == written,
+            "{blocks}"
+        );
+    }
+}

@@ -1,10 +1,13 @@
 //! Kronecker factors of convolutions, against a network computed by plain loops, row by row.
 
+use std::sync::Arc;
+
 use crate::common::{labels, normals};
 use fiberwalk::autodiff::Window;
 use fiberwalk::curvature::{KfacBias, KfacOptions, KroneckerFactors, RowFisher, Supervised};
+use fiberwalk::model::{Curved, Weighted};
 use fiberwalk::nn::{Conv2d, Flatten, Layer, Linear, Sequential};
-use fiberwalk::{Activation, Categorical, Network};
+use fiberwalk::{Activation, Categorical, Likelihood, Mlp, Network};
 
 /// A convolution computed by loops.
 struct Plain {
@@ -243,6 +246,71 @@ fn convolutions_with_strides_padding_and_groups() {
             }
             places.sort_unstable();
             assert!(places.iter().enumerate().all(|(i, &at)| i == at) && places.len() == net.dim());
+        }
+    }
+}
+
+/// A row of weight 2 is the row twice, in both factors. For one row, a product of factors is the
+/// Gauss-Newton matrix, whatever its weight: the dense matrix is made of Jacobians by differences.
+#[test]
+fn factors_of_weighted_rows() {
+    let net = Mlp::new(&[3, 4, CLASSES], Activation::Tanh).unwrap();
+    let theta: Vec<f64> = normals(net.dim(), 5).iter().map(|t| 0.5 * t).collect();
+    let weighted = Weighted::new(Arc::new(Categorical), CLASSES).unwrap();
+    let factors = |likelihood: &dyn Likelihood, x: &[f64], y: &[f64]| {
+        let data = Supervised {
+            network: &net,
+            likelihood,
+            x,
+            y,
+        };
+        KroneckerFactors::new(&data, &theta, KfacOptions::default()).unwrap()
+    };
+    let close = |a: &[f64], b: &[f64]| {
+        let pairs = a.iter().zip(b);
+        a.len() == b.len() && pairs.fold(0.0, |m: f64, (a, b)| m.max((a - b).abs())) < 1e-12
+    };
+    // more rows than one block
+    let n = 70;
+    let weights: Vec<f64> = (0..n).map(|i| (i % 4) as f64).collect();
+    let (x, y) = (normals(n * 3, 1), labels(n, CLASSES, 2));
+    let once = factors(&weighted, &x, &Weighted::join(&y, &weights).unwrap());
+    let rows = || weights.iter().enumerate();
+    let often = |all: &[f64], d: usize| -> Vec<f64> {
+        rows()
+            .flat_map(|(i, &w)| all[i * d..(i + 1) * d].repeat(w as usize))
+            .collect()
+    };
+    let twice = factors(&Categorical, &often(&x, 3), &often(&y, 1));
+    for (a, b) in once.blocks().iter().zip(twice.blocks()) {
+        assert!(close(&a.input_factor, &b.input_factor));
+        assert!(close(&a.output_factor, &b.output_factor));
+    }
+    for weight in [0.3, 1.0, 7.0] {
+        let (x, y) = (&x[..3], &y[..1]);
+        let one = factors(&weighted, x, &Weighted::join(y, &[weight]).unwrap());
+        let data = Supervised {
+            network: &net,
+            likelihood: &weighted,
+            x,
+            y: &Weighted::join(y, &[weight]).unwrap(),
+        };
+        let density = data.density::<f64>().unwrap();
+        let mut ws = density.ggn_workspace();
+        for block in one.blocks() {
+            let [a, b] = block.orders();
+            for (k, &at) in block.index.iter().enumerate() {
+                let (mut e, mut product) = (vec![0.0; net.dim()], vec![0.0; net.dim()]);
+                e[at] = 1.0;
+                density
+                    .ggn_product(&theta, &e, &mut product, &mut ws)
+                    .unwrap();
+                for (l, &to) in block.index.iter().enumerate() {
+                    let want = block.input_factor[k / b * a + l / b]
+                        * block.output_factor[k % b * b + l % b];
+                    assert!((product[to] - want).abs() < 1e-12, "{weight}: {k} {l}");
+                }
+            }
         }
     }
 }

@@ -56,6 +56,7 @@ mod twin;
 mod units;
 mod walk;
 mod walk_batches;
+mod weighted_scores;
 mod weights;
 
 // these need the command line, or model files

@@ -53,7 +53,7 @@ fn a_conditional_last_layer_counts_rows_by_their_weights() {
 }
 
 /// A table of two features, with real targets or two classes.
-fn table(n: usize, task: Task) -> Dataset {
+pub fn table(n: usize, task: Task) -> Dataset {
     let x = normals(2 * n, 4);
     let noise = normals(n, 5);
     let y = (0..n).map(|i| {
@@ -67,7 +67,7 @@ fn table(n: usize, task: Task) -> Dataset {
     Dataset::new(x.clone(), y.collect(), names, "y", task).unwrap()
 }
 
-fn run(data: Dataset, method: Method) -> FitResult<f64> {
+pub fn run(data: Dataset, method: Method) -> FitResult<f64> {
     let options = FitOptions {
         hidden: vec![4],
         method: short(method, 6, 10, 8),

@@ -224,7 +224,7 @@ impl<T: Scalar> Rows for Core<T> {
             return Ok(ScoredRows::Classes {
                 predictions: self.classes(classes, data.features())?,
                 labels: data.labels()?,
-                weights: None,
+                weights: data.weights().map(<[f64]>::to_vec),
             });
         }
         let mut all = RealRows::default();
@@ -242,7 +242,11 @@ impl<T: Scalar> Rows for Core<T> {
                 Ok(())
             })?,
         }
-        Ok(ScoredRows::Real(all))
+        let all = ScoredRows::Real(all);
+        match data.weights() {
+            Some(weights) => all.weighted(weights),
+            None => Ok(all),
+        }
     }
 
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
@@ -267,6 +271,15 @@ impl<T: Scalar> Rows for Core<T> {
             })?,
         }
         Ok(all)
+    }
+
+    fn log_weighted_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
+        let op = "log_weighted_densities";
+        self.check(op, data)?;
+        let member = self.single("log densities of weighted rows")?;
+        let once = vec![1.0; data.n()];
+        let weights = data.weights().unwrap_or(&once);
+        self.named(member.log_weighted_densities(data.features(), data.targets(), weights))
     }
 
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {

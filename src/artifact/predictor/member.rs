@@ -8,6 +8,7 @@ use crate::artifact::model::FittedModel;
 use crate::data::{Standardizer, TargetMap};
 use crate::deform::AtlasRows;
 use crate::error::{Error, Result};
+use crate::linalg::log_mean_exp;
 use crate::model::{Likelihood, Predictive, RowLikelihood};
 use crate::nn::LinearHead;
 use crate::parallel;
@@ -46,6 +47,20 @@ fn likelihood_of<T: Scalar>(model: &FittedModel<T>) -> Result<(Arc<dyn Likelihoo
     let sampled = model.metadata.scales.as_ref().is_some_and(|s| s.noise_std);
     let own = if sampled { task.observation().own() } else { 0 };
     Ok((task.likelihood(sampled)?.into(), own))
+}
+
+/// The error of a user's likelihood without a law.
+fn no_law() -> Error {
+    let requirement = "says no law of its targets (`Likelihood::predictive`): take outputs, or log \
+                       densities";
+    Error::config("likelihood", "own", requirement)
+}
+
+/// Log probability of class `label`.
+pub(crate) fn log_softmax(logits: &[f64], label: usize) -> f64 {
+    let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let sum: f64 = logits.iter().map(|o| (o - top).exp()).sum();
+    logits.get(label).map_or(f64::NAN, |o| o - top - sum.ln())
 }
 
 impl<T: Scalar> Member<T> {
@@ -185,15 +200,39 @@ impl<T: Scalar> Member<T> {
                     let params = self.params.get(own).unwrap_or(&[]);
                     rows.log_density(row, one, params, ws)
                 });
-                let logs = logs.collect::<Result<Vec<f64>>>()?;
-                let top = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                if top == f64::NEG_INFINITY {
-                    return Ok(top);
-                }
-                let sum: f64 = logs.iter().map(|l| (l - top).exp()).sum();
-                Ok(top + (sum / logs.len() as f64).ln())
+                Ok(log_mean_exp(&logs.collect::<Result<Vec<f64>>>()?).value)
             },
         )
+    }
+
+    /// `log mean_s p(y | s)^w` of every row with weight `w`, by the likelihood's law.
+    pub(super) fn log_weighted_densities(
+        &self,
+        x: &[f64],
+        y: &[f64],
+        weights: &[f64],
+    ) -> Result<Vec<f64>> {
+        // two logits in place of one are the same probabilities
+        let outputs = self.all_outputs(x)?;
+        let one_logit = self.one_logit();
+        parallel::try_map(outputs.rows, |row| {
+            let y = y[row];
+            let (z, slope) = (self.target.forward(y), self.target.log_slope(y));
+            let samples = outputs.row(row).chunks_exact(outputs.width).enumerate();
+            let logs = samples.map(|(s, one)| {
+                let predictive = match one_logit {
+                    true => Predictive::Logits,
+                    false => self.predictive(s, one),
+                };
+                let log_density = match predictive {
+                    Predictive::Logits => log_softmax(one, y as usize),
+                    Predictive::Law(law) => law.log_density(z) + slope,
+                    _ => return Err(no_law()),
+                };
+                Ok(weights[row] * log_density)
+            });
+            Ok(log_mean_exp(&logs.collect::<Result<Vec<f64>>>()?).value)
+        })
     }
 
     /// The laws of a real target or a count.
@@ -201,11 +240,7 @@ impl<T: Scalar> Member<T> {
         let each = outputs.values.chunks_exact(outputs.width).enumerate();
         let laws = each.map(|(i, one)| match self.predictive(i % outputs.samples, one) {
             Predictive::Law(law) => Ok(law),
-            _ => {
-                let requirement = "says no law of its targets (`Likelihood::predictive`): \
-                                   take outputs, or log densities";
-                Err(Error::config("likelihood", "own", requirement))
-            }
+            _ => Err(no_law()),
         });
         Ok(MemberLaws {
             weight: self.weight,

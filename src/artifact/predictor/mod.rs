@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::metrics::{ScoredRows, Scores};
 use crate::predict::{ClassPredictions, Outputs, RealPredictions};
 use crate::rng::Streams;
+pub(crate) use member::log_softmax;
 pub use row::RowPrediction;
 
 /// The probabilities of the quantiles, unless the caller asks for others.
@@ -57,6 +58,7 @@ pub trait Rows: Send + Sync {
     fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
     fn score_rows(&self, data: &Dataset) -> Result<ScoredRows>;
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
+    fn log_weighted_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
 }
@@ -102,7 +104,7 @@ impl Predictor {
     }
 
     /// Predictions of rows with known targets beside these, for scores with intervals, or to
-    /// compare models row by row.
+    /// compare models row by row. If the data have weights, each row counts by its weight.
     ///
     /// # Errors
     /// If the data are for another task, or do not fit the model.
@@ -116,6 +118,17 @@ impl Predictor {
     /// Those of [`Predictor::evaluate`].
     pub fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
         self.rows.log_densities(data)
+    }
+
+    /// `log mean_s p(y | s)^w` of every row with weight `w` under draws `s`, `[n]`: how probable `w`
+    /// rows are together. They share the draw, so it is not `w` times the log density. Rows without
+    /// weights count once.
+    ///
+    /// # Errors
+    /// Those of [`Predictor::evaluate`], and if the model is a mixture of models, or an atlas that
+    /// predicts without draws.
+    pub fn log_weighted_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
+        self.rows.log_weighted_densities(data)
     }
 
     /// The log predictive density, or log probability, of every row of targets, from raw features
@@ -209,6 +222,21 @@ impl<T: Compiled> FittedModel<T> {
     ) -> Result<Vec<f64>> {
         check_task("log_densities", self.metadata.data_task(), data)?;
         self.predictor_from(count, streams)?.log_densities(data)
+    }
+
+    /// [`Predictor::log_weighted_densities`] of a predictor made for this one call.
+    ///
+    /// # Errors
+    /// Those of [`FittedModel::predictor`] and [`Predictor::log_weighted_densities`].
+    pub fn log_weighted_densities(
+        &self,
+        data: &Dataset,
+        count: usize,
+        streams: Streams,
+    ) -> Result<Vec<f64>> {
+        check_task("log_weighted_densities", self.metadata.data_task(), data)?;
+        let predictor = self.predictor_from(count, streams)?;
+        predictor.log_weighted_densities(data)
     }
 }
 

@@ -16,8 +16,9 @@ use crate::input::Input;
 use crate::numbers::rounded;
 use crate::progress::Bars;
 use crate::signals::Signals;
+use crate::splits::{self, Splits};
 use crate::streams::{read_once, say, source_name};
-use crate::{complain, peak, say_notes, splits};
+use crate::{complain, peak, say_notes};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;
@@ -64,29 +65,36 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         None => None,
     };
     test.iter().for_each(|test| say_notes(test.notes()));
+    let sets = |seed: u64| -> Result<Sets<'_>> {
+        if let Some(test) = &test {
+            return Ok(Sets::Given(&train, test));
+        }
+        let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
+        let split = stratified_split(&train, TEST_SHARE, &mut rng)
+            .map_err(|e| in_file(e, source_name(&args.train)))?;
+        let (train, test) = (train.select(&split.train)?, train.select(&split.test)?);
+        Ok(Sets::Split {
+            train,
+            test,
+            rows: split.test,
+        })
+    };
+    if let Some(directory) = &args.write_splits {
+        let of = |seed: u64| {
+            let sets = sets(seed)?;
+            let (train, test, _) = sets.parts();
+            Splits::new(directory, seed, train, test)
+        };
+        // all of them are looked at before one is written
+        seeds.clone().try_for_each(|seed| of(seed)?.check())?;
+        seeds.clone().try_for_each(|seed| of(seed)?.write())?;
+    }
     // Without the watch, a signal ends the program as the system has it.
     let _ = signals.watch();
     let (mut all, mut first_failure) = (Vec::new(), None);
     for seed in seeds {
-        let split = match &test {
-            Some(_) => None,
-            None => {
-                let mut rng = Streams::new(seed).rng(Phase::SPLIT, 0);
-                let split = stratified_split(&train, TEST_SHARE, &mut rng)
-                    .map_err(|e| in_file(e, source_name(&args.train)))?;
-                let parts = (train.select(&split.train)?, train.select(&split.test)?);
-                Some((parts, split.test))
-            }
-        };
-        let (train, test, rows) = match (&split, &test) {
-            (Some(((train, test), rows)), _) => (train, test, &rows[..]),
-            (None, Some(test)) => (&train, test, &[][..]),
-            // Not reached: either a split or a test set exists.
-            (None, None) => continue,
-        };
-        if let Some(directory) = &args.write_splits {
-            splits::write(directory, seed, train, test)?;
-        }
+        let sets = sets(seed)?;
+        let (train, test, rows) = sets.parts();
         for options in &fits {
             let method = options.method.method();
             match one::<T>(args, signals, options, seed, (train, test)) {
@@ -112,6 +120,28 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         say(&(table(&scores(&rows)) + &differences(&rows)))?;
     }
     Ok(first_failure.unwrap_or(ExitCode::SUCCESS))
+}
+
+/// The rows of a seed.
+enum Sets<'a> {
+    /// Those of two files.
+    Given(&'a Dataset, &'a Dataset),
+    /// A split of one file, and the numbers of the test rows in it.
+    Split {
+        train: Dataset,
+        test: Dataset,
+        rows: Vec<usize>,
+    },
+}
+
+impl Sets<'_> {
+    /// Training rows, test rows, and the numbers of these in the file, if they are of one file.
+    fn parts(&self) -> (&Dataset, &Dataset, &[usize]) {
+        match self {
+            Sets::Given(train, test) => (train, test, &[]),
+            Sets::Split { train, test, rows } => (train, test, rows),
+        }
+    }
 }
 
 fn one<T: Fits>(

@@ -23,6 +23,9 @@ use crate::table::TableArgs;
 struct Evaluation {
     #[serde(flatten)]
     scores: Scores,
+    /// The column that says how much each row counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intervals: Option<Intervals>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +106,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     };
     let found = Evaluation {
         scores,
+        weights: data.weights_name().map(String::from),
         intervals: intervals.transpose()?,
         ood,
     };
@@ -140,14 +144,17 @@ fn elsewhere(
         Predictions::Real(p) => vec![("std", p.moments.iter().map(|m| m.std).collect())],
     };
     let rows = outside.first().map_or(0, |(_, all)| all.len());
+    // rows from elsewhere count once
+    let weights = scored.weights().map(|w| [w, &vec![1.0; rows]].concat());
+    let weights = weights.as_deref();
     let mut by = BTreeMap::new();
     for ((name, inside), (_, outside)) in scored.uncertainties().into_iter().zip(outside) {
-        let scores = OutOfDistribution::new(&inside, &outside, None);
+        let scores = OutOfDistribution::new(&inside, &outside, weights);
         let scores = scores.map_err(|e| in_file(e, input.rows()))?;
         let intervals = match bootstrap {
             None => None,
             Some(b) => {
-                let of = OutOfDistribution::intervals(&inside, &outside, None, &b)?;
+                let of = OutOfDistribution::intervals(&inside, &outside, weights, &b)?;
                 Some(Intervals::new(&b, of))
             }
         };

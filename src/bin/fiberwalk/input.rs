@@ -12,7 +12,7 @@ use fiberwalk::{Error, Result};
 use crate::args::Settings;
 use crate::failure::{in_file, in_rows};
 use crate::progress::watched;
-use crate::streams::{STANDARD_INPUT, is_stream, read_text, source_name};
+use crate::streams::{is_stream, read_text, source_name};
 use crate::table::TableArgs;
 use crate::values::ImageShape;
 
@@ -173,6 +173,8 @@ impl Input {
                 let options = RowOptions {
                     format: table.format(),
                     keep: keep.to_vec(),
+                    rows,
+                    ..RowOptions::default()
                 };
                 watched(csv_text(file)?, quiet).features(&model.schema(), &options)?
             }
@@ -198,19 +200,24 @@ impl Input {
         Ok(read)
     }
 
-    /// Rows with known targets, to score a model on.
+    /// Rows with known targets, to score a model on. They get weights if the training rows had any.
     pub fn scored(
         &self,
         model: &Metadata,
         rows: Option<usize>,
         table: &TableArgs,
     ) -> Result<Dataset> {
-        self.like(&model.schema(), model.data_task(), model.image, rows, table)
+        let weights = model.weights.as_ref().and_then(|w| w.column.clone());
+        let options = scoring(table, weights, rows);
+        let (schema, task) = (model.schema(), model.data_task());
+        self.like(&schema, task, model.image, (table, &options))
     }
 
     /// Rows with known targets and the same columns as `train`.
     pub fn scored_like(&self, train: &Dataset, table: &TableArgs) -> Result<Dataset> {
-        self.like(&train.schema(), train.task(), train.image(), None, table)
+        let options = scoring(table, train.weights_name().map(String::from), None);
+        let (schema, task) = (train.schema(), train.task());
+        self.like(&schema, task, train.image(), (table, &options))
     }
 
     fn like(
@@ -218,14 +225,12 @@ impl Input {
         schema: &Schema,
         task: Task,
         shape: Option<[usize; 3]>,
-        rows: Option<usize>,
-        table: &TableArgs,
+        (table, options): (&TableArgs, &RowOptions),
     ) -> Result<Dataset> {
+        let rows = options.rows;
+        check_rows(rows)?;
         match self {
-            Input::Csv(file) => {
-                let data = csv_text(file)?.dataset_for_schema(schema, task, &table.format())?;
-                first_rows(data, rows)
-            }
+            Input::Csv(file) => csv_text(file)?.dataset_for_schema(schema, task, options),
             Input::Idx { images, labels } => {
                 table.refuse()?;
                 let shape = image(shape, images)?;
@@ -235,10 +240,20 @@ impl Input {
     }
 }
 
+/// How to read rows to score.
+fn scoring(table: &TableArgs, weights: Option<String>, rows: Option<usize>) -> RowOptions {
+    RowOptions {
+        format: table.format(),
+        weights,
+        rows,
+        ..RowOptions::default()
+    }
+}
+
 /// The text of a CSV file, or of standard input.
 fn csv_text(file: &Path) -> Result<CsvText> {
     match is_stream(file) {
-        true => Ok(CsvText::from_bytes(read_text()?, STANDARD_INPUT)),
+        true => read_text(),
         false => CsvText::open(file),
     }
 }
@@ -265,13 +280,6 @@ fn image(shape: Option<[usize; 3]>, images: &Path) -> Result<[usize; 3]> {
         let what = "images, but the model was trained on the columns of a table";
         data_error(images, what.into())
     })
-}
-
-fn first_rows(mut data: Dataset, rows: Option<usize>) -> Result<Dataset> {
-    if let Some(rows) = rows {
-        data.truncate(rows)?;
-    }
-    Ok(data)
 }
 
 fn check_rows(rows: Option<usize>) -> Result<()> {

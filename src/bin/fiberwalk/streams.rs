@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::Path;
 
 use fiberwalk::artifact::{AnyModel, Metadata, metadata_from_bytes};
+use fiberwalk::data::CsvText;
 use fiberwalk::{Error, Result};
 
 use crate::failure::{Failure, Outcome};
@@ -49,24 +50,33 @@ pub fn read_once(
 pub fn read() -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let outcome = io::stdin().lock().read_to_end(&mut bytes);
-    outcome.map_err(|source| Error::Io {
-        path: STANDARD_INPUT.into(),
-        source,
-    })?;
+    outcome.map_err(failed)?;
     match bytes.is_empty() {
-        true => Err(data_error("it is empty: nothing was piped into it")),
+        true => Err(data_error(EMPTY)),
         false => Ok(bytes),
     }
 }
 
-/// Reads the text of a table from standard input.
-pub fn read_text() -> Result<Vec<u8>> {
-    let bytes = read()?;
-    match bytes[..] {
-        [0, 0, ..] | [0x1f, 0x8b, ..] => Err(data_error(
+/// Reads the text of a table from standard input, as far as memory allows.
+pub fn read_text() -> Result<CsvText> {
+    let (mut first, mut input) = (Vec::new(), io::stdin().lock());
+    let read = input.by_ref().take(2).read_to_end(&mut first);
+    read.map_err(failed)?;
+    match first[..] {
+        [] => Err(data_error(EMPTY)),
+        [0, 0] | [0x1f, 0x8b] => Err(data_error(
             "images, or data in gzip: only the text of a CSV file can be piped; name the files",
         )),
-        _ => Ok(bytes),
+        _ => CsvText::from_reader((&first[..]).chain(input), STANDARD_INPUT),
+    }
+}
+
+const EMPTY: &str = "it is empty: nothing was piped into it";
+
+fn failed(source: io::Error) -> Error {
+    Error::Io {
+        path: STANDARD_INPUT.into(),
+        source,
     }
 }
 

@@ -77,6 +77,8 @@ impl KroneckerFactors {
         }
         let layers = Layers::<T>::new(data.network)?;
         let n = data.rows();
+        let weights = data.likelihood.row_weights(data.y);
+        let total_weight = weights.as_ref().map_or(n as f64, |w| w.iter().sum());
         let fresh = || -> Vec<Sums> {
             let empty = |l: &Layer| Sums {
                 a: vec![0.0; l.groups * l.input_order(bias).pow(2)],
@@ -89,7 +91,14 @@ impl KroneckerFactors {
         for some in starts.chunks(AT_ONCE) {
             let parts = parallel::try_map(some.len(), |i| {
                 let mut sums = fresh();
-                layers.add(data, theta, roots, some[i], bias, &mut sums)?;
+                layers.add(
+                    data,
+                    theta,
+                    (roots, weights.as_deref()),
+                    some[i],
+                    bias,
+                    &mut sums,
+                )?;
                 Ok(sums)
             })?;
             for part in &parts {
@@ -100,7 +109,7 @@ impl KroneckerFactors {
             }
         }
         let each = layers.layers.iter().zip(&total);
-        let blocks = each.flat_map(|(l, s)| l.blocks(&s.a, &s.b, n, bias));
+        let blocks = each.flat_map(|(l, s)| l.blocks((&s.a, &s.b), total_weight, bias));
         Ok(Self {
             dim,
             blocks: blocks.collect(),
@@ -124,7 +133,7 @@ impl<T: Scalar> Layers<T> {
         &self,
         data: &Supervised<'_>,
         theta: &[T],
-        roots: &OutputRoots,
+        (roots, weights): (&OutputRoots, Option<&[f64]>),
         first: usize,
         bias: KfacBias,
         sums: &mut [Sums],
@@ -140,7 +149,14 @@ impl<T: Scalar> Layers<T> {
             add_products(
                 &mut sums.a,
                 (layer.groups, order, here * layer.uses()),
-                |g, i, out| layer.patches(input, (g, i), out),
+                |g, i, out| {
+                    layer.patches(input, (g, i), out);
+                    if let Some(weights) = weights {
+                        // the vectors of the second factor have the root of the weight already
+                        let root = weights[first + i].sqrt();
+                        out.iter_mut().for_each(|x| *x *= root);
+                    }
+                },
                 here,
             );
         }

@@ -178,9 +178,14 @@ impl Layer {
         self.inputs + usize::from(self.joins(bias))
     }
 
-    /// The blocks of this layer, group by group, from sums over `n` rows. For each group `a` is
-    /// `[order, order]` and `b` is `[outputs, outputs]`.
-    pub fn blocks(&self, a: &[f64], b: &[f64], n: usize, bias: KfacBias) -> Vec<KroneckerBlock> {
+    /// The blocks of this layer, group by group, from sums over rows whose weights add up to
+    /// `total`. For each group `a` is `[order, order]` and `b` is `[outputs, outputs]`.
+    pub fn blocks(
+        &self,
+        (a, b): (&[f64], &[f64]),
+        total: f64,
+        bias: KfacBias,
+    ) -> Vec<KroneckerBlock> {
         let (order, outputs) = (self.input_order(bias), self.outputs);
         let uses = self.uses() as f64;
         let mut blocks = Vec::new();
@@ -205,7 +210,7 @@ impl Layer {
             }
             blocks.push(KroneckerBlock {
                 index,
-                input_factor: part(a, order * order, n.max(1) as f64),
+                input_factor: part(a, order * order, total),
                 output_factor: output_factor.clone(),
             });
             if self.bias.is_some() && !self.joins(bias) {

@@ -1,7 +1,7 @@
 //! Weights of the rows of a data set.
 
 use super::{Dataset, in_column};
-use crate::error::{Error, Result, counted};
+use crate::error::{Error, Result};
 use crate::linalg::check_weights;
 
 impl Dataset {
@@ -9,18 +9,12 @@ impl Dataset {
     /// says where the weights come from.
     ///
     /// # Errors
-    /// If their number is not that of the rows, one is negative or not finite, or all are 0.
+    /// If their number is not that of the rows, one is negative or not finite, all are 0, or their
+    /// sum overflows.
     pub fn with_weights(self, name: impl Into<String>, weights: Vec<f64>) -> Result<Self> {
         let name = name.into();
-        if weights.len() != self.n() {
-            let expected = format!("{} for as many rows", counted(self.n(), "weight"));
-            return Err(Error::shape(
-                "Dataset::with_weights",
-                expected,
-                weights.len(),
-            ));
-        }
-        check_weights(&weights).map_err(|error| match error {
+        let checked = check_weights("Dataset::with_weights", self.n(), &weights);
+        checked.map_err(|error| match error {
             Error::Data { what, .. } => in_column(&name, what),
             other => other,
         })?;

@@ -125,7 +125,7 @@ fn load_features(path: &Path, schema: &Schema) -> Result<Vec<f64>> {
 }
 
 fn load_for_schema(path: &Path, schema: &Schema, task: Task) -> Result<Dataset> {
-    super::load_for_schema(path, schema, task, &CsvFormat::default())
+    super::load_for_schema(path, schema, task, &RowOptions::default())
 }
 
 const THREE: Task = Task::Classification { classes: 3 };
@@ -174,4 +174,35 @@ fn prediction_never_looks_at_the_target() {
     assert_eq!(rows.features, [1., 2., 3., 4.]);
     assert_eq!(rows.notes, ["1 column that the model does not use: note"]);
     assert!(load("a,b,y\n1,oops,3\n").contains("line 2, column 'b'"));
+}
+
+#[test]
+fn rows_to_score_have_the_weights_of_the_table_or_count_once() {
+    let options = RowOptions {
+        weights: Some("w".into()),
+        ..RowOptions::default()
+    };
+    let read = |text: &str, options: &RowOptions| {
+        super::load_for_schema(file(text).path(), &schema(), THREE, options)
+    };
+    let set = read("w,a,b,y\n0.5,1,2,0\n3,4,5,1\n", &options).unwrap();
+    assert_eq!(set.weights(), Some(&[0.5, 3.0][..]));
+    assert_eq!(set.weights_name(), Some("w"));
+    assert_eq!(set.notes(), ["rows count by their weights, in column 'w'"]);
+    let set = read("a,b,y\n1,2,0\n", &options).unwrap();
+    assert_eq!(set.weights(), None);
+    let note = "no column 'w' of weights, which the training rows had: every row counts once";
+    assert_eq!(set.notes(), [note]);
+    let error = message(read("w,a,b,y\n-1,1,2,0\n", &options));
+    assert!(
+        error.contains("line 2, column 'w': '-1' is not a weight"),
+        "{error}"
+    );
+    // the first rows alone
+    let some = RowOptions {
+        rows: Some(1),
+        ..RowOptions::default()
+    };
+    let set = read("a,b,y\n1,2,0\nx,y,z\n", &some).unwrap();
+    assert_eq!(set.features(), [1.0, 2.0]);
 }

@@ -132,8 +132,8 @@ fn new_rows_are_encoded_by_the_training_rows() {
 fn scored_rows_find_their_classes_by_name() {
     let data = read(TABLE, &CsvOptions::default()).unwrap();
     let score = |text: &str| {
-        let format = crate::data::CsvFormat::default();
-        CsvText::from_bytes(text, "s.csv").dataset_for_schema(&data.schema(), data.task(), &format)
+        let options = crate::data::RowOptions::default();
+        CsvText::from_bytes(text, "s.csv").dataset_for_schema(&data.schema(), data.task(), &options)
     };
     let header = "survived,sex,deck,age,fare\n";
     let scored = score(&format!("{header}yes,male,A,1,2\nno,male,A,1,2\n")).unwrap();

@@ -9,9 +9,8 @@
 //! Fisher information that does not depend on outputs has. Otherwise it is an approximation, as the
 //! Gauss-Newton matrix is anyway.
 //!
-//! Three quantities see a weighted row as one row, and not as `w` of them: an empirical Fisher
-//! matrix has `w^2 g g^T`, leave-one-out leaves out the row with its weight, and the factor of
-//! inputs of a Kronecker-factored matrix averages over rows as they stand.
+//! Two quantities see a weighted row as one row, and not as `w` of them: an empirical Fisher matrix
+//! has `w^2 g g^T`, and leave-one-out leaves out the row with its weight.
 
 use std::fmt;
 use std::sync::Arc;
@@ -226,7 +225,7 @@ impl Likelihood for Weighted {
             return Err(Error::shape("Weighted", expected, rows.len()));
         }
         let (targets, weights) = self.split(rows);
-        check_weights(&weights)?;
+        check_weights("Weighted", weights.len(), &weights)?;
         self.inner.check(outputs, &targets)
     }
 }

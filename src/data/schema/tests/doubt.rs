@@ -77,8 +77,8 @@ fn targets_that_are_missing_or_ambiguous_are_refused() {
     };
     let data = read("a,y\n1,0.5\n2,1\n3,2\n", &options).unwrap();
     let score = |data: &Dataset, text: &str| {
-        let format = crate::data::CsvFormat::default();
-        CsvText::from_bytes(text, "s").dataset_for_schema(&data.schema(), data.task(), &format)
+        let options = crate::data::RowOptions::default();
+        CsvText::from_bytes(text, "s").dataset_for_schema(&data.schema(), data.task(), &options)
     };
     assert!(message(score(&data, "a,y\n1,-999\n")).contains("a missing target"));
     let asked = CsvOptions {
