@@ -70,7 +70,7 @@ pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, RowWeights, SampledScal
 pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;
-pub use predictor::{Predictions, Predictor, RowPrediction};
+pub use predictor::{Predictions, Predictor, RowPrediction, interval_ends};
 pub use report::FitReport;
 pub use spool::{Spool, remove_spool};
 pub use task::TaskSpec;

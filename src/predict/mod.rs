@@ -1,5 +1,6 @@
 //! The posterior predictive: what parameter samples say about new inputs, and how sure they are.
 
+mod draws;
 mod linearised;
 mod mixed_rows;
 mod mixture;
@@ -9,6 +10,9 @@ mod predictions;
 mod real;
 mod real_mixtures;
 
+#[cfg(feature = "safetensors")]
+pub(crate) use draws::draw_class;
+pub use draws::{DrawOptions, PredictiveDraws};
 pub use linearised::{SoftmaxMean, class_probabilities, draw_outputs, regression_predictions};
 pub use mixed_rows::{MemberLaws, MixedPredictions};
 pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part};

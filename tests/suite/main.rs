@@ -45,6 +45,7 @@ mod minibatch;
 mod old_files;
 mod own;
 mod precision;
+mod predictive;
 mod predictor;
 mod resume;
 mod samplers;
@@ -89,6 +90,8 @@ mod noise_calibration;
 mod observations;
 #[cfg(feature = "cli")]
 mod pipeline;
+#[cfg(feature = "cli")]
+mod predictions;
 #[cfg(feature = "cli")]
 mod refusals;
 #[cfg(feature = "cli")]

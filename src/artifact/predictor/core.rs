@@ -12,7 +12,8 @@ use crate::metrics::{RealRows, ScoredRows};
 use crate::model::Observation;
 use crate::parallel::Pool;
 use crate::predict::{
-    ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
+    ClassPredictions, DrawOptions, MixedPredictions, Outputs, PredictiveDraws, RealPredictions,
+    RegressionPredictions,
 };
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -56,7 +57,7 @@ impl Plain {
 pub(in crate::artifact) struct Core<T: Scalar> {
     pub(super) task: Task,
     /// Names of the features.
-    features: Vec<String>,
+    pub(super) features: Vec<String>,
     pub(super) plain: Option<Plain>,
     pub(super) members: Vec<Member<T>>,
     pub(super) pool: Pool<Memory<T>>,
@@ -112,7 +113,11 @@ impl<T: Scalar> Core<T> {
 
     /// Passes rows on in blocks. The models of a mixture predict each block in turn. Errors count
     /// the rows of a block from its first.
-    fn blocks(&self, x: &[f64], mut use_block: impl FnMut(&[f64]) -> Result<()>) -> Result<()> {
+    pub(super) fn blocks(
+        &self,
+        x: &[f64],
+        mut use_block: impl FnMut(&[f64]) -> Result<()>,
+    ) -> Result<()> {
         let d = self.features.len();
         if !x.len().is_multiple_of(d) {
             let (expected, got) = (
@@ -196,6 +201,10 @@ impl<T: Scalar> Rows for Core<T> {
         self.task
     }
 
+    fn width(&self) -> usize {
+        self.features.len()
+    }
+
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()> {
         self.predict_row(x, probabilities, out)
     }
@@ -272,6 +281,10 @@ impl<T: Scalar> Rows for Core<T> {
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
         let member = self.single("log densities by the likelihood")?;
         self.named(member.log_densities(x, y))
+    }
+
+    fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {
+        self.joint_draws(x, how)
     }
 
     fn outputs(&self, x: &[f64]) -> Result<Outputs> {

@@ -4,7 +4,9 @@
 //! mixture of laws ([`MixedPredictions`]), including mixtures of several models.
 
 mod core;
+mod draws;
 mod member;
+mod predictive;
 mod row;
 
 use std::fmt;
@@ -15,8 +17,9 @@ use super::model::FittedModel;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ScoredRows, Scores};
-use crate::predict::{ClassPredictions, Outputs, RealPredictions};
+use crate::predict::{ClassPredictions, DrawOptions, Outputs, PredictiveDraws, RealPredictions};
 use crate::rng::Streams;
+pub use predictive::interval_ends;
 pub use row::RowPrediction;
 
 /// The probabilities of the quantiles, unless the caller asks for others.
@@ -53,12 +56,15 @@ impl fmt::Debug for Predictor {
 /// A predictor's operations, in the precision of its model.
 pub trait Rows: Send + Sync {
     fn task(&self) -> Task;
+    /// Number of features of a row.
+    fn width(&self) -> usize;
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()>;
     fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
     fn score_rows(&self, data: &Dataset) -> Result<ScoredRows>;
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
+    fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws>;
 }
 
 impl Predictor {

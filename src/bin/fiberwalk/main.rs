@@ -23,12 +23,14 @@ mod peak;
 mod predict;
 mod prior;
 mod progress;
+mod rows_out;
 mod settings;
 mod signals;
 mod splits;
 mod streams;
 mod suggest;
 mod table;
+mod threads;
 mod values;
 
 use std::io::{ErrorKind, Write};
