@@ -9,6 +9,7 @@ mod outputs;
 mod predictions;
 mod real;
 mod real_mixtures;
+mod stretch;
 
 #[cfg(feature = "safetensors")]
 pub(crate) use draws::draw_class;
@@ -18,6 +19,8 @@ pub use mixed_rows::{MemberLaws, MixedPredictions};
 pub use mixture::{GaussianMixture, MixedPredictive, MixtureStds, Part};
 pub use output_gaussian::{JointOutputGaussian, OutputGaussian};
 pub use outputs::{Outputs, OutputsWorkspace, SampleOutputs, linearised_outputs, network_outputs};
+#[cfg(feature = "safetensors")]
+pub(crate) use predictions::entropy;
 pub use predictions::{ClassPredictions, ClassSums};
 pub use real::{RealMoments, RealPredictions};
 pub use real_mixtures::RegressionPredictions;

@@ -12,7 +12,9 @@ mod annealed;
 #[cfg(feature = "cli")]
 mod arguments;
 mod baselines;
+mod calibrated;
 mod calibration;
+mod conformal;
 mod continued;
 mod curvature;
 mod deformation;

@@ -135,3 +135,115 @@ fn draws_and_parts_of_classes() {
         &["--interval", "number"],
     );
 }
+
+/// `fit --calibrate --conformal`, and what `predict`, `evaluate` and the summary say then.
+#[test]
+fn calibrated_models_say_sets_and_intervals() {
+    let (dir, train, test) = split("vehicle.csv");
+    let model = dir.path().join("m.fw");
+    let fit = [
+        "fit",
+        text(&train),
+        "--out",
+        text(&model),
+        "--method",
+        "map",
+        "--hidden",
+        "6",
+    ];
+    let said = ok(&[&fit[..], &["--calibrate", "0.3", "--conformal", "0.9"]].concat());
+    for words in [
+        "rows held out, which the fit has not seen",
+        "nll",
+        "90 % by aps from",
+    ] {
+        assert!(said.contains(words), "'{words}' is not in {said}");
+    }
+    let predict = ["predict", text(&model), text(&test)];
+    let (header, rows) = table(&ok(&predict));
+    let sets: Vec<usize> = (0..header.len())
+        .filter(|&j| header[j].starts_with("in_set_"))
+        .collect();
+    assert_eq!(sets.len(), 4);
+    assert!(
+        rows.iter()
+            .all(|row| sets.iter().all(|&j| row[j] == 0.0 || row[j] == 1.0))
+    );
+    let list = ok(&[&predict[..], &["--format", "json"]].concat());
+    let list: Value = serde_json::from_str(&list).unwrap();
+    for (object, row) in list.as_array().unwrap().iter().zip(&rows) {
+        let size = sets.iter().map(|&j| row[j]).sum::<f64>();
+        assert_eq!(
+            object["conformal_set"].as_array().unwrap().len() as f64,
+            size
+        );
+    }
+    let evaluate = ["evaluate", text(&model), text(&test), "--bootstrap", "0"];
+    let scores: Value = serde_json::from_str(&ok(&[&evaluate[..], &["--json"]].concat())).unwrap();
+    let promise = &scores["conformal"];
+    // 210 test rows, and a threshold of 63 rows: 5 standard errors of the coverage
+    let coverage = promise["coverage"].as_f64().unwrap();
+    assert!(
+        (coverage - 0.9).abs() < 5.0 * (0.09 * (1.0 / 210.0 + 1.0 / 95.0f64)).sqrt(),
+        "{promise}"
+    );
+    assert_eq!(promise["by_class"].as_array().unwrap().len(), 4);
+    let lines = ok(&evaluate);
+    assert!(
+        lines.contains("90 % promised, by aps") && lines.contains("coverage of"),
+        "{lines}"
+    );
+
+    // a number: both ends in every format, infinite ones too
+    let (dir, train, test) = split("yacht.csv");
+    let model = dir.path().join("m.fw");
+    let fit = [
+        "fit",
+        text(&train),
+        "--out",
+        text(&model),
+        "--method",
+        "map",
+        "--hidden",
+        "6",
+    ];
+    ok(&[
+        &fit[..],
+        &["--conformal", "0.9", "--conformal-score", "cqr", "--quiet"],
+    ]
+    .concat());
+    let predict = ["predict", text(&model), text(&test)];
+    let (header, rows) = table(&ok(&predict));
+    let expected = "mean,std,epistemic_std,q05,q95,conformal_low,conformal_high";
+    assert_eq!(header.join(","), expected);
+    // the interval between the quantiles, moved by one number on both sides
+    let moved: Vec<f64> = rows.iter().map(|r| r[3] - r[5]).collect();
+    for (row, m) in rows.iter().zip(&moved) {
+        assert!(
+            (m - moved[0]).abs() < 1e-5 && (row[6] - row[4] - m).abs() < 1e-5,
+            "{row:?}"
+        );
+    }
+    let few = ["--conformal", "0.99", "--quiet"];
+    let out = crate::common::program::fiberwalk(&[&fit[..], &few].concat());
+    let warning = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(warning.contains("needs 99 rows"), "{warning}");
+    let said = ok(&predict);
+    assert!(
+        said.lines().nth(1).unwrap().ends_with(",-inf,inf"),
+        "{said}"
+    );
+    let lines = ok(&[&predict[..], &["--format", "jsonl"]].concat());
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    assert_eq!(first["conformal_low"], Value::Null);
+    for (more, word) in [
+        ("--calibrate 1", "calibrate"),
+        ("--calibration spread", "--calibrate"),
+        ("--conformal-score aps --conformal 0.9", "for classes"),
+        ("--conformal-score lac --conformal 0.9", "one of aps"),
+        ("--class-conditional", "--conformal"),
+    ] {
+        let more: Vec<&str> = more.split(' ').collect();
+        refused(&[&fit[..], &more].concat(), &[word]);
+    }
+}

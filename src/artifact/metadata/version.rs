@@ -5,8 +5,10 @@ use std::borrow::Cow;
 use super::Metadata;
 use crate::model::Observation;
 
-/// Newest format version that this crate reads, and the one that it writes:
+/// Newest format version that this crate reads. It writes the older of these that can hold the
+/// model:
 ///
+/// - Version 7: a calibration, which older programs would leave out.
 /// - Version 6: any of the following, rows with weights, or a flow with kinetic layers; with a
 ///   checksum.
 ///
@@ -18,10 +20,10 @@ use crate::model::Observation;
 ///   one file.
 /// - Version 4: a model built from parts of the program that made the file.
 /// - Version 5: columns that are not plain numbers, or classes with names.
-pub const FORMAT_VERSION: u32 = 6;
+pub const FORMAT_VERSION: u32 = 7;
 
 /// The first version whose files must have a checksum.
-pub(in crate::artifact) const SEALED: u32 = 6;
+pub(crate) const SEALED: u32 = 6;
 
 impl Metadata {
     /// The oldest format version that can hold these metadata.
@@ -32,7 +34,9 @@ impl Metadata {
             Observation::Categorical | Observation::Gaussian
         );
         let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
-        if self.weights.is_some() || self.flow_layers > 0 {
+        if self.calibration.is_some() {
+            FORMAT_VERSION
+        } else if self.weights.is_some() || self.flow_layers > 0 {
             SEALED
         } else if self.schema.is_some() {
             5
@@ -47,13 +51,20 @@ impl Metadata {
         }
     }
 
-    /// These metadata as they are written: with the newest version, whichever they were read with.
+    /// The version of a file with these metadata: the oldest with a checksum that can hold them.
+    pub(crate) fn written_version(&self) -> u32 {
+        self.least_version().max(SEALED)
+    }
+
+    /// These metadata as they are written: with the version of what they hold, whichever they were
+    /// read with.
     pub(in crate::artifact) fn sealed(&self) -> Cow<'_, Self> {
-        if self.format_version == FORMAT_VERSION {
+        let written = self.written_version();
+        if self.format_version == written {
             return Cow::Borrowed(self);
         }
         Cow::Owned(Self {
-            format_version: FORMAT_VERSION,
+            format_version: written,
             ..self.clone()
         })
     }
@@ -66,11 +77,15 @@ impl Metadata {
                 self.format_version
             ));
         }
-        if self.format_version < SEALED && self.least_version() != self.format_version {
+        let least = self.least_version();
+        let fits = match self.format_version < SEALED {
+            true => least == self.format_version,
+            false => least <= self.format_version,
+        };
+        if !fits {
             return Err(format!(
                 "version {} of its format does not fit what it holds, which takes version {}",
-                self.format_version,
-                self.least_version()
+                self.format_version, least
             ));
         }
         Ok(())

@@ -18,6 +18,16 @@ use crate::predict::{
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
+/// Predictions of a block, stretched around their means unless the factor is 1.
+macro_rules! stretched {
+    ($block:expr, $factor:expr) => {
+        match $factor {
+            1.0 => $block,
+            factor => &$block.stretched(factor)?,
+        }
+    };
+}
+
 /// Rows that the models of a mixture predict at once.
 const BLOCK: usize = 1024;
 
@@ -59,6 +69,7 @@ pub(in crate::artifact) struct Core<T: Scalar> {
     /// Names of the features.
     pub(super) features: Vec<String>,
     pub(super) plain: Option<Plain>,
+    stretches: bool,
     pub(super) members: Vec<Member<T>>,
     pub(super) pool: Pool<Memory<T>>,
 }
@@ -91,6 +102,7 @@ impl<T: Scalar> Core<T> {
             task: model.metadata.data_task(),
             features: model.metadata.feature_names.clone(),
             plain,
+            stretches: model.metadata.stretches(),
             members,
             pool: Pool::new(),
         })
@@ -227,7 +239,11 @@ impl<T: Scalar> Rows for Core<T> {
         Ok(Predictions::Real(all))
     }
 
-    fn score_rows(&self, data: &Dataset) -> Result<ScoredRows> {
+    fn stretches(&self) -> bool {
+        self.stretches
+    }
+
+    fn score_rows(&self, data: &Dataset, stretch: f64) -> Result<ScoredRows> {
         self.check("evaluate", data)?;
         if let Task::Classification { classes } = self.task {
             return Ok(ScoredRows::Classes {
@@ -242,19 +258,19 @@ impl<T: Scalar> Rows for Core<T> {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
                 let targets = &y[all.len()..all.len() + rows];
-                all.extend(RealRows::of(block, targets)?);
+                all.extend(RealRows::of(stretched!(block, stretch), targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
                 let targets = &y[all.len()..all.len() + block.rows];
-                all.extend(RealRows::of_laws(block, targets)?);
+                all.extend(RealRows::of_laws(stretched!(block, stretch), targets)?);
                 Ok(())
             })?,
         }
         Ok(ScoredRows::Real(all))
     }
 
-    fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
+    fn log_densities(&self, data: &Dataset, stretch: f64) -> Result<Vec<f64>> {
         self.check("log_densities", data)?;
         if let Task::Classification { classes } = self.task {
             let all = self.classes(classes, data.features())?;
@@ -266,16 +282,49 @@ impl<T: Scalar> Rows for Core<T> {
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let targets = &y[all.len()..];
-                all.extend(block.log_densities(targets)?);
+                all.extend(stretched!(block, stretch).log_densities(targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
                 let targets = &y[all.len()..all.len() + block.rows];
+                let block = stretched!(block, stretch);
                 all.extend(block.each(|row, mixture| Ok(mixture.log_density(targets[row])))?);
                 Ok(())
             })?,
         }
         Ok(all)
+    }
+
+    fn stretched_losses(&self, data: &Dataset, factors: &[f64]) -> Result<Vec<f64>> {
+        self.check("stretched_losses", data)?;
+        let (mut done, mut sums) = (0, vec![0.0; factors.len()]);
+        let y = data.targets();
+        if self.task != Task::Regression {
+            return Err(Error::shape("stretched_losses", "a real target", "classes"));
+        }
+        let mut add = |sum: &mut f64, logs: &[f64]| *sum -= logs.iter().sum::<f64>();
+        match self.plain {
+            Some(plain) => self.mixtures(plain, data.features(), |block| {
+                let rows = block.means.len() / block.samples.max(1);
+                for (sum, &factor) in sums.iter_mut().zip(factors) {
+                    let logs = stretched!(block, factor).log_densities(&y[done..done + rows])?;
+                    add(sum, &logs);
+                }
+                done += rows;
+                Ok(())
+            })?,
+            None => self.laws(data.features(), |block| {
+                let targets = &y[done..done + block.rows];
+                for (sum, &factor) in sums.iter_mut().zip(factors) {
+                    let block = stretched!(block, factor);
+                    let logs = block.each(|row, mixture| Ok(mixture.log_density(targets[row])));
+                    add(sum, &logs?);
+                }
+                done += block.rows;
+                Ok(())
+            })?,
+        }
+        Ok(sums)
     }
 
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {

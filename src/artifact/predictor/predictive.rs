@@ -1,6 +1,7 @@
 //! Quantiles, intervals and draws of predictive distributions, and predictions block by block.
 
 use super::{Predictions, Predictor};
+use crate::data::Dataset;
 use crate::error::{Error, Result, counted};
 use crate::predict::{DrawOptions, PredictiveDraws, RealPredictions};
 
@@ -63,7 +64,7 @@ impl Predictor {
     /// # Errors
     /// If no draws are asked for, the likelihood states no law, and those of [`Predictor::rows`].
     pub fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {
-        self.rows.draws(x, how)
+        self.calibrated_draws(x, self.rows.draws(x, how)?)
     }
 
     /// Predictions of rows `x` (`[n, d]`) in blocks of at most `size` rows, in order, each with the
@@ -98,12 +99,32 @@ impl Predictor {
         Ok(())
     }
 
+    /// The negative log likelihood of all rows with known targets, a sum in nats, if predictions
+    /// were stretched around their means by each of `factors`. Those of a calibration do not count.
+    ///
+    /// # Errors
+    /// If the target is a class, a count or transformed, and those of [`Predictor::evaluate`].
+    pub fn stretched_losses(&self, data: &Dataset, factors: &[f64]) -> Result<Vec<f64>> {
+        self.rows.stretched_losses(data, factors)
+    }
+
+    /// True if the predictions may be stretched around their means: those of a real target that is
+    /// neither a count nor transformed.
+    pub fn stretches(&self) -> bool {
+        self.rows.stretches()
+    }
+
+    /// Number of classes; `None` for a real target.
+    pub fn classes(&self) -> Option<usize> {
+        self.rows.classes()
+    }
+
     fn real(&self, what: &'static str, x: &[f64], at: &[f64]) -> Result<RealPredictions> {
         if let Some(p) = at.iter().find(|p| !(**p > 0.0 && **p < 1.0)) {
             let requirement = "must lie strictly between 0 and 1";
             return Err(Error::config(what, p, requirement));
         }
-        match self.rows.rows(x, at)? {
+        match self.calibrated(self.rows.rows(x, at)?) {
             Predictions::Real(real) => Ok(real),
             Predictions::Classes(p) => {
                 let value = format!("a target of {}", counted(p.classes, "class"));

@@ -10,9 +10,9 @@ use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{
     ClassWeights, FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform,
 };
-use fiberwalk::{Activation, Error, Observation};
+use fiberwalk::{Activation, Observation};
 
-use crate::failure::Outcome;
+use crate::held_out::HeldOut;
 use crate::prior::{Prior, parse_prior};
 use crate::table::{ColumnArgs, TableArgs};
 pub use crate::threads::Threads;
@@ -71,6 +71,8 @@ pub struct FitArgs {
     pub method: Method,
     #[command(flatten)]
     pub settings: Settings,
+    #[command(flatten)]
+    pub held_out: HeldOut,
     /// For an atlas or a flow: store N draws in place of the sampler and the training rows that it
     /// needs
     #[arg(long, value_name = "N", help_heading = "Model")]

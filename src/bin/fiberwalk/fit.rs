@@ -134,7 +134,10 @@ fn options(args: &FitArgs) -> Result<FitOptions> {
     let own = own.into_iter().flatten();
     let mut method = MethodOptions::of(args.method);
     let chooser = args.settings.give(from_mut(&mut method), false, own)?;
-    Ok(args.settings.options(method, chooser))
+    Ok(FitOptions {
+        calibration: args.held_out.settings()?,
+        ..args.settings.options(method, chooser)
+    })
 }
 
 /// The checkpoint of a method that walks.

@@ -3,8 +3,10 @@
 use std::io::Write;
 
 use fiberwalk::artifact::{
-    Claim, Metadata, Predictions, Predictor, interval_ends, write_atomically,
+    Claim, ConformalRegions, ConformalScore, Metadata, Predictions, Predictor, interval_ends,
+    write_atomically,
 };
+use fiberwalk::calibrate::conformal::Interval;
 use fiberwalk::data::FeatureRows;
 use fiberwalk::error::counted;
 use fiberwalk::predict::{DrawOptions, PredictiveDraws};
@@ -80,6 +82,8 @@ struct Table<'a> {
     classes: Option<Vec<String>>,
     /// Probabilities of the quantiles.
     probabilities: Vec<f64>,
+    /// How many of them have columns.
+    written: usize,
     /// Draws of the predictive distribution, if they are asked for.
     draws: Option<DrawOptions>,
 }
@@ -101,6 +105,8 @@ impl<'a> Table<'a> {
             let requirement = "is for a target that is a number, and this one is a class";
             return Err(Error::config(name, p, requirement));
         }
+        // quantiles that are computed with the others, and not written
+        let mut cqr = Vec::new();
         let mut columns: Vec<Column> = keep.iter().map(Column::one).collect();
         let mut probabilities = Vec::new();
         match &classes {
@@ -138,6 +144,24 @@ impl<'a> Table<'a> {
                 }
             }
         }
+        if let Some(conformal) = metadata
+            .calibration
+            .as_ref()
+            .and_then(|c| c.conformal.as_ref())
+        {
+            match &classes {
+                None => {
+                    columns.extend(["conformal_low", "conformal_high"].map(Column::one));
+                    if conformal.score == ConformalScore::Interval(Interval::Cqr) {
+                        cqr = interval_ends(conformal.level)?.to_vec();
+                    }
+                }
+                Some(names) => columns.push(Column {
+                    name: "conformal_set".into(),
+                    in_csv: names.iter().map(|name| format!("in_set_{name}")).collect(),
+                }),
+            }
+        }
         let draws = args.draws.map(|count| DrawOptions {
             count,
             noise: !args.noiseless,
@@ -150,11 +174,14 @@ impl<'a> Table<'a> {
             columns.push(draws_column(draws, classes.as_deref()));
         }
         check_names(&columns, args.format)?;
+        let written = probabilities.len();
+        probabilities.append(&mut cqr);
         Ok(Self {
             args,
             columns,
             classes,
             probabilities,
+            written,
             draws,
         })
     }
@@ -181,6 +208,7 @@ impl<'a> Table<'a> {
                     Some(drawn.map_err(|e| e.rows_from(first))?)
                 }
             };
+            let regions = predictor.conformal_of(x, predictions)?;
             let rows = match predictions {
                 Predictions::Classes(p) => p.entropy.len(),
                 Predictions::Real(p) => p.len(),
@@ -188,7 +216,8 @@ impl<'a> Table<'a> {
             for row in 0..rows {
                 let kept = read.kept.get(first + row).into_iter().flatten();
                 let mut cells: Vec<Cell> = kept.cloned().map(Cell::Text).collect();
-                numbers(predictions, row, &mut cells);
+                numbers(predictions, self.written, row, &mut cells);
+                regions.iter().for_each(|r| self.region(r, row, &mut cells));
                 if let Some(draws) = &draws {
                     cells.push(self.drawn(draws, row));
                 }
@@ -197,6 +226,19 @@ impl<'a> Table<'a> {
             Ok::<(), Failure>(())
         })?;
         writer.end().map_err(Failure::Output)
+    }
+
+    /// The conformal interval or set of a row.
+    fn region(&self, regions: &ConformalRegions, row: usize, cells: &mut Vec<Cell>) {
+        match regions {
+            ConformalRegions::Intervals(ends) => cells.extend(ends[row].map(Cell::Number)),
+            ConformalRegions::Sets { classes, inside } => {
+                let names = self.classes.iter().flatten().cloned();
+                let inside = &inside[row * classes..(row + 1) * classes];
+                let each = names.zip(inside).map(|(name, is)| Cell::Member(name, *is));
+                cells.push(Cell::Many(each.collect()));
+            }
+        }
     }
 
     /// The draws of a row: numbers, names of classes, or probabilities.
@@ -215,7 +257,7 @@ impl<'a> Table<'a> {
 }
 
 /// The moments and quantiles of a real target, or the probabilities of classes.
-fn numbers(predictions: &Predictions, row: usize, cells: &mut Vec<Cell>) {
+fn numbers(predictions: &Predictions, written: usize, row: usize, cells: &mut Vec<Cell>) {
     let mut add = |numbers: &[f64]| cells.extend(numbers.iter().map(|&x| Cell::Number(x)));
     match predictions {
         Predictions::Classes(p) => {
@@ -226,7 +268,7 @@ fn numbers(predictions: &Predictions, row: usize, cells: &mut Vec<Cell>) {
         Predictions::Real(p) => {
             let m = &p.moments[row];
             add(&[m.mean, m.std, m.epistemic_std, m.aleatoric_std()]);
-            add(p.quantiles_of(row));
+            add(&p.quantiles_of(row)[..written]);
         }
     }
 }
