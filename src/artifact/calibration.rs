@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Recalibration;
-use crate::calibrate::conformal::{Interval, SetScore};
+use crate::calibrate::conformal::cross::FoldScore;
+use crate::calibrate::conformal::{Interval, SetScore, rank_of};
 use crate::error::{Error, Result};
 
 /// The calibration of a model.
@@ -24,8 +25,12 @@ pub struct Conformal {
     pub level: f64,
     /// The score.
     pub score: ConformalScore,
-    /// The threshold, or one for each class. `None` is infinite: too few rows.
+    /// The threshold, or one for each class. `None` is infinite: too few rows. Empty with `folds`.
     pub thresholds: Vec<Option<f64>>,
+    /// The score of each row under the fit without its fold, for CV+; the models of the mixture are
+    /// these fits. Empty if rows were held out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldScore>,
     /// Held-out rows that the thresholds are from.
     pub rows: usize,
     /// The seed of the numbers that break ties.
@@ -63,18 +68,22 @@ impl Conformal {
 
     /// Thresholds that are infinite.
     pub fn infinite(&self) -> usize {
-        self.thresholds.iter().filter(|q| q.is_none()).count()
+        let few = !self.folds.is_empty() && rank_of(self.folds.len(), self.level).is_none();
+        self.thresholds.iter().filter(|q| q.is_none()).count() + usize::from(few)
     }
 
-    fn check(&self, classes: Option<usize>) -> Result<()> {
+    fn check(&self, classes: Option<usize>, models: usize) -> Result<()> {
         let thresholds = self.thresholds.len();
+        let crossed = !self.folds.is_empty();
         let fits = match (self.score, classes) {
             (ConformalScore::Set(score), Some(k)) => {
-                score.is_proper() && (thresholds == 1 || thresholds == k)
+                score.is_proper() && (crossed || thresholds == 1 || thresholds == k)
             }
-            (ConformalScore::Interval(_), None) => thresholds == 1,
+            (ConformalScore::Interval(_), None) => crossed || thresholds == 1,
             _ => false,
         };
+        let known = |s: &FoldScore| s.fold < models && s.score.is_finite();
+        let fits = fits && crossed == (thresholds == 0) && self.folds.iter().all(known);
         let finite = self.thresholds.iter().flatten().all(|q| q.is_finite());
         if fits && finite && self.level > 0.0 && self.level < 1.0 {
             return Ok(());
@@ -86,11 +95,11 @@ impl Conformal {
 
 impl Calibration {
     /// Checks it, for `classes` classes or, with `None`, a real target. `stretches` says whether
-    /// the predictions of a real target may be stretched.
+    /// the predictions of a real target may be stretched, `models` how many models a mixture has.
     ///
     /// # Errors
     /// If it is for other targets, or a number is out of range.
-    pub fn check(&self, classes: Option<usize>, stretches: bool) -> Result<()> {
+    pub fn check(&self, classes: Option<usize>, stretches: bool, models: usize) -> Result<()> {
         if let Some(map) = &self.recalibration {
             map.check(classes)?;
             if matches!(map, Recalibration::Spread(_)) && !stretches {
@@ -98,6 +107,7 @@ impl Calibration {
                 return Err(Error::config("calibration", "spread", requirement));
             }
         }
-        self.conformal.iter().try_for_each(|c| c.check(classes))
+        let mut conformal = self.conformal.iter();
+        conformal.try_for_each(|c| c.check(classes, models))
     }
 }

@@ -293,7 +293,8 @@ impl Metadata {
         self.check_schema()?;
         self.check_flow()?;
         if let Some(calibration) = &self.calibration {
-            let checked = calibration.check(self.task.classes(), self.stretches());
+            let checked =
+                calibration.check(self.task.classes(), self.stretches(), self.members.len());
             checked.map_err(|e| e.to_string())?;
         }
         if self.precision != "f32" && self.precision != "f64" {

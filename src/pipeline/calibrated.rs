@@ -5,9 +5,10 @@
 //!
 //! Predictions are made as `predict` makes them by default, with 256 draws and the seed of the fit.
 
+use super::crossed::fit_crossed;
 use super::options::{CalibrationMap, CalibrationSettings, ConformalSettings};
 use super::prepare::observation;
-use super::{FitOptions, FitReport, FitResult, Fits, Progress, TargetTransform, fit_owned};
+use super::{FitOptions, FitReport, FitResult, Fits, Method, Progress, TargetTransform, fit_owned};
 use crate::artifact::report::{CalibrationFit, ConformalFit, MapFit};
 use crate::artifact::{Calibration, Conformal, ConformalScore, Predictions, Predictor};
 use crate::calibrate::conformal::{Interval, SetScore, rank_of, threshold, thresholds_by_class};
@@ -30,6 +31,9 @@ pub(super) fn fit_calibrated<T: Fits>(
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     check(&data, options, how)?;
+    if let Some((conformal, folds)) = how.conformal.as_ref().and_then(|c| Some((c, c.folds?))) {
+        return fit_crossed(&data, options, (conformal, folds), progress);
+    }
     let streams = Streams::new(options.seed);
     let mut rng = streams.rng(Phase::CALIBRATE, 0);
     let split = stratified_split(&data, how.share, &mut rng)?;
@@ -111,6 +115,22 @@ fn check(data: &Dataset, options: &FitOptions, how: &CalibrationSettings) -> Res
     let Some(conformal) = &how.conformal else {
         return Ok(());
     };
+    if let Some(folds) = conformal.folds {
+        let refused = if folds < 2 || folds > data.n() {
+            Some("must be at least 2, and at most the number of rows")
+        } else if how.map != CalibrationMap::None {
+            Some("holds no rows out that a map could be fitted to")
+        } else if conformal.class_conditional {
+            Some("does not go with class-conditional thresholds")
+        } else if options.method.method() == Method::Auto {
+            Some("is for one model, not for a mixture")
+        } else {
+            None
+        };
+        if let Some(requirement) = refused {
+            return Err(Error::config("conformal_folds", folds, requirement));
+        }
+    }
     match (conformal.score, classes) {
         (Some(score @ ConformalScore::Set(_)), None) => {
             let requirement = "is for classes; this target is a number";
@@ -191,16 +211,21 @@ fn recalibrated(
     Ok((fitted, (!same).then_some(found)))
 }
 
+/// The score that is asked for, or that suits the target.
+pub(super) fn score_of(how: &ConformalSettings, predictor: &Predictor) -> ConformalScore {
+    how.score.unwrap_or(match predictor.classes() {
+        Some(_) => ConformalScore::Set(SetScore::Aps),
+        None => ConformalScore::Interval(Interval::Normalised),
+    })
+}
+
 fn conformal(
     how: &ConformalSettings,
     predictor: &Predictor,
     rows: &Dataset,
     seed: u64,
 ) -> Result<Conformal> {
-    let score = how.score.unwrap_or(match predictor.classes() {
-        Some(_) => ConformalScore::Set(SetScore::Aps),
-        None => ConformalScore::Interval(Interval::Normalised),
-    });
+    let score = score_of(how, predictor);
     let scores = predictor.conformal_scores(rows, score, how.level, seed)?;
     let thresholds = match (how.class_conditional, predictor.classes()) {
         (true, Some(k)) => thresholds_by_class(&scores, &rows.labels()?, k, how.level)?,
@@ -210,17 +235,19 @@ fn conformal(
         level: how.level,
         score,
         thresholds,
+        folds: Vec::new(),
         rows: rows.n(),
         seed,
     })
 }
 
-fn reported(found: &Conformal) -> ConformalFit {
+pub(super) fn reported(found: &Conformal) -> ConformalFit {
     ConformalFit {
         level: found.level,
         score: found.score.name().into(),
         rows: found.rows,
         thresholds: found.thresholds.clone(),
+        folds: found.folds.iter().map(|s| s.fold + 1).max().unwrap_or(0),
         rows_needed: (1..1_000_000)
             .find(|n| rank_of(*n, found.level).is_some())
             .unwrap_or(usize::MAX),
@@ -228,12 +255,12 @@ fn reported(found: &Conformal) -> ConformalFit {
 }
 
 impl FitReport {
-    fn calibrated(&mut self, said: CalibrationFit) {
+    pub(super) fn calibrated(&mut self, said: CalibrationFit) {
         if let Some(conformal) = said.conformal.as_ref().filter(|c| c.infinite() > 0) {
             let level = 100.0 * conformal.level;
             let needed = counted(conformal.rows_needed, "row");
             self.warnings.push(match conformal.thresholds.len() {
-                1 => format!(
+                0 | 1 => format!(
                     "conformal prediction at {level} % needs {needed}, and had {}: its sets hold \
                      all classes, its intervals are infinite",
                     conformal.rows

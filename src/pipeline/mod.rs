@@ -23,6 +23,7 @@ mod constant;
 mod context;
 mod convergence;
 mod coordinates;
+mod crossed;
 mod deform;
 mod deform_report;
 mod densities;

@@ -4,6 +4,8 @@
 //! scales are multiplied by `s`. Moments and quantiles of the stretched distribution are those of
 //! the mixture that is stretched here, and densities integrate to 1.
 
+use std::borrow::Cow;
+
 use super::mixture::GaussianMixture;
 use super::{MixedPredictions, RealMoments, RealPredictions, RegressionPredictions};
 use crate::error::{Error, Result};
@@ -14,7 +16,10 @@ impl RegressionPredictions {
     ///
     /// # Errors
     /// If there are no samples, or a mean is not finite.
-    pub fn stretched(&self, factor: f64) -> Result<Self> {
+    pub fn stretched(&self, factor: f64) -> Result<Cow<'_, Self>> {
+        if factor == 1.0 {
+            return Ok(Cow::Borrowed(self));
+        }
         let mut all = self.clone();
         for row in all.means.chunks_exact_mut(self.samples.max(1)) {
             let mean = GaussianMixture::new(row, 1.0)?.mean();
@@ -24,7 +29,7 @@ impl RegressionPredictions {
         all.noise_std *= factor;
         all.noise_stds.iter_mut().for_each(|s| *s *= factor);
         all.component_stds.iter_mut().for_each(|s| *s *= factor);
-        Ok(all)
+        Ok(Cow::Owned(all))
     }
 }
 
@@ -33,7 +38,10 @@ impl MixedPredictions {
     ///
     /// # Errors
     /// For counts and warped targets, whose range a stretched law would leave.
-    pub fn stretched(&self, factor: f64) -> Result<Self> {
+    pub fn stretched(&self, factor: f64) -> Result<Cow<'_, Self>> {
+        if factor == 1.0 {
+            return Ok(Cow::Borrowed(self));
+        }
         let mut all = self.clone();
         for row in 0..self.rows {
             let mean = self.row(row)?.mean();
@@ -59,7 +67,7 @@ impl MixedPredictions {
                 }
             }
         }
-        Ok(all)
+        Ok(Cow::Owned(all))
     }
 }
 

@@ -110,6 +110,7 @@ fn what_does_not_go_together_is_refused_before_the_fit() {
             level,
             score,
             class_conditional,
+            folds: None,
         })
     };
     let auto = CalibrationMap::Auto;

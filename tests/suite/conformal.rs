@@ -323,3 +323,62 @@ fn every_map_and_score_goes_through_a_fit() {
         .clone();
     assert_eq!(kept.map(|c: Conformal| c.infinite()), Some(1));
 }
+
+/// CV+ on real rows: every row is scored by a fit without it, the file holds all fits, and the
+/// coverage of rows that no fit has seen is what it promises, within 4 binomial errors.
+#[test]
+fn cross_conformal_fits_keep_all_rows() {
+    for (name, scores) in [
+        (
+            "yacht.csv",
+            [Interval::Absolute, Interval::Normalised, Interval::Cqr].map(ConformalScore::Interval),
+        ),
+        (
+            "glass.csv",
+            [SetScore::Aps, SetScore::RAPS, SetScore::Aps].map(ConformalScore::Set),
+        ),
+    ] {
+        let data = read(name);
+        let mut rng = Streams::new(2).rng(Phase::USER, 0);
+        let Split { train, test } = stratified_split(&data, 0.5, &mut rng).unwrap();
+        let (train, test) = (data.select(&train).unwrap(), data.select(&test).unwrap());
+        for score in scores {
+            let conformal = ConformalSettings {
+                score: Some(score),
+                folds: Some(4),
+                ..ConformalSettings::of(0.8)
+            };
+            let how = settings(CalibrationMap::None, Some(conformal));
+            let model = calibrated(&train, how, options(Method::Map));
+            let found = model
+                .metadata
+                .calibration
+                .clone()
+                .unwrap()
+                .conformal
+                .unwrap();
+            assert_eq!(
+                (found.folds.len(), model.metadata.members.len()),
+                (train.n(), 4)
+            );
+            let loaded = AnyModel::from_bytes(&model.to_bytes().unwrap()).unwrap();
+            let predictor = loaded.predictor(256, 0).unwrap();
+            let regions = predictor.conformal(test.features()).unwrap().unwrap();
+            assert_eq!(regions.len(), test.n());
+            let held = test.targets().iter().enumerate();
+            let held = held.filter(|(i, y)| regions.holds(*i, **y)).count() as f64;
+            let (n, m) = (train.n() as f64, test.n() as f64);
+            let error = (0.8 * 0.2 * (1.0 / m + 1.0 / n)).sqrt();
+            let coverage = held / m;
+            println!(
+                "{name}, {}: {coverage:.3} of 0.8 +- {error:.3}",
+                score.name()
+            );
+            assert!(coverage > 0.8 - 4.0 * error, "{name} {score:?}: {coverage}");
+            // not by taking everything in
+            let sizes: Vec<f64> = (0..test.n()).map(|i| regions.size(i)).collect();
+            assert!(sizes.iter().all(|s| s.is_finite() && *s >= 0.0));
+            assert!(coverage < 1.0, "{name} {score:?}: {coverage}");
+        }
+    }
+}

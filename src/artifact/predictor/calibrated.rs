@@ -143,7 +143,8 @@ impl Predictor {
     /// If it is for other targets.
     pub fn with_calibration(mut self, calibration: Option<Calibration>) -> Result<Self> {
         if let Some(calibration) = &calibration {
-            calibration.check(self.rows.classes(), self.rows.stretches())?;
+            let (classes, models) = (self.rows.classes(), self.rows.models());
+            calibration.check(classes, self.rows.stretches(), models)?;
         }
         self.calibration = calibration;
         Ok(self)
@@ -158,6 +159,9 @@ impl Predictor {
         let Some(conformal) = self.calibration.as_ref().and_then(|c| c.conformal.as_ref()) else {
             return Ok(None);
         };
+        if !conformal.folds.is_empty() {
+            return self.crossed(conformal, x).map(Some);
+        }
         let predictions = self.rows.rows(x, &quantiles_of(conformal)?)?;
         self.conformal_of(x, &self.calibrated(predictions))
     }
@@ -175,6 +179,9 @@ impl Predictor {
         let Some(conformal) = self.calibration.as_ref().and_then(|c| c.conformal.as_ref()) else {
             return Ok(None);
         };
+        if !conformal.folds.is_empty() {
+            return self.crossed(conformal, x).map(Some);
+        }
         let q = conformal.thresholds.first().copied().flatten();
         match (conformal.score, predictions) {
             (ConformalScore::Set(score), Predictions::Classes(p)) => {
@@ -313,7 +320,7 @@ impl Predictor {
 }
 
 /// The quantiles that conformal intervals need.
-fn quantiles_of(conformal: &Conformal) -> Result<Vec<f64>> {
+pub(super) fn quantiles_of(conformal: &Conformal) -> Result<Vec<f64>> {
     Ok(match conformal.score {
         ConformalScore::Interval(Interval::Cqr) => interval_ends(conformal.level)?.to_vec(),
         _ => Vec::new(),

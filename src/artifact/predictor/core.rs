@@ -18,16 +18,6 @@ use crate::predict::{
 use crate::rng::Streams;
 use crate::scalar::Scalar;
 
-/// Predictions of a block, stretched around their means unless the factor is 1.
-macro_rules! stretched {
-    ($block:expr, $factor:expr) => {
-        match $factor {
-            1.0 => $block,
-            factor => &$block.stretched(factor)?,
-        }
-    };
-}
-
 /// Rows that the models of a mixture predict at once.
 const BLOCK: usize = 1024;
 
@@ -239,6 +229,14 @@ impl<T: Scalar> Rows for Core<T> {
         Ok(Predictions::Real(all))
     }
 
+    fn models(&self) -> usize {
+        self.members.len()
+    }
+
+    fn rows_of(&self, model: usize, x: &[f64], probabilities: &[f64]) -> Result<Predictions> {
+        self.alone(model, x, probabilities)
+    }
+
     fn stretches(&self) -> bool {
         self.stretches
     }
@@ -258,12 +256,12 @@ impl<T: Scalar> Rows for Core<T> {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
                 let targets = &y[all.len()..all.len() + rows];
-                all.extend(RealRows::of(stretched!(block, stretch), targets)?);
+                all.extend(RealRows::of(&*block.stretched(stretch)?, targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
                 let targets = &y[all.len()..all.len() + block.rows];
-                all.extend(RealRows::of_laws(stretched!(block, stretch), targets)?);
+                all.extend(RealRows::of_laws(&*block.stretched(stretch)?, targets)?);
                 Ok(())
             })?,
         }
@@ -282,12 +280,12 @@ impl<T: Scalar> Rows for Core<T> {
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let targets = &y[all.len()..];
-                all.extend(stretched!(block, stretch).log_densities(targets)?);
+                all.extend(block.stretched(stretch)?.log_densities(targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
                 let targets = &y[all.len()..all.len() + block.rows];
-                let block = stretched!(block, stretch);
+                let block = block.stretched(stretch)?;
                 all.extend(block.each(|row, mixture| Ok(mixture.log_density(targets[row])))?);
                 Ok(())
             })?,
@@ -302,12 +300,14 @@ impl<T: Scalar> Rows for Core<T> {
         if self.task != Task::Regression {
             return Err(Error::shape("stretched_losses", "a real target", "classes"));
         }
-        let mut add = |sum: &mut f64, logs: &[f64]| *sum -= logs.iter().sum::<f64>();
+        let add = |sum: &mut f64, logs: &[f64]| *sum -= logs.iter().sum::<f64>();
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
                 for (sum, &factor) in sums.iter_mut().zip(factors) {
-                    let logs = stretched!(block, factor).log_densities(&y[done..done + rows])?;
+                    let logs = block
+                        .stretched(factor)?
+                        .log_densities(&y[done..done + rows])?;
                     add(sum, &logs);
                 }
                 done += rows;
@@ -316,7 +316,7 @@ impl<T: Scalar> Rows for Core<T> {
             None => self.laws(data.features(), |block| {
                 let targets = &y[done..done + block.rows];
                 for (sum, &factor) in sums.iter_mut().zip(factors) {
-                    let block = stretched!(block, factor);
+                    let block = block.stretched(factor)?;
                     let logs = block.each(|row, mixture| Ok(mixture.log_density(targets[row])));
                     add(sum, &logs?);
                 }

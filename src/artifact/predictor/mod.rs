@@ -5,6 +5,7 @@
 
 mod calibrated;
 mod core;
+mod crossed;
 mod draws;
 mod member;
 mod predictive;
@@ -71,6 +72,10 @@ pub trait Rows: Send + Sync {
             Task::Regression => None,
         }
     }
+    /// Number of models.
+    fn models(&self) -> usize;
+    /// Predictions of one of the models alone.
+    fn rows_of(&self, model: usize, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
     /// True if predictions may be stretched around their means.
     fn stretches(&self) -> bool;
     fn score_rows(&self, data: &Dataset, stretch: f64) -> Result<ScoredRows>;

@@ -54,6 +54,9 @@ pub struct ConformalFit {
     pub rows: usize,
     /// The threshold, or one for each class; `None` is infinite.
     pub thresholds: Vec<Option<f64>>,
+    /// Fits without a fold each, if no rows were held out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub folds: usize,
     /// The fewest rows that give a finite threshold.
     pub rows_needed: usize,
 }
@@ -61,16 +64,23 @@ pub struct ConformalFit {
 impl ConformalFit {
     /// Thresholds that are infinite.
     pub fn infinite(&self) -> usize {
-        self.thresholds.iter().filter(|q| q.is_none()).count()
+        let few = self.folds > 0 && self.rows < self.rows_needed;
+        self.thresholds.iter().filter(|q| q.is_none()).count() + usize::from(few)
     }
 }
 
+// serde passes a reference
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(n: &usize) -> bool {
+    *n == 0
+}
+
 pub(super) fn calibration(fit: &CalibrationFit, lines: &mut Lines) {
-    let rows = counted(fit.rows, "row");
-    lines.add(
-        "calibrate",
-        &format!("{rows} held out, which the fit has not seen"),
-    );
+    if fit.rows > 0 {
+        let rows = counted(fit.rows, "row");
+        let text = format!("{rows} held out, which the fit has not seen");
+        lines.add("calibrate", &text);
+    }
     if fit.unstretched {
         let text = "no map: counts and transformed targets cannot be stretched";
         lines.add("calibrate", text);
@@ -98,10 +108,16 @@ pub(super) fn calibration(fit: &CalibrationFit, lines: &mut Lines) {
         let each: Vec<String> = each.collect();
         let (level, rows) = (100.0 * conformal.level, counted(conformal.rows, "row"));
         let (score, plural) = (&conformal.score, if each.len() > 1 { "s" } else { "" });
-        let text = format!(
-            "{level} % by {score} from {rows}, threshold{plural} {}",
-            each.join(", ")
-        );
+        let text = match conformal.folds {
+            0 => format!(
+                "{level} % by {score} from {rows}, threshold{plural} {}",
+                each.join(", ")
+            ),
+            folds => format!(
+                "{level} % by {score} and CV+ from {rows}: the model is a mixture of {folds} fits, \
+                 each without a fold"
+            ),
+        };
         lines.add("conformal", &text);
     }
 }

@@ -40,6 +40,16 @@ pub struct HeldOut {
         help_heading = "Calibration"
     )]
     pub conformal_score: Option<ConformalScore>,
+    /// Hold no rows out: fit K times, without a fold each, and take the mixture as the model (CV+,
+    /// for few rows)
+    #[arg(
+        long,
+        value_name = "K",
+        requires = "conformal",
+        conflicts_with_all = ["calibrate", "calibration", "class_conditional", "resume"],
+        help_heading = "Calibration"
+    )]
+    pub conformal_folds: Option<usize>,
     /// Make the conformal promise for each class by itself
     #[arg(long, requires = "conformal", help_heading = "Calibration")]
     pub class_conditional: bool,
@@ -52,6 +62,7 @@ impl HeldOut {
             level,
             score: self.conformal_score,
             class_conditional: self.class_conditional,
+            folds: self.conformal_folds,
         });
         let map = self.calibration;
         match (self.calibrate, map, conformal) {

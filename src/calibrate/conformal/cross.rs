@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 
 /// A held-out score, and the fold that its row is in.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "safetensors", derive(serde::Serialize, serde::Deserialize))]
 pub struct FoldScore {
     /// Number of the fold, from 0.
     pub fold: usize,
@@ -27,7 +28,7 @@ pub struct FoldScore {
 }
 
 /// The interval of a row, from what each fold's fit says of it. Infinite ends mean too few rows.
-/// Not for `cqr`, which takes the row's quantiles with the score added.
+/// For `cqr` they are quantiles with the score added.
 ///
 /// # Errors
 /// If a fold is missing.
@@ -54,13 +55,16 @@ pub fn cv_plus_interval(
     let n = scores.len() as f64;
     let below = ((n + 1.0) * (1.0 - level) + SLACK).floor();
     let above = super::rank_of(scores.len(), level);
-    Ok([
-        match below >= 1.0 {
-            true => low[below as usize - 1],
-            false => f64::NEG_INFINITY,
-        },
-        above.map_or(f64::INFINITY, |rank| high[rank - 1]),
-    ])
+    let low = match below >= 1.0 {
+        true => low[below as usize - 1],
+        false => f64::NEG_INFINITY,
+    };
+    let high = above.map_or(f64::INFINITY, |rank| high[rank - 1]);
+    // ends may cross where the fits disagree by more than their residuals
+    Ok(match low <= high {
+        true => [low, high],
+        false => [0.5 * low + 0.5 * high; 2],
+    })
 }
 
 /// Which classes are in the set of a row. `of_row` has the scores of all classes under each fold's

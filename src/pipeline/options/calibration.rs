@@ -99,6 +99,9 @@ pub struct ConformalSettings {
     pub score: Option<ConformalScore>,
     /// True for a threshold of its own for each class.
     pub class_conditional: bool,
+    /// Holds no rows out, but fits once without each of so many folds (CV+). The model is the
+    /// mixture of these fits.
+    pub folds: Option<usize>,
 }
 
 impl ConformalSettings {
@@ -108,6 +111,7 @@ impl ConformalSettings {
             level,
             score: None,
             class_conditional: false,
+            folds: None,
         }
     }
 }
