@@ -22,6 +22,7 @@
 //! | predictive | `p(y \| x, D) ~ mean_s p(y \| x, theta_s)` | [`predict`] |
 //! | trust | R-hat, effective sizes, simulation-based calibration, tests of samplers, leave-one-out | [`diagnose`] |
 //! | scores | likelihood, calibration, coverage | [`metrics`] |
+//! | repair | recalibration and conformal prediction on held-out rows | [`calibrate`] |
 //! | your own parts | a kit to test them | `testing` (feature `testing`) |
 //! | model file | safetensors and JSON | `artifact` (feature `safetensors`) |
 //! | all in one call | | `pipeline` (feature `safetensors`) |
@@ -59,6 +60,7 @@
 pub mod artifact;
 pub mod autodiff;
 pub mod baselines;
+pub mod calibrate;
 pub mod curvature;
 pub mod data;
 pub mod deform;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::calibration::Calibration;
 use super::network_spec::NetworkSpec;
 use super::report::{self, FitReport};
 use super::task::{TaskSpec, positive};
@@ -18,7 +19,7 @@ use crate::model::{Model, Observation};
 use crate::nn::LinearHead;
 
 pub use version::FORMAT_VERSION;
-pub(super) use version::SEALED;
+pub(crate) use version::SEALED;
 
 /// The JSON in a model file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,6 +90,9 @@ pub struct Metadata {
     /// model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<MemberSpec>,
+    /// Calibration on held-out rows, if the fit kept some back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<Calibration>,
     /// A report on the fit, for the reader. Older files have none.
     #[serde(
         default,
@@ -288,6 +292,11 @@ impl Metadata {
         self.check_members()?;
         self.check_schema()?;
         self.check_flow()?;
+        if let Some(calibration) = &self.calibration {
+            let checked =
+                calibration.check(self.task.classes(), self.stretches(), self.members.len());
+            checked.map_err(|e| e.to_string())?;
+        }
         if self.precision != "f32" && self.precision != "f64" {
             return Err(format!("precision '{}' is not f32 or f64", self.precision));
         }
@@ -337,6 +346,7 @@ impl Metadata {
                 ));
             }
             let alike = other.members.is_empty()
+                && other.calibration.is_none()
                 && other.precision == self.precision
                 && other.feature_names == self.feature_names
                 && other.target_name == self.target_name

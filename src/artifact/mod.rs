@@ -26,6 +26,7 @@
 
 mod any;
 mod atomic;
+mod calibration;
 mod checkpoint;
 mod checksum;
 mod claim;
@@ -56,6 +57,7 @@ pub use any::AnyModel;
 pub use atomic::write_atomically;
 #[cfg(test)]
 pub(crate) use atomic::write_in;
+pub use calibration::{Calibration, Conformal, ConformalScore};
 pub use checkpoint::{CheckpointHeader, CheckpointReader, remove_checkpoint, write_checkpoint};
 pub(crate) use checkpoint::{check_checkpoint_place, write_checkpoint_in};
 pub(crate) use checksum::Checksum;
@@ -67,12 +69,13 @@ pub(crate) use fit_files::{lost, remove_points};
 pub(crate) use fitted::own_last_layer;
 pub use fitted::{Fitted, Member};
 pub use header::{metadata_from_bytes, read_metadata};
+pub(crate) use metadata::SEALED;
 pub use metadata::{FORMAT_VERSION, MemberSpec, Metadata, RowWeights, SampledScales};
 pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;
 pub(crate) use predictor::log_softmax;
-pub use predictor::{Predictions, Predictor, RowPrediction};
+pub use predictor::{ConformalRegions, Predictions, Predictor, RowPrediction, interval_ends};
 pub use report::FitReport;
 pub use spool::{Spool, remove_spool};
 pub use task::TaskSpec;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 
 use super::atomic::write_in;
+use super::calibration::Calibration;
 use super::compiled::Compiled;
 use super::files::Files;
 use super::fitted::{Fitted, scaled_head};
@@ -181,6 +182,12 @@ impl<T: Compiled> FittedModel<T> {
             file: path.to_path_buf(),
             what,
         })
+    }
+
+    /// Gives the model a calibration, which its predictions then have. One without content is none.
+    pub fn calibrate(&mut self, calibration: Calibration) {
+        self.metadata.calibration = (calibration != Calibration::default()).then_some(calibration);
+        self.metadata.format_version = self.metadata.written_version();
     }
 
     /// Posterior samples, `[s, P]`.

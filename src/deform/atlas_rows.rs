@@ -13,6 +13,10 @@
 //! Factors of many wide layers would not fit into memory (more than half a gigabyte). They are then
 //! computed again for every block of rows.
 
+mod draws;
+
+pub use draws::AtlasDraw;
+
 use super::atlas::{Atlas, Components};
 use super::last_layer::{Conditional, LastLayerWorkspace};
 use crate::autodiff::{Graph, Program, Workspace};

@@ -20,7 +20,7 @@
 //! | `kinetic` | layers that step in the posterior's energy, computed too |
 //! | `deformation` | all of it: sampling and densities |
 //! | `atlas` | walkers' hidden parameters as anchors of conditionals |
-//! | `atlas_rows` | its predictions in closed form |
+//! | `atlas_rows` | its predictions in closed form, and joint draws of them |
 //! | `elbo` | refinement by reparameterised gradients |
 //! | `train` | the framed flow, trained on the points of a walk |
 
@@ -53,7 +53,7 @@ mod unit_flow;
 mod units;
 
 pub use atlas::{Atlas, Components, recombine};
-pub use atlas_rows::{AtlasRows, AtlasWorkspace};
+pub use atlas_rows::{AtlasDraw, AtlasRows, AtlasWorkspace};
 pub use augment::augment;
 pub use beside::Beside;
 pub use bijection::{Bijection, Chain};

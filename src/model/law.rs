@@ -7,7 +7,11 @@
 //! | Student's t | `t_nu((z - mean) / scale) / scale` | `mean` | `scale^2 nu / (nu - 2)` |
 //! | Poisson | `rate^k e^-rate / k!` | `rate` | `rate` |
 
+use rand::Rng;
+use rand_distr::{Distribution, Poisson, StandardNormal, StudentT};
+
 use super::HALF_LOG_2PI;
+use crate::error::{Error, Result};
 use crate::special::{normal_cdf, regularized_beta, regularized_gamma_p, regularized_gamma_q};
 
 /// What a likelihood says of one new target, given network outputs and its own parameters.
@@ -130,6 +134,31 @@ impl Law {
             Law::Poisson { rate } => rate,
         }
     }
+
+    /// A draw from the law.
+    ///
+    /// # Errors
+    /// If the law is improper, or a rate is above 1.8e19.
+    pub fn draw(&self, rng: &mut impl Rng) -> Result<f64> {
+        let refused = || {
+            let requirement = "must have finite numbers, positive scales, and a rate up to 1.8e19";
+            Error::config("law", format!("{self:?}"), requirement)
+        };
+        if !self.is_proper() {
+            return Err(refused());
+        }
+        Ok(match *self {
+            Law::Normal { mean, std } => {
+                let z: f64 = StandardNormal.sample(rng);
+                mean + std * z
+            }
+            Law::StudentT { mean, scale, dof } => {
+                let t = StudentT::new(dof).map_err(|_| refused())?;
+                mean + scale * t.sample(rng)
+            }
+            Law::Poisson { rate } => Poisson::new(rate).map_err(|_| refused())?.sample(rng),
+        })
+    }
 }
 
 /// Distribution function of Student's t.
@@ -221,6 +250,49 @@ mod tests {
                 "{law:?}"
             );
         }
+    }
+
+    /// Kolmogorov's distance of 20,000 draws, or chi-square for counts.
+    #[test]
+    fn draws_are_of_the_law() {
+        let n = 20_000;
+        let draws = |law: Law, seed| -> Vec<f64> {
+            let mut rng = crate::rng::Streams::new(seed).rng(crate::rng::Phase::USER, 0);
+            (0..n).map(|_| law.draw(&mut rng).unwrap()).collect()
+        };
+        let normal = Law::Normal {
+            mean: 3.0,
+            std: 0.2,
+        };
+        let tails = Law::StudentT {
+            mean: -1.0,
+            scale: 4.0,
+            dof: 2.5,
+        };
+        for (law, seed) in [(normal, 1), (tails, 2)] {
+            let mut all = draws(law, seed);
+            all.sort_by(f64::total_cmp);
+            let gap = |(i, y): (usize, &f64)| {
+                let (below, p) = (i as f64 / n as f64, law.cdf(*y));
+                (p - below).abs().max((p - below - 1.0 / n as f64).abs())
+            };
+            let distance = all.iter().enumerate().map(gap).fold(0.0, f64::max);
+            // exceeded with probability 1e-4
+            assert!(distance < 2.23 / (n as f64).sqrt(), "{law:?}: {distance}");
+        }
+        let law = Law::Poisson { rate: 3.0 };
+        let all = draws(law, 3);
+        let mut chi_square = 0.0;
+        for k in 0..9 {
+            let got = all.iter().filter(|y| **y == f64::from(k)).count() as f64;
+            let expected = n as f64 * law.log_density(f64::from(k)).exp();
+            chi_square += (got - expected).powi(2) / expected;
+        }
+        // 9 cells: exceeded with probability below 1e-4
+        assert!(chi_square < 33.8, "{chi_square}");
+        let mut rng = crate::rng::Streams::new(0).rng(crate::rng::Phase::USER, 0);
+        let improper = [f64::NAN, -1.0, 1e30].map(|rate| Law::Poisson { rate }.draw(&mut rng));
+        assert!(improper.iter().all(|draw| draw.is_err()));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Problem;
 use super::coordinates::NOISE;
 use super::{ClassWeights, FitReport};
-use crate::artifact::{FORMAT_VERSION, Fitted, Metadata, NetworkSpec, RowWeights, TaskSpec};
+use crate::artifact::{Fitted, Metadata, NetworkSpec, RowWeights, SEALED, TaskSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::{Dataset, Schema, TargetMap, Task};
 use crate::deform::HiddenFlow;
@@ -100,7 +100,8 @@ impl Problem<'_> {
         };
         let scales = self.sampled_scales();
         Metadata {
-            format_version: FORMAT_VERSION,
+            // a calibration raises it
+            format_version: SEALED,
             crate_version: env!("CARGO_PKG_VERSION").into(),
             precision: T::NAME.into(),
             task,
@@ -129,6 +130,7 @@ impl Problem<'_> {
             flow_layers,
             flow_noise_scale: (flow_layers > 0 && self.own() > 0).then_some(NOISE),
             members: Vec::new(),
+            calibration: None,
             diagnostics: BTreeMap::new(),
             report: Some(summary.of_model()),
         }

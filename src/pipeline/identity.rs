@@ -29,6 +29,8 @@ pub(super) fn identity<T: Scalar>(
     let FitOptions {
         layers,
         hidden,
+        // rows are held out before
+        calibration: _,
         choose_hidden: _,
         activation,
         likelihood: _,

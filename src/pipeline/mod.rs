@@ -13,6 +13,7 @@ mod baselines;
 mod bracket;
 mod batch_evidence;
 mod budget;
+mod calibrated;
 mod candidates;
 mod chains;
 mod checkpoint;
@@ -24,6 +25,7 @@ mod constant;
 mod context;
 mod convergence;
 mod coordinates;
+mod crossed;
 mod deform;
 mod deform_report;
 mod densities;
@@ -69,9 +71,10 @@ pub use compare::{Measured, MethodScores, Statistic, by_method, compare_to_best,
 pub use differences::{Differences, RowLosses};
 pub use fits::{FitResult, Fits, fit, fit_model, fit_owned};
 pub use options::{
-    AtlasSettings, AutoSettings, Batch, ChainSettings, ClassWeights, DrawSettings, FitOptions,
-    FlowChoice, FlowSettings, KernelKind, KernelOptions, MethodOptions, MicrocanonicalSettings,
-    PointsSettings, PriorChoice, WalkSettings,
+    AtlasSettings, AutoSettings, Batch, CalibrationMap, CalibrationSettings, ChainSettings,
+    ClassWeights, ConformalSettings, DrawSettings, FitOptions, FlowChoice, FlowSettings,
+    KernelKind, KernelOptions, MethodOptions, MicrocanonicalSettings, PointsSettings, PriorChoice,
+    WalkSettings,
 };
 pub use progress::{Progress, Stage};
 pub use transforms::{FeatureTransform, TargetTransform};

@@ -1,5 +1,6 @@
 //! A fit, from the rows to the model.
 
+use super::calibrated::fit_calibrated;
 use super::checkpoint::{Keeper, Subject};
 use super::constant::{SomeRows, judge};
 use super::context::Problem;
@@ -15,7 +16,7 @@ use super::{FitOptions, FitReport, FitResult, Fits, MethodOptions, Progress};
 use crate::artifact::{Files, FittedModel, NetworkSpec};
 use crate::curvature::EvidenceReport;
 use crate::data::Dataset;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -54,6 +55,9 @@ pub(super) fn stages<T: Fits>(
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
     data.check_trainable()?;
+    if let Some(how) = &options.calibration {
+        return fit_calibrated(data, options, how, progress);
+    }
     if let MethodOptions::Auto(auto) = &options.method {
         return fit_portfolio(&data, options, auto, progress);
     }
@@ -91,6 +95,10 @@ fn stages_of_own<T: Fits>(
     options: &FitOptions,
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
+    if let Some(how) = &options.calibration {
+        let requirement = "is for built-in models: hold out rows yourself, and use `calibrate`";
+        return Err(Error::config("calibrate", how.share, requirement));
+    }
     let OwnFit {
         prepared,
         about,

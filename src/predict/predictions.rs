@@ -196,7 +196,7 @@ fn softmax(logits: &[f64], p: &mut [f64]) {
     }
 }
 
-fn entropy(p: &[f64]) -> f64 {
+pub(crate) fn entropy(p: &[f64]) -> f64 {
     let positive = p.iter().filter(|&&q| q > 0.0);
     // subtract from 0, so that certainty gives 0: a sum of -1 ln 1 is -0, and so is an empty sum
     let sum = positive.fold(0.0, |h, &q| h - q * q.ln());

@@ -74,6 +74,14 @@ pub struct RealMoments {
 }
 
 impl RealMoments {
+    /// Standard deviation of the noise alone: `std^2` is the sum of its square and that of
+    /// `epistemic_std`. Where the noise is below 1e-8 of the rest, nothing is left of it.
+    pub fn aleatoric_std(&self) -> f64 {
+        let (all, part) = (self.std, self.epistemic_std.min(self.std));
+        // of factors, neither of which overflows
+        (all - part).sqrt() * (all + part).sqrt()
+    }
+
     /// Moments of a mixture of Gaussians. `component_stds` are the standard deviations of the
     /// components' means, each around its own value; empty if the means are exact.
     ///

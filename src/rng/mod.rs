@@ -62,6 +62,13 @@ impl Phase {
     pub const BOOTSTRAP: Phase = Phase(21);
     /// Velocities of draws in kinetic layers.
     pub const KINETIC: Phase = Phase(23);
+    /// Draws of predictive distributions: index `i` for row `i`, and indices from 2^47 on for what
+    /// rows share.
+    pub const PREDICTIVE: Phase = Phase(26);
+    /// The tie-breaking numbers of conformal sets.
+    pub const CONFORMAL: Phase = Phase(27);
+    /// Rows held out for calibration: index 0, and index 1 for those of them that recalibrate.
+    pub const CALIBRATE: Phase = Phase(28);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 /// The modules; each may import those before it. `simd` stands before `scalar`, whose functions it
 /// provides.
-const ORDER: [&str; 25] = [
+const ORDER: [&str; 26] = [
     "error",
     "parallel",
     "special",
@@ -26,6 +26,7 @@ const ORDER: [&str; 25] = [
     "baselines",
     "diagnose",
     "metrics",
+    "calibrate",
     "testing",
     "artifact",
     "pipeline",

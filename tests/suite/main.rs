@@ -12,7 +12,9 @@ mod annealed;
 #[cfg(feature = "cli")]
 mod arguments;
 mod baselines;
+mod calibrated;
 mod calibration;
+mod conformal;
 mod continued;
 mod curvature;
 mod deformation;
@@ -46,6 +48,7 @@ mod minibatch;
 mod old_files;
 mod own;
 mod precision;
+mod predictive;
 mod predictor;
 mod resume;
 mod samplers;
@@ -92,6 +95,8 @@ mod noise_calibration;
 mod observations;
 #[cfg(feature = "cli")]
 mod pipeline;
+#[cfg(feature = "cli")]
+mod predictions;
 #[cfg(feature = "cli")]
 mod refusals;
 #[cfg(feature = "cli")]

@@ -118,7 +118,7 @@ fn old_files_that_are_saved_again_predict_the_same_bits() {
             let old = AnyModel::load(&path).unwrap();
             assert!(old.metadata().format_version < 6);
             let new = AnyModel::from_bytes(&old.to_bytes().unwrap()).unwrap();
-            assert_eq!(new.metadata().format_version, 7);
+            assert!(new.metadata().format_version >= 6);
             assert_eq!(predicted(&new), predicted(&old), "{path:?}");
         }
     }

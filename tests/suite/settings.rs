@@ -51,7 +51,7 @@ const OWN: [(&str, &str, &str); 19] = [
 const SHARED: &str = "--out --method --rows --target --task --conv --image --hidden --activation \
     --likelihood --feature-transform --target-transform --prior --prior-precision --noise-std \
     --types --ignore --weights --class-weights --missing --missing-values --delimiter --decimal --comment --header \
-    --batch --epochs --seed --threads --precision --json --quiet --help";
+    --calibrate --calibration --conformal --conformal-score --conformal-folds --class-conditional --batch --epochs --seed --threads --precision --json --quiet --help";
 
 /// There is no such file, so whatever is not refused for another reason is refused for this one.
 const NOWHERE: &str = "nowhere.csv";

@@ -3,12 +3,14 @@
 use std::borrow::Cow;
 
 use super::Metadata;
+use crate::artifact::Method;
 use crate::model::Observation;
 
-/// Newest format version that this crate reads, and the one that it writes:
+/// Newest format version that this crate reads. It writes the older of these that can hold the
+/// model:
 ///
-/// - Version 7: any of the following, or a flow of smoothed points, or kinetic layers that draws
-///   halve.
+/// - Version 7: a calibration, which older programs would leave out; a flow whose draws are not
+///   stored, which may smooth points and halve layers.
 /// - Version 6: any of the following, rows with weights, or a flow with kinetic layers; with a
 ///   checksum.
 ///
@@ -23,7 +25,7 @@ use crate::model::Observation;
 pub const FORMAT_VERSION: u32 = 7;
 
 /// The first version whose files must have a checksum.
-pub(in crate::artifact) const SEALED: u32 = 6;
+pub(crate) const SEALED: u32 = 6;
 
 impl Metadata {
     /// The oldest format version that can hold these metadata.
@@ -34,7 +36,9 @@ impl Metadata {
             Observation::Categorical | Observation::Gaussian
         );
         let unwarped = self.feature_warps.is_empty() && self.task.target_map().warp.is_none();
-        if self.weights.is_some() || self.flow_layers > 0 {
+        if self.calibration.is_some() {
+            FORMAT_VERSION
+        } else if self.weights.is_some() || self.flow_layers > 0 {
             SEALED
         } else if self.schema.is_some() {
             5
@@ -49,13 +53,25 @@ impl Metadata {
         }
     }
 
-    /// These metadata as they are written: with the newest version, whichever they were read with.
+    /// The version of a file with these metadata: the oldest with a checksum that can hold them.
+    pub(crate) fn written_version(&self) -> u32 {
+        // flows of older files smooth no points and halve no layers, and stay what they are
+        let samples = !self.frozen && self.method == Method::Flow.name();
+        match samples {
+            true => FORMAT_VERSION,
+            false => self.least_version().max(SEALED),
+        }
+    }
+
+    /// These metadata as they are written: with the version of what they hold, whichever they were
+    /// read with.
     pub(in crate::artifact) fn sealed(&self) -> Cow<'_, Self> {
-        if self.format_version == FORMAT_VERSION {
+        let written = self.written_version();
+        if self.format_version == written {
             return Cow::Borrowed(self);
         }
         Cow::Owned(Self {
-            format_version: FORMAT_VERSION,
+            format_version: written,
             ..self.clone()
         })
     }
@@ -68,11 +84,15 @@ impl Metadata {
                 self.format_version
             ));
         }
-        if self.format_version < SEALED && self.least_version() != self.format_version {
+        let least = self.least_version();
+        let fits = match self.format_version < SEALED {
+            true => least == self.format_version,
+            false => least <= self.format_version,
+        };
+        if !fits {
             return Err(format!(
                 "version {} of its format does not fit what it holds, which takes version {}",
-                self.format_version,
-                self.least_version()
+                self.format_version, least
             ));
         }
         Ok(())

@@ -12,7 +12,8 @@ use crate::metrics::{RealRows, ScoredRows};
 use crate::model::Observation;
 use crate::parallel::Pool;
 use crate::predict::{
-    ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
+    ClassPredictions, DrawOptions, MixedPredictions, Outputs, PredictiveDraws, RealPredictions,
+    RegressionPredictions,
 };
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -56,8 +57,9 @@ impl Plain {
 pub(in crate::artifact) struct Core<T: Scalar> {
     pub(super) task: Task,
     /// Names of the features.
-    features: Vec<String>,
+    pub(super) features: Vec<String>,
     pub(super) plain: Option<Plain>,
+    stretches: bool,
     pub(super) members: Vec<Member<T>>,
     pub(super) pool: Pool<Memory<T>>,
 }
@@ -90,6 +92,7 @@ impl<T: Scalar> Core<T> {
             task: model.metadata.data_task(),
             features: model.metadata.feature_names.clone(),
             plain,
+            stretches: model.metadata.stretches(),
             members,
             pool: Pool::new(),
         })
@@ -112,7 +115,11 @@ impl<T: Scalar> Core<T> {
 
     /// Passes rows on in blocks. The models of a mixture predict each block in turn. Errors count
     /// the rows of a block from its first.
-    fn blocks(&self, x: &[f64], mut use_block: impl FnMut(&[f64]) -> Result<()>) -> Result<()> {
+    pub(super) fn blocks(
+        &self,
+        x: &[f64],
+        mut use_block: impl FnMut(&[f64]) -> Result<()>,
+    ) -> Result<()> {
         let d = self.features.len();
         if !x.len().is_multiple_of(d) {
             let (expected, got) = (
@@ -196,6 +203,10 @@ impl<T: Scalar> Rows for Core<T> {
         self.task
     }
 
+    fn width(&self) -> usize {
+        self.features.len()
+    }
+
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()> {
         self.predict_row(x, probabilities, out)
     }
@@ -218,7 +229,19 @@ impl<T: Scalar> Rows for Core<T> {
         Ok(Predictions::Real(all))
     }
 
-    fn score_rows(&self, data: &Dataset) -> Result<ScoredRows> {
+    fn models(&self) -> usize {
+        self.members.len()
+    }
+
+    fn rows_of(&self, model: usize, x: &[f64], probabilities: &[f64]) -> Result<Predictions> {
+        self.alone(model, x, probabilities)
+    }
+
+    fn stretches(&self) -> bool {
+        self.stretches
+    }
+
+    fn score_rows(&self, data: &Dataset, stretch: f64) -> Result<ScoredRows> {
         self.check("evaluate", data)?;
         if let Task::Classification { classes } = self.task {
             return Ok(ScoredRows::Classes {
@@ -233,12 +256,12 @@ impl<T: Scalar> Rows for Core<T> {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
                 let targets = &y[all.len()..all.len() + rows];
-                all.extend(RealRows::of(block, targets)?);
+                all.extend(RealRows::of(&*block.stretched(stretch)?, targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
                 let targets = &y[all.len()..all.len() + block.rows];
-                all.extend(RealRows::of_laws(block, targets)?);
+                all.extend(RealRows::of_laws(&*block.stretched(stretch)?, targets)?);
                 Ok(())
             })?,
         }
@@ -249,7 +272,7 @@ impl<T: Scalar> Rows for Core<T> {
         }
     }
 
-    fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
+    fn log_densities(&self, data: &Dataset, stretch: f64) -> Result<Vec<f64>> {
         self.check("log_densities", data)?;
         if let Task::Classification { classes } = self.task {
             let all = self.classes(classes, data.features())?;
@@ -261,11 +284,12 @@ impl<T: Scalar> Rows for Core<T> {
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let targets = &y[all.len()..];
-                all.extend(block.log_densities(targets)?);
+                all.extend(block.stretched(stretch)?.log_densities(targets)?);
                 Ok(())
             })?,
             None => self.laws(data.features(), |block| {
                 let targets = &y[all.len()..all.len() + block.rows];
+                let block = block.stretched(stretch)?;
                 all.extend(block.each(|row, mixture| Ok(mixture.log_density(targets[row])))?);
                 Ok(())
             })?,
@@ -282,9 +306,47 @@ impl<T: Scalar> Rows for Core<T> {
         self.named(member.log_weighted_densities(data.features(), data.targets(), weights))
     }
 
+    fn stretched_losses(&self, data: &Dataset, factors: &[f64]) -> Result<Vec<f64>> {
+        self.check("stretched_losses", data)?;
+        let (mut done, mut sums) = (0, vec![0.0; factors.len()]);
+        let y = data.targets();
+        if self.task != Task::Regression {
+            return Err(Error::shape("stretched_losses", "a real target", "classes"));
+        }
+        let add = |sum: &mut f64, logs: &[f64]| *sum -= logs.iter().sum::<f64>();
+        match self.plain {
+            Some(plain) => self.mixtures(plain, data.features(), |block| {
+                let rows = block.means.len() / block.samples.max(1);
+                for (sum, &factor) in sums.iter_mut().zip(factors) {
+                    let logs = block
+                        .stretched(factor)?
+                        .log_densities(&y[done..done + rows])?;
+                    add(sum, &logs);
+                }
+                done += rows;
+                Ok(())
+            })?,
+            None => self.laws(data.features(), |block| {
+                let targets = &y[done..done + block.rows];
+                for (sum, &factor) in sums.iter_mut().zip(factors) {
+                    let block = block.stretched(factor)?;
+                    let logs = block.each(|row, mixture| Ok(mixture.log_density(targets[row])));
+                    add(sum, &logs?);
+                }
+                done += block.rows;
+                Ok(())
+            })?,
+        }
+        Ok(sums)
+    }
+
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
         let member = self.single("log densities by the likelihood")?;
         self.named(member.log_densities(x, y))
+    }
+
+    fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {
+        self.joint_draws(x, how)
     }
 
     fn outputs(&self, x: &[f64]) -> Result<Outputs> {

@@ -30,7 +30,7 @@ pub(super) struct Member<T: Scalar> {
     pub engine: Engine<T>,
     pub features: Standardizer,
     pub likelihood: Arc<dyn Likelihood>,
-    target: TargetMap,
+    pub(super) target: TargetMap,
     /// Noise of each sample, for a mixture of Gaussians; empty if all have the same.
     pub noise_stds: Vec<f64>,
     /// The likelihood's parameters, `[samples, own]`.

@@ -3,21 +3,28 @@
 //! A regression by one model with Gaussian noise is a mixture of Gaussians. Everything else is a
 //! mixture of laws ([`MixedPredictions`]), including mixtures of several models.
 
+mod calibrated;
 mod core;
+mod crossed;
+mod draws;
 mod member;
+mod predictive;
 mod row;
 
 use std::fmt;
 
 pub(super) use self::core::Core;
+use super::calibration::Calibration;
 use super::compiled::Compiled;
 use super::model::FittedModel;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ScoredRows, Scores};
-use crate::predict::{ClassPredictions, Outputs, RealPredictions};
+use crate::predict::{ClassPredictions, DrawOptions, Outputs, PredictiveDraws, RealPredictions};
 use crate::rng::Streams;
+pub use calibrated::ConformalRegions;
 pub(crate) use member::log_softmax;
+pub use predictive::interval_ends;
 pub use row::RowPrediction;
 
 /// The probabilities of the quantiles, unless the caller asks for others.
@@ -40,6 +47,7 @@ pub enum Predictions {
 pub struct Predictor {
     rows: Box<dyn Rows>,
     probabilities: Vec<f64>,
+    calibration: Option<Calibration>,
 }
 
 impl fmt::Debug for Predictor {
@@ -54,13 +62,31 @@ impl fmt::Debug for Predictor {
 /// A predictor's operations, in the precision of its model.
 pub trait Rows: Send + Sync {
     fn task(&self) -> Task;
+    /// Number of features of a row.
+    fn width(&self) -> usize;
     fn row(&self, x: &[f64], probabilities: &[f64], out: &mut RowPrediction) -> Result<()>;
     fn rows(&self, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
-    fn score_rows(&self, data: &Dataset) -> Result<ScoredRows>;
-    fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
+    /// Number of classes; `None` for a real target.
+    fn classes(&self) -> Option<usize> {
+        match self.task() {
+            Task::Classification { classes } => Some(classes),
+            Task::Regression => None,
+        }
+    }
+    /// Number of models.
+    fn models(&self) -> usize;
+    /// Predictions of one of the models alone.
+    fn rows_of(&self, model: usize, x: &[f64], probabilities: &[f64]) -> Result<Predictions>;
+    /// True if predictions may be stretched around their means.
+    fn stretches(&self) -> bool;
+    fn score_rows(&self, data: &Dataset, stretch: f64) -> Result<ScoredRows>;
+    fn log_densities(&self, data: &Dataset, stretch: f64) -> Result<Vec<f64>>;
     fn log_weighted_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
+    /// The negative log likelihood of all rows for each factor, sums in nats.
+    fn stretched_losses(&self, data: &Dataset, factors: &[f64]) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
+    fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws>;
 }
 
 impl Predictor {
@@ -83,7 +109,11 @@ impl Predictor {
     /// # Errors
     /// Those of [`Predictor::row`].
     pub fn row_into(&self, x: &[f64], out: &mut RowPrediction) -> Result<()> {
-        self.rows.row(x, &self.probabilities, out)
+        self.rows.row(x, &self.probabilities, out)?;
+        if let Some(calibration) = &self.calibration {
+            calibration.row(out);
+        }
+        Ok(())
     }
 
     /// Predictive distributions of many rows of raw features (`[n, d]`, row-major).
@@ -92,7 +122,7 @@ impl Predictor {
     /// If the rows do not fit the model. [`Error::NonFiniteData`] names row and feature where a
     /// feature is not finite, and the row where an output is not.
     pub fn rows(&self, x: &[f64]) -> Result<Predictions> {
-        self.rows.rows(x, &self.probabilities)
+        Ok(self.calibrated(self.rows.rows(x, &self.probabilities)?))
     }
 
     /// Scores on rows with known targets.
@@ -109,7 +139,20 @@ impl Predictor {
     /// # Errors
     /// If the data are for another task, or do not fit the model.
     pub fn score_rows(&self, data: &Dataset) -> Result<ScoredRows> {
-        self.rows.score_rows(data)
+        let mut scored = self.rows.score_rows(data, self.stretch())?;
+        let map = self
+            .calibration
+            .as_ref()
+            .and_then(|c| c.recalibration.as_ref());
+        if let (ScoredRows::Classes { predictions, .. }, Some(map)) = (&mut scored, map) {
+            calibrated::recalibrate(map, predictions);
+        }
+        Ok(scored)
+    }
+
+    /// The factor of the predictive standard deviation.
+    fn stretch(&self) -> f64 {
+        self.calibration.as_ref().map_or(1.0, Calibration::stretch)
     }
 
     /// The log predictive density, or log probability, of every row's target, `[n]`.
@@ -117,7 +160,19 @@ impl Predictor {
     /// # Errors
     /// Those of [`Predictor::evaluate`].
     pub fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>> {
-        self.rows.log_densities(data)
+        let map = self
+            .calibration
+            .as_ref()
+            .and_then(|c| c.recalibration.as_ref());
+        if let (Some(_), Some(classes)) = (map, self.rows.classes()) {
+            check_task("log_densities", self.rows.task(), data)?;
+            let (all, labels) = (self.rows(data.features())?, data.labels()?);
+            if let Predictions::Classes(all) = all {
+                let rows = all.probabilities.chunks_exact(classes).zip(labels);
+                return Ok(rows.map(|(p, label)| p[label].ln()).collect());
+            }
+        }
+        self.rows.log_densities(data, self.stretch())
     }
 
     /// `log mean_s p(y | s)^w` of every row with weight `w` under draws `s`, `[n]`: how probable `w`
@@ -181,6 +236,7 @@ impl<T: Compiled> FittedModel<T> {
         Ok(Predictor {
             rows: T::rows(self, draws, streams)?,
             probabilities: QUANTILES.to_vec(),
+            calibration: self.metadata.calibration.clone(),
         })
     }
 

@@ -8,6 +8,7 @@
 
 mod baseline;
 mod bracket;
+mod calibration;
 mod data;
 mod deformation;
 mod estimate;
@@ -31,6 +32,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 pub use baseline::{Baseline, ChosenRate, CutChains, Laplace};
 pub use bracket::{Bound, Bracket};
+pub use calibration::{CalibrationFit, ConformalFit, MapFit};
 pub use data::{Data, Network, Weights};
 pub use deformation::{
     Atlas, Candidate, Carried, Deformation, Evidence, FrameFit, KineticLayers, LatentFit,
@@ -121,6 +123,9 @@ pub struct FitReport {
     /// Why there is no leave-one-out, if it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub loo_failure: Option<String>,
+    /// What was done with rows that were held out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<CalibrationFit>,
     /// What happened to checkpoints. Model files have none of it: one that was resumed is the
     /// same.
     #[serde(skip_serializing_if = "Option::is_none")]

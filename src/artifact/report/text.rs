@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::calibration::calibration;
 use super::text_choice::{mixture, widths};
 use super::text_data::{data, transforms};
 use super::text_walk::Walked;
@@ -54,6 +55,8 @@ impl FitReport {
         Walked(self).say(&mut lines);
         self.say_baseline(&mut lines);
         self.loo.iter().for_each(|l| leave_one_out(l, &mut lines));
+        let held_out = self.calibration.iter();
+        held_out.for_each(|c| calibration(c, &mut lines));
         lines.0
     }
 

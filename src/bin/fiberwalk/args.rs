@@ -10,16 +10,17 @@ use fiberwalk::nn::SequentialSpec;
 use fiberwalk::pipeline::{
     ClassWeights, FeatureTransform, FlowChoice, KernelKind, Method, TargetTransform,
 };
-use fiberwalk::{Activation, Error, Observation};
+use fiberwalk::{Activation, Observation};
 
-use crate::failure::Outcome;
+use crate::held_out::HeldOut;
 use crate::prior::{Prior, parse_prior};
 use crate::table::{ColumnArgs, TableArgs};
+pub use crate::threads::Threads;
 pub use crate::values::Precision;
 use crate::values::{
-    Auto, BatchRows, Hidden, ImageShape, Methods, Period, Texts, parse_auto, parse_batch,
-    parse_hidden, parse_image, parse_methods, parse_period, parse_precision, parse_task,
-    parse_texts,
+    Auto, BatchRows, Hidden, ImageShape, Methods, Period, RowFormat, Texts, parse_auto,
+    parse_batch, parse_format, parse_hidden, parse_image, parse_methods, parse_period,
+    parse_precision, parse_task, parse_texts,
 };
 
 /// Bayesian neural networks on a CPU: walk the fiber of near-equal parameters, then learn the
@@ -36,7 +37,7 @@ pub enum Command {
     /// Fit a posterior to the rows of a CSV file, or to images, and write a model file
     Fit(Box<FitArgs>),
     /// Predict the rows of a CSV file, or images, with a model file
-    Predict(PredictArgs),
+    Predict(Box<PredictArgs>),
     /// Score a model file on rows or images with known targets
     Evaluate(EvaluateArgs),
     /// Fit several methods to the same rows and score them on the same held-out rows
@@ -70,6 +71,8 @@ pub struct FitArgs {
     pub method: Method,
     #[command(flatten)]
     pub settings: Settings,
+    #[command(flatten)]
+    pub held_out: HeldOut,
     /// For an atlas or a flow: store N draws in place of the sampler and the training rows that it
     /// needs
     #[arg(long, value_name = "N", help_heading = "Model")]
@@ -289,6 +292,28 @@ pub struct PredictArgs {
     /// name holds one)
     #[arg(long, value_name = "NAME,...", value_parser = parse_texts, help_heading = "Data")]
     pub keep: Vec<Texts>,
+    /// Central intervals of this probability, with columns low_90 and high_90 for 0.9, in place of
+    /// q05 and q95. For a real target or counts
+    #[arg(long, value_name = "P", help_heading = "Predictions")]
+    pub interval: Vec<f64>,
+    /// Quantiles at these probabilities, with columns such as q10, in place of q05 and q95
+    #[arg(
+        long,
+        value_name = "P,...",
+        value_delimiter = ',',
+        help_heading = "Predictions"
+    )]
+    pub quantiles: Vec<f64>,
+    /// Draws of every row's target, with columns draw_0, draw_1, ... One posterior draw serves a
+    /// column, so its rows belong together
+    #[arg(long, value_name = "N", help_heading = "Predictions")]
+    pub draws: Option<usize>,
+    /// Draws without noise: of the mean of a number, or of the probabilities of classes
+    #[arg(long, requires = "draws", help_heading = "Predictions")]
+    pub noiseless: bool,
+    /// csv, json (a list of objects) or jsonl (an object per line)
+    #[arg(long, default_value = "csv", value_name = "csv|json|jsonl", value_parser = parse_format, help_heading = "Files")]
+    pub format: RowFormat,
     /// File of predictions to write (or -: standard output) [default: -]
     #[arg(long, value_name = "PRED.csv", help_heading = "Files")]
     pub out: Option<PathBuf>,
@@ -353,41 +378,9 @@ pub struct Sampling {
     pub seed: Option<u64>,
 }
 
-#[derive(Args)]
-pub struct Threads {
-    /// Worker threads [default: one per core]; results do not depend on it
-    #[arg(long, value_name = "N", help_heading = "Run")]
-    pub threads: Option<usize>,
-}
-
 impl Sampling {
     /// The seed of draws: the requested one, or else the model's.
     pub fn seed_of(&self, metadata: &Metadata) -> u64 {
         self.seed.unwrap_or(metadata.seed)
-    }
-}
-
-/// More would only take memory: results do not depend on the number.
-const MOST_THREADS: usize = 1_024;
-
-impl Threads {
-    /// Runs `work` on the requested number of threads.
-    pub fn run<R: Send>(&self, work: impl FnOnce() -> Outcome<R> + Send) -> Outcome<R> {
-        let count = self.threads.unwrap_or(0);
-        if self.threads == Some(0) {
-            return Err(Error::config("--threads", 0, "must be positive").into());
-        }
-        if count > MOST_THREADS {
-            let requirement = format!("must be at most {MOST_THREADS}");
-            return Err(Error::config("--threads", count, &requirement).into());
-        }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).build();
-        match pool {
-            Ok(pool) => pool.install(work),
-            Err(e) => {
-                let requirement = format!("the machine refuses: {e}");
-                Err(Error::config("--threads", count, &requirement).into())
-            }
-        }
     }
 }

@@ -14,6 +14,7 @@ use crate::args::EvaluateArgs;
 use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
 use crate::numbers::rounded;
+use crate::promise::Promise;
 use crate::say_notes;
 use crate::streams::{self, read_once, say};
 use crate::table::TableArgs;
@@ -28,6 +29,8 @@ struct Evaluation {
     weights: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     intervals: Option<Intervals>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    conformal: Option<Promise>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ood: Option<Elsewhere>,
 }
@@ -87,6 +90,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
         .map_err(|e| input.place(e, &args.table))?;
     let scores = scored.scores().map_err(|e| in_file(e, input.rows()))?;
     let intervals = bootstrap.map(|b| Ok::<_, Error>(Intervals::new(&b, scored.intervals(&b)?)));
+    let conformal = Promise::of(&predictor, &data)?;
     let ood = match &args.ood {
         None => None,
         Some(other) => {
@@ -107,6 +111,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     let found = Evaluation {
         scores,
         weights: data.weights_name().map(String::from),
+        conformal,
         intervals: intervals.transpose()?,
         ood,
     };
@@ -169,6 +174,9 @@ fn text(found: &Evaluation) -> String {
     for (name, value) in found.scores.named() {
         let cell = cell(value, name, found.intervals.as_ref());
         text += &format!("{name:<18} {cell}\n");
+    }
+    if let Some(promise) = &found.conformal {
+        text += &promise.text();
     }
     if let Some(other) = &found.ood {
         text += &format!("\nrows from elsewhere  {}\n", other.rows);

@@ -35,10 +35,14 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
     let input = Input::find(&args.train)?;
     let destination = Destination::of(args, &input)?;
     let data = input.training(&args.settings, args.quiet)?;
-    if let Some(place) = checkpoint_of(&mut options.method) {
+    // Of several fits, none could be continued.
+    let single = args.held_out.conformal_folds.is_none();
+    if let Some(place) = checkpoint_of(&mut options.method).filter(|_| single) {
         *place = destination.checkpoint(args);
     }
-    if let MethodOptions::Walk(points) = &mut options.method {
+    if let MethodOptions::Walk(points) = &mut options.method
+        && single
+    {
         points.spool = destination.spool();
     }
     // Without the watch, a signal ends the program as the system has it.
@@ -134,7 +138,10 @@ fn options(args: &FitArgs) -> Result<FitOptions> {
     let own = own.into_iter().flatten();
     let mut method = MethodOptions::of(args.method);
     let chooser = args.settings.give(from_mut(&mut method), false, own)?;
-    Ok(args.settings.options(method, chooser))
+    Ok(FitOptions {
+        calibration: args.held_out.settings()?,
+        ..args.settings.options(method, chooser)
+    })
 }
 
 /// The checkpoint of a method that walks.

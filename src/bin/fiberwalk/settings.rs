@@ -260,6 +260,7 @@ impl Settings {
             batch: self.batch.0,
             epochs: self.epochs,
             method,
+            calibration: None,
             seed: self.seed,
         }
     }

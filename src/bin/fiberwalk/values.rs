@@ -89,6 +89,26 @@ pub enum Precision {
     Double,
 }
 
+/// How rows of predictions are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RowFormat {
+    /// A header and a line per row.
+    Csv,
+    /// One list of objects.
+    Json,
+    /// One object per line.
+    JsonLines,
+}
+
+pub fn parse_format(text: &str) -> std::result::Result<RowFormat, String> {
+    match text {
+        "csv" => Ok(RowFormat::Csv),
+        "json" => Ok(RowFormat::Json),
+        "jsonl" => Ok(RowFormat::JsonLines),
+        _ => Err("must be one of csv, json, jsonl".into()),
+    }
+}
+
 /// Names, or other texts, that an option takes: separated by commas, in quotes as in CSV.
 #[derive(Clone, Debug)]
 pub struct Texts(pub Vec<String>);

@@ -5,6 +5,7 @@
 
 mod auto;
 mod baselines;
+mod calibration;
 mod class_weights;
 mod deformation;
 mod method;
@@ -13,6 +14,7 @@ mod walk;
 
 pub use auto::AutoSettings;
 pub use baselines::{ChainSettings, DrawSettings};
+pub use calibration::{CalibrationMap, CalibrationSettings, ConformalSettings};
 pub use class_weights::ClassWeights;
 pub(super) use deformation::Deforming;
 pub use deformation::{AtlasSettings, FlowChoice, FlowSettings};
@@ -73,6 +75,8 @@ pub struct FitOptions {
     pub epochs: Option<usize>,
     /// How the posterior is represented, and the settings of that method.
     pub method: MethodOptions,
+    /// Rows that are held out to calibrate the model, and what is done with them.
+    pub calibration: Option<CalibrationSettings>,
     /// Seed of all randomness.
     pub seed: u64,
 }
@@ -129,6 +133,7 @@ impl Default for FitOptions {
             batch: Batch::Auto,
             epochs: None,
             method: MethodOptions::default(),
+            calibration: None,
             seed: 0,
         }
     }

@@ -1,0 +1,113 @@
+//! What a model file holds of its calibration: maps and thresholds from held-out rows.
+
+use serde::{Deserialize, Serialize};
+
+use crate::calibrate::Recalibration;
+use crate::calibrate::conformal::cross::FoldScore;
+use crate::calibrate::conformal::{Interval, SetScore, rank_of};
+use crate::error::{Error, Result};
+
+/// The calibration of a model.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// The map of its predictions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recalibration: Option<Recalibration>,
+    /// Its conformal sets or intervals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conformal: Option<Conformal>,
+}
+
+/// Conformal sets or intervals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Conformal {
+    /// The coverage that is promised.
+    pub level: f64,
+    /// The score.
+    pub score: ConformalScore,
+    /// The threshold, or one for each class. `None` is infinite: too few rows. Empty with `folds`.
+    pub thresholds: Vec<Option<f64>>,
+    /// The score of each row under the fit without its fold, for CV+; the models of the mixture are
+    /// these fits. Empty if rows were held out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub folds: Vec<FoldScore>,
+    /// Held-out rows that the thresholds are from.
+    pub rows: usize,
+    /// The seed of the numbers that break ties.
+    pub seed: u64,
+}
+
+/// The score of a target.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConformalScore {
+    /// Of a class.
+    Set(SetScore),
+    /// Of a real target.
+    Interval(Interval),
+}
+
+impl ConformalScore {
+    /// The name on the command line.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Set(SetScore::Aps) => "aps",
+            Self::Set(SetScore::Raps { .. }) => "raps",
+            Self::Interval(Interval::Absolute) => "absolute",
+            Self::Interval(Interval::Normalised) => "normalised",
+            Self::Interval(Interval::Cqr) => "cqr",
+        }
+    }
+}
+
+impl Conformal {
+    /// True if each class has its own threshold.
+    pub fn is_class_conditional(&self) -> bool {
+        matches!(self.score, ConformalScore::Set(_)) && self.thresholds.len() > 1
+    }
+
+    /// Thresholds that are infinite.
+    pub fn infinite(&self) -> usize {
+        let few = !self.folds.is_empty() && rank_of(self.folds.len(), self.level).is_none();
+        self.thresholds.iter().filter(|q| q.is_none()).count() + usize::from(few)
+    }
+
+    fn check(&self, classes: Option<usize>, models: usize) -> Result<()> {
+        let thresholds = self.thresholds.len();
+        let crossed = !self.folds.is_empty();
+        let fits = match (self.score, classes) {
+            (ConformalScore::Set(score), Some(k)) => {
+                score.is_proper() && (crossed || thresholds == 1 || thresholds == k)
+            }
+            (ConformalScore::Interval(_), None) => crossed || thresholds == 1,
+            _ => false,
+        };
+        let known = |s: &FoldScore| s.fold < models && s.score.is_finite();
+        let fits = fits && crossed == (thresholds == 0) && self.folds.iter().all(known);
+        let finite = self.thresholds.iter().flatten().all(|q| q.is_finite());
+        if fits && finite && self.level > 0.0 && self.level < 1.0 {
+            return Ok(());
+        }
+        let requirement = "does not go with the target, or has numbers out of range";
+        Err(Error::config("conformal", self.score.name(), requirement))
+    }
+}
+
+impl Calibration {
+    /// Checks it, for `classes` classes or, with `None`, a real target. `stretches` says whether
+    /// the predictions of a real target may be stretched, `models` how many models a mixture has.
+    ///
+    /// # Errors
+    /// If it is for other targets, or a number is out of range.
+    pub fn check(&self, classes: Option<usize>, stretches: bool, models: usize) -> Result<()> {
+        if let Some(map) = &self.recalibration {
+            map.check(classes)?;
+            if matches!(map, Recalibration::Spread(_)) && !stretches {
+                let requirement = "is not for counts, nor for a target with a transform";
+                return Err(Error::config("calibration", "spread", requirement));
+            }
+        }
+        let mut conformal = self.conformal.iter();
+        conformal.try_for_each(|c| c.check(classes, models))
+    }
+}

@@ -1,0 +1,277 @@
+//! A fit that keeps rows back: to repair its probabilities, and for conformal sets and intervals.
+//!
+//! The fit never sees the held-out rows. If both a map and conformal regions are asked for, each
+//! gets half of them: a threshold is exact only for predictions that its rows had no part in.
+//!
+//! Predictions are made as `predict` makes them by default, with 256 draws and the seed of the fit.
+
+use super::crossed::fit_crossed;
+use super::options::{CalibrationMap, CalibrationSettings, ConformalSettings};
+use super::prepare::observation;
+use super::{FitOptions, FitReport, FitResult, Fits, Method, Progress, TargetTransform, fit_owned};
+use crate::artifact::report::{CalibrationFit, ConformalFit, MapFit};
+use crate::artifact::{Calibration, Conformal, ConformalScore, Predictions, Predictor};
+use crate::calibrate::conformal::{Interval, SetScore, rank_of, threshold, thresholds_by_class};
+use crate::calibrate::{
+    Isotonic, Labelled, RIDGE, Recalibration, Spread, Temperature, VectorScaling,
+};
+use crate::data::{Dataset, Task, stratified_split};
+use crate::error::{Error, Result, counted};
+use crate::model::Observation;
+use crate::rng::{Phase, Streams};
+
+/// Posterior draws of the predictions.
+const DRAWS: usize = 256;
+
+/// Fits to some rows and calibrates on the others.
+pub(super) fn fit_calibrated<T: Fits>(
+    data: Dataset,
+    options: &FitOptions,
+    how: &CalibrationSettings,
+    progress: &dyn Progress,
+) -> Result<FitResult<T>> {
+    check(&data, options, how)?;
+    if let Some((conformal, folds)) = how.conformal.as_ref().and_then(|c| Some((c, c.folds?))) {
+        return fit_crossed(&data, options, (conformal, folds), progress);
+    }
+    let streams = Streams::new(options.seed);
+    let mut rng = streams.rng(Phase::CALIBRATE, 0);
+    let split = stratified_split(&data, how.share, &mut rng)?;
+    let (train, held_out) = (data.select(&split.train)?, data.select(&split.test)?);
+    drop(data);
+    let plain = FitOptions {
+        calibration: None,
+        ..options.clone()
+    };
+    let mut result = fit_owned::<T>(train, &plain, progress)?;
+    let predictor = result.model.predictor(DRAWS, options.seed)?;
+    let predictor = predictor.with_quantiles(&[])?;
+    let mut said = CalibrationFit {
+        rows: held_out.n(),
+        ..CalibrationFit::default()
+    };
+    let map = chosen(how.map, &predictor, &mut said);
+    let (for_map, for_conformal) = match (map, &how.conformal) {
+        (CalibrationMap::None, _) => (None, Some(held_out)),
+        (_, None) => (Some(held_out), None),
+        (_, Some(_)) => {
+            let mut rng = streams.rng(Phase::CALIBRATE, 1);
+            let halves = stratified_split(&held_out, 0.5, &mut rng)?;
+            let part = |rows| held_out.select(rows).map(Some);
+            (part(&halves.train)?, part(&halves.test)?)
+        }
+    };
+    let mut calibration = Calibration::default();
+    if let Some(rows) = for_map {
+        let (fitted, map) = recalibrated(map, &predictor, &rows)?;
+        (said.map, calibration.recalibration) = (Some(fitted), map);
+    }
+    if let (Some(rows), Some(settings)) = (for_conformal, &how.conformal) {
+        let predictor = predictor.with_calibration(Some(calibration.clone()))?;
+        let found = conformal(settings, &predictor, &rows, options.seed)?;
+        said.conformal = Some(reported(&found));
+        calibration.conformal = Some(found);
+    }
+    result.report.calibrated(said);
+    result.model.calibrate(calibration);
+    result.model.metadata.report = Some(result.report.of_model());
+    Ok(result)
+}
+
+fn check(data: &Dataset, options: &FitOptions, how: &CalibrationSettings) -> Result<()> {
+    let inside = |p: f64| p > 0.0 && p < 1.0;
+    let wrong = "must lie strictly between 0 and 1";
+    if !inside(how.share) {
+        return Err(Error::config("calibrate", how.share, wrong));
+    }
+    if let Some(c) = how.conformal.as_ref().filter(|c| !inside(c.level)) {
+        return Err(Error::config("conformal", c.level, wrong));
+    }
+    if options.class_weights.of_rows(data)?.is_some() {
+        let requirement = "is for rows that count alike: these have weights";
+        return Err(Error::config("calibrate", how.share, requirement));
+    }
+    let classes = match data.task() {
+        Task::Classification { classes } => Some(classes),
+        Task::Regression => None,
+    };
+    let counts = observation(data, options)? == Observation::Poisson;
+    let unwarped = options.target_transform == TargetTransform::None;
+    let refused = match (how.map, classes) {
+        (CalibrationMap::Auto | CalibrationMap::None, _) => None,
+        (CalibrationMap::Temperature | CalibrationMap::Vector, Some(_)) => None,
+        (CalibrationMap::Isotonic, Some(2)) => None,
+        (CalibrationMap::Isotonic, _) => Some("is for two classes"),
+        (CalibrationMap::Temperature | CalibrationMap::Vector, None) => Some("is for classes"),
+        (CalibrationMap::Spread, Some(_)) => Some("is for a target that is a number"),
+        (CalibrationMap::Spread, None) if counts || !unwarped => {
+            Some("is not for counts, nor for a target with a transform")
+        }
+        (CalibrationMap::Spread, None) => None,
+    };
+    if let Some(requirement) = refused {
+        return Err(Error::config("calibration", how.map, requirement));
+    }
+    let Some(conformal) = &how.conformal else {
+        return Ok(());
+    };
+    if let Some(folds) = conformal.folds {
+        let refused = if folds < 2 || folds > data.n() {
+            Some("must be at least 2, and at most the number of rows")
+        } else if how.map != CalibrationMap::None {
+            Some("holds no rows out that a map could be fitted to")
+        } else if conformal.class_conditional {
+            Some("does not go with class-conditional thresholds")
+        } else if options.method.method() == Method::Auto {
+            Some("is for one model, not for a mixture")
+        } else {
+            None
+        };
+        if let Some(requirement) = refused {
+            return Err(Error::config("conformal_folds", folds, requirement));
+        }
+    }
+    match (conformal.score, classes) {
+        (Some(score @ ConformalScore::Set(_)), None) => {
+            let requirement = "is for classes; this target is a number";
+            return Err(Error::config("conformal_score", score.name(), requirement));
+        }
+        (Some(score @ ConformalScore::Interval(_)), Some(_)) => {
+            let requirement = "is for a number; this target is a class";
+            return Err(Error::config("conformal_score", score.name(), requirement));
+        }
+        _ => {}
+    }
+    if conformal.class_conditional && classes.is_none() {
+        let requirement = "is for classes; this target is a number";
+        return Err(Error::config("class_conditional", true, requirement));
+    }
+    Ok(())
+}
+
+/// The map that `auto` stands for. Where predictions cannot be stretched there is none, and the
+/// report says so.
+fn chosen(map: CalibrationMap, predictor: &Predictor, said: &mut CalibrationFit) -> CalibrationMap {
+    let of_classes = predictor.classes().is_some();
+    match map {
+        CalibrationMap::Auto if of_classes => CalibrationMap::Temperature,
+        CalibrationMap::Auto | CalibrationMap::Spread if !predictor.stretches() => {
+            said.unstretched = true;
+            CalibrationMap::None
+        }
+        CalibrationMap::Auto => CalibrationMap::Spread,
+        other => other,
+    }
+}
+
+/// Fits a map. One that changes nothing is not kept.
+fn recalibrated(
+    map: CalibrationMap,
+    predictor: &Predictor,
+    rows: &Dataset,
+) -> Result<(MapFit, Option<Recalibration>)> {
+    let n = rows.n() as f64;
+    let mut fitted = MapFit {
+        name: map.name().into(),
+        rows: rows.n(),
+        ..MapFit::default()
+    };
+    let Predictions::Classes(p) = predictor.rows(rows.features())? else {
+        let found = Spread::fit(RIDGE, |factors| predictor.stretched_losses(rows, factors))?;
+        (fitted.nll_before, fitted.nll_after) = (found.before / n, found.after / n);
+        let kept = found.spread != Spread::IDENTITY;
+        fitted.factor = kept.then_some(found.spread.factor);
+        return Ok((fitted, kept.then_some(Recalibration::Spread(found.spread))));
+    };
+    let labels = rows.labels()?;
+    let labelled = Labelled::new(&p.probabilities, p.classes, &labels)?;
+    let (found, same) = match map {
+        CalibrationMap::Vector => {
+            let found = VectorScaling::fit(&labelled, RIDGE)?;
+            let same = found == VectorScaling::identity(p.classes);
+            (Recalibration::Vector(found), same)
+        }
+        CalibrationMap::Isotonic => {
+            let found = Isotonic::fit(&labelled)?;
+            let same = found == Isotonic::identity();
+            (Recalibration::Isotonic(found), same)
+        }
+        _ => {
+            let found = Temperature::fit(&labelled, RIDGE);
+            fitted.factor = (found != Temperature::IDENTITY).then_some(found.temperature);
+            (
+                Recalibration::Temperature(found),
+                found == Temperature::IDENTITY,
+            )
+        }
+    };
+    fitted.nll_before = labelled.nll(|_| ()) / n;
+    fitted.nll_after = labelled.nll(|p| found.apply(p)) / n;
+    fitted.unchanged = same;
+    Ok((fitted, (!same).then_some(found)))
+}
+
+/// The score that is asked for, or that suits the target.
+pub(super) fn score_of(how: &ConformalSettings, predictor: &Predictor) -> ConformalScore {
+    how.score.unwrap_or(match predictor.classes() {
+        Some(_) => ConformalScore::Set(SetScore::Aps),
+        None => ConformalScore::Interval(Interval::Normalised),
+    })
+}
+
+fn conformal(
+    how: &ConformalSettings,
+    predictor: &Predictor,
+    rows: &Dataset,
+    seed: u64,
+) -> Result<Conformal> {
+    let score = score_of(how, predictor);
+    let scores = predictor.conformal_scores(rows, score, how.level, seed)?;
+    let thresholds = match (how.class_conditional, predictor.classes()) {
+        (true, Some(k)) => thresholds_by_class(&scores, &rows.labels()?, k, how.level)?,
+        _ => vec![threshold(&scores, how.level)?],
+    };
+    Ok(Conformal {
+        level: how.level,
+        score,
+        thresholds,
+        folds: Vec::new(),
+        rows: rows.n(),
+        seed,
+    })
+}
+
+pub(super) fn reported(found: &Conformal) -> ConformalFit {
+    ConformalFit {
+        level: found.level,
+        score: found.score.name().into(),
+        rows: found.rows,
+        thresholds: found.thresholds.clone(),
+        folds: found.folds.iter().map(|s| s.fold + 1).max().unwrap_or(0),
+        rows_needed: (1..1_000_000)
+            .find(|n| rank_of(*n, found.level).is_some())
+            .unwrap_or(usize::MAX),
+    }
+}
+
+impl FitReport {
+    pub(super) fn calibrated(&mut self, said: CalibrationFit) {
+        if let Some(conformal) = said.conformal.as_ref().filter(|c| c.infinite() > 0) {
+            let level = 100.0 * conformal.level;
+            let needed = counted(conformal.rows_needed, "row");
+            self.warnings.push(match conformal.thresholds.len() {
+                0 | 1 => format!(
+                    "conformal prediction at {level} % needs {needed}, and had {}: its sets hold \
+                     all classes, its intervals are infinite",
+                    conformal.rows
+                ),
+                all => format!(
+                    "conformal prediction at {level} % needs {needed} of each class, and {} of \
+                     {all} classes had fewer: they are in every set",
+                    conformal.infinite()
+                ),
+            });
+        }
+        self.calibration = Some(said);
+    }
+}
