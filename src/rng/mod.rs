@@ -62,6 +62,8 @@ impl Phase {
     pub const BOOTSTRAP: Phase = Phase(21);
     /// Velocities of draws in kinetic layers.
     pub const KINETIC: Phase = Phase(23);
+    /// Predictions that are drawn for other programs.
+    pub const REPORT: Phase = Phase(31);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

@@ -12,7 +12,7 @@ use crate::metrics::{RealRows, ScoredRows};
 use crate::model::Observation;
 use crate::parallel::Pool;
 use crate::predict::{
-    ClassPredictions, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
+    ClassPredictions, MemberLaws, MixedPredictions, Outputs, RealPredictions, RegressionPredictions,
 };
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -276,5 +276,10 @@ impl<T: Scalar> Rows for Core<T> {
 
     fn outputs(&self, x: &[f64]) -> Result<Outputs> {
         self.named(self.single("outputs")?.all_outputs(x))
+    }
+
+    fn laws(&self, x: &[f64]) -> Result<MemberLaws> {
+        let member = self.single("laws of draws")?;
+        self.named(member.all_outputs(x).and_then(|o| member.laws(&o)))
     }
 }

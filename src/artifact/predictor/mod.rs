@@ -15,7 +15,7 @@ use super::model::FittedModel;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ScoredRows, Scores};
-use crate::predict::{ClassPredictions, Outputs, RealPredictions};
+use crate::predict::{ClassPredictions, MemberLaws, Outputs, RealPredictions};
 use crate::rng::Streams;
 pub use row::RowPrediction;
 
@@ -59,6 +59,7 @@ pub trait Rows: Send + Sync {
     fn log_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
+    fn laws(&self, x: &[f64]) -> Result<MemberLaws>;
 }
 
 impl Predictor {
@@ -136,6 +137,15 @@ impl Predictor {
     /// predicts without draws.
     pub fn outputs(&self, x: &[f64]) -> Result<Outputs> {
         self.rows.outputs(x)
+    }
+
+    /// The law of a real target, or of a count, for rows of raw features (`[n, d]`) under every
+    /// posterior sample.
+    ///
+    /// # Errors
+    /// Those of [`Predictor::outputs`], and if the targets are classes.
+    pub fn laws(&self, x: &[f64]) -> Result<MemberLaws> {
+        self.rows.laws(x)
     }
 
     /// The same predictor with quantiles of real targets at `probabilities`, not at 0.05 and 0.95.
