@@ -82,10 +82,7 @@ pub fn arviz(model: &AnyModel, test: Option<&Dataset>, samples: usize, seed: u64
                            point, and the models of a mixture have no parameters in common";
         return Err(Error::config("model", &metadata.method, requirement));
     };
-    let report = metadata.report.as_ref();
-    let dim = report
-        .and_then(|r| r.network.as_ref())
-        .map_or(1, |n| n.parameters);
+    let dim = material.parameters;
     let count = draws.theta.len() / dim.max(1);
     let chains = material.particles.unwrap_or(1);
     let shape = Shape {

@@ -13,11 +13,10 @@ pub fn of_fit(metadata: &Metadata) -> Vec<Reason> {
             "Fit again with this version.",
         )];
     };
-    let mut all: Vec<Reason> = report
-        .verdict()
-        .iter()
-        .map(|finding| of_finding(finding, report))
-        .collect();
+    // notes are in the summary: nothing has to be done about them
+    let findings = report.verdict();
+    let findings = findings.iter().filter(|f| f.severity() != Severity::Note);
+    let mut all: Vec<Reason> = findings.map(|f| of_finding(f, report)).collect();
     if metadata.method == "map" {
         all.push(reason(
             Trust::LookCloser,
@@ -102,10 +101,6 @@ fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
         Finding::RowsNotRefitted { .. } | Finding::CheckpointNotWritten { .. } => (
             Trust::Trust,
             "A side task of the fit failed. Predictions are not concerned.",
-        ),
-        _ if finding.severity() != Severity::Warning => (
-            Trust::Trust,
-            "Good to know, and nothing has to be done about it.",
         ),
         _ => (Trust::LookCloser, "The fit reported something unusual."),
     };

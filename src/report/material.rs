@@ -10,6 +10,9 @@ use crate::predict::Outputs;
 /// Most numbers of parameters that the draws of a report hold.
 const NUMBERS: usize = 1 << 26;
 
+/// Most draws that are made of a deformation.
+const MADE: usize = 64;
+
 /// A model and test rows.
 pub(super) struct Material<'a> {
     /// The model's description.
@@ -20,6 +23,8 @@ pub(super) struct Material<'a> {
     pub test: &'a Dataset,
     /// Their predictions beside their targets.
     pub scored: &'a ScoredRows,
+    /// Parameters of the network.
+    pub parameters: usize,
     /// Names of the classes; empty for a regression.
     pub classes: Vec<String>,
     /// The draws, if the model has some and they are not too many.
@@ -41,8 +46,13 @@ impl<'a> Material<'a> {
         let metadata = model.metadata();
         let walk = metadata.report.as_ref().and_then(|r| r.walk.as_ref());
         let stored = walk.filter(|_| metadata.method == "walk");
-        let parameters = metadata.report.as_ref().and_then(|r| r.network.as_ref());
-        let parameters = parameters.map_or(usize::MAX, |n| n.parameters);
+        let said = metadata.report.as_ref().and_then(|r| r.network.as_ref());
+        let said = said.map(|n| n.parameters);
+        let built = metadata.build_network().ok().map(|network| network.dim());
+        let parameters = built.or(said).unwrap_or(usize::MAX);
+        // a draw of a deformation costs a fit of the last layer; these are for pictures only
+        let made = ["atlas", "flow"].contains(&&metadata.method[..]) && !metadata.frozen;
+        let samples = if made { samples.min(MADE) } else { samples };
         let count = stored.map_or(samples, |walk| walk.kept.max(1));
         let fits = parameters.saturating_mul(count) <= NUMBERS;
         let has = metadata.members.is_empty() && metadata.method != "map";
@@ -61,6 +71,7 @@ impl<'a> Material<'a> {
             predictor,
             test,
             scored,
+            parameters,
             classes: class_names(metadata),
             draws,
             particles,

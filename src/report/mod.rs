@@ -178,10 +178,8 @@ impl Report {
     /// The page.
     pub fn html(&self) -> String {
         let metadata = &self.metadata;
-        let mut page = Page::new(format!(
-            "Report on {} of {}",
-            metadata.method, metadata.target_name
-        ));
+        let title = format!("Model of {} ({})", metadata.target_name, metadata.method);
+        let mut page = Page::new(title);
         page.verdict(&self.verdict);
         page.remark(
             "The verdict holds for rows like the test rows. Below: scores, pictures with how to read \
@@ -267,6 +265,3 @@ impl Report {
         missing.join("; ")
     }
 }
-
-#[cfg(test)]
-mod tests;

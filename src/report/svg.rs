@@ -191,7 +191,7 @@ impl Frame<'_> {
             into.append(label("tick end", at(self.left - 5.0), place + 3.5, text));
         }
         if !grid.is_empty() {
-            let mut path = element("path", &[("class", "grid")]);
+            let mut path = element("path", &[("class", "rule")]);
             path.assign("d", Value::from(grid));
             into.append(path);
         }

@@ -79,7 +79,7 @@ impl Verdict {
     ///
     /// # Errors
     /// Those of scores.
-    pub fn new(
+    pub(super) fn new(
         metadata: &Metadata,
         scored: &ScoredRows,
         elsewhere: Option<&Elsewhere>,

@@ -75,6 +75,8 @@ mod damage;
 #[cfg(feature = "cli")]
 mod evaluate;
 #[cfg(feature = "cli")]
+mod export;
+#[cfg(feature = "cli")]
 mod fidelity;
 #[cfg(feature = "cli")]
 mod images;
@@ -91,6 +93,10 @@ mod observations;
 mod pipeline;
 #[cfg(feature = "cli")]
 mod refusals;
+#[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
+mod report_files;
 #[cfg(feature = "cli")]
 mod settings;
 #[cfg(feature = "cli")]

@@ -43,7 +43,7 @@ pub fn run(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
             .flatten()
             .map(std::path::PathBuf::as_path)
             .collect();
-        check_destination(report, &files)?;
+        check_named("--report", report, &files)?;
     }
     if let Some(test) = &args.test {
         read_once(("TRAIN", &args.train), ("--test", test))?;

@@ -16,7 +16,7 @@ pub fn run(args: &ExportArgs) -> Outcome {
     let input = args.test.as_deref().map(Input::find).transpose()?;
     let mut files: Vec<_> = input.iter().flat_map(Input::files).collect();
     files.extend(Some(&*args.model).filter(|model| !is_stream(model)));
-    let _claim = claim(&args.arviz, &files)?;
+    let _claim = claim("--arviz", &args.arviz, &files)?;
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let test = match &input {

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use fiberwalk::Error;
 use fiberwalk::artifact::{Claim, write_atomically};
 use fiberwalk::report::{NAMES, Report, ReportOptions};
+use fiberwalk::{Error, Result};
 
 use crate::failure::{Outcome, in_file};
 use crate::input::Input;
@@ -71,7 +71,7 @@ fn look(args: &Shown, out: &Path, bootstrap: usize) -> Outcome<(Option<Claim>, R
     let mut files = input.files();
     files.extend(other.iter().flat_map(Input::files));
     files.extend(Some(&*args.model).filter(|model| !is_stream(model)));
-    let claim = claim(out, &files)?;
+    let claim = claim("--out", out, &files)?;
     let model = streams::model(&args.model)?;
     let metadata = model.metadata();
     let test = input.scored(metadata, args.rows.rows, &args.table)?;
@@ -97,12 +97,26 @@ fn look(args: &Shown, out: &Path, bootstrap: usize) -> Outcome<(Option<Claim>, R
 }
 
 /// Checks that a file can be written, and keeps other runs from it.
-pub fn claim(out: &Path, inputs: &[&Path]) -> Outcome<Option<Claim>> {
+pub fn claim(field: &'static str, out: &Path, inputs: &[&Path]) -> Outcome<Option<Claim>> {
     if is_stream(out) {
         return Ok(None);
     }
-    check_destination(out, inputs)?;
+    check_named(field, out, inputs)?;
     Ok(Some(Claim::of(out)?))
+}
+
+/// Checks that a file can be written; the error names its option.
+pub fn check_named(field: &'static str, out: &Path, inputs: &[&Path]) -> Result<()> {
+    check_destination(out, inputs).map_err(|e| match e {
+        Error::Config {
+            value, requirement, ..
+        } => Error::Config {
+            field,
+            value,
+            requirement,
+        },
+        other => other,
+    })
 }
 
 /// Writes a text to a file, or to standard output.

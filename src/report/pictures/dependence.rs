@@ -94,7 +94,9 @@ fn reach(curves: &[Curve]) -> f64 {
 /// # Errors
 /// Those of predictions.
 pub fn dependence(material: &Material<'_>) -> Result<Option<Picture>> {
-    if material.metadata.image.is_some() {
+    // pixels mean little one by one, and a single feature has a picture of the whole model
+    let whole = material.test.d() == 1 && material.classes.is_empty();
+    if material.metadata.image.is_some() || whole {
         return Ok(None);
     }
     let names = &material.metadata.feature_names;
@@ -139,10 +141,12 @@ pub fn dependence(material: &Material<'_>) -> Result<Option<Picture>> {
         for (series, &class) in shown.iter().enumerate() {
             let curve = &all[j][class];
             let tone = Tone::Series(series);
-            figure.marks.push(Mark::Band(
-                tone,
-                curve.iter().map(|p| [p[0], p[1], p[3]]).collect(),
-            ));
+            let band = curve.iter().map(|p| [p[0], p[1], p[3]]).collect();
+            // several strong bands would hide one another
+            figure.marks.push(match shown.len() {
+                1 => Mark::Band(tone, band),
+                _ => Mark::FaintBand(tone, band),
+            });
             figure.marks.push(Mark::Line(
                 tone,
                 curve.iter().map(|p| [p[0], p[2]]).collect(),

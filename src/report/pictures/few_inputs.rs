@@ -172,6 +172,10 @@ fn maps(material: &Material<'_>) -> Result<Picture> {
         let of = rows.iter().filter(|r| labels[**r] as usize == class);
         let dots: Vec<[f64; 2]> = of.map(|r| [columns[0][*r], columns[1][*r]]).collect();
         for figure in [&mut decision, &mut unknown] {
+            // a rim, so that dots are seen on their own colour
+            figure
+                .marks
+                .push(Mark::Dots(Tone::Reference, 6.5, dots.clone()));
             figure
                 .marks
                 .push(Mark::Dots(Tone::Series(class), 4.5, dots.clone()));

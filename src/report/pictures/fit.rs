@@ -93,6 +93,15 @@ pub fn scale_draws(draws: &Draws<f64>, names: &[String]) -> Vec<(String, Vec<f64
     all
 }
 
+/// The name, or its end if it is long: scales of inputs differ there.
+fn ending(name: &str) -> String {
+    const MOST: usize = 22;
+    match name.chars().count().checked_sub(MOST) {
+        None | Some(0) => name.into(),
+        Some(more) => format!("..{}", name.chars().skip(more + 2).collect::<String>()),
+    }
+}
+
 /// The posterior of the scales.
 pub fn scales(material: &Material<'_>) -> Option<Picture> {
     /// Most scales that have room.
@@ -114,8 +123,7 @@ pub fn scales(material: &Material<'_>) -> Option<Picture> {
         wide.push([at(0.05), at(0.95), y - 0.08, y + 0.08]);
         narrow.push([at(0.25), at(0.75), y - 0.22, y + 0.22]);
         middles.push([at(0.5), y]);
-        let shown: String = name.chars().take(18).collect();
-        names.push((y, shown));
+        names.push((y, ending(name)));
         said.push(format!("{name} {}", short(10f64.powf(at(0.5)))));
     }
     figure.x.range = padded(extent(wide.iter().flat_map(|w| [w[0], w[1]])), 0.06);
@@ -199,6 +207,13 @@ mod tests {
         assert_eq!(all[0], ("a".to_string(), vec![1.0, 2.0]));
         assert_eq!(all[1], ("b".to_string(), vec![10.0, 20.0]));
         assert_eq!(all[2].1, [0.1, 0.2]);
+    }
+
+    #[test]
+    fn long_names_keep_their_ends() {
+        assert_eq!(ending("layer0.bias"), "layer0.bias");
+        let long = ending("layer0.weight.input with a long name 12");
+        assert!(long.starts_with("..") && long.ends_with(" name 12") && long.len() == 22);
     }
 
     #[test]

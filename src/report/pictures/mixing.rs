@@ -160,7 +160,7 @@ fn ranks(title: &str, values: &[f64], groups: usize) -> Figure {
             .push(Mark::Line(Tone::Series(group), steps.collect()));
         figure
             .legend
-            .push((Tone::Series(group), format!("walkers {}", group + 1)));
+            .push((Tone::Series(group), format!("group {}", group + 1)));
     }
     let ends = extent(counts.iter().flatten().map(|c| *c as f64));
     figure.say(format!(

@@ -99,7 +99,7 @@ pub(super) fn of_fit(material: &Material<'_>) -> Result<Vec<Picture>> {
         return Ok(Vec::new());
     };
     let trace = report.walk.as_ref().and_then(|w| w.trace.as_ref());
-    let parameters = report.network.as_ref().map_or(0, |n| n.parameters);
+    let parameters = material.parameters;
     let mut all = vec![
         trace.and_then(|trace| walk::energy(trace, report)),
         walk::predictions(material)?,

@@ -197,10 +197,10 @@ pub fn plane(points: &[f64], dim: usize) -> Result<(Vec<[f64; 2]>, [f64; 2])> {
 /// # Errors
 /// Those of [`plane`].
 pub fn directions(material: &Material<'_>) -> Result<Option<Picture>> {
-    let (Some(draws), Some(report)) = (&material.draws, &material.metadata.report) else {
+    let Some(draws) = &material.draws else {
         return Ok(None);
     };
-    let dim = report.network.as_ref().map_or(0, |n| n.parameters);
+    let dim = material.parameters;
     if dim < 2 || draws.theta.len() / dim < 4 {
         return Ok(None);
     }
@@ -211,7 +211,12 @@ pub fn directions(material: &Material<'_>) -> Result<Option<Picture>> {
         .flat_map(|i| draws.theta[i * dim..(i + 1) * dim].to_vec())
         .collect();
     let (at, shares) = plane(&points, dim)?;
-    let energies = report.walk.as_ref().map_or(&[][..], |w| &w.energies);
+    let walk = material
+        .metadata
+        .report
+        .as_ref()
+        .and_then(|r| r.walk.as_ref());
+    let energies = walk.map_or(&[][..], |w| &w.energies);
     let percent = |share: f64| short(100.0 * share);
     let axis = |k: usize, name: &str| {
         let label = format!(
