@@ -369,6 +369,6 @@ fn methods_are_laid_over_one_another() {
     let bad = dir.path().join("missing").join("c.html");
     refused(
         &["compare", text(&train), "--report", text(&bad)],
-        &["--out", "no such directory"],
+        &["--report", "no such directory"],
     );
 }

@@ -17,10 +17,10 @@ use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::numbers::rounded;
 use crate::progress::Bars;
-use crate::report::command;
+use crate::report::{check_named, command};
 use crate::signals::Signals;
 use crate::streams::{read_once, say, source_name};
-use crate::{check_destination, complain, peak, say_notes, splits};
+use crate::{complain, peak, say_notes, splits};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
 const TEST_SHARE: f64 = 0.3;

@@ -1,6 +1,6 @@
 //! Uncertainty of test rows beside that of rows from elsewhere.
 
-use crate::error::Result;
+use crate::error::{Result, counted};
 use crate::metrics::OutOfDistribution;
 use crate::report::chance::{bars, histogram, quantile};
 use crate::report::figure::{Axis, Figure, Mark, Picture, Tone, extent};
@@ -82,10 +82,12 @@ impl Elsewhere {
         Picture {
             name: "elsewhere",
             title: "Test rows and rows from elsewhere".into(),
-            caption: "The model should doubt rows that are unlike its training rows. The further \
-                      apart the two heaps, the better. AUROC 1: always told apart; 0.5: not at all. \
-                      The last bar holds everything beyond."
-                .into(),
+            caption: format!(
+                "The model should doubt rows that are unlike its training rows; here are {} from \
+                 elsewhere. The further apart the two heaps, the better. AUROC 1: always told apart; \
+                 0.5: not at all. The last bar holds everything beyond.",
+                counted(self.rows, "row")
+            ),
             panels: panels.collect(),
         }
     }
