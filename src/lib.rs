@@ -26,6 +26,7 @@
 //! | your own parts | a kit to test them | `testing` (feature `testing`) |
 //! | model file | safetensors and JSON | `artifact` (feature `safetensors`) |
 //! | all in one call | | `pipeline` (feature `safetensors`) |
+//! | pictures, and a page that says whether to trust a model | | `report` (feature `report`) |
 //!
 //! # In a program
 //!
@@ -75,6 +76,8 @@ mod parallel;
 #[cfg(feature = "safetensors")]
 pub mod pipeline;
 pub mod predict;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod rng;
 pub mod scalar;
 pub mod simd;

@@ -7,10 +7,11 @@ use super::compiled::Compiled;
 use super::files::Files;
 use super::header::{parse_metadata, read_all, read_bytes, read_bytes_in};
 use super::metadata::Metadata;
-use super::model::FittedModel;
+use super::model::{Draws, FittedModel};
 use super::predictor::Predictor;
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::rng::Streams;
 
 /// A fitted model in `f32` or `f64`.
 #[derive(Debug)]
@@ -124,6 +125,27 @@ impl AnyModel {
     /// Those of [`FittedModel::predictor`].
     pub fn predictor(&self, draws: usize, seed: u64) -> Result<Predictor> {
         either!(self, model => model.predictor(draws, seed))
+    }
+
+    /// Posterior draws with their scales, in double precision: see [`FittedModel::draws`].
+    ///
+    /// # Errors
+    /// Those of [`FittedModel::draws`].
+    pub fn draws(&self, count: usize, seed: u64) -> Result<Draws<f64>> {
+        let streams = Streams::new(seed);
+        match self {
+            Self::F64(model) => model.draws(count, streams),
+            Self::F32(model) => {
+                let draws = model.draws(count, streams)?;
+                Ok(Draws {
+                    theta: draws.theta.iter().map(|t| f64::from(*t)).collect(),
+                    scales: draws.scales,
+                    noise_std: draws.noise_std,
+                    dof: draws.dof,
+                    params: draws.params,
+                })
+            }
+        }
     }
 
     /// Replaces an atlas or a flow by `count` stored draws: see [`FittedModel::freeze`].

@@ -168,6 +168,16 @@ impl RealRows {
         self.targets.is_empty()
     }
 
+    /// The targets, `[n]`.
+    pub fn targets(&self) -> &[f64] {
+        &self.targets
+    }
+
+    /// Predictive means, `[n]`.
+    pub fn means(&self) -> &[f64] {
+        &self.means
+    }
+
     /// Negative log densities in nats, `[n]`; infinite where the density is 0.
     pub fn log_losses(&self) -> &[f64] {
         &self.log_losses

@@ -8,7 +8,7 @@ use super::{Differences, FitOptions, Fits, Progress, RowLosses, fit};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::linalg::vector::scale_of;
-use crate::metrics::Scores;
+use crate::metrics::{ScoredRows, Scores};
 use crate::rng::Streams;
 
 /// One fit, and its scores.
@@ -42,6 +42,9 @@ pub struct Measured {
     /// [`RowLosses::rows`] which ones they are.
     #[serde(skip)]
     pub losses: RowLosses,
+    /// The test rows beside their predictions, for pictures.
+    #[serde(skip)]
+    pub scored: Option<ScoredRows>,
 }
 
 /// Fits `options.method` to `train` and scores it on `test` with `samples` posterior samples.
@@ -75,6 +78,7 @@ pub fn measure<T: Fits>(
         elpd_loo_se: fitted.loo.as_ref().map(|loo| loo.se),
         peak_mib: None,
         differences: None,
+        scored: Some(scored),
     })
 }
 
@@ -244,6 +248,7 @@ mod tests {
             elpd_loo: None,
             elpd_loo_se: None,
             peak_mib: None,
+            scored: None,
             differences: None,
             losses: RowLosses {
                 columns: vec![("nll", vec![nll, nll + 2.0])],

@@ -166,7 +166,35 @@ impl FitReport {
             p_loo: loo.p_loo,
             unreliable_rows: loo.unreliable(),
             threshold: loo.threshold(),
+            k_counts: k_counts(&loo.pareto_k),
             refits: None,
         });
+    }
+}
+
+/// Counts below 0, in tenths from there up to 1, and above. A `k` that is NaN counts as above.
+fn k_counts(k: &[f64]) -> Vec<usize> {
+    let mut counts = vec![0; 12];
+    for k in k {
+        let bin = match k {
+            k if *k < 0.0 => 0,
+            k if *k < 1.0 => 1 + (10.0 * k) as usize,
+            _ => 11,
+        };
+        if let Some(count) = counts.get_mut(bin) {
+            *count += 1;
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::k_counts;
+
+    #[test]
+    fn rows_are_counted_by_their_k() {
+        let counts = k_counts(&[-0.2, 0.0, 0.05, 0.1, 0.95, 1.0, f64::INFINITY, f64::NAN]);
+        assert_eq!(counts, [1, 2, 1, 0, 0, 0, 0, 0, 0, 0, 1, 3]);
     }
 }

@@ -158,6 +158,17 @@ impl FitReport {
             complete: space.is_complete(),
             largest_eigenvalue: space.values().first().copied().unwrap_or(0.0),
             effective_parameters: space.effective_dimension(),
+            eigenvalues: space.values().iter().map(|v| five_digits(*v)).collect(),
+            prior_precision: Some(space.prior_precision()),
         });
     }
+}
+
+/// The number to five significant digits: enough for a picture, and short in a file.
+fn five_digits(value: f64) -> f64 {
+    if !value.is_finite() || value == 0.0 {
+        return value;
+    }
+    let scale = 10f64.powi(4 - value.abs().log10().floor() as i32);
+    (value * scale).round() / scale
 }

@@ -92,6 +92,8 @@ impl FitReport {
             gradients: total.gradients,
             viability: walk.viability(),
             forgotten: walk.forgotten,
+            trace: energy_trace(walk),
+            energies: walk.energies.iter().map(|u| hundredths(*u)).collect(),
             ..report::Walk::default()
         });
     }
@@ -110,4 +112,33 @@ impl FitReport {
             });
         }
     }
+}
+
+/// Most blocks of the trace that a report keeps.
+const BLOCKS: usize = 40;
+
+/// Quantiles of the energy over the particles, after evenly spaced blocks.
+fn energy_trace<T: Scalar>(walk: &Walk<T>) -> Option<report::EnergyTrace> {
+    let trace = &walk.trace;
+    let (blocks, kept) = (trace.blocks(), trace.blocks().min(BLOCKS));
+    let mut all = report::EnergyTrace::default();
+    for i in 0..kept {
+        let block = i * (blocks - 1) / (kept - 1).max(1);
+        let mut energies = trace.energies_after(block).ok()?.to_vec();
+        energies.sort_by(f64::total_cmp);
+        let at = |p: f64| hundredths(energies[(p * (energies.len() - 1) as f64).round() as usize]);
+        if energies.is_empty() {
+            return None;
+        }
+        all.steps.push(trace.steps[block]);
+        all.low.push(at(0.05));
+        all.median.push(at(0.5));
+        all.high.push(at(0.95));
+    }
+    (kept > 1).then_some(all)
+}
+
+/// The number to a hundredth.
+fn hundredths(value: f64) -> f64 {
+    (100.0 * value).round() / 100.0
 }

@@ -69,6 +69,8 @@ impl Phase {
     pub const CONFORMAL: Phase = Phase(27);
     /// Rows held out for calibration: index 0, and index 1 for those of them that recalibrate.
     pub const CALIBRATE: Phase = Phase(28);
+    /// Predictions that are drawn for other programs.
+    pub const REPORT: Phase = Phase(31);
     /// The first phase that this crate never uses.
     pub const USER: Phase = Phase(0x4000);
 }

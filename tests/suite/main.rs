@@ -81,6 +81,8 @@ mod damage;
 #[cfg(feature = "cli")]
 mod evaluate;
 #[cfg(feature = "cli")]
+mod export;
+#[cfg(feature = "cli")]
 mod fidelity;
 #[cfg(feature = "cli")]
 mod images;
@@ -99,6 +101,10 @@ mod pipeline;
 mod predictions;
 #[cfg(feature = "cli")]
 mod refusals;
+#[cfg(feature = "cli")]
+mod report;
+#[cfg(feature = "cli")]
+mod report_files;
 #[cfg(feature = "cli")]
 mod settings;
 #[cfg(feature = "cli")]

@@ -148,7 +148,10 @@ fn bad_training_files_are_refused_in_one_line() {
         "a,b,y\n1,2,0\n3,4,1\n2,2,0\n5,4,1\n"
     );
     refused(&["walk"], &["walk"]);
-    refused(&[], &["fit, predict, evaluate, compare or info"]);
+    refused(
+        &[],
+        &["fit, predict, evaluate, compare, report, plot, export or info"],
+    );
     // a short walk keeps what it has and needs no other option
     let steps = ["--method", "walk", "--steps", "2", "--particles", "2"];
     ok(&[&["fit", text(&path), "--out", text(&out)], &steps[..]].concat());

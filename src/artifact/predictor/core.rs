@@ -12,8 +12,8 @@ use crate::metrics::{RealRows, ScoredRows};
 use crate::model::Observation;
 use crate::parallel::Pool;
 use crate::predict::{
-    ClassPredictions, DrawOptions, MixedPredictions, Outputs, PredictiveDraws, RealPredictions,
-    RegressionPredictions,
+    ClassPredictions, DrawOptions, MemberLaws, MixedPredictions, Outputs, PredictiveDraws,
+    RealPredictions, RegressionPredictions,
 };
 use crate::rng::Streams;
 use crate::scalar::Scalar;
@@ -351,5 +351,10 @@ impl<T: Scalar> Rows for Core<T> {
 
     fn outputs(&self, x: &[f64]) -> Result<Outputs> {
         self.named(self.single("outputs")?.all_outputs(x))
+    }
+
+    fn laws(&self, x: &[f64]) -> Result<MemberLaws> {
+        let member = self.single("laws of draws")?;
+        self.named(member.all_outputs(x).and_then(|o| member.laws(&o)))
     }
 }

@@ -20,7 +20,9 @@ use super::model::FittedModel;
 use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::metrics::{ScoredRows, Scores};
-use crate::predict::{ClassPredictions, DrawOptions, Outputs, PredictiveDraws, RealPredictions};
+use crate::predict::{
+    ClassPredictions, DrawOptions, MemberLaws, Outputs, PredictiveDraws, RealPredictions,
+};
 use crate::rng::Streams;
 pub use calibrated::ConformalRegions;
 pub(crate) use member::log_softmax;
@@ -87,6 +89,7 @@ pub trait Rows: Send + Sync {
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
     fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws>;
+    fn laws(&self, x: &[f64]) -> Result<MemberLaws>;
 }
 
 impl Predictor {
@@ -204,6 +207,15 @@ impl Predictor {
     /// predicts without draws.
     pub fn outputs(&self, x: &[f64]) -> Result<Outputs> {
         self.rows.outputs(x)
+    }
+
+    /// The law of a real target, or of a count, for rows of raw features (`[n, d]`) under every
+    /// posterior sample.
+    ///
+    /// # Errors
+    /// Those of [`Predictor::outputs`], and if the targets are classes.
+    pub fn laws(&self, x: &[f64]) -> Result<MemberLaws> {
+        self.rows.laws(x)
     }
 
     /// The same predictor with quantiles of real targets at `probabilities`, not at 0.05 and 0.95.

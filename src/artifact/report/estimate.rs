@@ -130,6 +130,13 @@ pub struct Tangent {
     /// Parameters that the data determine, in sum.
     #[serde(with = "number")]
     pub effective_parameters: f64,
+    /// The eigenvalues of these directions, the largest first, to five digits. Older files have
+    /// none.
+    #[serde(with = "number::list", skip_serializing_if = "Vec::is_empty")]
+    pub eigenvalues: Vec<f64>,
+    /// The precision of the prior, which they are held against. Older files have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prior_precision: Option<f64>,
 }
 
 /// A scale of the joint mode.

@@ -24,6 +24,9 @@ pub struct LeaveOneOut {
     /// The bound of `k`.
     #[serde(with = "number")]
     pub threshold: f64,
+    /// Rows by their `k`: below 0, then in tenths up to 1, then above. Older files have none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub k_counts: Vec<usize>,
     /// Fits without such a row.
     pub refits: Option<Refits>,
 }

@@ -45,8 +45,8 @@ pub use finding::{Finding, Severity};
 pub use loo::{FailedRefit, LeaveOneOut, Refits};
 pub use portfolio::{Among, LeftOut, Portfolio, Tried};
 pub use walk::{
-    CutShort, GroupMixing, Kernel, Mixing, NestedMixing, PredictionMixing, SampledScale,
-    SampledScales, Starts, Walk, WalkBatches,
+    CutShort, EnergyTrace, GroupMixing, Kernel, Mixing, NestedMixing, PredictionMixing,
+    SampledScale, SampledScales, Starts, Walk, WalkBatches,
 };
 
 /// What is known about a fit.

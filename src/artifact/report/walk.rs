@@ -165,6 +165,30 @@ pub struct Walk {
     pub forgotten: bool,
     /// That a budget of time or memory ended it.
     pub cut_short: Option<CutShort>,
+    /// Energies along the walk, after the warm-up. Older files have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace: Option<EnergyTrace>,
+    /// `U` of each kept point, in the order of the file, to a hundredth of a nat. Older files have
+    /// none.
+    #[serde(with = "number::list", skip_serializing_if = "Vec::is_empty")]
+    pub energies: Vec<f64>,
+}
+
+/// Quantiles of `U` over the particles, after some blocks of the walk. All of the same length.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EnergyTrace {
+    /// Steps taken.
+    pub steps: Vec<usize>,
+    /// The 5 % quantiles, in nats.
+    #[serde(with = "number::list")]
+    pub low: Vec<f64>,
+    /// The medians.
+    #[serde(with = "number::list")]
+    pub median: Vec<f64>,
+    /// The 95 % quantiles.
+    #[serde(with = "number::list")]
+    pub high: Vec<f64>,
 }
 
 /// A walk that was ended by its budget.

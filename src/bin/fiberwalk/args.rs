@@ -14,6 +14,7 @@ use fiberwalk::{Activation, Observation};
 
 use crate::held_out::HeldOut;
 use crate::prior::{Prior, parse_prior};
+use crate::report_args::{ExportArgs, PlotArgs, ReportArgs};
 use crate::table::{ColumnArgs, TableArgs};
 pub use crate::threads::Threads;
 pub use crate::values::Precision;
@@ -42,6 +43,12 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     /// Fit several methods to the same rows and score them on the same held-out rows
     Compare(Box<CompareArgs>),
+    /// Write an HTML page that says whether to trust a model file, with pictures
+    Report(ReportArgs),
+    /// Write a single picture of a report as an SVG file
+    Plot(PlotArgs),
+    /// Write posterior, predictions and diagnostics for other programs
+    Export(ExportArgs),
     /// Show what a model file holds and how its fit went, verdict first
     Info(InfoArgs),
     /// Write a shell completion script to standard output
@@ -119,6 +126,9 @@ pub struct CompareArgs {
     /// Print a JSON list with one object per fit instead of a table
     #[arg(long, help_heading = "Run")]
     pub json: bool,
+    /// Also write an HTML page with scores and curves of all methods
+    #[arg(long, value_name = "REPORT.html", help_heading = "Files")]
+    pub report: Option<PathBuf>,
     #[command(flatten)]
     pub settings: Settings,
     /// No progress bars

@@ -2,12 +2,14 @@
 
 use std::process::ExitCode;
 
+use fiberwalk::artifact::write_atomically;
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::error::counted;
 use fiberwalk::pipeline::{
     Differences, FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings,
     by_method, compare_to_best, measure,
 };
+use fiberwalk::report::compared;
 use fiberwalk::{Error, Phase, Result, Streams};
 
 use crate::args::{CompareArgs, Precision};
@@ -15,6 +17,7 @@ use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::numbers::rounded;
 use crate::progress::Bars;
+use crate::report::{check_named, command};
 use crate::signals::Signals;
 use crate::splits::{self, Splits};
 use crate::streams::{read_once, say, source_name};
@@ -34,6 +37,14 @@ pub fn run(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         let room = counted(args.seeds, "seed");
         let requirement = format!("must leave room for {room} below 2^64");
         return Err(Error::config("--seed", args.settings.seed, &requirement).into());
+    }
+    if let Some(report) = &args.report {
+        let files: Vec<&std::path::Path> = [Some(&args.train), args.test.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(std::path::PathBuf::as_path)
+            .collect();
+        check_named("--report", report, &files)?;
     }
     if let Some(test) = &args.test {
         read_once(("TRAIN", &args.train), ("--test", test))?;
@@ -110,6 +121,10 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
                 }
             }
         }
+    }
+    if let Some(path) = args.report.as_ref().filter(|_| !all.is_empty()) {
+        let page = compared(&all, Some(&command()))?;
+        write_atomically(path, |w| w.write_all(page.as_bytes()))?;
     }
     if args.json {
         compare_to_best(&mut all);

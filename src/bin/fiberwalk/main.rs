@@ -1,7 +1,7 @@
 //! The command line of fiberwalk.
 //!
 //! It fits a Bayesian neural network to a CSV file or to images, predicts, evaluates, compares
-//! methods, and shows what a model file says about its fit.
+//! methods, shows what a model file says about its fit, and writes reports, pictures and exports.
 //!
 //! Exit status: 0 for success; 2 for bad usage or bad input, with one line on standard error that
 //! says what is wrong and where; 1 for any other failure. After SIGINT or SIGTERM it ends cleanly,
@@ -13,6 +13,7 @@ mod args;
 mod compare;
 mod destination;
 mod evaluate;
+mod export;
 mod failure;
 mod fit;
 mod held_out;
@@ -26,6 +27,8 @@ mod prior;
 mod progress;
 mod promise;
 mod rows_out;
+mod report;
+mod report_args;
 mod settings;
 mod signals;
 mod splits;
@@ -61,7 +64,7 @@ fn main() -> ExitCode {
         }
         Err(e) if e.kind() == Usage::DisplayHelpOnMissingArgumentOrSubcommand => {
             complain(
-                "error: a command is missing: fit, predict, evaluate, compare or info (see --help)",
+                "error: a command is missing: fit, predict, evaluate, compare, report, plot, export or info (see --help)",
             );
             return ExitCode::from(2);
         }
@@ -82,6 +85,15 @@ fn main() -> ExitCode {
             let threads = &args.settings.threads;
             threads.run(|| compare::run(&args, &signals))
         }
+        Command::Report(args) => {
+            let threads = &args.shown.threads;
+            threads.run(|| report::run(&args)).map(success)
+        }
+        Command::Plot(args) => {
+            let threads = &args.shown.threads;
+            threads.run(|| report::plot(&args)).map(success)
+        }
+        Command::Export(args) => args.threads.run(|| export::run(&args)).map(success),
         Command::Info(args) => info::run(&args).map(success),
         Command::Completions { shell } => pages::completions(shell).map(success),
         Command::Man { command } => pages::man(command.as_deref()).map(success),

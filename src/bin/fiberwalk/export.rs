@@ -1,0 +1,35 @@
+//! `fiberwalk export`: posterior, predictions and diagnostics for ArviZ.
+
+use fiberwalk::report::arviz::arviz;
+
+use crate::failure::{Failure, Outcome, in_file};
+use crate::input::Input;
+use crate::report::{claim, write};
+use crate::report_args::ExportArgs;
+use crate::say_notes;
+use crate::streams::{self, is_stream, read_once};
+
+pub fn run(args: &ExportArgs) -> Outcome {
+    if let Some(test) = &args.test {
+        read_once(("MODEL", &args.model), ("TEST", test))?;
+    }
+    let input = args.test.as_deref().map(Input::find).transpose()?;
+    let mut files: Vec<_> = input.iter().flat_map(Input::files).collect();
+    files.extend(Some(&*args.model).filter(|model| !is_stream(model)));
+    let _claim = claim("--arviz", &args.arviz, &files)?;
+    let model = streams::model(&args.model)?;
+    let metadata = model.metadata();
+    let test = match &input {
+        None => None,
+        Some(input) => Some(input.scored(metadata, args.rows.rows, &args.table)?),
+    };
+    test.iter().for_each(|test| say_notes(test.notes()));
+    let seed = args.sampling.seed_of(metadata);
+    let json =
+        arviz(&model, test.as_ref(), args.sampling.samples, seed).map_err(|e| match &input {
+            Some(input) => in_file(input.place(e, &args.table), input.rows()),
+            None => e,
+        })?;
+    let text = serde_json::to_string(&json).map_err(|e| Failure::Output(e.into()))?;
+    write(&args.arviz, &(text + "\n"))
+}
