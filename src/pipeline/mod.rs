@@ -10,8 +10,8 @@
 
 mod agreement;
 mod baselines;
-mod bracket;
 mod batch_evidence;
+mod bracket;
 mod budget;
 mod calibrated;
 mod candidates;
