@@ -116,6 +116,12 @@ impl Rule {
         (energy - self.energy.0) / self.dim.max(1) as f64
     }
 
+    /// Whether a mean energy, with its standard error, exceeds the walk's by no more than `raised`
+    /// nats a parameter and one standard error.
+    pub fn is_near(&self, (mean, error): (f64, f64), raised: f64) -> bool {
+        mean - self.energy.0 <= raised * self.dim as f64 + self.energy.1.hypot(error)
+    }
+
     /// Whether more layers may bring draws nearer. They cannot where the energy is too high by more
     /// than [`FAR`]; and faithful draws that came no nearer stay where they are.
     pub fn may_gain(&self, before: Option<&Judged>, now: &Judged) -> bool {

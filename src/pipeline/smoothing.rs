@@ -16,12 +16,12 @@ use crate::model::LogDensity;
 use crate::scalar::Scalar;
 
 /// Widths to try, from the widest. The first whose draws have an energy at most [`RAISED`] nats a
-/// parameter above the walk's is taken. [`FEW`] draws judge.
+/// parameter above the walk's is taken, or one standard error more. [`FEW`] draws judge.
 const WIDTHS: [f64; 12] = [
     0.7, 0.5, 0.35, 0.25, 0.18, 0.12, 0.06, 0.03, 0.015, 0.007, 0.003, 0.001,
 ];
 const RAISED: f64 = 0.01;
-const FEW: usize = 32;
+const FEW: usize = 64;
 
 /// Widths to try where the walk's energies say nothing.
 const UNJUDGED: [f64; 3] = [0.7, 0.35, 0.1];
@@ -69,11 +69,10 @@ impl Problem<'_> {
             self.progress.go_on(Stage::Flow)?;
             let deformation = of_width(width)?;
             let draws = deformation.sample(FEW.min(self.judged()), self.streams);
+            let energies = draws.and_then(|draws| energies(material.density, &draws));
             // draws that have no energy are as wrong as draws of too much
-            let raised = draws
-                .and_then(|draws| energies(material.density, &draws))
-                .map_or(f64::NAN, |u| judge.rule.too_high(mean_and_error(&u).0));
-            if raised <= RAISED || WIDTHS.last() == Some(&width) {
+            let low = energies.is_ok_and(|u| judge.rule.is_near(mean_and_error(&u), RAISED));
+            if low || WIDTHS.last() == Some(&width) {
                 return Ok(Smoothings {
                     candidates: vec![self.candidate(named(width), deformation, of)?],
                     broad: width >= BROAD,

@@ -179,7 +179,7 @@ fn a_page_on_classes_is_whole_small_and_the_same_each_time() {
     // again, and with other threads, but for the command that is said
     let command = |page: &str| {
         page.split("<pre>")
-            .next_back()
+            .last()
             .unwrap()
             .split("</pre>")
             .next()
