@@ -85,8 +85,7 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
             .map_err(|e| in_file(e, source_name(&args.train)))?;
         let (train, test) = (train.select(&split.train)?, train.select(&split.test)?);
         Ok(Sets::Split {
-            train,
-            test,
+            parts: Box::new([train, test]),
             rows: split.test,
         })
     };
@@ -141,10 +140,9 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
 enum Sets<'a> {
     /// Those of two files.
     Given(&'a Dataset, &'a Dataset),
-    /// A split of one file, and the numbers of the test rows in it.
+    /// Training and test rows of one file, and the numbers of the test rows in it.
     Split {
-        train: Dataset,
-        test: Dataset,
+        parts: Box<[Dataset; 2]>,
         rows: Vec<usize>,
     },
 }
@@ -154,7 +152,7 @@ impl Sets<'_> {
     fn parts(&self) -> (&Dataset, &Dataset, &[usize]) {
         match self {
             Sets::Given(train, test) => (train, test, &[]),
-            Sets::Split { train, test, rows } => (train, test, rows),
+            Sets::Split { parts, rows } => (&parts[0], &parts[1], rows),
         }
     }
 }
