@@ -5,13 +5,14 @@
 //!
 //! Predictions are made as `predict` makes them by default, with 256 draws and the seed of the fit.
 
+use super::conformal_report::{reported, score_of};
 use super::crossed::fit_crossed;
 use super::options::{CalibrationMap, CalibrationSettings, ConformalSettings};
 use super::prepare::observation;
-use super::{FitOptions, FitReport, FitResult, Fits, Method, Progress, TargetTransform, fit_owned};
-use crate::artifact::report::{CalibrationFit, ConformalFit, MapFit};
+use super::{FitOptions, FitResult, Fits, Method, Progress, TargetTransform, fit_owned};
+use crate::artifact::report::{CalibrationFit, MapFit};
 use crate::artifact::{Calibration, Conformal, ConformalScore, Predictions, Predictor};
-use crate::calibrate::conformal::{Interval, SetScore, rank_of, threshold, thresholds_by_class};
+use crate::calibrate::conformal::{threshold, thresholds_by_class};
 use crate::calibrate::{
     Isotonic, Labelled, RIDGE, Recalibration, Spread, Temperature, VectorScaling,
 };
@@ -211,14 +212,6 @@ fn recalibrated(
     Ok((fitted, (!same).then_some(found)))
 }
 
-/// The score that is asked for, or that suits the target.
-pub(super) fn score_of(how: &ConformalSettings, predictor: &Predictor) -> ConformalScore {
-    how.score.unwrap_or(match predictor.classes() {
-        Some(_) => ConformalScore::Set(SetScore::Aps),
-        None => ConformalScore::Interval(Interval::Normalised),
-    })
-}
-
 fn conformal(
     how: &ConformalSettings,
     predictor: &Predictor,
@@ -239,39 +232,4 @@ fn conformal(
         rows: rows.n(),
         seed,
     })
-}
-
-pub(super) fn reported(found: &Conformal) -> ConformalFit {
-    ConformalFit {
-        level: found.level,
-        score: found.score.name().into(),
-        rows: found.rows,
-        thresholds: found.thresholds.clone(),
-        folds: found.folds.iter().map(|s| s.fold + 1).max().unwrap_or(0),
-        rows_needed: (1..1_000_000)
-            .find(|n| rank_of(*n, found.level).is_some())
-            .unwrap_or(usize::MAX),
-    }
-}
-
-impl FitReport {
-    pub(super) fn calibrated(&mut self, said: CalibrationFit) {
-        if let Some(conformal) = said.conformal.as_ref().filter(|c| c.infinite() > 0) {
-            let level = 100.0 * conformal.level;
-            let needed = counted(conformal.rows_needed, "row");
-            self.warnings.push(match conformal.thresholds.len() {
-                0 | 1 => format!(
-                    "conformal prediction at {level} % needs {needed}, and had {}: its sets hold \
-                     all classes, its intervals are infinite",
-                    conformal.rows
-                ),
-                all => format!(
-                    "conformal prediction at {level} % needs {needed} of each class, and {} of \
-                     {all} classes had fewer: they are in every set",
-                    conformal.infinite()
-                ),
-            });
-        }
-        self.calibration = Some(said);
-    }
 }

@@ -4,7 +4,7 @@
 //! mixture of these fits, with equal weights. Its predictions are those of the mixture, and its
 //! conformal regions those of [`cross`](crate::calibrate::conformal::cross).
 
-use super::calibrated::{reported, score_of};
+use super::conformal_report::{reported, score_of};
 use super::options::ConformalSettings;
 use super::{FitOptions, FitResult, Fits, Progress, fit_owned};
 use crate::artifact::report::CalibrationFit;

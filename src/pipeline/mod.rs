@@ -21,6 +21,7 @@ mod checkpoint_options;
 mod checks;
 mod choice;
 mod compare;
+mod conformal_report;
 mod constant;
 mod context;
 mod convergence;
