@@ -33,7 +33,7 @@ pub enum Fitted<T> {
     },
     /// A deformation, and the training rows of its conditional last layer.
     Flow {
-        /// The bijection.
+        /// The density.
         deformation: Box<Deformation<T>>,
         /// Rows that condition the last layer.
         rows: TrainingRows<T>,

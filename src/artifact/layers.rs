@@ -55,8 +55,10 @@ pub(super) fn layer_tensors<'a, T: Scalar>(layers: &'a Layers<T>, all: &mut Vec<
     let shape = vec![shrink.len(), kinetic.dim()];
     all.push(Tensor::new("kinetic.basis", shape, basis));
     all.push(Tensor::new("kinetic.shrink", vec![shrink.len()], shrink));
-    let tolerance = vec![kinetic.tolerance()];
-    all.push(Tensor::new("kinetic.tolerance", vec![1], tolerance));
+    if kinetic.tolerance().is_finite() {
+        let tolerance = vec![kinetic.tolerance()];
+        all.push(Tensor::new("kinetic.tolerance", vec![1], tolerance));
+    }
 }
 
 /// Adds the layers of the file to a deformation, if it has any.

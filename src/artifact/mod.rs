@@ -10,12 +10,14 @@
 //! | `map` | `[P]` | every method |
 //! | `samples` | `[S, P]` | `walk` and all baselines; frozen `atlas` and `flow` |
 //! | `atlas.anchors`, `atlas.modes` | `[A, P_h]`, `[A, P_w]` | `atlas` |
-//! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` in a frame |
+//! | `frame.mean`, `frame.scale` | `[P_h]` | `flow` in a frame, or of smoothed points |
 //! | `frame.basis`, `frame.complement` | `[K, P_h]`, `[1]` | the same |
 //! | `flow.params` | `[*]` | `flow` with hidden layers |
 //! | `flow.mixing` | `[blocks, K, K]`, f64; for a flow of units `[*]`, f32 | the same |
+//! | `points.latents`, `points.width` | `[n, P_h]`, `[1]`, f64 | `flow` of smoothed points |
 //! | `kinetic.steps`, `kinetic.shrink` | `[L]`, `[K]`, f64 | `flow` with kinetic layers |
 //! | `kinetic.basis` | `[K, P]` | the same |
+//! | `kinetic.tolerance` | `[1]`, f64 | the same, if draws halve layers |
 //! | `data.x` or `data.pixels` | `[N, d]`, standardised, or as bytes | `atlas` and `flow` |
 //! | `data.y` | `[N]`, f64; with weights `[2 N]`, a target and its weight | the same |
 //! | `model0.map`, `model0.samples`, `model1.map`, ... | as above | a mixture of several models |

@@ -28,8 +28,9 @@ use crate::parallel;
 use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
-/// An explicit bijection of parameter space. For a network without hidden layers there is no flow:
-/// the posterior is the conditional of its last layer.
+/// A density over all parameters that can be drawn from: of the hidden ones by a flow, a bijection or
+/// a mixture, and of the last layer given these. For a network without hidden layers there is no
+/// flow: the posterior is the conditional of its last layer.
 #[derive(Clone, Debug)]
 pub struct Deformation<T> {
     hidden: Option<HiddenFlow<T>>,
@@ -174,8 +175,8 @@ impl<T: Scalar> Deformation<T> {
         Ok(all)
     }
 
-    /// `count` independent draws of `theta`, `[count, P]`. Draw `i` depends only on the seed and
-    /// `i`.
+    /// `count` draws of `theta`, `[count, P]`. Draw `i` depends only on the seed and `i`. Draws are
+    /// independent, but those of a mixture take its components in turn.
     ///
     /// # Errors
     /// If a conditional cannot be computed or a draw is not finite.

@@ -65,7 +65,7 @@ pub use flow::{FlowKind, FlowOptions, coupling_flow, draw_mixing};
 pub use frame::{Frame, FrameOptions};
 pub use framed::FramedFlow;
 pub use hidden::HiddenFlow;
-pub use kinetic::{Kinetic, KineticWorkspace, Layers, Passage, TuneOptions, tune_layers};
+pub use kinetic::{Kinetic, KineticWorkspace, Layers, Passage, Passing, TuneOptions, tune_layers};
 pub use last_layer::{Conditional, LastLayer, LastLayerWorkspace};
 pub use latent::{Latent, LatentOptions, LatentReport, fit_latent};
 pub use mixing::OrthogonalMixing;

@@ -8,9 +8,10 @@
 //! q(h) = 1/n sum_a N(F^{-1}(h); (1 - s^2)^{1/2} z_a, s^2 I) / |det F|
 //! ```
 //!
-//! For any width `s` the mixture has the mean and the covariance of its points, as far as the frame
-//! holds it. `s -> 0` gives the points themselves, `s = 1` the Gaussian of the frame. So `s` says how
-//! much of a draw is new.
+//! Let latent numbers of the points have mean `m` and covariance `V`. Then those of draws have
+//! `(1 - s^2)^{1/2} m` and `(1 - s^2) V + s^2 I`: for any width the mean and the variances of the
+//! points, if the frame is made of their own mean and scales. `s -> 0` gives the points themselves,
+//! `s = 1` the Gaussian of the frame. So `s` says how much of a draw is new.
 //!
 //! Source: mixtures with shrunken kernel locations, M. West, "Approximating posterior distributions
 //! by mixtures", JRSS B 55 (1993).
@@ -40,6 +41,10 @@ impl<T: Scalar> Smoothed<T> {
     /// If there is no point, the points are not of the frame's dimension, or the width is out of
     /// range.
     pub fn new(frame: Frame<T>, points: &[T], width: f64) -> Result<Self> {
+        if !points.len().is_multiple_of(frame.dim()) {
+            let expected = format!("rows of {}", counted(frame.dim(), "number"));
+            return Err(Error::shape("Smoothed", expected, points.len()));
+        }
         let rows = points.chunks_exact(frame.dim());
         let latents = rows.flat_map(|row| frame.latent(row)).collect();
         Self::from_latents(frame, latents, width)

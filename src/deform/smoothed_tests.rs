@@ -168,6 +168,7 @@ fn bad_input_is_refused() {
         assert!(Smoothed::new(frame(), &points, width).is_err(), "{width}");
     }
     assert!(Smoothed::new(frame(), &[], 0.5).is_err());
+    assert!(Smoothed::new(frame(), &points[1..], 0.5).is_err());
     assert!(Smoothed::new(frame(), &[f64::NAN; DIM], 0.5).is_err());
     assert!(Smoothed::from_latents(frame(), vec![0.0; DIM + 1], 0.5).is_err());
     let smoothed = Smoothed::new(frame(), &points, 0.5).unwrap();

@@ -285,6 +285,8 @@ pub(super) fn gather<T: Scalar>(
 /// of the points.
 pub(super) fn split_by_walker(walkers: &[usize]) -> Result<(Vec<usize>, Vec<usize>, usize)> {
     let mut present = walkers.to_vec();
+    // points are in order of time, so those of a walker are apart
+    present.sort_unstable();
     present.dedup();
     if present.len() < 2 {
         return Err(Error::data(format!(

@@ -3,7 +3,7 @@
 use super::chains::CHAINS;
 use super::context::{MAX_NUMBERS, Problem};
 use super::options::Deforming;
-use super::{KernelKind, Method, MethodOptions, PriorChoice};
+use super::{FlowChoice, KernelKind, Method, MethodOptions, PriorChoice};
 use crate::baselines::{ChainOptions, SgldOptions, check_seconds};
 use crate::error::{Error, Result, counted};
 use crate::model::Observation;
@@ -120,6 +120,10 @@ impl Problem<'_> {
         if let Deforming::Flow(flow) = how
             && let Some(layers) = flow.layers
         {
+            if flow.flow == FlowChoice::Latent && layers > 0 {
+                let requirement = "is for flows with a density, and a latent model has none";
+                return Err(Error::config("layers", layers, requirement));
+            }
             if layers > MAX_LAYERS {
                 let requirement = format!("must be at most {MAX_LAYERS}");
                 return Err(Error::config("layers", layers, &requirement));

@@ -119,7 +119,7 @@ impl Rule {
     /// Whether a mean energy, with its standard error, exceeds the walk's by no more than `raised`
     /// nats a parameter and one standard error.
     pub fn is_near(&self, (mean, error): (f64, f64), raised: f64) -> bool {
-        mean - self.energy.0 <= raised * self.dim as f64 + self.energy.1.hypot(error)
+        mean - self.energy.0 <= raised * self.dim as f64 + error
     }
 
     /// Whether more layers may bring draws nearer. They cannot where the energy is too high by more

@@ -1,10 +1,7 @@
 //! The deformation of a fit: the atlas, or the flow whose draws are most like the walk's points.
 //!
-//! Several flows are fitted to the walk. One has exchangeable units, both as fitted by maximum
-//! likelihood and as refined on the ELBO. Another is a Gaussian in a frame, with couplings if these
-//! help held-out walkers, at its fitted width and narrower. Which one serves best depends on
-//! network and data, so it is measured, with kinetic layers (`layers`) after each, and `choice` says
-//! which is kept.
+//! A flow has a base (`flows`) and kinetic layers after it (`layers`). Which base and how many layers
+//! serve best depends on network and data, so both are measured, and `choice` says which is kept.
 
 use super::agreement::Agreement;
 use super::choice::{Judged, Rule};
@@ -121,9 +118,8 @@ impl Problem<'_> {
         };
         let (each, walkers) = gradients(walked);
         let budget = (OF_FRAME * (each * walkers) as f64) as usize;
-        // points are in order of time: the last ones are one of each walker
-        let (dim, last) = (walked.dim, walked.len() - walkers.min(walked.len()));
-        let rows = walked.points[last * dim..].chunks_exact(dim);
+        let ends = walked.ends();
+        let rows = ends.chunks_exact(walked.dim);
         let rows: Vec<Vec<T>> = rows.map(|row| density.inner_order(row)).collect();
         let rows: Vec<&[T]> = rows.iter().map(|row| &row[..]).collect();
         let frame = GgnFrame::new(plain, &options, self.streams)?;
@@ -249,7 +245,7 @@ impl Problem<'_> {
             self.progress.go_on(Stage::Flow)?;
             let (draws, map) = (self.judged(), &candidates[map].map);
             let (weights, ..) = weigh(map, posterior, draws, self.streams)?;
-            Ok(weights.iter().sum::<f64>() / draws as f64)
+            Ok(weights.iter().sum::<f64>() / weights.len() as f64)
         })
     }
 

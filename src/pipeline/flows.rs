@@ -73,22 +73,20 @@ impl Problem<'_> {
         };
         let of = (material, judge);
         let mut all: Vec<Candidate<T>> = Vec::new();
-        // a frame without directions takes no step
+        // points take no step of training
         report(0)(0)?;
         let mut broad = true;
+        if choice.smooths() {
+            let smoothings = self.smoothings(material, judge)?;
+            broad = smoothings.broad;
+            all.extend(smoothings.candidates);
+        }
         if let Some(options) = &plan.framed {
             let (points, hidden) = (material.points, material.hidden);
             let (flow, trained) =
                 train_principal(points, hidden, options, self.streams, report(0))?;
             summary.framed(&trained);
-            if choice.smooths() {
-                let smoothings = self.smoothings(flow.frame(), of)?;
-                broad = smoothings.broad;
-                all.extend(smoothings.candidates);
-            }
-            if choice.frames() {
-                all.extend(self.framed(&flow, of)?);
-            }
+            all.extend(self.framed(&flow, of)?);
         }
         if let Some(options) = plan.units.as_ref().filter(|_| broad) {
             let (flow, trained) = self.units(material, options, report(framed))?;
@@ -111,7 +109,7 @@ impl Problem<'_> {
         choice: FlowChoice,
         material: &Material<'_, T, D>,
     ) -> Plan {
-        let framed = choice.smooths() || choice.frames();
+        let framed = choice == FlowChoice::Frame;
         let units = match choice {
             FlowChoice::Auto => material.hidden <= UNITS,
             FlowChoice::Points | FlowChoice::Frame | FlowChoice::Latent => false,
@@ -125,8 +123,6 @@ impl Problem<'_> {
                 directions: directions.min(FRAME_NUMBERS / material.hidden),
                 ..defaults.frame
             },
-            // couplings serve the Gaussian alone
-            steps: if choice.frames() { defaults.steps } else { 0 },
             ..defaults
         });
         let cost = self.prepared.rows().saturating_mul(self.network.dim());

@@ -10,7 +10,7 @@ use super::material::Material;
 use super::{FitReport, FlowSettings, Stage};
 use crate::artifact::Fitted;
 use crate::deform::{LastLayer, LatentOptions, fit_latent};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::LogDensity;
 use crate::parallel;
 use crate::rng::{Phase, fill_normal};
@@ -23,10 +23,6 @@ impl Problem<'_> {
         material: &Material<'_, T, D>,
         summary: &mut FitReport,
     ) -> Result<Fitted<T>> {
-        if let Some(layers) = settings.layers.filter(|k| *k > 0) {
-            let requirement = "is for flows with a density, and a latent model has none";
-            return Err(Error::config("layers", layers, requirement));
-        }
         let options = LatentOptions::default();
         let step = |done| self.progress.step(Stage::Flow, done, options.steps);
         let (latent, report) = fit_latent(material.points, &options, self.streams, step)?;

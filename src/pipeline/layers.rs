@@ -7,7 +7,7 @@ use super::choice::{Judged, Rule, mean_and_error};
 use super::context::Problem;
 use super::material::Material;
 use super::trust::{CARRIED, energies};
-use crate::deform::{Deformation, Kinetic, Layers, TuneOptions, tune_layers};
+use crate::deform::{Deformation, Kinetic, Layers, Passing, TuneOptions, tune_layers};
 use crate::error::Result;
 use crate::model::LogDensity;
 use crate::scalar::Scalar;
@@ -44,8 +44,10 @@ const FIRST: usize = 10;
 /// takes at most half of a walker's time.
 const SHARE: f64 = 0.25;
 
-/// Most layers that are tried.
+/// Most layers that are tried, and gradients for each of them on average: draws in stiff places
+/// halve theirs.
 const MOST: usize = 320;
+const HALVED: f64 = 2.0;
 
 /// Rows times parameters times gradients that may be spent on the draws of one candidate, if that
 /// is more than this share of the walk's gradients.
@@ -65,6 +67,14 @@ impl LayerPlan {
     fn most(self) -> usize {
         match self {
             Self::Given(layers) | Self::UpTo(layers) => layers,
+        }
+    }
+
+    /// Whether draws may go on that took so many gradients on average.
+    fn affords(self, gradients: f64) -> bool {
+        match self {
+            Self::Given(_) => true,
+            Self::UpTo(most) => gradients < HALVED * most as f64,
         }
     }
 
@@ -108,9 +118,11 @@ impl Problem<'_> {
                 energy: mean_and_error(energies),
             })
         };
-        let watch = |layers: usize, draws: &mut dyn Iterator<Item = (&[T], f64)>| {
+        let watch = |far: Passing, draws: &mut dyn Iterator<Item = (&[T], f64)>| {
             self.progress.go_on(Stage::Flow)?;
-            if !judge.plan.looks(layers) {
+            let (layers, affordable) = (far.layers, judge.plan.affords(far.gradients));
+            // the last look may come early, where draws halve many layers
+            if affordable && !judge.plan.looks(layers) {
                 return Ok(true);
             }
             let (mut rows, mut energies) = (Vec::new(), Vec::new());
@@ -120,7 +132,7 @@ impl Problem<'_> {
             }
             let now = judged(layers, rows, &energies)?;
             let given = matches!(judge.plan, LayerPlan::Given(_));
-            let go_on = given || judge.rule.may_gain(tried.last(), &now);
+            let go_on = given || (affordable && judge.rule.may_gain(tried.last(), &now));
             tried.push(now);
             Ok(go_on)
         };

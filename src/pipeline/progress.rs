@@ -24,6 +24,8 @@ pub enum Stage {
     /// Steps of a method that replaces the walk: gradient steps, transitions or geodesics. The
     /// total is not known where the learning rate is searched for (SGLD and SWAG).
     Baseline,
+    /// Temperatures of all particles that bracket the evidence.
+    Bracket,
     /// Training steps of all flows that are tried. Each may stop early.
     Flow,
     /// Refits of exact leave-one-out, in thousandths.
@@ -39,6 +41,7 @@ impl Stage {
             Stage::Starts => "starts",
             Stage::Walk => "walk",
             Stage::Baseline => "baseline",
+            Stage::Bracket => "bracket",
             Stage::Flow => "flow",
             Stage::LeaveOneOut => "leave-one-out",
         }

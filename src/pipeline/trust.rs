@@ -65,6 +65,12 @@ pub(super) fn weigh<T: Scalar, D: LogDensity<T>>(
     streams: Streams,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     let dim = deformation.dim();
+    // every component of a mixture as often: rows take them in turn
+    let parts = match deformation.hidden() {
+        Some(HiddenFlow::Smoothed(flow)) => flow.components(),
+        _ => 1,
+    };
+    let draws = draws.div_ceil(parts) * parts;
     let mut z = vec![T::ZERO; draws * dim];
     for (i, row) in z.chunks_exact_mut(dim).enumerate() {
         fill_normal(&mut streams.rng(Phase::TRUST, i as u64), row);

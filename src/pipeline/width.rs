@@ -20,6 +20,11 @@ pub(super) fn fit_chosen<T: Fits>(
     walk: &WalkSettings,
     progress: &dyn Progress,
 ) -> Result<FitResult<T>> {
+    // the walks that choose have no bracket
+    let walk = &WalkSettings {
+        bracket: None,
+        ..*walk
+    };
     check(&data, options, walk)?;
     walk.check_budget()?;
     let mut said = FitReport::default();

@@ -45,6 +45,20 @@ pub struct Walk<T> {
 }
 
 impl<T: Scalar> Walk<T> {
+    /// The last point in memory of each particle that has one, `[*, dim]`, by particle.
+    pub(crate) fn ends(&self) -> Vec<T> {
+        let mut last = vec![None; self.tallies.len()];
+        let in_memory = self.particle.iter().skip(self.drained);
+        for (row, &particle) in in_memory.enumerate() {
+            if let Some(end) = last.get_mut(particle) {
+                *end = Some(row);
+            }
+        }
+        let rows = last.into_iter().flatten();
+        let rows = rows.filter_map(|row| self.points.get(row * self.dim..(row + 1) * self.dim));
+        rows.flatten().copied().collect()
+    }
+
     /// Number of points.
     pub fn len(&self) -> usize {
         self.particle.len()

@@ -125,7 +125,10 @@ fn a_bracket_is_printed_and_needs_draws_of_the_posterior() {
     }
     for (value, more, why) in [
         ("0", &[][..], "bracket = 0"),
+        ("99999999999", &[], "must be in 1..="),
         ("5", &["--kernel", "tangent"], "draws of the posterior"),
+        ("5", &["--walk-batch", "20"], "draws of the posterior"),
+        ("5", &["--particles", "1"], "two --particles"),
         ("5", &["--method", "map"], "--bracket"),
     ] {
         refused(&[&fit[..], &[value], more].concat(), &[why]);

@@ -53,14 +53,17 @@ impl Metadata {
         }
     }
 
-    /// The version of a file with these metadata: the oldest with a checksum that can hold them.
+    /// The version of a file with these metadata: the oldest with a checksum that can hold them. A
+    /// flow that is sampled gets the newest, whatever its kind.
     pub(crate) fn written_version(&self) -> u32 {
-        // flows of older files smooth no points and halve no layers, and stay what they are
-        let samples = !self.frozen && self.method == Method::Flow.name();
-        match samples {
-            true => FORMAT_VERSION,
-            false => self.least_version().max(SEALED),
-        }
+        let sampled = !self.frozen && self.method == Method::Flow.name();
+        let own = if sampled {
+            FORMAT_VERSION
+        } else {
+            self.least_version().max(SEALED)
+        };
+        let members = self.members.iter();
+        members.fold(own, |newest, m| newest.max(m.metadata.written_version()))
     }
 
     /// These metadata as they are written: with the version of what they hold, whichever they were

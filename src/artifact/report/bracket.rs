@@ -122,7 +122,10 @@ mod tests {
         assert_eq!(findings(Some(bracket(-100.0, -91.0))), ["other"]);
         assert_eq!(findings(Some(bracket(-100.0, -101.9))), ["other"]);
         assert_eq!(findings(Some(bracket(-100.0, -80.0))), ["wide", "k-hat"]);
-        assert_eq!(findings(Some(bracket(-100.0, -103.0))), ["crossed"]);
+        assert_eq!(
+            findings(Some(bracket(-100.0, -103.0))),
+            ["crossed", "k-hat"]
+        );
         let nan = bracket(f64::NAN, -80.0);
         assert_eq!(findings(Some(nan)), ["wide", "k-hat"]);
     }

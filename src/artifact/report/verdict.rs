@@ -2,7 +2,7 @@
 
 use super::bracket::NARROW;
 use super::finding::{CHAINS, E_BFMI, ENERGY_ERROR};
-use super::{Baseline, Evidence, Finding, FitReport, Kernel, Severity};
+use super::{Baseline, Bracket, Evidence, Finding, FitReport, Kernel, Severity};
 use crate::error::counted;
 
 /// Median R-hat of predictions, and largest R-hat of a sampled scale, beyond which walkers are said
@@ -169,7 +169,8 @@ impl FitReport {
             all.push(Finding::FlowUnfaithful { energy, spread });
         }
         // a narrow bracket has the evidence that k-hat refuses
-        let bracketed = self.bracket.as_ref().is_some_and(|b| b.width() <= NARROW);
+        let narrow = |b: &Bracket| b.width() <= NARROW && b.crossed().is_none();
+        let bracketed = self.bracket.as_ref().is_some_and(narrow);
         if let Some(trust) = &deformation.trust
             && let Evidence::HeavyTail { limit } = trust.evidence
             && !bracketed

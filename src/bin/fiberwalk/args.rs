@@ -200,8 +200,8 @@ pub struct Settings {
     pub target_transform: TargetTransform,
     /// Prior scales and noise: hierarchical (sampled, for each layer), ard (sampled, for each input
     /// too), shared (sampled, one for all), evidence (one precision at its best estimate), a number
-    /// (that precision), or auto (sampled by a walk or an atlas on tables that are not too large,
-    /// else by evidence)
+    /// (that precision), or auto (sampled by a walk, an atlas or a flow on tables that are not too
+    /// large, else by evidence)
     #[arg(long, default_value = "auto", value_name = "PRIOR", allow_negative_numbers = true, conflicts_with = "prior_precision", value_parser = parse_prior, help_heading = "Model")]
     pub prior: Prior,
     /// Prior precision of every weight and bias: a number, or auto (as --prior says)

@@ -3,8 +3,9 @@
 use super::*;
 use crate::model::{Gaussian, IsotropicGaussian, PosteriorDensity};
 use crate::nn::{Activation, Mlp};
-use crate::rng::{Phase, Streams};
+use crate::rng::{Phase, Streams, fill_normal};
 use crate::testing::{Banana, GaussianDensity, KnownDensity, log_abs_det};
+use crate::walk::normalise;
 
 fn normals(count: usize, scale: f64, index: u64) -> Vec<f64> {
     let mut all = vec![0.0; count];

@@ -67,6 +67,25 @@ impl<T: Scalar> Draw<T> {
     }
 }
 
+/// What some layers did to a draw.
+#[derive(Clone, Default)]
+struct Moved {
+    /// Mean square of the error of a layer, as it would be without halvings.
+    square: f64,
+    /// The largest error of a step that was taken.
+    worst: f64,
+    gradients: usize,
+}
+
+/// How far draws are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Passing {
+    /// Layers that they went through.
+    pub layers: usize,
+    /// Gradients that this took a draw, on average. Halved layers take more than one.
+    pub gradients: f64,
+}
+
 /// The squared error that a quarter of the draws exceed, had they not halved a layer.
 fn upper_quartile(mut squares: Vec<f64>) -> f64 {
     squares.sort_by(f64::total_cmp);
@@ -75,7 +94,7 @@ fn upper_quartile(mut squares: Vec<f64>) -> f64 {
 }
 
 /// Tunes layers on draws `theta` (`[n, P]`) of the density before them. `watch` is called before
-/// the first layer and after every fifth, with the number of layers, and the draws then with their
+/// the first layer and after every fifth, with how far draws are, and the draws then with their
 /// energies; it answers whether to go on. Draw `i` has the velocity that number `i` of
 /// [`Layers`](super::Layers) has.
 ///
@@ -87,7 +106,7 @@ pub fn tune_layers<T: Scalar, D: LogDensity<T>>(
     theta: &[T],
     options: &TuneOptions,
     streams: Streams,
-    mut watch: impl FnMut(usize, &mut dyn Iterator<Item = (&[T], f64)>) -> Result<bool>,
+    mut watch: impl FnMut(Passing, &mut dyn Iterator<Item = (&[T], f64)>) -> Result<bool>,
 ) -> Result<Kinetic<T>> {
     let dim = mass.dim();
     same_dim(dim, density.dim())?;
@@ -114,30 +133,36 @@ pub fn tune_layers<T: Scalar, D: LogDensity<T>>(
         })
     })?;
     let tolerance = TOO_MUCH * target.sqrt();
-    // the mean square of the errors of each draw, as they would be without halvings
     let pass = |draws: &mut [Draw<T>], (layers, step): (usize, f64), tolerance: f64| {
         let memory = || (Particle::new(&mass), scratch());
-        let mut squares = vec![0.0; draws.len()];
-        let each = draws.iter_mut().zip(&mut squares);
-        parallel::try_for_each_with(each, memory, |(saved, scratch), _, (draw, square)| {
+        let mut moved = vec![Moved::default(); draws.len()];
+        let each = draws.iter_mut().zip(&mut moved);
+        parallel::try_for_each_with(each, memory, |(saved, scratch), _, (draw, moved)| {
             let Draw { particle, halvings } = draw;
             for _ in 0..layers {
                 let memory = (&mut *saved, &mut *scratch);
                 let passed = particle.layer(&mass, density, (step, tolerance), halvings, memory)?;
                 let whole = passed.error * 8f64.powi(passed.halvings.into());
-                *square += whole * whole / layers as f64;
+                moved.square += whole * whole / layers as f64;
+                moved.worst = moved.worst.max(passed.error);
+                moved.gradients += passed.gradients;
             }
             Ok(())
         })?;
-        Ok::<Vec<f64>, Error>(squares)
+        Ok::<Vec<Moved>, Error>(moved)
     };
-    let factor = |squares: Vec<f64>| {
-        let factor = (target / upper_quartile(squares).max(f64::MIN_POSITIVE)).powf(1.0 / 6.0);
+    let factor = |moved: &[Moved]| {
+        let quartile = upper_quartile(moved.iter().map(|m| m.square).collect());
+        let factor = (target / quartile.max(f64::MIN_POSITIVE)).powf(1.0 / 6.0);
         factor.clamp(1.0 / CHANGE, CHANGE)
     };
     let (mut steps, mut step): (Vec<f64>, f64) = (Vec::new(), first);
+    let mut gradients = 0;
     while watch(
-        steps.len(),
+        Passing {
+            layers: steps.len(),
+            gradients: gradients as f64 / draws.len() as f64,
+        },
         &mut draws
             .iter()
             .map(|d| (&d.particle.theta[..], d.particle.energy)),
@@ -147,20 +172,21 @@ pub fn tune_layers<T: Scalar, D: LogDensity<T>>(
         while again > 0 {
             // not halved: a first step may be too long for all
             let mut trial: Vec<Draw<T>> = draws.iter().map(Draw::fresh).collect();
-            let change = factor(pass(&mut trial, (1, step), f64::INFINITY)?);
+            let change = factor(&pass(&mut trial, (1, step), f64::INFINITY)?);
             let right = (1.0 / OFF..=OFF).contains(&change.powi(6));
             again = if right { 0 } else { again - 1 };
             step *= change;
         }
         let layers = BLOCK.min(options.layers - steps.len());
-        let squares = pass(&mut draws, (layers, step), tolerance)?;
-        let limit = (DIVERGENCE * dim as f64).powi(2);
-        let diverged = squares.iter().filter(|s| s.is_nan() || **s > limit);
-        if 1_000 * diverged.count() > DIVERGED * squares.len() {
+        let moved = pass(&mut draws, (layers, step), tolerance)?;
+        let limit = DIVERGENCE * dim as f64;
+        let diverged = moved.iter().filter(|m| m.worst > limit).count();
+        if 1_000 * diverged > DIVERGED * moved.len() {
             break;
         }
+        gradients += moved.iter().map(|m| m.gradients).sum::<usize>();
         steps.extend(std::iter::repeat_n(step, layers));
-        step *= factor(squares);
+        step *= factor(&moved);
     }
     Kinetic::new(mass, steps)?.with_tolerance(tolerance)
 }

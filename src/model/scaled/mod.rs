@@ -24,6 +24,7 @@
 mod gibbs;
 mod groups;
 mod head;
+mod hidden_first;
 mod network;
 mod prior;
 #[cfg(test)]
@@ -31,6 +32,7 @@ mod tests;
 
 pub use gibbs::ExactMove;
 pub use groups::{ScaleGroups, ScaleParam};
-pub use head::{HeadScales, HiddenFirst, ScaledHead, ScaledHeadPrior, StdFromLogs};
+pub use head::{HeadScales, ScaledHead, ScaledHeadPrior, StdFromLogs};
+pub use hidden_first::HiddenFirst;
 pub use network::ScaledNetwork;
 pub use prior::ScalePrior;

@@ -93,11 +93,6 @@ impl FlowChoice {
         matches!(self, FlowChoice::Auto | FlowChoice::Points)
     }
 
-    /// Whether Gaussians in a frame are tried.
-    pub(in crate::pipeline) fn frames(self) -> bool {
-        self == FlowChoice::Frame
-    }
-
     /// The name that the command line uses.
     pub fn name(self) -> &'static str {
         match self {

@@ -261,17 +261,23 @@ impl MethodOptions {
         }
     }
 
-    /// The same method, for a fit beside the one that the settings are for: without files, and
-    /// without refits.
+    /// The same method, for a fit beside the one that the settings are for: without files, without
+    /// refits, and without a bracket.
     pub(in crate::pipeline) fn beside(&self) -> Self {
+        let alone = |walk: WalkSettings| WalkSettings {
+            bracket: None,
+            ..walk
+        };
         match self {
-            MethodOptions::Walk(points) => points.walk.into(),
+            MethodOptions::Walk(points) => alone(points.walk).into(),
             MethodOptions::Atlas(atlas) => MethodOptions::Atlas(AtlasSettings {
                 checkpoint: None,
+                walk: alone(atlas.walk),
                 ..atlas.clone()
             }),
             MethodOptions::Flow(flow) => MethodOptions::Flow(FlowSettings {
                 checkpoint: None,
+                walk: alone(flow.walk),
                 ..flow.clone()
             }),
             MethodOptions::Sgld(chains) => MethodOptions::Sgld(without_refits(*chains)),

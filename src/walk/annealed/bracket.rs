@@ -15,14 +15,15 @@
 //! directions together.
 //!
 //! What it needs: exact draws of the posterior for the upper bound. Points of a walk are draws as
-//! far as the walk has converged, so a bracket that does not close, or whose ends cross, accuses
-//! the walk or the annealing. A walk that has seen one mode of several passes unnoticed if the
-//! annealing finds the same one only: then both miss the same share of the evidence.
+//! far as the walk has converged. So a bracket that does not close, or whose ends cross, accuses the
+//! walk or the annealing. A walk that has seen one mode of several passes unnoticed if annealing
+//! finds the same one only: then both miss the same share of the evidence.
 
 use super::{AnnealedOptions, Path};
 use crate::error::{Error, Result, counted};
 use crate::linalg::{LogMean, log_mean_exp};
 use crate::model::LogDensity;
+use crate::optim::Answer;
 use crate::parallel;
 use crate::rng::{Phase, Streams};
 use crate::scalar::Scalar;
@@ -91,17 +92,19 @@ impl Bound {
 /// Brackets the integral of `density` between annealing from `q = N(0, 1 / prior_precision)` and
 /// annealing back from `points` (`[n, P]`), independent draws of it. `options.particles` go
 /// forwards, and one goes backwards from each point. Step sizes are those of one pilot run, for both
-/// directions.
+/// directions. `progress` is called before each temperature of each particle and of the pilot run,
+/// from any thread, and may end the annealing ([`Answer`]).
 ///
 /// # Errors
 /// Those of [`annealed_evidence`](super::annealed_evidence), if there are fewer than two points, or
-/// the density is not finite at one.
-pub fn evidence_bracket<T: Scalar, D: LogDensity<T>>(
+/// the density is not finite at one; that of `progress`.
+pub fn evidence_bracket<T: Scalar, D: LogDensity<T>, R: Answer>(
     density: &D,
     prior_precision: &[f64],
     points: &[T],
     options: &AnnealedOptions,
     streams: Streams,
+    progress: impl Fn() -> R + Sync,
 ) -> Result<EvidenceBracket> {
     options.validate()?;
     let path = Path::new(density, prior_precision, options)?;
@@ -110,13 +113,15 @@ pub fn evidence_bracket<T: Scalar, D: LogDensity<T>>(
         let expected = format!("two rows of {} at least", counted(density.dim(), "number"));
         return Err(Error::shape("evidence_bracket", expected, points.len()));
     }
-    let (step_sizes, pilot) = path.tune(streams)?;
+    let progress = || progress().result();
+    let (step_sizes, pilot) = path.tune(streams, &progress)?;
     let forwards = parallel::try_map(options.particles, |i| {
-        path.anneal(&step_sizes, streams.rng(Phase::ANNEAL, i as u64))
+        let rng = streams.rng(Phase::ANNEAL, i as u64);
+        path.anneal(&step_sizes, rng, &progress)
     })?;
     let backwards = parallel::try_map(rows.len(), |i| {
         let rng = streams.rng(Phase::ANNEAL, BACKWARDS + i as u64);
-        path.recede(rows[i], &step_sizes, rng)
+        path.recede(rows[i], &step_sizes, rng, &progress)
     })?;
     let logs = |all: &[super::Annealed]| all.iter().map(|a| a.log_weight).collect::<Vec<f64>>();
     let both = forwards.iter().chain(&backwards);

@@ -138,9 +138,11 @@ pub fn annealed_evidence<T: Scalar, D: LogDensity<T>>(
 ) -> Result<AnnealedEvidence> {
     options.validate()?;
     let path = Path::new(density, prior_precision, options)?;
-    let (step_sizes, pilot_gradients) = path.tune(streams)?;
+    let on_temperature = || Ok(());
+    let (step_sizes, pilot_gradients) = path.tune(streams, &on_temperature)?;
     let particles: Vec<Annealed> = parallel::try_map(options.particles, |index| {
-        path.anneal(&step_sizes, streams.rng(Phase::ANNEAL, index as u64))
+        let rng = streams.rng(Phase::ANNEAL, index as u64);
+        path.anneal(&step_sizes, rng, &on_temperature)
     })?;
     let log_weights: Vec<f64> = particles.iter().map(|p| p.log_weight).collect();
     let LogMean {

@@ -13,6 +13,9 @@ use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 use crate::walk::leapfrog::{Leapfrog, PhasePoint};
 
+/// Called before each temperature of each particle; an error ends the annealing.
+pub(super) type OnTemperature<'a> = &'a (dyn Fn() -> Result<()> + Sync);
+
 /// The result of one particle.
 pub(super) struct Annealed {
     pub log_weight: f64,
@@ -221,7 +224,11 @@ impl<'a, D> Path<'a, D> {
 
     /// A step size for each temperature between 0 and the last, and the number of gradients spent
     /// on them.
-    pub fn tune<T: Scalar>(&self, streams: Streams) -> Result<(Vec<f64>, usize)>
+    pub fn tune<T: Scalar>(
+        &self,
+        streams: Streams,
+        progress: OnTemperature<'_>,
+    ) -> Result<(Vec<f64>, usize)>
     where
         D: LogDensity<T>,
     {
@@ -242,6 +249,7 @@ impl<'a, D> Path<'a, D> {
         let mut step_sizes = Vec::with_capacity(self.options.temperatures - 1);
         let mut accepted = vec![0.0; count];
         for k in 1..self.options.temperatures {
+            progress()?;
             let b = self.options.temperature(k);
             for _ in 0..if k == 1 { SETTLE } else { 1 } {
                 let step = log_step.exp();
@@ -259,7 +267,12 @@ impl<'a, D> Path<'a, D> {
     }
 
     /// One particle from `q` to the joint density.
-    pub fn anneal<T: Scalar>(&self, step_sizes: &[f64], rng: ChaCha8Rng) -> Result<Annealed>
+    pub fn anneal<T: Scalar>(
+        &self,
+        step_sizes: &[f64],
+        rng: ChaCha8Rng,
+        progress: OnTemperature<'_>,
+    ) -> Result<Annealed>
     where
         D: LogDensity<T>,
     {
@@ -271,6 +284,7 @@ impl<'a, D> Path<'a, D> {
         };
         let mut cold = 0.0;
         for k in 1..=self.options.temperatures {
+            progress()?;
             let b = self.options.temperature(k);
             let point = &traveller.at;
             if point.joint == f64::NEG_INFINITY {
@@ -295,6 +309,7 @@ impl<'a, D> Path<'a, D> {
         theta: &[T],
         step_sizes: &[f64],
         rng: ChaCha8Rng,
+        progress: OnTemperature<'_>,
     ) -> Result<Annealed>
     where
         D: LogDensity<T>,
@@ -303,12 +318,17 @@ impl<'a, D> Path<'a, D> {
         let z: Vec<f64> = z.map(|(t, scale)| t.to_f64() / scale).collect();
         let what = "log density at a draw of the posterior";
         let mut traveller = self.traveller(&z, what, rng)?;
+        if traveller.at.joint == f64::NEG_INFINITY {
+            let at = Descent::start("annealed importance sampling");
+            return Err(at.diverged(what));
+        }
         let mut annealed = Annealed {
             log_weight: 0.0,
             acceptance: vec![0.0; step_sizes.len()],
             gradients: 1,
         };
         for k in (1..=self.options.temperatures).rev() {
+            progress()?;
             let (b, colder) = (self.options.temperature(k), self.options.temperature(k - 1));
             let point = &traveller.at;
             annealed.log_weight += (b - colder) * (point.joint - self.log_q(&point.phase.theta));
