@@ -46,8 +46,8 @@ fn minibatches_learn_the_noise_of_a_regression() {
 }
 
 /// The precision of a small table by evidence, from batches and a sample, and from gradients of all
-/// rows. Both settle where `alpha |theta|^2 = gamma`, up to the noise of batches: within a factor of
-/// 1.4, where the default of 1 is off by more than 3.
+/// rows. Both settle where `alpha |theta|^2 = gamma`. The rounds end at a change of 10 %, and a tenth of
+/// the rows is held out: within a factor of 1.4, where the default of 1 is off by more than 1.5.
 #[test]
 fn minibatches_tune_the_prior_precision_when_asked() {
     let n = 600;
@@ -76,7 +76,7 @@ fn minibatches_tune_the_prior_precision_when_asked() {
     let (batches, said) = run(Batch::Rows(64), PriorChoice::Evidence);
     let ratio = batches.prior_precision / full.prior_precision;
     assert!((1.0 / 1.4..1.4).contains(&ratio), "{batches:?} {full:?}");
-    assert!(full.prior_precision > 3.0 && batches.rounds > 1, "{full:?}");
+    assert!(full.prior_precision > 1.5 && batches.rounds > 1, "{full:?}");
     assert!(said.contains("by evidence"), "{said}");
     // unless it is asked for, it stays
     let (default, said) = run(Batch::Rows(64), PriorChoice::Auto);
