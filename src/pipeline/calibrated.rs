@@ -17,7 +17,7 @@ use crate::calibrate::{
     Isotonic, Labelled, RIDGE, Recalibration, Spread, Temperature, VectorScaling,
 };
 use crate::data::{Dataset, Task, stratified_split};
-use crate::error::{Error, Result, counted};
+use crate::error::{Error, Result};
 use crate::model::Observation;
 use crate::rng::{Phase, Streams};
 
