@@ -28,7 +28,7 @@ nll = -np.log(np.exp(log_lik).mean(("chain", "draw"))).mean().item()
 print("nll", nll, "evaluate", scores["nll"])
 assert abs(nll - scores["nll"]) < 1e-5 * max(1.0, abs(nll))
 
-# ArviZ's own functions take it
+# ArviZ's own functions take it (leave-one-out means something if the rows are the training rows)
 print(arviz.summary(data, var_names=["~theta"]))
 print(arviz.loo(data))
 draws = data.posterior_predictive[target].stack(sample=("chain", "draw"))
