@@ -178,13 +178,8 @@ fn a_page_on_classes_is_whole_small_and_the_same_each_time() {
     assert!(page.contains("fiberwalk report "));
     // again, and with other threads, but for the command that is said
     let command = |page: &str| {
-        page.split("<pre>")
-            .last()
-            .unwrap()
-            .split("</pre>")
-            .next()
-            .unwrap()
-            .to_string()
+        let (_, last) = page.rsplit_once("<pre>").unwrap();
+        last.split("</pre>").next().unwrap().to_string()
     };
     for more in [&["--quiet"][..], &["--quiet", "--threads", "1"]] {
         ok(&[&args[..], more].concat());
