@@ -230,7 +230,7 @@ pub fn fit_latent<T: Scalar, R: Answer>(
     let mut params = nets.init::<T>(streams);
     let mut error = |params: &[T]| -> Result<f64> {
         look.loss.run(&[params, &look.coordinates], &mut check)?;
-        Ok(look.loss.tensor(&check, 0)?[0].to_f64())
+        look.loss.scalar(&check, 0)
     };
     let first = error(&params)?;
     let (mut best, mut kept) = ((first, 0), params.clone());
