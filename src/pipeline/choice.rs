@@ -125,7 +125,9 @@ impl Rule {
     /// Whether more layers may bring draws nearer. They cannot where the energy is too high by more
     /// than [`FAR`]; and faithful draws that came no nearer stay where they are.
     pub fn may_gain(&self, before: Option<&Judged>, now: &Judged) -> bool {
-        let far = self.judges_energy() && !(self.too_high(now.energy.0) < FAR);
+        // an energy that is no number is far too
+        let near = self.too_high(now.energy.0) < FAR;
+        let far = self.judges_energy() && !near;
         let gained = before.is_none_or(|b| now.close.distance < GAIN * b.close.distance);
         !far && (gained || now.layers < LONG || !self.is_faithful(now))
     }

@@ -51,7 +51,6 @@ fn check_coverage(name: &str, mean: f64, (n, tested): (usize, usize), level: f64
     let p = rank as f64 / (n as f64 + 1.0);
     let variance = p * (1.0 - p) * (1.0 / tested as f64 + 1.0 / (n as f64 + 2.0));
     let error = (variance / SPLITS as f64).sqrt();
-    println!("{name}: coverage {mean:.4}, exact {p:.4} +- {error:.4}, promised {level}");
     assert!(
         (mean - p).abs() < 4.0 * error,
         "{name}: {mean}, not {p} +- {error}"
@@ -370,10 +369,6 @@ fn cross_conformal_fits_keep_all_rows() {
             let (n, m) = (train.n() as f64, test.n() as f64);
             let error = (0.8 * 0.2 * (1.0 / m + 1.0 / n)).sqrt();
             let coverage = held / m;
-            println!(
-                "{name}, {}: {coverage:.3} of 0.8 +- {error:.3}",
-                score.name()
-            );
             assert!(coverage > 0.8 - 4.0 * error, "{name} {score:?}: {coverage}");
             // not by taking everything in
             let sizes: Vec<f64> = (0..test.n()).map(|i| regions.size(i)).collect();

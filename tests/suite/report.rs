@@ -39,7 +39,7 @@ pub fn elements(page: &str) -> Vec<String> {
     let mut rest = body;
     while let Some(at) = rest.find('<') {
         assert!(!rest[..at].contains('>'), "a bare > in {:?}", &rest[..at]);
-        let end = at + rest[at..].find('>').expect("a tag ends");
+        let end = at + rest[at..].find('>').unwrap();
         let tag = &rest[at + 1..end];
         rest = &rest[end + 1..];
         if let Some(name) = tag.strip_prefix('/') {

@@ -202,9 +202,9 @@ proptest! {
             let [q_low, q_high] = [low, high].map(|level| threshold(&scores, level).unwrap());
             prop_assert_eq!(q_low, threshold(&backwards, low).unwrap());
             prop_assert!(scores.iter().all(|s| *s >= 0.0 && *s <= 1.0 + 0.1 * k as f64));
-            for i in n..n + 5 {
-                let narrow = prediction_set(kind, &[q_low], row(i), u[i]);
-                let wide = prediction_set(kind, &[q_high], row(i), u[i]);
+            for (i, &u) in u.iter().enumerate().skip(n) {
+                let narrow = prediction_set(kind, &[q_low], row(i), u);
+                let wide = prediction_set(kind, &[q_high], row(i), u);
                 for c in 0..k {
                     prop_assert!(!narrow[c] || wide[c]);
                     for d in 0..k {
