@@ -61,6 +61,11 @@ impl ConformalScore {
 }
 
 impl Conformal {
+    /// True for CV+: the models of the mixture are fits without a fold each.
+    pub fn is_crossed(&self) -> bool {
+        !self.folds.is_empty()
+    }
+
     /// True if each class has its own threshold.
     pub fn is_class_conditional(&self) -> bool {
         matches!(self.score, ConformalScore::Set(_)) && self.thresholds.len() > 1
@@ -68,13 +73,13 @@ impl Conformal {
 
     /// Thresholds that are infinite.
     pub fn infinite(&self) -> usize {
-        let few = !self.folds.is_empty() && rank_of(self.folds.len(), self.level).is_none();
+        let few = self.is_crossed() && rank_of(self.folds.len(), self.level).is_none();
         self.thresholds.iter().filter(|q| q.is_none()).count() + usize::from(few)
     }
 
     fn check(&self, classes: Option<usize>, models: usize) -> Result<()> {
         let thresholds = self.thresholds.len();
-        let crossed = !self.folds.is_empty();
+        let crossed = self.is_crossed();
         let fits = match (self.score, classes) {
             (ConformalScore::Set(score), Some(k)) => {
                 score.is_proper() && (crossed || thresholds == 1 || thresholds == k)
@@ -84,6 +89,8 @@ impl Conformal {
         };
         let known = |s: &FoldScore| s.fold < models && s.score.is_finite();
         let fits = fits && crossed == (thresholds == 0) && self.folds.iter().all(known);
+        // each row has its score
+        let fits = fits && (!crossed || self.folds.len() == self.rows);
         let finite = self.thresholds.iter().flatten().all(|q| q.is_finite());
         if fits && finite && self.level > 0.0 && self.level < 1.0 {
             return Ok(());
@@ -107,7 +114,55 @@ impl Calibration {
                 return Err(Error::config("calibration", "spread", requirement));
             }
         }
+        let crossed = self.conformal.as_ref().is_some_and(Conformal::is_crossed);
+        if crossed && self.recalibration.is_some() {
+            let requirement = "does not go with folds: no rows were held out for a map";
+            return Err(Error::config("calibration", "a map", requirement));
+        }
         let mut conformal = self.conformal.iter();
         conformal.try_for_each(|c| c.check(classes, models))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calibrate::Temperature;
+
+    #[test]
+    fn folds_have_a_score_for_each_row_and_no_map() {
+        let score = |fold| FoldScore { fold, score: 0.5 };
+        let good = Calibration {
+            recalibration: None,
+            conformal: Some(Conformal {
+                level: 0.9,
+                score: ConformalScore::Set(SetScore::Aps),
+                thresholds: Vec::new(),
+                folds: vec![score(0), score(1), score(1)],
+                rows: 3,
+                seed: 0,
+            }),
+        };
+        let said = |calibration: &Calibration| match calibration.check(Some(2), false, 2) {
+            Ok(()) => String::new(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(said(&good), "");
+        let mut mapped = good.clone();
+        mapped.recalibration = Some(Recalibration::Temperature(Temperature { temperature: 1.5 }));
+        assert!(
+            said(&mapped).contains("does not go with folds"),
+            "{}",
+            said(&mapped)
+        );
+        for change in [
+            |c: &mut Conformal| c.rows = 4,
+            |c: &mut Conformal| c.folds[0].fold = 2,
+            |c: &mut Conformal| c.thresholds = vec![None],
+        ] {
+            let mut bad = good.clone();
+            bad.conformal.iter_mut().for_each(change);
+            assert!(said(&bad).contains("aps"), "{bad:?}");
+        }
     }
 }

@@ -62,7 +62,15 @@ impl Report {
                 listed(&metadata.feature_names, 30)
             ),
         );
-        say("test rows", self.rows.to_string());
+        let test_rows = match &self.weights {
+            None => self.rows.to_string(),
+            Some((column, effective)) => format!(
+                "{}, each counts by the column {column}; they tell as much as {effective:.0} \
+                 rows of equal weight",
+                self.rows
+            ),
+        };
+        say("test rows", test_rows);
         if let Some(report) = &metadata.report {
             if let Some(data) = &report.data {
                 say("training rows", data.rows.to_string());

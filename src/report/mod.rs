@@ -84,6 +84,8 @@ pub struct Report {
     command: Option<String>,
     seed: u64,
     rows: usize,
+    /// The column of weights, and the number of rows that tell as much.
+    weights: Option<(String, f64)>,
     scores: Scores,
     intervals: Vec<(&'static str, Option<Interval>)>,
     verdict: Verdict,
@@ -126,7 +128,8 @@ impl Report {
                         vec![("std", p.moments.iter().map(|m| m.std).collect())]
                     }
                 };
-                Some(Elsewhere::new(scored.uncertainties(), outside)?)
+                let inside = scored.uncertainties();
+                Some(Elsewhere::new(inside, outside, scored.weights())?)
             }
         };
         let material = Material::new(model, &predictor, test, &scored, (options.samples, seed))?;
@@ -136,6 +139,10 @@ impl Report {
             command: options.command.clone(),
             seed,
             rows: test.n(),
+            weights: scored.weights().map(|w| {
+                let name = test.weights_name().unwrap_or("weights");
+                (name.to_string(), chance::effective(test.n(), Some(w)))
+            }),
             scores,
             intervals,
             verdict: Verdict::new(metadata, &scored, elsewhere.as_ref())?,

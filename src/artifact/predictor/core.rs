@@ -21,6 +21,9 @@ use crate::scalar::Scalar;
 /// Rows that the models of a mixture predict at once.
 const BLOCK: usize = 1024;
 
+/// Draws that each fit of a CV+ has at least: its regions are made from each fit by itself.
+const CROSSED: usize = 64;
+
 /// How a regression's outputs become its target, if by a shift and a scale.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Plain {
@@ -71,6 +74,15 @@ impl<T: Scalar> Core<T> {
         streams: Streams,
     ) -> Result<Self> {
         let plain = Plain::of(model);
+        let conformal = model
+            .metadata
+            .calibration
+            .as_ref()
+            .and_then(|c| c.conformal.as_ref());
+        let least = match conformal {
+            Some(conformal) if conformal.is_crossed() => CROSSED,
+            _ => 1,
+        };
         let members = match &model.fitted {
             Fitted::Mixture(members) => {
                 let each = members.iter().map(|member| {
@@ -79,7 +91,7 @@ impl<T: Scalar> Core<T> {
                     Member::new(
                         member.weight,
                         &member.model,
-                        share.min(count),
+                        share.max(least).min(count),
                         streams,
                         false,
                     )
