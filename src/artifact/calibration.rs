@@ -7,6 +7,17 @@ use crate::calibrate::conformal::cross::FoldScore;
 use crate::calibrate::conformal::{Interval, SetScore, rank_of};
 use crate::error::{Error, Result};
 
+/// Draws that each fit of a CV+ has at least: its regions are made from each fit by itself.
+const CROSSED: usize = 64;
+
+/// Draws of a model of a mixture that has `count` in all. Rounded up: even a model of small weight
+/// has one.
+pub(super) fn share(weight: f64, count: usize, crossed: bool) -> usize {
+    let least = if crossed { CROSSED } else { 1 };
+    let share = (weight * count as f64).ceil() as usize;
+    share.max(least).min(count)
+}
+
 /// The calibration of a model.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
@@ -101,6 +112,11 @@ impl Conformal {
 }
 
 impl Calibration {
+    /// True for CV+: see [`Conformal::is_crossed`].
+    pub fn is_crossed(&self) -> bool {
+        self.conformal.as_ref().is_some_and(Conformal::is_crossed)
+    }
+
     /// Checks it, for `classes` classes or, with `None`, a real target. `stretches` says whether
     /// the predictions of a real target may be stretched, `models` how many models a mixture has.
     ///
@@ -114,8 +130,7 @@ impl Calibration {
                 return Err(Error::config("calibration", "spread", requirement));
             }
         }
-        let crossed = self.conformal.as_ref().is_some_and(Conformal::is_crossed);
-        if crossed && self.recalibration.is_some() {
+        if self.is_crossed() && self.recalibration.is_some() {
             let requirement = "does not go with folds: no rows were held out for a map";
             return Err(Error::config("calibration", "a map", requirement));
         }
@@ -128,6 +143,15 @@ impl Calibration {
 mod tests {
     use super::*;
     use crate::calibrate::Temperature;
+
+    #[test]
+    fn a_fit_of_many_has_enough_draws() {
+        assert_eq!(share(0.1, 256, true), 64);
+        assert_eq!(share(0.5, 256, true), 128);
+        assert_eq!(share(0.1, 20, true), 20);
+        // other mixtures have the shares that they always had
+        assert_eq!((share(0.1, 256, false), share(1e-9, 256, false)), (26, 1));
+    }
 
     #[test]
     fn folds_have_a_score_for_each_row_and_no_map() {

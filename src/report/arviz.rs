@@ -14,9 +14,10 @@
 //! | `observed_data` | the same: the targets; no chain and draw | `row` |
 //!
 //! The last three need test rows. A calibration that stretches a real target's distribution counts
-//! in both: with the factor `c` and the row's mean `m`, draw `s` says `p_s(m + (y - m) / c) / c`, and
-//! its draws are `m + c (y_s - m)`. The mean of these densities is the one that is scored. A map of
-//! probabilities is of their average, so it does not count here: the arrays are those before it.
+//! in both: with the factor `c` and the row's mean `m`, draw `s` says `p_s(m + (y - m) / c) / c`,
+//! and its draws are `m + c (y_s - m)`. The mean of these densities is the one that is scored. A
+//! map of probabilities is of their average, so it does not count here: the arrays are those before
+//! it.
 //!
 //! `docs/uncertainty.md` has the lines of Python that read it.
 

@@ -34,7 +34,7 @@ mod svg;
 mod ticks;
 mod verdict;
 
-use crate::artifact::{AnyModel, Metadata, Predictions};
+use crate::artifact::{AnyModel, Calibration, Metadata, Predictions, Promise};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::{Bootstrap, Interval, Scores, class_uncertainties};
@@ -89,6 +89,7 @@ pub struct Report {
     scores: Scores,
     intervals: Vec<(&'static str, Option<Interval>)>,
     verdict: Verdict,
+    promise: Option<Promise>,
     of_predictions: Vec<Picture>,
     of_features: Vec<Picture>,
     of_elsewhere: Vec<Picture>,
@@ -146,6 +147,7 @@ impl Report {
             scores,
             intervals,
             verdict: Verdict::new(metadata, &scored, elsewhere.as_ref())?,
+            promise: predictor.promise(test, &scored)?,
             of_predictions: pictures::of_predictions(&material)?,
             of_features: pictures::of_features(&material)?,
             of_elsewhere: elsewhere.iter().map(Elsewhere::picture).collect(),
@@ -213,6 +215,17 @@ impl Report {
         page.heading("Data and model");
         page.table("What was fitted, and to what", &self.about());
         page.heading("How did the fit go?");
+        if self
+            .metadata
+            .calibration
+            .iter()
+            .any(Calibration::is_crossed)
+        {
+            page.remark(
+                "The model is a mixture of fits, each without a fold of the rows. What follows is of \
+                 the first of them, with the findings of all.",
+            );
+        }
         if !self.of_fit.is_empty() {
             page.pictures(&self.of_fit);
         }

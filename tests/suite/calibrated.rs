@@ -56,6 +56,8 @@ fn every_entry_point_is_calibrated() {
         }
     }
     assert_eq!(mapped.mutual_information, plain.mutual_information);
+    assert_eq!(mapped.aleatoric_entropy, plain.aleatoric_entropy);
+    assert_ne!(mapped.entropy, plain.entropy);
     let wide = Recalibration::Spread(Spread { factor: 2.0 });
     assert!(hot.with_calibration(Some(with(wide.clone()))).is_err());
 

@@ -3,6 +3,7 @@
 use super::member::Member;
 use super::row::{Memory, RowPrediction};
 use super::{Predictions, Rows, check_task};
+use crate::artifact::calibration::{Calibration, share};
 use crate::artifact::fitted::Fitted;
 use crate::artifact::model::FittedModel;
 use crate::artifact::task::TaskSpec;
@@ -20,9 +21,6 @@ use crate::scalar::Scalar;
 
 /// Rows that the models of a mixture predict at once.
 const BLOCK: usize = 1024;
-
-/// Draws that each fit of a CV+ has at least: its regions are made from each fit by itself.
-const CROSSED: usize = 64;
 
 /// How a regression's outputs become its target, if by a shift and a scale.
 #[derive(Clone, Copy, Debug)]
@@ -74,27 +72,16 @@ impl<T: Scalar> Core<T> {
         streams: Streams,
     ) -> Result<Self> {
         let plain = Plain::of(model);
-        let conformal = model
+        let crossed = model
             .metadata
             .calibration
-            .as_ref()
-            .and_then(|c| c.conformal.as_ref());
-        let least = match conformal {
-            Some(conformal) if conformal.is_crossed() => CROSSED,
-            _ => 1,
-        };
+            .iter()
+            .any(Calibration::is_crossed);
         let members = match &model.fitted {
             Fitted::Mixture(members) => {
                 let each = members.iter().map(|member| {
-                    // rounded up: even a model of small weight has a draw
-                    let share = (member.weight * count as f64).ceil() as usize;
-                    Member::new(
-                        member.weight,
-                        &member.model,
-                        share.max(least).min(count),
-                        streams,
-                        false,
-                    )
+                    let own = share(member.weight, count, crossed);
+                    Member::new(member.weight, &member.model, own, streams, false)
                 });
                 each.collect::<Result<_>>()?
             }
