@@ -2,8 +2,7 @@
 //! hold rows back.
 
 use fiberwalk::artifact::{
-    AnyModel, Conformal, ConformalRegions, ConformalScore, Fitted, FittedModel, Predictions,
-    Predictor,
+    AnyModel, Conformal, ConformalRegions, ConformalScore, FittedModel, Predictions, Predictor,
 };
 use fiberwalk::calibrate::conformal::{
     Interval, SetScore, prediction_set, rank_of, threshold, thresholds_by_class, uniform_of,
@@ -380,49 +379,6 @@ fn cross_conformal_fits_keep_all_rows() {
             let sizes: Vec<f64> = (0..test.n()).map(|i| regions.size(i)).collect();
             assert!(sizes.iter().all(|s| s.is_finite() && *s >= 0.0));
             assert!(coverage < 1.0, "{name} {score:?}: {coverage}");
-        }
-    }
-}
-
-/// The scores of a CV+ are those of the fits as the mixture has them. An atlas of a regression with
-/// Gaussian noise predicts without draws alone, and by draws in a mixture.
-#[test]
-fn cross_conformal_scores_are_of_the_draws_that_predict() {
-    let data = read("yacht.csv");
-    let conformal = ConformalSettings {
-        score: Some(ConformalScore::Interval(Interval::Absolute)),
-        folds: Some(3),
-        ..ConformalSettings::of(0.8)
-    };
-    let how = settings(CalibrationMap::None, Some(conformal));
-    let model = calibrated(&data, how, options(Method::Atlas));
-    let found = model
-        .metadata
-        .calibration
-        .clone()
-        .unwrap()
-        .conformal
-        .unwrap();
-    assert_eq!((found.folds.len(), found.rows), (data.n(), data.n()));
-    let Fitted::Mixture(members) = &model.fitted else {
-        panic!("one model")
-    };
-    for (fold, member) in members.iter().enumerate() {
-        // a third of 256 draws, rounded up
-        let mut alone = member.model.clone();
-        alone.freeze(86, 0).unwrap();
-        let rows = alone.predict(data.features(), 86, Streams::new(0)).unwrap();
-        let Predictions::Real(p) = rows else {
-            panic!("classes")
-        };
-        let own = found.folds.iter().enumerate().filter(|s| s.1.fold == fold);
-        for (row, said) in own {
-            let (y, mean) = (data.targets()[row], p.moments[row].mean);
-            let error = (y - mean).abs();
-            assert!(
-                (said.score - error).abs() < 1e-9 * (1.0 + y.abs()),
-                "{said:?} {error}"
-            );
         }
     }
 }

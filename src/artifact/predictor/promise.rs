@@ -77,7 +77,8 @@ impl Predictor {
         if regions.len() != targets.len() {
             return Err(Error::shape("promise", targets.len(), regions.len()));
         }
-        let names = &data.schema().target().classes;
+        let schema = data.schema();
+        let names = &schema.target().classes;
         let (level, score) = (conformal.level, conformal.score.name());
         Ok(Some(Promise::of(&regions, targets, names, (level, score))))
     }
