@@ -77,7 +77,9 @@ pub use method::Method;
 pub use model::{Draws, FittedModel};
 pub use network_spec::NetworkSpec;
 pub(crate) use predictor::log_softmax;
-pub use predictor::{ConformalRegions, Predictions, Predictor, RowPrediction, interval_ends};
+pub use predictor::{
+    ConformalRegions, OfClass, Predictions, Predictor, Promise, RowPrediction, interval_ends,
+};
 pub use report::FitReport;
 pub use spool::{Spool, remove_spool};
 pub use task::TaskSpec;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use safetensors::SafeTensors;
 
 use super::atomic::write_in;
-use super::calibration::Calibration;
+use super::calibration::{Calibration, share};
 use super::compiled::Compiled;
 use super::files::Files;
 use super::fitted::{Fitted, scaled_head};
@@ -214,15 +214,21 @@ impl<T: Compiled> FittedModel<T> {
     /// and the size of its file changes.
     ///
     /// Points of a walk or a baseline are thinned to at most `count`. A MAP estimate stays as it
-    /// is. In a mixture each model is frozen with its share of `count`, rounded up.
+    /// is. In a mixture each model is frozen with its share of `count`, as in
+    /// [`FittedModel::predictor`].
     ///
     /// # Errors
     /// Those of [`FittedModel::samples`].
     pub fn freeze(&mut self, count: usize, seed: u64) -> Result<()> {
         if let Fitted::Mixture(members) = &mut self.fitted {
+            let crossed = self
+                .metadata
+                .calibration
+                .iter()
+                .any(Calibration::is_crossed);
             for (member, spec) in members.iter_mut().zip(&mut self.metadata.members) {
-                let share = (member.weight * count as f64).ceil() as usize;
-                member.model.freeze(share.min(count), seed)?;
+                let own = share(member.weight, count, crossed);
+                member.model.freeze(own, seed)?;
                 spec.metadata = member.model.metadata.clone();
             }
             return Ok(());

@@ -12,10 +12,10 @@
 //!
 //! A map is kept only if it makes the held-out rows more probable; else it is the identity.
 //!
-//! Few rows are easily all right. The most probable map is then one that is certain of everything.
-//! So each fit takes a prior: `ridge` times half the squared distance of the map's logarithms from
-//! the identity is added to the negative log likelihood, a sum over rows. 0 is the plain maximum of
-//! the literature. [`RIDGE`] is worth a few rows.
+//! With few rows, all may be right by luck. The most probable map is then one that is certain of
+//! everything. So each fit takes a prior: `ridge` times half the squared distance of the map's
+//! logarithms from the identity is added to the negative log likelihood, a sum over rows. 0 is the
+//! plain maximum of the literature. [`RIDGE`] is worth a few rows.
 
 pub mod conformal;
 mod isotonic;
@@ -33,7 +33,8 @@ pub use vector::VectorScaling;
 
 use crate::error::{Error, Result, counted};
 
-/// The prior of [`Recalibration`]s that a fit makes: factors within 1.65 of 1 in two of three cases.
+/// The prior of [`Recalibration`]s that a fit makes: factors within 1.65 of 1 in two of three
+/// cases.
 pub const RIDGE: f64 = 4.0;
 
 /// A map of predictions, fitted on held-out rows.

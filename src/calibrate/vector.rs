@@ -6,8 +6,8 @@
 //! ```
 //!
 //! The sum is convex. Newton's method finds its minimum; a step is halved until the sum falls. The
-//! least `r` fixes what the sum leaves free: a constant added to all of `b` changes nothing. Without
-//! a gain on the rows it is the identity.
+//! least `r` fixes what the sum leaves free: a constant added to all of `b` changes nothing.
+//! Without a gain on the rows it is the identity.
 
 use super::{Labelled, floored_log, softmax};
 use crate::error::{Error, Result, counted};

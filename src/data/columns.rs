@@ -86,7 +86,8 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         let what = "a missing target: leave the row out";
         return Err(at(source.path, Some(line), Some(name(target)), what));
     }
-    // cells as they are read, numbers or places of levels, with the target and the lines of the rows
+    // cells as they are read, numbers or places of levels, with the target and the lines of the
+    // rows
     let held = features.len() + 2 + usize::from(weights.is_some());
     let needed = memory::table(rows, held);
     memory::check(source.path, rows, held, needed, memory::available())?;

@@ -20,9 +20,9 @@ use crate::error::{Error, Result};
 /// A CSV file, or the bytes of one, and the name that errors give to it. Plain, or in gzip.
 ///
 /// A text is read more than once: its dialect is found first, and what its columns hold. So a file
-/// stays where it is, and is read in a stream each time. What a reader gives is held in memory as it
-/// comes, so a source that can be read only once, such as a pipe, is as good as a file. Each method
-/// that reads the text also takes it, which frees its memory before the data set is built.
+/// stays where it is, and is read in a stream each time. What a reader gives is held in memory as
+/// it comes, so a source that can be read only once, such as a pipe, is as good as a file. Each
+/// method that reads the text also takes it, which frees its memory before the data set is built.
 ///
 /// ```
 /// use fiberwalk::data::{CsvOptions, CsvText};
@@ -100,8 +100,8 @@ impl CsvText {
     /// A file. A regular file is read when it is needed, in a stream; anything else is read now.
     ///
     /// # Errors
-    /// [`Error::Io`] when the file cannot be read. [`Error::Data`] when it is not a regular file and
-    /// larger than the memory that is available.
+    /// [`Error::Io`] when the file cannot be read. [`Error::Data`] when it is not a regular file
+    /// and larger than the memory that is available.
     pub fn open(path: &Path) -> Result<Self> {
         let in_file = |source| Error::Io {
             path: path.to_path_buf(),
@@ -132,8 +132,8 @@ impl CsvText {
     }
 
     /// The same text. `watcher` is called from time to time while its rows are read, with the bytes
-    /// that are done and all bytes, for a progress bar. They are packed bytes if the text is in gzip.
-    /// A new table is read twice.
+    /// that are done and all bytes, for a progress bar. They are packed bytes if the text is in
+    /// gzip. A new table is read twice.
     #[must_use]
     pub fn watched(self, watcher: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
         let watch = Watch(Some(Arc::new(watcher)));
@@ -151,8 +151,8 @@ impl CsvText {
     /// Reads `reader` to its end; what it gives may be in gzip. Errors call the source `name`.
     ///
     /// # Errors
-    /// [`Error::Io`], with `name` as its path, when reading fails. [`Error::Data`] when it gives more
-    /// than the memory that is available.
+    /// [`Error::Io`], with `name` as its path, when reading fails. [`Error::Data`] when it gives
+    /// more than the memory that is available.
     pub fn from_reader(mut reader: impl Read, name: impl Into<PathBuf>) -> Result<Self> {
         let (name, mut bytes) = (name.into(), Vec::new());
         loop {

@@ -54,7 +54,8 @@ impl Quotes {
         Self { dialect, state }
     }
 
-    /// Takes the next byte, which is at a place that the caller numbers. Do not go on after a fault.
+    /// Takes the next byte, which is at a place that the caller numbers. Do not go on after a
+    /// fault.
     pub(super) fn step(&mut self, byte: u8, at: u64) -> Option<Fault> {
         let fault = |what| Some(Fault { at, what });
         let ends_line = byte == b'\n' || byte == b'\r';

@@ -56,7 +56,8 @@ impl<'a> ClassRows<'a> {
         Self { weights, ..self }
     }
 
-    pub(super) fn weights(&self) -> Weights<'a> {
+    /// The weights of the rows, `[n]`, if they have any.
+    pub fn weights(&self) -> Option<&'a [f64]> {
         self.weights
     }
 

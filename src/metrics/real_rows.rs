@@ -4,7 +4,7 @@ use super::pit::{Pit, coverage_at, histogram};
 use super::ranking::Ranking;
 use super::regression::{check_targets, interval_scores, per_row};
 use super::selective::area;
-use super::weights::{Weights, check_optional, root_mean_square};
+use super::weights::{check_optional, root_mean_square};
 use crate::error::{Error, Result, counted};
 use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionPredictions};
 
@@ -154,7 +154,8 @@ impl RealRows {
         Ok(Self { weights, ..self })
     }
 
-    pub(super) fn weights(&self) -> Weights<'_> {
+    /// The weights of the rows, `[n]`, if they have any.
+    pub fn weights(&self) -> Option<&[f64]> {
         self.weights.as_deref()
     }
 

@@ -95,6 +95,21 @@ impl ScoredRows {
         }
     }
 
+    /// The rows of classes, with their weights; `None` for a real target.
+    ///
+    /// # Errors
+    /// Those of [`ClassRows::new`].
+    pub fn class_rows(&self) -> Result<Option<ClassRows<'_>>> {
+        match self {
+            Self::Classes {
+                predictions,
+                labels,
+                weights,
+            } => rows(predictions, labels, weights).map(Some),
+            Self::Real(_) => Ok(None),
+        }
+    }
+
     /// The scores of all rows.
     ///
     /// # Errors

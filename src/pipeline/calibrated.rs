@@ -125,6 +125,10 @@ fn check(data: &Dataset, options: &FitOptions, how: &CalibrationSettings) -> Res
             Some("does not go with class-conditional thresholds")
         } else if options.method.method() == Method::Auto {
             Some("is for one model, not for a mixture")
+        } else if options.method.checkpoint().is_some() {
+            Some("is of several fits, so there is no checkpoint to go on from")
+        } else if options.method.loo_refits() > 0 {
+            Some("has no leave-one-out: each fit lacks a fold of the rows")
         } else {
             None
         };
@@ -218,7 +222,7 @@ fn conformal(
     rows: &Dataset,
     seed: u64,
 ) -> Result<Conformal> {
-    let score = score_of(how, predictor);
+    let score = score_of(how, predictor.classes());
     let scores = predictor.conformal_scores(rows, score, how.level, seed)?;
     let thresholds = match (how.class_conditional, predictor.classes()) {
         (true, Some(k)) => thresholds_by_class(&scores, &rows.labels()?, k, how.level)?,

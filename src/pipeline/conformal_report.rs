@@ -3,13 +3,13 @@
 use super::FitReport;
 use super::options::ConformalSettings;
 use crate::artifact::report::{CalibrationFit, ConformalFit};
-use crate::artifact::{Conformal, ConformalScore, Predictor};
+use crate::artifact::{Conformal, ConformalScore};
 use crate::calibrate::conformal::{Interval, SetScore, rank_of};
 use crate::error::counted;
 
 /// The score that is asked for, or that suits the target.
-pub(super) fn score_of(how: &ConformalSettings, predictor: &Predictor) -> ConformalScore {
-    how.score.unwrap_or(match predictor.classes() {
+pub(super) fn score_of(how: &ConformalSettings, classes: Option<usize>) -> ConformalScore {
+    how.score.unwrap_or(match classes {
         Some(_) => ConformalScore::Set(SetScore::Aps),
         None => ConformalScore::Interval(Interval::Normalised),
     })

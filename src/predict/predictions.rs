@@ -19,6 +19,10 @@ pub struct ClassPredictions {
     pub entropy: Vec<f64>,
     /// Mutual information between label and parameters, in nats.
     pub mutual_information: Vec<f64>,
+    /// Entropy that is left under a single draw, on average, in nats: the entropy less the mutual
+    /// information. A map of the probabilities changes the entropy only, so the three then do not
+    /// add up.
+    pub aleatoric_entropy: Vec<f64>,
 }
 
 impl ClassPredictions {
@@ -29,6 +33,7 @@ impl ClassPredictions {
             probabilities: Vec::new(),
             entropy: Vec::new(),
             mutual_information: Vec::new(),
+            aleatoric_entropy: Vec::new(),
         }
     }
 
@@ -78,6 +83,8 @@ impl ClassPredictions {
         let (entropy, mutual_information) = sums.uncertainty();
         self.entropy.push(entropy);
         self.mutual_information.push(mutual_information);
+        self.aleatoric_entropy
+            .push((entropy - mutual_information).max(0.0));
         self.probabilities.extend_from_slice(sums.probabilities());
     }
 

@@ -3,6 +3,7 @@
 use super::pictures::unsure::Table;
 use super::ticks::short;
 use super::{Report, material};
+use crate::artifact::Promise;
 use crate::error::counted;
 
 impl Report {
@@ -62,7 +63,15 @@ impl Report {
                 listed(&metadata.feature_names, 30)
             ),
         );
-        say("test rows", self.rows.to_string());
+        let test_rows = match &self.weights {
+            None => self.rows.to_string(),
+            Some((column, effective)) => format!(
+                "{}, each counts by the column {column}; they tell as much as {effective:.0} \
+                 rows of equal weight",
+                self.rows
+            ),
+        };
+        say("test rows", test_rows);
         if let Some(report) = &metadata.report {
             if let Some(data) = &report.data {
                 say("training rows", data.rows.to_string());
@@ -88,6 +97,21 @@ impl Report {
                 );
             }
         }
+        for (head, text) in metadata.report.iter().flat_map(|r| r.lines()) {
+            if ["calibrate", "conformal"].contains(&head) {
+                say(
+                    if head == "calibrate" {
+                        "calibration"
+                    } else {
+                        head
+                    },
+                    text,
+                );
+            }
+        }
+        if let Some(promise) = &self.promise {
+            say("conformal on the test rows", kept(promise));
+        }
         say("method", metadata.method.clone());
         say("network", metadata.network.to_string());
         for member in &metadata.members {
@@ -105,6 +129,35 @@ impl Report {
             rows: rows.into_iter().map(|r| r.to_vec()).collect(),
         }
     }
+}
+
+/// What came of a promise, in a sentence.
+fn kept(promise: &Promise) -> String {
+    let percent = |share: f64| short(100.0 * share);
+    let mut text = format!(
+        "{} ± {} % of the targets are inside, {} % were promised",
+        percent(promise.coverage),
+        percent(promise.coverage_se),
+        // without the rounding of the product
+        (1e10 * promise.level).round() / 1e8
+    );
+    if let Some(size) = promise.size {
+        text += &match promise.all_classes {
+            Some(_) => format!("; {} classes on average", short(size)),
+            None => format!("; mean width {}", short(size)),
+        };
+    }
+    let counts = [
+        (promise.unlimited, "unlimited"),
+        (promise.all_classes, "with all classes"),
+        (promise.empty, "empty"),
+    ];
+    for (count, name) in counts {
+        if let Some(count) = count.filter(|c| *c > 0) {
+            text += &format!("; {count} {name}");
+        }
+    }
+    text
 }
 
 /// Names with commas; what is left out is counted.
@@ -147,5 +200,35 @@ fn meaning(name: &str) -> &'static str {
         "sharpness" => "mean stated standard deviation",
         "pit_distance" => "largest gap of stated and true frequency; 0 is best",
         _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_promise_is_compared_with_what_came_of_it() {
+        let promise = Promise {
+            level: 0.9,
+            score: "aps",
+            coverage: 0.875,
+            coverage_se: 0.02,
+            size: Some(1.5),
+            size_se: None,
+            unlimited: None,
+            all_classes: Some(3),
+            empty: Some(0),
+            by_class: Vec::new(),
+        };
+        let text = kept(&promise);
+        assert!(
+            text.contains("± 2 % of the targets are inside, 90 % were promised"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("1.5 classes on average; 3 with all classes"),
+            "{text}"
+        );
     }
 }

@@ -13,19 +13,23 @@
 //! | `posterior_predictive` | the same: a draw of each row's target, or its class | `row` |
 //! | `observed_data` | the same: the targets; no chain and draw | `row` |
 //!
-//! The last three need test rows. `docs/uncertainty.md` has the lines of Python that read it.
+//! The last three need test rows. A calibration that stretches a real target's distribution counts
+//! in both: with the factor `c` and the row's mean `m`, draw `s` says `p_s(m + (y - m) / c) / c`,
+//! and its draws are `m + c (y_s - m)`. The mean of these densities is the one that is scored. A
+//! map of probabilities is of their average, so it does not count here: the arrays are those before
+//! it.
+//!
+//! `docs/uncertainty.md` has the lines of Python that read it.
 
-use rand::{Rng, RngExt};
-use rand_distr::{Distribution, Poisson, StandardNormal, StudentT};
 use serde_json::{Map, Value, json};
 
 use super::material::Material;
-use crate::artifact::AnyModel;
+use crate::artifact::{AnyModel, Metadata, Predictions};
 use crate::data::Dataset;
 use crate::error::{Error, Result, counted};
 use crate::metrics::ScoredRows;
-use crate::model::Law;
-use crate::predict::Outputs;
+use crate::model::Observation;
+use crate::predict::{RealMoments, draw_class};
 use crate::rng::{Phase, Streams};
 
 /// Most numbers of `theta`, and of an array over rows, that are written.
@@ -56,9 +60,14 @@ impl Shape {
 ///
 /// # Errors
 /// If the model has no draws of its own (a MAP estimate, a mixture) or too many numbers, if rows
-/// times draws exceed 2^22, and those of predictions.
+/// times draws exceed 2^22, with rows if it predicts without draws (an atlas of a regression), and
+/// those of predictions.
 pub fn arviz(model: &AnyModel, test: Option<&Dataset>, samples: usize, seed: u64) -> Result<Value> {
     let metadata = model.metadata();
+    if test.is_some() && without_draws(metadata) {
+        let requirement = "predicts without draws: freeze it (--frozen N), or leave TEST out";
+        return Err(Error::config("model", "an atlas", requirement));
+    }
     let walk = metadata.report.as_ref().and_then(|r| r.walk.as_ref());
     let kept = walk.filter(|_| metadata.method == "walk").map(|w| w.kept);
     let samples = kept.unwrap_or(samples).max(1);
@@ -76,7 +85,8 @@ pub fn arviz(model: &AnyModel, test: Option<&Dataset>, samples: usize, seed: u64
             &known
         }
     };
-    let material = Material::new(model, &predictor, rows, &empty, (samples, seed))?;
+    let how = (samples, seed, usize::MAX);
+    let material = Material::with_most(model, &predictor, rows, &empty, how)?;
     let Some(draws) = &material.draws else {
         let requirement = "has no draws to export, or too many numbers: a MAP estimate has one \
                            point, and the models of a mixture have no parameters in common";
@@ -126,10 +136,16 @@ pub fn arviz(model: &AnyModel, test: Option<&Dataset>, samples: usize, seed: u64
             return Err(Error::config("rows", test.n(), &requirement));
         }
         let name = &metadata.target_name;
-        let (log_lik, drawn) = match material.classes.is_empty() {
+        let of_rows = match material.classes.is_empty() {
             true => of_laws(&material, test, seed)?,
             false => of_classes(&material, test, seed)?,
         };
+        let ByDraw { log_lik, drawn, .. } = &of_rows;
+        if of_rows.samples != count {
+            // chains and draws would be cut in the wrong places
+            let expected = counted(count, "draw");
+            return Err(Error::shape("arviz", expected, of_rows.samples));
+        }
         let n = test.n();
         // [row, draw] to [draw][row]
         let column = |values: &[f64], s: usize| {
@@ -137,11 +153,11 @@ pub fn arviz(model: &AnyModel, test: Option<&Dataset>, samples: usize, seed: u64
         };
         all.insert(
             "log_likelihood".into(),
-            json!({ name: shape.nested(|s| column(&log_lik, s)) }),
+            json!({ name: shape.nested(|s| column(log_lik, s)) }),
         );
         all.insert(
             "posterior_predictive".into(),
-            json!({ name: shape.nested(|s| column(&drawn, s)) }),
+            json!({ name: shape.nested(|s| column(drawn, s)) }),
         );
         all.insert("observed_data".into(), json!({ name: test.targets() }));
         dims.insert(name.clone(), json!(["row"]));
@@ -150,17 +166,31 @@ pub fn arviz(model: &AnyModel, test: Option<&Dataset>, samples: usize, seed: u64
     Ok(Value::from(all))
 }
 
-/// Log probabilities and drawn classes, `[row, draw]`.
-fn of_classes(material: &Material<'_>, test: &Dataset, seed: u64) -> Result<(Vec<f64>, Vec<f64>)> {
-    let by_draw: Outputs = match material.by_draw(test.features())? {
-        Some(by_draw) => by_draw,
-        None => {
-            return Err(Error::config(
-                "model",
-                "own",
-                "says no probabilities by draw",
-            ));
-        }
+/// True for an atlas of a real target with Gaussian noise: it integrates its last layer out.
+fn without_draws(metadata: &Metadata) -> bool {
+    let task = &metadata.task;
+    metadata.method == "atlas"
+        && !metadata.frozen
+        && task.classes().is_none()
+        && task.observation() == Observation::Gaussian
+        && task.target_map().warp.is_none()
+}
+
+/// What each draw says of each row, `[row, draw]`.
+struct ByDraw {
+    /// Draws.
+    samples: usize,
+    /// Log densities, or log probabilities, of the targets.
+    log_lik: Vec<f64>,
+    /// Drawn targets, or classes.
+    drawn: Vec<f64>,
+}
+
+/// Log probabilities and drawn classes.
+fn of_classes(material: &Material<'_>, test: &Dataset, seed: u64) -> Result<ByDraw> {
+    let Some(by_draw) = material.by_draw(test.features())? else {
+        let requirement = "says no probabilities by draw";
+        return Err(Error::config("model", "own", requirement));
     };
     let k = by_draw.width.max(1);
     let labels = test.labels()?;
@@ -169,46 +199,44 @@ fn of_classes(material: &Material<'_>, test: &Dataset, seed: u64) -> Result<(Vec
         let mut rng = Streams::new(seed).rng(Phase::REPORT, row as u64);
         for p in by_draw.row(row).chunks(k) {
             log_lik.push(p[*label].ln());
-            let u: f64 = rng.random();
-            let mut sum = 0.0;
-            let class = p.iter().position(|p| {
-                sum += p;
-                u < sum
-            });
-            drawn.push(class.unwrap_or(k - 1) as f64);
+            drawn.push(draw_class(p, &mut rng) as f64);
         }
     }
-    Ok((log_lik, drawn))
+    Ok(ByDraw {
+        samples: by_draw.samples,
+        log_lik,
+        drawn,
+    })
 }
 
-/// Log densities and drawn targets, `[row, draw]`, in the target's units.
-fn of_laws(material: &Material<'_>, test: &Dataset, seed: u64) -> Result<(Vec<f64>, Vec<f64>)> {
+/// Log densities and drawn targets, in the target's units, stretched as the model's predictions
+/// are.
+fn of_laws(material: &Material<'_>, test: &Dataset, seed: u64) -> Result<ByDraw> {
     let laws = material.predictor.laws(test.features())?;
+    let factor = material.stretch();
+    // the means are those before the stretch
+    let moments = match material.predictor.rows(test.features())? {
+        Predictions::Real(p) if factor != 1.0 => Some(p.moments),
+        _ => None,
+    };
     let (mut log_lik, mut drawn) = (Vec::new(), Vec::new());
     for (row, y) in test.targets().iter().enumerate() {
         let mut rng = Streams::new(seed).rng(Phase::REPORT, row as u64);
-        let (z, slope) = (laws.target.forward(*y), laws.target.log_slope(*y));
+        let moments = moments.as_ref().and_then(|m| m.get(row));
+        let stretched = |m: &RealMoments, y: f64, by: f64| m.stretched_quantile(y, by);
+        let plain = moments.map_or(*y, |m| stretched(m, *y, 1.0 / factor));
+        let z = laws.target.forward(plain);
+        let slope = laws.target.log_slope(plain) - factor.ln();
         for law in &laws.laws[row * laws.samples..(row + 1) * laws.samples] {
             log_lik.push(law.log_density(z) + slope);
-            drawn.push(laws.target.inverse(draw(law, &mut rng)?));
+            let y = laws.target.inverse(law.draw(&mut rng)?);
+            drawn.push(moments.map_or(y, |m| stretched(m, y, factor)));
         }
     }
-    Ok((log_lik, drawn))
-}
-
-/// A draw from a law.
-fn draw(law: &Law, rng: &mut impl Rng) -> Result<f64> {
-    let improper = || Error::data("a law of a draw has impossible parameters");
-    Ok(match *law {
-        Law::Normal { mean, std } => {
-            let z: f64 = StandardNormal.sample(rng);
-            mean + std * z
-        }
-        Law::StudentT { mean, scale, dof } => {
-            let t = StudentT::new(dof).map_err(|_| improper())?;
-            mean + scale * t.sample(rng)
-        }
-        Law::Poisson { rate } => Poisson::new(rate).map_err(|_| improper())?.sample(rng),
+    Ok(ByDraw {
+        samples: laws.samples,
+        log_lik,
+        drawn,
     })
 }
 
@@ -223,35 +251,5 @@ mod tests {
             draws: 3,
         };
         assert_eq!(shape.nested(|s| json!(s)), json!([[0, 2, 4], [1, 3, 5]]));
-    }
-
-    #[test]
-    fn draws_of_a_law_have_its_moments() {
-        let mut rng = Streams::new(3).rng(Phase::USER, 0);
-        for law in [
-            Law::Normal {
-                mean: 1.0,
-                std: 2.0,
-            },
-            Law::StudentT {
-                mean: -1.0,
-                scale: 0.5,
-                dof: 9.0,
-            },
-            Law::Poisson { rate: 3.0 },
-        ] {
-            let all: Vec<f64> = (0..20_000).map(|_| draw(&law, &mut rng).unwrap()).collect();
-            let mean = all.iter().sum::<f64>() / 2e4;
-            let variance = all.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 2e4;
-            // five standard errors
-            assert!(
-                (mean - law.mean()).abs() < 5.0 * (law.variance() / 2e4).sqrt(),
-                "{law:?} {mean}"
-            );
-            assert!(
-                (variance / law.variance() - 1.0).abs() < 0.08,
-                "{law:?} {variance}"
-            );
-        }
     }
 }

@@ -57,6 +57,39 @@ pub fn histogram(values: &[f64], [low, high]: [f64; 2], bins: usize) -> Vec<usiz
     counts
 }
 
+/// The same with weights: the weight of each bin, or its count without any.
+pub fn weight_histogram(
+    values: &[f64],
+    weights: Option<&[f64]>,
+    range: [f64; 2],
+    bins: usize,
+) -> Vec<f64> {
+    let mut all = vec![0.0; bins];
+    for (i, value) in values.iter().enumerate() {
+        let weight = weights.and_then(|w| w.get(i)).unwrap_or(&1.0);
+        let one = histogram(std::slice::from_ref(value), range, bins);
+        if let Some(bin) = one.iter().position(|count| *count > 0) {
+            all[bin] += weight;
+        }
+    }
+    all
+}
+
+/// Rows that tell as much as `n` rows with weights: `(sum w)^2 / sum w^2` (Kish 1965).
+pub fn effective(n: usize, weights: Option<&[f64]>) -> f64 {
+    let Some(weights) = weights else {
+        return n as f64;
+    };
+    let sum: f64 = weights.iter().sum();
+    let squares: f64 = weights.iter().map(|w| w * w).sum();
+    sum * sum / squares
+}
+
+/// The same as a number of trials.
+pub fn effective_rows(n: usize, weights: Option<&[f64]>) -> usize {
+    effective(n, weights).round().max(1.0) as usize
+}
+
 /// Bars of a histogram: `[x0, x1, 0, height]`.
 pub fn bars(heights: &[f64], [low, high]: [f64; 2]) -> Vec<[f64; 4]> {
     let width = (high - low) / heights.len().max(1) as f64;
@@ -80,6 +113,24 @@ pub fn quantile(values: &[f64], p: f64) -> f64 {
         (Some(a), Some(b)) => a + (place - below) * (b - a),
         _ => f64::NAN,
     }
+}
+
+/// The least value that half of the weight, or the share `p` of it, does not exceed; without
+/// weights [`quantile`].
+pub fn weighted_quantile(values: &[f64], weights: Option<&[f64]>, p: f64) -> f64 {
+    let Some(weights) = weights else {
+        return quantile(values, p);
+    };
+    let pairs = values.iter().copied().zip(weights.iter().copied());
+    let mut pairs: Vec<(f64, f64)> = pairs.filter(|(v, w)| v.is_finite() && *w > 0.0).collect();
+    pairs.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let total: f64 = pairs.iter().map(|pair| pair.1).sum();
+    let mut below = 0.0;
+    let found = pairs.iter().find(|(_, w)| {
+        below += w;
+        below >= p * total
+    });
+    found.or(pairs.last()).map_or(f64::NAN, |pair| pair.0)
 }
 
 /// The mean; NaN of nothing.
@@ -128,6 +179,22 @@ mod tests {
             bars(&[2.0, 0.0, 1.0], [0.0, 3.0]),
             [[0.0, 1.0, 0.0, 2.0], [2.0, 3.0, 0.0, 1.0]]
         );
+    }
+
+    #[test]
+    fn weights_repeat_rows() {
+        let (values, weights) = ([0.1, 0.6, 0.9], [2.0, 0.0, 1.0]);
+        let heap = weight_histogram(&values, Some(&weights), [0.0, 1.0], 2);
+        assert_eq!(heap, [2.0, 1.0]);
+        assert_eq!(weight_histogram(&values, None, [0.0, 1.0], 2), [1.0, 2.0]);
+        assert_eq!(weighted_quantile(&values, Some(&weights), 0.5), 0.1);
+        assert_eq!(weighted_quantile(&values, Some(&weights), 0.9), 0.9);
+        assert_eq!(weighted_quantile(&values, None, 0.5), 0.6);
+        // 9 / 5; equal weights count each row once
+        assert_eq!(effective(3, Some(&weights)), 1.8);
+        assert_eq!(effective(3, Some(&[4.0; 3])), 3.0);
+        assert_eq!(effective(3, None), 3.0);
+        assert_eq!(effective_rows(3, Some(&weights)), 2);
     }
 
     #[test]

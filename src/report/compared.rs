@@ -1,5 +1,7 @@
 //! A page on several methods that were fitted to the same rows.
 
+use std::collections::BTreeSet;
+
 use super::page::Page;
 use super::pictures::overlay::overlay;
 use super::pictures::unsure::Table;
@@ -18,10 +20,9 @@ pub fn compared(all: &[Measured], command: Option<&str>) -> Result<String> {
     let rows = by_method(all);
     let first = all.first().map(|m| m.seed);
     let of_first: Vec<&Measured> = all.iter().filter(|m| Some(m.seed) == first).collect();
-    let seeds = all
-        .iter()
-        .filter(|m| Some(m.method) == all.first().map(|f| f.method))
-        .count();
+    // some methods may have failed with some seeds
+    let seeds: BTreeSet<u64> = all.iter().map(|m| m.seed).collect();
+    let seeds = seeds.len();
     let mut page = Page::new("Methods compared");
     let best = rows.iter().find(|r| r.differences.is_none());
     page.paragraph(headline(&rows, best));
@@ -44,6 +45,10 @@ pub fn compared(all: &[Measured], command: Option<&str>) -> Result<String> {
     let scored = of_first
         .iter()
         .filter_map(|m| Some((m.method.to_string(), m.scored.as_ref()?)));
+    let weighted = |m: &Measured| m.scored.as_ref().is_some_and(|s| s.weights().is_some());
+    if all.iter().any(weighted) {
+        page.remark("Test rows count by their weights, in scores, intervals and curves.");
+    }
     page.heading("Curves");
     page.pictures(&overlay(&scored.collect::<Vec<_>>())?);
     page.heading("How this page was made");

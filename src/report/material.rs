@@ -34,6 +34,8 @@ pub(super) struct Material<'a> {
 }
 
 impl<'a> Material<'a> {
+    /// For pictures: at most 64 draws are made of a deformation.
+    ///
     /// # Errors
     /// Those of draws.
     pub fn new(
@@ -43,6 +45,20 @@ impl<'a> Material<'a> {
         scored: &'a ScoredRows,
         (samples, seed): (usize, u64),
     ) -> Result<Self> {
+        Self::with_most(model, predictor, test, scored, (samples, seed, MADE))
+    }
+
+    /// With `samples` draws by `seed`, but at most `most` where they have to be made first.
+    ///
+    /// # Errors
+    /// Those of draws.
+    pub fn with_most(
+        model: &'a AnyModel,
+        predictor: &'a Predictor,
+        test: &'a Dataset,
+        scored: &'a ScoredRows,
+        (samples, seed, most): (usize, u64, usize),
+    ) -> Result<Self> {
         let metadata = model.metadata();
         let walk = metadata.report.as_ref().and_then(|r| r.walk.as_ref());
         let stored = walk.filter(|_| metadata.method == "walk");
@@ -50,9 +66,9 @@ impl<'a> Material<'a> {
         let said = said.map(|n| n.parameters);
         let built = metadata.build_network().ok().map(|network| network.dim());
         let parameters = built.or(said).unwrap_or(usize::MAX);
-        // a draw of a deformation costs a fit of the last layer; these are for pictures only
+        // a draw of a deformation costs a fit of the last layer
         let made = ["atlas", "flow"].contains(&&metadata.method[..]) && !metadata.frozen;
-        let samples = if made { samples.min(MADE) } else { samples };
+        let samples = if made { samples.min(most) } else { samples };
         let count = stored.map_or(samples, |walk| walk.kept.max(1));
         let fits = parameters.saturating_mul(count) <= NUMBERS;
         let has = metadata.members.is_empty() && metadata.method != "map";
@@ -83,6 +99,53 @@ impl<'a> Material<'a> {
         &self.metadata.target_name
     }
 
+    /// The factor of the predictive standard deviation, if the model is calibrated by one; else 1.
+    pub fn stretch(&self) -> f64 {
+        let map = self
+            .predictor
+            .calibration()
+            .and_then(|c| c.recalibration.as_ref());
+        map.map_or(1.0, |map| map.spread())
+    }
+
+    /// True if the model maps class probabilities, after the average over draws.
+    pub fn maps_classes(&self) -> bool {
+        let map = self
+            .predictor
+            .calibration()
+            .and_then(|c| c.recalibration.as_ref());
+        map.is_some() && !self.classes.is_empty()
+    }
+
+    /// True if draws of the target are medians: it is transformed, and the model has draws.
+    pub fn draws_medians(&self) -> bool {
+        self.predicts_by_draw() && self.metadata.task.target_map().warp.is_some()
+    }
+
+    fn predicts_by_draw(&self) -> bool {
+        let task = &self.metadata.task;
+        let own = task.observation() == Observation::Own;
+        let whole = self.metadata.method == "atlas" && !self.metadata.frozen;
+        self.metadata.members.is_empty() && !own && !(whole && task.classes().is_none())
+    }
+
+    /// [`Material::by_draw`] after a calibration that stretches: each row's draws around their
+    /// mean. A map of class probabilities is one of their average over draws, so those stay.
+    ///
+    /// # Errors
+    /// Those of predictions.
+    pub fn stretched_by_draw(&self, x: &[f64]) -> Result<Option<Outputs>> {
+        let (mut found, factor) = (self.by_draw(x)?, self.stretch());
+        if let Some(outputs) = found.as_mut().filter(|_| factor != 1.0) {
+            let samples = outputs.samples.max(1);
+            outputs
+                .values
+                .chunks_mut(samples)
+                .for_each(|row| stretch(row, factor));
+        }
+        Ok(found)
+    }
+
     /// What the draws say of rows of raw features `[n, d]`: for each row, draw and class a
     /// probability, or for each row and draw the expected target (the median for a transformed
     /// target), `[n, draws, width]`. `None` where a model does not predict by draws.
@@ -92,10 +155,7 @@ impl<'a> Material<'a> {
     pub fn by_draw(&self, x: &[f64]) -> Result<Option<Outputs>> {
         let task = &self.metadata.task;
         let observation = task.observation();
-        if !self.metadata.members.is_empty() || observation == Observation::Own {
-            return Ok(None);
-        }
-        if self.metadata.method == "atlas" && !self.metadata.frozen && task.classes().is_none() {
+        if !self.predicts_by_draw() {
             return Ok(None);
         }
         let mut outputs = self.predictor.outputs(x)?;
@@ -151,9 +211,28 @@ pub(super) fn class_names(metadata: &Metadata) -> Vec<String> {
     (0..classes).map(name).collect()
 }
 
+/// Moves the draws of a row to `mean + factor (draw - mean)`.
+fn stretch(row: &mut [f64], factor: f64) {
+    let middle = super::chance::mean(row);
+    row.iter_mut()
+        .for_each(|v| *v = middle + factor * (*v - middle));
+}
+
 fn softmax(logits: &mut [f64]) {
     let top = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     logits.iter_mut().for_each(|l| *l = (*l - top).exp());
     let sum: f64 = logits.iter().sum();
     logits.iter_mut().for_each(|l| *l /= sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretched_draws_keep_their_mean_and_order() {
+        let mut row = [1.0, 3.0, 8.0];
+        stretch(&mut row, 0.5);
+        assert_eq!(row, [2.5, 3.5, 6.0]);
+    }
 }

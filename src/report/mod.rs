@@ -34,7 +34,7 @@ mod svg;
 mod ticks;
 mod verdict;
 
-use crate::artifact::{AnyModel, Metadata, Predictions};
+use crate::artifact::{AnyModel, Calibration, Metadata, Predictions, Promise};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::metrics::{Bootstrap, Interval, Scores, class_uncertainties};
@@ -84,9 +84,12 @@ pub struct Report {
     command: Option<String>,
     seed: u64,
     rows: usize,
+    /// The column of weights, and the number of rows that tell as much.
+    weights: Option<(String, f64)>,
     scores: Scores,
     intervals: Vec<(&'static str, Option<Interval>)>,
     verdict: Verdict,
+    promise: Option<Promise>,
     of_predictions: Vec<Picture>,
     of_features: Vec<Picture>,
     of_elsewhere: Vec<Picture>,
@@ -126,7 +129,8 @@ impl Report {
                         vec![("std", p.moments.iter().map(|m| m.std).collect())]
                     }
                 };
-                Some(Elsewhere::new(scored.uncertainties(), outside)?)
+                let inside = scored.uncertainties();
+                Some(Elsewhere::new(inside, outside, scored.weights())?)
             }
         };
         let material = Material::new(model, &predictor, test, &scored, (options.samples, seed))?;
@@ -136,9 +140,14 @@ impl Report {
             command: options.command.clone(),
             seed,
             rows: test.n(),
+            weights: scored.weights().map(|w| {
+                let name = test.weights_name().unwrap_or("weights");
+                (name.to_string(), chance::effective(test.n(), Some(w)))
+            }),
             scores,
             intervals,
             verdict: Verdict::new(metadata, &scored, elsewhere.as_ref())?,
+            promise: predictor.promise(test, &scored)?,
             of_predictions: pictures::of_predictions(&material)?,
             of_features: pictures::of_features(&material)?,
             of_elsewhere: elsewhere.iter().map(Elsewhere::picture).collect(),
@@ -206,6 +215,17 @@ impl Report {
         page.heading("Data and model");
         page.table("What was fitted, and to what", &self.about());
         page.heading("How did the fit go?");
+        if self
+            .metadata
+            .calibration
+            .iter()
+            .any(Calibration::is_crossed)
+        {
+            page.remark(
+                "The model is a mixture of fits, each without a fold of the rows. What follows is of \
+                 the first of them, with the findings of all.",
+            );
+        }
         if !self.of_fit.is_empty() {
             page.pictures(&self.of_fit);
         }

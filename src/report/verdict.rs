@@ -5,9 +5,9 @@
 
 use crate::artifact::Metadata;
 use crate::error::Result;
-use crate::metrics::{ClassRows, ScoredRows};
+use crate::metrics::{ClassRows, RealRows, ScoredRows, weighted_mean};
 
-use super::chance::mean;
+use super::chance::effective;
 use super::pictures::elsewhere::Elsewhere;
 use super::ticks::short;
 
@@ -85,22 +85,28 @@ impl Verdict {
         elsewhere: Option<&Elsewhere>,
     ) -> Result<Self> {
         let mut reasons = super::findings::of_fit(metadata);
-        reasons.extend(match scored {
-            ScoredRows::Classes {
-                predictions,
-                labels,
-                ..
-            } => of_classes(
-                &ClassRows::new(&predictions.probabilities, predictions.classes, labels)?,
-                labels,
-            ),
-            ScoredRows::Real(rows) => {
-                of_real(rows.targets(), &rows.errors(), rows.coverage_at(0.9)?)
+        let repair = can_be_calibrated(metadata);
+        let rows = match scored {
+            ScoredRows::Classes { labels, .. } => {
+                if let Some(rows) = scored.class_rows()? {
+                    reasons.extend(of_classes(&rows, labels, repair)?);
+                }
+                labels.len()
             }
-        });
-        let rows = scored.uncertainties().first().map_or(0, |u| u.1.len());
-        if rows < FEW {
-            let what = format!("There are only {rows} test rows, so all numbers below are rough.");
+            ScoredRows::Real(rows) => {
+                reasons.extend(of_real(rows, repair)?);
+                rows.len()
+            }
+        };
+        let telling = effective(rows, scored.weights());
+        if telling < FEW as f64 {
+            let what = match scored.weights() {
+                None => format!("There are only {rows} test rows"),
+                Some(_) => format!(
+                    "With their weights, the {rows} test rows tell no more than {telling:.0}"
+                ),
+            };
+            let what = format!("{what}, so all numbers below are rough.");
             reasons.push(reason(Trust::LookCloser, what, "Test on more rows."));
         }
         reasons.extend(elsewhere.map(of_elsewhere));
@@ -110,19 +116,31 @@ impl Verdict {
     }
 }
 
-fn of_classes(rows: &ClassRows<'_>, labels: &[usize]) -> Vec<Reason> {
-    let n = rows.len() as f64;
+/// True if `fit --calibrate` could repair the predictions: there is no map yet, there can be one,
+/// and rows can be held out.
+fn can_be_calibrated(metadata: &Metadata) -> bool {
+    let mapped = metadata
+        .calibration
+        .as_ref()
+        .is_some_and(|c| c.recalibration.is_some());
+    let fits = metadata.task.classes().is_some() || metadata.stretches();
+    !mapped && fits && metadata.weights.is_none()
+}
+
+fn of_classes(rows: &ClassRows<'_>, labels: &[usize], repair: bool) -> Result<Vec<Reason>> {
+    let weight = |i: usize| rows.weights().map_or(1.0, |w| w[i]);
+    let total: f64 = (0..rows.len()).map(weight).sum();
     let (confidences, accuracy) = (rows.confidences(), rows.accuracy());
-    let said = mean(&confidences);
+    let said = weighted_mean(&confidences, rows.weights())?;
     // the standard error of the accuracy, if the stated probabilities are right
-    let error = confidences
-        .iter()
-        .map(|c| c * (1.0 - c))
-        .sum::<f64>()
-        .sqrt()
-        / n;
-    let largest = (0..rows.classes()).map(|k| labels.iter().filter(|l| **l == k).count());
-    let guess = largest.max().unwrap_or(0) as f64 / n;
+    let variance = |(i, c): (usize, &f64)| weight(i).powi(2) * c * (1.0 - c);
+    let error = confidences.iter().enumerate().map(variance).sum::<f64>();
+    let error = error.sqrt() / total;
+    let of_class = |k: usize| {
+        let own = labels.iter().enumerate().filter(|(_, l)| **l == k);
+        own.map(|(i, _)| weight(i)).sum::<f64>()
+    };
+    let guess = (0..rows.classes()).map(of_class).fold(0.0, f64::max) / total;
     let percent = |share: f64| short(100.0 * share);
     let mut all = vec![match accuracy > guess {
         true => reason(
@@ -160,21 +178,22 @@ fn of_classes(rows: &ClassRows<'_>, labels: &[usize]) -> Vec<Reason> {
             "it is too sure of itself",
             "it is less sure than it could be",
         ],
+        repair,
     ));
-    all
+    Ok(all)
 }
 
-fn of_real(targets: &[f64], errors: &[f64], inside: f64) -> Vec<Reason> {
-    let n = targets.len() as f64;
-    let middle = mean(targets);
-    let spread = mean(
-        &targets
-            .iter()
-            .map(|y| (y - middle).powi(2))
-            .collect::<Vec<_>>(),
-    )
-    .sqrt();
-    let rmse = mean(&errors.iter().map(|e| e * e).collect::<Vec<_>>()).sqrt();
+fn of_real(rows: &RealRows, repair: bool) -> Result<Vec<Reason>> {
+    let (targets, weights) = (rows.targets(), rows.weights());
+    let n = effective(rows.len(), weights);
+    let inside = rows.coverage_at(0.9)?;
+    let middle = weighted_mean(targets, weights)?;
+    let typical = |errors: Vec<f64>| {
+        let squares: Vec<f64> = errors.iter().map(|e| e * e).collect();
+        weighted_mean(&squares, weights).map(f64::sqrt)
+    };
+    let spread = typical(targets.iter().map(|y| y - middle).collect())?;
+    let rmse = typical(rows.errors())?;
     let sizes = format!(
         "It is off by {} typically (root mean square). Always saying the mean of the test rows \
          would be off by {}",
@@ -201,12 +220,19 @@ fn of_real(targets: &[f64], errors: &[f64], inside: f64) -> Vec<Reason> {
             "they are too narrow, and the model is too sure of itself",
             "they are wider than need be",
         ],
+        repair,
     ));
-    all
+    Ok(all)
 }
 
 /// A reason from a gap of stated and true frequency. Positive: too sure.
-fn calibrated(gap: f64, error: f64, what: String, [too_sure, unsure]: [&str; 2]) -> Reason {
+fn calibrated(
+    gap: f64,
+    error: f64,
+    what: String,
+    [too_sure, unsure]: [&str; 2],
+    repair: bool,
+) -> Reason {
     if gap.abs() <= ERRORS * error || gap.abs() <= GAP {
         return reason(
             Trust::Trust,
@@ -222,22 +248,34 @@ fn calibrated(gap: f64, error: f64, what: String, [too_sure, unsure]: [&str; 2])
                 Trust::LookCloser
             },
             format!("{what}: {too_sure}. Chance does not explain it."),
-            "Check that the test rows come from where the training rows came from. If they do, fit \
-             again with more --steps, or with another model (--method auto), and take its \
-             probabilities as too high until then.",
+            match repair {
+                true => {
+                    "Check that the test rows come from where the training rows came from. If they \
+                     do, fit again with --calibrate 0.2, which repairs stated probabilities by rows \
+                     that it holds out, and take its probabilities as too high until then."
+                }
+                false => {
+                    "Check that the test rows come from where the training rows came from. If they \
+                     do, fit again with more --steps, or with another model (--method auto), and \
+                     take its probabilities as too high until then."
+                }
+            },
         ),
         false => reason(
             Trust::LookCloser,
             format!("{what}: {unsure}. Chance does not explain it."),
-            "You are on the safe side. For sharper answers, try --method auto.",
+            match repair {
+                true => "You are on the safe side. For sharper answers, fit with --calibrate 0.2.",
+                false => "You are on the safe side. For sharper answers, try --method auto.",
+            },
         ),
     }
 }
 
 fn of_elsewhere(elsewhere: &Elsewhere) -> Reason {
-    let best = elsewhere.best();
-    let percent = short(100.0 * best);
-    match best < BLIND {
+    let auroc = elsewhere.first();
+    let percent = short(100.0 * auroc);
+    match auroc < BLIND {
         true => reason(
             Trust::LookCloser,
             format!(
@@ -264,13 +302,17 @@ mod tests {
 
     #[test]
     fn a_gap_counts_if_chance_does_not_explain_it_and_it_matters() {
-        let trust = |gap, error| calibrated(gap, error, String::new(), ["", ""]).trust;
+        let trust = |gap, error| calibrated(gap, error, String::new(), ["", ""], true).trust;
         assert_eq!(trust(0.02, 0.001), Trust::Trust);
         assert_eq!(trust(0.1, 0.04), Trust::Trust);
         assert_eq!(trust(0.1, 0.01), Trust::LookCloser);
         assert_eq!(trust(0.2, 0.01), Trust::DoNotTrust);
         // too wide is safe
         assert_eq!(trust(-0.2, 0.01), Trust::LookCloser);
+        for (gap, repair) in [(0.1, true), (-0.1, true), (0.1, false), (-0.1, false)] {
+            let advice = calibrated(gap, 0.01, String::new(), ["", ""], repair).advice;
+            assert_eq!(advice.contains("--calibrate 0.2"), repair, "{advice}");
+        }
     }
 
     #[test]
@@ -278,16 +320,39 @@ mod tests {
         let labels = [0, 0, 0, 1];
         let wrong = [0.4, 0.6, 0.4, 0.6, 0.9, 0.1, 0.9, 0.1];
         let rows = ClassRows::new(&wrong, 2, &labels).unwrap();
-        assert_eq!(of_classes(&rows, &labels)[0].trust, Trust::DoNotTrust);
+        let trust = |rows: &ClassRows<'_>| of_classes(rows, &labels, true).unwrap()[0].trust;
+        assert_eq!(trust(&rows), Trust::DoNotTrust);
         let right = [0.6, 0.4, 0.6, 0.4, 0.9, 0.1, 0.1, 0.9];
         let rows = ClassRows::new(&right, 2, &labels).unwrap();
-        assert_eq!(of_classes(&rows, &labels)[0].trust, Trust::Trust);
+        assert_eq!(trust(&rows), Trust::Trust);
+        let of = |means: &[f64]| {
+            let rows = RealRows::of_mixtures(means, 1, 1.0, &[1.0, 2.0, 3.0]).unwrap();
+            of_real(&rows, true).unwrap()[0].trust
+        };
+        assert_eq!(of(&[3.0, 4.0, 5.0]), Trust::DoNotTrust);
+        assert_eq!(of(&[1.1, 2.1, 3.1]), Trust::Trust);
+    }
+
+    /// A row of weight 6 is six rows, in what is right and in what guessing gets right; a row of
+    /// weight 0 does no harm.
+    #[test]
+    fn rows_count_by_their_weights() {
+        let labels = [0, 0, 0, 1];
+        let wrong = [0.4, 0.6, 0.4, 0.6, 0.9, 0.1, 0.2, 0.8];
+        let said = |weights: &[f64]| {
+            let rows = ClassRows::new(&wrong, 2, &labels).unwrap();
+            let rows = rows.weighted(weights).unwrap();
+            of_classes(&rows, &labels, true).unwrap()[0].what.clone()
+        };
+        assert!(said(&[1.0; 4]).contains("50 % of the test rows"));
+        // right: 1 + 6 of 9; the most frequent class: 6 of 9
+        let what = said(&[1.0, 1.0, 1.0, 6.0]);
+        assert!(what.contains("77.8 %") && what.contains("66.7 %"), "{what}");
+        let rows = RealRows::of_mixtures(&[5.0, 2.0, 4.0], 1, 1.0, &[1.0, 2.0, 4.0]).unwrap();
+        let trust = |rows: &RealRows| of_real(rows, true).unwrap()[0].trust;
+        assert_eq!(trust(&rows), Trust::DoNotTrust);
         assert_eq!(
-            of_real(&[1.0, 2.0, 3.0], &[2.0, 2.0, 2.0], 0.9)[0].trust,
-            Trust::DoNotTrust
-        );
-        assert_eq!(
-            of_real(&[1.0, 2.0, 3.0], &[0.1, 0.1, 0.1], 0.9)[0].trust,
+            trust(&rows.weighted(&[0.0, 1.0, 1.0]).unwrap()),
             Trust::Trust
         );
     }

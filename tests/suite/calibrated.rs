@@ -1,7 +1,6 @@
 //! Calibrated models: the same answer from every entry point, and what is refused.
 
-use fiberwalk::Observation;
-use fiberwalk::artifact::{Calibration, ConformalScore, Predictions, RowPrediction};
+use fiberwalk::artifact::{Calibration, ConformalScore, Fitted, Predictions, RowPrediction};
 use fiberwalk::calibrate::conformal::{Interval, SetScore};
 use fiberwalk::calibrate::{Recalibration, Spread, Temperature};
 use fiberwalk::metrics::{ScoredRows, Scores};
@@ -10,8 +9,9 @@ use fiberwalk::pipeline::{
     fit,
 };
 use fiberwalk::predict::DrawOptions;
+use fiberwalk::{Observation, Streams};
 
-use crate::conformal::{fitted, options, read, settings};
+use crate::conformal::{calibrated, fitted, options, read, settings};
 
 /// `rows`, `row`, `score_rows`, `log_densities`, `quantiles` and `draws` all see the map.
 #[test]
@@ -56,6 +56,8 @@ fn every_entry_point_is_calibrated() {
         }
     }
     assert_eq!(mapped.mutual_information, plain.mutual_information);
+    assert_eq!(mapped.aleatoric_entropy, plain.aleatoric_entropy);
+    assert_ne!(mapped.entropy, plain.entropy);
     let wide = Recalibration::Spread(Spread { factor: 2.0 });
     assert!(hot.with_calibration(Some(with(wide.clone()))).is_err());
 
@@ -182,4 +184,47 @@ fn what_does_not_go_together_is_refused_before_the_fit() {
         ..options(Method::Map)
     };
     assert!(fit::<f32>(&read("wine_red.csv"), &counts, &()).is_err());
+}
+
+/// The scores of a CV+ are those of the fits as the mixture has them. An atlas of a regression with
+/// Gaussian noise predicts without draws alone, and by draws in a mixture.
+#[test]
+fn cross_conformal_scores_are_of_the_draws_that_predict() {
+    let data = read("yacht.csv");
+    let conformal = ConformalSettings {
+        score: Some(ConformalScore::Interval(Interval::Absolute)),
+        folds: Some(3),
+        ..ConformalSettings::of(0.8)
+    };
+    let how = settings(CalibrationMap::None, Some(conformal));
+    let model = calibrated(&data, how, options(Method::Atlas));
+    let found = model
+        .metadata
+        .calibration
+        .clone()
+        .unwrap()
+        .conformal
+        .unwrap();
+    assert_eq!((found.folds.len(), found.rows), (data.n(), data.n()));
+    let Fitted::Mixture(members) = &model.fitted else {
+        panic!("one model")
+    };
+    for (fold, member) in members.iter().enumerate() {
+        // a third of 256 draws, rounded up
+        let mut alone = member.model.clone();
+        alone.freeze(86, 0).unwrap();
+        let rows = alone.predict(data.features(), 86, Streams::new(0)).unwrap();
+        let Predictions::Real(p) = rows else {
+            panic!("classes")
+        };
+        let own = found.folds.iter().enumerate().filter(|s| s.1.fold == fold);
+        for (row, said) in own {
+            let (y, mean) = (data.targets()[row], p.moments[row].mean);
+            let error = (y - mean).abs();
+            assert!(
+                (said.score - error).abs() < 1e-9 * (1.0 + y.abs()),
+                "{said:?} {error}"
+            );
+        }
+    }
 }

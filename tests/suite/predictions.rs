@@ -190,7 +190,10 @@ fn calibrated_models_say_sets_and_intervals() {
     assert_eq!(promise["by_class"].as_array().unwrap().len(), 4);
     let lines = ok(&evaluate);
     assert!(
-        lines.contains("90 % promised, by aps") && lines.contains("coverage of"),
+        lines.contains("90 % promised, by aps")
+            && lines.contains("coverage of")
+            && lines.contains("all classes")
+            && !lines.contains("unlimited"),
         "{lines}"
     );
 
@@ -242,6 +245,14 @@ fn calibrated_models_say_sets_and_intervals() {
         ("--conformal-score aps --conformal 0.9", "for classes"),
         ("--conformal-score lac --conformal 0.9", "one of aps"),
         ("--class-conditional", "--conformal"),
+        (
+            "--conformal 0.9 --conformal-folds 4 --checkpoint-every 60",
+            "--checkpoint-every",
+        ),
+        (
+            "--conformal 0.9 --conformal-folds 4 --loo-refits 3",
+            "--loo-refits",
+        ),
     ] {
         let more: Vec<&str> = more.split(' ').collect();
         refused(&[&fit[..], &more].concat(), &[word]);

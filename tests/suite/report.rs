@@ -366,4 +366,8 @@ fn methods_are_laid_over_one_another() {
         &["compare", text(&train), "--report", text(&bad)],
         &["--report", "no such directory"],
     );
+    refused(
+        &["compare", text(&train), "--report", "-"],
+        &["--report", "must be a file"],
+    );
 }

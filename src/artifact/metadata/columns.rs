@@ -13,7 +13,7 @@ impl Metadata {
 
     /// True if predictions may be stretched around their means: those of a real target that is
     /// neither a count nor transformed, whichever model of a mixture they are by.
-    pub(in crate::artifact) fn stretches(&self) -> bool {
+    pub(crate) fn stretches(&self) -> bool {
         let observation = self.task.observation();
         let plain = self.task.classes().is_none() && self.task.target_map().warp.is_none();
         plain

@@ -67,8 +67,8 @@ impl ConformalRegions {
     }
 }
 
-/// Maps probabilities and computes their entropy anew. The mutual information stays: it is about
-/// the draws, which no map changes.
+/// Maps probabilities and computes their entropy anew. The mutual information and the entropy of
+/// single draws stay: they are about the draws, which no map changes.
 pub(super) fn recalibrate(map: &Recalibration, all: &mut ClassPredictions) {
     let rows = all.probabilities.chunks_exact_mut(all.classes.max(1));
     for (p, h) in rows.zip(&mut all.entropy) {
@@ -159,7 +159,7 @@ impl Predictor {
         let Some(conformal) = self.calibration.as_ref().and_then(|c| c.conformal.as_ref()) else {
             return Ok(None);
         };
-        if !conformal.folds.is_empty() {
+        if conformal.is_crossed() {
             return self.crossed(conformal, x).map(Some);
         }
         let predictions = self.rows.rows(x, &quantiles_of(conformal)?)?;
@@ -179,7 +179,7 @@ impl Predictor {
         let Some(conformal) = self.calibration.as_ref().and_then(|c| c.conformal.as_ref()) else {
             return Ok(None);
         };
-        if !conformal.folds.is_empty() {
+        if conformal.is_crossed() {
             return self.crossed(conformal, x).map(Some);
         }
         let q = conformal.thresholds.first().copied().flatten();

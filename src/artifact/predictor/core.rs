@@ -3,6 +3,7 @@
 use super::member::Member;
 use super::row::{Memory, RowPrediction};
 use super::{Predictions, Rows, check_task};
+use crate::artifact::calibration::{Calibration, share};
 use crate::artifact::fitted::Fitted;
 use crate::artifact::model::FittedModel;
 use crate::artifact::task::TaskSpec;
@@ -71,18 +72,16 @@ impl<T: Scalar> Core<T> {
         streams: Streams,
     ) -> Result<Self> {
         let plain = Plain::of(model);
+        let crossed = model
+            .metadata
+            .calibration
+            .iter()
+            .any(Calibration::is_crossed);
         let members = match &model.fitted {
             Fitted::Mixture(members) => {
                 let each = members.iter().map(|member| {
-                    // rounded up: even a model of small weight has a draw
-                    let share = (member.weight * count as f64).ceil() as usize;
-                    Member::new(
-                        member.weight,
-                        &member.model,
-                        share.min(count),
-                        streams,
-                        false,
-                    )
+                    let own = share(member.weight, count, crossed);
+                    Member::new(member.weight, &member.model, own, streams, false)
                 });
                 each.collect::<Result<_>>()?
             }

@@ -5,8 +5,8 @@ use super::core::Core;
 use super::{Predictions, Predictor};
 use crate::artifact::calibration::{Conformal, ConformalScore};
 use crate::calibrate::conformal::cross::{cv_plus_interval, cv_plus_set};
-use crate::calibrate::conformal::{Ends, set_scores, uniform_of};
-use crate::data::Task;
+use crate::calibrate::conformal::{Ends, interval_score, set_score, set_scores, uniform_of};
+use crate::data::{Dataset, Task};
 use crate::error::{Error, Result};
 use crate::parallel;
 use crate::predict::{ClassPredictions, MixedPredictions, RealPredictions};
@@ -31,6 +31,33 @@ impl Predictor {
             Some(classes) => ConformalRegions::Sets { classes, inside },
             None => ConformalRegions::Intervals(ends),
         })
+    }
+
+    /// The conformal scores of rows that the fit without fold `fold` has not seen, `[n]`.
+    pub(crate) fn fold_scores(
+        &self,
+        conformal: &Conformal,
+        fold: usize,
+        data: &Dataset,
+    ) -> Result<Vec<f64>> {
+        let (x, at) = (data.features(), quantiles_of(conformal)?);
+        match (conformal.score, self.rows.rows_of(fold, x, &at)?) {
+            (ConformalScore::Interval(kind), Predictions::Real(p)) => {
+                let each = data.targets().iter().enumerate();
+                let score = |(row, &y): (usize, &f64)| interval_score(kind, &ends_of(&p, row), y);
+                Ok(each.map(score).collect())
+            }
+            (ConformalScore::Set(kind), Predictions::Classes(p)) => {
+                let rows = p.probabilities.chunks_exact(p.classes.max(1));
+                let rows = rows.zip(x.chunks_exact(self.rows.width()));
+                let each = rows.zip(data.labels()?);
+                let score = |((p, x), y): ((&[f64], &[f64]), usize)| {
+                    set_score(kind, p, y, uniform_of(x, conformal.seed))
+                };
+                Ok(each.map(score).collect())
+            }
+            _ => Err(other_target(conformal)),
+        }
     }
 
     fn crossed_block(&self, conformal: &Conformal, x: &[f64]) -> Result<ConformalRegions> {
@@ -63,13 +90,13 @@ impl Predictor {
                 let inside = sets.concat();
                 Ok(ConformalRegions::Sets { classes: k, inside })
             }
-            _ => Err(Error::shape(
-                "conformal",
-                conformal.score.name(),
-                "another target",
-            )),
+            _ => Err(other_target(conformal)),
         }
     }
+}
+
+fn other_target(conformal: &Conformal) -> Error {
+    Error::shape("conformal", conformal.score.name(), "another target")
 }
 
 fn ends_of(p: &RealPredictions, row: usize) -> Ends {

@@ -9,6 +9,7 @@ mod crossed;
 mod draws;
 mod member;
 mod predictive;
+mod promise;
 mod row;
 
 use std::fmt;
@@ -27,6 +28,7 @@ use crate::rng::Streams;
 pub use calibrated::ConformalRegions;
 pub(crate) use member::log_softmax;
 pub use predictive::interval_ends;
+pub use promise::{OfClass, Promise};
 pub use row::RowPrediction;
 
 /// The probabilities of the quantiles, unless the caller asks for others.
@@ -178,9 +180,9 @@ impl Predictor {
         self.rows.log_densities(data, self.stretch())
     }
 
-    /// `log mean_s p(y | s)^w` of every row with weight `w` under draws `s`, `[n]`: how probable `w`
-    /// rows are together. They share the draw, so it is not `w` times the log density. Rows without
-    /// weights count once.
+    /// `log mean_s p(y | s)^w` of every row with weight `w` under draws `s`, `[n]`: how probable
+    /// `w` rows are together. They share the draw, so it is not `w` times the log density. Rows
+    /// without weights count once. This is before a calibration of the model.
     ///
     /// # Errors
     /// Those of [`Predictor::evaluate`], and if the model is a mixture of models, or an atlas that
@@ -191,7 +193,8 @@ impl Predictor {
 
     /// The log predictive density, or log probability, of every row of targets, from raw features
     /// `x` (`[n, d]`) and targets `y` (`[n, target_dim]`). The likelihood itself computes it, so it
-    /// also works for a program's own likelihood that states no law.
+    /// also works for a program's own likelihood that states no law. This is before a calibration
+    /// of the model.
     ///
     /// # Errors
     /// If lengths do not fit, a target is impossible, the model is a mixture of models or has a
@@ -200,7 +203,8 @@ impl Predictor {
         self.rows.log_densities_of(x, y)
     }
 
-    /// Network outputs for rows of raw features (`[n, d]`) and every posterior sample.
+    /// Network outputs for rows of raw features (`[n, d]`) and every posterior sample, before a
+    /// calibration of the model.
     ///
     /// # Errors
     /// Those of [`Predictor::rows`], and if the model is a mixture of models, or an atlas that
@@ -210,7 +214,7 @@ impl Predictor {
     }
 
     /// The law of a real target, or of a count, for rows of raw features (`[n, d]`) under every
-    /// posterior sample.
+    /// posterior sample, before a calibration of the model.
     ///
     /// # Errors
     /// Those of [`Predictor::outputs`], and if the targets are classes.
@@ -236,7 +240,8 @@ impl Predictor {
 impl<T: Compiled> FittedModel<T> {
     /// This model, ready to predict, with `draws` posterior samples as in [`FittedModel::samples`].
     /// An atlas of a regression predicts with the exact mixture over `draws` anchors instead. A
-    /// mixture of models has `draws` samples in all; each model's share is rounded up.
+    /// mixture of models has `draws` samples in all; each model's share is rounded up. The fits of
+    /// a CV+ have at least 64 each, or `draws` if these are fewer.
     ///
     /// # Errors
     /// If there are no draws or one fails.

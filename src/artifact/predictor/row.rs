@@ -18,9 +18,10 @@ pub enum RowPrediction {
     Class {
         /// Class probabilities, `[classes]`.
         probabilities: Vec<f64>,
-        /// Entropy of the predictive distribution, in nats.
+        /// Entropy of the predictive distribution, in nats, after a map of the probabilities.
         entropy: f64,
-        /// Mutual information between label and parameters, in nats.
+        /// Mutual information between label and parameters, in nats. It is about the draws, which
+        /// no map changes, so with a map that sharpens it may exceed the entropy.
         mutual_information: f64,
     },
     /// For a real target or a count, in its units.

@@ -17,10 +17,10 @@ use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
 use crate::numbers::rounded;
 use crate::progress::Bars;
-use crate::report::{check_named, command};
+use crate::report::{claim, command};
 use crate::signals::Signals;
 use crate::splits::{self, Splits};
-use crate::streams::{read_once, say, source_name};
+use crate::streams::{is_stream, read_once, say, source_name};
 use crate::{complain, peak, say_notes};
 
 /// Share of the given rows that is held out for scoring when no test file is given.
@@ -38,14 +38,19 @@ pub fn run(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
         let requirement = format!("must leave room for {room} below 2^64");
         return Err(Error::config("--seed", args.settings.seed, &requirement).into());
     }
-    if let Some(report) = &args.report {
-        let files: Vec<&std::path::Path> = [Some(&args.train), args.test.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(std::path::PathBuf::as_path)
-            .collect();
-        check_named("--report", report, &files)?;
-    }
+    // other runs are kept from the page until it is written
+    let _claim = match &args.report {
+        None => None,
+        Some(report) if is_stream(report) => {
+            let requirement = "must be a file: the table goes to standard output";
+            return Err(Error::config("--report", "-", requirement).into());
+        }
+        Some(report) => {
+            let files = [Some(&args.train), args.test.as_ref()];
+            let files = files.into_iter().flatten().map(std::path::PathBuf::as_path);
+            claim("--report", report, &files.collect::<Vec<_>>())?
+        }
+    };
     if let Some(test) = &args.test {
         read_once(("TRAIN", &args.train), ("--test", test))?;
     }

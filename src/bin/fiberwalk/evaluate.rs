@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use fiberwalk::Error;
-use fiberwalk::artifact::{Predictions, Predictor};
+use fiberwalk::artifact::{Predictions, Predictor, Promise};
 use fiberwalk::metrics::{
     Bootstrap, DEFAULT_BINS, Interval, OutOfDistribution, ScoredRows, Scores, class_uncertainties,
 };
@@ -14,7 +14,7 @@ use crate::args::EvaluateArgs;
 use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
 use crate::numbers::rounded;
-use crate::promise::Promise;
+use crate::promise;
 use crate::say_notes;
 use crate::streams::{self, read_once, say};
 use crate::table::TableArgs;
@@ -90,7 +90,8 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
         .map_err(|e| input.place(e, &args.table))?;
     let scores = scored.scores().map_err(|e| in_file(e, input.rows()))?;
     let intervals = bootstrap.map(|b| Ok::<_, Error>(Intervals::new(&b, scored.intervals(&b)?)));
-    let conformal = Promise::of(&predictor, &data)?;
+    let conformal = predictor.promise(&data, &scored);
+    let conformal = conformal.map_err(|e| in_file(input.place(e, &args.table), input.rows()))?;
     let ood = match &args.ood {
         None => None,
         Some(other) => {
@@ -176,7 +177,7 @@ fn text(found: &Evaluation) -> String {
         text += &format!("{name:<18} {cell}\n");
     }
     if let Some(promise) = &found.conformal {
-        text += &promise.text();
+        text += &promise::lines(promise);
     }
     if let Some(other) = &found.ood {
         text += &format!("\nrows from elsewhere  {}\n", other.rows);

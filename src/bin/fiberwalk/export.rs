@@ -9,6 +9,9 @@ use crate::report_args::ExportArgs;
 use crate::say_notes;
 use crate::streams::{self, is_stream, read_once};
 
+const UNCALIBRATED: &str = "log_likelihood and posterior_predictive are before the model's \
+                            calibration, which is a map of the average over draws";
+
 pub fn run(args: &ExportArgs) -> Outcome {
     if let Some(test) = &args.test {
         read_once(("MODEL", &args.model), ("TEST", test))?;
@@ -24,6 +27,13 @@ pub fn run(args: &ExportArgs) -> Outcome {
         Some(input) => Some(input.scored(metadata, args.rows.rows, &args.table)?),
     };
     test.iter().for_each(|test| say_notes(test.notes()));
+    let map = metadata
+        .calibration
+        .as_ref()
+        .and_then(|c| c.recalibration.as_ref());
+    if map.is_some() && metadata.task.classes().is_some() && test.is_some() {
+        say_notes(&[UNCALIBRATED.into()]);
+    }
     let seed = args.sampling.seed_of(metadata);
     let json =
         arviz(&model, test.as_ref(), args.sampling.samples, seed).map_err(|e| match &input {

@@ -46,7 +46,14 @@ pub struct HeldOut {
         long,
         value_name = "K",
         requires = "conformal",
-        conflicts_with_all = ["calibrate", "calibration", "class_conditional", "resume"],
+        conflicts_with_all = [
+            "calibrate",
+            "calibration",
+            "class_conditional",
+            "resume",
+            "checkpoint_every",
+            "loo_refits",
+        ],
         help_heading = "Calibration"
     )]
     pub conformal_folds: Option<usize>,

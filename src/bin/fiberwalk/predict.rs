@@ -208,7 +208,8 @@ impl<'a> Table<'a> {
                     Some(drawn.map_err(|e| e.rows_from(first))?)
                 }
             };
-            let regions = predictor.conformal_of(x, predictions)?;
+            let regions = predictor.conformal_of(x, predictions);
+            let regions = regions.map_err(|e| e.rows_from(first))?;
             let rows = match predictions {
                 Predictions::Classes(p) => p.entropy.len(),
                 Predictions::Real(p) => p.len(),
@@ -261,9 +262,9 @@ fn numbers(predictions: &Predictions, written: usize, row: usize, cells: &mut Ve
     let mut add = |numbers: &[f64]| cells.extend(numbers.iter().map(|&x| Cell::Number(x)));
     match predictions {
         Predictions::Classes(p) => {
-            let (h, i) = (p.entropy[row], p.mutual_information[row]);
             add(&p.probabilities[row * p.classes..(row + 1) * p.classes]);
-            add(&[h, i, (h - i).max(0.0)]);
+            let parts = [&p.entropy, &p.mutual_information, &p.aleatoric_entropy];
+            add(&parts.map(|part| part[row]));
         }
         Predictions::Real(p) => {
             let m = &p.moments[row];

@@ -5,8 +5,8 @@ use crate::error::{Error, Result};
 use crate::linalg::check_weights;
 
 impl Dataset {
-    /// The same set with a weight for each row, `[n]`: how often it counts in the likelihood. `name`
-    /// says where the weights come from.
+    /// The same set with a weight for each row, `[n]`: how often it counts in the likelihood.
+    /// `name` says where the weights come from.
     ///
     /// # Errors
     /// If their number is not that of the rows, one is negative or not finite, all are 0, or their

@@ -9,6 +9,7 @@ fn classes() -> ScoredRows {
             probabilities: vec![0.7, 0.2, 0.1, 0.3, 0.3, 0.4, 0.0, 1.0, 0.0],
             entropy: vec![0.8, 1.1, 0.0],
             mutual_information: vec![0.1, 0.0, 0.0],
+            aleatoric_entropy: vec![0.7, 1.1, 0.0],
         },
         labels: vec![0, 1, 1],
         weights: None,

@@ -2,17 +2,24 @@
 
 use crate::metrics::ClassRows;
 use crate::report::figure::{Axis, Figure, Mark, Picture, Ticks, Tone};
+use crate::report::ticks::short;
 
 /// Most classes whose cells have room for a number.
 const NUMBERED: usize = 12;
 
-/// Counts, `[true][named]`.
-pub fn counts(probabilities: &[f64], classes: usize, labels: &[usize]) -> Vec<Vec<usize>> {
-    let mut counts = vec![vec![0; classes]; classes];
-    for (row, &label) in probabilities.chunks(classes.max(1)).zip(labels) {
+/// Counts, or sums of weights, `[true][named]`.
+pub fn counts(
+    probabilities: &[f64],
+    classes: usize,
+    labels: &[usize],
+    weights: Option<&[f64]>,
+) -> Vec<Vec<f64>> {
+    let mut counts = vec![vec![0.0; classes]; classes];
+    let rows = probabilities.chunks(classes.max(1)).zip(labels);
+    for (i, (row, &label)) in rows.enumerate() {
         let named = top(row);
         if let Some(count) = counts.get_mut(label).and_then(|c| c.get_mut(named)) {
-            *count += 1;
+            *count += weights.and_then(|w| w.get(i)).unwrap_or(&1.0);
         }
     }
     counts
@@ -35,7 +42,11 @@ pub fn confusion(
     names: &[String],
 ) -> Picture {
     let k = rows.classes();
-    let counts = counts(probabilities, k, labels);
+    let counts = counts(probabilities, k, labels, rows.weights());
+    let what = match rows.weights() {
+        Some(_) => "adds up the weights of",
+        None => "counts",
+    };
     let short_name = |name: &String| {
         let mut short: String = name.chars().take(11).collect();
         if short.chars().count() < name.chars().count() {
@@ -56,28 +67,38 @@ pub fn confusion(
     );
     let (mut right, mut wrong, mut texts, mut said) = (vec![], vec![], vec![], vec![]);
     for (i, row) in counts.iter().enumerate() {
-        let total = row.iter().sum::<usize>().max(1) as f64;
+        let total = match row.iter().sum::<f64>() {
+            total if total > 0.0 => total,
+            _ => 1.0,
+        };
         for (j, &count) in row.iter().enumerate() {
             let (x, y) = (j as f64, (k - 1 - i) as f64);
-            let cell = ([x, x + 1.0, y, y + 1.0], count as f64 / total);
+            let cell = ([x, x + 1.0, y, y + 1.0], count / total);
             if i == j {
                 right.push(cell)
             } else {
                 wrong.push(cell)
             };
-            if k <= NUMBERED && count > 0 {
-                texts.push(Mark::Text([x + 0.5, y + 0.5], count.to_string()));
+            if k <= NUMBERED && count > 0.0 {
+                texts.push(Mark::Text([x + 0.5, y + 0.5], number(count)));
             }
-            if i != j && count > 0 {
+            if i != j && count > 0.0 {
                 said.push((count, i, j));
             }
         }
     }
-    said.sort_by_key(|s| std::cmp::Reverse(s.0));
+    said.sort_by(|a, b| f64::total_cmp(&b.0, &a.0));
     let name = |i: usize| names.get(i).map_or("?", String::as_str);
     let most = said.iter().take(3);
     let most: Vec<String> = most
-        .map(|(count, i, j)| format!("{count} rows of {} are called {}", name(*i), name(*j)))
+        .map(|(count, i, j)| {
+            format!(
+                "{} rows of {} are called {}",
+                number(*count),
+                name(*i),
+                name(*j)
+            )
+        })
         .collect();
     figure.description = match most.is_empty() {
         true => "no row is of another class than the model names".into(),
@@ -92,11 +113,20 @@ pub fn confusion(
     Picture {
         name: "confusion",
         title: "Confusion matrix".into(),
-        caption: "A row for each true class, a column for each class that the model names; the \
-                  number counts test rows. Right answers are on the diagonal. A strong cell beside \
-                  it is a pair that the model mixes up."
-            .into(),
+        caption: format!(
+            "A row for each true class, a column for each class that the model names; the number \
+             {what} test rows. Right answers are on the diagonal. A strong cell beside it is a \
+             pair that the model mixes up."
+        ),
         panels: vec![figure],
+    }
+}
+
+/// A count in full, a sum of weights in short.
+fn number(count: f64) -> String {
+    match count.fract() == 0.0 {
+        true => format!("{count:.0}"),
+        false => short(count),
     }
 }
 
@@ -108,9 +138,14 @@ mod tests {
     fn counts_by_hand() {
         let p = [0.6, 0.4, 0.0, 0.1, 0.2, 0.7, 0.1, 0.5, 0.4];
         assert_eq!(
-            counts(&p, 3, &[0, 2, 2]),
-            [vec![1, 0, 0], vec![0, 0, 0], vec![0, 1, 1]]
+            counts(&p, 3, &[0, 2, 2], None),
+            [vec![1.0, 0.0, 0.0], vec![0.0; 3], vec![0.0, 1.0, 1.0]]
         );
+        assert_eq!(
+            counts(&p, 3, &[0, 2, 2], Some(&[0.5, 0.0, 2.0])),
+            [vec![0.5, 0.0, 0.0], vec![0.0; 3], vec![0.0, 2.0, 0.0]]
+        );
+        assert_eq!((number(1234.0), number(0.5)), ("1234".into(), "0.5".into()));
         assert_eq!(top(&[0.5, 0.5]), 0);
     }
 }

@@ -4,7 +4,7 @@
 use crate::diagnose::normal_quantile;
 use crate::error::Result;
 use crate::metrics::RealRows;
-use crate::report::chance::{bars, binomial_range, quantile};
+use crate::report::chance::{bars, binomial_range, effective, effective_rows, quantile};
 use crate::report::figure::{Axis, Figure, Mark, Picture, Tone, extent, padded, thinned};
 use crate::report::ticks::short;
 
@@ -47,7 +47,10 @@ fn nominal(rows: &RealRows) -> Result<Picture> {
         unit("promised share of rows"),
         unit("share of rows inside"),
     )
-    .mark(Mark::FaintBand(Tone::Chance, band(rows.len())))
+    .mark(Mark::FaintBand(
+        Tone::Chance,
+        band(effective_rows(rows.len(), rows.weights())),
+    ))
     .mark(diagonal())
     .mark(Mark::Line(Tone::Series(0), observed.clone()))
     .mark(Mark::Dots(Tone::Series(0), 5.0, observed))
@@ -71,7 +74,7 @@ fn nominal(rows: &RealRows) -> Result<Picture> {
 fn pit(rows: &RealRows) -> Result<Picture> {
     let shares = rows.pit_histogram(BINS)?;
     let even = 1.0 / BINS as f64;
-    let n = rows.len();
+    let n = effective_rows(rows.len(), rows.weights());
     let [low, high] = binomial_range(n, even).map(|k| k as f64 / n.max(1) as f64);
     let top = shares.iter().copied().fold(1.6 * even, f64::max).max(high);
     let ends = (
@@ -112,14 +115,21 @@ fn pit(rows: &RealRows) -> Result<Picture> {
 }
 
 /// Normal quantiles of the transforms against those of the normal distribution, `[expected, seen]`.
-pub fn normal_scores(pits: &[f64]) -> Vec<[f64; 2]> {
-    let mut sorted = pits.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let n = sorted.len() as f64;
+/// A row of weight 2 stands in the middle of two; rows of weight 0 are left out.
+pub fn normal_scores(pits: &[f64], weights: Option<&[f64]>) -> Vec<[f64; 2]> {
+    let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
+    let each = pits.iter().enumerate().map(|(i, &pit)| (pit, weight(i)));
+    let mut sorted: Vec<(f64, f64)> = each.filter(|row| row.1 > 0.0).collect();
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let n: f64 = sorted.iter().map(|row| row.1).sum();
     let score = |p: f64| normal_quantile(p.clamp(1e-9, 1.0 - 1e-9));
-    let each = sorted.iter().enumerate();
-    each.map(|(i, pit)| [score((i as f64 + 0.5) / n), score(*pit)])
-        .collect()
+    let mut below = 0.0;
+    let of_row = |(pit, weight): (f64, f64)| {
+        let middle = below + 0.5 * weight;
+        below += weight;
+        [score(middle / n), score(pit)]
+    };
+    sorted.into_iter().map(of_row).collect()
 }
 
 fn quantiles(rows: &RealRows) -> Picture {
@@ -128,8 +138,8 @@ fn quantiles(rows: &RealRows) -> Picture {
         .iter()
         .map(|p| 0.5 * (p.below + p.up_to))
         .collect();
-    let scores = normal_scores(&pits);
-    let n = rows.len() as f64;
+    let scores = normal_scores(&pits, rows.weights());
+    let n = effective(rows.len(), rows.weights());
     let band = |s: &[f64; 2]| {
         // the standard error of an order statistic
         let p = crate::special::normal_cdf(s[0]);
@@ -237,11 +247,17 @@ mod tests {
     #[test]
     fn a_perfect_sample_is_on_the_diagonal() {
         let pits: Vec<f64> = (0..9).map(|i| (f64::from(i) + 0.5) / 9.0).rev().collect();
-        for [expected, seen] in normal_scores(&pits) {
+        for [expected, seen] in normal_scores(&pits, None) {
             assert!((expected - seen).abs() < 1e-12);
         }
-        let scores = normal_scores(&[0.0, 0.5, 1.0]);
+        let scores = normal_scores(&[0.0, 0.5, 1.0], None);
         assert!(scores[1][1].abs() < 1e-12 && scores[0][1] < -5.0 && scores[2][1] > 5.0);
+        // weights 2 and 6 stand at 1/8 and 5/8
+        let scores = normal_scores(&[0.9, 0.3, 0.5], Some(&[6.0, 2.0, 0.0]));
+        let expected = [0.125, 0.625].map(normal_quantile);
+        assert_eq!(scores.len(), 2);
+        assert!((scores[0][0] - expected[0]).abs() < 1e-12 && scores[0][1] < 0.0);
+        assert!((scores[1][0] - expected[1]).abs() < 1e-12 && scores[1][1] > 0.0);
     }
 
     #[test]

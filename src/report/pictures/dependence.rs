@@ -19,7 +19,8 @@ const TRIED: usize = 64;
 const CLASSES: usize = 5;
 
 /// The curve of one feature and one class: `[value, low, mean, high]`, a point for each value. The
-/// band is missing (equal to the mean) where a model does not predict by draws.
+/// band is missing (equal to the mean) where a model does not predict by draws. A map of class
+/// probabilities moves the mean; the band is then before it.
 pub type Curve = Vec<[f64; 4]>;
 
 /// Values that a feature is set to: quantiles of the rows from 2 to 98 %, each once.
@@ -56,25 +57,36 @@ pub fn curves(material: &Material<'_>, feature: usize, rows: &[usize]) -> Result
         }
     }
     // one draw with the mean prediction stands for a model without draws
-    let (values, width, draws) = match material.by_draw(&x)? {
+    let (values, width, draws) = match material.stretched_by_draw(&x)? {
         Some(by_draw) => (by_draw.values, by_draw.width, by_draw.samples),
         None => {
             let (means, width) = material.means(&x)?;
             (means, width, 1)
         }
     };
-    let per_row = draws * width;
-    let each = grid.iter().zip(values.chunks(rows.len().max(1) * per_row));
+    let mapped = match material.maps_classes() {
+        true => Some(material.means(&x)?.0),
+        false => None,
+    };
+    let (per_row, count) = (draws * width, rows.len().max(1));
+    let each = grid.iter().zip(values.chunks(count * per_row)).enumerate();
     let mut curves = vec![Curve::new(); width];
-    for (&value, block) in each {
+    for (i, (&value, block)) in each {
         for (class, curve) in curves.iter_mut().enumerate() {
             let of_draw = |s: usize| {
                 let at = |row: &[f64]| row[s * width + class];
-                block.chunks(per_row).map(at).sum::<f64>() / rows.len().max(1) as f64
+                block.chunks(per_row).map(at).sum::<f64>() / count as f64
             };
             let over_draws: Vec<f64> = (0..draws).map(of_draw).collect();
             let at = |p: f64| quantile(&over_draws, p);
-            curve.push([value, at(0.05), mean(&over_draws), at(0.95)]);
+            let middle = match &mapped {
+                None => mean(&over_draws),
+                Some(p) => {
+                    let block = p[i * count * width..(i + 1) * count * width].iter();
+                    block.skip(class).step_by(width).sum::<f64>() / count as f64
+                }
+            };
+            curve.push([value, at(0.05), middle, at(0.95)]);
         }
     }
     Ok(curves)
@@ -121,10 +133,11 @@ pub fn dependence(material: &Material<'_>) -> Result<Option<Picture>> {
     let ends = order.iter().flat_map(|j| {
         shown
             .iter()
-            .flat_map(|c| all[*j][*c].iter().flat_map(|p| [p[1], p[3]]))
+            .flat_map(|c| all[*j][*c].iter().flat_map(|p| [p[1], p[2], p[3]]))
     });
     let y = padded(extent(ends), 0.05);
     let what = match (classes, material.classes.get(1)) {
+        (0, _) if material.draws_medians() => format!("median {}", material.target()),
         (0, _) => format!("mean {}", material.target()),
         (2, Some(name)) => format!("probability of {name}"),
         _ => "mean probability".into(),
@@ -173,13 +186,31 @@ pub fn dependence(material: &Material<'_>) -> Result<Option<Picture>> {
         name: "dependence",
         title: "What moves the predictions".into(),
         caption: format!(
-            "The mean prediction over {} test rows as one feature moves and the others stay, the \
-             strongest features first. The band holds 90 % of the draws: where it is wide, the \
-             model does not know. It is what the model does, not what causes what.{more}",
-            rows.len()
+            "The mean {} over {} test rows as one feature moves and the others stay, the \
+             strongest features first. {} It is what the model does, not what causes what.{more}",
+            match material.draws_medians() {
+                true => "of the predicted medians",
+                false => "prediction",
+            },
+            rows.len(),
+            about_band(&all, material.maps_classes())
         ),
         panels,
     }))
+}
+
+/// What the band is, if there is one.
+fn about_band(all: &[Vec<Curve>], mapped: bool) -> &'static str {
+    match (all.iter().flatten().flatten().any(|p| p[1] < p[3]), mapped) {
+        (false, _) => "There is no band: the model has no draws to make it from.",
+        (true, false) => {
+            "The band holds 90 % of the draws: where it is wide, the model does not know."
+        }
+        (true, true) => {
+            "The line is calibrated. The band holds 90 % of the draws, before the calibration: \
+             where it is wide, the model does not know."
+        }
+    }
 }
 
 #[cfg(test)]
@@ -192,5 +223,14 @@ mod tests {
         let values: Vec<f64> = (0..=100).map(f64::from).collect();
         assert_eq!(grid(&values, 3), [2.0, 50.0, 98.0]);
         assert_eq!(grid(&[3.0; 5], 9), [3.0]);
+    }
+
+    #[test]
+    fn a_band_is_spoken_of_if_there_is_one() {
+        let line = vec![vec![vec![[0.0, 1.0, 1.0, 1.0]]]];
+        let band = vec![vec![vec![[0.0, 0.5, 1.0, 1.5]]]];
+        assert!(about_band(&line, false).contains("no band"));
+        assert!(about_band(&band, false).starts_with("The band holds"));
+        assert!(about_band(&band, true).contains("before the calibration"));
     }
 }

@@ -86,7 +86,7 @@ fn line(material: &Material<'_>) -> Result<Picture> {
     )
     .mark(Mark::FaintBand(Tone::Series(0), band))
     .mark(Mark::Band(Tone::Series(0), knowing));
-    if let Some(draws) = material.by_draw(&x)? {
+    if let Some(draws) = material.stretched_by_draw(&x)? {
         for s in thinned(draws.samples, DRAWS) {
             let curve = x.iter().enumerate().map(|(i, x)| [*x, draws.row(i)[s]]);
             figure
@@ -112,11 +112,15 @@ fn line(material: &Material<'_>) -> Result<Picture> {
     Ok(Picture {
         name: "line",
         title: "The whole model".into(),
-        caption:
+        caption: format!(
             "The pale band should hold nine in ten test rows. The strong band is what the model \
-                  does not know about its line (90 % of draws): it should grow where there are no \
-                  rows, at both ends and in gaps."
-                .into(),
+             does not know about its line (90 % of draws): it should grow where there are no \
+             rows, at both ends and in gaps.{}",
+            match material.draws_medians() {
+                true => " The thin lines are medians, since the target is transformed.",
+                false => "",
+            }
+        ),
         panels: vec![figure],
     })
 }

@@ -17,7 +17,7 @@ mod walk;
 use super::figure::Picture;
 use super::material::Material;
 use crate::error::Result;
-use crate::metrics::{ClassRows, ScoredRows};
+use crate::metrics::ScoredRows;
 
 /// Names of all pictures, in the order of a report, with what each is of.
 pub const NAMES: [(&str, &str); 23] = [
@@ -51,36 +51,46 @@ pub const NAMES: [(&str, &str); 23] = [
 
 /// Whether predictions are right.
 pub(super) fn of_predictions(material: &Material<'_>) -> Result<Vec<Picture>> {
-    match material.scored {
-        ScoredRows::Classes {
-            predictions,
-            labels,
-            ..
-        } => {
-            let k = predictions.classes;
-            let rows = ClassRows::new(&predictions.probabilities, k, labels)?;
+    let weights = material.scored.weights();
+    let rows = material.scored.class_rows()?;
+    match (material.scored, rows) {
+        (
+            ScoredRows::Classes {
+                predictions,
+                labels,
+                ..
+            },
+            Some(rows),
+        ) => {
             let doubt: Vec<f64> = rows.confidences().iter().map(|c| 1.0 - c).collect();
             let misses: Vec<f64> = rows.hits().iter().map(|h| 1.0 - h).collect();
             let probabilities = &predictions.probabilities;
             Ok(vec![
                 calibration::reliability(&rows)?,
-                calibration::confidence(&rows),
+                calibration::confidence(&rows)?,
                 confusion::confusion(&rows, probabilities, labels, &material.classes),
-                selective::risk_coverage(&doubt, &misses, "share of answers that are wrong")?,
+                selective::risk_coverage(
+                    &doubt,
+                    &misses,
+                    weights,
+                    "share of answers that are wrong",
+                )?,
                 selective::doubts(&rows, predictions),
             ])
         }
-        ScoredRows::Real(rows) => {
+        (ScoredRows::Real(rows), _) => {
             let mut all = intervals::intervals(rows, material.target());
             all.extend(coverage::coverage(rows)?);
             let misses: Vec<f64> = rows.errors().iter().map(|e| e.abs()).collect();
             all.push(selective::risk_coverage(
                 rows.stds(),
                 &misses,
+                weights,
                 "mean size of the error",
             )?);
             Ok(all)
         }
+        (ScoredRows::Classes { .. }, None) => Ok(Vec::new()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Several methods in one picture: reliability, coverage, and risk against coverage.
 
 use crate::error::Result;
-use crate::metrics::{Binning, ClassRows, DEFAULT_BINS, RiskCoverage, ScoredRows};
+use crate::metrics::{RiskCoverage, ScoredRows};
 use crate::report::figure::{Axis, Figure, Mark, Picture, Tone, extent, padded, thinned};
 use crate::report::ticks::short;
 
@@ -17,14 +17,12 @@ pub fn overlay(all: &[(String, &ScoredRows)]) -> Result<Vec<Picture>> {
     let mut risks = Vec::new();
     for (series, (name, scored)) in all.iter().enumerate() {
         let tone = Tone::Series(series);
-        let (line, axes, doubt, losses): (Vec<[f64; 2]>, _, Vec<f64>, Vec<f64>) = match scored {
-            ScoredRows::Classes {
-                predictions,
-                labels,
-                ..
-            } => {
-                let rows = ClassRows::new(&predictions.probabilities, predictions.classes, labels)?;
-                let points = points(&rows.reliability(Binning::EqualWidth(DEFAULT_BINS))?);
+        let classes = scored.class_rows()?;
+        let of = (*scored, classes);
+        let (line, axes, doubt, losses): (Vec<[f64; 2]>, _, Vec<f64>, Vec<f64>) = match of {
+            (ScoredRows::Classes { .. }, None) => continue,
+            (_, Some(rows)) => {
+                let points = points(&rows)?;
                 (
                     points.iter().map(|p| [p.said, p.happened]).collect(),
                     [
@@ -36,7 +34,7 @@ pub fn overlay(all: &[(String, &ScoredRows)]) -> Result<Vec<Picture>> {
                     rows.hits().iter().map(|h| 1.0 - h).collect(),
                 )
             }
-            ScoredRows::Real(rows) => (
+            (ScoredRows::Real(rows), None) => (
                 levels(rows)?,
                 [
                     "Do intervals hold what they promise?",
@@ -57,7 +55,7 @@ pub fn overlay(all: &[(String, &ScoredRows)]) -> Result<Vec<Picture>> {
                 .mark(Mark::Dots(tone, 4.0, line))
                 .name(tone, name),
         );
-        let curve = RiskCoverage::new(&doubt, &losses, None)?;
+        let curve = RiskCoverage::new(&doubt, &losses, scored.weights())?;
         let some = thinned(curve.points.len(), 300)
             .into_iter()
             .filter_map(|i| curve.points.get(i));

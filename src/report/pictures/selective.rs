@@ -10,10 +10,18 @@ use crate::report::ticks::short;
 const MOST: usize = 300;
 const DOTS: usize = 700;
 
-/// The curve: how far wrong the surest rows are. `what` names the loss, `unit` its axis.
-pub fn risk_coverage(doubt: &[f64], losses: &[f64], what: &str) -> Result<Picture> {
-    let curve = RiskCoverage::new(doubt, losses, None)?;
-    let best = RiskCoverage::new(losses, losses, None)?;
+/// The curve: how far wrong the surest rows are. `what` names the loss.
+///
+/// # Errors
+/// Those of [`RiskCoverage::new`].
+pub fn risk_coverage(
+    doubt: &[f64],
+    losses: &[f64],
+    weights: Option<&[f64]>,
+    what: &str,
+) -> Result<Picture> {
+    let curve = RiskCoverage::new(doubt, losses, weights)?;
+    let best = RiskCoverage::new(losses, losses, weights)?;
     let line = |curve: &RiskCoverage| -> Vec<[f64; 2]> {
         let some = thinned(curve.points.len(), MOST).into_iter();
         let points = some.filter_map(|i| curve.points.get(i));
@@ -120,11 +128,16 @@ mod tests {
     /// The surest row is right, the next wrong: risk 0, 1/2, 1/3.
     #[test]
     fn a_curve_by_hand() {
-        let picture = risk_coverage(&[0.1, 0.2, 0.3], &[0.0, 1.0, 0.0], "error rate").unwrap();
-        let Mark::Line(_, points) = &picture.panels[0].marks[2] else {
-            panic!("the curve is in front");
+        let risks = |weights: Option<&[f64]>| -> Vec<f64> {
+            let (doubt, losses) = ([0.1, 0.2, 0.3], [0.0, 1.0, 0.0]);
+            let picture = risk_coverage(&doubt, &losses, weights, "error rate").unwrap();
+            let Mark::Line(_, points) = &picture.panels[0].marks[2] else {
+                panic!("the curve is in front");
+            };
+            points.iter().map(|p| p[1]).collect()
         };
-        let risks: Vec<f64> = points.iter().map(|p| p[1]).collect();
-        assert_eq!(risks, [0.0, 0.5, 1.0 / 3.0]);
+        assert_eq!(risks(None), [0.0, 0.5, 1.0 / 3.0]);
+        // the second row counts three times
+        assert_eq!(risks(Some(&[1.0, 3.0, 2.0])), [0.0, 0.75, 0.5]);
     }
 }

@@ -136,8 +136,8 @@ pub fn all_draws(material: &Material<'_>, x: &[f64]) -> Result<Option<crate::pre
 }
 
 /// Coordinates of points `[s, dim]` on the two directions in which they vary most, `[s]`, and the
-/// shares of their variance. From the Gram matrix of the centred points: there are fewer points than
-/// parameters.
+/// shares of their variance. From the Gram matrix of the centred points: there are fewer points
+/// than parameters.
 ///
 /// # Errors
 /// Those of [`symmetric_eigen`].
