@@ -1,12 +1,12 @@
 //! Damaged files for every reader: tables, images, models, checkpoints and points. A reader returns
 //! a value or an error; a panic ends the program.
 //!
-//! `cargo run --release --example fuzz [SECONDS [SEED [READER...]]]` mutates small good files for so
-//! many seconds (10 by default), an equal share of the time for each reader, and prints how many it
-//! tried. `1000000x` in place of the seconds is so many files of each reader. Readers are tables,
-//! images, models, checkpoints and points: all, unless some are named. The same seed gives the same
-//! files. Half of the models and checkpoints get a right checksum after
-//! the damage: otherwise nothing behind the checksum would be tried.
+//! `cargo run --release --example fuzz [SECONDS [SEED [READER...]]]` mutates small good files for
+//! so many seconds (10 by default), an equal share of the time for each reader, and prints how many
+//! it tried. `1000000x` in place of the seconds is so many files of each reader. Readers are
+//! tables, images, models, checkpoints and points: all, unless some are named. The same seed gives
+//! the same files. Half of the models and checkpoints get a right checksum after the damage:
+//! otherwise nothing behind the checksum would be tried.
 
 // a program talks to its user; the library does not
 #![allow(clippy::print_stdout)]

@@ -28,8 +28,8 @@ use crate::parallel;
 use crate::rng::{Phase, Streams, fill_normal};
 use crate::scalar::Scalar;
 
-/// A density over all parameters that can be drawn from: of the hidden ones by a flow, a bijection or
-/// a mixture, and of the last layer given these. For a network without hidden layers there is no
+/// A density over all parameters that can be drawn from: of the hidden ones by a flow, a bijection
+/// or a mixture, and of the last layer given these. For a network without hidden layers there is no
 /// flow: the posterior is the conditional of its last layer.
 #[derive(Clone, Debug)]
 pub struct Deformation<T> {
@@ -140,8 +140,8 @@ impl<T: Scalar> Deformation<T> {
         })
     }
 
-    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`). Of the map
-    /// alone, without kinetic layers.
+    /// `z = T^{-1}(theta)` and `log |det dT^{-1}/dtheta|` for rows of `theta` (`[n, P]`). Of the
+    /// map alone, without kinetic layers.
     ///
     /// # Errors
     /// If `theta` is not rows of `P` numbers, or a conditional cannot be computed.

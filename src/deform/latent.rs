@@ -12,9 +12,9 @@
 //! theta' = mu + D^{1/2} B^T g'           a draw
 //! ```
 //!
-//! `E` takes the first `L` coordinates, `e` and `d` are networks with one hidden layer of tanh, whose
-//! last layers start at zero. So the start is principal component analysis, the best linear code,
-//! and training can only improve on it where held-out walkers agree.
+//! `E` takes the first `L` coordinates, `e` and `d` are networks with one hidden layer of tanh,
+//! whose last layers start at zero. So the start is principal component analysis, the best linear
+//! code, and training can only improve on it where held-out walkers agree.
 //!
 //! Reference: autoencoders as nonlinear principal components, Kramer, AIChE Journal 37 (1991).
 //!

@@ -11,8 +11,8 @@ fn normals(count: usize, index: u64) -> Vec<f64> {
     all
 }
 
-/// Points `a_1 e_1 + a_2 e_2 + bend (a_1^2 - 1) e_3` in an orthonormal frame, 8 of each of 20 walkers,
-/// with a little noise.
+/// Points `a_1 e_1 + a_2 e_2 + bend (a_1^2 - 1) e_3` in an orthonormal frame, 8 of each of 20
+/// walkers, with a little noise.
 fn surface(bend: f64) -> (Vec<f64>, Vec<usize>, Vec<f64>) {
     let mut frame = normals(3 * DIM, 1);
     orthonormal_rows(&mut frame, DIM);

@@ -1,4 +1,5 @@
-//! The mixture against its definition, its moments, and weights that a mixture alone makes unbiased.
+//! The mixture against its definition, its moments, and weights that a mixture alone makes
+//! unbiased.
 
 use super::*;
 use crate::linalg::orthonormal_rows;

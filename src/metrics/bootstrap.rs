@@ -72,8 +72,8 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
-    /// The interval of one score of `rows` rows. `score` gets the weights of the rows, `[rows]`, and
-    /// returns NaN where it is not defined. See [`Bootstrap::intervals`].
+    /// The interval of one score of `rows` rows. `score` gets the weights of the rows, `[rows]`,
+    /// and returns NaN where it is not defined. See [`Bootstrap::intervals`].
     ///
     /// # Errors
     /// Those of [`Bootstrap::intervals`].

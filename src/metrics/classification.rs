@@ -220,8 +220,9 @@ impl<'a> ClassRows<'a> {
     }
 
     /// Area under the receiver operating characteristic. For two classes, of the probability of
-    /// class 1. For more, the mean over classes of one class against the rest (macro average). `None`
-    /// if no class has both rows of its own and others; other classes that do not are left out.
+    /// class 1. For more, the mean over classes of one class against the rest (macro average).
+    /// `None` if no class has both rows of its own and others; other classes that do not are left
+    /// out.
     pub fn roc_auc(&self) -> Option<f64> {
         self.macro_auroc(&self.rankings())
     }

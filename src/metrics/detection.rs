@@ -139,8 +139,8 @@ pub(super) fn auroc(
 }
 
 /// Numbers that are higher where a classification is less sure, `[n]` each, by name: the entropy of
-/// the prediction, the mutual information of label and parameters (both in nats), and 1 less the top
-/// probability (Hendrycks & Gimpel 2017), which is called `top_probability`.
+/// the prediction, the mutual information of label and parameters (both in nats), and 1 less the
+/// top probability (Hendrycks & Gimpel 2017), which is called `top_probability`.
 pub fn class_uncertainties(predictions: &ClassPredictions) -> Vec<(&'static str, Vec<f64>)> {
     let rows = predictions.probabilities.chunks(predictions.classes.max(1));
     let doubt = |row: &[f64]| 1.0 - row.iter().fold(0.0, |top: f64, &p| top.max(p));

@@ -50,7 +50,8 @@ pub(super) fn root_mean_square(
     average(rows, weights, |row| (value(row) * scale).powi(2)).sqrt() / scale
 }
 
-/// The mean of `values` `[n]`, weighted by `weights` `[n]` if there are any. Values may be infinite.
+/// The mean of `values` `[n]`, weighted by `weights` `[n]` if there are any. Values may be
+/// infinite.
 ///
 /// # Errors
 /// No values, a NaN, or weights that are fewer or more than the values, negative, not finite, or

@@ -1,10 +1,10 @@
 //! The prior precision of an estimate that is trained by minibatches, by evidence.
 //!
 //! It is the fixed point of MacKay (1992), as where gradients are those of all rows (see
-//! `curvature::evidence`): `alpha <- gamma / |theta*|^2` with `gamma = tr G (G + alpha I)^{-1}`. The
-//! Gauss-Newton matrix `G` is a sum over rows, so that of a random sample of `n` of the `N` rows,
-//! times `N / n`, has `G` as its mean. The trace is that of stochastic Lanczos quadrature. After each
-//! update, training goes on from the estimate, for a quarter of the epochs.
+//! `curvature::evidence`): `alpha <- gamma / |theta*|^2` with `gamma = tr G (G + alpha I)^{-1}`.
+//! The Gauss-Newton matrix `G` is a sum over rows, so that of a random sample of `n` of the `N`
+//! rows, times `N / n`, has `G` as its mean. The trace is that of stochastic Lanczos quadrature.
+//! After each update, training goes on from the estimate, for a quarter of the epochs.
 //!
 //! What it drops: the trace is a concave function of `G`, so a sample gives less than all rows do,
 //! by about the share of `gamma` in `n`. Updates are not extrapolated.
@@ -76,8 +76,8 @@ pub(super) fn shorter(options: &MinibatchOptions) -> MinibatchOptions {
 }
 
 impl Problem<'_> {
-    /// True if the prior precision is asked for by evidence. By default it stays as it is: its effect
-    /// falls as `1 / N`.
+    /// True if the prior precision is asked for by evidence. By default it stays as it is: its
+    /// effect falls as `1 / N`.
     pub(super) fn tunes_by_sample(&self) -> bool {
         let given = self.options.prior_precision.is_some() || self.own.is_some();
         self.options.prior == PriorChoice::Evidence && !given

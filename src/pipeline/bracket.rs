@@ -1,7 +1,8 @@
 //! The evidence between two bounds, from the prior and from the walk: `--bracket`.
 //!
-//! As many particles as the walk has walkers are annealed from a Gaussian with the prior's precision
-//! to the posterior, and the last point of each walker is annealed back ([`evidence_bracket`]).
+//! As many particles as the walk has walkers are annealed from a Gaussian with the prior's
+//! precision to the posterior, and the last point of each walker is annealed back
+//! ([`evidence_bracket`]).
 
 use super::context::Problem;
 use super::progress::Steps;

@@ -8,8 +8,8 @@
 //!   standard errors of the difference if these are larger;
 //! - its predictions spread as much as the walk's, within 25 %.
 //!
-//! A walk along the fiber, or one by batches, does not have the posterior's energy. Then spread alone
-//! is judged, and no layers are tried unless asked for.
+//! A walk along the fiber, or one by batches, does not have the posterior's energy. Then spread
+//! alone is judged, and no layers are tried unless asked for.
 //!
 //! Among the faithful ones, those at most [`ALIKE`] times as far from the walk as the nearest
 //! predict alike: so few draws cannot tell them apart. The highest ELBO decides between maps, and

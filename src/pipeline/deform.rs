@@ -1,7 +1,8 @@
 //! The deformation of a fit: the atlas, or the flow whose draws are most like the walk's points.
 //!
-//! A flow has a base (`flows`) and kinetic layers after it (`layers`). Which base and how many layers
-//! serve best depends on network and data, so both are measured, and `choice` says which is kept.
+//! A flow has a base (`flows`) and kinetic layers after it (`layers`). Which base and how many
+//! layers serve best depends on network and data, so both are measured, and `choice` says which is
+//! kept.
 
 use super::agreement::Agreement;
 use super::choice::{Judged, Rule};

@@ -74,7 +74,8 @@ pub(super) fn exact_rows<T: Fits>(
     Ok(loo)
 }
 
-/// `log p(y_i | y_-i)`, or that of a row with a weight, from a fit without row `i`, and the gradients that it took.
+/// `log p(y_i | y_-i)`, or that of a row with a weight, from a fit without row `i`, and the
+/// gradients that it took.
 fn without<T: Fits>(
     data: &Dataset,
     (options, samples): (&FitOptions, usize),

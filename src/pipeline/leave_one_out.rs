@@ -97,8 +97,8 @@ impl Problem<'_> {
         builder.finish()
     }
 
-    /// Log density of training row `row` under every draw, by the likelihood's predictive law. A row
-    /// with weight `w` counts as `w` rows that are left out together.
+    /// Log density of training row `row` under every draw, by the likelihood's predictive law. A
+    /// row with weight `w` counts as `w` rows that are left out together.
     fn log_lik<T: Scalar>(
         &self,
         row: usize,

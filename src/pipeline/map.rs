@@ -2,10 +2,10 @@
 //!
 //! It uses gradients of all rows with scales tuned by evidence, or minibatches. Minibatches learn
 //! the noise of a regression with the weights, as the mode of `log noise_std` under the prior that
-//! sampled noises have, and set it to the root mean square of the residuals at the end. With rows by
-//! the thousands for each parameter, that mode and the evidence's noise agree up to the share of the
-//! parameters among the rows, `P / N`. The prior precision is 1 unless it is given, or asked for by
-//! evidence: its effect falls as `1 / N`.
+//! sampled noises have, and set it to the root mean square of the residuals at the end. With rows
+//! by the thousands for each parameter, that mode and the evidence's noise agree up to the share of
+//! the parameters among the rows, `P / N`. The prior precision is 1 unless it is given, or asked
+//! for by evidence: its effect falls as `1 / N`.
 
 use super::batch_evidence::{ROUNDS, Updates, shorter};
 use super::context::Problem;

@@ -1,9 +1,9 @@
 //! Smoothed points of a walk, as widely as kinetic layers can afford.
 //!
 //! The family leads from a Gaussian with the walk's mean and variances, at width 1, to the walk's
-//! points themselves, at width 0 ([`Smoothed`]). A wide one makes new draws, but where the posterior
-//! is stiff their energy is far too high. So the width is the largest at which it is within reach of
-//! layers.
+//! points themselves, at width 0 ([`Smoothed`]). A wide one makes new draws, but where the
+//! posterior is stiff their energy is far too high. So the width is the largest at which it is
+//! within reach of layers.
 
 use super::Stage;
 use super::choice::mean_and_error;
@@ -120,8 +120,8 @@ fn frame<T: Scalar, D>(material: &Material<'_, T, D>) -> Result<Frame<T>> {
     Frame::fit(&values, hidden, walkers.len(), &[], &options)
 }
 
-/// The hidden values of some points, evenly in time. The first few are of different walkers, so that
-/// few draws are too.
+/// The hidden values of some points, evenly in time. The first few are of different walkers, so
+/// that few draws are too.
 fn anchors<T: Scalar, D>(material: &Material<'_, T, D>) -> Vec<T> {
     let (points, hidden) = (material.points, material.hidden);
     let dim = points.dim();

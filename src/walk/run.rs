@@ -207,8 +207,8 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         warm_up + after as usize
     }
 
-    /// True where nothing is observed and the start is to be forgotten: the squared distance of each
-    /// particle from its start then takes the place of what is observed.
+    /// True where nothing is observed and the start is to be forgotten: the squared distance of
+    /// each particle from its start then takes the place of what is observed.
     fn records_spread(&self, observed: usize) -> bool {
         observed == 0 && self.options.steps.is_none() && self.warm_up.is_none()
     }

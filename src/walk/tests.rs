@@ -74,8 +74,8 @@ fn the_step_of_an_adjusted_walk_grows_to_its_target() {
 
 /// Isotropic targets, also from three standard deviations away: the start is forgotten within 200
 /// steps. A warm-up has at least 8 blocks of 5 steps. After that, each comparison of quarters that
-/// share no particle's position passes with a probability of 0.93 (1.5 standard errors), so a warm-up
-/// is next to never longer than 100 steps.
+/// share no particle's position passes with a probability of 0.93 (1.5 standard errors), so a
+/// warm-up is next to never longer than 100 steps.
 #[test]
 fn a_walk_that_mixes_forgets_its_start_soon() {
     for (dim, away) in [(10, 0.0), (10, 3.0), (100, 0.0), (100, 3.0)] {

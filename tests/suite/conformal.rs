@@ -1,5 +1,5 @@
-//! Conformal prediction with fitted models: coverage on a thousand splits of real rows, and fits that
-//! hold rows back.
+//! Conformal prediction with fitted models: coverage on a thousand splits of real rows, and fits
+//! that hold rows back.
 
 use fiberwalk::artifact::{
     AnyModel, Conformal, ConformalRegions, ConformalScore, FittedModel, Predictions, Predictor,

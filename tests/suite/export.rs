@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::common::program::{ok, refused, scores, split, text};
 use crate::report::walked;
 
-/// Chains, draws and rows in ArviZ's order, and log-likelihoods whose mean is what `evaluate` scores.
+/// Chains, draws and rows in ArviZ's order, and log-likelihoods whose mean is what `evaluate`
+/// scores.
 #[test]
 fn an_export_has_the_groups_of_arviz() {
     let (dir, test, model) = walked("yacht.csv", &[]);

@@ -37,8 +37,8 @@ fn place(directory: &Path, seed: u64, name: &str) -> PathBuf {
     directory.join(format!("seed{seed}_{name}.csv"))
 }
 
-/// The rows of a seed as the text of CSV files. The target is the last column, and the column before
-/// it holds the weights if there are any. Numbers read back bit for bit.
+/// The rows of a seed as the text of CSV files. The target is the last column, and the column
+/// before it holds the weights if there are any. Numbers read back bit for bit.
 pub struct Splits {
     files: [(PathBuf, Vec<u8>); 2],
 }

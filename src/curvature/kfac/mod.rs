@@ -7,8 +7,8 @@
 //!
 //! `G_l ~ A (x) B`, `A = 1/N sum_n a_n a_n^T`, `B = sum_nr g_nr g_nr^T`.
 //!
-//! Where rows have weights `w_n`, a row counts `w_n` times: `A = sum_n w_n a_n a_n^T / sum_n w_n`. The
-//! vectors `c_nr` have their `w_n^{1/2}` from the likelihood.
+//! Where rows have weights `w_n`, a row counts `w_n` times: `A = sum_n w_n a_n a_n^T / sum_n w_n`.
+//! The vectors `c_nr` have their `w_n^{1/2}` from the likelihood.
 //!
 //! With all `c_nr` the second factor is exact: no targets are drawn. With the scores of the
 //! observed targets instead, it is the factor of the empirical Fisher matrix. A convolution uses

@@ -39,11 +39,11 @@
 //! are the posterior's. The weight of a draw goes with it: layers alone change neither an ELBO nor
 //! a k-hat, except by their errors.
 //!
-//! **Halvings.** Where scales are large or the noise is small, the posterior is stiffer by orders of
-//! magnitude. With a *tolerance*, a draw takes a layer as `2^j` steps of `eps / 2^j`, so the layer
-//! keeps its length in time. `j` grows until no step has a larger energy error than the tolerance,
-//! and falls by one where errors are far below it. The passage records `j` for each layer, and the
-//! inverse takes them: for given `j` the map is the bijection above.
+//! **Halvings.** Where scales are large or the noise is small, the posterior is stiffer by orders
+//! of magnitude. With a *tolerance*, a draw takes a layer as `2^j` steps of `eps / 2^j`, so the
+//! layer keeps its length in time. `j` grows until no step has a larger energy error than the
+//! tolerance, and falls by one where errors are far below it. The passage records `j` for each
+//! layer, and the inverse takes them: for given `j` the map is the bijection above.
 //!
 //! The dynamics are those of Robnik, De Luca, Silverstein & Seljak, "Microcanonical Hamiltonian
 //! Monte Carlo", JMLR 24 (2023), arXiv 2212.08549; the determinant is in Robnik, Cohn-Gordon &

@@ -73,9 +73,9 @@ fn deep_chains_come_back() {
     }
 }
 
-/// From far out the network is stiff: with a tolerance layers are halved, by other numbers for other
-/// draws, no step errs by more than the tolerance, and the passage inverts with the halvings that
-/// it records. With the halvings of another draw it does not.
+/// From far out the network is stiff: with a tolerance layers are halved, by other numbers for
+/// other draws, no step errs by more than the tolerance, and the passage inverts with the halvings
+/// that it records. With the halvings of another draw it does not.
 #[test]
 fn halved_layers_come_back() {
     let density = network();

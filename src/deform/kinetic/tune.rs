@@ -1,10 +1,10 @@
 //! The step lengths of kinetic layers, one after the other, from what draws do in them.
 //!
 //! The energy error of a step is of third order, so its square goes as `eps^6`, and the next layer
-//! is `(target / q)^{1/6}` times as long as this one, where `q` is the upper quartile of the squares
-//! over the draws. Draws whose errors are far above the target halve the layer for themselves
-//! ([`Kinetic::with_tolerance`]), so a few in stiff places do not shorten it for all. Only the first
-//! layer is done again, up to 24 times, until its length is right.
+//! is `(target / q)^{1/6}` times as long as this one, where `q` is the upper quartile of the
+//! squares over the draws. Draws whose errors are far above the target halve the layer for
+//! themselves ([`Kinetic::with_tolerance`]), so a few in stiff places do not shorten it for all.
+//! Only the first layer is done again, up to 24 times, until its length is right.
 
 use super::{Kinetic, Particle, Scratch, same_dim};
 use crate::error::{Error, Result, counted};

@@ -209,7 +209,8 @@ impl Likelihood for Weighted {
         self.inner.predictive(outputs, params)
     }
 
-    /// A Gaussian has one, with `w^{1/2}` times features and targets. Others go through their graph.
+    /// A Gaussian has one, with `w^{1/2}` times features and targets. Others go through their
+    /// graph.
     fn closed_form(&self) -> Option<ClosedForm> {
         let form = self.inner.closed_form();
         form.filter(|form| matches!(form, ClosedForm::Gaussian { .. }))

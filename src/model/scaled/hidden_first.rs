@@ -4,8 +4,9 @@ use crate::error::{Error, Result, counted};
 use crate::model::{Curved, LogDensity, PosteriorDensity};
 use crate::scalar::Scalar;
 
-/// The posterior density of a [`ScaledHead`](super::ScaledHead) over hidden-first rows. The likelihood's own
-/// parameters are last in a [`PosteriorDensity`]; here they come before the last layer.
+/// The posterior density of a [`ScaledHead`](super::ScaledHead) over hidden-first rows. The
+/// likelihood's own parameters are last in a [`PosteriorDensity`]; here they come before the last
+/// layer.
 #[derive(Clone, Debug)]
 pub struct HiddenFirst<T> {
     density: PosteriorDensity<T>,

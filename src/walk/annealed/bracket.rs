@@ -15,9 +15,9 @@
 //! directions together.
 //!
 //! What it needs: exact draws of the posterior for the upper bound. Points of a walk are draws as
-//! far as the walk has converged. So a bracket that does not close, or whose ends cross, accuses the
-//! walk or the annealing. A walk that has seen one mode of several passes unnoticed if annealing
-//! finds the same one only: then both miss the same share of the evidence.
+//! far as the walk has converged. So a bracket that does not close, or whose ends cross, accuses
+//! the walk or the annealing. A walk that has seen one mode of several passes unnoticed if
+//! annealing finds the same one only: then both miss the same share of the evidence.
 
 use super::{AnnealedOptions, Path};
 use crate::error::{Error, Result, counted};
@@ -91,9 +91,9 @@ impl Bound {
 
 /// Brackets the integral of `density` between annealing from `q = N(0, 1 / prior_precision)` and
 /// annealing back from `points` (`[n, P]`), independent draws of it. `options.particles` go
-/// forwards, and one goes backwards from each point. Step sizes are those of one pilot run, for both
-/// directions. `progress` is called before each temperature of each particle and of the pilot run,
-/// from any thread, and may end the annealing ([`Answer`]).
+/// forwards, and one goes backwards from each point. Step sizes are those of one pilot run, for
+/// both directions. `progress` is called before each temperature of each particle and of the pilot
+/// run, from any thread, and may end the annealing ([`Answer`]).
 ///
 /// # Errors
 /// Those of [`annealed_evidence`](super::annealed_evidence), if there are fewer than two points, or

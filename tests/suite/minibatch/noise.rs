@@ -46,8 +46,9 @@ fn minibatches_learn_the_noise_of_a_regression() {
 }
 
 /// The precision of a small table by evidence, from batches and a sample, and from gradients of all
-/// rows. Both settle where `alpha |theta|^2 = gamma`. The rounds end at a change of 10 %, and a tenth
-/// of the rows is held out: within a factor of 1.4, where the default of 1 is off by more than 1.5.
+/// rows. Both settle where `alpha |theta|^2 = gamma`. The rounds end at a change of 10 %, and a
+/// tenth of the rows is held out: within a factor of 1.4, where the default of 1 is off by more
+/// than 1.5.
 #[test]
 fn minibatches_tune_the_prior_precision_when_asked() {
     let n = 600;
