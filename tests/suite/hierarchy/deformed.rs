@@ -195,7 +195,8 @@ fn waves() -> Dataset {
 fn deformations_with_scales_are_saved_and_predict_the_same() {
     let dir = tempfile::tempdir().unwrap();
     let (real, classes) = (waves(), banana(80, &Streams::new(1)).unwrap());
-    let hierarchical = PriorChoice::Hierarchical;
+    let (hierarchical, ard) = (PriorChoice::Hierarchical, PriorChoice::Ard);
+    let points = FlowChoice::Points;
     let bernoulli = FitOptions {
         likelihood: Some(Observation::Bernoulli),
         ..options(Method::Atlas, PriorChoice::Auto)
@@ -273,18 +274,10 @@ fn deformations_with_scales_are_saved_and_predict_the_same() {
         ("units", &real, units.clone()),
         ("units of classes", &classes, units),
         ("layers", &real, layered(FlowChoice::Frame, hierarchical)),
-        (
-            "layers after points",
-            &real,
-            layered(FlowChoice::Points, hierarchical),
-        ),
-        (
-            "layers after points of classes",
-            &classes,
-            layered(FlowChoice::Points, PriorChoice::Ard),
-        ),
+        ("layers, points", &real, layered(points, hierarchical)),
+        ("layers of points", &classes, layered(points, ard)),
         ("latent", &real, latent(hierarchical)),
-        ("latent of classes", &classes, latent(PriorChoice::Ard)),
+        ("latent of classes", &classes, latent(ard)),
         ("layers, given noise", &real, layers_given_noise),
         (
             "layers of classes",
