@@ -206,12 +206,12 @@ fn cross_conformal_scores_are_of_the_draws_that_predict() {
         .conformal
         .unwrap();
     assert_eq!((found.folds.len(), found.rows), (data.n(), data.n()));
-    let Fitted::Mixture(members) = &model.fitted else {
+    let Fitted::Mixture(members) = model.fitted else {
         panic!("one model")
     };
-    for (fold, member) in members.iter().enumerate() {
+    for (fold, member) in members.into_iter().enumerate() {
         // a third of 256 draws, rounded up
-        let mut alone = member.model.clone();
+        let mut alone = member.model;
         alone.freeze(86, 0).unwrap();
         let rows = alone.predict(data.features(), 86, Streams::new(0)).unwrap();
         let Predictions::Real(p) = rows else {
