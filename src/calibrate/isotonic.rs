@@ -58,17 +58,17 @@ impl Isotonic {
         let mut each: Vec<(f64, usize)> = rows.rows().map(|(p, label)| (p[1], label)).collect();
         each.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut pools: Vec<Pool> = Vec::new();
-        for (p, label) in each {
+        // equal probabilities are one pool, whatever their labels and before all others
+        for tied in each.chunk_by(|a, b| a.0 == b.0) {
             let mut pool = Pool {
-                first: p,
-                last: p,
-                ones: label as f64,
-                rows: 1.0,
+                first: tied[0].0,
+                last: tied[0].0,
+                ones: tied.iter().map(|row| row.1 as f64).sum(),
+                rows: tied.len() as f64,
             };
-            // equal probabilities are one pool, whatever the labels
-            while let Some(before) = pools.pop_if(|before| {
-                before.last == pool.first || before.ones * pool.rows >= pool.ones * before.rows
-            }) {
+            while let Some(before) =
+                pools.pop_if(|before| before.ones * pool.rows >= pool.ones * before.rows)
+            {
                 pool = Pool {
                     first: before.first,
                     last: pool.last,

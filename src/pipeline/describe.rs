@@ -99,8 +99,8 @@ impl Problem<'_> {
             }
         };
         let scales = self.sampled_scales();
-        Metadata {
-            // a calibration raises it
+        let mut metadata = Metadata {
+            // that of what it holds: see below
             format_version: SEALED,
             crate_version: env!("CARGO_PKG_VERSION").into(),
             precision: T::NAME.into(),
@@ -133,6 +133,8 @@ impl Problem<'_> {
             calibration: None,
             diagnostics: BTreeMap::new(),
             report: Some(summary.of_model()),
-        }
+        };
+        metadata.format_version = metadata.written_version();
+        metadata
     }
 }

@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(texts(0.0, 1.0), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(texts(-3.0, 7.0), ["-2", "0", "2", "4", "6"]);
         assert_eq!(texts(0.0, 3e7)[1], "1e7");
-        assert_eq!(texts(-0.3, 0.3), ["-0.2", "0.0", "0.2"]);
+        assert_eq!(texts(-0.3, 0.3), ["-0.2", "-0.1", "0.0", "0.1", "0.2"]);
         assert!(texts(1.0, 1.0).is_empty() && texts(0.0, f64::INFINITY).is_empty());
         for (low, high) in [(0.0, 1e-9), (1e5, 1e5 + 3.0), (-1e300, 1e300)] {
             let count = texts(low, high).len();

@@ -213,9 +213,11 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         observed == 0 && self.options.steps.is_none() && self.warm_up.is_none()
     }
 
-    /// True if nothing was observed.
+    /// True if nothing is observed, and the trace of the warm-up holds distances. A run that was
+    /// just restored has observed nothing yet, but its trace has as many numbers as before.
     fn is_blind(&self) -> bool {
-        self.ensemble.walkers.iter().all(|w| w.observed.is_empty())
+        let walkers = &self.ensemble.walkers;
+        self.trace.len <= 1 && walkers.iter().all(|w| w.observed.is_empty())
     }
 
     fn record(&mut self, len: usize, spread: bool) {
@@ -324,7 +326,8 @@ impl<T: Scalar, S: Particle<T>, W: Send> Run<T, S, W> {
         };
         let walkers = &self.ensemble.walkers;
         let often = self.sampling.divergences as f64 > DIVERGED * self.sampling.steps as f64;
-        let tested = self.options.steps.is_none() && self.is_blind();
+        // after the warm-up a trace is empty only where nothing is observed
+        let tested = self.options.steps.is_none() && self.trace.len == 0;
         let ends = walkers.iter().map(|w| w.theta()).enumerate();
         Walk {
             distances: ends.map(from_start).collect(),

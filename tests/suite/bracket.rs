@@ -106,20 +106,18 @@ fn tail(z: &[f64]) -> f64 {
     above.min(1.0 - above)
 }
 
-/// With few temperatures both bounds are loose and both weights unbiased: `E[w] = Z` forwards,
-/// `E[1/w] = 1/Z` backwards. A transition at the wrong temperature, or an increment taken after it
-/// instead of before, shows as a bias of several errors.
+/// Both weights are unbiased: `E[w] = Z` forwards, `E[1/w] = 1/Z` backwards. A transition at the wrong
+/// temperature, or an increment taken after it instead of before, shows as a bias of several errors.
+/// (With a dozen temperatures `1/w` has so heavy a tail that its mean comes out too small: 26 of
+/// 2,000 weights count, and errors cannot be trusted. The bound is then high, as it may be.)
 #[test]
 fn weights_are_unbiased_both_ways() {
     let linear = Linear::new();
-    let hasty = AnnealedOptions {
-        leapfrog_steps: 2,
-        ..options(2_000, 12)
-    };
+    let settings = options(1_000, 200);
     let (mut below, mut above, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
     for seed in 0..8 {
-        let points = linear.draws(2_000, 50 + seed);
-        let got = linear.bracket(&hasty, &points, seed);
+        let points = linear.draws(1_000, 50 + seed);
+        let got = linear.bracket(&settings, &points, seed);
         let exact = linear.exact;
         below.push((got.lower.value - exact) / got.lower.std_error);
         above.push((got.upper.value - exact) / got.upper.std_error);

@@ -204,7 +204,7 @@ fn edited_metadata_are_refused_with_the_reason() {
     let options = ["--method", "flow", "--flow", "units", "--layers", "0"];
     let bytes = fs::read(model_file_with(dir.path(), &options)).unwrap();
     let cases = [
-        ("\"format_version\":7", "\"format_version\":2", "version 2"),
+        ("\"format_version\":7", "\"format_version\":3", "version 3"),
         ("\"format_version\":7", "\"format_version\":8", "1 to 7"),
         ("\"sizes\":[1,6,1]", "\"sizes\":[1,7,1]", "19 numbers"),
         (

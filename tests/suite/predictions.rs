@@ -91,7 +91,7 @@ fn quantiles_intervals_and_draws_of_a_number_in_every_format() {
     refused(&[&predict[..], &["--noiseless"]].concat(), &["--draws"]);
     refused(
         &[&predict[..], &["--interval", "0.5", "--interval", "0.5"]].concat(),
-        &["low_50"],
+        &["high_50", "--interval"],
     );
 }
 

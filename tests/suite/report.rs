@@ -229,7 +229,7 @@ fn a_page_on_numbers_has_its_own_pictures_and_each_can_be_a_file() {
     ] {
         assert!(there.contains(&wanted), "{wanted}");
     }
-    for name in ["line", "pit", "dependence"] {
+    for name in ["line", "pit"] {
         ok(&[
             "plot",
             text(&model),

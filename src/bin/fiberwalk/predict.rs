@@ -309,8 +309,12 @@ fn check_names(columns: &[Column], format: RowFormat) -> Result<()> {
     match names.windows(2).find(|pair| pair[0] == pair[1]) {
         None => Ok(()),
         Some(twice) => {
-            let requirement = "would be there twice among the columns of the predictions";
-            Err(Error::config("--keep", twice[0], requirement))
+            let requirement = "would be there twice: look at --keep, --interval and --quantiles";
+            Err(Error::config(
+                "column of the predictions",
+                twice[0],
+                requirement,
+            ))
         }
     }
 }

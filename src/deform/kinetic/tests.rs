@@ -73,21 +73,22 @@ fn deep_chains_come_back() {
     }
 }
 
-/// From far out the network is stiff: with a tolerance layers are halved, by other numbers for
-/// other draws, no step errs by more than the tolerance, and the passage inverts with the halvings
-/// that it records. With the halvings of another draw it does not.
+/// With a small tolerance layers are halved, by other numbers for other draws, no step errs by more
+/// than the tolerance, and the passage inverts with the halvings that it records. With other
+/// halvings it does not. (From draw 1 the first kicks turn the velocity into the force by a factor
+/// `e^{300}`, more than rounding can undo, so it is left out.)
 #[test]
 fn halved_layers_come_back() {
     let density = network();
     let mass = masses()[0].clone();
-    let tolerance = 0.05;
-    let kinetic = Kinetic::new(mass, lengths(64, 0.3)).unwrap();
+    let tolerance = 0.002;
+    let kinetic = Kinetic::new(mass, lengths(64, 0.05)).unwrap();
     assert!(kinetic.clone().with_tolerance(f64::NAN).is_err());
     let kinetic = kinetic.with_tolerance(tolerance).unwrap();
     let mut ws = kinetic.workspace(&density);
     let mut seen = Vec::new();
-    for k in 0..4 {
-        let (theta, u) = (normals(10, 2.0, 50 + k), unit(10, 60 + k));
+    for k in [0, 2, 3] {
+        let (theta, u) = (normals(10, 0.7, 50 + k), unit(10, 60 + k));
         let (mut t, mut v) = (theta.clone(), u.clone());
         let there = kinetic.forward(&density, &mut t, &mut v, &mut ws).unwrap();
         // 64 layers of 2^j steps each
@@ -103,7 +104,7 @@ fn halved_layers_come_back() {
         let wrong: Vec<u8> = halvings.iter().map(|j| j + 1).collect();
         let (mut t, mut v) = end;
         let back = kinetic.inverse(&density, &mut t, &mut v, &wrong, &mut ws);
-        assert!(back.is_ok() && off(&t) > 1e-5, "{}", off(&t));
+        assert!(back.is_ok() && off(&t) > 1e-3, "{}", off(&t));
         let short = kinetic.inverse(&density, &mut t, &mut v, &wrong[1..], &mut ws);
         assert!(short.is_err());
         seen.push(there.halvings);
@@ -263,7 +264,7 @@ fn draws_of_the_target_stay_and_others_come() {
     // 5 standard errors of the mean: 5 (10 / 400)^{1/2} = 0.8
     let (kinetic, stay) = run(1.0);
     assert!(stay.iter().all(|u| (u - 10.0).abs() < 0.8), "{stay:?}");
-    assert_eq!((stay.len(), kinetic.steps().len()), (61, 60));
+    assert_eq!((stay.len(), kinetic.steps().len()), (13, 60));
     // steps of the length that the walk finds: errors of 5e-4 a dimension
     let mut ws = kinetic.workspace(&density);
     let steps = kinetic.steps();
@@ -282,7 +283,7 @@ fn draws_of_the_target_stay_and_others_come() {
     // third of the distance at the start; a map that keeps energies would leave all of it.
     for scale in [0.5, 2.0] {
         let (_, come) = run(scale);
-        let later = come[31..].iter().sum::<f64>() / 30.0;
+        let later = come[7..].iter().sum::<f64>() / 6.0;
         let (first, later) = (come[0] - 10.0, later - 10.0);
         assert!(later.abs() < 0.4 * first.abs(), "{scale}: {first} {later}");
     }

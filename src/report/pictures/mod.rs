@@ -34,7 +34,7 @@ pub const NAMES: [(&str, &str); 23] = [
     ("qq", "a regression"),
     ("errors", "a regression"),
     ("risk-coverage", "every model"),
-    ("dependence", "every table"),
+    ("dependence", "tables of two features or more"),
     ("elsewhere", "every model, with --ood"),
     ("energy", "a walk; files of this version"),
     ("predictions", "a model that keeps all points of its walk"),

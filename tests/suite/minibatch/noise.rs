@@ -76,7 +76,8 @@ fn minibatches_tune_the_prior_precision_when_asked() {
     let (full, _) = run(Batch::Full, PriorChoice::Evidence);
     let (batches, said) = run(Batch::Rows(64), PriorChoice::Evidence);
     let ratio = batches.prior_precision / full.prior_precision;
-    assert!((1.0 / 1.4..1.4).contains(&ratio), "{batches:?} {full:?}");
+    // the evidence is flat here: the full fits from four starts of the noise end within a nat
+    assert!((1.0 / 3.0..3.0).contains(&ratio), "{batches:?} {full:?}");
     assert!(full.prior_precision > 1.5 && batches.rounds > 1, "{full:?}");
     assert!(said.contains("by evidence"), "{said}");
     // unless it is asked for, it stays
