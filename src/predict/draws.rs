@@ -17,6 +17,7 @@
 //! with the same ones.
 
 use rand::RngExt;
+#[cfg(feature = "safetensors")]
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};

@@ -46,7 +46,7 @@ pub struct Walk<T> {
 
 impl<T: Scalar> Walk<T> {
     /// The last point in memory of each particle that has one, `[*, dim]`, by particle.
-    pub(crate) fn ends(&self) -> Vec<T> {
+    pub fn ends(&self) -> Vec<T> {
         let mut last = vec![None; self.tallies.len()];
         let in_memory = self.particle.iter().skip(self.drained);
         for (row, &particle) in in_memory.enumerate() {

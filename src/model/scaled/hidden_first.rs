@@ -34,7 +34,7 @@ impl<T: Scalar> HiddenFirst<T> {
     }
 
     /// A row in the order of the [`PosteriorDensity`]: the likelihood's own parameters last.
-    pub(crate) fn inner_order(&self, row: &[T]) -> Vec<T> {
+    pub fn inner_order(&self, row: &[T]) -> Vec<T> {
         let mut row = row.to_vec();
         if let Some(tail) = row.get_mut(self.at..) {
             tail.rotate_left(self.own.min(tail.len()));
@@ -43,7 +43,7 @@ impl<T: Scalar> HiddenFirst<T> {
     }
 
     /// Rows `[n, P]` in the order of the [`PosteriorDensity`], with the hidden values first.
-    pub(crate) fn outer_order(&self, rows: &[T]) -> Vec<T> {
+    pub fn outer_order(&self, rows: &[T]) -> Vec<T> {
         let mut rows = rows.to_vec();
         for row in rows.chunks_exact_mut(self.density.dim().max(1)) {
             row[self.at..].rotate_right(self.own);
