@@ -63,10 +63,9 @@ fn isotonic_by_hand() {
     for (got, want) in map.outputs.iter().zip([low, 2.0 / 3.0, 2.0 / 3.0, high]) {
         assert!((got - want).abs() < 1e-12, "{got} {want}");
     }
-    assert_eq!(
-        (map.map(0.0), map.map(1.0), map.map(0.25)),
-        (low, high, 2.0 / 3.0)
-    );
+    for (at, want) in [(0.0, low), (1.0, high), (0.25, 2.0 / 3.0)] {
+        assert!((map.map(at) - want).abs() < 1e-12, "{at}: {}", map.map(at));
+    }
     let middle = map.map(0.6);
     assert!(
         (middle - 0.5 * (2.0 / 3.0 + high)).abs() < 1e-12,
