@@ -125,7 +125,7 @@ impl Rule {
     /// Whether more layers may bring draws nearer. They cannot where the energy is too high by more
     /// than [`FAR`]; and faithful draws that came no nearer stay where they are.
     pub fn may_gain(&self, before: Option<&Judged>, now: &Judged) -> bool {
-        // an energy that is no number is far too
+        // a NaN is not near
         let near = self.too_high(now.energy.0) < FAR;
         let far = self.judges_energy() && !near;
         let gained = before.is_none_or(|b| now.close.distance < GAIN * b.close.distance);
