@@ -35,7 +35,7 @@ const DENSE: usize = 2_000;
 /// Floating-point operations that the matrices of the last steps may take, about, and how many there
 /// may be at least and at most.
 const LAST_STEPS: f64 = 5e10;
-const MATRICES: (usize, usize) = (20, 200);
+const MATRICES: (usize, usize) = (20, 400);
 
 /// Initial noise levels of a regression, in units of the target: the fixed point has several
 /// solutions.

@@ -45,6 +45,7 @@ mod layering;
 mod likelihoods;
 mod linear;
 mod minibatch;
+mod minimum;
 mod old_files;
 mod own;
 mod precision;
