@@ -3,7 +3,7 @@
 use super::*;
 use crate::artifact::AnyModel;
 use crate::data::{Task, regression_with_gap};
-use crate::pipeline::{FitOptions, PriorChoice, WalkSettings, fit};
+use crate::pipeline::{FitOptions, WalkSettings, fit};
 use crate::rng::Streams;
 
 fn walked(data: &Dataset, options: FitOptions) -> (AnyModel, Draws<f64>) {
@@ -36,7 +36,6 @@ fn contours_of_a_linear_model_are_the_ellipses_of_its_posterior() {
     let data = Dataset::new(x, y, vec!["x".into()], "y", Task::Regression).unwrap();
     let options = FitOptions {
         hidden: Vec::new(),
-        prior: PriorChoice::Evidence,
         prior_precision: Some(alpha),
         noise_std: Some(s),
         ..FitOptions::default()
@@ -105,7 +104,6 @@ fn energies_of_points_are_those_of_the_walk() {
     let data = regression_with_gap(30, 0.3, &Streams::new(4)).unwrap();
     let options = FitOptions {
         hidden: vec![3],
-        prior: PriorChoice::Evidence,
         prior_precision: Some(1.0),
         noise_std: Some(0.4),
         ..FitOptions::default()
