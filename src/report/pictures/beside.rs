@@ -84,10 +84,10 @@ pub fn beside(material: &Material<'_>) -> Result<Option<Picture>> {
         name: "beside",
         title: "Draws of the flow beside points of the walk".into(),
         caption:
-            "The flow is a compact form of the walk. Left: hidden parameters where the walk's \
-                  points vary most; the clouds should cover one another. Right, where scales are \
-                  sampled: their draws, which should reach as far. The last layer is left out, \
-                  because the flow computes it."
+            "The flow is a compact form of the walk. First, hidden parameters where the walk's \
+                  points vary most: the clouds should cover one another. Then, where scales are \
+                  sampled, their draws: those of the flow should reach as far. The last layer is \
+                  left out, because the flow computes it."
                 .into(),
         panels,
     }))

@@ -259,12 +259,11 @@ fn free_place(
     taken: &[[f64; 2]],
 ) -> Option<[f64; 2]> {
     let share = |p: &[f64; 2], k: usize| (p[k] - ranges[k][0]) / (ranges[k][1] - ranges[k][0]);
-    let inside = |p: &&[f64; 2]| {
-        (0.06..0.94).contains(&share(*p, 0)) && (0.04..0.96).contains(&share(*p, 1))
-    };
+    let inside =
+        |p: &&[f64; 2]| (0.06..0.94).contains(&share(p, 0)) && (0.04..0.96).contains(&share(p, 1));
     let is_free = |p: &&[f64; 2]| {
         taken.iter().all(|t| {
-            (share(*p, 0) - share(t, 0)).abs() > 0.1 || (share(*p, 1) - share(t, 1)).abs() > 0.06
+            (share(p, 0) - share(t, 0)).abs() > 0.1 || (share(p, 1) - share(t, 1)).abs() > 0.06
         })
     };
     let free = lines.iter().flatten().filter(inside).filter(is_free);
@@ -294,9 +293,9 @@ mod tests {
         // the plane is not seen
         assert_eq!(plane.mean, [0.0, 0.0, 5.0]);
         for (point, at) in points.chunks(3).zip(&plane.at) {
-            for i in 0..3 {
+            for (i, p) in point.iter().enumerate() {
                 let back = plane.mean[i] + at[0] * plane.axes[0][i] + at[1] * plane.axes[1][i];
-                assert!((back - point[i]).abs() < 1e-9);
+                assert!((back - p).abs() < 1e-9);
             }
         }
         let place = plane.place(&[2.0, 1.0, 99.0]);

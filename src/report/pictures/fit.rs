@@ -102,9 +102,11 @@ fn ending(name: &str) -> String {
     }
 }
 
-/// Draws of scales by name, of one kind or of several beside one another: a name and a tone of each
-/// kind, and its draws.
-pub fn bars_of(title: &str, kinds: &[(&str, Tone, Vec<(String, Vec<f64>)>)]) -> Figure {
+/// A name, a tone, and draws of scales by name.
+pub type Kind<'a> = (&'a str, Tone, Vec<(String, Vec<f64>)>);
+
+/// Draws of scales, of one kind or of several beside one another.
+pub fn bars_of(title: &str, kinds: &[Kind<'_>]) -> Figure {
     /// Most scales that have room.
     const MOST: usize = 24;
     let shown = kinds.iter().map(|k| k.2.len()).max().unwrap_or(0).min(MOST);
