@@ -97,6 +97,7 @@ mod noise_calibration;
 #[cfg(feature = "cli")]
 mod observations;
 #[cfg(feature = "cli")]
+mod pictures;
 mod pipeline;
 #[cfg(feature = "cli")]
 mod predictions;
