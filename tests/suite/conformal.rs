@@ -102,7 +102,7 @@ fn sets_of_classes_cover_as_often_as_they_promise() {
             });
             let of = |rows: &[usize]| rows.iter().map(|&i| labels[i]).collect::<Vec<_>>();
             let scores: Vec<f64> = own.iter().map(|&i| scores[i]).collect();
-            let q = thresholds_by_class(&scores, &of(&own), classes, 0.9).unwrap();
+            let q = thresholds_by_class(&scores, &of(&own), None, classes, 0.9).unwrap();
             for &i in &others {
                 let set = prediction_set(kind, &q, row(i), u[i]);
                 held[labels[i]] += usize::from(set[labels[i]]);
