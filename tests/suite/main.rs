@@ -13,6 +13,7 @@ mod annealed;
 mod arguments;
 mod baselines;
 mod calibrated;
+mod calibrated_rows;
 mod calibration;
 mod conformal;
 mod continued;

@@ -312,7 +312,18 @@ impl<T: Scalar> Rows for Core<T> {
         if self.task != Task::Regression {
             return Err(Error::shape("stretched_losses", "a real target", "classes"));
         }
-        let add = |sum: &mut f64, logs: &[f64]| *sum -= logs.iter().sum::<f64>();
+        let weights = data.weights();
+        let add = |sum: &mut f64, first: usize, logs: &[f64]| match weights {
+            None => *sum -= logs.iter().sum::<f64>(),
+            Some(weights) => {
+                // a row of weight 0 is not there, even if its density is 0
+                let rows = logs
+                    .iter()
+                    .zip(&weights[first..])
+                    .filter(|row| *row.1 > 0.0);
+                *sum -= rows.map(|(log, weight)| weight * log).sum::<f64>();
+            }
+        };
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
@@ -320,7 +331,7 @@ impl<T: Scalar> Rows for Core<T> {
                     let logs = block
                         .stretched(factor)?
                         .log_densities(&y[done..done + rows])?;
-                    add(sum, &logs);
+                    add(sum, done, &logs);
                 }
                 done += rows;
                 Ok(())
@@ -330,7 +341,7 @@ impl<T: Scalar> Rows for Core<T> {
                 for (sum, &factor) in sums.iter_mut().zip(factors) {
                     let block = block.stretched(factor)?;
                     let logs = block.each(|row, mixture| Ok(mixture.log_density(targets[row])));
-                    add(sum, &logs?);
+                    add(sum, done, &logs?);
                 }
                 done += block.rows;
                 Ok(())

@@ -61,10 +61,14 @@ impl Predictor {
     /// their units, or labels. Without, they are means in the units that the likelihood sees,
     /// mapped back to the target's, or class probabilities.
     ///
+    /// Draws follow the calibrated predictions. Those of a number are stretched around the mean. Those
+    /// of classes are moved as little as possible ([`Transport`](crate::calibrate::Transport)): over
+    /// draws, labels occur with the calibrated probabilities, and probabilities average to them.
+    ///
     /// # Errors
     /// If no draws are asked for, the likelihood states no law, and those of [`Predictor::rows`].
     pub fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {
-        self.calibrated_draws(x, self.rows.draws(x, how)?)
+        self.calibrated_draws(x, how)
     }
 
     /// Predictions of rows `x` (`[n, d]`) in blocks of at most `size` rows, in order, each with the
@@ -99,8 +103,8 @@ impl Predictor {
         Ok(())
     }
 
-    /// The negative log likelihood of all rows with known targets, a sum in nats, if predictions
-    /// were stretched around their means by each of `factors`. Those of a calibration do not count.
+    /// The negative log likelihood of all rows with known targets, a sum by their weights in nats, if
+    /// predictions were stretched around their means by each of `factors`. Those of a calibration do not count.
     ///
     /// # Errors
     /// If the target is a class, a count or transformed, and those of [`Predictor::evaluate`].
