@@ -180,7 +180,7 @@ fn share(holds: &[(bool, f64)]) -> (f64, f64) {
 /// A mean, and its standard error; none of no numbers.
 fn mean(values: &[(f64, f64)]) -> (Option<f64>, Option<f64>) {
     let (sum, n) = effective(values.iter().map(|row| row.1));
-    if !(sum > 0.0) {
+    if sum.is_nan() || sum <= 0.0 {
         return (None, None);
     }
     let mean = values.iter().map(|(v, w)| w * v).sum::<f64>() / sum;
