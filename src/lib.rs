@@ -68,6 +68,7 @@ pub mod deform;
 pub mod diagnose;
 pub mod error;
 pub mod linalg;
+mod memory;
 pub mod metrics;
 pub mod model;
 pub mod nn;

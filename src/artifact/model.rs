@@ -16,6 +16,7 @@ use super::header::{KEY, parse_metadata, read_all, read_bytes};
 use super::metadata::{Metadata, SampledScales};
 use super::tensors::{Archive, Tensor, read, write_archive};
 use crate::error::{Error, Result, counted};
+use crate::memory;
 use crate::model::{Model, Points, StudentT};
 use crate::nn::LinearHead;
 use crate::rng::Streams;
@@ -359,6 +360,11 @@ impl<T: Scalar> FittedModel<T> {
                 counted(self.map.len(), "parameter")
             );
             return Err(Error::config("samples", count, &requirement));
+        }
+        if matches!(self.fitted, Fitted::Atlas { .. } | Fitted::Flow { .. }) {
+            // the draws, and a copy in the layout of files
+            let row = 2 * size_of::<T>() * self.map.len();
+            memory::check("samples", count, memory::bytes(count, row))?;
         }
         if let Fitted::Mixture(members) = &self.fitted {
             let value = counted(members.len(), "model");

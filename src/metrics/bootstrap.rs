@@ -72,6 +72,10 @@ impl Default for Bootstrap {
 }
 
 impl Bootstrap {
+    /// Most replicates. The share of so many that lies beyond the end of an interval of level 0.9
+    /// is right to 0.0007, and the scores of all of them take some 20 MB.
+    pub const MOST: usize = 100_000;
+
     /// The interval of one score of `rows` rows. `score` gets the weights of the rows, `[rows]`,
     /// and returns NaN where it is not defined. See [`Bootstrap::intervals`].
     ///
@@ -95,12 +99,12 @@ impl Bootstrap {
     /// one number for each of `kinds`, NaN where a score is not defined.
     ///
     /// An interval is `None` if rows of that number or kind cannot say how far a score varies: if
-    /// it is not finite, or not defined in a tenth of the replicates, or the same in all (as the
+    /// it, an end of the interval or its error is not finite, or not defined in a tenth of the replicates, or the same in all (as the
     /// accuracy is where every row is right).
     ///
     /// # Errors
-    /// Fewer than 20 replicates, a level not strictly between 0 and 1, no rows, weights that do not
-    /// fit, or another number of scores than kinds.
+    /// Fewer than 20 replicates or more than [`Bootstrap::MOST`], a level not strictly between 0
+    /// and 1, no rows, weights that do not fit, or another number of scores than kinds.
     pub fn intervals(
         &self,
         samples: &[usize],
@@ -161,12 +165,9 @@ impl Bootstrap {
     }
 
     fn check(&self, rows: usize, weights: Option<&[f64]>) -> Result<()> {
-        if self.replicates < 20 {
-            return Err(Error::config(
-                "replicates",
-                self.replicates,
-                "must be at least 20",
-            ));
+        if !(20..=Self::MOST).contains(&self.replicates) {
+            let requirement = format!("must be from 20 to {}", Self::MOST);
+            return Err(Error::config("replicates", self.replicates, &requirement));
         }
         if !(self.level > 0.0 && self.level < 1.0) {
             let requirement = "must lie strictly between 0 and 1";
@@ -215,7 +216,9 @@ impl Bootstrap {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
         let error = (squares / (values.len() as f64 - 1.0)).sqrt();
-        Some(Interval {
+        // scores near the end of the range of numbers may leave it here
+        let all_finite = [lower, upper, error].iter().all(|end| end.is_finite());
+        all_finite.then_some(Interval {
             lower,
             upper,
             error,
@@ -234,17 +237,20 @@ fn bias(sorted: &[f64], estimate: f64) -> f64 {
 }
 
 /// The acceleration of the jackknife: a sixth of the skewness of the rows' influence, over
-/// `n^{1/2}`.
+/// `n^{1/2}`. It has no unit, so influences are taken in units of the largest one: their powers
+/// would leave the range of numbers where scores are large.
 fn acceleration(left_out: &[f64]) -> f64 {
-    let mean = left_out.iter().sum::<f64>() / left_out.len() as f64;
-    let power = |p: i32| left_out.iter().map(|v| (mean - v).powi(p)).sum::<f64>();
-    let scale = power(2).powf(1.5);
-    // without any difference there is no skewness
-    if scale > 0.0 {
-        power(3) / (6.0 * scale)
-    } else {
-        0.0
+    let count = left_out.len() as f64;
+    let mean = left_out.iter().map(|v| v / count).sum::<f64>();
+    let largest = left_out.iter().fold(0.0f64, |m, v| m.max((mean - v).abs()));
+    if !(largest > 0.0 && largest.is_finite()) {
+        return 0.0;
     }
+    let power = |p: i32| {
+        let each = left_out.iter().map(|v| ((mean - v) / largest).powi(p));
+        each.sum::<f64>()
+    };
+    power(3) / (6.0 * power(2).powf(1.5))
 }
 
 /// The `p`-quantile of sorted values, linear between their expected positions `i / (n + 1)`.

@@ -6,7 +6,9 @@ use super::options::Deforming;
 use super::{FlowChoice, KernelKind, Method, MethodOptions, PriorChoice};
 use crate::baselines::{ChainOptions, SgldOptions, check_seconds};
 use crate::error::{Error, Result, counted};
+use crate::memory;
 use crate::model::Observation;
+use crate::walk::WalkOptions;
 
 /// Most kinetic layers of a flow.
 const MAX_LAYERS: usize = 100_000;
@@ -60,12 +62,33 @@ impl Problem<'_> {
             }
             _ => self.walk_options(settings)?,
         };
-        let points = walk.particles.saturating_mul(walk.keep);
-        if points.saturating_mul(self.network.dim()) > MAX_NUMBERS {
+        self.check_room(&walk)?;
+        match options.method.deforming() {
+            Some(how) => self.check_deformation(how),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses more particles or points than numbers that are allowed, or than memory has room for.
+    fn check_room(&self, walk: &WalkOptions) -> Result<()> {
+        let dim = self.network.dim();
+        let particles = walk.particles;
+        if particles.saturating_mul(dim) > MAX_NUMBERS {
+            let requirement = format!(
+                "times {} must be at most 2^30 numbers",
+                counted(dim, "parameter")
+            );
+            return Err(Error::config("particles", particles, &requirement));
+        }
+        // position, momentum, gradient and the estimates of a particle, and its bookkeeping
+        let needed = memory::bytes(particles, 1_024 + 8 * dim * size_of::<f32>());
+        memory::check("particles", particles, needed)?;
+        let points = particles.saturating_mul(walk.keep);
+        if points.saturating_mul(dim) > MAX_NUMBERS {
             let value = format!(
                 "{} of {}",
                 counted(points, "point"),
-                counted(self.network.dim(), "parameter")
+                counted(dim, "parameter")
             );
             return Err(Error::config(
                 "samples",
@@ -73,10 +96,8 @@ impl Problem<'_> {
                 "must be at most 2^30 numbers",
             ));
         }
-        match options.method.deforming() {
-            Some(how) => self.check_deformation(how),
-            None => Ok(()),
-        }
+        let needed = memory::bytes(points, dim * size_of::<f32>());
+        memory::check("samples", points, needed)
     }
 
     /// Refuses likelihoods that the method does not support.
@@ -248,6 +269,8 @@ impl Problem<'_> {
             );
             return Err(Error::config("samples", samples, &requirement));
         }
-        Ok(())
+        // the draws, and what is made of them before they are written
+        let row = 3 * size_of::<f32>() * dim + 64;
+        memory::check("samples", samples, memory::bytes(samples, row))
     }
 }

@@ -21,6 +21,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::{Error, Result};
+use crate::memory::{self, bytes};
 use crate::rng::{Phase, Streams};
 
 /// Streams from this index on serve all rows: the choice of components, then what each needs.
@@ -52,6 +53,24 @@ impl Default for DrawOptions {
 }
 
 impl DrawOptions {
+    /// Most draws per row.
+    pub const MOST: usize = 1_000_000;
+
+    /// Checks the number of draws of `width` numbers each for `rows` rows at once.
+    ///
+    /// # Errors
+    /// If there are none, more than [`DrawOptions::MOST`], or more than memory has room for.
+    pub fn check(&self, rows: usize, width: usize) -> Result<()> {
+        if !(1..=Self::MOST).contains(&self.count) {
+            let requirement = format!("must be in 1..={}", Self::MOST);
+            return Err(Error::config("draws", self.count, &requirement));
+        }
+        // the names of columns; what a model says of a draw, and the numbers as they are passed on
+        let names = bytes(self.count.saturating_mul(width), 64);
+        let held = bytes(rows.saturating_mul(self.count), 80 + 24 * width);
+        memory::check("draws", self.count, names.saturating_add(held))
+    }
+
     /// The generator of the noise of row `row`, counted from the first one here.
     #[cfg(feature = "safetensors")]
     pub(crate) fn noise_of(&self, row: usize) -> ChaCha8Rng {

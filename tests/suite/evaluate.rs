@@ -92,10 +92,13 @@ fn scores_have_intervals_in_text_and_json() {
         json(&[&args[..], &["--json", "--threads", "1"]].concat()),
         found
     );
-    refused(
-        &[&args[..], &["--bootstrap", "7"]].concat(),
-        &["--bootstrap = 7", "at least 20"],
-    );
+    // nor so many that memory could not hold them
+    for count in ["7", "99999999999"] {
+        refused(
+            &[&args[..], &["--bootstrap", count]].concat(),
+            &[&format!("--bootstrap = {count}"), "from 20 to 100000"],
+        );
+    }
 }
 
 #[test]

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 /// The modules; each may import those before it. `simd` stands before `scalar`, whose functions it
 /// provides.
-const ORDER: [&str; 26] = [
+const ORDER: [&str; 27] = [
     "error",
+    "memory",
     "parallel",
     "special",
     "simd",

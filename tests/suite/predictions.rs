@@ -84,6 +84,7 @@ fn quantiles_intervals_and_draws_of_a_number_in_every_format() {
         ("--interval", "0"),
         ("--interval", "-0.5"),
         ("--draws", "0"),
+        ("--draws", "3000000"),
         ("--format", "xml"),
     ] {
         refused(&[&predict[..], &[option, value]].concat(), &[option]);

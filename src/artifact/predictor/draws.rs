@@ -35,6 +35,11 @@ impl<T: Scalar> Core<T> {
             .iter()
             .map(|m| (m.weight, m.samples()))
             .collect();
+        let width = match self.task {
+            Task::Classification { classes } if !how.noise => classes,
+            _ => 1,
+        };
+        how.check(x.len() / self.features.len().max(1), width)?;
         let picked = how.components(&models)?;
         let shares: Vec<Share> = self
             .members
@@ -42,10 +47,6 @@ impl<T: Scalar> Core<T> {
             .enumerate()
             .map(|(m, member)| Share::new(m, member, &picked, how))
             .collect();
-        let width = match self.task {
-            Task::Classification { classes } if !how.noise => classes,
-            _ => 1,
-        };
         let mut all = PredictiveDraws {
             rows: 0,
             count: how.count,

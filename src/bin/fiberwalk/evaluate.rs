@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use fiberwalk::Error;
 use fiberwalk::artifact::{Predictions, Predictor, Promise};
 use fiberwalk::metrics::{
     Bootstrap, DEFAULT_BINS, Interval, OutOfDistribution, ScoredRows, Scores, class_uncertainties,
 };
+use fiberwalk::{Error, Result};
 use serde::Serialize;
 
 use crate::args::EvaluateArgs;
@@ -60,6 +60,18 @@ struct Detection {
     intervals: Option<Intervals>,
 }
 
+/// Checks the number of bootstraps.
+///
+/// # Errors
+/// If intervals cannot be made from so many.
+pub fn replicates(count: usize) -> Result<usize> {
+    if count == 0 || (20..=Bootstrap::MOST).contains(&count) {
+        return Ok(count);
+    }
+    let requirement = format!("must be 0 (no intervals) or from 20 to {}", Bootstrap::MOST);
+    Err(Error::config("--bootstrap", count, &requirement))
+}
+
 pub fn run(args: &EvaluateArgs) -> Outcome {
     read_once(("MODEL", &args.model), ("TEST", &args.test))?;
     if let Some(other) = &args.ood {
@@ -72,12 +84,8 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
     let data = input.scored(metadata, args.rows.rows, &args.table)?;
     say_notes(data.notes());
     let seed = args.sampling.seed_of(metadata);
-    let bootstrap = match args.bootstrap {
+    let bootstrap = match replicates(args.bootstrap)? {
         0 => None,
-        1..20 => {
-            let requirement = "must be 0 (no intervals) or at least 20";
-            return Err(Error::config("--bootstrap", args.bootstrap, requirement).into());
-        }
         replicates => Some(Bootstrap {
             replicates,
             seed,

@@ -168,9 +168,13 @@ impl<'a> Table<'a> {
             ..DrawOptions::default()
         });
         if let Some(draws) = &draws {
-            if draws.count == 0 {
-                return Err(Error::config("--draws", 0, "must be positive"));
-            }
+            let width = classes.as_ref().map_or(1, Vec::len);
+            draws.check(1, width).map_err(|error| match error {
+                Error::Config {
+                    value, requirement, ..
+                } => Error::config("--draws", value, &requirement),
+                other => other,
+            })?;
             columns.push(draws_column(draws, classes.as_deref()));
         }
         check_names(&columns, args.format)?;

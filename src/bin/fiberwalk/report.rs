@@ -6,6 +6,7 @@ use fiberwalk::artifact::{Claim, write_atomically};
 use fiberwalk::report::{NAMES, Report, ReportOptions};
 use fiberwalk::{Error, Result};
 
+use crate::evaluate::replicates;
 use crate::failure::{Outcome, in_file};
 use crate::input::Input;
 use crate::report_args::{PlotArgs, ReportArgs, Shown};
@@ -14,11 +15,8 @@ use crate::suggest::similar;
 use crate::{check_destination, printable, say_notes};
 
 pub fn run(args: &ReportArgs) -> Outcome {
-    if (1..20).contains(&args.bootstrap) {
-        let requirement = "must be 0 (no intervals) or at least 20";
-        return Err(Error::config("--bootstrap", args.bootstrap, requirement).into());
-    }
-    let (_claim, report) = look(&args.shown, &args.out, args.bootstrap)?;
+    let bootstrap = replicates(args.bootstrap)?;
+    let (_claim, report) = look(&args.shown, &args.out, bootstrap)?;
     let page = report.html();
     write(&args.out, &page)?;
     if !args.quiet && !is_stream(&args.out) {

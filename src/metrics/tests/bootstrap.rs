@@ -194,7 +194,7 @@ fn what_does_not_fit_is_refused() {
             },
             3
         )
-        .contains("at least 20")
+        .contains("from 20 to 100000")
     );
     for level in [0.0, 1.0, f64::NAN] {
         assert!(
@@ -236,4 +236,34 @@ fn quantiles_and_corrections_by_hand() {
     );
     assert_eq!(acceleration(&[]), 0.0);
     assert_eq!(acceleration(&[1.0, 1.0]), 0.0);
+}
+
+/// Scores whose squares leave the range of numbers have an interval without NaN, or none.
+#[test]
+fn huge_scores_have_finite_intervals_or_none() {
+    let how = Bootstrap {
+        replicates: 200,
+        ..Bootstrap::default()
+    };
+    let mean_of = |unit: f64| {
+        move |w: &[f64]| {
+            let total: f64 = w.iter().sum();
+            let parts = w
+                .iter()
+                .enumerate()
+                .map(|(i, w)| w / total * (i * i) as f64);
+            unit * parts.sum::<f64>()
+        }
+    };
+    let interval = |unit| {
+        let kind = IntervalKind::BiasCorrected;
+        how.interval(12, kind, mean_of(unit)).unwrap()
+    };
+    // the ends scale with the score: the acceleration does not depend on the unit
+    let (one, large) = (interval(1.0).unwrap(), interval(1e130).unwrap());
+    for (a, b) in [(one.lower, large.lower), (one.upper, large.upper)] {
+        assert!((a - b / 1e130).abs() < 1e-12 * a.abs(), "{a} and {b}");
+    }
+    // the squares of the replicates overflow, so the error is not known
+    assert_eq!(interval(1e300), None);
 }
