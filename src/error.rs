@@ -1,11 +1,13 @@
 //! Errors, with the numbers that say where they happened, and counts for their messages.
 
 mod counted;
+mod numbers;
 
 use std::fmt;
 use std::path::PathBuf;
 
 pub use counted::{Counted, counted};
+pub use numbers::{rounded, shortest};
 
 /// The crate's result type.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -177,7 +179,7 @@ impl Error {
     pub fn config(field: &'static str, value: impl ToString, requirement: &str) -> Self {
         Error::Config {
             field,
-            value: value.to_string(),
+            value: numbers::brief(value.to_string()),
             requirement: requirement.to_string(),
         }
     }

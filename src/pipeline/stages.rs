@@ -178,6 +178,7 @@ impl<'a> Problem<'a> {
             }
             None => self.estimate(&mut summary)?,
         };
+        summary.double = T::NAME == "f64";
         keeper.trained(&evidence, &summary);
         let fitted = self.fit_method(&evidence, keeper, &mut summary)?;
         keeper.say(&mut summary);

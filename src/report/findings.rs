@@ -82,6 +82,14 @@ fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
             "The search for plausible networks hardly moved, so the model knows of one network only \
              and is surer than it should be.",
         ),
+        Finding::WalkNotJudged { .. } => (
+            Trust::DoNotTrust,
+            "The search for plausible networks was too small to tell whether it found any.",
+        ),
+        Finding::JointMode => (
+            Trust::DoNotTrust,
+            "It is a single network at the joint mode of weights and scales, which predicts badly.",
+        ),
         Finding::ConstantPredictions { .. } => (
             Trust::DoNotTrust,
             "It predicts nearly the same for every row, so it has learned next to nothing from the \
@@ -116,13 +124,13 @@ fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
         Finding::WalkersDisagree { .. }
             | Finding::WalkersRemember { .. }
             | Finding::StartNotForgotten { .. }
-    );
+    ) || matches!(finding, Finding::WalkNotJudged { particles: 2.., .. });
     Reason {
         trust,
         what: what.into(),
         advice: match longer {
             true => more_steps,
-            false => finding.advice().into(),
+            false => finding.advice(report).into(),
         },
         detail: match finding {
             Finding::AllWell => String::new(),

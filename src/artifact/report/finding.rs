@@ -1,6 +1,6 @@
 //! What a verdict can say: each finding with a sentence, and what to do about it.
 
-use crate::error::counted;
+use crate::error::{counted, shortest};
 use serde::Serialize;
 
 /// Variance of the energy error per dimension beyond which a walk without a test is biased.
@@ -47,6 +47,13 @@ pub enum Finding {
     StartNotForgotten {
         /// Steps that it took.
         steps: usize,
+    },
+    /// The walk is too short, or of too few particles, to be judged.
+    WalkNotJudged {
+        /// Steps that it took.
+        steps: usize,
+        /// Its particles.
+        particles: usize,
     },
     /// The walk's steps are too long.
     LargeEnergyError {
@@ -138,6 +145,8 @@ pub enum Finding {
     },
     /// A scale ended at the bound of what is allowed.
     ScaleAtBound,
+    /// The model is the joint mode of parameters and scales.
+    JointMode,
     /// The MAP estimate is above its minimum.
     AboveMinimum {
         /// By so many nats.
@@ -225,6 +234,14 @@ impl Finding {
             Self::StartNotForgotten { steps } => format!(
                 "the walk had not forgotten its start when its steps were used up, after {steps}."
             ),
+            Self::WalkNotJudged { steps, particles } => {
+                let why = match particles {
+                    0 | 1 => "one particle has no other to be compared with",
+                    _ => "it is too short for its particles to be compared",
+                };
+                let steps = counted(steps, "step");
+                format!("nobody knows whether the walk of {steps} found the posterior: {why}.")
+            }
             Self::LargeEnergyError { error } => format!(
                 "the steps are too long, so the walk is biased: the variance of the energy \
                  error is {error:.1e} per dimension, and should be below {ENERGY_ERROR:.0e}."
@@ -243,12 +260,14 @@ impl Finding {
                 }
             }
             Self::StepTooLong { step_size, share } => format!(
-                "the given step of {step_size} is too long: {:.1} % of the steps diverged.",
+                "the given step of {} is too long: {:.1} % of the steps diverged.",
+                shortest(*step_size),
                 100.0 * share
             ),
             Self::StepTooShort { step_size, path } => format!(
-                "the given step of {step_size} is too short: a walker's whole path is {path:.0e} \
-                 times as long as the posterior is wide, so all points are near its start."
+                "the given step of {} is too short: a walker's whole path is {path:.0e} times as long \
+                 as the posterior is wide, so all points are near its start.",
+                shortest(*step_size)
             ),
             Self::ConstantPredictions { spread } => format!(
                 "predictions are nearly the same for all training rows: their spread is {spread:.0e} \
@@ -312,6 +331,10 @@ impl Finding {
                 format!("the scales were still changing after {rounds} of tuning.")
             }
             Self::ScaleAtBound => "a tuned scale ended at the bound of what is allowed.".into(),
+            Self::JointMode => {
+                "the model is at the joint mode of parameters and scales, which predicts badly."
+                    .into()
+            }
             Self::AboveMinimum { nats, matrices } => format!(
                 "the estimate is {nats:.2} nats above its minimum (Gauss-Newton matrices \
                  formed: {matrices})."
@@ -338,62 +361,6 @@ impl Finding {
             }
             Self::LooFailed { why } => format!("there is no leave-one-out: {why}."),
             Self::Other { what } => format!("{what}."),
-        }
-    }
-
-    /// What to do, with the option that does it; empty if there is nothing to do.
-    pub fn advice(&self) -> &'static str {
-        match self {
-            Self::AllWell | Self::Other { .. } | Self::LooFailed { .. } => "",
-            Self::WalkersDisagree { .. }
-            | Self::WalkersRemember { .. }
-            | Self::StartNotForgotten { .. } => "Take more --steps.",
-            Self::LargeEnergyError { .. } => "Take a smaller --step-size, or --adjusted.",
-            Self::FrequentDivergences { sampler: true, .. } => {
-                "Take --precision f64, or other scales: --prior hierarchical or evidence."
-            }
-            Self::FrequentDivergences { sampler: false, .. } => {
-                "Take a smaller --step-size, or --kernel microcanonical."
-            }
-            Self::StepTooLong { .. } => "Take a smaller --step-size, or --step-size auto.",
-            Self::StepTooShort { .. } => "Take a larger --step-size, or --step-size auto.",
-            Self::ConstantPredictions { .. } => {
-                "If they do tell something, take fewer or other layers (--hidden, --activation), or \
-                 other scales (--prior hierarchical, --prior-precision 1)."
-            }
-            Self::ChainsCutShort { .. } => "Raise --max-seconds.",
-            Self::CutShort {
-                in_warm_up: true, ..
-            } => "Raise --max-seconds or --max-memory, or take a smaller network: --hidden.",
-            Self::CutShort { .. } => {
-                "If the walkers agree nothing need be done; else raise --max-seconds or \
-                 --max-memory."
-            }
-            Self::DeformationFar { flow: true, .. } | Self::FlowUnfaithful { .. } => {
-                "Take --method atlas or --method walk."
-            }
-            Self::DeformationFar { .. } => "Take --method walk.",
-            Self::WideBracket { .. } => "Take more temperatures: --bracket.",
-            Self::CrossedBracket { .. } => "Take more --steps or more --particles.",
-            Self::LargeKHat { .. } => {
-                "Nothing need be done; to compare models, take leave-one-out (--method walk)."
-            }
-            Self::EvidenceNotSettled { .. } | Self::ScaleAtBound => {
-                "Sample the scales (--prior hierarchical), or give them: --prior-precision and \
-                 --noise-std."
-            }
-            Self::AboveMinimum { .. } => "Take --precision f64.",
-            Self::ChainsDisagree { .. } => "Take --precision f64, or compare with --method walk.",
-            Self::BaselineDiverged { .. } => "Take --precision f64, or another --method.",
-            Self::NoModelAgrees => "Take more --steps.",
-            Self::RowsNotRefitted { .. } => "Take --precision f64, or leave out --loo-refits.",
-            Self::CheckpointNotWritten { .. } => {
-                "See that the disk of --out has room, or write none: --checkpoint-every 0."
-            }
-            Self::LooUnreliable { .. } => {
-                "Predictions are not concerned. To compare models by it, keep more --samples, or fit \
-                 without these rows: --loo-refits N."
-            }
         }
     }
 }

@@ -40,5 +40,5 @@ fn groups_decide_where_there_are_any() {
     assert!(matches!(stuck[..], [Finding::WalkersRemember { .. }]));
     let sentence = stuck[0].sentence();
     assert!(sentence.contains("1.30, to be below 1.18"), "{sentence}");
-    assert!(stuck[0].advice().contains("--steps"));
+    assert!(stuck[0].advice(&healthy).contains("--steps"));
 }

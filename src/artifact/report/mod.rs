@@ -6,6 +6,7 @@
 //! verdict first; `docs/summary.md` explains each line. Numbers that are not finite are `null` in
 //! JSON.
 
+mod advice;
 mod baseline;
 mod bracket;
 mod calibration;
@@ -59,6 +60,9 @@ pub struct FitReport {
     /// The network.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
+    /// True of a fit in double precision. Older files do not say it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub double: bool,
     /// Models that were tried on rows held out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub portfolio: Option<Portfolio>,

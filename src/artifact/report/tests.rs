@@ -42,6 +42,7 @@ pub(super) fn walked() -> FitReport {
             forgotten: true,
             ..Walk::default()
         }),
+        mixing: Some(Mixing::default()),
         ..FitReport::default()
     }
 }
@@ -272,7 +273,7 @@ fn each_thing_that_is_wrong_has_a_sentence_and_an_option() {
             "{}",
             finding.sentence()
         );
-        assert!(finding.advice().contains(option), "{}", finding.advice());
+        assert!(finding.advice(&report).contains(option), "{finding:?}");
         let text = report.to_string();
         assert!(
             text.starts_with("verdict ") && text.contains(sentence),
@@ -290,7 +291,7 @@ fn each_thing_that_is_wrong_has_a_sentence_and_an_option() {
         report
     };
     let long = only(&error(Some(2e-3)));
-    assert!(long.sentence().contains("biased") && long.advice().contains("--adjusted"));
+    assert!(long.sentence().contains("biased") && long.advice(&walked()).contains("--adjusted"));
     assert_eq!(only(&error(None)), Finding::AllWell);
     // scales are given: walkers that have not been everywhere are no problem yet
     assert_eq!(

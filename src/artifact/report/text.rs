@@ -12,7 +12,7 @@ use super::{
     Baseline, Estimate, FitReport, GivenScales, Laplace, LeaveOneOut, Origin, Severity, Tangent,
     Training,
 };
-use crate::error::counted;
+use crate::error::{counted, rounded};
 
 /// Lines with their headings.
 #[derive(Default)]
@@ -66,7 +66,7 @@ impl FitReport {
                 Severity::Note => "note",
                 Severity::Well | Severity::Warning => "verdict",
             };
-            let text = format!("{} {}", finding.sentence(), finding.advice());
+            let text = format!("{} {}", finding.sentence(), finding.advice(self));
             lines.add(heading, text.trim_end());
         }
     }
@@ -77,7 +77,7 @@ impl FitReport {
             .iter()
             .filter(|s| !s.name.contains(".inputs"));
         let text: Vec<String> = listed
-            .map(|s| format!("{} {:.3}", s.name, s.value))
+            .map(|s| format!("{} {}", s.name, rounded(s.value, 3)))
             .collect();
         if !text.is_empty() {
             lines.add("scales", &format!("at the joint mode: {}", text.join(", ")));
@@ -224,12 +224,13 @@ fn scales(scales: &GivenScales, lines: &mut Lines) {
         Origin::Learned => "learned with the weights",
     };
     let mut text = format!(
-        "prior precision {:.4} ({})",
-        scales.prior_precision,
+        "prior precision {} ({})",
+        rounded(scales.prior_precision, 4),
         how(scales.prior_origin)
     );
     if let Some(std) = scales.noise_std {
-        text += &format!(", noise std {std:.4} ({})", how(scales.noise_origin));
+        let std = rounded(std, 4);
+        text += &format!(", noise std {std} ({})", how(scales.noise_origin));
     }
     if scales.is_tuned() {
         text += &format!(", {}", counted(scales.rounds, "round"));

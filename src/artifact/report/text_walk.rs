@@ -4,7 +4,7 @@ use super::text::Lines;
 use super::text_data::LISTED;
 use super::text_flow::distances;
 use super::{Deformation, Evidence, FitReport, Kernel, Mixing, SampledScales, Stored, Trust, Walk};
-use crate::error::counted;
+use crate::error::{counted, rounded};
 
 /// R-hat up to which walkers are said to agree about a prediction.
 const AGREEMENT: f64 = 1.1;
@@ -241,9 +241,10 @@ fn kernel_text(kernel: &Kernel, viability: f64) -> String {
                 ""
             };
             let mut text = format!(
-                "microcanonical{form}: step {step_size:.4} ({}), forgets its direction in \
-                 {decoherence_length:.2} ({}), {} in the frame",
+                "microcanonical{form}: step {} ({}), forgets its direction in {} ({}), {} in the frame",
+                rounded(*step_size, 4),
                 how(*step_size_given),
+                rounded(*decoherence_length, 2),
                 how(*decoherence_length_given),
                 counted(directions, "direction")
             );

@@ -81,6 +81,10 @@ impl FitReport {
         let Some(walk) = &self.walk else { return };
         let cut_in_warm_up = walk.cut_short.as_ref().is_some_and(|c| c.in_warm_up);
         let steps = walk.steps;
+        if sampler && mixing.is_none() && sampled.is_none() && !cut_in_warm_up {
+            let particles = walk.particles;
+            all.push(Finding::WalkNotJudged { steps, particles });
+        }
         if !walk.forgotten && !cut_in_warm_up {
             all.push(Finding::StartNotForgotten { steps });
         }
@@ -113,6 +117,10 @@ impl FitReport {
     }
 
     fn judge_estimate(&self, all: &mut Vec<Finding>) {
+        // a walk starts there, and does not stay
+        if !self.mode_scales.is_empty() && self.walk.is_none() && self.baseline.is_none() {
+            all.push(Finding::JointMode);
+        }
         if let Some(scales) = &self.scales {
             let rounds = scales.rounds;
             if !scales.settled {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use fiberwalk::artifact::write_atomically;
 use fiberwalk::data::{Dataset, stratified_split};
-use fiberwalk::error::counted;
+use fiberwalk::error::{counted, rounded};
 use fiberwalk::pipeline::{
     Differences, FitOptions, Fits, Measured, MethodOptions, MethodScores, Statistic, WalkSettings,
     by_method, compare_to_best, measure,
@@ -15,7 +15,6 @@ use fiberwalk::{Error, Phase, Result, Streams};
 use crate::args::{CompareArgs, Precision};
 use crate::failure::{Failure, Outcome, in_file, status};
 use crate::input::Input;
-use crate::numbers::rounded;
 use crate::progress::Bars;
 use crate::report::{claim, command};
 use crate::signals::Signals;

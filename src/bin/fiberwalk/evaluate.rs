@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use fiberwalk::artifact::{Predictions, Predictor, Promise};
+use fiberwalk::error::rounded;
 use fiberwalk::metrics::{
     Bootstrap, DEFAULT_BINS, Interval, OutOfDistribution, ScoredRows, Scores, class_uncertainties,
 };
@@ -13,7 +14,6 @@ use serde::Serialize;
 use crate::args::EvaluateArgs;
 use crate::failure::{Failure, Outcome, in_file};
 use crate::input::Input;
-use crate::numbers::rounded;
 use crate::promise;
 use crate::say_notes;
 use crate::streams::{self, read_once, say};

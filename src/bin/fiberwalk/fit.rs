@@ -102,7 +102,7 @@ fn run_in<T: Fits>(args: &FitArgs, signals: &Signals) -> Outcome {
 fn warnings(report: &FitReport) {
     let findings = report.verdict().into_iter();
     for finding in findings.filter(|f| f.severity() == Severity::Warning) {
-        let text = format!("warning: {} {}", finding.sentence(), finding.advice());
+        let text = format!("warning: {} {}", finding.sentence(), finding.advice(report));
         complain(text.trim_end());
     }
 }

@@ -31,7 +31,7 @@ pub fn verdict(report: &FitReport) -> Vec<Value> {
         let mut said = json!(finding);
         said["severity"] = json!(finding.severity());
         said["sentence"] = finding.sentence().into();
-        said["advice"] = finding.advice().into();
+        said["advice"] = finding.advice(report).into();
         said
     });
     findings.collect()

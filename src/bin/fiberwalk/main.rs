@@ -19,7 +19,6 @@ mod fit;
 mod held_out;
 mod info;
 mod input;
-mod numbers;
 mod pages;
 mod peak;
 mod predict;

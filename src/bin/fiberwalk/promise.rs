@@ -1,8 +1,7 @@
 //! How often conformal sets and intervals hold their target, in lines.
 
 use fiberwalk::artifact::Promise;
-
-use crate::numbers::rounded;
+use fiberwalk::error::rounded;
 
 /// Coverage and size beside what was promised.
 pub fn lines(promise: &Promise) -> String {

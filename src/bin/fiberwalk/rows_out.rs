@@ -1,10 +1,10 @@
 //! Rows of predictions as CSV, as one JSON list, or as a JSON object per line.
 
+use fiberwalk::error::shortest;
 use std::io::{self, Write};
 
 use serde_json::Value;
 
-use crate::numbers::shortest;
 use crate::values::RowFormat;
 
 /// What stands in a column of a row.

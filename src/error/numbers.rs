@@ -24,6 +24,17 @@ pub fn rounded(x: f64, digits: usize) -> String {
     }
 }
 
+/// A text, or the shortest one of the same number if it is a number of very many digits, as the
+/// plain decimal of 1e300 is.
+pub(super) fn brief(text: String) -> String {
+    // more digits than a whole number of 64 bits or a number between the limits of `PLAIN` has
+    const LONG: usize = 26;
+    match text.parse() {
+        Ok(x) if text.len() > LONG => shortest(x),
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +54,22 @@ mod tests {
         ] {
             assert_eq!(shortest(x), text);
             assert_eq!(shortest(x).parse::<f64>().unwrap(), x);
+        }
+    }
+
+    #[test]
+    fn only_numbers_of_many_digits_are_said_otherwise() {
+        for (text, brief_text) in [
+            (1e300.to_string(), "1e300"),
+            ((-2.5e-200f64).to_string(), "-2.5e-200"),
+            (u64::MAX.to_string(), "18446744073709551615"),
+            (
+                "a name of more than thirty letters".into(),
+                "a name of more than thirty letters",
+            ),
+            ("0.10000000000000001".into(), "0.10000000000000001"),
+        ] {
+            assert_eq!(brief(text), brief_text);
         }
     }
 
