@@ -133,7 +133,10 @@ impl CsvText {
         let rows = rows_for(
             &source,
             schema,
-            (weighted.map(|w| w.1), options.rows),
+            (
+                weighted.map_or(&[][..], |w| std::slice::from_ref(w.1)),
+                options.rows,
+            ),
             |line, row| {
                 if let Some((j, name)) = weighted {
                     let weight = weight(row.get(j).unwrap_or("").trim(), source.dialect.decimal);
@@ -172,14 +175,26 @@ impl CsvText {
             .iter()
             .map(|name| source.known(name, "to keep"));
         let keep: Vec<usize> = keep.collect::<Result<_>>()?;
-        let mut kept = Vec::new();
-        let rows = rows_for(&source, schema, (None, options.rows), |_, row| {
-            if !keep.is_empty() {
-                let cell = |&j: &usize| row.get(j).unwrap_or("").to_string();
-                kept.push(keep.iter().map(cell).collect());
+        for name in &options.ignore {
+            source.known(name, "to leave out")?;
+            if schema.features().iter().any(|f| f.name == *name) {
+                let what = "the model needs this column, so it cannot be left out";
+                return Err(at(source.path, source.header_line, Some(name), what));
             }
-            Ok(())
-        })?;
+        }
+        let mut kept = Vec::new();
+        let rows = rows_for(
+            &source,
+            schema,
+            (&options.ignore, options.rows),
+            |_, row| {
+                if !keep.is_empty() {
+                    let cell = |&j: &usize| row.get(j).unwrap_or("").to_string();
+                    kept.push(keep.iter().map(cell).collect());
+                }
+                Ok(())
+            },
+        )?;
         Ok(FeatureRows { kept, ..rows })
     }
 }
@@ -187,12 +202,12 @@ impl CsvText {
 /// Rows from which on the memory for as many again is checked.
 const GROWN: usize = 1 << 16;
 
-/// The encoded features of all rows, or of the first `most`. `use_row` sees each row too, and uses
-/// the column `also`.
+/// The encoded features of all rows, or of the first `most`. `use_row` sees each row too. Nothing is
+/// said of the columns `known`, which are used or left out on purpose.
 fn rows_for(
     source: &Source<'_>,
     schema: &Schema,
-    (also, most): (Option<&String>, Option<usize>),
+    (known, most): (&[String], Option<usize>),
     mut use_row: impl FnMut(u64, &::csv::StringRecord) -> Result<()>,
 ) -> Result<FeatureRows> {
     let (path, decimal) = (source.path, source.dialect.decimal);
@@ -227,7 +242,7 @@ fn rows_for(
     })?;
     let mut notes: Vec<String> = encoder.unknown().iter().map(ToString::to_string).collect();
     let used = |name: &String| {
-        let named = *name == schema.target.name || Some(name) == also;
+        let named = *name == schema.target.name || known.contains(name);
         named || features.iter().any(|f| f.name == *name)
     };
     let others: Vec<&str> = source

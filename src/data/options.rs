@@ -48,6 +48,8 @@ pub struct RowOptions {
     pub format: CsvFormat,
     /// Columns to copy as they are. For predictions alone.
     pub keep: Vec<String>,
+    /// Columns to leave out before anything is said about them. For predictions alone.
+    pub ignore: Vec<String>,
     /// The column of weights of the training rows. Rows with known targets get theirs, if the table
     /// has this column; otherwise every row counts once, and a note says so. For scores alone.
     pub weights: Option<String>,

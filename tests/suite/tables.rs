@@ -293,6 +293,17 @@ fn rows_carry_their_names_and_unknown_levels_are_counted() {
         &["predict", "m.fw", "new.csv", "--keep", "name"],
         &["'name'", "to keep"],
     );
+    // nothing is said of what is left out on purpose
+    let (without, notes) = run(dir, &["predict", "m.fw", "new.csv", "--ignore", "id"]);
+    assert_eq!(without.lines().count(), 3, "{without}");
+    assert!(!notes.contains("does not use"), "{notes}");
+    for (name, words) in [
+        ("name", ["'name'", "to leave out"]),
+        ("x", ["column 'x'", "needs this column"]),
+    ] {
+        let args = ["predict", "m.fw", "new.csv", "--ignore", name];
+        refused(dir, &args, &words);
+    }
 }
 
 /// A file in gzip is the file.

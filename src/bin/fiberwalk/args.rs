@@ -302,6 +302,9 @@ pub struct PredictArgs {
     /// name holds one)
     #[arg(long, value_name = "NAME,...", value_parser = parse_texts, help_heading = "Data")]
     pub keep: Vec<Texts>,
+    /// Columns to leave out, as for fit: nothing is said about them
+    #[arg(long, value_name = "NAME,...", value_parser = parse_texts, help_heading = "Data")]
+    pub ignore: Vec<Texts>,
     /// Central intervals of this probability, with columns low_90 and high_90 for 0.9, in place of
     /// q05 and q95. For a real target or counts
     #[arg(long, value_name = "P", help_heading = "Predictions")]

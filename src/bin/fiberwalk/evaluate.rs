@@ -104,7 +104,7 @@ pub fn run(args: &EvaluateArgs) -> Outcome {
         None => None,
         Some(other) => {
             let input = Input::find(other)?;
-            let read = input.features(metadata, args.rows.rows, &args.table, &[], true)?;
+            let read = input.features(metadata, args.rows.rows, &args.table, (&[], &[]), true)?;
             say_notes(&read.notes);
             // Quantiles are not needed.
             let predictor = predictor.with_quantiles(&[])?;

@@ -163,7 +163,7 @@ impl Input {
         model: &Metadata,
         rows: Option<usize>,
         table: &TableArgs,
-        keep: &[String],
+        (keep, ignore): (&[String], &[String]),
         quiet: bool,
     ) -> Result<FeatureRows> {
         check_rows(rows)?;
@@ -173,6 +173,7 @@ impl Input {
                 let options = RowOptions {
                     format: table.format(),
                     keep: keep.to_vec(),
+                    ignore: ignore.to_vec(),
                     rows,
                     ..RowOptions::default()
                 };
@@ -182,6 +183,9 @@ impl Input {
                 table.refuse()?;
                 if let Some(name) = keep.first() {
                     return Err(config("--keep", name, "is for CSV files"));
+                }
+                if let Some(name) = ignore.first() {
+                    return Err(config("--ignore", name, "is for CSV files"));
                 }
                 let shape = image(model.image, images)?;
                 let features = load_images_for_schema(images, shape, rows)?.pixels;

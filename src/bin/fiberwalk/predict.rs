@@ -41,7 +41,9 @@ pub fn run(args: &PredictArgs) -> Outcome {
     let metadata = model.metadata();
     let keep = &Texts::all(&args.keep);
     let table = Table::new(args, metadata, keep)?;
-    let read = input.features(metadata, args.rows.rows, &args.table, keep, args.quiet)?;
+    let ignore = &Texts::all(&args.ignore);
+    let columns = (&keep[..], &ignore[..]);
+    let read = input.features(metadata, args.rows.rows, &args.table, columns, args.quiet)?;
     say_notes(&read.notes);
     let seed = args.sampling.seed_of(metadata);
     let predictor = model

@@ -110,7 +110,7 @@ fn look(args: &Shown, out: &Path, bootstrap: usize) -> Outcome<(Option<Claim>, R
     let elsewhere = match &other {
         None => Vec::new(),
         Some(other) => {
-            let read = other.features(metadata, args.rows.rows, &args.table, &[], true)?;
+            let read = other.features(metadata, args.rows.rows, &args.table, (&[], &[]), true)?;
             say_notes(&read.notes);
             read.features
         }

@@ -174,6 +174,18 @@ fn prediction_never_looks_at_the_target() {
     assert_eq!(rows.features, [1., 2., 3., 4.]);
     assert_eq!(rows.notes, ["1 column that the model does not use: note"]);
     assert!(load("a,b,y\n1,oops,3\n").contains("line 2, column 'b'"));
+    // unless it is left out on purpose
+    let without = |name: &str| {
+        let options = RowOptions {
+            ignore: vec![name.into()],
+            ..RowOptions::default()
+        };
+        super::load_features(file.path(), &schema(), &options)
+    };
+    let rows = without("note").unwrap();
+    assert_eq!((rows.features.len(), rows.notes.len()), (4, 0));
+    assert!(message(without("nothing")).contains("'nothing'"));
+    assert!(message(without("a")).contains("column 'a': the model needs this column"));
 }
 
 #[test]
