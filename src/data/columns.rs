@@ -7,9 +7,8 @@ use super::dataset::{Task, TaskKind};
 use super::dialect::{Decimal, Dialect, number};
 use super::memory;
 use super::options::{CsvOptions, MissingCells};
-use super::schema::{
-    MAX_LEVELS, Raw, RawColumn, Target, Texts, as_option, is_missing, shown, stands_for,
-};
+use super::schema::{MAX_LEVELS, Raw, RawColumn, Target, Texts, is_missing, shown, stands_for};
+use super::surprises::{note_on_numbering, notes_on_texts};
 use super::survey::{ColumnType, Survey, too_many_levels};
 use super::targets::Targets;
 use crate::error::{Error, Result};
@@ -91,7 +90,7 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
     let held = features.len() + 2 + usize::from(weights.is_some());
     let needed = memory::table(rows, held);
     memory::check(source.path, rows, held, needed, memory::available())?;
-    let mut readers = Vec::new();
+    let (mut readers, mut numbering) = (Vec::new(), Vec::new());
     for &j in features.iter().chain([&target]) {
         if options.missing == MissingCells::Refuse
             && let Some(line) = surveys[j].first_missing()
@@ -106,14 +105,11 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
         let given = options.types.get(name(j)).copied();
         let kind = surveys[j].kind(source.path, name(j), given)?;
         if j != target && surveys[j].numbers_the_rows() && kind == ColumnType::Number {
-            notes.push(format!(
-                "column '{}' numbers the rows; if it only names them, leave it out: --ignore {}",
-                name(j),
-                as_option([&**name(j)])
-            ));
+            numbering.push(name(j).as_str());
         }
         readers.push(Reader::new(j, kind, rows));
     }
+    notes.extend(note_on_numbering(&numbering, rows));
     let mut lines = Vec::with_capacity(rows);
     let mut of_rows = weights.map(|_| Vec::with_capacity(rows));
     source.rows(options.rows, |line, row| {
@@ -162,6 +158,9 @@ pub(super) fn read_columns(csv: &CsvText, options: &CsvOptions) -> Result<Readin
                     columns, say --header yes; if there is no header, --header no";
         return Err(at(source.path, source.header_line, None, what));
     }
+    let odd = columns.iter().map(|c| notes_on_texts(&c.name, &c.cells));
+    notes.extend(odd.flatten());
+    notes.extend(notes_on_texts(name(target), &of_target));
     let asked = match options.types.get(name(target)) {
         Some(ColumnType::Category) => options.task.or(Some(TaskKind::Classification)),
         _ => options.task,

@@ -35,6 +35,8 @@ mod standardize;
 #[cfg(feature = "csv")]
 mod stream;
 #[cfg(feature = "csv")]
+mod surprises;
+#[cfg(feature = "csv")]
 mod survey;
 mod synthetic;
 mod target_map;

@@ -8,6 +8,10 @@ use crate::error::counted;
 /// Fewest different whole numbers that are certainly not classes.
 const MANY_LABELS: usize = 20;
 
+/// Fewest classes that may be amounts, and the rows of each below which a note says so.
+const CLASSES: usize = 5;
+const ROWS_OF_A_CLASS: usize = 5;
+
 /// Targets, read.
 #[derive(Debug)]
 pub(super) struct Targets {
@@ -45,6 +49,7 @@ impl Targets {
                 };
                 let note = match (task, asked) {
                     (Task::Regression, None) => note_on_labels(&values),
+                    (Task::Classification { classes }, _) => note_on_classes(classes, values.len()),
                     _ => None,
                 };
                 Ok(Self {
@@ -115,7 +120,7 @@ impl Targets {
                 true => Vec::new(),
                 false => labels.iter().map(f64::to_string).collect(),
             },
-            note: None,
+            note: note_on_classes(classes, values.len()),
         })
     }
 }
@@ -152,4 +157,16 @@ fn note_on_labels(values: &[f64]) -> Option<String> {
          --task classification",
         counted(count, "different whole number")
     ))
+}
+
+/// Classes of whole numbers with few rows each may be amounts.
+fn note_on_classes(classes: usize, rows: usize) -> Option<String> {
+    let few = classes >= CLASSES && classes.saturating_mul(ROWS_OF_A_CLASS) > rows;
+    few.then(|| {
+        format!(
+            "the target has {} in {}; if these whole numbers are amounts, say so: --task regression",
+            counted(classes, "class"),
+            counted(rows, "row")
+        )
+    })
 }

@@ -217,7 +217,7 @@ fn names_with_commas_are_written_in_quotes() {
             .replace("\n5,", "\n,"),
     )
     .unwrap();
-    refused(&fit, &["every cell is missing", "--ignore \"a,b\""]);
+    refused(&fit, &["every cell is missing", "--ignore '\"a,b\"'"]);
     fs::write(&train, TABLE).unwrap();
     refused(&[&fit[..], &["--ignore", "a,b"]].concat(), &["column 'a'"]);
     refused(

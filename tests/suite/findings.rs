@@ -70,6 +70,32 @@ fn constant_predictions_are_found() {
     }
 }
 
+/// Fits that no check of agreement looked at.
+#[test]
+fn walks_that_nothing_judges_and_joint_modes_are_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = table(dir.path(), false);
+    let base = "--hidden 3 --samples 4";
+    for (more, finding) in [
+        ("--steps 1 --particles 4", Some("walk_not_judged")),
+        (
+            "--steps 3 --particles 4 --prior evidence",
+            Some("walk_not_judged"),
+        ),
+        ("--particles 1 --steps 20", Some("walk_not_judged")),
+        ("--particles 4 --steps 20", None),
+    ] {
+        let (found, _) = verdict(&train, &format!("{base} {more}"));
+        let of_walk = found.iter().find(|f| *f == "walk_not_judged");
+        assert_eq!(of_walk.map(String::as_str), finding, "{more}: {found:?}");
+    }
+    for prior in ["hierarchical", "shared", "evidence"] {
+        let (found, _) = verdict(&train, &format!("--method map --hidden 3 --prior {prior}"));
+        let of_mode = found.contains(&"joint_mode".into());
+        assert_eq!(of_mode, prior != "evidence", "{prior}: {found:?}");
+    }
+}
+
 #[test]
 fn a_given_step_of_the_wrong_length_is_found() {
     let dir = tempfile::tempdir().unwrap();

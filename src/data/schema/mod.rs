@@ -261,7 +261,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Names as an option takes them: separated by commas, in quotes as in CSV where they need them.
+/// Names as an option takes them: separated by commas, in quotes as in CSV where they need them, and
+/// all in quotes of the shell where it would not take them as they are.
 #[cfg(feature = "csv")]
 pub(super) fn as_option<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = |name: &str| match name.contains([',', '"']) {
@@ -269,7 +270,12 @@ pub(super) fn as_option<'a>(names: impl IntoIterator<Item = &'a str>) -> String 
         false => name.to_string(),
     };
     let names: Vec<String> = names.into_iter().map(quoted).collect();
-    names.join(",")
+    let all = names.join(",");
+    let plain = |c: char| c.is_alphanumeric() || "_-.,:+@%/".contains(c);
+    match all.chars().all(plain) {
+        true => all,
+        false => format!("'{}'", all.replace('\'', "'\\''")),
+    }
 }
 
 /// Names for a message: the first ones, and how many there are.

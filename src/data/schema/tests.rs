@@ -248,7 +248,9 @@ fn a_choice_that_may_be_wrong_is_noted() {
         (data.feature_names(), data.notes().len()),
         (&["a".to_string()][..], 1)
     );
-    let data = read(&text.replacen(",a", "id,a", 1), &CsvOptions::default()).unwrap();
+    let more: String = (3..9).map(|i| format!("{i},0.5,0.{i}\n")).collect();
+    let named = text.replacen(",a", "id,a", 1) + &more;
+    let data = read(&named, &CsvOptions::default()).unwrap();
     assert_eq!(data.d(), 2);
     assert!(
         data.notes()[0].contains("--ignore id"),
