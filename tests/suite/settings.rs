@@ -96,6 +96,27 @@ fn every_option_is_shared_or_stands_in_the_table() {
     assert_eq!(names, known.collect());
 }
 
+/// Counts that no memory could hold end in a line, not in an abort.
+#[test]
+fn a_count_beyond_all_memory_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, table) = (dir.path().join("m.fw"), dir.path().join("d.csv"));
+    std::fs::write(&table, "a,b,y\n1,2,3.5\n2,1,5\n3,3,9\n4,1,2\n").unwrap();
+    let fit = ["fit", text(&table), "--out", text(&out), "--hidden", "3"];
+    for (more, said) in [
+        ("--particles 8000000000 --steps 3", "particles = 8000000000"),
+        (
+            "--method laplace --samples 80000000000",
+            "samples = 80000000000",
+        ),
+        ("--method vi --samples 80000000000", "samples = 80000000000"),
+        ("--method flow --layers 80000000000", "layers = 80000000000"),
+        ("--steps 3 --bracket 80000000000", "bracket = 80000000000"),
+    ] {
+        refused(&words(&fit, more), &[said]);
+    }
+}
+
 /// Shared options have parts of a model as their object, and are refused where those are missing.
 #[test]
 fn an_option_without_an_object_is_refused_by_name() {
