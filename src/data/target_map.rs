@@ -39,7 +39,7 @@ impl TargetMap {
         };
         if let Some(row) = warped.iter().position(|w| !w.is_finite()) {
             let what = format!(
-                "target of row {row} is {}: its logarithm needs a positive number",
+                "target of row {row} is {}: its logarithm needs a positive number (rows from 0)",
                 targets[row]
             );
             return Err(Error::data(what));
@@ -95,6 +95,7 @@ mod tests {
         assert_eq!(map.lower_bound(), 0.0);
         let message = TargetMap::fit(&[1.0, 0.0], Some(Warp::Log)).unwrap_err();
         assert!(message.to_string().contains("row 1 is 0"), "{message}");
+        assert!(message.to_string().ends_with("(rows from 0)"), "{message}");
         let message = TargetMap::fit(&[1.0, f64::NAN], None)
             .unwrap_err()
             .to_string();

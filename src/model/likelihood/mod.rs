@@ -324,7 +324,7 @@ fn check_each(targets: &[f64], fits: impl Fn(f64) -> bool, what: &str) -> Result
             Err(not_a_number::<f64>("likelihood", row, column, targets[row]))
         }
         Some(row) => Err(Error::data(format!(
-            "target of row {row} is {}, not {what}",
+            "target of row {row} is {}, not {what} (rows from 0)",
             targets[row]
         ))),
     }
