@@ -212,7 +212,7 @@ mod tests {
         let mut op = DenseOperator::new(n, a).unwrap();
         let want: f64 = (0..n).map(|i| (1.0 + value(i)).ln()).sum();
         let mut before = f64::INFINITY;
-        for steps in [20, 40, 80] {
+        for steps in [60, 80, 120] {
             let rule = SpectralQuadrature::new(&mut op, 4, steps, Streams::new(3)).unwrap();
             let got = rule.log_det(1.0).unwrap();
             let off = (got.value - want).abs();

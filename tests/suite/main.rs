@@ -54,6 +54,8 @@ mod predictive;
 mod predictor;
 mod resume;
 mod samplers;
+#[cfg(feature = "cli")]
+mod several;
 mod tables;
 mod tangent;
 mod training;

@@ -355,6 +355,29 @@ impl<T: Scalar> Rows for Core<T> {
         self.named(member.log_densities(x, y))
     }
 
+    fn targets(&self, x: &[f64], probabilities: &[f64]) -> Result<Vec<RealPredictions>> {
+        let member = self.single("several targets")?;
+        if let Task::Classification { classes } = self.task {
+            let value = format!("a target of {}", counted(classes, "class"));
+            return Err(Error::config("targets", value, "are numbers"));
+        }
+        let mut all: Vec<RealPredictions> = Vec::new();
+        self.blocks(x, |rows| {
+            let outputs = member.all_outputs(rows)?;
+            let targets = member.likelihood.target_dim(outputs.width);
+            all.resize_with(targets, || RealPredictions::empty(probabilities));
+            for (target, all) in all.iter_mut().enumerate() {
+                let block = MixedPredictions {
+                    rows: outputs.rows,
+                    members: vec![member.laws_of(target, &outputs)?],
+                };
+                all.extend(&block.summaries(probabilities)?);
+            }
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
     fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {
         self.joint_draws(x, how)
     }

@@ -91,6 +91,7 @@ pub trait Rows: Send + Sync {
     fn stretched_losses(&self, data: &Dataset, factors: &[f64]) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
+    fn targets(&self, x: &[f64], probabilities: &[f64]) -> Result<Vec<RealPredictions>>;
     fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws>;
     fn laws(&self, x: &[f64]) -> Result<MemberLaws>;
 }
