@@ -42,6 +42,7 @@ pub(super) fn walked() -> FitReport {
             forgotten: true,
             ..Walk::default()
         }),
+        mixing: Some(Mixing::default()),
         ..FitReport::default()
     }
 }
@@ -210,6 +211,11 @@ fn each_thing_that_is_wrong_has_a_sentence_and_an_option() {
         (
             with(&|r| r.sampled_scales = Some(sampled(1.6))),
             "of scales 1.60",
+            "--steps",
+        ),
+        (
+            with(&|r| r.mixing = None),
+            "too few walkers or steps",
             "--steps",
         ),
         (
