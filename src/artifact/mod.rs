@@ -40,6 +40,7 @@ mod fit_files;
 mod fitted;
 mod header;
 mod hidden_flows;
+mod kept;
 mod layers;
 mod mark;
 mod metadata;

@@ -6,7 +6,8 @@
 //!
 //! Deviations: Zadrozny & Elkan use steps; the line is what scikit-learn's `IsotonicRegression`
 //! does. A pool of `n` equal labels would get the probability 0 or 1, which no number of rows can
-//! show. Shares are kept within `[1 / (rows + 2), (rows + 1) / (rows + 2)]`.
+//! show. Shares are kept within `[1 / (rows + 2), (rows + 1) / (rows + 2)]`, with the sum of the weights
+//! in the place of the rows where they have weights.
 
 use super::Labelled;
 use crate::error::{Error, Result, counted};
@@ -55,7 +56,11 @@ impl Isotonic {
             let value = counted(rows.classes(), "class");
             return Err(Error::config("isotonic", value, "is for two classes"));
         }
-        let mut each: Vec<(f64, usize)> = rows.rows().map(|(p, label)| (p[1], label)).collect();
+        // rows of weight 0 are not there
+        let counted = rows.counted_rows().filter(|row| row.2 > 0.0);
+        let mut each: Vec<(f64, f64, f64)> = counted
+            .map(|(p, label, weight)| (p[1], weight * label as f64, weight))
+            .collect();
         each.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut pools: Vec<Pool> = Vec::new();
         // equal probabilities are one pool, whatever their labels and before all others
@@ -63,8 +68,8 @@ impl Isotonic {
             let mut pool = Pool {
                 first: tied[0].0,
                 last: tied[0].0,
-                ones: tied.iter().map(|row| row.1 as f64).sum(),
-                rows: tied.len() as f64,
+                ones: tied.iter().map(|row| row.1).sum(),
+                rows: tied.iter().map(|row| row.2).sum(),
             };
             while let Some(before) =
                 pools.pop_if(|before| before.ones * pool.rows >= pool.ones * before.rows)
@@ -78,7 +83,7 @@ impl Isotonic {
             }
             pools.push(pool);
         }
-        let least = 1.0 / (rows.len() as f64 + 2.0);
+        let least = 1.0 / (rows.total() + 2.0);
         let (mut inputs, mut outputs) = (Vec::new(), Vec::new());
         for pool in pools {
             let share = (pool.ones / pool.rows).clamp(least, 1.0 - least);

@@ -8,6 +8,7 @@
 //! | `vector` | an exponent and a factor for each class | classes |
 //! | `isotonic` | any monotone map of the probability | two classes |
 //! | `spread` | one factor for the predictive standard deviation | real targets |
+//! | `transport` | draws of class probabilities that agree with a map | classes |
 //! | `conformal` | sets and intervals with a guaranteed coverage | all |
 //!
 //! A map is kept only if it makes the held-out rows more probable; else it is the identity.
@@ -16,6 +17,9 @@
 //! everything. So each fit takes a prior: `ridge` times half the squared distance of the map's
 //! logarithms from the identity is added to the negative log likelihood, a sum over rows. 0 is the
 //! plain maximum of the literature. [`RIDGE`] is worth a few rows.
+//!
+//! Rows may have weights ([`Labelled::weighted`]). A weight is how often the row counts in every
+//! sum: weight 2 is the row twice.
 
 pub mod conformal;
 mod isotonic;
@@ -24,14 +28,17 @@ mod spread;
 mod temperature;
 #[cfg(test)]
 mod tests;
+mod transport;
 mod vector;
 
 pub use isotonic::Isotonic;
 pub use spread::{Spread, SpreadFit};
 pub use temperature::Temperature;
+pub use transport::Transport;
 pub use vector::VectorScaling;
 
 use crate::error::{Error, Result, counted};
+use crate::linalg::check_weights;
 
 /// The prior of [`Recalibration`]s that a fit makes: factors within 1.65 of 1 in two of three
 /// cases.
@@ -104,6 +111,7 @@ pub struct Labelled<'a> {
     probabilities: &'a [f64],
     classes: usize,
     labels: &'a [usize],
+    weights: Option<&'a [f64]>,
 }
 
 impl<'a> Labelled<'a> {
@@ -131,7 +139,25 @@ impl<'a> Labelled<'a> {
             probabilities,
             classes,
             labels,
+            weights: None,
         })
+    }
+
+    /// The same rows, each counted as often as its weight says; `None` is once. `weights` is `[n]`.
+    ///
+    /// # Errors
+    /// If their number is not that of the rows, one is negative or not finite, or all are 0.
+    pub fn weighted(mut self, weights: Option<&'a [f64]>) -> Result<Self> {
+        if let Some(weights) = weights {
+            check_weights("calibrate", self.len(), weights)?;
+        }
+        self.weights = weights;
+        Ok(self)
+    }
+
+    /// Sum of the weights: the number of rows if they have none.
+    pub fn total(&self) -> f64 {
+        self.weights.map_or(self.len() as f64, |w| w.iter().sum())
     }
 
     /// Number of rows.
@@ -155,14 +181,22 @@ impl<'a> Labelled<'a> {
         rows.zip(self.labels.iter().copied())
     }
 
-    /// The negative log likelihood of the labels, a sum over rows in nats, after `map`.
+    /// The same with the weight of each row.
+    fn counted_rows(&self) -> impl Iterator<Item = (&'a [f64], usize, f64)> {
+        let weight = |i: usize| self.weights.map_or(1.0, |w| w[i]);
+        let rows = self.rows().enumerate();
+        rows.map(move |(i, (p, label))| (p, label, weight(i)))
+    }
+
+    /// The negative log likelihood of the labels, a sum over rows by their weights in nats, after
+    /// `map`.
     pub fn nll(&self, map: impl Fn(&mut [f64])) -> f64 {
         let mut p = vec![0.0; self.classes];
         let mut total = 0.0;
-        for (row, label) in self.rows() {
+        for (row, label, weight) in self.counted_rows() {
             p.copy_from_slice(row);
             map(&mut p);
-            total -= floored_log(p[label]);
+            total -= weight * floored_log(p[label]);
         }
         total
     }

@@ -115,13 +115,13 @@ fn objective(rows: &Labelled<'_>, at: &[f64], ridge: f64) -> f64 {
     let k = rows.classes();
     let mut z = vec![0.0; k];
     let mut total = 0.0;
-    for (p, label) in rows.rows() {
+    for (p, label, weight) in rows.counted_rows() {
         for (i, (z, &p)) in z.iter_mut().zip(p).enumerate() {
             *z = at[i] * floored_log(p) + at[k + i];
         }
         let top = z.iter().fold(f64::NEG_INFINITY, |a, &b| a.max(b));
         let sum: f64 = z.iter().map(|z| (z - top).exp()).sum();
-        total += top + sum.ln() - z[label];
+        total += weight * (top + sum.ln() - z[label]);
     }
     let distance = |(i, x): (usize, &f64)| (x - f64::from(u8::from(i < k))).powi(2);
     total + 0.5 * ridge * at.iter().enumerate().map(distance).sum::<f64>()
@@ -135,19 +135,19 @@ fn derivatives(rows: &Labelled<'_>, at: &[f64], ridge: f64) -> (Vec<f64>, Vec<f6
     let mut gradient = vec![0.0; n];
     let mut hessian = vec![0.0; n * n];
     let (mut q, mut logs) = (vec![0.0; k], vec![0.0; k]);
-    for (p, label) in rows.rows() {
+    for (p, label, weight) in rows.counted_rows() {
         for i in 0..k {
             logs[i] = floored_log(p[i]);
             q[i] = at[i] * logs[i] + at[k + i];
         }
         softmax(&mut q);
         for i in 0..k {
-            let miss = q[i] - f64::from(u8::from(i == label));
+            let miss = weight * (q[i] - f64::from(u8::from(i == label)));
             gradient[i] += miss * logs[i];
             gradient[k + i] += miss;
             for j in 0..k {
                 let own = if i == j { q[i] } else { 0.0 };
-                let c = own - q[i] * q[j];
+                let c = weight * (own - q[i] * q[j]);
                 hessian[i * n + j] += c * logs[i] * logs[j];
                 hessian[(k + i) * n + j] += c * logs[j];
                 hessian[i * n + k + j] += c * logs[i];

@@ -15,8 +15,7 @@
 //! traces, determinants and the evidence are exact. The round with the highest evidence is then
 //! kept, because the fixed point can lead away from it as the estimate moves. Without the matrix,
 //! traces and determinants come from stochastic Lanczos quadrature, and `G` is never formed. The
-//! evidence then has a standard error from its probes. It also has a bias from the number of
-//! Lanczos steps, which the standard error leaves out.
+//! evidence then has an error: of its probes, and of the number of Lanczos steps.
 //!
 //! The fixed point contracts slowly if the noise is small: a step of 3 % may be a tenth of the way.
 //! So steps in the logarithms are extrapolated (Aitken 1926). The rounds end when the remaining

@@ -16,7 +16,8 @@ use crate::scalar::Scalar;
 pub struct LogEvidence {
     /// The estimate.
     pub value: f64,
-    /// Its standard error from the probes of the quadrature. `None` if the determinant is exact.
+    /// Its standard error from the probes of the quadrature, with the error of its Lanczos steps
+    /// ([`SpectralQuadrature::truncation`]) added in squares. `None` if the determinant is exact.
     pub std_error: Option<f64>,
 }
 
@@ -50,11 +51,12 @@ impl Spectrum {
                 })
             }
             Spectrum::Estimated(rule) => {
-                let log_det = rule.trace(|l| (l.max(0.0) + alpha).ln());
+                let log = |l: f64| (l.max(0.0) + alpha).ln();
+                let (log_det, truncation) = (rule.trace(log), rule.truncation(log));
                 Ok(Volume {
                     gamma: rule.trace(|l| l.max(0.0) / (l.max(0.0) + alpha)).value,
                     log_det: log_det.value,
-                    error: Some(log_det.std_error),
+                    error: Some(log_det.std_error.hypot(truncation)),
                 })
             }
         }

@@ -84,6 +84,13 @@ impl<T: Scalar> Smoothed<T> {
         self.latents.len() / self.dim()
     }
 
+    /// The points that are smoothed, `F(z_a)`, `[n, dim]`.
+    pub fn points(&self) -> Vec<T> {
+        let rows = self.latents.chunks_exact(self.dim());
+        rows.flat_map(|row| self.frame.image(row.to_vec()))
+            .collect()
+    }
+
     /// The frame, `z_a` (`[n, dim]`) and `s`.
     pub fn parts(&self) -> (&Frame<T>, &[T], f64) {
         (&self.frame, &self.latents, self.width)

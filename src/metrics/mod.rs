@@ -42,7 +42,7 @@ pub use classification::ClassRows;
 pub use detection::{Detector, OutOfDistribution, class_uncertainties};
 pub use paired::PairedDifference;
 pub use pit::Pit;
-pub use real_rows::{INTERVAL_LEVEL, RealRows};
+pub use real_rows::{INTERVAL_ENDS, INTERVAL_LEVEL, RealRows};
 pub use real_summary::RegressionMetrics;
 pub use regression::{
     coverage, crps_of_draws, crps_of_mixtures, interval_scores, log_losses_of_mixtures, mean_width,

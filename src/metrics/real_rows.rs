@@ -12,7 +12,7 @@ use crate::predict::{GaussianMixture, MixedPredictions, MixtureStds, RegressionP
 pub const INTERVAL_LEVEL: f64 = 0.9;
 
 /// The probabilities below and up to the ends of these intervals.
-const ENDS: [f64; 2] = [0.05, 0.95];
+pub const INTERVAL_ENDS: [f64; 2] = [0.05, 0.95];
 
 /// What is known about every row's target and its predictive distribution. All of the same length,
 /// in units of the target.
@@ -72,7 +72,10 @@ impl RealRows {
                 std: mixture.variance().sqrt(),
                 log_loss: -mixture.log_density(y),
                 crps: mixture.crps(y),
-                ends: [mixture.quantile(ENDS[0])?, mixture.quantile(ENDS[1])?],
+                ends: [
+                    mixture.quantile(INTERVAL_ENDS[0])?,
+                    mixture.quantile(INTERVAL_ENDS[1])?,
+                ],
                 pit: Pit::at(mixture.cdf(y)),
             })
         })?;
@@ -103,7 +106,10 @@ impl RealRows {
                 std: mixture.variance().sqrt(),
                 log_loss: -mixture.log_density(y),
                 crps: mixture.crps(y)?,
-                ends: [mixture.quantile(ENDS[0])?, mixture.quantile(ENDS[1])?],
+                ends: [
+                    mixture.quantile(INTERVAL_ENDS[0])?,
+                    mixture.quantile(INTERVAL_ENDS[1])?,
+                ],
                 pit: Pit { below, up_to },
             })
         })?;

@@ -3,6 +3,9 @@
 //! The fit never sees the held-out rows. If both a map and conformal regions are asked for, each
 //! gets half of them: a threshold is exact only for predictions that its rows had no part in.
 //!
+//! Rows may have weights, their own or those of balanced classes. Maps and thresholds count each
+//! held-out row as often as its weight says.
+//!
 //! Predictions are made as `predict` makes them by default, with 256 draws and the seed of the fit.
 
 use super::conformal_report::{reported, score_of};
@@ -12,7 +15,7 @@ use super::prepare::observation;
 use super::{FitOptions, FitResult, Fits, Method, Progress, TargetTransform, fit_owned};
 use crate::artifact::report::{CalibrationFit, MapFit};
 use crate::artifact::{Calibration, Conformal, ConformalScore, Predictions, Predictor};
-use crate::calibrate::conformal::{threshold, thresholds_by_class};
+use crate::calibrate::conformal::{thresholds_by_class, weighted_threshold};
 use crate::calibrate::{
     Isotonic, Labelled, RIDGE, Recalibration, Spread, Temperature, VectorScaling,
 };
@@ -38,8 +41,8 @@ pub(super) fn fit_calibrated<T: Fits>(
     let streams = Streams::new(options.seed);
     let mut rng = streams.rng(Phase::CALIBRATE, 0);
     let split = stratified_split(&data, how.share, &mut rng)?;
-    let (train, held_out) = (data.select(&split.train)?, data.select(&split.test)?);
-    drop(data);
+    let train = data.select(&split.train)?;
+    let held_out = counted_rows(data, options)?.select(&split.test)?;
     let plain = FitOptions {
         calibration: None,
         ..options.clone()
@@ -49,6 +52,7 @@ pub(super) fn fit_calibrated<T: Fits>(
     let predictor = predictor.with_quantiles(&[])?;
     let mut said = CalibrationFit {
         rows: held_out.n(),
+        weight: held_out.weights().map(|w| w.iter().sum()),
         ..CalibrationFit::default()
     };
     let map = chosen(how.map, &predictor, &mut said);
@@ -70,13 +74,22 @@ pub(super) fn fit_calibrated<T: Fits>(
     if let (Some(rows), Some(settings)) = (for_conformal, &how.conformal) {
         let predictor = predictor.with_calibration(Some(calibration.clone()))?;
         let found = conformal(settings, &predictor, &rows, options.seed)?;
-        said.conformal = Some(reported(&found));
+        said.conformal = Some(reported(&found, rows.weights()));
         calibration.conformal = Some(found);
     }
     result.report.calibrated(said);
     result.model.calibrate(calibration);
     result.model.metadata.report = Some(result.report.of_model());
     Ok(result)
+}
+
+/// The rows, with the weights that they have in the fit.
+fn counted_rows(data: Dataset, options: &FitOptions) -> Result<Dataset> {
+    let Some(weights) = options.class_weights.of_rows(&data)? else {
+        return Ok(data);
+    };
+    let name = String::from(data.weights_name().unwrap_or("class weights"));
+    data.with_weights(name, weights)
 }
 
 fn check(data: &Dataset, options: &FitOptions, how: &CalibrationSettings) -> Result<()> {
@@ -87,10 +100,6 @@ fn check(data: &Dataset, options: &FitOptions, how: &CalibrationSettings) -> Res
     }
     if let Some(c) = how.conformal.as_ref().filter(|c| !inside(c.level)) {
         return Err(Error::config("conformal", c.level, wrong));
-    }
-    if options.class_weights.of_rows(data)?.is_some() {
-        let requirement = "is for rows that count alike: these have weights";
-        return Err(Error::config("calibrate", how.share, requirement));
     }
     let classes = match data.task() {
         Task::Classification { classes } => Some(classes),
@@ -123,6 +132,8 @@ fn check(data: &Dataset, options: &FitOptions, how: &CalibrationSettings) -> Res
             Some("holds no rows out that a map could be fitted to")
         } else if conformal.class_conditional {
             Some("does not go with class-conditional thresholds")
+        } else if options.class_weights.of_rows(data)?.is_some() {
+            Some("is for rows that count alike: these have weights")
         } else if options.method.method() == Method::Auto {
             Some("is for one model, not for a mixture")
         } else if options.method.checkpoint().is_some() {
@@ -175,7 +186,7 @@ fn recalibrated(
     predictor: &Predictor,
     rows: &Dataset,
 ) -> Result<(MapFit, Option<Recalibration>)> {
-    let n = rows.n() as f64;
+    let n = rows.weights().map_or(rows.n() as f64, |w| w.iter().sum());
     let mut fitted = MapFit {
         name: map.name().into(),
         rows: rows.n(),
@@ -190,6 +201,7 @@ fn recalibrated(
     };
     let labels = rows.labels()?;
     let labelled = Labelled::new(&p.probabilities, p.classes, &labels)?;
+    let labelled = labelled.weighted(rows.weights())?;
     let (found, same) = match map {
         CalibrationMap::Vector => {
             let found = VectorScaling::fit(&labelled, RIDGE)?;
@@ -225,8 +237,10 @@ fn conformal(
     let score = score_of(how, predictor.classes());
     let scores = predictor.conformal_scores(rows, score, how.level, seed)?;
     let thresholds = match (how.class_conditional, predictor.classes()) {
-        (true, Some(k)) => thresholds_by_class(&scores, &rows.labels()?, k, how.level)?,
-        _ => vec![threshold(&scores, how.level)?],
+        (true, Some(k)) => {
+            thresholds_by_class(&scores, &rows.labels()?, rows.weights(), k, how.level)?
+        }
+        _ => vec![weighted_threshold(&scores, rows.weights(), how.level)?],
     };
     Ok(Conformal {
         level: how.level,

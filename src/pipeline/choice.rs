@@ -13,7 +13,9 @@
 //!
 //! Among the faithful ones, those at most [`ALIKE`] times as far from the walk as the nearest
 //! predict alike: so few draws cannot tell them apart. The highest ELBO decides between maps, and
-//! then the fewest layers. If none is faithful, the one that is least far out is kept: by the worst
+//! then the fewest layers from [`SETTLED`] on, or the most if all have fewer. Distances to a walk
+//! cannot tell 10 layers from 40, since the walk has an error of its own; distances to long HMC
+//! can (`docs/deformation.md`). If none is faithful, the one that is least far out is kept: by the worst
 //! of its energy and spread in units of what is allowed, and its distance in units of
 //! [`ALIKE`] times the least. The summary says that it is not faithful.
 
@@ -29,6 +31,9 @@ const ENERGY: f64 = 0.02;
 
 /// Nats a parameter by which the mean energy of draws may be too high for layers to bring it down.
 const FAR: f64 = 0.2;
+
+/// Fewest layers that are kept, where so many were tried and predict alike.
+const SETTLED: usize = 40;
 
 /// Faithful draws that went through so many layers have arrived if their distance is not below this
 /// share of that after half as many.
@@ -179,8 +184,12 @@ impl Rule {
             }
         }
         let of_chosen = faithful.iter().filter(|f| Some(f.0) == chosen);
-        let fewest = of_chosen.min_by_key(|f| f.2.layers);
-        Ok(fewest.map(|&(m, k, _)| (m, k)))
+        // settled ones first, fewest layers first; then the others, most layers first
+        let kept = of_chosen.min_by_key(|f| match f.2.layers {
+            settled @ SETTLED.. => (0, settled),
+            fewer => (1, SETTLED - fewer),
+        });
+        Ok(kept.map(|&(m, k, _)| (m, k)))
     }
 }
 
@@ -240,15 +249,37 @@ mod tests {
             best(&[&near, &other, &far], &[0.0, 5.0, 99.0]),
             Some((1, 0))
         );
-        // of one map, fewest layers
+        // of one map, the most layers if all have few
         assert_eq!(
             best(&[&near, &other, &far], &[5.0, 0.0, 99.0]),
-            Some((0, 0))
+            Some((0, 1))
         );
         // no ELBO at all
         let none = [f64::NAN; 3];
-        assert_eq!(best(&[&near, &other, &far], &none), Some((0, 0)));
+        assert_eq!(best(&[&near, &other, &far], &none), Some((0, 1)));
         assert_eq!(best(&[], &[]), None);
+    }
+
+    #[test]
+    fn of_many_layers_the_fewest_that_settle_are_kept() {
+        let of = |layers: &[usize]| -> Vec<Judged> {
+            let all = layers.iter().map(|&k| judged(k, 0.03, 100.0, 1.0));
+            all.collect()
+        };
+        let kept = |layers: &[usize]| {
+            let tried = of(layers);
+            best(&[&tried], &[0.0]).map(|(_, k)| layers[k])
+        };
+        assert_eq!(kept(&[0, 10, 20, 40, 80, 160]), Some(40));
+        assert_eq!(kept(&[0, 10, 20, 50]), Some(50));
+        assert_eq!(kept(&[0, 10, 20, 35]), Some(35));
+        assert_eq!(kept(&[0]), Some(0));
+        // not where they are farther, or have left the walk's energy
+        let mut tried = of(&[0, 10, 40]);
+        tried[2].close.distance = 0.037;
+        assert_eq!(best(&[&tried], &[0.0]), Some((0, 1)));
+        tried[1].energy.0 = 120.0;
+        assert_eq!(best(&[&tried], &[0.0]), Some((0, 0)));
     }
 
     #[test]

@@ -15,11 +15,12 @@ pub(super) fn score_of(how: &ConformalSettings, classes: Option<usize>) -> Confo
     })
 }
 
-pub(super) fn reported(found: &Conformal) -> ConformalFit {
+pub(super) fn reported(found: &Conformal, weights: Option<&[f64]>) -> ConformalFit {
     ConformalFit {
         level: found.level,
         score: found.score.name().into(),
         rows: found.rows,
+        weight: weights.map(|w| w.iter().sum()),
         thresholds: found.thresholds.clone(),
         folds: found.folds.iter().map(|s| s.fold + 1).max().unwrap_or(0),
         rows_needed: (1..1_000_000)
@@ -32,12 +33,18 @@ impl FitReport {
     pub(super) fn calibrated(&mut self, said: CalibrationFit) {
         if let Some(conformal) = said.conformal.as_ref().filter(|c| c.infinite() > 0) {
             let level = percent(conformal.level);
-            let needed = counted(conformal.rows_needed, "row");
+            let needed = match conformal.weight {
+                None => counted(conformal.rows_needed, "row").to_string(),
+                Some(_) => format!("rows of weight {} in all", conformal.rows_needed),
+            };
+            let had = match conformal.weight {
+                None => conformal.rows.to_string(),
+                Some(weight) => format!("{weight:.4}"),
+            };
             self.warnings.push(match conformal.thresholds.len() {
                 0 | 1 => format!(
-                    "conformal prediction at {level} % needs {needed}, and had {}: its sets hold \
-                     all classes, its intervals are infinite",
-                    conformal.rows
+                    "conformal prediction at {level} % needs {needed}, and had {had}: its sets \
+                     hold all classes, its intervals are infinite"
                 ),
                 all => format!(
                     "conformal prediction at {level} % needs {needed} of each class, and {} of \

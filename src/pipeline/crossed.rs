@@ -78,7 +78,7 @@ pub(super) fn fit_crossed<T: Fits>(
     let found = scored(&mut model, found, data, &splits)?;
     let mut report = report_of(reports).ok_or_else(missing)?;
     report.calibrated(CalibrationFit {
-        conformal: Some(reported(&found)),
+        conformal: Some(reported(&found, None)),
         ..CalibrationFit::default()
     });
     model.metadata.report = Some(report.of_model());

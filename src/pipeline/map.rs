@@ -32,6 +32,11 @@ const LARGE: usize = 100_000_000;
 /// last steps of the estimate.
 const DENSE: usize = 2_000;
 
+/// Floating-point operations that the matrices of the last steps may take, about, and how many there
+/// may be at least and at most.
+const LAST_STEPS: f64 = 5e10;
+const MATRICES: (usize, usize) = (20, 400);
+
 /// Initial noise levels of a regression, in units of the target: the fixed point has several
 /// solutions.
 const NOISE_STARTS: [f64; 4] = [1.0, 0.3, 0.1, 0.03];
@@ -362,7 +367,12 @@ impl Problem<'_> {
             matrix.iter_mut().step_by(n + 1).for_each(|a| *a += alpha);
             Ok(matrix)
         };
-        let options = PolishOptions::default();
+        let (p, rows) = (n as f64, self.prepared.rows() as f64);
+        let each = rows * self.network.output_dim() as f64 * p * p + p.powi(3) / 3.0;
+        let options = PolishOptions {
+            matrices: ((LAST_STEPS / each) as usize).clamp(MATRICES.0, MATRICES.1),
+            ..PolishOptions::default()
+        };
         let end = polish(posterior, &mut report.map, with_prior, &options)?;
         summary.polished(&end);
         dense(noise, &report.map.theta)

@@ -37,8 +37,8 @@ use crate::data::{Dataset, Task, k_folds};
 use crate::error::{Error, Result, counted};
 use crate::rng::{Phase, Streams};
 
-/// Work of all walks together, in floating-point operations: fifty seconds on two cores.
-const WORK: f64 = 4.4e12;
+/// Work of all walks together, in floating-point operations: about fifty seconds on two cores.
+const WORK: f64 = 4.2e12;
 
 /// Cost of a gradient besides `6 N P` operations: twenty microseconds.
 const OVERHEAD: f64 = 1e6;

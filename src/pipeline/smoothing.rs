@@ -4,6 +4,10 @@
 //! points themselves, at width 0 ([`Smoothed`]). A wide one makes new draws, but where the
 //! posterior is stiff their energy is far too high. So the width is the largest at which it is
 //! within reach of layers.
+//!
+//! In networks of many thousand parameters that is not enough: an energy within reach leaves room
+//! for other predictions, and few layers can be afforded. Where draws predict more than half as far
+//! from the walk as the MAP estimate does, narrower widths are candidates too.
 
 use super::Stage;
 use super::choice::mean_and_error;
@@ -28,6 +32,12 @@ const CHEAP: usize = 256;
 
 /// Widths to try where the walk's energies say nothing.
 const UNJUDGED: [f64; 3] = [0.7, 0.35, 0.1];
+
+/// Draws farther from the walk than this share of the MAP estimate's distance are far. Then up to
+/// [`MORE`] narrower widths are tried, each at most this share of the one before.
+const FAR: f64 = 0.5;
+const MORE: usize = 2;
+const NARROWER: f64 = 0.25;
 
 /// Most points that are smoothed, and one for so many of the walk's points at most: a flow's file
 /// must be smaller than the walk's.
@@ -84,24 +94,41 @@ impl Problem<'_> {
         } else {
             FEW
         };
-        for width in WIDTHS {
-            self.progress.go_on(Stage::Flow)?;
-            let deformation = of_width(width)?;
-            let draws = deformation.sample(few.min(self.judged()), self.streams);
-            let energies = draws.and_then(|draws| energies(material.density, &draws));
-            // draws that have no energy are as wrong as draws of too much
-            let low = energies.is_ok_and(|u| judge.rule.is_near(mean_and_error(&u), RAISED));
-            if low || WIDTHS.last() == Some(&width) {
-                return Ok(Smoothings {
-                    candidates: vec![self.candidate(named(width), deformation, of)?],
-                    broad: width >= BROAD,
-                });
-            }
-        }
-        Ok(Smoothings {
+        let far = match material.map {
+            Some(map) => FAR * judge.agreement.distance(map)?,
+            None => f64::INFINITY,
+        };
+        let mut smoothings = Smoothings {
             candidates: Vec::new(),
             broad: false,
-        })
+        };
+        let mut below = f64::INFINITY;
+        for width in WIDTHS {
+            if width > below {
+                continue;
+            }
+            self.progress.go_on(Stage::Flow)?;
+            let deformation = of_width(width)?;
+            let first = smoothings.candidates.is_empty();
+            if first && WIDTHS.last() != Some(&width) {
+                let draws = deformation.sample(few.min(self.judged()), self.streams);
+                let energies = draws.and_then(|draws| energies(material.density, &draws));
+                // draws that have no energy are as wrong as draws of too much
+                if !energies.is_ok_and(|u| judge.rule.is_near(mean_and_error(&u), RAISED)) {
+                    continue;
+                }
+            }
+            let candidate = self.candidate(named(width), deformation, of)?;
+            let distances = candidate.tried.iter().map(|judged| judged.close.distance);
+            let near = distances.fold(f64::INFINITY, f64::min) <= far;
+            smoothings.broad |= width >= BROAD;
+            smoothings.candidates.push(candidate);
+            if near || smoothings.candidates.len() > MORE {
+                break;
+            }
+            below = NARROWER * width;
+        }
+        Ok(smoothings)
     }
 }
 

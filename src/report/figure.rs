@@ -26,6 +26,8 @@ pub enum Mark {
     Dashed(Tone, Vec<[f64; 2]>),
     /// The same, thin: one of many.
     Thin(Tone, Vec<[f64; 2]>),
+    /// The same, narrow: a contour.
+    Level(Tone, Vec<[f64; 2]>),
     /// A band between two lines: `[x, low, high]`.
     Band(Tone, Vec<[f64; 3]>),
     /// A weaker band.
@@ -38,6 +40,8 @@ pub enum Mark {
     Shades(Tone, Vec<([f64; 4], f64)>),
     /// A text, centred at a point.
     Text([f64; 2], String),
+    /// The same in a tone and with a rim, so that it is read on lines and dots.
+    Label(Tone, [f64; 2], String),
 }
 
 /// Where ticks are.

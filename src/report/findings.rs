@@ -30,8 +30,15 @@ pub fn of_fit(metadata: &Metadata) -> Vec<Reason> {
 
 /// A finding in plain words. Its own sentence is kept beside them.
 fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
-    let more_steps = match report.walk.as_ref().map(|w| w.steps) {
-        Some(steps) => format!("Fit again for longer: --steps {}.", steps.saturating_mul(2)),
+    let more_steps = match report.walk.as_ref() {
+        // more steps would not be taken either
+        Some(walk) if walk.cut_short.is_some() => {
+            "Fit again with more time: raise --max-seconds.".into()
+        }
+        Some(walk) => {
+            let steps = walk.steps.saturating_mul(2);
+            format!("Fit again for longer: --steps {steps}.")
+        }
         None => "Fit again with more --steps.".into(),
     };
     let (trust, what) = match finding {
@@ -127,6 +134,34 @@ fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A walk that ran out of time would not take more steps.
+    #[test]
+    fn a_walk_is_to_be_longer_in_what_ended_it() {
+        use crate::artifact::report::{CutShort, Walk};
+        let advice = |cut_short| {
+            let walk = Walk {
+                steps: 20,
+                cut_short,
+                ..Walk::default()
+            };
+            let report = FitReport {
+                walk: Some(walk),
+                ..FitReport::default()
+            };
+            let remember = Finding::WalkersRemember {
+                rhat: 2.0,
+                limit: 1.1,
+            };
+            of_finding(&remember, &report).advice
+        };
+        assert!(advice(None).contains("--steps 40"));
+        let cut = advice(Some(CutShort::default()));
+        assert!(
+            cut.contains("--max-seconds") && !cut.contains("--steps"),
+            "{cut}"
+        );
+    }
 
     #[test]
     fn the_worst_reason_decides_and_old_files_ask_for_a_look() {

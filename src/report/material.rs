@@ -1,6 +1,6 @@
 //! What pictures are made of: a model with its draws, and test rows with their predictions.
 
-use crate::artifact::{AnyModel, Draws, Metadata, Predictions, Predictor};
+use crate::artifact::{AnyModel, Draws, Metadata, Predictions, Predictor, TrainingRows};
 use crate::data::{Dataset, Task};
 use crate::error::Result;
 use crate::metrics::ScoredRows;
@@ -31,6 +31,10 @@ pub(super) struct Material<'a> {
     pub draws: Option<Draws<f64>>,
     /// Particles of the walk, if the draws are its kept points, step by step.
     pub particles: Option<usize>,
+    /// The training rows, if the file has them or they were given.
+    pub training: Option<TrainingRows<f64>>,
+    /// Hidden parameters and scales of the points of the walk that a flow is made of.
+    pub walk_points: Option<Draws<f64>>,
 }
 
 impl<'a> Material<'a> {
@@ -91,7 +95,14 @@ impl<'a> Material<'a> {
             classes: class_names(metadata),
             draws,
             particles,
+            training: model.training_rows(),
+            walk_points: model.walk_points()?,
         })
+    }
+
+    /// True if the training rows are those of the model's file.
+    pub fn carries_rows(&self) -> bool {
+        self.metadata.method != "walk" && !self.metadata.frozen
     }
 
     /// The target's name.

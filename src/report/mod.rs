@@ -25,11 +25,15 @@ mod about;
 pub mod arviz;
 mod chance;
 mod compared;
+mod contours;
 mod figure;
 mod findings;
 mod material;
 mod page;
 mod pictures;
+#[cfg(feature = "png")]
+mod png;
+mod slice;
 mod svg;
 mod ticks;
 mod verdict;
@@ -42,6 +46,8 @@ use crate::metrics::{Bootstrap, Interval, Scores, class_uncertainties};
 pub use compared::compared;
 pub use figure::Picture;
 pub use pictures::NAMES;
+#[cfg(feature = "png")]
+pub use png::PNG_SCALE;
 pub use verdict::{Reason, Trust, Verdict};
 
 use material::Material;
@@ -60,6 +66,9 @@ pub struct ReportOptions {
     pub bootstrap: usize,
     /// Raw features of rows from elsewhere, `[m, d]`; empty: none.
     pub elsewhere: Vec<f64>,
+    /// The rows that the model was fitted to, for contours of its energy. Files of an atlas or a
+    /// flow have them.
+    pub training: Option<Dataset>,
     /// The command that makes the report, for the page.
     pub command: Option<String>,
 }
@@ -72,6 +81,7 @@ impl Default for ReportOptions {
             seed: None,
             bootstrap: 1_000,
             elsewhere: Vec::new(),
+            training: None,
             command: None,
         }
     }
@@ -101,7 +111,8 @@ impl Report {
     /// Looks at a model and at test rows.
     ///
     /// # Errors
-    /// Those of predictions and scores, and if the rows from elsewhere do not fit the model.
+    /// Those of predictions and scores, and if the rows from elsewhere or the training rows do not
+    /// fit the model.
     pub fn new(model: &AnyModel, test: &Dataset, options: &ReportOptions) -> Result<Self> {
         let metadata = model.metadata();
         let seed = options.seed.unwrap_or(metadata.seed);
@@ -133,7 +144,11 @@ impl Report {
                 Some(Elsewhere::new(inside, outside, scored.weights())?)
             }
         };
-        let material = Material::new(model, &predictor, test, &scored, (options.samples, seed))?;
+        let mut material =
+            Material::new(model, &predictor, test, &scored, (options.samples, seed))?;
+        if let (None, Some(data)) = (&material.training, &options.training) {
+            material.training = Some(slice::training_rows(metadata, data)?);
+        }
         let unsure = pictures::unsure::unsure(&material);
         Ok(Self {
             metadata: metadata.clone(),
@@ -172,8 +187,22 @@ impl Report {
     /// # Errors
     /// If there is no such picture of this model; the error names those that there are.
     pub fn svg(&self, name: &str) -> Result<String> {
-        let found = self.pictures().find(|p| p.name == name);
-        found.map(svg::file).ok_or_else(|| {
+        self.picture(name).map(svg::file)
+    }
+
+    /// The picture of this name as a PNG file, in light colours, with [`PNG_SCALE`] pixels for each
+    /// unit of the SVG file. Letters are those of the fonts of the system, so the bytes are the
+    /// same on machines with the same fonts.
+    ///
+    /// # Errors
+    /// Those of [`Report::svg`], and if the system has no font.
+    #[cfg(feature = "png")]
+    pub fn png(&self, name: &str) -> Result<Vec<u8>> {
+        png::png(&svg::light(self.picture(name)?))
+    }
+
+    fn picture(&self, name: &str) -> Result<&Picture> {
+        self.pictures().find(|p| p.name == name).ok_or_else(|| {
             let names: Vec<&str> = self.pictures().map(|p| p.name).collect();
             let there = names.join(", ");
             let requirement = match NAMES.iter().find(|n| n.0 == name) {
@@ -279,8 +308,8 @@ impl Report {
                 .map(|n| format!("{} (of {})", n.0, n.1))
         };
         let mut missing: Vec<String> = missing.filter_map(of).collect();
-        if self.metadata.method == "flow" {
-            missing.push("draws beside points of the walk (a flow does not keep these)".into());
+        if self.metadata.method == "flow" && !there.contains(&"beside") {
+            missing.push("draws beside points of the walk (of a flow of points)".into());
         }
         missing.join("; ")
     }

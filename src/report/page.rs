@@ -58,6 +58,7 @@ impl Page {
             &[("class", &format!("verdict {}", tone(verdict.trust)))],
         );
         section.append(with_text("h2", &[], verdict.trust.headline()));
+        section.append(prose("p", &[], verdict.trust.meaning()));
         let mut list = element("ul", &[]);
         verdict.reasons.iter().for_each(|r| list.append(item(r)));
         section.append(list);
@@ -111,10 +112,10 @@ impl Page {
     pub fn pictures(&mut self, pictures: &[Picture]) {
         let mut grid = element("div", &[("class", "grid")]);
         for picture in pictures {
-            let class = if picture.panels.len() > 1 {
-                "wide"
-            } else {
-                "one"
+            let class = match picture.panels.len() {
+                0 | 1 => "one",
+                2 => "two",
+                _ => "wide",
             };
             let mut figure = element("figure", &[("class", class), ("id", picture.name)]);
             figure.append(with_text("h3", &[], &picture.title));
@@ -124,7 +125,7 @@ impl Page {
                 self.pictures += 1;
             }
             figure.append(panels);
-            figure.append(with_text("figcaption", &[], &picture.caption));
+            figure.append(prose("figcaption", &[], &picture.caption));
             grid.append(figure);
         }
         self.main.append(grid);
@@ -169,14 +170,59 @@ fn tone(trust: Trust) -> &'static str {
 
 fn item(reason: &Reason) -> Element {
     let mut item = element("li", &[("class", tone(reason.trust))]);
-    item.append(Text::new(reason.what.clone()));
+    item.append(prose("div", &[], &reason.what));
     if !reason.advice.is_empty() {
-        let mut advice = element("div", &[("class", "advice")]);
-        advice.append(Text::new(format!("What to do: {}", reason.advice)));
-        item.append(advice);
+        let advice = format!("What to do: {}", reason.advice);
+        item.append(prose("div", &[("class", "advice")], &advice));
     }
     if !reason.detail.is_empty() {
-        item.append(with_text("div", &[("class", "soft")], &reason.detail));
+        item.append(prose("div", &[("class", "soft")], &reason.detail));
     }
     item
+}
+
+/// An element around a text in which the names of options stay whole: a line must not end between
+/// their two hyphens.
+fn prose(name: &str, attributes: &[(&str, &str)], text: &str) -> Element {
+    let mut all = element(name, attributes);
+    // elements stand on lines of their own, but what follows one does not
+    let mut space = "";
+    let words: Vec<&str> = text.split_whitespace().collect();
+    for run in words.chunk_by(|a, b| !a.contains("--") && !b.contains("--")) {
+        let run = run.join(" ");
+        match run.contains("--") {
+            true => {
+                all.append(with_text("span", &[("class", "whole")], run));
+                space = " ";
+            }
+            false => all.append(Text::new(format!("{space}{run}"))),
+        }
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_options_stay_whole() {
+        let text = "Fit with --steps 9 or --method auto. a & b";
+        let shown = prose("p", &[], text).to_string();
+        for whole in ["--steps", "--method"] {
+            assert_eq!(
+                shown
+                    .matches(&format!("<span class=\"whole\">{whole}</span>"))
+                    .count(),
+                1
+            );
+        }
+        // without the elements it is the same text
+        let plain = shown
+            .split('<')
+            .map(|part| part.split_once('>').map_or(part, |p| p.1));
+        let plain = plain.collect::<String>();
+        let words: Vec<&str> = plain.split_whitespace().collect();
+        assert_eq!(words.join(" "), text.replace('&', "&amp;"));
+    }
 }

@@ -141,6 +141,7 @@ impl Frame<'_> {
             Mark::Line(tone, points) => path("line", *tone, self.polyline(points)),
             Mark::Dashed(tone, points) => path("line dashed", *tone, self.polyline(points)),
             Mark::Thin(tone, points) => path("line thin", *tone, self.polyline(points)),
+            Mark::Level(tone, points) => path("line level", *tone, self.polyline(points)),
             Mark::Band(tone, band) => path("band", *tone, self.band(band)),
             Mark::FaintBand(tone, band) => path("band faint", *tone, self.band(band)),
             Mark::Bars(tone, bars) => {
@@ -163,14 +164,19 @@ impl Frame<'_> {
                     path(&format!("shade o{level}"), *tone, data);
                 }
             }
-            Mark::Text(place, text) => {
-                if let Some((x, y)) = self.point(*place) {
-                    let mut node = with_text("text", &[("class", "value")], text);
-                    node.assign("x", x);
-                    node.assign("y", y + 4.0);
-                    into.append(node);
-                }
+            Mark::Text(place, text) => self.text("value", *place, text, into),
+            Mark::Label(tone, place, text) => {
+                self.text(&class("value rim", *tone), *place, text, into);
             }
+        }
+    }
+
+    fn text(&self, class: &str, place: [f64; 2], text: &str, into: &mut Element) {
+        if let Some((x, y)) = self.point(place) {
+            let mut node = with_text("text", &[("class", class)], text);
+            node.assign("x", x);
+            node.assign("y", y + 4.0);
+            into.append(node);
         }
     }
 
@@ -245,6 +251,31 @@ fn legend_lines(figure: &Figure) -> Vec<Vec<(f64, Tone, &str)>> {
     lines
 }
 
+/// What stands beside a name in the legend: a stroke if the first mark of its tone is a line.
+fn swatch(figure: &Figure, tone: Tone, x: f64, y: f64) -> Element {
+    let line = figure.marks.iter().find_map(|mark| match mark {
+        Mark::Dashed(t, _) if *t == tone => Some(Some("line dashed")),
+        Mark::Thin(t, _) | Mark::Level(t, _) if *t == tone => Some(Some("line")),
+        Mark::Bars(t, _) if *t == tone => Some(None),
+        Mark::Dots(t, ..) if *t == tone => Some(None),
+        Mark::Band(t, _) | Mark::FaintBand(t, _) if *t == tone => Some(None),
+        _ => None,
+    });
+    if let Some(kind) = line.flatten() {
+        let stroke = Data::new()
+            .move_to((at(x), at(y + 4.5)))
+            .horizontal_line_by(14);
+        let mut path = element("path", &[("class", &class(kind, tone))]);
+        path.assign("d", Value::from(stroke));
+        return path;
+    }
+    let mut swatch = element("rect", &[("class", &class("swatch", tone))]);
+    for (name, value) in [("x", x), ("y", y), ("width", 12.0), ("height", 9.0)] {
+        swatch.assign(name, at(value));
+    }
+    swatch
+}
+
 /// One panel as an `svg` element, with its height. `id` tells its title from those of others.
 pub fn panel(figure: &Figure, id: &str) -> (Element, f64) {
     let y_ticks = ticks(&figure.y, 6);
@@ -283,16 +314,7 @@ pub fn panel(figure: &Figure, id: &str) -> (Element, f64) {
     for (line, entries) in lines.iter().enumerate() {
         let y = 29.0 + LINE * line as f64;
         for (offset, tone, name) in entries {
-            let mut swatch = element("rect", &[("class", &class("swatch", *tone))]);
-            for (name, value) in [
-                ("x", 8.0 + offset),
-                ("y", y - 8.0),
-                ("width", 12.0),
-                ("height", 9.0),
-            ] {
-                swatch.assign(name, at(value));
-            }
-            root.append(swatch);
+            root.append(swatch(figure, *tone, 8.0 + offset, y - 8.0));
             root.append(label("key", at(24.0 + offset), y, name));
         }
     }
@@ -320,12 +342,23 @@ pub fn panel(figure: &Figure, id: &str) -> (Element, f64) {
 
 /// A picture as a file of its own: panels in columns, with the colours.
 pub fn file(picture: &Picture) -> String {
+    with_style(picture, COLOURS)
+}
+
+/// The same in light colours only, for programs that know no media queries.
+#[cfg(feature = "png")]
+pub fn light(picture: &Picture) -> String {
+    let light = COLOURS.split("@media").next().unwrap_or(COLOURS);
+    with_style(picture, light)
+}
+
+fn with_style(picture: &Picture, colours: &str) -> String {
     let columns = picture.panels.len().clamp(1, COLUMNS);
     let mut root = element("svg", &[("xmlns", "http://www.w3.org/2000/svg")]);
     root.append(with_text("title", &[], &picture.title));
     root.append(with_text("desc", &[], &picture.caption));
     let mut style = element("style", &[]);
-    style.append(Blob::new(COLOURS));
+    style.append(Blob::new(colours));
     root.append(style);
     let drawn: Vec<(Element, f64)> = {
         let each = picture.panels.iter().enumerate();

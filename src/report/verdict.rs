@@ -41,6 +41,24 @@ impl Trust {
             Self::DoNotTrust => "Do not trust this model yet",
         }
     }
+
+    /// What that means for somebody who has to act.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Trust => {
+                "You can act on what it predicts, and on how sure it says it is, for new rows that \
+                 come from where the test rows came from."
+            }
+            Self::LookCloser => {
+                "It may well be good, but one of the checks below is open. Do what stands there. Until \
+                 then, do not rely on how sure it says it is."
+            }
+            Self::DoNotTrust => {
+                "Do not act on what it predicts. Do what stands below, make this page again, and then \
+                 decide."
+            }
+        }
+    }
 }
 
 /// One reason.

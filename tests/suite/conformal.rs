@@ -41,11 +41,11 @@ pub fn fitted(name: &str, method: Method) -> (Predictor, Dataset) {
     (predictor, data.select(&test).unwrap())
 }
 
-const SPLITS: u64 = 1_000;
+pub const SPLITS: u64 = 1_000;
 
 /// The mean coverage over splits and its standard error, if `held` of `tested` rows per split are
 /// covered with a probability that varies as the threshold of `n` rows does: a beta-binomial count.
-fn check_coverage(name: &str, mean: f64, (n, tested): (usize, usize), level: f64) {
+pub fn check_coverage(name: &str, mean: f64, (n, tested): (usize, usize), level: f64) {
     // without ties a new row is covered with a probability of exactly k / (n + 1)
     let rank = rank_of(n, level).unwrap();
     let p = rank as f64 / (n as f64 + 1.0);
@@ -102,7 +102,7 @@ fn sets_of_classes_cover_as_often_as_they_promise() {
             });
             let of = |rows: &[usize]| rows.iter().map(|&i| labels[i]).collect::<Vec<_>>();
             let scores: Vec<f64> = own.iter().map(|&i| scores[i]).collect();
-            let q = thresholds_by_class(&scores, &of(&own), classes, 0.9).unwrap();
+            let q = thresholds_by_class(&scores, &of(&own), None, classes, 0.9).unwrap();
             for &i in &others {
                 let set = prediction_set(kind, &q, row(i), u[i]);
                 held[labels[i]] += usize::from(set[labels[i]]);

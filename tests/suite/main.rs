@@ -13,6 +13,7 @@ mod annealed;
 mod arguments;
 mod baselines;
 mod calibrated;
+mod calibrated_rows;
 mod calibration;
 mod conformal;
 mod continued;
@@ -45,6 +46,7 @@ mod layering;
 mod likelihoods;
 mod linear;
 mod minibatch;
+mod minimum;
 mod old_files;
 mod own;
 mod precision;
@@ -52,6 +54,8 @@ mod predictive;
 mod predictor;
 mod resume;
 mod samplers;
+#[cfg(feature = "cli")]
+mod several;
 mod tables;
 mod tangent;
 mod training;
@@ -97,6 +101,7 @@ mod noise_starts;
 #[cfg(feature = "cli")]
 mod observations;
 #[cfg(feature = "cli")]
+mod pictures;
 mod pipeline;
 #[cfg(feature = "cli")]
 mod predictions;

@@ -6,13 +6,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use fiberwalk::artifact::{AnyModel, Predictions};
+use fiberwalk::artifact::{AnyModel, ConformalRegions, Predictions};
 
 /// Files in the folder `0.1.0`, from before there was a checksum.
 const FILES: usize = 25;
 
 /// Files in the folder `format6`.
 const WITH_CHECKSUM: usize = 19;
+
+/// Files in the folder `format7`: calibrated and conformal models, flows, sampled scales.
+const CALIBRATED: usize = 16;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/models")
@@ -47,11 +50,13 @@ fn compare(folder: &Path, count: usize) -> (Vec<u32>, usize) {
         reports += usize::from(model.metadata().report.is_some());
         let d = model.metadata().feature_names.len();
         let x: Vec<f64> = rows.iter().flat_map(|row| row[..d].to_vec()).collect();
-        let predicted = model.predictor(12, 5).unwrap().rows(&x).unwrap();
+        let predictor = model.predictor(12, 5).unwrap();
+        let predicted = predictor.rows(&x).unwrap();
+        let regions = predictor.conformal(&x).unwrap();
         let want = table(&path.with_extension("csv"));
         assert_eq!(want.len(), rows.len());
         for (i, want) in want.iter().enumerate() {
-            let (got, scale) = match &predicted {
+            let (mut got, scale) = match &predicted {
                 Predictions::Classes(p) => {
                     let own = &p.probabilities[i * p.classes..(i + 1) * p.classes];
                     (
@@ -65,6 +70,14 @@ fn compare(folder: &Path, count: usize) -> (Vec<u32>, usize) {
                     ([&moments, p.quantiles_of(i)].concat(), m.std)
                 }
             };
+            match &regions {
+                None => {}
+                Some(ConformalRegions::Intervals(ends)) => got.extend(ends[i]),
+                Some(ConformalRegions::Sets { classes, inside }) => {
+                    let own = &inside[i * classes..(i + 1) * classes];
+                    got.extend(own.iter().map(|inside| f64::from(u8::from(*inside))));
+                }
+            }
             assert_eq!(got.len(), want.len(), "{name}");
             for (column, (got, want)) in got.iter().zip(want).enumerate() {
                 let miss = (got - want).abs() / scale;
@@ -99,6 +112,14 @@ fn files_from_before_the_checksum_predict_what_they_did() {
 fn files_of_this_version_predict_what_they_did() {
     let (versions, _) = compare(&folder().join("format6"), WITH_CHECKSUM);
     assert_eq!(versions, [6]);
+}
+
+/// Maps of every kind, conformal regions of every score, flows of points and of units: predictions
+/// and regions.
+#[test]
+fn files_with_calibrations_predict_what_they_did() {
+    let (versions, reports) = compare(&folder().join("format7"), CALIBRATED);
+    assert_eq!((versions, reports), (vec![6, 7], CALIBRATED));
 }
 
 /// An old file that is saved again gets a checksum, and predicts to the bit what it did.

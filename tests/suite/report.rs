@@ -264,7 +264,7 @@ fn a_page_on_numbers_has_its_own_pictures_and_each_can_be_a_file() {
         );
     };
     plot("lines", "x.svg", &["--picture", "'line'"]);
-    plot("line", "x.png", &["--out", "SVG"]);
+    plot("line", "x.gif", &["--out", "SVG or PNG"]);
     plot(
         "confusion",
         "x.svg",

@@ -8,7 +8,7 @@ use crate::calibrate::conformal::{
 };
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::predict::{ClassPredictions, PredictiveDraws, RealMoments, RealPredictions, entropy};
+use crate::predict::{ClassPredictions, RealMoments, RealPredictions, entropy};
 
 use super::predictive::interval_ends;
 
@@ -287,35 +287,6 @@ impl Predictor {
             Some(calibration) => calibration.predictions(predictions),
             None => predictions,
         }
-    }
-
-    /// Draws of a real target, stretched around the predicted means. Those of classes stay: a map
-    /// of probabilities is one of their average over draws.
-    pub(super) fn calibrated_draws(
-        &self,
-        x: &[f64],
-        mut draws: PredictiveDraws,
-    ) -> Result<PredictiveDraws> {
-        let Some(map) = self
-            .calibration
-            .as_ref()
-            .and_then(|c| c.recalibration.as_ref())
-        else {
-            return Ok(draws);
-        };
-        if map.spread() == 1.0 {
-            return Ok(draws);
-        }
-        let Predictions::Real(plain) = self.rows.rows(x, &[])? else {
-            return Ok(draws);
-        };
-        let rows = draws.values.chunks_exact_mut(draws.count.max(1));
-        for (values, m) in rows.zip(&plain.moments) {
-            for y in values {
-                *y = m.stretched_quantile(*y, map.spread());
-            }
-        }
-        Ok(draws)
     }
 }
 

@@ -312,7 +312,18 @@ impl<T: Scalar> Rows for Core<T> {
         if self.task != Task::Regression {
             return Err(Error::shape("stretched_losses", "a real target", "classes"));
         }
-        let add = |sum: &mut f64, logs: &[f64]| *sum -= logs.iter().sum::<f64>();
+        let weights = data.weights();
+        let add = |sum: &mut f64, first: usize, logs: &[f64]| match weights {
+            None => *sum -= logs.iter().sum::<f64>(),
+            Some(weights) => {
+                // a row of weight 0 is not there, even if its density is 0
+                let rows = logs
+                    .iter()
+                    .zip(&weights[first..])
+                    .filter(|row| *row.1 > 0.0);
+                *sum -= rows.map(|(log, weight)| weight * log).sum::<f64>();
+            }
+        };
         match self.plain {
             Some(plain) => self.mixtures(plain, data.features(), |block| {
                 let rows = block.means.len() / block.samples.max(1);
@@ -320,7 +331,7 @@ impl<T: Scalar> Rows for Core<T> {
                     let logs = block
                         .stretched(factor)?
                         .log_densities(&y[done..done + rows])?;
-                    add(sum, &logs);
+                    add(sum, done, &logs);
                 }
                 done += rows;
                 Ok(())
@@ -330,7 +341,7 @@ impl<T: Scalar> Rows for Core<T> {
                 for (sum, &factor) in sums.iter_mut().zip(factors) {
                     let block = block.stretched(factor)?;
                     let logs = block.each(|row, mixture| Ok(mixture.log_density(targets[row])));
-                    add(sum, &logs?);
+                    add(sum, done, &logs?);
                 }
                 done += block.rows;
                 Ok(())
@@ -342,6 +353,29 @@ impl<T: Scalar> Rows for Core<T> {
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>> {
         let member = self.single("log densities by the likelihood")?;
         self.named(member.log_densities(x, y))
+    }
+
+    fn targets(&self, x: &[f64], probabilities: &[f64]) -> Result<Vec<RealPredictions>> {
+        let member = self.single("several targets")?;
+        if let Task::Classification { classes } = self.task {
+            let value = format!("a target of {}", counted(classes, "class"));
+            return Err(Error::config("targets", value, "are numbers"));
+        }
+        let mut all: Vec<RealPredictions> = Vec::new();
+        self.blocks(x, |rows| {
+            let outputs = member.all_outputs(rows)?;
+            let targets = member.likelihood.target_dim(outputs.width);
+            all.resize_with(targets, || RealPredictions::empty(probabilities));
+            for (target, all) in all.iter_mut().enumerate() {
+                let block = MixedPredictions {
+                    rows: outputs.rows,
+                    members: vec![member.laws_of(target, &outputs)?],
+                };
+                all.extend(&block.summaries(probabilities)?);
+            }
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {

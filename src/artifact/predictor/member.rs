@@ -123,9 +123,14 @@ impl<T: Scalar> Member<T> {
 
     /// The predictive of a target under sample `sample`.
     fn predictive(&self, sample: usize, outputs: &[f64]) -> Predictive {
+        self.predictive_of(0, sample, outputs)
+    }
+
+    /// The same of one of several targets.
+    fn predictive_of(&self, target: usize, sample: usize, outputs: &[f64]) -> Predictive {
         let own = sample * self.own..(sample + 1) * self.own;
         let params = self.params.get(own).unwrap_or(&[]);
-        self.likelihood.predictive(outputs, params)
+        self.likelihood.predictive_of(target, outputs, params)
     }
 
     /// Number of components of a prediction.
@@ -237,11 +242,19 @@ impl<T: Scalar> Member<T> {
 
     /// The laws of a real target or a count.
     pub(super) fn laws(&self, outputs: &Outputs) -> Result<MemberLaws> {
+        self.laws_of(0, outputs)
+    }
+
+    /// The laws of one of several targets.
+    pub(super) fn laws_of(&self, target: usize, outputs: &Outputs) -> Result<MemberLaws> {
         let each = outputs.values.chunks_exact(outputs.width).enumerate();
-        let laws = each.map(|(i, one)| match self.predictive(i % outputs.samples, one) {
-            Predictive::Law(law) => Ok(law),
-            _ => Err(no_law()),
-        });
+        let laws =
+            each.map(
+                |(i, one)| match self.predictive_of(target, i % outputs.samples, one) {
+                    Predictive::Law(law) => Ok(law),
+                    _ => Err(no_law()),
+                },
+            );
         Ok(MemberLaws {
             weight: self.weight,
             target: self.target,

@@ -7,6 +7,7 @@ mod calibrated;
 mod core;
 mod crossed;
 mod draws;
+mod mapped_draws;
 mod member;
 mod predictive;
 mod promise;
@@ -86,10 +87,11 @@ pub trait Rows: Send + Sync {
     fn score_rows(&self, data: &Dataset, stretch: f64) -> Result<ScoredRows>;
     fn log_densities(&self, data: &Dataset, stretch: f64) -> Result<Vec<f64>>;
     fn log_weighted_densities(&self, data: &Dataset) -> Result<Vec<f64>>;
-    /// The negative log likelihood of all rows for each factor, sums in nats.
+    /// The negative log likelihood of all rows for each factor, sums by their weights in nats.
     fn stretched_losses(&self, data: &Dataset, factors: &[f64]) -> Result<Vec<f64>>;
     fn log_densities_of(&self, x: &[f64], y: &[f64]) -> Result<Vec<f64>>;
     fn outputs(&self, x: &[f64]) -> Result<Outputs>;
+    fn targets(&self, x: &[f64], probabilities: &[f64]) -> Result<Vec<RealPredictions>>;
     fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws>;
     fn laws(&self, x: &[f64]) -> Result<MemberLaws>;
 }

@@ -55,16 +55,35 @@ impl Predictor {
         Ok(ends.as_chunks().0.to_vec())
     }
 
+    /// Predictive distributions of every target of a likelihood that has several a row
+    /// ([`Likelihood::predictive_of`](crate::model::Likelihood::predictive_of)), in their order:
+    /// moments, with the parts of noise and of parameters, and quantiles at `probabilities`, for rows
+    /// `x` (`[n, d]`, raw features). These are marginal laws; [`Predictor::outputs`] has the
+    /// outputs of all targets under each draw together, for what depends on several.
+    ///
+    /// # Errors
+    /// If the model predicts classes, is a mixture of models or an atlas that predicts without
+    /// draws, a target has no law, a probability is not strictly between 0 and 1, and those of
+    /// [`Predictor::rows`].
+    pub fn targets(&self, x: &[f64], probabilities: &[f64]) -> Result<Vec<RealPredictions>> {
+        check_probabilities("targets", probabilities)?;
+        self.rows.targets(x, probabilities)
+    }
+
     /// Joint draws of rows `x` (`[n, d]`, raw features): `[n, count, width]`, see
     /// [`PredictiveDraws`]. One posterior draw serves all rows, so that draws of sums and
     /// differences over rows are right too ([`DrawOptions`]). With noise, draws are targets in
     /// their units, or labels. Without, they are means in the units that the likelihood sees,
     /// mapped back to the target's, or class probabilities.
     ///
+    /// Draws follow the calibrated predictions. Those of a number are stretched around the mean. Those
+    /// of classes are moved as little as possible ([`Transport`](crate::calibrate::Transport)): over
+    /// draws, labels occur with the calibrated probabilities, and probabilities average to them.
+    ///
     /// # Errors
     /// If no draws are asked for, the likelihood states no law, and those of [`Predictor::rows`].
     pub fn draws(&self, x: &[f64], how: &DrawOptions) -> Result<PredictiveDraws> {
-        self.calibrated_draws(x, self.rows.draws(x, how)?)
+        self.calibrated_draws(x, how)
     }
 
     /// Predictions of rows `x` (`[n, d]`) in blocks of at most `size` rows, in order, each with the
@@ -99,8 +118,8 @@ impl Predictor {
         Ok(())
     }
 
-    /// The negative log likelihood of all rows with known targets, a sum in nats, if predictions
-    /// were stretched around their means by each of `factors`. Those of a calibration do not count.
+    /// The negative log likelihood of all rows with known targets, a sum by their weights in nats, if
+    /// predictions were stretched around their means by each of `factors`. Those of a calibration do not count.
     ///
     /// # Errors
     /// If the target is a class, a count or transformed, and those of [`Predictor::evaluate`].
@@ -120,10 +139,7 @@ impl Predictor {
     }
 
     fn real(&self, what: &'static str, x: &[f64], at: &[f64]) -> Result<RealPredictions> {
-        if let Some(p) = at.iter().find(|p| !(**p > 0.0 && **p < 1.0)) {
-            let requirement = "must lie strictly between 0 and 1";
-            return Err(Error::config(what, p, requirement));
-        }
+        check_probabilities(what, at)?;
         match self.calibrated(self.rows.rows(x, at)?) {
             Predictions::Real(real) => Ok(real),
             Predictions::Classes(p) => {
@@ -131,5 +147,13 @@ impl Predictor {
                 Err(Error::config(what, value, "are of a number"))
             }
         }
+    }
+}
+
+/// Checks that probabilities of quantiles lie strictly between 0 and 1.
+fn check_probabilities(what: &'static str, probabilities: &[f64]) -> Result<()> {
+    match probabilities.iter().find(|p| !(**p > 0.0 && **p < 1.0)) {
+        None => Ok(()),
+        Some(p) => Err(Error::config(what, p, "must lie strictly between 0 and 1")),
     }
 }

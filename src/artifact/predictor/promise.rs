@@ -1,4 +1,5 @@
-//! How often conformal sets and intervals hold their target, and how large they are.
+//! How often conformal sets and intervals hold their target, and how large they are. Rows with
+//! weights count by them; standard errors are then those of `(sum w)^2 / sum w^2` rows (Kish 1965).
 
 use serde::Serialize;
 
@@ -6,7 +7,8 @@ use super::calibrated::ConformalRegions;
 use super::{Predictions, Predictor};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::metrics::ScoredRows;
+use crate::metrics::{INTERVAL_ENDS, RealRows, ScoredRows};
+use crate::predict::{RealMoments, RealPredictions};
 
 /// Coverage and size beside what was promised.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -68,7 +70,7 @@ impl Predictor {
             ScoredRows::Classes { predictions, .. } => {
                 self.conformal_of(x, &Predictions::Classes(predictions.clone()))?
             }
-            ScoredRows::Real(_) => self.conformal(x)?,
+            ScoredRows::Real(rows) => self.conformal_of(x, &Predictions::Real(predicted(rows)))?,
         };
         let Some(regions) = regions else {
             return Ok(None);
@@ -80,23 +82,48 @@ impl Predictor {
         let schema = data.schema();
         let names = &schema.target().classes;
         let (level, score) = (conformal.level, conformal.score.name());
-        Ok(Some(Promise::of(&regions, targets, names, (level, score))))
+        let rows = (targets, data.weights());
+        Ok(Some(Promise::of(&regions, rows, names, (level, score))))
+    }
+}
+
+/// The predictions that were scored. They have the quantiles of 90 % intervals.
+fn predicted(rows: &RealRows) -> RealPredictions {
+    let each = rows.means().iter().zip(rows.stds());
+    let moments = each.map(|(&mean, &std)| RealMoments {
+        mean,
+        std,
+        // no score is about it
+        epistemic_std: f64::NAN,
+    });
+    let (lower, upper) = rows.intervals();
+    RealPredictions {
+        moments: moments.collect(),
+        probabilities: INTERVAL_ENDS.to_vec(),
+        quantiles: lower
+            .iter()
+            .zip(upper)
+            .flat_map(|(&l, &u)| [l, u])
+            .collect(),
     }
 }
 
 impl Promise {
     fn of(
         regions: &ConformalRegions,
-        targets: &[f64],
+        (targets, weights): (&[f64], Option<&[f64]>),
         names: &[String],
         (level, score): (f64, &'static str),
     ) -> Self {
         let each = targets.iter().enumerate();
         let holds: Vec<bool> = each.map(|(i, &y)| regions.holds(i, y)).collect();
         let sizes: Vec<f64> = (0..targets.len()).map(|i| regions.size(i)).collect();
-        let finite: Vec<f64> = sizes.iter().copied().filter(|s| s.is_finite()).collect();
+        let weight = |i: usize| weights.map_or(1.0, |w| w[i]);
+        let all = holds.iter().enumerate().map(|(i, &held)| (held, weight(i)));
+        let (coverage, coverage_se) = share(&all.collect::<Vec<_>>());
+        let finite = sizes.iter().enumerate().filter(|(_, s)| s.is_finite());
+        let finite: Vec<(f64, f64)> = finite.map(|(i, &s)| (s, weight(i))).collect();
         let (size, size_se) = mean(&finite);
-        let (coverage, coverage_se) = share(&holds);
         let of_size = |size: f64| sizes.iter().filter(|s| **s == size).count();
         let mut promise = Self {
             level,
@@ -118,8 +145,9 @@ impl Promise {
                 promise.all_classes = Some(of_size(*classes as f64));
                 promise.empty = Some(of_size(0.0));
                 let of_class = |k: usize| {
-                    let own = targets.iter().zip(&holds).filter(|(y, _)| **y == k as f64);
-                    let own: Vec<bool> = own.map(|(_, held)| *held).collect();
+                    let own = targets.iter().enumerate();
+                    let own = own.filter(|(i, y)| **y == k as f64 && weight(*i) > 0.0);
+                    let own: Vec<(bool, f64)> = own.map(|(i, _)| (holds[i], weight(i))).collect();
                     let (coverage, coverage_se) = share(&own);
                     OfClass {
                         class: names.get(k).cloned().unwrap_or_else(|| k.to_string()),
@@ -135,22 +163,29 @@ impl Promise {
     }
 }
 
+/// Sum of weights, and the number of rows of equal weight that are worth as much.
+fn effective(weights: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
+    let sum: f64 = weights.clone().sum();
+    (sum, sum * sum / weights.map(|w| w * w).sum::<f64>())
+}
+
 /// A share, and its binomial standard error.
-fn share(holds: &[bool]) -> (f64, f64) {
-    let n = holds.len() as f64;
-    let share = holds.iter().filter(|held| **held).count() as f64 / n;
+fn share(holds: &[(bool, f64)]) -> (f64, f64) {
+    let (sum, n) = effective(holds.iter().map(|row| row.1));
+    let held = holds.iter().filter(|row| row.0).map(|row| row.1);
+    let share = held.sum::<f64>() / sum;
     (share, (share * (1.0 - share) / n).sqrt())
 }
 
 /// A mean, and its standard error; none of no numbers.
-fn mean(values: &[f64]) -> (Option<f64>, Option<f64>) {
-    let n = values.len() as f64;
-    if values.is_empty() {
+fn mean(values: &[(f64, f64)]) -> (Option<f64>, Option<f64>) {
+    let (sum, n) = effective(values.iter().map(|row| row.1));
+    if sum.is_nan() || sum <= 0.0 {
         return (None, None);
     }
-    let mean = values.iter().sum::<f64>() / n;
-    let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
-    let error = (values.len() > 1).then(|| (squares / (n - 1.0) / n).sqrt());
+    let mean = values.iter().map(|(v, w)| w * v).sum::<f64>() / sum;
+    let squares: f64 = values.iter().map(|(v, w)| w * (v - mean).powi(2)).sum();
+    let error = (n > 1.0).then(|| (squares / sum / (n - 1.0)).sqrt());
     (Some(mean), error)
 }
 
@@ -163,7 +198,12 @@ mod tests {
         let (low, high) = (f64::NEG_INFINITY, f64::INFINITY);
         let regions =
             ConformalRegions::Intervals(vec![[0.0, 1.0], [0.0, 3.0], [low, high], [2.0, high]]);
-        let p = Promise::of(&regions, &[0.5, 4.0, 9.0, 1.0], &[], (0.9, "absolute"));
+        let p = Promise::of(
+            &regions,
+            (&[0.5, 4.0, 9.0, 1.0], None),
+            &[],
+            (0.9, "absolute"),
+        );
         // two of four are inside: the root of 1/16
         assert_eq!((p.coverage, p.coverage_se), (0.5, 0.25));
         // widths 1 and 3: variance 2, of two rows
@@ -179,7 +219,7 @@ mod tests {
             inside: vec![true, true, true, false, false, false],
         };
         let names = ["no".to_string(), "yes".to_string()];
-        let p = Promise::of(&regions, &[1.0, 1.0, 1.0], &names, (0.9, "aps"));
+        let p = Promise::of(&regions, (&[1.0, 1.0, 1.0], None), &names, (0.9, "aps"));
         assert!((p.coverage - 1.0 / 3.0).abs() < 1e-15);
         assert_eq!(p.size, Some(1.0));
         assert_eq!(
@@ -189,5 +229,20 @@ mod tests {
         assert_eq!((p.by_class[0].n, p.by_class[1].n), (0, 3));
         assert!(p.by_class[0].coverage.is_nan());
         assert_eq!(p.by_class[1].class, "yes");
+    }
+
+    /// Weights 2 and 1 are shares by hand, and a weight of 0 is no row.
+    #[test]
+    fn rows_count_by_their_weights() {
+        let regions = ConformalRegions::Intervals(vec![[0.0, 1.0], [0.0, 3.0], [0.0, 9.0]]);
+        let weights = [2.0, 1.0, 0.0];
+        let rows = (&[0.5, 4.0, 0.0][..], Some(&weights[..]));
+        let p = Promise::of(&regions, rows, &[], (0.9, "absolute"));
+        assert!((p.coverage - 2.0 / 3.0).abs() < 1e-15);
+        // 9 / 5 rows
+        assert!((p.coverage_se - (2.0 / 9.0 / 1.8_f64).sqrt()).abs() < 1e-15);
+        assert!((p.size.unwrap() - 5.0 / 3.0).abs() < 1e-15);
+        // variance (2 (2/3)^2 + (4/3)^2) / 3, over 9/5 - 1
+        assert!((p.size_se.unwrap() - (8.0 / 9.0 / 0.8_f64).sqrt()).abs() < 1e-15);
     }
 }

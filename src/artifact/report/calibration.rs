@@ -11,6 +11,9 @@ use crate::error::counted;
 pub struct CalibrationFit {
     /// Number of these rows.
     pub rows: usize,
+    /// Sum of their weights; `None` if every row counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
     /// The map of the predictions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub map: Option<MapFit>,
@@ -52,6 +55,9 @@ pub struct ConformalFit {
     pub score: String,
     /// Rows that the thresholds are from.
     pub rows: usize,
+    /// Sum of their weights; `None` if every row counts once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
     /// The threshold, or one for each class; `None` is infinite.
     pub thresholds: Vec<Option<f64>>,
     /// Fits without a fold each, if no rows were held out.
@@ -78,7 +84,10 @@ fn is_zero(n: &usize) -> bool {
 pub(super) fn calibration(fit: &CalibrationFit, lines: &mut Lines) {
     if fit.rows > 0 {
         let rows = counted(fit.rows, "row");
-        let text = format!("{rows} held out, which the fit has not seen");
+        let weight = fit.weight.map_or(String::new(), |weight| {
+            format!("; each counts by its weight, {weight:.4} in all")
+        });
+        let text = format!("{rows} held out, which the fit has not seen{weight}");
         lines.add("calibrate", &text);
     }
     if fit.unstretched {
@@ -119,5 +128,9 @@ pub(super) fn calibration(fit: &CalibrationFit, lines: &mut Lines) {
             ),
         };
         lines.add("conformal", &text);
+        if conformal.weight.is_some() {
+            let text = "the promise is for rows that occur as often as the weights say";
+            lines.add("conformal", text);
+        }
     }
 }

@@ -33,16 +33,7 @@ pub fn run(args: &ReportArgs) -> Outcome {
 }
 
 pub fn plot(args: &PlotArgs) -> Outcome {
-    if args
-        .out
-        .extension()
-        .is_some_and(|e| !e.eq_ignore_ascii_case("svg"))
-    {
-        let value = args.out.display();
-        let requirement = "pictures are SVG: end the name in .svg, and turn the file into other \
-                           formats with a browser, rsvg-convert or Inkscape";
-        return Err(Error::config("--out", printable(&value.to_string()), requirement).into());
-    }
+    let format = Format::of(&args.out)?;
     if !NAMES.iter().any(|n| n.0 == args.picture) {
         let names: Vec<&str> = NAMES.iter().map(|n| n.0).collect();
         let all = names.join(", ");
@@ -56,7 +47,41 @@ pub fn plot(args: &PlotArgs) -> Outcome {
     }
     // its intervals are not drawn
     let (_claim, report) = look(&args.shown, &args.out, 0)?;
-    write(&args.out, &report.svg(&args.picture)?)
+    match format {
+        Format::Svg => write(&args.out, &report.svg(&args.picture)?),
+        #[cfg(feature = "png")]
+        Format::Png => {
+            let bytes = report.png(&args.picture)?;
+            Ok(write_atomically(&args.out, |w| w.write_all(&bytes))?)
+        }
+    }
+}
+
+/// The formats of pictures.
+enum Format {
+    Svg,
+    #[cfg(feature = "png")]
+    Png,
+}
+
+impl Format {
+    /// By the ending of a file's name. Standard output and names without an ending are SVG.
+    fn of(out: &Path) -> Result<Self> {
+        let ending = out.extension().map(|e| e.to_string_lossy().to_lowercase());
+        let requirement = match ending.as_deref() {
+            None | Some("svg") => return Ok(Self::Svg),
+            #[cfg(feature = "png")]
+            Some("png") => return Ok(Self::Png),
+            #[cfg(not(feature = "png"))]
+            Some("png") => {
+                "this program was built without PNG: install it with `--features png`, or end the \
+                 name in .svg"
+            }
+            Some(_) => "pictures are SVG or PNG: end the name in .svg or .png",
+        };
+        let value = printable(&out.display().to_string());
+        Err(Error::config("--out", value, requirement))
+    }
 }
 
 /// Reads model and rows, and looks at them. The claim keeps others from writing to `out`.
@@ -66,10 +91,18 @@ fn look(args: &Shown, out: &Path, bootstrap: usize) -> Outcome<(Option<Claim>, R
         read_once(("MODEL", &args.model), ("--ood", other))?;
         read_once(("TEST", &args.test), ("--ood", other))?;
     }
+    if let Some(train) = &args.train {
+        read_once(("MODEL", &args.model), ("--train", train))?;
+        read_once(("TEST", &args.test), ("--train", train))?;
+        if let Some(other) = &args.ood {
+            read_once(("--ood", other), ("--train", train))?;
+        }
+    }
     let input = Input::find(&args.test)?;
     let other = args.ood.as_deref().map(Input::find).transpose()?;
+    let train = args.train.as_deref().map(Input::find).transpose()?;
     let mut files = input.files();
-    files.extend(other.iter().flat_map(Input::files));
+    files.extend(other.iter().chain(&train).flat_map(Input::files));
     files.extend(Some(&*args.model).filter(|model| !is_stream(model)));
     let claim = claim("--out", out, &files)?;
     let model = streams::model(&args.model)?;
@@ -84,11 +117,16 @@ fn look(args: &Shown, out: &Path, bootstrap: usize) -> Outcome<(Option<Claim>, R
             read.features
         }
     };
+    let training = match &train {
+        None => None,
+        Some(train) => Some(train.scored(metadata, args.train_rows, &args.table)?),
+    };
     let options = ReportOptions {
         samples: args.sampling.samples,
         seed: args.sampling.seed,
         bootstrap,
         elsewhere,
+        training,
         command: Some(command()),
     };
     let report = Report::new(&model, &test, &options);

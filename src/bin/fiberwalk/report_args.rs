@@ -20,6 +20,13 @@ pub struct Shown {
     /// not needed
     #[arg(long, value_name = "OTHER", help_heading = "Data")]
     pub ood: Option<PathBuf>,
+    /// The rows that the model was fitted to: adds contours of its energy to the picture
+    /// directions. Files of an atlas or a flow have them already
+    #[arg(long, value_name = "TRAIN", help_heading = "Data")]
+    pub train: Option<PathBuf>,
+    /// Take only the first N rows or images of TRAIN, as the fit did with --rows N
+    #[arg(long, value_name = "N", requires = "train", help_heading = "Data")]
+    pub train_rows: Option<usize>,
     #[command(flatten)]
     pub table: TableArgs,
     #[command(flatten)]
@@ -49,10 +56,11 @@ pub struct PlotArgs {
     pub shown: Shown,
     /// The picture: line, map, reliability, confidence, confusion, doubt, predicted, widths,
     /// coverage, pit, qq, errors, risk-coverage, dependence, elsewhere, energy, predictions, ranks,
-    /// mixing, directions, scales, spectrum or loo (see docs/uncertainty.md)
+    /// mixing, directions, beside, scales, spectrum or loo (see docs/uncertainty.md)
     #[arg(long, value_name = "NAME", help_heading = "Data")]
     pub picture: String,
-    /// SVG file to write (or -: standard output)
+    /// SVG or PNG file to write, by its ending (or -: SVG on standard output). PNG needs a program
+    /// that was built with `--features png`
     #[arg(long, value_name = "PICTURE.svg", help_heading = "Files")]
     pub out: PathBuf,
 }

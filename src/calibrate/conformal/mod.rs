@@ -28,6 +28,18 @@
 //! With class-conditional thresholds (Vovk 2012) each class has its own `q`, from the rows of that
 //! class, and the promise holds for each class by itself.
 //!
+//! Rows with weights `w_i` count as often as their weight says, and the new row once:
+//!
+//! ```text
+//! q = the smallest S_i with  sum of w_j over S_j <= S_i  >=  (1 + sum of w_j) level
+//! ```
+//!
+//! This is the threshold of the rows repeated, and the weighted quantile of Tibshirani, Barber,
+//! Candes & Ramdas (2019) for a new row of weight 1. The promise is then about rows that occur as
+//! often as the weights say. It is exact if they are the ratios of how often such rows occur in
+//! future and did here, with the new row's ratio at most 1. Rows that stand for several equal ones
+//! are held out together, so the threshold varies as that of fewer rows does.
+//!
 //! [`cross`] has intervals and sets for few rows, from fits that leave out a fold each.
 
 pub mod cross;
@@ -38,6 +50,7 @@ pub use intervals::{Ends, Interval, interval, interval_score};
 pub use sets::{SetScore, prediction_set, set_score, set_scores, uniform_of};
 
 use crate::error::{Error, Result};
+use crate::linalg::check_weights;
 
 /// Slack of `(n + 1) level`: 100 times 0.55 is 55.00000000000001 in doubles.
 const SLACK: f64 = 1e-9;
@@ -71,22 +84,68 @@ pub fn threshold(scores: &[f64], level: f64) -> Result<Option<f64>> {
     Ok(Some(sorted[rank - 1]).filter(|q| *q < f64::INFINITY))
 }
 
-/// Thresholds of the classes, each from the scores of its rows; `labels` stand beside `scores`.
+/// The threshold of scores of rows with weights, `None` for infinity. `weights` is `[n]`; without
+/// any, every row counts once.
 ///
 /// # Errors
-/// Those of [`threshold`], and if a label is not below `classes`.
+/// Those of [`threshold`]; if the number of weights is not that of the scores, one is negative or
+/// not finite, or all are 0.
+pub fn weighted_threshold(
+    scores: &[f64],
+    weights: Option<&[f64]>,
+    level: f64,
+) -> Result<Option<f64>> {
+    let Some(weights) = weights else {
+        return threshold(scores, level);
+    };
+    check_weights("conformal", scores.len(), weights)?;
+    // checks the rest
+    threshold(scores, level)?;
+    let mut sorted: Vec<(f64, f64)> = scores
+        .iter()
+        .copied()
+        .zip(weights.iter().copied())
+        .collect();
+    sorted.retain(|row| row.1 > 0.0);
+    sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let needed = (1.0 + weights.iter().sum::<f64>()) * level - SLACK;
+    let mut below = 0.0;
+    let reached = sorted.into_iter().find(|(_, weight)| {
+        below += weight;
+        below >= needed
+    });
+    Ok(reached.map(|row| row.0).filter(|q| *q < f64::INFINITY))
+}
+
+/// Thresholds of the classes, each from the scores of its rows; `labels` stand beside `scores`,
+/// and so do `weights` if there are any. A class whose rows all have weight 0 has none.
+///
+/// # Errors
+/// Those of [`weighted_threshold`], and if a label is not below `classes`.
 pub fn thresholds_by_class(
     scores: &[f64],
     labels: &[usize],
+    weights: Option<&[f64]>,
     classes: usize,
     level: f64,
 ) -> Result<Vec<Option<f64>>> {
-    let mut by_class = vec![Vec::new(); classes];
-    for (&score, &label) in scores.iter().zip(labels) {
+    if let Some(weights) = weights {
+        check_weights("conformal", scores.len(), weights)?;
+    }
+    let mut by_class = vec![(Vec::new(), Vec::new()); classes];
+    for (i, (&score, &label)) in scores.iter().zip(labels).enumerate() {
         let (expected, got) = (format!("labels below {classes}"), label);
         let own = by_class.get_mut(label);
-        own.ok_or_else(|| Error::shape("conformal", expected, got))?
-            .push(score);
+        let own = own.ok_or_else(|| Error::shape("conformal", expected, got))?;
+        let weight = weights.map_or(1.0, |w| w[i]);
+        if weight > 0.0 {
+            own.0.push(score);
+            own.1.push(weight);
+        }
     }
-    by_class.iter().map(|own| threshold(own, level)).collect()
+    let of_class = |(scores, own): &(Vec<f64>, Vec<f64>)| match (weights, scores.is_empty()) {
+        (Some(_), false) => weighted_threshold(scores, Some(own), level),
+        _ => threshold(scores, level),
+    };
+    by_class.iter().map(of_class).collect()
 }

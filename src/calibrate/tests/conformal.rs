@@ -40,9 +40,9 @@ fn thresholds_with_ties_and_few_rows() {
     for level in [0.0, 1.0, f64::NAN, -1.0] {
         assert!(threshold(&[1.0], level).is_err());
     }
-    let by_class = thresholds_by_class(&[1.0, 5.0, 2.0], &[0, 1, 0], 3, 0.6).unwrap();
+    let by_class = thresholds_by_class(&[1.0, 5.0, 2.0], &[0, 1, 0], None, 3, 0.6).unwrap();
     assert_eq!(by_class, [Some(2.0), None, None]);
-    assert!(thresholds_by_class(&[1.0], &[3], 3, 0.6).is_err());
+    assert!(thresholds_by_class(&[1.0], &[3], None, 3, 0.6).is_err());
 }
 
 #[test]

@@ -3,6 +3,8 @@
 mod conformal;
 mod maps;
 mod peers;
+mod transport;
+mod weights;
 
 use crate::rng::{Phase, Streams};
 use rand::RngExt;

@@ -72,8 +72,12 @@ impl Likelihood for Gaussian {
         Ok(())
     }
 
-    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
-        normal(outputs.first(), self.noise_std)
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        self.predictive_of(0, outputs, params)
+    }
+
+    fn predictive_of(&self, target: usize, outputs: &[f64], _: &[f64]) -> Predictive {
+        normal(outputs.get(target), self.noise_std)
     }
 
     fn closed_form(&self) -> Option<ClosedForm> {
@@ -156,9 +160,13 @@ impl Likelihood for GaussianPerOutput {
         Ok(())
     }
 
-    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
-        let std = self.noise_std.first().copied().unwrap_or(f64::NAN);
-        normal(outputs.first(), std)
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        self.predictive_of(0, outputs, params)
+    }
+
+    fn predictive_of(&self, target: usize, outputs: &[f64], _: &[f64]) -> Predictive {
+        let std = self.noise_std.get(target).copied().unwrap_or(f64::NAN);
+        normal(outputs.get(target), std)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

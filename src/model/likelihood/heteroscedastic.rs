@@ -17,7 +17,7 @@
 //! has no parameters besides the network's. `fit --likelihood heteroscedastic` takes
 //! [`GaussianNoiseHead`](super::GaussianNoiseHead), whose level is sampled with the scales.
 
-use super::{Likelihood, check_finite, check_row, fill_diagonal, first, normal};
+use super::{Likelihood, check_finite, check_row, fill_diagonal, normal};
 use crate::autodiff::Var;
 use crate::error::{Error, Result};
 use crate::model::{HALF_LOG_2PI, Predictive, positive};
@@ -123,12 +123,16 @@ impl Likelihood for HeteroscedasticGaussian {
         Ok(())
     }
 
-    fn predictive(&self, outputs: &[f64], _: &[f64]) -> Predictive {
+    fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        self.predictive_of(0, outputs, params)
+    }
+
+    fn predictive_of(&self, target: usize, outputs: &[f64], _: &[f64]) -> Predictive {
         let (means, heads) = outputs.split_at(outputs.len() / 2);
-        let head = first(heads);
+        let head = heads.get(target).copied().unwrap_or(f64::NAN);
         // softplus without overflow
         let softplus = head.max(0.0) + (-head.abs()).exp().ln_1p();
-        normal(means.first(), softplus + self.scale_floor)
+        normal(means.get(target), softplus + self.scale_floor)
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -13,8 +13,7 @@
 //! expectation zero.
 
 use super::{
-    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal, first,
-    normal,
+    Likelihood, LikelihoodParam, LikelihoodParams, check_finite, check_row, fill_diagonal, normal,
 };
 use crate::autodiff::Var;
 use crate::error::Result;
@@ -201,7 +200,14 @@ impl Likelihood for GaussianLearnedNoise {
     }
 
     fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
-        normal(outputs.first(), first(params).exp())
+        self.predictive_of(0, outputs, params)
+    }
+
+    fn predictive_of(&self, target: usize, outputs: &[f64], params: &[f64]) -> Predictive {
+        // one level for all outputs, or one for each
+        let at = if params.len() > 1 { target } else { 0 };
+        let level = params.get(at).copied().unwrap_or(f64::NAN);
+        normal(outputs.get(target), level.exp())
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -190,6 +190,15 @@ pub trait Likelihood: Send + Sync {
         Predictive::Unknown
     }
 
+    /// The same of target `target` (from 0) of several a row, given the outputs and the own
+    /// parameters: its marginal law. By default only the first has one.
+    fn predictive_of(&self, target: usize, outputs: &[f64], params: &[f64]) -> Predictive {
+        match target {
+            0 => self.predictive(outputs, params),
+            _ => Predictive::Unknown,
+        }
+    }
+
     /// The law, if it is one for which a conditional last layer has a faster path than the graph.
     /// It must then be exactly that law, without parameters of its own. Nothing is lost without it
     /// but time.

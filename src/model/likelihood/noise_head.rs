@@ -138,8 +138,13 @@ impl Likelihood for GaussianNoiseHead {
     }
 
     fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        self.predictive_of(0, outputs, params)
+    }
+
+    fn predictive_of(&self, target: usize, outputs: &[f64], params: &[f64]) -> Predictive {
         let (means, heads) = outputs.split_at(outputs.len() / 2);
-        normal(means.first(), first(params).exp() * first(heads).exp())
+        let head = heads.get(target).copied().unwrap_or(f64::NAN);
+        normal(means.get(target), first(params).exp() * head.exp())
     }
 
     fn check(&self, outputs: usize, targets: &[f64]) -> Result<()> {

@@ -76,6 +76,10 @@ impl<L: Likelihood + ?Sized> Likelihood for Arc<L> {
         (**self).predictive(outputs, params)
     }
 
+    fn predictive_of(&self, target: usize, outputs: &[f64], params: &[f64]) -> Predictive {
+        (**self).predictive_of(target, outputs, params)
+    }
+
     fn closed_form(&self) -> Option<ClosedForm> {
         (**self).closed_form()
     }

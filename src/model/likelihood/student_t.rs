@@ -261,8 +261,12 @@ impl Likelihood for StudentT {
     }
 
     fn predictive(&self, outputs: &[f64], params: &[f64]) -> Predictive {
+        self.predictive_of(0, outputs, params)
+    }
+
+    fn predictive_of(&self, target: usize, outputs: &[f64], params: &[f64]) -> Predictive {
         Predictive::Law(Law::StudentT {
-            mean: first(outputs),
+            mean: outputs.get(target).copied().unwrap_or(f64::NAN),
             scale: first(params).exp(),
             dof: params.get(1).map_or(f64::NAN, |&u| Self::dof(u)),
         })

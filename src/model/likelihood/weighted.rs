@@ -209,6 +209,10 @@ impl Likelihood for Weighted {
         self.inner.predictive(outputs, params)
     }
 
+    fn predictive_of(&self, target: usize, outputs: &[f64], params: &[f64]) -> Predictive {
+        self.inner.predictive_of(target, outputs, params)
+    }
+
     /// A Gaussian has one, with `w^{1/2}` times features and targets. Others go through their
     /// graph.
     fn closed_form(&self) -> Option<ClosedForm> {

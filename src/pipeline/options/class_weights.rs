@@ -32,7 +32,7 @@ impl ClassWeights {
     ///
     /// # Errors
     /// If the targets are not classes.
-    pub(in crate::pipeline) fn of_rows(self, data: &Dataset) -> Result<Option<Vec<f64>>> {
+    pub(crate) fn of_rows(self, data: &Dataset) -> Result<Option<Vec<f64>>> {
         let own = data.weights().map(<[f64]>::to_vec);
         if self == ClassWeights::None {
             return Ok(own);

@@ -234,7 +234,7 @@ fn errors(rows: &RealRows) -> Picture {
         name: "errors",
         title: "Errors and stated deviations".into(),
         caption: "Errors should grow with the stated deviation: about nine in ten dots are below \
-                  the dark dashed line, along all of it."
+                  the upper dashed line, along all of it."
             .into(),
         panels: vec![figure],
     }

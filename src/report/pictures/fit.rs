@@ -102,40 +102,65 @@ fn ending(name: &str) -> String {
     }
 }
 
-/// The posterior of the scales.
-pub fn scales(material: &Material<'_>) -> Option<Picture> {
+/// A name, a tone, and draws of scales by name.
+pub type Kind<'a> = (&'a str, Tone, Vec<(String, Vec<f64>)>);
+
+/// Draws of scales, of one kind or of several beside one another.
+pub fn bars_of(title: &str, kinds: &[Kind<'_>]) -> Figure {
     /// Most scales that have room.
     const MOST: usize = 24;
-    let spec = material.metadata.scales.as_ref()?;
-    let all = scale_draws(material.draws.as_ref()?, &spec.names);
-    let shown = all.len().min(MOST);
+    let shown = kinds.iter().map(|k| k.2.len()).max().unwrap_or(0).min(MOST);
     let mut figure = Figure::new(
-        "Scales of prior and noise",
+        title,
         Axis::new("value", [0.0, 1.0]).with(Ticks::PowersOfTen),
         Axis::new("", [0.0, shown as f64]),
     );
-    let (mut wide, mut narrow, mut middles, mut names, mut said) =
-        (vec![], vec![], vec![], vec![], vec![]);
-    for (i, (name, values)) in all.iter().take(MOST).enumerate() {
-        let logs: Vec<f64> = values.iter().map(|v| v.log10()).collect();
-        let at = |p: f64| quantile(&logs, p);
-        let y = shown as f64 - i as f64 - 0.5;
-        wide.push([at(0.05), at(0.95), y - 0.08, y + 0.08]);
-        narrow.push([at(0.25), at(0.75), y - 0.22, y + 0.22]);
-        middles.push([at(0.5), y]);
-        names.push((y, ending(name)));
-        said.push(format!("{name} {}", short(10f64.powf(at(0.5)))));
+    let (mut ends, mut names, mut middles, mut said) = (vec![], vec![], vec![], vec![]);
+    let thin = 1.0 / kinds.len().max(1) as f64;
+    for (kind, (name, tone, all)) in kinds.iter().enumerate() {
+        let (mut wide, mut narrow, mut medians) = (vec![], vec![], vec![]);
+        for (i, (scale, values)) in all.iter().take(MOST).enumerate() {
+            let logs: Vec<f64> = values.iter().map(|v| v.log10()).collect();
+            let at = |p: f64| quantile(&logs, p);
+            // kinds of one scale are one below the other
+            let y = shown as f64 - i as f64 - 0.5;
+            let off = thin * 0.9 * (0.5 * (kinds.len() - 1) as f64 - kind as f64);
+            let (y, tick) = (y + off, y);
+            wide.push([at(0.05), at(0.95), y - 0.08 * thin, y + 0.08 * thin]);
+            narrow.push([at(0.25), at(0.75), y - 0.22 * thin, y + 0.22 * thin]);
+            middles.push([at(0.5), y]);
+            medians.push(format!("{scale} {}", short(10f64.powf(at(0.5)))));
+            if kind == 0 {
+                names.push((tick, ending(scale)));
+            }
+        }
+        ends.extend(wide.iter().flat_map(|w| [w[0], w[1]]));
+        let of = if kinds.len() > 1 { *name } else { "draws" };
+        figure = figure
+            .mark(Mark::Bars(*tone, wide))
+            .mark(Mark::Bars(*tone, narrow))
+            .name(*tone, format!("50 % and 90 % of {of}"));
+        let of = if kinds.len() > 1 {
+            format!(" of {name}")
+        } else {
+            String::new()
+        };
+        said.push(format!("medians{of}: {}", medians.join(", ")));
     }
-    figure.x.range = padded(extent(wide.iter().flat_map(|w| [w[0], w[1]])), 0.06);
+    figure.x.range = padded(extent(ends), 0.06);
     figure.y.ticks = Ticks::Named(names);
     figure.aspect = (0.12 + 0.09 * shown as f64).clamp(0.3, 1.6);
-    let figure = figure
-        .mark(Mark::Bars(Tone::Series(0), wide))
-        .mark(Mark::Bars(Tone::Series(0), narrow))
+    figure
         .mark(Mark::Dots(Tone::Reference, 5.0, middles))
-        .name(Tone::Series(0), "50 % and 90 % of draws")
         .name(Tone::Reference, "median")
-        .say(format!("medians: {}", said.join(", ")));
+        .say(said.join("; "))
+}
+
+/// The posterior of the scales.
+pub fn scales(material: &Material<'_>) -> Option<Picture> {
+    let spec = material.metadata.scales.as_ref()?;
+    let all = scale_draws(material.draws.as_ref()?, &spec.names);
+    let kinds = [("draws", Tone::Series(0), all)];
     Some(Picture {
         name: "scales",
         title: "Posterior of the scales".into(),
@@ -144,7 +169,7 @@ pub fn scales(material: &Material<'_>) -> Option<Picture> {
                   (in units of the target's standard deviation). A long bar: the data say little \
                   about that scale."
                 .into(),
-        panels: vec![figure],
+        panels: vec![bars_of("Scales of prior and noise", &kinds)],
     })
 }
 
@@ -207,6 +232,35 @@ mod tests {
         assert_eq!(all[0], ("a".to_string(), vec![1.0, 2.0]));
         assert_eq!(all[1], ("b".to_string(), vec![10.0, 20.0]));
         assert_eq!(all[2].1, [0.1, 0.2]);
+    }
+
+    #[test]
+    fn kinds_of_a_scale_stand_below_one_another() {
+        let kind = |low: f64| vec![("a".to_string(), vec![low, 10.0 * low, 100.0 * low])];
+        let kinds = [
+            ("walk", Tone::Series(0), kind(1.0)),
+            ("flow", Tone::Series(1), kind(10.0)),
+        ];
+        let figure = bars_of("t", &kinds);
+        let bar = |mark: usize| match &figure.marks[mark] {
+            Mark::Bars(tone, bars) => (*tone, bars[0]),
+            other => panic!("{other:?}"),
+        };
+        let ((walk, upper), (flow, lower)) = (bar(1), bar(3));
+        assert_eq!((walk, flow), (Tone::Series(0), Tone::Series(1)));
+        // the middle half of 0, 1, 2, and of 1, 2, 3
+        assert_eq!(
+            (upper[..2].to_vec(), lower[..2].to_vec()),
+            (vec![0.5, 1.5], vec![1.5, 2.5])
+        );
+        assert!(
+            lower[3] < upper[2] && lower[2] > 0.0 && upper[3] < 1.0,
+            "{lower:?} {upper:?}"
+        );
+        assert_eq!(
+            figure.description,
+            "medians of walk: a 10; medians of flow: a 100"
+        );
     }
 
     #[test]

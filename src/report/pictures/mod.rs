@@ -1,9 +1,11 @@
 //! The pictures: each a small file from data to panels.
 
+mod beside;
 mod calibration;
 mod confusion;
 mod coverage;
 mod dependence;
+mod directions;
 pub(super) mod elsewhere;
 mod few_inputs;
 mod fit;
@@ -20,7 +22,7 @@ use crate::error::Result;
 use crate::metrics::ScoredRows;
 
 /// Names of all pictures, in the order of a report, with what each is of.
-pub const NAMES: [(&str, &str); 23] = [
+pub const NAMES: [(&str, &str); 24] = [
     ("line", "a regression with one feature"),
     ("map", "classes with two features"),
     ("reliability", "classes"),
@@ -41,6 +43,7 @@ pub const NAMES: [(&str, &str); 23] = [
     ("ranks", "a model that keeps all points of its walk"),
     ("mixing", "a model that keeps all points of its walk"),
     ("directions", "a model with draws"),
+    ("beside", "a flow of points of its walk"),
     ("scales", "a model with sampled scales"),
     (
         "spectrum",
@@ -116,7 +119,8 @@ pub(super) fn of_fit(material: &Material<'_>) -> Result<Vec<Picture>> {
     ];
     all.extend(mixing::mixing(material)?.into_iter().map(Some));
     all.extend([
-        walk::directions(material)?,
+        directions::directions(material)?,
+        beside::beside(material)?,
         fit::scales(material),
         report
             .tangent
