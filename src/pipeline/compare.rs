@@ -5,6 +5,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Differences, FitOptions, Fits, Progress, RowLosses, fit};
+use crate::artifact::report::{Finding, Severity};
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::linalg::vector::scale_of;
@@ -28,6 +29,8 @@ pub struct Measured {
     /// Cost of the fit, in gradients of all training rows
     /// ([`FitReport::gradients`](super::FitReport::gradients)).
     pub gradients: f64,
+    /// Warnings of the fit's verdict.
+    pub warnings: Vec<Finding>,
     /// Leave-one-out of the training rows, in nats, for methods that draw from the posterior.
     pub elpd_loo: Option<f64>,
     /// Standard error of `elpd_loo`.
@@ -66,6 +69,8 @@ pub fn measure<T: Fits>(
         .model
         .score_rows(test, samples, Streams::new(options.seed))?;
     let scores = scored.scores()?;
+    let warnings = fitted.report.verdict().into_iter();
+    let warnings = warnings.filter(|finding| finding.severity() == Severity::Warning);
     Ok(Measured {
         method: options.method.method().name(),
         seed: options.seed,
@@ -74,6 +79,7 @@ pub fn measure<T: Fits>(
         predict_seconds: started.elapsed().as_secs_f64(),
         losses: RowLosses::of(&scored)?,
         gradients: fitted.report.gradients(),
+        warnings: warnings.collect(),
         elpd_loo: fitted.loo.as_ref().map(|loo| loo.elpd_loo),
         elpd_loo_se: fitted.loo.as_ref().map(|loo| loo.se),
         peak_mib: None,
@@ -245,6 +251,7 @@ mod tests {
             fit_seconds: 2.0,
             predict_seconds: 0.1,
             gradients: 10.0,
+            warnings: Vec::new(),
             elpd_loo: None,
             elpd_loo_se: None,
             peak_mib: None,

@@ -57,6 +57,7 @@ mod rates;
 mod report;
 mod scales_report;
 mod scored;
+mod seconds;
 mod smoothing;
 mod stages;
 mod swag;

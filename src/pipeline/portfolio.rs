@@ -26,6 +26,7 @@ use super::hierarchy::STRETCH;
 use super::map::share;
 use super::progress::Part;
 use super::scored::{Scored, disagreement, finite, in_agreement, mixture_elpd, promising, stacked};
+use super::seconds::of_next_walk;
 use super::{
     AutoSettings, Batch, FeatureTransform, FitOptions, FitReport, FitResult, Fits, Method,
     PriorChoice, Progress, Stage, TargetTransform, WalkSettings, fit_owned,
@@ -184,6 +185,7 @@ impl Portfolio<'_> {
                 let densities = fit_owned::<T>(train.clone(), &options, &progress)
                     .and_then(|f| {
                         apart = disagreement(&f.report);
+                        summary.chosen_by(&f.report);
                         spent += f.report.gradients() * share(train.n(), self.data.n());
                         f.model.log_densities(&test, samples, streams)
                     })
@@ -239,8 +241,8 @@ impl Portfolio<'_> {
     /// Seconds for the next of `left` walks, which together may run until `share` of the time.
     fn seconds(&self, share: f64, left: usize) -> Option<f64> {
         let until = self.walk.max_seconds? * share;
-        let now = self.started.elapsed().as_secs_f64();
-        Some(((until - now) / left.max(1) as f64).max(0.1))
+        let elapsed = self.started.elapsed().as_secs_f64();
+        Some(of_next_walk(until, elapsed, left))
     }
 
     /// Progress of walk `index` of `walks`, which together take `share` of the whole, from `from`
@@ -282,14 +284,14 @@ impl Portfolio<'_> {
             };
             if let Some(rhat) = disagreement(&fitted.report) {
                 summary.left_out(scored, LeftOut::WalkersApart { rhat });
-                spare = spare.or(Some(member));
+                spare = spare.or(Some((member, scored.tried().name, fitted.report)));
                 continue;
             }
             summary.member(*weight, scored, &fitted.report);
             models.push(member);
         }
-        if let (true, Some(member)) = (models.is_empty(), spare) {
-            summary.portfolio.get_or_insert_default().none_agrees = true;
+        if let (true, Some((member, name, fit))) = (models.is_empty(), spare) {
+            summary.kept_all_the_same(&name, &fit);
             models.push(member);
         }
         let total: f64 = models.iter().map(|m| m.weight).sum();

@@ -49,7 +49,8 @@ impl Scored {
     }
 }
 
-/// The R-hat of predictions, if the walkers do not agree.
+/// The R-hat of predictions, if the walkers do not agree. A walk that is too short for an R-hat is
+/// not left out for it: the verdict warns of such walks.
 pub(super) fn disagreement(report: &FitReport) -> Option<f64> {
     rhat_of(report).filter(|rhat| *rhat > AGREED)
 }
@@ -157,8 +158,29 @@ impl FitReport {
         self.tried(Tried {
             weight: Some(weight),
             rhat: rhat_of(fitted),
+            fit: Some(Box::new(fitted.of_member())),
             ..scored.tried()
         });
+    }
+
+    /// Counts a walk that scored a model. If it was cut short in its warm-up the score stands: it
+    /// is of rows that the walk has not seen. But it is of a fit that had not arrived.
+    pub(super) fn chosen_by(&mut self, fitted: &FitReport) {
+        let cut = fitted.walk.as_ref().and_then(|w| w.cut_short.as_ref());
+        let portfolio = self.portfolio.get_or_insert_default();
+        portfolio.walks += 1;
+        portfolio.cut_in_warm_up += usize::from(cut.is_some_and(|c| c.in_warm_up));
+    }
+
+    /// Reports that the walkers of no model agree, and that the one of this name is kept all the
+    /// same.
+    pub(super) fn kept_all_the_same(&mut self, name: &str, fitted: &FitReport) {
+        let portfolio = self.portfolio.get_or_insert_default();
+        portfolio.none_agrees = true;
+        let last = portfolio.tried.iter_mut().rfind(|t| t.name == name);
+        if let Some(tried) = last {
+            tried.fit = Some(Box::new(fitted.of_member()));
+        }
     }
 
     pub(super) fn tried(&mut self, one: Tried) {

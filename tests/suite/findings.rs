@@ -180,3 +180,73 @@ fn a_limit_of_time_ends_chains() {
         refused(&args, &["max_seconds", "positive"]);
     }
 }
+
+/// So many steps that no walk can get through its warm-up in the tenth of a second that it gets at
+/// least.
+const TOO_MANY: &str = "--steps 1000000 --particles 2 --samples 4 --max-seconds 0.1";
+
+/// A mixture of walks that were cut short says so, of the walks that chose and of its own.
+#[test]
+fn a_limit_of_time_that_ends_the_walks_of_a_mixture_is_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = table(dir.path(), true);
+    let (found, said) = verdict(&train, &format!("--method auto {TOO_MANY}"));
+    for name in ["choice_cut_short", "of_models"] {
+        assert!(found.contains(&name.into()), "{found:?}");
+    }
+    assert!(!found.contains(&"all_well".into()), "{found:?}");
+    let portfolio = &said["report"]["portfolio"];
+    assert!(portfolio["walks"].as_u64() > Some(0));
+    assert_eq!(portfolio["walks"], portfolio["cut_in_warm_up"]);
+    let mut all = said["verdict"].as_array().unwrap().iter();
+    let cut = all
+        .find(|f| f["heaviest"]["finding"] == "cut_short")
+        .unwrap();
+    assert_eq!(cut["models"], cut["of"], "{cut}");
+    assert_eq!(cut["heaviest"]["in_warm_up"], true, "{cut}");
+    let report = ok(&["info", text(&train.with_file_name("m.fw"))]);
+    let advised = |l: &str| l.starts_with("verdict") && l.contains("Raise --max-seconds");
+    assert!(
+        report.lines().filter(|l| advised(l)).count() >= 2,
+        "{report}"
+    );
+}
+
+/// A comparison warns of each method's fits.
+#[test]
+fn compare_warns_of_fits_that_were_cut_short() {
+    let dir = tempfile::tempdir().unwrap();
+    let train = table(dir.path(), true);
+    let compare = format!(
+        "compare {} --methods walk,map --hidden 5 --seeds 2 {TOO_MANY}",
+        text(&train)
+    );
+    let run = |more: &[&str]| {
+        let args: Vec<&str> = compare
+            .split_whitespace()
+            .chain(more.iter().copied())
+            .collect();
+        let out = fiberwalk(&args);
+        assert!(out.status.success());
+        out
+    };
+    let error = String::from_utf8(run(&[]).stderr).unwrap();
+    let warnings: Vec<&str> = error
+        .lines()
+        .filter(|l| l.starts_with("warning: walk"))
+        .collect();
+    let [line] = warnings[..] else {
+        panic!("{error}")
+    };
+    assert!(
+        line.starts_with("warning: walk, seeds 0, 1: the budget ended the walk"),
+        "{line}"
+    );
+    assert!(line.contains("--max-seconds"), "{line}");
+    let all: Value = serde_json::from_slice(&run(&["--json"]).stdout).unwrap();
+    for one in all.as_array().unwrap() {
+        let warnings = one["warnings"].as_array().unwrap();
+        let cut = warnings.iter().any(|w| w["finding"] == "cut_short");
+        assert_eq!(cut, one["method"] == "walk", "{one}");
+    }
+}

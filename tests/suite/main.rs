@@ -97,6 +97,7 @@ mod mixtures;
 #[cfg(feature = "cli")]
 mod model_file;
 mod noise_calibration;
+mod noise_starts;
 #[cfg(feature = "cli")]
 mod observations;
 #[cfg(feature = "cli")]

@@ -18,6 +18,18 @@ impl Finding {
                 particles: 0 | 1, ..
             } => "Take more --particles.",
             Self::WalkNotJudged { .. } => "Take more --steps.",
+            Self::OfModels { heaviest, .. } => match heaviest.as_ref() {
+                // networks and priors are chosen by the method
+                Self::CutShort {
+                    in_warm_up: true, ..
+                } => "Raise --max-seconds or --max-memory, or fit one model: --method walk.",
+                Self::FrequentDivergences { .. } if double => "Take more --steps.",
+                Self::FrequentDivergences { .. } => "Take --precision f64.",
+                finding => finding.advice(report),
+            },
+            Self::ChoiceCutShort { .. } => {
+                "Raise --max-seconds or --max-memory, or fit one model: --method walk."
+            }
             Self::JointMode => "Take --prior evidence or --method walk.",
             Self::FrequentDivergences { sampler: true, .. } if double => {
                 "Take other scales: --prior hierarchical or evidence."

@@ -20,6 +20,9 @@ mod mixing_tests;
 mod number;
 mod portfolio;
 #[cfg(test)]
+mod portfolio_tests;
+mod sentence;
+#[cfg(test)]
 mod tests;
 mod text;
 mod text_choice;
@@ -193,6 +196,23 @@ impl FitReport {
         Self {
             checkpoint: None,
             ..self.clone()
+        }
+    }
+
+    /// What the report of a mixture keeps of the walk of one of its models: all that the verdict is
+    /// about.
+    pub(crate) fn of_member(&self) -> Self {
+        let walk = self.walk.clone().map(|walk| Walk {
+            trace: None,
+            energies: Vec::new(),
+            ..walk
+        });
+        Self {
+            walk,
+            kernel: self.kernel.clone(),
+            mixing: self.mixing.clone(),
+            sampled_scales: self.sampled_scales.clone(),
+            ..Self::default()
         }
     }
 

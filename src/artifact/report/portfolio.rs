@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::number;
+use super::{FitReport, number};
 
 /// What was chosen among.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,12 @@ pub struct Portfolio {
     /// Gradients that the scoring took.
     #[serde(with = "number")]
     pub validation_gradients: f64,
+    /// Walks that scored models, one for each model and fold. Older files have none.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub walks: usize,
+    /// Those of them that a budget ended in their warm-up.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cut_in_warm_up: usize,
     /// True if the walkers of no model agree, and one is kept all the same.
     pub none_agrees: bool,
 }
@@ -41,6 +47,11 @@ impl Portfolio {
     pub fn kept(&self) -> impl Iterator<Item = &Tried> {
         self.tried.iter().filter(|t| t.left_out.is_none())
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A model that was tried.
@@ -57,6 +68,10 @@ pub struct Tried {
     pub rows: usize,
     /// Median R-hat of predictions of the walk on all rows.
     pub rhat: Option<f64>,
+    /// Its walk on all rows, of a model that is part of a mixture: what the verdict is about. Older
+    /// files have none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Box<FitReport>>,
     /// Why it is not part of the result.
     pub left_out: Option<LeftOut>,
 }

@@ -214,6 +214,11 @@ fn each_thing_that_is_wrong_has_a_sentence_and_an_option() {
             "--steps",
         ),
         (
+            with(&|r| r.mixing = None),
+            "found the posterior",
+            "--particles",
+        ),
+        (
             with(&|r| r.walk.as_mut().unwrap().forgotten = false),
             "not forgotten its start",
             "--steps",

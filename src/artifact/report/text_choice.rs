@@ -1,7 +1,7 @@
 //! What a report says of models that were tried on rows held out.
 
 use super::text::Lines;
-use super::{Among, LeftOut, Portfolio};
+use super::{Among, FitReport, LeftOut, Portfolio};
 use crate::error::counted;
 
 /// Why a model is not part of the result.
@@ -71,6 +71,29 @@ pub(super) fn mixture(portfolio: &Portfolio, lines: &mut Lines) {
         if let Some(rhat) = tried.rhat {
             text += &format!(", R-hat of predictions {rhat:.2}");
         }
+        if let Some(fit) = &tried.fit {
+            text += &walk_of(fit);
+        }
         lines.add("model", &text);
     }
+}
+
+/// What is said of the walk of one model on all rows.
+fn walk_of(fit: &FitReport) -> String {
+    let mut text = match &fit.mixing {
+        None => ", no R-hat".into(),
+        Some(_) => String::new(),
+    };
+    if let Some(scales) = &fit.sampled_scales {
+        text += &format!(", R-hat of scales {:.2}", scales.worst_rhat());
+    }
+    if let Some((walk, cut)) = fit
+        .walk
+        .as_ref()
+        .and_then(|w| Some((w, w.cut_short.as_ref()?)))
+    {
+        let of = counted(cut.at_most, "step");
+        text += &format!(", cut short after {} of {of}", walk.steps);
+    }
+    text
 }

@@ -29,6 +29,7 @@ impl FitReport {
     pub fn verdict(&self) -> Vec<Finding> {
         let mut all = Vec::new();
         self.judge_walk(&mut all);
+        self.judge_members(&mut all);
         self.judge_estimate(&mut all);
         self.judge_bracket(&mut all);
         self.judge_deformation(&mut all);
@@ -114,6 +115,38 @@ impl FitReport {
                 in_warm_up,
             });
         }
+    }
+
+    /// The walks of a mixture's models are held against the limits of a walk that is alone. Each
+    /// finding is said once for all of them.
+    fn judge_members(&self, all: &mut Vec<Finding>) {
+        let Some(portfolio) = &self.portfolio else {
+            return;
+        };
+        if portfolio.cut_in_warm_up > 0 {
+            all.push(Finding::ChoiceCutShort {
+                walks: portfolio.cut_in_warm_up,
+                of: portfolio.walks,
+            });
+        }
+        let members = || portfolio.tried.iter().filter_map(|t| t.fit.as_deref());
+        let mut found: Vec<(usize, Finding)> = Vec::new();
+        for member in members() {
+            let mut own = Vec::new();
+            member.judge_walk(&mut own);
+            for finding in own {
+                match found.iter_mut().find(|(_, first)| first.is_like(&finding)) {
+                    Some((models, _)) => *models += 1,
+                    None => found.push((1, finding)),
+                }
+            }
+        }
+        let of = members().count();
+        all.extend(found.into_iter().map(|(models, first)| Finding::OfModels {
+            models,
+            of,
+            heaviest: Box::new(first),
+        }));
     }
 
     fn judge_estimate(&self, all: &mut Vec<Finding>) {

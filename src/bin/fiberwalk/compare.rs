@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use fiberwalk::artifact::report::Finding;
 use fiberwalk::artifact::write_atomically;
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::error::{counted, rounded};
@@ -125,6 +126,7 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
             }
         }
     }
+    warnings(&all).iter().for_each(|w| complain(w));
     if let Some(path) = args.report.as_ref().filter(|_| !all.is_empty()) {
         let page = compared(&all, Some(&command()))?;
         write_atomically(path, |w| w.write_all(page.as_bytes()))?;
@@ -183,6 +185,33 @@ fn one<T: Fits>(
         peak_mib: peak::mib().filter(|_| known),
         ..measured?
     })
+}
+
+/// A line for each warning of a method's fits: the seeds that have it, and the figures of the first
+/// of them.
+fn warnings(all: &[Measured]) -> Vec<String> {
+    let mut found: Vec<(&str, &Finding, Vec<String>)> = Vec::new();
+    for one in all {
+        for finding in &one.warnings {
+            let seed = one.seed.to_string();
+            let same = found.iter_mut();
+            let mut same = same.filter(|f| f.0 == one.method && f.1.is_like(finding));
+            match same.next() {
+                Some((.., seeds)) => seeds.push(seed),
+                None => found.push((one.method, finding, vec![seed])),
+            }
+        }
+    }
+    let line = |(method, finding, seeds): &(&str, &Finding, Vec<String>)| {
+        let what = if seeds.len() == 1 { "seed" } else { "seeds" };
+        let (sentence, advice) = (finding.sentence(), finding.advice(&FitReport::default()));
+        let line = format!(
+            "warning: {method}, {what} {}: {sentence} {advice}",
+            seeds.join(", ")
+        );
+        line.trim_end().to_string()
+    };
+    found.iter().map(line).collect()
 }
 
 /// The cells of all methods: a mean, and its standard error if there is one.

@@ -12,6 +12,10 @@
 //! near `r = 0`, so it is indefinite. `Lambda` is therefore its expectation over `y`: the Fisher
 //! information `diag(1 / noise_std_j^2, 2 c_j^2 / noise_std_j^2)`. The dropped part has mean zero
 //! under the model.
+//!
+//! This is a part for models of your own, and for ensembles as in Lakshminarayanan et al. (2017): it
+//! has no parameters besides the network's. `fit --likelihood heteroscedastic` takes
+//! [`GaussianNoiseHead`](super::GaussianNoiseHead), whose level is sampled with the scales.
 
 use super::{Likelihood, check_finite, check_row, fill_diagonal, normal};
 use crate::autodiff::Var;

@@ -16,14 +16,14 @@ use rand_distr::{Distribution, StandardNormal};
 
 const N: usize = 8;
 /// Two weights and a bias.
-const P: usize = 3;
+pub(super) const P: usize = 3;
 const NOISE: f64 = 0.5;
 const PRIOR: CoordinatePrior = CoordinatePrior::InverseGamma {
     shape: 1.5,
     rate: 0.8,
 };
 
-fn data() -> (Vec<f64>, Vec<f64>) {
+pub(super) fn data() -> (Vec<f64>, Vec<f64>) {
     let (x, e) = (normals(2 * N, 301), normals(N, 302));
     let y = (0..N).map(|i| 1.1 * x[2 * i] - 0.6 * x[2 * i + 1] + 0.3 + NOISE * e[i]);
     let y = y.collect();
@@ -58,25 +58,30 @@ fn backward(l: &[[f64; P]; P], b: [f64; P]) -> [f64; P] {
     x
 }
 
-/// The Gaussian of the parameters `(w_1, w_2, bias)` given the log scale.
-struct Given {
+/// The Gaussian of the parameters `(w_1, w_2, bias)` given the log scale and the noise.
+pub(super) struct Given {
     /// Cholesky factor of the precision.
     l: [[f64; P]; P],
-    mean: [f64; P],
-    /// `log p(y | t)` up to a constant.
-    log_evidence: f64,
+    pub mean: [f64; P],
+    /// `log p(y | t, noise)` up to a constant.
+    pub log_evidence: f64,
 }
 
 impl Given {
-    /// `w ~ N(0, e^{2t} / 2)` for two inputs, `bias ~ N(0, 1)`, and noise of `NOISE`.
-    fn scale(t: f64, (x, y): &(Vec<f64>, Vec<f64>)) -> Self {
+    /// With noise of `NOISE`.
+    fn scale(t: f64, data: &(Vec<f64>, Vec<f64>)) -> Self {
+        Self::scales((t, NOISE), data)
+    }
+
+    /// `w ~ N(0, e^{2t} / 2)` for two inputs, `bias ~ N(0, 1)`.
+    pub fn scales((t, noise): (f64, f64), (x, y): &(Vec<f64>, Vec<f64>)) -> Self {
         let mut precision = [[0.0; P]; P];
         let mut b = [0.0; P];
         for (row, y) in x.chunks_exact(2).zip(y) {
             let row = [row[0], row[1], 1.0];
             for i in 0..P {
-                b[i] += row[i] * y / NOISE.powi(2);
-                (0..P).for_each(|j| precision[i][j] += row[i] * row[j] / NOISE.powi(2));
+                b[i] += row[i] * y / noise.powi(2);
+                (0..P).for_each(|j| precision[i][j] += row[i] * row[j] / noise.powi(2));
             }
         }
         for (i, of) in precision.iter_mut().enumerate() {
@@ -84,18 +89,20 @@ impl Given {
         }
         let l = cholesky(precision);
         let half = forward(&l, b);
-        // p(y | t) = p(y | m) p(m | t) / p(m | y, t); the part of its logarithm that depends on t
+        // p(y | t) = p(y | m) p(m | t) / p(m | y, t) at m = 0; the part of its logarithm that
+        // depends on t and the noise
         let log_det: f64 = (0..P).map(|i| l[i][i].ln()).sum();
         let fit = 0.5 * half.iter().map(|h| h * h).sum::<f64>();
+        let squares = y.iter().map(|y| y * y).sum::<f64>() / noise.powi(2);
         Self {
             mean: backward(&l, half),
-            log_evidence: fit - 2.0 * t - log_det,
+            log_evidence: fit - 0.5 * squares - y.len() as f64 * noise.ln() - 2.0 * t - log_det,
             l,
         }
     }
 
     /// Diagonal of the covariance.
-    fn variance(&self, i: usize) -> f64 {
+    pub fn variance(&self, i: usize) -> f64 {
         let mut unit = [0.0; P];
         unit[i] = 1.0;
         forward(&self.l, unit).iter().map(|x| x * x).sum()

@@ -37,11 +37,11 @@ pub(super) fn log_prior(prior: CoordinatePrior, t: f64) -> f64 {
 
 /// One scale for all parameters but the last bias, drawn from its inverse gamma conditional. The
 /// shape is off by `error`.
-struct OffBy<'a> {
-    scaled: &'a ScaledNetwork<'a>,
-    shape: f64,
-    rate: f64,
-    error: f64,
+pub(super) struct OffBy<'a> {
+    pub scaled: &'a ScaledNetwork<'a>,
+    pub shape: f64,
+    pub rate: f64,
+    pub error: f64,
 }
 
 impl ExactMove<f64> for OffBy<'_> {

@@ -5,6 +5,7 @@
 
 mod bits;
 mod calibration;
+mod chains;
 mod closed;
 mod deformed;
 mod gibbs;
@@ -20,8 +21,12 @@ fn kernel<'a>(precision: &[f64]) -> Microcanonical<'a, f64> {
         target_error: 1e-4,
         ..MicrocanonicalOptions::default()
     };
+    kernel_with(precision, &options)
+}
+
+fn kernel_with<'a>(precision: &[f64], options: &MicrocanonicalOptions) -> Microcanonical<'a, f64> {
     let mass = InverseMassMatrix::diagonal(precision).unwrap();
-    Microcanonical::new(mass, &options).unwrap()
+    Microcanonical::new(mass, options).unwrap()
 }
 
 /// The distribution function of a density known up to a factor, by the trapezoidal rule on a grid.
