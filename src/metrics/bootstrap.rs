@@ -99,8 +99,8 @@ impl Bootstrap {
     /// one number for each of `kinds`, NaN where a score is not defined.
     ///
     /// An interval is `None` if rows of that number or kind cannot say how far a score varies: if
-    /// it, an end of the interval or its error is not finite, or not defined in a tenth of the replicates, or the same in all (as the
-    /// accuracy is where every row is right).
+    /// it, an end of the interval or its error is not finite, or not defined in a tenth of the
+    /// replicates, or the same in all (as the accuracy is where every row is right).
     ///
     /// # Errors
     /// Fewer than 20 replicates or more than [`Bootstrap::MOST`], a level not strictly between 0

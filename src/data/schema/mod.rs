@@ -261,8 +261,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Names as an option takes them: separated by commas, in quotes as in CSV where they need them, and
-/// all in quotes of the shell where it would not take them as they are.
+/// Names as an option takes them: separated by commas, in quotes as in CSV where they need them,
+/// and all in quotes of the shell where it would not take them as they are.
 #[cfg(feature = "csv")]
 pub(super) fn as_option<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let quoted = |name: &str| match name.contains([',', '"']) {
