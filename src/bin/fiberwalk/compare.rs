@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use fiberwalk::artifact::report::Finding;
+use fiberwalk::artifact::report::{Finding, FitReport};
 use fiberwalk::artifact::write_atomically;
 use fiberwalk::data::{Dataset, stratified_split};
 use fiberwalk::error::{counted, rounded};

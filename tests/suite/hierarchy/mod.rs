@@ -11,6 +11,7 @@ mod deformed;
 mod gibbs;
 mod reference;
 mod time;
+mod wrong;
 
 use fiberwalk::walk::{InverseMassMatrix, Microcanonical, MicrocanonicalOptions};
 
