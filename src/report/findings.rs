@@ -30,6 +30,16 @@ pub fn of_fit(metadata: &Metadata) -> Vec<Reason> {
 
 /// A finding in plain words. Its own sentence is kept beside them.
 fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
+    // what is wrong with models of a mixture is that of the heaviest of them
+    if let Finding::OfModels { heaviest, .. } = finding {
+        let of_one = of_finding(heaviest, report);
+        return Reason {
+            what: format!("Of some of its models: {}", of_one.what),
+            advice: finding.advice(report).into(),
+            detail: finding.sentence(),
+            ..of_one
+        };
+    }
     let more_steps = match report.walk.as_ref() {
         // more steps would not be taken either
         Some(walk) if walk.cut_short.is_some() => {
@@ -90,6 +100,10 @@ fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
             Trust::DoNotTrust,
             "It is a single network at the joint mode of weights and scales, which predicts badly.",
         ),
+        Finding::ChoiceCutShort { .. } => (
+            Trust::LookCloser,
+            "The time limit cut the comparison of models short, so a better one may be missing.",
+        ),
         Finding::ConstantPredictions { .. } => (
             Trust::DoNotTrust,
             "It predicts nearly the same for every row, so it has learned next to nothing from the \
@@ -142,6 +156,26 @@ fn of_finding(finding: &Finding, report: &FitReport) -> Reason {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Models of a mixture have the words of a model alone, with the advice for a mixture.
+    #[test]
+    fn what_is_wrong_with_models_of_a_mixture_is_said_plainly() {
+        let inner = Finding::StepTooShort {
+            step_size: 1e-9,
+            path: 1e-6,
+        };
+        let found = Finding::OfModels {
+            models: 1,
+            of: 2,
+            heaviest: Box::new(inner.clone()),
+        };
+        let report = FitReport::default();
+        let (one, all) = (of_finding(&inner, &report), of_finding(&found, &report));
+        assert_eq!(all.trust, one.trust);
+        assert!(all.what.contains(&one.what) && all.what.starts_with("Of some"));
+        assert_eq!(all.advice, found.advice(&report));
+        assert!(all.detail.contains("1 of the 2 models"), "{}", all.detail);
+    }
 
     /// A walk that ran out of time would not take more steps.
     #[test]
