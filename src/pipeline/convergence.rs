@@ -11,11 +11,11 @@
 //! start.
 //!
 //! **Sixteen walkers** are too few for groups: that many have a walk with sampled scales, and a
-//! walk of a mixture. Four groups of four have a limit of 1.92 (`F(3, 12)`), so walkers that
-//! never forget where they were pass (a test below: a correlation of 0.7 at any lag). Nor do they have the superchains of
-//! Margossian et al.: each starts from a draw of the prior of its own. So the split R-hat of single
-//! walkers stands, with limits that say how far each went. If half of a walker's draws are worth `m`
-//! independent ones, `R-hat = (m / (m - 1))^{1/2}` about:
+//! walk of a mixture. Four groups of four have a limit of 1.92 (`F(3, 12)`), so walkers that never
+//! forget where they were pass (a test below: a correlation of 0.7 at any lag). Nor do they have the
+//! superchains of Margossian et al.: each starts from a draw of the prior of its own. So the split
+//! R-hat of single walkers stands, with limits that say how far each went. If half of a walker's
+//! draws are worth `m` independent ones, `R-hat = (m / (m - 1))^{1/2}` about:
 //!
 //! | R-hat | `m` | independent draws of 16 walkers |
 //! |---|---|---|

@@ -72,7 +72,10 @@ pub(super) fn fit_portfolio<T: Fits>(
 ) -> Result<FitResult<T>> {
     check(data, options)?;
     auto.walk().check_budget()?;
-    let mut summary = FitReport::default();
+    let mut summary = FitReport {
+        double: T::NAME == "f64",
+        ..FitReport::default()
+    };
     summary.data(data, options.class_weights)?;
     let portfolio = Portfolio::new(data, options, auto.walk(), progress);
     let candidates = candidates(data, options.likelihood);

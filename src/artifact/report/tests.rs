@@ -213,11 +213,7 @@ fn each_thing_that_is_wrong_has_a_sentence_and_an_option() {
             "of scales 1.60",
             "--steps",
         ),
-        (
-            with(&|r| r.mixing = None),
-            "found the posterior",
-            "--particles",
-        ),
+        (with(&|r| r.mixing = None), "found the posterior", "--steps"),
         (
             with(&|r| r.walk.as_mut().unwrap().forgotten = false),
             "not forgotten its start",

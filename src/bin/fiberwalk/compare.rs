@@ -126,7 +126,8 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
             }
         }
     }
-    warnings(&all).iter().for_each(|w| complain(w));
+    let double = args.settings.precision == Precision::F64;
+    warnings(&all, double).iter().for_each(|w| complain(w));
     if let Some(path) = args.report.as_ref().filter(|_| !all.is_empty()) {
         let page = compared(&all, Some(&command()))?;
         write_atomically(path, |w| w.write_all(page.as_bytes()))?;
@@ -188,8 +189,12 @@ fn one<T: Fits>(
 }
 
 /// A line for each warning of a method's fits: the seeds that have it, and the figures of the first
-/// of them.
-fn warnings(all: &[Measured]) -> Vec<String> {
+/// of them. Fits in double precision are not told to take it.
+fn warnings(all: &[Measured], double: bool) -> Vec<String> {
+    let fit = FitReport {
+        double,
+        ..FitReport::default()
+    };
     let mut found: Vec<(&str, &Finding, Vec<String>)> = Vec::new();
     for one in all {
         for finding in &one.warnings {
@@ -204,7 +209,7 @@ fn warnings(all: &[Measured]) -> Vec<String> {
     }
     let line = |(method, finding, seeds): &(&str, &Finding, Vec<String>)| {
         let what = if seeds.len() == 1 { "seed" } else { "seeds" };
-        let (sentence, advice) = (finding.sentence(), finding.advice(&FitReport::default()));
+        let (sentence, advice) = (finding.sentence(), finding.advice(&fit));
         let line = format!(
             "warning: {method}, {what} {}: {sentence} {advice}",
             seeds.join(", ")
