@@ -126,7 +126,7 @@ fn run_in<T: Fits>(args: &CompareArgs, signals: &Signals) -> Outcome<ExitCode> {
             }
         }
     }
-    let double = args.settings.precision == Precision::F64;
+    let double = matches!(args.settings.precision, Precision::Double);
     warnings(&all, double).iter().for_each(|w| complain(w));
     if let Some(path) = args.report.as_ref().filter(|_| !all.is_empty()) {
         let page = compared(&all, Some(&command()))?;
