@@ -6,9 +6,9 @@
 
 use crate::error::{Error, Result};
 
-/// Bytes that this process can still take: what Linux says is available, what a control group
-/// leaves, or what the limit of the process (`ulimit -v`) does, whichever is least. `None` on other
-/// systems, where nothing is refused.
+/// Bytes that this process can still take: what Linux says is available, what its own control group
+/// (of version 2) leaves, or what the limit of the process (`ulimit -v`) does, whichever is least.
+/// `None` on other systems, where nothing is refused.
 pub(crate) fn available() -> Option<u64> {
     let read = |path: &str| std::fs::read_to_string(path).ok();
     let of_machine = read("/proc/meminfo").and_then(|text| kib_in(&text, "MemAvailable:"));

@@ -83,7 +83,8 @@ pub(super) fn fit_calibrated<T: Fits>(
     Ok(result)
 }
 
-/// The rows, with the weights that they have in the fit.
+/// The rows with their weights: their own, or those that balance the classes of all rows. (The fit
+/// balances those of its training rows, of which a stratified split keeps the shares.)
 fn counted_rows(data: Dataset, options: &FitOptions) -> Result<Dataset> {
     let Some(weights) = options.class_weights.of_rows(&data)? else {
         return Ok(data);

@@ -33,9 +33,11 @@ const CHEAP: usize = 256;
 /// Widths to try where the walk's energies say nothing.
 const UNJUDGED: [f64; 3] = [0.7, 0.35, 0.1];
 
-/// Draws farther from the walk than this share of the MAP estimate's distance are far. Then up to
-/// [`MORE`] narrower widths are tried, each at most this share of the one before.
+/// Draws farther from the walk than this share of the MAP estimate's distance are far.
 const FAR: f64 = 0.5;
+
+/// Where draws are far, so many narrower widths are tried at most. Each is at most [`NARROWER`] times
+/// the one before.
 const MORE: usize = 2;
 const NARROWER: f64 = 0.25;
 

@@ -1,6 +1,6 @@
 //! Predictive distributions of several targets a row, against closed forms.
 
-use fiberwalk::artifact::Predictions;
+use fiberwalk::artifact::{AnyModel, Predictions};
 use fiberwalk::pipeline::{FitOptions, Method, Stage, fit_model};
 use fiberwalk::{
     Activation, Gaussian, GaussianNoiseHead, GaussianPerOutput, IsotropicGaussian, Law, Likelihood,
@@ -86,6 +86,33 @@ fn every_target_has_its_predictive() {
         assert!((a.mean - b.mean).abs() < 1e-12 && (a.std - b.std).abs() < 1e-12);
     }
     assert!(predictor.targets(&places, &[1.0]).is_err());
+}
+
+/// A model that stretches its predictions stretches those of targets too.
+#[test]
+fn a_calibration_is_applied_to_targets() {
+    let fixture = "tests/data/models/format7/real_spread.fw";
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(fixture);
+    let predictor = AnyModel::load(&path).unwrap().predictor(64, 0).unwrap();
+    let x = vec![0.3; 2];
+    let Predictions::Real(rows) = predictor.rows(&x).unwrap() else {
+        panic!("a number")
+    };
+    let targets = predictor.targets(&x, &rows.probabilities).unwrap();
+    let [target] = &targets[..] else {
+        panic!("one target")
+    };
+    let plain = predictor.with_calibration(None).unwrap();
+    let Predictions::Real(plain) = plain.rows(&x).unwrap() else {
+        panic!("a number")
+    };
+    for ((a, b), c) in rows.moments.iter().zip(&target.moments).zip(&plain.moments) {
+        assert!((a.std / b.std - 1.0).abs() < 1e-6, "{a:?} {b:?}");
+        assert!(
+            (c.std / b.std - 1.0).abs() > 0.01,
+            "the calibration does nothing"
+        );
+    }
 }
 
 /// The laws of every target, likelihood by likelihood.

@@ -47,6 +47,13 @@ impl Predictor {
     ) -> Result<PredictiveDraws> {
         let mut all: Option<PredictiveDraws> = None;
         let d = self.rows.width();
+        // all rows together: each block would pass alone
+        let numbers = if how.noise {
+            1
+        } else {
+            self.rows.classes().unwrap_or(1)
+        };
+        how.check(x.len() / d.max(1), numbers)?;
         for (at, block) in x.chunks(BLOCK * d.max(1)).enumerate() {
             let first = at * BLOCK;
             let in_block = DrawOptions {

@@ -58,7 +58,8 @@ impl Predictor {
     /// Predictive distributions of every target of a likelihood that has several a row
     /// ([`Likelihood::predictive_of`](crate::model::Likelihood::predictive_of)), in their order:
     /// moments, with the parts of noise and of parameters, and quantiles at `probabilities`, for rows
-    /// `x` (`[n, d]`, raw features). These are marginal laws; [`Predictor::outputs`] has the
+    /// `x` (`[n, d]`, raw features). The model's calibration is applied, as in [`Predictor::rows`],
+    /// and without rows there is no entry at all. These are marginal laws; [`Predictor::outputs`] has the
     /// outputs of all targets under each draw together, for what depends on several.
     ///
     /// # Errors
@@ -67,7 +68,12 @@ impl Predictor {
     /// [`Predictor::rows`].
     pub fn targets(&self, x: &[f64], probabilities: &[f64]) -> Result<Vec<RealPredictions>> {
         check_probabilities("targets", probabilities)?;
-        self.rows.targets(x, probabilities)
+        let all = self.rows.targets(x, probabilities)?;
+        let calibrated = |target| match self.calibrated(Predictions::Real(target)) {
+            Predictions::Real(target) => Ok(target),
+            Predictions::Classes(_) => Err(Error::shape("targets", "numbers", "classes")),
+        };
+        all.into_iter().map(calibrated).collect()
     }
 
     /// Joint draws of rows `x` (`[n, d]`, raw features): `[n, count, width]`, see
@@ -119,7 +125,8 @@ impl Predictor {
     }
 
     /// The negative log likelihood of all rows with known targets, a sum by their weights in nats, if
-    /// predictions were stretched around their means by each of `factors`. Those of a calibration do not count.
+    /// predictions were stretched around their means by each of `factors`. A factor of the model's
+    /// calibration does not count.
     ///
     /// # Errors
     /// If the target is a class, a count or transformed, and those of [`Predictor::evaluate`].

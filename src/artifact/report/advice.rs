@@ -17,6 +17,12 @@ impl Finding {
             Self::WalkNotJudged {
                 particles: 0 | 1, ..
             } => "Take more --particles.",
+            // more steps would not be taken either
+            Self::WalkNotJudged { .. }
+                if report.walk.as_ref().is_some_and(|w| w.cut_short.is_some()) =>
+            {
+                "Raise --max-seconds or --max-memory."
+            }
             Self::WalkNotJudged { .. } => "Take more --steps.",
             Self::OfModels { heaviest, .. } => match heaviest.as_ref() {
                 // networks and priors are chosen by the method
@@ -96,7 +102,7 @@ impl Finding {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Mixing, ModeScale, Walk};
+    use super::super::{CutShort, Mixing, ModeScale, Walk};
     use super::*;
     use crate::artifact::report::tests::walked;
 
@@ -122,6 +128,17 @@ mod tests {
             assert!(all[0].sentence().contains(why), "{}", all[0].sentence());
             assert!(all[0].advice(&report).contains(option));
         }
+        let mut cut = of(3, 64);
+        if let Some(walk) = &mut cut.walk {
+            walk.cut_short = Some(CutShort::default());
+        }
+        let found = cut.verdict().into_iter();
+        let mut found = found.filter(|f| matches!(f, Finding::WalkNotJudged { .. }));
+        assert!(
+            found
+                .next()
+                .is_some_and(|f| f.advice(&cut).contains("--max-seconds"))
+        );
         let judged = FitReport {
             mixing: Some(Mixing::default()),
             ..of(3, 64)
